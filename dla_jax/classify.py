@@ -1,0 +1,65 @@
+"""Image classifiers: from a Flax module and an image set to the functions that `train.fit` takes.
+
+A module here is anything with `apply(variables, x, train=...) -> (logits, features)` for x float32 [B, H, W, C] in [0, 1].
+"""
+
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dla_jax.data import batches, images
+from dla_jax.metrics import accuracy, cross_entropy, masked_sums
+
+
+# Initialisation runs once a cell and compiles once a depth: cheap code generation suits it better than fast code.
+@functools.partial(jax.jit, static_argnames=("model", "shape"), compiler_options={"xla_backend_optimization_level": 1})
+def init_variables(key, *, model, shape):
+    """Flax's variables of a model for images float32 [1, *shape]."""
+    return model.init(key, jnp.zeros((1, *shape)), train=False)
+
+
+@functools.cache
+def count_params(model, shape: tuple[int, ...]) -> int:
+    """Number of trainable numbers of a model for images [H, W, C] of this shape."""
+    variables = jax.eval_shape(lambda key: model.init(key, jnp.zeros((1, *shape)), train=False), jax.random.key(0))
+    return sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
+
+
+@functools.cache
+def make_loss(model, pad: int, flip: bool):
+    """The loss function of a model: one object for each, so that the train step compiles once for all cells that share it."""
+
+    def loss_fn(params, model_state, batch, key):
+        x = images.augment(key, batch["image"], pad, flip).astype(jnp.float32) / 255
+        (logits, _), updates = model.apply({"params": params, **model_state}, x, train=True, mutable=["batch_stats"])
+        loss = cross_entropy(logits, batch["label"]).mean()
+        return loss, ({**model_state, **updates}, {"train_accuracy": accuracy(logits, batch["label"])})
+
+    return loss_fn
+
+
+@functools.partial(jax.jit, static_argnames="model")
+def score(variables, data, positions, mask, *, model) -> dict[str, jax.Array]:
+    """Loss (nats) and accuracy over the rows of `positions` int32 [N, B] where `mask` float32 [N, B] is 1."""
+
+    def sums(batch):
+        rows, weights = batch
+        logits, _ = model.apply(variables, data["image"][rows].astype(jnp.float32) / 255, train=False)
+        return masked_sums(logits, data["label"][rows], weights)
+
+    totals = jax.tree.map(jnp.sum, jax.lax.map(sums, (positions, mask)))
+    return {name: totals[name] / totals["count"] for name in ("loss", "accuracy")}
+
+
+def make_evaluate(model, data: dict, positions: np.ndarray, batch_size: int, prefix: str) -> Callable:
+    """state -> {"<prefix>_loss", "<prefix>_accuracy"} over the examples at `positions`, each exactly once."""
+    padded, mask = batches.padded_batches(positions, batch_size)
+
+    def evaluate(state) -> dict[str, float]:
+        scores = score({"params": state.params, **state.model_state}, data, padded, mask, model=model)
+        return {f"{prefix}_{name}": float(value) for name, value in scores.items()}
+
+    return evaluate

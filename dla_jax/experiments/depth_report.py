@@ -1,0 +1,264 @@
+"""From the record of a depth study to its summary, figures and report."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from dla_jax import plots, report, stats
+from dla_jax.config import check, read_config, write_atomically
+from dla_jax.experiments.depth_grid import choose_rates, groups_of, select_cells
+from dla_jax.logs import read_rows
+
+SUMMARY_KEYS = ("arm", "depth", "seed", "group", "lr", "num_params", "val_accuracy", "test_accuracy", "test_loss",
+                "best_step", "diverged", "diverged_at", "train_seconds", "examples_per_s")  # fmt: skip
+
+
+def draw(workdir: Path) -> None:
+    """Writes `summary.json`, `figures/*.png` and `report.html` of a finished study; the record is only read.
+
+    Raises:
+      ConfigError: no study there, or an unfinished one.
+    """
+    written, rows = read_config(workdir), read_rows(workdir / "metrics.jsonl")
+    config, done = ConfigDict(written["config"]), {row["run"]: row for row in rows if row.get("done")}
+    expected = len(select_cells(config)) + sum(len(seeds) for _, _, seeds in groups_of(config))
+    check(len(done) == expected, f"the study in {workdir} is not finished ({len(done)} of {expected} runs); go on with: "
+          f"{written['launches'][0]['command']} --workdir={workdir}")  # fmt: skip
+    summary = summarise(config, done)
+    write_atomically(workdir / "summary.json", json.dumps(summary, indent=1))
+    figures = draw_figures(config, 1 / written["data"]["num_classes"], summary, rows, workdir / "figures")
+    report.render(workdir / "report.html", **report_context(config, written, summary, figures))
+    print_summary(config, summary, workdir)
+
+
+def resolve(config, contrast) -> tuple:
+    """The terms of a contrast with the study's own depths in place of `deepest` and `reference`."""
+    depths = {"deepest": max(config.depths), "reference": config.reference_depth}
+    groups = [group.rpartition("-") for _, group in contrast]
+    return tuple(
+        (weight, f"{arm}-{depths.get(depth, depth)}") for (weight, _), (arm, _, depth) in zip(contrast, groups, strict=True)
+    )
+
+
+def summarise(config, done: dict[str, dict]) -> dict:
+    """The finished runs -> {"study", "runs", "claims", "secondary", "selection"}."""
+    runs = [{key: row[key] for key in SUMMARY_KEYS} for row in done.values() if row["stage"] == "final"]
+    runs.sort(
+        key=lambda run: (list(config.arms).index(run["arm"]) if run["arm"] in config.arms else 99, run["group"], run["seed"])
+    )
+    claims = [
+        {"name": name} | stats.weigh(claim | {"contrasts": [resolve(config, terms) for terms in claim["contrasts"]]}, runs)
+        for name, claim in config.claims.to_dict().items()
+    ]
+    rates = choose_rates(config, done)
+    selection = [
+        {"group": cell.group, "arm": cell.arm, "depth": cell.depth, "lr": cell.lr, "seed": cell.seed,
+         "val_accuracy": done[cell.name]["val_accuracy"], "diverged": done[cell.name]["diverged"],
+         "chosen": rates[cell.group] == cell.lr}
+        for cell in select_cells(config)
+    ]  # fmt: skip
+    return {"study": f"depth_study, {config.model.name} on {config.data.name}", "runs": runs, "claims": claims,
+            "secondary": secondary(config, runs), "selection": selection}  # fmt: skip
+
+
+def secondary(config, runs: list[dict]) -> dict:
+    """Residual minus plain at each depth (Holm-corrected) and the difference of slopes; no verdict hangs on them."""
+    depths = sorted(depth for depth in config.depths if depth > 1)
+    if not {"plain", "residual"} <= set(config.arms):
+        return {"per_depth": [], "slope": None}
+    rows = []
+    for depth in depths:
+        terms = ((1.0, f"residual-{depth}"), (-1.0, f"plain-{depth}"))
+        differences = list(stats.paired_values(terms, runs, "test_accuracy").values())
+        values = {
+            arm: [run["test_accuracy"] for run in runs if run["group"] == f"{arm}-{depth}"] for arm in ("residual", "plain")
+        }
+        contrast = stats.judge(differences, ">", 0.005)._asdict()
+        del contrast["verdict"]
+        rows.append({"depth": depth, **contrast, "superiority": stats.superiority(values["residual"], values["plain"])})
+    for row, p in zip(rows, stats.holm([row["p"] for row in rows]), strict=True):
+        row["p_holm"] = float(p)
+    late = [depth for depth in depths if depth >= config.reference_depth]
+    if len(late) < 2:
+        return {"per_depth": rows, "slope": None}
+    by_depth = [stats.paired_values(((1.0, f"residual-{d}"), (-1.0, f"plain-{d}")), runs, "test_accuracy") for d in late]
+    per_seed = [[found[seed] for found in by_depth] for seed in by_depth[0]]
+    contrast = stats.judge(stats.slope(late, per_seed), ">", 0.005)._asdict()
+    del contrast["verdict"]
+    return {"per_depth": rows, "slope": contrast}
+
+
+def label(arm: str) -> str:
+    """How figures name an arm."""
+    return arm.replace("+", " + ").replace("_", " ")
+
+
+def draw_figures(config, chance: float, summary: dict, rows: list[dict], folder: Path) -> dict[str, Path]:
+    """Draws all figures: {name: path}."""
+    names = ("accuracy", "explanations", "curves", "gradients_start", "gradients", "rates")
+    paths = {name: folder / f"{name}.png" for name in names}
+    plots.accuracy_against_depth(*accuracy_points(config, summary["runs"]), chance, paths["accuracy"])
+    plots.contrasts(explanations(config, summary["runs"]), "difference of test accuracy to the plain net, percentage points",
+                    paths["explanations"])  # fmt: skip
+
+    final = [row for row in rows if row["run"].startswith("final/") and not row.get("done")]
+    by_group = {}
+    for row in final:
+        _, group, seed = row["run"].split("/")
+        by_group.setdefault(group, {}).setdefault(seed, []).append(row)
+    deepest = [f"{arm}-{max(config.depths)}" for arm in (*config.arms, *config.side_arms)]
+    deepest = [group for group in deepest if group in by_group]
+    shown = [f"{arm}-{config.reference_depth}" for arm in config.arms] + deepest[: len(config.arms)]
+    plots.training_curves({label(group): curve(by_group[group]) for group in shown if group in by_group}, paths["curves"])
+    profiles = {label(group.rpartition("-")[0]): [seed[0]["layer_grad_norm"] for seed in by_group[group].values()]
+                for group in deepest if "shared_lr" not in group}  # fmt: skip
+    plots.gradients_at_start(profiles, paths["gradients_start"])
+    maps = {label(group.rpartition("-")[0]): [np.array([row[key] for row in next(iter(by_group[group].values()))], float)
+                           for key in ("step", "layer_grad_norm")] for group in deepest}  # fmt: skip
+    plots.gradient_heat_maps({title: (steps.astype(int), norms) for title, (steps, norms) in maps.items()}, paths["gradients"])
+    plots.learning_rate_grid(*rate_lines(config, summary["selection"]), paths["rates"])
+    return paths
+
+
+def accuracy_points(config, runs: list[dict]) -> tuple[dict, dict]:
+    """(main arms, other arms): {arm: {depth: (test accuracies, t-interval)}}; depth 1 is in both main arms."""
+
+    def points(arm):
+        depths = [depth for other, depth, _ in groups_of(config) if other == arm]
+        values = {depth: [run["test_accuracy"] for run in runs if run["group"] == f"{arm}-{depth}"] for depth in depths}
+        return {depth: (accuracies, stats.t_interval(accuracies)) for depth, accuracies in values.items()}
+
+    main = {label(arm): points(arm) | points("both") for arm in config.arms}
+    side = {label(arm): points(arm) for arm in config.side_arms}
+    return main, {arm: found for arm, found in side.items() if found}
+
+
+def explanations(config, runs: list[dict]) -> list[dict]:
+    """What each change does to the deepest plain net: paired differences of test accuracy."""
+    deepest, rows = max(config.depths), []
+    for arm in dict.fromkeys((*config.arms, *config.side_arms)):
+        terms = ((1.0, f"{arm}-{deepest}"), (-1.0, f"plain-{deepest}"))
+        if arm == "plain" or any(all(run["group"] != group for run in runs) for _, group in terms):
+            continue
+        values = list(stats.paired_values(terms, runs, "test_accuracy").values())
+        low, high = stats.t_interval(values)
+        name = label(arm)
+        rows.append({"label": name, "mean": float(np.mean(values)), "low": low, "high": high, "values": values})
+    return rows
+
+
+def curve(by_seed: dict[str, list[dict]]) -> dict:
+    """Training loss and validation accuracy at the evaluations that all runs of a group reached."""
+    evaluated = [[row for row in seed if "val_accuracy" in row] for seed in by_seed.values()]
+    shortest = min(map(len, evaluated))
+    columns = {key: [[row[key] for row in seed[:shortest]] for seed in evaluated] for key in ("train_loss", "val_accuracy")}
+    return {"epoch": np.arange(1, shortest + 1), **columns}
+
+
+def rate_lines(config, selection: list[dict]) -> tuple[dict, dict]:
+    """({arm: {depth: (learning rates, mean validation accuracies)}}, {(arm, depth): chosen rate}) of the main arms."""
+    grid, chosen = {}, {}
+    for arm in config.arms:
+        for depth in (depth for other, depth, _ in groups_of(config) if other in (arm, "both")):
+            rows = [row for row in selection if row["depth"] == depth and row["arm"] in (arm, "both")]
+            lrs = sorted({row["lr"] for row in rows})
+            means = [float(np.mean([row["val_accuracy"] for row in rows if row["lr"] == lr])) for lr in lrs]
+            grid.setdefault(arm, {})[depth] = (lrs, means)
+            chosen[arm, depth] = next(row["lr"] for row in rows if row["chosen"])
+    return grid, chosen
+
+
+def group_rows(config, summary: dict) -> list[list[str]]:
+    """The table of all groups, as text."""
+    table = []
+    for arm, depth, _ in sorted(
+        groups_of(config), key=lambda group: ([*config.arms, *config.side_arms, "both"].index(group[0]), group[1])
+    ):
+        runs = [run for run in summary["runs"] if run["group"] == f"{arm}-{depth}"]
+        test = [run["test_accuracy"] for run in runs]
+        low, high = stats.t_interval(test)
+        edge = runs[0]["lr"] in (min(config.lrs), max(config.lrs)) and len(config.lrs) > 1
+        mean = lambda key: float(np.mean([run[key] for run in runs]))  # noqa: E731, B023
+        table.append([
+            label(arm), str(depth), f"{runs[0]['lr']:g}{' (edge)' if edge else ''}", str(len(runs)),
+            f"{100 * mean('val_accuracy'):.1f}", f"{100 * mean('test_accuracy'):.1f} [{report.points(low, False)}, {report.points(high, False)}]",
+            f"{100 * min(test):.1f}", str(sum(run["diverged"] for run in runs)), f"{runs[0]['num_params']:,}",
+            f"{mean('train_seconds'):.1f}", f"{mean('examples_per_s'):,.0f}",
+        ])  # fmt: skip
+    return table
+
+
+GROUP_HEAD = ["arm", "depth", "learning rate", "runs", "validation %", "test % [95 % interval]", "worst %", "diverged",
+              "parameters", "train s", "images/s"]  # fmt: skip
+
+
+def secondary_table(summary: dict) -> dict:
+    """Residual minus plain, depth by depth, as text."""
+    head = ["residual minus plain", "points [95 % interval]", "p", "p (Holm)", "Hedges' g", "P(residual > plain)"]
+
+    def cells(row):
+        g = "no spread" if np.isnan(row["hedges_g"]) else f"{row['hedges_g']:+.2f}"
+        return [f"{report.points(row['mean'])} [{report.points(row['low'])}, {report.points(row['high'])}]",
+                report.p_value(row["p"]), report.p_value(row["p_holm"]) if "p_holm" in row else "one test", g,
+                f"{row['superiority']:.2f}" if "superiority" in row else "not defined"]  # fmt: skip
+
+    rows = [[f"depth {row['depth']}", *cells(row)] for row in summary["secondary"]["per_depth"]]
+    slope = summary["secondary"]["slope"]
+    rows += [["slope per doubling of depth", *cells(slope)]] if slope else []
+    return {"head": head, "rows": rows}
+
+
+def report_context(config, written: dict, summary: dict, figures: dict[str, Path]) -> dict:
+    """What the report template is given."""
+    deepest, reference = max(config.depths), config.reference_depth
+    figure = lambda name, caption: {"path": figures[name], "caption": caption}  # noqa: E731
+    first, last = written["launches"][0], written["launches"][-1]
+    sections = [
+        {"title": "Accuracy against depth", "figures": [
+            figure("accuracy", "Test accuracy: mean and 95 % t-interval over seeds, single runs as dots. Every arm has its own learning "
+                   "rate at each depth, except “shared lr”, which keeps the one of the reference depth. At depth 1 plain and residual are one net."),
+            figure("explanations", f"Is it the skip, the initialisation, the norm or the learning rate? Paired differences to the plain "
+                   f"net of depth {deepest}: mean (diamond), 95 % t-interval (bar), seeds (dots).")],
+         "table": {"head": GROUP_HEAD, "rows": group_rows(config, summary)}},
+        {"title": "Secondary comparisons", "text": "No verdict hangs on these. P-values per depth are Holm-corrected.",
+         "table": secondary_table(summary)},
+        {"title": "Training", "figures": [
+            figure("curves", f"Depth {reference} (dashed) and {deepest} (solid): mean and range of the runs. A training loss that stays "
+                   "high is a failure to optimise, not over-fitting.")]},
+        {"title": "Gradients", "figures": [
+            figure("gradients_start", f"Depth {deepest}, before the first update: L2 norm of each layer's gradient, geometric mean over seeds."),
+            figure("gradients", f"Depth {deepest}, first seed, along training, one scale for all panels; before clipping. Light grey: exactly zero; dark grey: below the scale.")]},
+        {"title": "Learning rates", "text": "Chosen on validation data, mean over selection seeds that no final run has.",
+         "figures": [figure("rates", "Validation accuracy of the grid.")]},
+    ]  # fmt: skip
+    facts = {
+        "runs": f"{len(summary['runs'])} compared, {len(summary['selection'])} to choose learning rates",
+        "data": f"{written['data']['name']}, {written['data']['num_examples']:,} examples, fingerprint {written['data']['fingerprint']}",
+        "devices": ", ".join(last["devices"]), "commit": last["git_commit"], "started": first["started"],
+        "launches": str(len(written["launches"])), "python": last["python"],
+        "packages": ", ".join(f"{name} {version}" for name, version in last["versions"].items()),
+        "config": json.dumps({key: value for key, value in written["config"].items() if key != "claims"}),
+    }  # fmt: skip
+    network = {"cnn": "CNNs", "mlp": "MLPs"}[config.model.name]
+    return {"title": f"Depth study of {network} on {config.data.name}", "command": first["command"], "claims": summary["claims"],
+            "question": "Deeper plain nets stop improving, residual ones do not: is it true, by how much, and is it the skip, the "
+            "initialisation, the normalisation or the learning rate?", "sections": sections, "facts": facts}  # fmt: skip
+
+
+def print_summary(config, summary: dict, workdir: Path) -> None:
+    """A short table and the paths written, on standard error."""
+    say = lambda text: print(text, file=sys.stderr)  # noqa: E731
+    table = {(row[0], int(row[1])): row[5] for row in group_rows(config, summary)}
+    say("\ntest accuracy, % [95 % interval]")
+    for (arm, depth), text in table.items():
+        say(f"  {arm:<24} depth {depth:>3}   {text}")
+    say("\nclaims")
+    for claim in summary["claims"]:
+        measured = report.contrast_words(claim["results"][0]) if claim["results"] else "not in this grid"
+        say(f"  {claim['verdict']:<14} {claim['statement']}: {measured}")
+    say("\nwritten")
+    for name in ("report.html", "summary.json", "figures", "metrics.jsonl", "tb"):
+        say(f"  {workdir / name}")

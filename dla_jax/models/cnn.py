@@ -1,0 +1,51 @@
+"""The convolutional family of the depth study: plain and residual nets that differ in one number."""
+
+import functools
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from dla_jax.models.layers import Stack, conv3x3, dense
+
+
+class CNN(nn.Module):
+    """Depth d = one stem convolution, then d - 1 pre-activation blocks of one 3x3 convolution each.
+
+    stem 3x3 -> max-pool 2x2 `pools` times -> blocks -> [norm] -> ReLU -> mean over the image -> dense.
+    Whether it is plain or residual stands in the collection "wiring" (`layers.Stack`).
+
+    Args of the call:
+      x: float [B, H, W, C] in [0, 1]; normalisation is part of the model.
+      train: whether BatchNorm uses, and updates, batch statistics.
+
+    Returns:
+      logits: float32 [B, num_classes].
+      features: {"blocks": [d - 1, B, h, w, width] (absent at depth 1), "last_conv": [B, h, w, width] before the mean}.
+    """
+
+    depth: int
+    width: int
+    num_classes: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    pools: int
+    norm: str
+    init_scheme: str
+    dtype: str
+
+    @nn.compact
+    def __call__(self, x, *, train: bool):
+        h = ((x - jnp.asarray(self.mean)) / jnp.asarray(self.std)).astype(self.dtype)
+        h = conv3x3(self.width, h.shape[-1], self.init_scheme, self.dtype, name="stem")(h)
+        for _ in range(self.pools):
+            h = nn.max_pool(h, (2, 2), (2, 2))
+        features = {}
+        if self.depth > 1:
+            layer = functools.partial(conv3x3, self.width, self.width, self.init_scheme, self.dtype)
+            h, features["blocks"] = Stack(layer, self.depth - 1, self.norm, train, name="blocks")(h)
+        if self.norm == "batch":
+            h = nn.BatchNorm(use_running_average=not train, momentum=0.9, name="norm")(h)
+        features["last_conv"] = h = nn.relu(h)
+        head_init = "he" if self.init_scheme == "dirac" else self.init_scheme  # no identity there, whatever the widths
+        head = dense(self.num_classes, self.width, head_init, jnp.float32, name="head")
+        return head(h.astype(jnp.float32).mean((1, 2))), features

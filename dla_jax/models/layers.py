@@ -1,0 +1,163 @@
+"""What the networks share: initialisations, a convolution that is fast on CPU, and the stack of blocks."""
+
+import math
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+INITS = ("he", "torch_default", "dirac")
+NORMS = ("none", "batch")
+
+
+def dirac(key: jax.Array, shape: tuple[int, ...], dtype=jnp.float32) -> jax.Array:
+    """The identity map as a kernel [..., C, C]: 1 at the centre of the window where input and output channel agree."""
+    del key
+    identity = jnp.eye(shape[-2], shape[-1], dtype=dtype)
+    return jnp.zeros(shape, dtype).at[tuple(size // 2 for size in shape[:-2])].set(identity)
+
+
+def kernel_init(name: str, *, square: bool = True) -> Callable:
+    """Initialisation of a kernel [..., in, out].
+
+    `he`: normal, variance 2 / fan_in (He et al. 2015, arXiv:1502.01852). `torch_default`: uniform in +-1/sqrt(fan_in),
+    what PyTorch's Linear and Conv2d do, variance 1 / (3 fan_in). `dirac`: the identity where input and output width
+    agree (`square`), else `he`.
+    """
+    if name == "torch_default":
+        return nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+    if name == "dirac" and square:
+        return dirac
+    return nn.initializers.variance_scaling(2.0, "fan_in", "normal")
+
+
+def bias_init(name: str, fan_in: int) -> Callable:
+    """Initialisation of a bias: zeros, or for `torch_default` uniform in +-1/sqrt(fan_in)."""
+    if name != "torch_default":
+        return nn.initializers.zeros
+    bound = 1 / math.sqrt(fan_in)
+    return lambda key, shape, dtype=jnp.float32: jax.random.uniform(key, shape, dtype, -bound, bound)
+
+
+def patches(x: jax.Array, window: tuple[int, int], strides: tuple[int, int], padding) -> jax.Array:
+    """The windows of a convolution as rows: [B, H, W, C] -> [B * H' * W', kh * kw * C]. `padding`: ((lo, hi), (lo, hi))."""
+    x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
+    rows = [(size - k) // s + 1 for size, k, s in zip(x.shape[1:3], window, strides, strict=True)]
+    take = lambda i, j: lax.slice(  # noqa: E731
+        x, (0, i, j, 0),
+        (x.shape[0], i + (rows[0] - 1) * strides[0] + 1, j + (rows[1] - 1) * strides[1] + 1, x.shape[3]),
+        (1, *strides, 1))  # fmt: skip
+    stacked = jnp.concatenate([take(i, j) for i in range(window[0]) for j in range(window[1])], -1)
+    return stacked.reshape(-1, window[0] * window[1] * x.shape[3])
+
+
+def convolution(x: jax.Array, kernel: jax.Array, strides, padding, **options) -> jax.Array:
+    """`lax.conv_general_dilated`, NHWC, with gradients that are fast on CPU: a hook for `nn.Conv`.
+
+    XLA's own weight gradient on CPU is up to 4 times slower than the product of gradient and patches below, and 54
+    times inside a `lax.scan` or `while_loop` (jax-ml/jax#12868); its input gradient, which swaps the kernel's axes by
+    name instead of in memory, misses the fast path as well. Accelerators keep XLA's.
+    """
+    plain = lambda x, kernel: lax.conv_general_dilated(x, kernel, strides, padding, **options)  # noqa: E731
+    unusual = options.get("feature_group_count", 1) != 1 or any(
+        any(d != 1 for d in options.get(name) or ()) for name in ("lhs_dilation", "rhs_dilation")
+    )
+    if jax.default_backend() != "cpu" or unusual:
+        return plain(x, kernel)
+    window = kernel.shape[:2]
+    pads = lax.padtype_to_pads(x.shape[1:3], window, strides, padding) if isinstance(padding, str) else padding
+
+    def input_gradient(kernel, g, size):
+        low = [k - 1 - pad[0] for k, pad in zip(window, pads, strict=True)]
+        high = [n + k - 2 - (rows - 1) * s - lo
+                for n, k, rows, s, lo in zip(size, window, g.shape[1:3], strides, low, strict=True)]  # fmt: skip
+        turned = kernel[::-1, ::-1].swapaxes(2, 3)
+        return lax.conv_general_dilated(g, turned, (1, 1), list(zip(low, high, strict=True)), lhs_dilation=strides,
+                                        dimension_numbers=("NHWC", "HWIO", "NHWC"))  # fmt: skip
+
+    def weight_gradient(x, g, block_floats=1 << 21):
+        # In blocks of images whose patches fit the cache; g^T p, not p^T g, is the fast operand order.
+        block = max(1, min(len(x), block_floats // math.prod((*g.shape[1:3], *kernel.shape[:3]))))
+        while len(x) % block:
+            block -= 1
+
+        def add(total, xg):
+            rows, grads = patches(xg[0], window, strides, pads), xg[1].reshape(-1, g.shape[-1])
+            return total + lax.dot_general(grads, rows, (((0,), (0,)), ((), ()))), None
+
+        blocks = [array.reshape(-1, block, *array.shape[1:]) for array in (x, g)]
+        total = jnp.zeros((g.shape[-1], math.prod(kernel.shape[:3])), g.dtype)
+        total = add(total, (x, g))[0] if block == len(x) else lax.scan(add, total, blocks)[0]
+        return total.T.reshape(kernel.shape)
+
+    @jax.custom_vjp
+    def fast(x, kernel):
+        return plain(x, kernel)
+
+    def forward(x, kernel):
+        return plain(x, kernel), (x, kernel)
+
+    def backward(saved, g):
+        x, kernel = saved
+        return input_gradient(kernel, g, x.shape[1:3]), weight_gradient(x, g)
+
+    fast.defvjp(forward, backward)
+    return fast(x, kernel)
+
+
+def conv3x3(width: int, in_width: int, init: str, dtype, name: str | None = None) -> nn.Conv:
+    """A 3x3 convolution, stride 1, same size."""
+    return nn.Conv(
+        width, (3, 3), dtype=dtype, name=name, conv_general_dilated=convolution,
+        kernel_init=kernel_init(init, square=width == in_width), bias_init=bias_init(init, 9 * in_width),
+    )  # fmt: skip
+
+
+def dense(width: int, in_width: int, init: str, dtype, name: str | None = None) -> nn.Dense:
+    """A dense layer."""
+    return nn.Dense(
+        width, dtype=dtype, name=name,
+        kernel_init=kernel_init(init, square=width == in_width), bias_init=bias_init(init, in_width),
+    )  # fmt: skip
+
+
+class Block(nn.Module):
+    """One pre-activation block: h <- skip * h + branch * layer(relu(norm(h)))  (He et al. 2016, arXiv:1603.05027)."""
+
+    layer: Callable[[], nn.Module]
+    norm: str
+    train: bool
+
+    @nn.compact
+    def __call__(self, h, skip, branch):
+        f = nn.BatchNorm(use_running_average=not self.train, momentum=0.9, name="norm")(h) if self.norm == "batch" else h
+        f = self.layer()(nn.relu(f))
+        h = skip.astype(h.dtype) * h + branch.astype(h.dtype) * f
+        return h, h
+
+
+class Stack(nn.Module):
+    """`num_blocks` blocks of one shape, their parameters stacked [num_blocks, ...] and scanned: one compiled block.
+
+    How the blocks are wired is data, not structure: `skip` and `branch`, float32 [num_blocks], stand in the collection
+    "wiring". Plain: skip 0, branch 1. Residual: skip 1. So the arms of a study have the same parameters and run the
+    very same compiled program, and a lesion is an edit of two vectors.
+
+    Returns:
+      h: like the input; outputs: [num_blocks, *h.shape], every block's output.
+    """
+
+    layer: Callable[[], nn.Module]
+    num_blocks: int
+    norm: str
+    train: bool
+
+    @nn.compact
+    def __call__(self, h):
+        skip = self.variable("wiring", "skip", jnp.ones, self.num_blocks).value
+        branch = self.variable("wiring", "branch", jnp.ones, self.num_blocks).value
+        scanned = nn.scan(Block, variable_axes={"params": 0, "batch_stats": 0}, split_rngs={"params": True},
+                          length=self.num_blocks)  # fmt: skip
+        return scanned(self.layer, self.norm, self.train, name="block")(h, skip, branch)

@@ -1,0 +1,89 @@
+"""Optimisers and learning-rate schedules, all from optax, with a learning rate that is traced.
+
+The peak learning rate lives in the optimiser's state (`optax.inject_hyperparams`), so a grid of learning rates shares
+one compiled step; schedules are shapes in [0, 1] that multiply it.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from dla_jax.config import check, check_choice, check_number
+
+OPTIMISERS = ("sgd", "adam", "adamw", "lion")
+SCHEDULES = ("constant", "cosine", "one_cycle", "multi_step")
+
+
+def check_optim(config) -> None:
+    """Raises ConfigError when a key of `config.optim` is out of range."""
+    check_choice("optim.name", config.name, OPTIMISERS)
+    check_choice("optim.schedule", config.schedule, SCHEDULES)
+    check_number("optim.lr", config.lr, above=0)
+    check_number("optim.momentum", config.momentum, low=0, below=1)
+    check_number("optim.b1", config.b1, low=0, below=1)
+    check_number("optim.b2", config.b2, low=0, below=1)
+    check_number("optim.eps", config.eps, above=0)
+    check_number("optim.weight_decay", config.weight_decay, low=0)
+    check_number("optim.clip_norm", config.clip_norm, low=0)
+    check_number("optim.warmup_fraction", config.warmup_fraction, low=0, below=1)
+    check_number("optim.decay_factor", config.decay_factor, above=0, high=1)
+    for fraction in config.milestones:
+        check_number("optim.milestones", fraction, above=0, below=1)
+    check(config.schedule != "one_cycle" or config.warmup_fraction > 0,
+          "optim.warmup_fraction: 0 with schedule one_cycle, whose first part is the warm-up; 0.3 is usual")  # fmt: skip
+
+
+def make_schedule(config, num_steps: int) -> Callable[[jax.Array], jax.Array]:
+    """The schedule as a shape: step (int32 []) -> fraction of the peak learning rate, float32 [] in [0, 1].
+
+    `warmup_fraction` of the steps rise linearly from 0 (`one_cycle`: from 1/25 along a cosine); then
+    `constant` stays at 1; `cosine` falls to 0 (Loshchilov and Hutter 2017, arXiv:1608.03983); `multi_step` multiplies
+    by `decay_factor` at each of `milestones`, fractions of all steps (He et al. 2015, arXiv:1512.03385);
+    `one_cycle` falls along a cosine to 1/250,000 (Smith and Topin 2018, arXiv:1708.07120).
+    """
+    warmup_steps = round(config.warmup_fraction * num_steps)
+    if config.schedule == "one_cycle":
+        return optax.cosine_onecycle_schedule(num_steps, 1.0, pct_start=config.warmup_fraction)
+    if config.schedule == "multi_step":
+        drops = {round(fraction * num_steps) - warmup_steps: config.decay_factor for fraction in config.milestones}
+        main = optax.piecewise_constant_schedule(1.0, drops)
+    elif config.schedule == "cosine":
+        main = optax.cosine_decay_schedule(1.0, max(1, num_steps - warmup_steps))
+    else:
+        main = optax.constant_schedule(1.0)
+    if not warmup_steps:
+        return main
+    return optax.join_schedules([optax.linear_schedule(0.0, 1.0, warmup_steps), main], [warmup_steps])
+
+
+def make_optimiser(config, num_steps: int) -> optax.GradientTransformation:
+    """Clipping by global norm, then the named optimiser, at `peak lr * schedule(step)`.
+
+    `weight_decay` is added to the gradient for `sgd` and `adam` (as PyTorch does) and decoupled for `adamw` and `lion`
+    (Loshchilov and Hutter 2019, arXiv:1711.05101; Chen et al. 2023, arXiv:2302.06675). `clip_norm` 0 switches clipping off.
+
+    Returns:
+      A transformation whose state holds the peak learning rate: set it with `set_learning_rate`.
+    """
+    shape = make_schedule(config, num_steps)
+
+    def chain(lr):
+        rate = lambda step: lr * shape(step)  # noqa: E731
+        coupled = optax.add_decayed_weights(config.weight_decay) if config.weight_decay else optax.identity()
+        rules = {
+            "sgd": lambda: (coupled, optax.sgd(rate, config.momentum or None, nesterov=config.nesterov)),
+            "adam": lambda: (coupled, optax.adam(rate, config.b1, config.b2, config.eps)),
+            "adamw": lambda: (optax.adamw(rate, config.b1, config.b2, config.eps, weight_decay=config.weight_decay),),
+            "lion": lambda: (optax.lion(rate, config.b1, config.b2, weight_decay=config.weight_decay),),
+        }
+        clip = optax.clip_by_global_norm(config.clip_norm) if config.clip_norm else optax.identity()
+        return optax.chain(clip, *rules[config.name]())
+
+    return optax.inject_hyperparams(chain)(lr=config.lr)
+
+
+def set_learning_rate(opt_state, lr: float):
+    """The optimiser's state with another peak learning rate (a traced leaf: compiles nothing new)."""
+    return opt_state._replace(hyperparams=opt_state.hyperparams | {"lr": jnp.asarray(lr, jnp.float32)})

@@ -1,0 +1,196 @@
+"""Figures for a paper column: drawn from plain arrays, in colours that colour-blind readers can tell apart."""
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")  # no screen needed
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.colors import LogNorm
+from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator, PercentFormatter
+
+# Okabe and Ito's palette (jfly.uni-koeln.de/color), in an order that keeps neighbours apart in grey too.
+COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("s", "o", "^", "D", "v", "P", "X")
+COLUMN, PAGE = 3.4, 7.0  # inches
+STYLE = {
+    "font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8, "legend.fontsize": 7, "xtick.labelsize": 7,
+    "ytick.labelsize": 7, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25,
+    "grid.linewidth": 0.5, "lines.linewidth": 1.2, "lines.markersize": 4, "legend.frameon": False,
+    "figure.constrained_layout.use": True, "savefig.dpi": 220,
+}  # fmt: skip
+
+
+def save(figure, path: Path) -> None:
+    """Writes a PNG and frees the figure."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
+    plt.close(figure)
+
+
+def _depth_axis(axis, depths) -> None:
+    axis.set_xscale("log", base=2)
+    axis.xaxis.set_major_locator(FixedLocator(depths))
+    axis.xaxis.set_major_formatter(FixedFormatter([str(depth) for depth in depths]))
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.set_xlabel("depth (layers before the head, log scale)")
+
+
+def _series(axis, points: dict, colour, marker, label, shift=0.0, line=True) -> None:
+    """points: {depth: (values, (low, high))}: mean with its interval, and each run as a dot."""
+    depths = sorted(points)
+    x = np.array(depths) * 2**shift
+    means = np.array([np.mean(points[depth][0]) for depth in depths])
+    bounds = np.array([np.clip(points[depth][1], 0, 1) for depth in depths])
+    for at, depth in zip(x, depths, strict=True):
+        values = points[depth][0]
+        spread = at * 2 ** np.linspace(-0.035, 0.035, len(values)) if len(values) > 1 else [at]
+        axis.plot(spread, values, ".", color=colour, alpha=0.55, markersize=3.5, markeredgewidth=0, zorder=4)
+    errors = np.maximum(0, np.abs(bounds.T - means))
+    axis.errorbar(x, means, errors, color=colour, marker=marker, capsize=2, label=label,
+                  linestyle="-" if line else "none", zorder=3, elinewidth=0.9)  # fmt: skip
+
+
+def accuracy_against_depth(main: dict, side: dict, chance: float, path: Path) -> None:
+    """Two panels: the arms of the main contrast, and the other explanations.
+
+    Args:
+      main, side: {arm: {depth: (values float [n], (low, high))}}, test accuracies in [0, 1]; `side` may be empty.
+      chance: accuracy of guessing.
+    """
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(1, 2 if side else 1, figsize=(PAGE if side else COLUMN, 3.0), sharey=True, squeeze=False)
+        panels = [(axes[0, 0], main, "plain and residual")]
+        panels += [(axes[0, 1], side, "other explanations")] if side else []
+        for axis, arms, title in panels:
+            depths = sorted({depth for points in arms.values() for depth in points})
+            axis.axhline(chance, color="0.6", linestyle=":", linewidth=0.9)
+            axis.annotate("chance", (depths[0], chance), textcoords="offset points", xytext=(2, 2), color="0.4", fontsize=6.5)
+            for i, (arm, points) in enumerate(arms.items()):
+                shift = (i - (len(arms) - 1) / 2) * (0.05 if arms is main else 0.13)
+                _series(axis, points, COLOURS[i % 7], MARKERS[i % 7], arm, shift)
+            _depth_axis(axis, depths)
+            axis.set_title(title, loc="left")
+            axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+            axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2 if arms is main else 3, columnspacing=1.0)
+        axes[0, 0].set_ylabel("test accuracy")
+        save(figure, path)
+
+
+def contrasts(rows: list[dict], xlabel: str, path: Path) -> None:
+    """A forest plot. rows: [{"label", "mean", "low", "high", "values": float [n]}], differences of accuracy in [-1, 1]."""
+    with plt.rc_context(STYLE):
+        figure, axis = plt.subplots(figsize=(PAGE, 0.5 + 0.32 * len(rows)))
+        for y, row in enumerate(reversed(rows)):
+            values = 100 * np.asarray(row["values"])
+            axis.plot(values, y + np.linspace(-0.18, 0.18, len(values)), ".", color=COLOURS[5], markersize=4, markeredgewidth=0)
+            low, high = (np.clip(100 * row[end], -100, 100) for end in ("low", "high"))
+            axis.plot([low, high], [y, y], color=COLOURS[1], linewidth=1.6, solid_capstyle="butt", zorder=3)
+            axis.plot(100 * row["mean"], y, "D", color=COLOURS[1], zorder=4)
+            text = f"{100 * row['mean']:+.1f} [{low:+.1f}, {high:+.1f}]"
+            axis.annotate(text, (1.01, y), xycoords=("axes fraction", "data"), va="center", fontsize=7)
+        axis.axvline(0, color="0.3", linewidth=0.8)
+        axis.set_yticks(range(len(rows)), [row["label"] for row in reversed(rows)])
+        axis.xaxis.set_major_formatter("{x:+.0f}")
+        axis.grid(axis="y", visible=False)
+        axis.set_xlabel(xlabel)
+        save(figure, path)
+
+
+def training_curves(curves: dict[str, dict], path: Path) -> None:
+    """Training loss and validation accuracy against epochs.
+
+    Args:
+      curves: {label: {"epoch": float [T], "train_loss": float [S, T], "val_accuracy": float [S, T]}}; mean over runs
+        with the range of the runs.
+    """
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(1, 2, figsize=(PAGE, 2.5))
+        for i, (label, curve) in enumerate(curves.items()):
+            for axis, name in zip(axes, ("train_loss", "val_accuracy"), strict=True):
+                colour, style = COLOURS[i % 2], "-" if i >= len(curves) - 2 else "--"
+                values = np.asarray(curve[name])
+                axis.plot(curve["epoch"], values.mean(0), style, color=colour, label=label)
+                axis.fill_between(curve["epoch"], values.min(0), values.max(0), color=colour, alpha=0.13, linewidth=0)
+        axes[0].set_yscale("log")
+        axes[0].set_ylabel("training loss (nats)")
+        axes[1].set_ylabel("validation accuracy")
+        axes[1].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axes[1].legend()
+        for axis in axes:
+            axis.set_xlabel("epoch")
+        save(figure, path)
+
+
+def gradient_heat_maps(maps: dict[str, tuple[np.ndarray, np.ndarray]], path: Path) -> None:
+    """Layer x step, gradient norm on one log scale for all panels.
+
+    Args:
+      maps: {title: (steps int [T], norms float [T, layers])}; the first step is the gradient at initialisation.
+    """
+    with plt.rc_context(STYLE | {"axes.grid": False}):
+        columns = min(4, len(maps))
+        rows = -(-len(maps) // columns)
+        figure, axes = plt.subplots(rows, columns, figsize=(PAGE, 0.5 + 1.75 * rows), squeeze=False, sharey=True)
+        positive = np.concatenate([norms[np.isfinite(norms) & (norms > 0)] for _, norms in maps.values()])
+        high = positive.max()
+        norm, image = LogNorm(max(positive.min(), high * 1e-10), high), None
+        colours = matplotlib.colormaps["viridis"].with_extremes(bad="0.85", under="0.2")
+        for axis, (title, (steps, norms)) in zip(axes.flat, maps.items(), strict=False):
+            shown = np.ma.masked_equal(np.nan_to_num(norms, posinf=high), 0)
+            image = axis.imshow(shown.T, aspect="auto", origin="lower", norm=norm, cmap=colours, interpolation="nearest",
+                                extent=(-0.5, len(steps) - 0.5, -0.5, norms.shape[1] - 0.5))  # fmt: skip
+            ticks = np.unique(np.linspace(0, len(steps) - 1, 4).round().astype(int))  # columns are rows of the record
+            axis.set_xticks(ticks, ["init" if i == 0 else str(steps[i]) for i in ticks])
+            last = norms.shape[1] - 1
+            axis.set_yticks([0, last // 2, last], ["stem", str(last // 2), "head"])
+            axis.set_title(title, loc="left")
+        for axis in axes.flat[len(maps) :]:
+            axis.axis("off")
+        for axis in axes[-1]:
+            axis.set_xlabel("step")
+        for row in axes:
+            row[0].set_ylabel("layer")
+        figure.colorbar(image, ax=axes, label="gradient L2 norm, before clipping", shrink=0.9)
+        save(figure, path)
+
+
+def gradients_at_start(profiles: dict[str, np.ndarray], path: Path) -> None:
+    """Gradient norm of each layer at initialisation. profiles: {label: float [S, layers]}, mean over runs in the log."""
+    with plt.rc_context(STYLE):
+        figure, axis = plt.subplots(figsize=(COLUMN, 2.6))
+        for i, (label, norms) in enumerate(profiles.items()):
+            norms = np.maximum(np.asarray(norms), 1e-30)
+            axis.plot(range(norms.shape[1]), np.exp(np.log(norms).mean(0)), marker=MARKERS[i % 7], color=COLOURS[i % 7],
+                      markersize=2.5, label=label)  # fmt: skip
+        axis.set_yscale("log")
+        axis.set_xlabel("layer (0: stem, last: head)")
+        axis.set_ylabel("gradient L2 norm at initialisation")
+        figure.legend(loc="outside upper center", ncols=2)
+        save(figure, path)
+
+
+def learning_rate_grid(grid: dict[str, dict[int, tuple]], chosen: dict[tuple[str, int], float], path: Path) -> None:
+    """Validation accuracy against learning rate, a line a depth, a panel an arm.
+
+    Args:
+      grid: {arm: {depth: (lrs float [K], accuracies float [K])}}.
+      chosen: {(arm, depth): learning rate}, ringed.
+    """
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(1, len(grid), figsize=(PAGE, 2.4), sharey=True, squeeze=False)
+        for axis, (arm, lines) in zip(axes[0], grid.items(), strict=True):
+            shades = matplotlib.colormaps["viridis"](np.linspace(0, 0.85, len(lines)))
+            for colour, marker, (depth, (lrs, accuracies)) in zip(shades, MARKERS * 3, sorted(lines.items()), strict=False):
+                axis.plot(lrs, accuracies, marker=marker, markersize=3, color=colour, label=f"depth {depth}")
+                best = list(lrs).index(chosen[arm, depth])
+                axis.plot(lrs[best], accuracies[best], "o", markersize=9, markerfacecolor="none", color=colour)
+            axis.set_xscale("log")
+            axis.set_title(arm, loc="left")
+            axis.set_xlabel("peak learning rate (ring: chosen)")
+            axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axes[0, 0].set_ylabel("validation accuracy")
+        axes[0, -1].legend()
+        save(figure, path)

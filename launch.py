@@ -1,0 +1,186 @@
+"""Runs one study: python launch.py --config=configs/rescnn.py:digits [--config.KEY=VALUE ...] [--workdir=FOLDER]
+
+The same --workdir again goes on where it stopped. `python launch.py --workdir=FOLDER` alone draws its report again.
+"""
+
+import importlib.util
+import os
+import re
+import shlex
+import signal
+import sys
+from pathlib import Path
+
+from absl import app, flags, logging
+from ml_collections.config_flags import config_flags
+
+from dla_jax import config as configs
+from dla_jax.config import ConfigError, Run, check, nearest
+from dla_jax.stop import Interrupted, NonFiniteLoss, stop_requested
+
+FLAGS = flags.FLAGS
+config_flags.DEFINE_config_file("config", None, "The study: configs/NAME.py:PRESET.", lock_config=True)
+flags.DEFINE_string("workdir", None, "Folder of the results; default runs/<config>-<preset>/<UTC time>.")
+flags.DEFINE_string("from", None, "A finished workdir to read a trained model from.")
+flags.DEFINE_string("data_dir", os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets"), "Folder of prepared data sets.")
+flags.DEFINE_bool("download", True, "Whether missing data may be downloaded.")
+flags.DEFINE_bool("quiet", False, "No progress line.")
+ROOT = Path(__file__).resolve().parent
+
+
+def studies() -> list[str]:
+    """Names of the configs there are."""
+    return sorted(path.stem for path in (ROOT / "configs").glob("*.py") if path.stem != "__init__")
+
+
+def usage() -> str:
+    """The help text."""
+    own = [FLAGS[name] for name in ("config", "workdir", "from", "data_dir", "download", "quiet")]
+    lines = [f"  --{'[no]' if flag.boolean else ''}{flag.name:<12}{flag.help}" for flag in own]
+    return "\n".join([__doc__, *lines, "", "Studies: " + ", ".join(f"configs/{name}.py" for name in studies())])
+
+
+def join_values(arguments: list[str]) -> list[str]:
+    """`--config.key value` -> `--config.key=value`, for the config's own flags."""
+    joined = []
+    for argument in arguments:
+        if joined and re.fullmatch(r"--?config(\.[\w.]+)?", joined[-1]) and not argument.startswith("-"):
+            joined[-1] += "=" + argument
+        else:
+            joined.append(argument)
+    return joined
+
+
+def check_config_flags(arguments: list[str]) -> None:
+    """Raises ConfigError for a config file, config argument or `--config.key` that does not exist, before absl sees them."""
+    given = [match for match in (re.match(r"--?(?:no)?config(?:\.([\w.]+))?(?:=(.*))?$", a, re.S) for a in arguments) if match]
+    files = [match[2] for match in given if match[1] is None]
+    check(not given or bool(files and files[0]), "--config is missing; give it as in --config=configs/rescnn.py:digits")
+    if not given:
+        return
+    path, _, argument = files[0].partition(":")
+    if not Path(path).is_file():
+        names = [f"configs/{name}.py" for name in studies()]
+        raise ConfigError(f"--config: there is no file {path}{nearest(path, names)}; known: {', '.join(names)}")
+    spec = importlib.util.spec_from_file_location("given_config", path)
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        config = module.get_config(argument)
+    except (SyntaxError, ImportError, AttributeError) as error:
+        raise ConfigError(f"--config: {path} is not a config of this project ({error}); see configs/") from None
+    known = configs.flatten(config.to_dict())
+    for key in (match[1] for match in given if match[1]):
+        group = next((name for name in known if name.startswith(key + ".")), None)
+        check(group is None, f"--config.{key} is a group of keys; give one of them, as in --config.{group}=VALUE")
+        check(key in known, f"--config.{key}: unknown key{nearest(key, known)}; known: {', '.join(known)}")
+
+
+def parse_flags(argv: list[str]) -> list[str]:
+    """Absl's parser with errors of one line: exit code 2 for wrong input, 0 for --help."""
+    if {"--help", "-h", "-help", "--helpfull", "--helpshort"} & set(argv):
+        print(usage())
+        sys.exit(0)
+    argv = join_values(argv)
+    try:
+        check_config_flags(argv[1:])
+        rest = FLAGS(argv)
+        check(len(rest) == 1, f"{' '.join(rest[1:])}: not a flag; flags begin with --, as in --workdir=FOLDER")
+        check(FLAGS.config is not None or FLAGS.workdir is not None,
+              "nothing to do; give --config=configs/rescnn.py:digits to run a study, or --workdir to draw one again")  # fmt: skip
+    except (ConfigError, flags.Error, TypeError, ValueError) as error:
+        fail(str(error).strip().splitlines()[0], 2)
+    return rest
+
+
+def given_config(argv: list[str]) -> str:
+    """The value of --config as it was typed."""
+    return next(text.partition("=")[2] for text in join_values(argv) if re.match("--?config=", text))
+
+
+def fail(message: str, code: int):
+    """Ends with one line on standard error."""
+    print(f"launch.py: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+def set_up_jax() -> None:
+    """The persistent compilation cache, the first printed line, and the signals that ask a study to stop."""
+    import jax
+
+    from dla_jax import mesh
+
+    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "dla_jax" / "xla"
+    jax.config.update("jax_compilation_cache_dir", os.environ.get("JAX_COMPILATION_CACHE_DIR", str(cache)))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+    print("devices: " + ", ".join(mesh.describe_devices()), file=sys.stderr)
+    if warning := mesh.idle_gpu_warning():
+        print(warning, file=sys.stderr)
+
+    def ask_to_stop(number, frame):
+        if stop_requested.is_set():
+            os._exit(128 + number)  # asked twice: at once
+        received.append(number)
+        stop_requested.set()
+        print("\nstopping: the runs under way save their state; once more to stop at once", file=sys.stderr)
+
+    signal.signal(signal.SIGINT, ask_to_stop)
+    signal.signal(signal.SIGTERM, ask_to_stop)
+
+
+received: list[int] = []  # signals, in order
+
+
+def study_module(name: str):
+    """`dla_jax.experiments.<name>`, imported: the first thing that is slow."""
+    known = [path.stem for path in (ROOT / "dla_jax" / "experiments").glob("*.py")]
+    configs.check_choice("experiment", name, [name for name in known if name != "__init__"])
+    return importlib.import_module(f"dla_jax.experiments.{name}")
+
+
+def draw(workdir: Path) -> None:
+    """Draws the report of a workdir again, from its record alone."""
+    study = study_module(configs.read_config(workdir)["config"]["experiment"])
+    with configs.lock_workdir(workdir):
+        study.draw(workdir)
+
+
+def start(config, workdir: Path) -> None:
+    """Checks the config and the workdir, then runs the study."""
+    for key, value in config.items():
+        if isinstance(value, tuple) and any(isinstance(word, str) for word in value):
+            config[key] = configs.split_words(value)  # --config.arms=plain,residual
+    study = study_module(config.experiment)
+    study.check_config(config)
+    configs.check_workdir(workdir, config.to_dict())
+    with configs.lock_workdir(workdir):
+        set_up_jax()
+        from_dir = Path(FLAGS["from"].value) if FLAGS["from"].value else None
+        study.run(config, Run(workdir, from_dir, Path(FLAGS.data_dir).expanduser(), FLAGS.download, FLAGS.quiet))
+
+
+def main(argv: list[str]) -> None:
+    """Runs or re-draws a study; what goes wrong becomes one line and an exit code."""
+    logging.set_verbosity(logging.ERROR)  # JAX and orbax report their every step; what a user must know, we print
+    if FLAGS.config is None:
+        workdir, again = Path(FLAGS.workdir), argv
+    else:
+        workdir = Path(FLAGS.workdir) if FLAGS.workdir else configs.default_workdir(given_config(sys.argv))
+        again = [*sys.argv, *([] if FLAGS.workdir else [f"--workdir={workdir}"])]
+    try:
+        draw(workdir) if FLAGS.config is None else start(FLAGS.config, workdir)
+    except ConfigError as error:
+        fail(str(error), 2)
+    except NonFiniteLoss as error:
+        fail(f"{error}; the last good checkpoint is in {workdir}; try a smaller --config.optim.lr", 3)
+    except (Interrupted, KeyboardInterrupt):
+        fail(f"interrupted; go on with: {shlex.join(['python', *again])}", 128 + (received[0] if received else signal.SIGINT))
+    except Exception as error:
+        if "No space left on device" not in str(error):
+            raise
+        fail(f"no space left on the device of {workdir}; free some and go on with: {shlex.join(['python', *again])}", 1)
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))  # configs import one another
+    app.run(main, flags_parser=parse_flags)
