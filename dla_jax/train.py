@@ -49,7 +49,7 @@ def _one_step(state: TrainState, batch: dict, key: jax.Array, loss_fn, tx, trace
     )
     updates, opt_state = tx.update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
-    metrics = {"train_loss": loss, "grad_norm": optax.global_norm(grads)} | metrics
+    metrics = {"train_loss": loss, "grad_norm": optax.tree.norm(grads)} | metrics
     return TrainState(state.step + 1, params, model_state, opt_state), metrics, trace(grads)
 
 

@@ -1,0 +1,27 @@
+"""Four CPU devices for every test, and one compilation cache for all the processes that tests start."""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", tempfile.mkdtemp(prefix="dla_jax_test_cache_"))
+
+import jax  # noqa: E402
+import pytest  # noqa: E402
+
+jax.config.update("jax_num_cpu_devices", 4)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+@pytest.fixture(autouse=True)
+def no_stop_request():
+    """A test that asks for a stop must not stop the next one."""
+    from dla_jax.stop import stop_requested
+
+    stop_requested.clear()
+    yield
+    stop_requested.clear()

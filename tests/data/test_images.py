@@ -1,0 +1,73 @@
+import jax
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from dla_jax.config import ConfigError
+from dla_jax.data import images
+
+
+def test_digits_are_scikit_learns():
+    digits = images.load("digits")
+    assert digits.images.shape == (1797, 8, 8, 1) and digits.images.dtype == np.uint8 and digits.labels.dtype == np.int32
+    np.testing.assert_allclose(digits.images[..., 0] / 255, load_digits().images / 16, atol=0.5 / 255)
+    np.testing.assert_allclose((digits.images / 255).mean(), digits.mean[0], atol=1e-3)
+    np.testing.assert_allclose((digits.images / 255).std(), digits.std[0], atol=1e-3)
+
+
+def test_unknown_data_set_suggests_the_nearest():
+    with pytest.raises(ConfigError, match="did you mean 'digits'"):
+        images.load("digit")
+
+
+def test_the_split_is_disjoint_complete_stratified_and_seeded():
+    labels = images.load("digits").labels
+    parts = images.split(labels, 0, 0.2, 0.2)
+    assert sorted(np.concatenate(list(parts.values()))) == list(range(len(labels)))
+    assert len(parts["val"]) == pytest.approx(0.2 * len(labels), abs=1)
+    for part in parts.values():
+        shares = np.bincount(labels[part], minlength=10) / len(part)
+        np.testing.assert_allclose(shares, np.bincount(labels) / len(labels), atol=0.006)
+    again, other = images.split(labels, 0, 0.2, 0.2), images.split(labels, 1, 0.2, 0.2)
+    np.testing.assert_array_equal(parts["test"], again["test"])
+    assert set(parts["test"]) != set(other["test"])
+    assert {name: len(part) for name, part in other.items()} == {name: len(part) for name, part in parts.items()}
+
+
+def test_a_split_too_small_for_its_classes_is_refused():
+    with pytest.raises(ConfigError, match="cannot split"):
+        images.split(np.arange(10, dtype=np.int32), 0, 0.2, 0.2)
+
+
+def sample(shape=(64, 6, 5, 2)):
+    return np.random.default_rng(0).integers(1, 255, shape).astype(np.uint8)
+
+
+def test_no_augmentation_is_the_identity():
+    x = sample()
+    np.testing.assert_array_equal(images.augment(jax.random.key(0), x, 0, False), x)
+
+
+def test_crops_are_windows_of_the_padded_image():
+    x, pad = sample(), 2
+    cropped = np.asarray(images.augment(jax.random.key(1), x, pad, False))
+    padded = np.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+    shifts = []
+    for image, found in zip(padded, cropped, strict=True):
+        windows = {(i, j): image[i : i + 6, j : j + 5] for i in range(2 * pad + 1) for j in range(2 * pad + 1)}
+        matches = [shift for shift, window in windows.items() if np.array_equal(window, found)]
+        assert len(matches) == 1
+        shifts += matches
+    assert len(set(shifts)) > 12  # of 25: each image draws its own
+    assert {i for i, _ in shifts} == {j for _, j in shifts} == set(range(5))
+
+
+def test_flips_mirror_left_and_right_half_of_the_time():
+    x = sample()
+    flipped = np.asarray(images.augment(jax.random.key(2), x, 0, True))
+    mirrored = [np.array_equal(a, b[:, ::-1]) for a, b in zip(x, flipped, strict=True)]
+    same = [np.array_equal(a, b) for a, b in zip(x, flipped, strict=True)]
+    assert all(m or s for m, s in zip(mirrored, same, strict=True))
+    assert 16 < sum(mirrored) < 48
+    other = images.augment(jax.random.key(3), x, 0, True)
+    assert not np.array_equal(other, flipped) and other.dtype == np.uint8

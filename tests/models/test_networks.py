@@ -1,0 +1,121 @@
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from dla_jax.models.cnn import CNN
+from dla_jax.models.mlp import MLP
+
+COMMON = {"width": 6, "num_classes": 10, "mean": (0.3,), "std": (0.4,), "norm": "none", "init_scheme": "he", "dtype": "float32"}
+X = jax.random.uniform(jax.random.key(9), (5, 8, 8, 1))
+
+
+def make(kind, depth, **changes):
+    extra = {"pools": 1} if kind is CNN else {}
+    model = kind(depth=depth, **(COMMON | extra | changes))
+    return model, model.init(jax.random.key(0), X, train=False)
+
+
+def wired(variables, skip, branch):
+    ones = jnp.ones_like(variables["wiring"]["blocks"]["skip"])
+    return variables | {"wiring": {"blocks": {"skip": ones * skip, "branch": ones * branch}}}
+
+
+def reference(kind, variables, skip, branch):
+    """The net written out as a Python loop over the stacked parameters."""
+    p = variables["params"]
+    h = (X - 0.3) / 0.4
+    if kind is CNN:
+        conv = lambda h, q: lax.conv_general_dilated(h, q["kernel"], (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))  # noqa: E731
+        layer = lambda h, q: conv(h, q) + q["bias"]  # noqa: E731
+        h = layer(h, p["stem"])
+        h = h.reshape(5, 4, 2, 4, 2, -1).max((2, 4))
+    else:
+        layer = lambda h, q: h @ q["kernel"] + q["bias"]  # noqa: E731
+        h = layer(h.reshape(5, -1), p["stem"])
+    if "blocks" in p:
+        stacked = next(iter(value for name, value in p["blocks"]["block"].items() if name != "norm"))
+        for i in range(len(stacked["bias"])):
+            f = layer(jnp.maximum(h, 0), jax.tree.map(lambda leaf: leaf[i], stacked))  # noqa: B023
+            h = skip * h + branch * f
+    h = jnp.maximum(h, 0)
+    return (h.mean((1, 2)) if kind is CNN else h) @ p["head"]["kernel"] + p["head"]["bias"]
+
+
+@pytest.mark.parametrize("kind", [CNN, MLP])
+@pytest.mark.parametrize(("skip", "branch"), [(0.0, 1.0), (1.0, 1.0), (1.0, 0.5)])
+def test_the_net_is_what_its_definition_says(kind, skip, branch):
+    model, variables = make(kind, 4)
+    logits, _ = model.apply(wired(variables, skip, branch), X, train=False)
+    chex.assert_shape(logits, (5, 10))
+    np.testing.assert_allclose(logits, reference(kind, variables, skip, branch), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [CNN, MLP])
+def test_depth_one_is_a_stem_and_a_head(kind):
+    model, variables = make(kind, 1)
+    assert set(variables["params"]) == {"stem", "head"} and "wiring" not in variables
+    np.testing.assert_allclose(model.apply(variables, X, train=False)[0], reference(kind, variables, 0, 1), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [CNN, MLP])
+@pytest.mark.parametrize("depth", [2, 5, 10])
+def test_depth_counts_layers(kind, depth):
+    _, variables = make(kind, depth)
+    per_layer = 9 * 6 * 6 + 6 if kind is CNN else 6 * 6 + 6
+    stem = 9 * 6 + 6 if kind is CNN else 64 * 6 + 6
+    assert sum(leaf.size for leaf in jax.tree.leaves(variables["params"])) == stem + (depth - 1) * per_layer + 6 * 10 + 10
+
+
+@pytest.mark.parametrize("kind", [CNN, MLP])
+def test_blocks_start_from_different_weights(kind):
+    _, variables = make(kind, 5)
+    kernels = jax.tree.leaves(variables["params"]["blocks"])[1]
+    assert len({float(kernel.sum()) for kernel in kernels}) == 4
+
+
+@pytest.mark.parametrize("kind", [CNN, MLP])
+def test_features_are_the_block_outputs(kind):
+    model, variables = make(kind, 4)
+    _, features = model.apply(wired(variables, 1.0, 0.0), X, train=False)  # no branch: every block passes its input on
+    np.testing.assert_array_equal(features["blocks"][0], features["blocks"][2])
+    last = features["last_conv" if kind is CNN else "last_hidden"]
+    np.testing.assert_allclose(last, jnp.maximum(features["blocks"][-1], 0))
+
+
+@pytest.mark.parametrize("kind", [CNN, MLP])
+def test_batch_norm_moves_in_training_only(kind):
+    model, variables = make(kind, 3, norm="batch")
+    _, updates = model.apply(variables, X, train=True, mutable=["batch_stats"])
+    before, after = jax.tree.leaves(variables["batch_stats"]), jax.tree.leaves(updates["batch_stats"])
+    assert all(not np.allclose(a, b) for a, b in zip(before, after, strict=True))
+    _, updates = model.apply(variables, X, train=False, mutable=["batch_stats"])
+    jax.tree.map(np.testing.assert_array_equal, variables["batch_stats"], updates["batch_stats"])
+
+
+@pytest.mark.parametrize("kind", [CNN, MLP])
+def test_batch_norm_standardises_what_enters_a_layer(kind):
+    model, variables = make(kind, 3, norm="batch")
+    variables = wired(variables, 0.0, 1.0)
+    stem = {"kernel": 7.0 * variables["params"]["stem"]["kernel"], "bias": 7.0 * variables["params"]["stem"]["bias"] + 3.0}
+    apply = lambda params: model.apply(variables | {"params": params}, X, train=True, mutable=["batch_stats"])[0][0]  # noqa: E731
+    # a scale and a shift of the stem's output are normalised away
+    np.testing.assert_allclose(apply(variables["params"]), apply(variables["params"] | {"stem": stem}), atol=2e-3)
+
+
+@pytest.mark.parametrize("kind", [CNN, MLP])
+def test_compute_dtype_reaches_the_layers_and_logits_stay_float32(kind):
+    model, variables = make(kind, 3, dtype="bfloat16")
+    logits, features = model.apply(variables, X, train=False)
+    assert logits.dtype == jnp.float32 and features["blocks"].dtype == jnp.bfloat16
+    assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(variables["params"]))
+    full = make(kind, 3)[0].apply(variables, X, train=False)[0]
+    np.testing.assert_allclose(logits, full, rtol=0.1, atol=0.1)
+
+
+def test_identity_initialisation_passes_the_signal_through():
+    model, variables = make(CNN, 12, init_scheme="dirac")
+    _, features = model.apply(wired(variables, 0.0, 1.0), X, train=False)
+    np.testing.assert_allclose(features["blocks"][-1], features["blocks"][0], atol=1e-6)

@@ -1,0 +1,129 @@
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from ml_collections import ConfigDict
+
+from dla_jax.config import ConfigError
+from dla_jax.optim import OPTIMISERS, check_optim, make_optimiser, make_schedule, set_learning_rate
+
+
+def make_config(**changes):
+    config = ConfigDict(
+        {"name": "sgd", "lr": 0.1, "schedule": "constant", "warmup_fraction": 0.0, "milestones": (0.5, 0.75),
+         "decay_factor": 0.1, "momentum": 0.9, "nesterov": False, "b1": 0.9, "b2": 0.99, "eps": 1e-8,
+         "weight_decay": 0.0, "clip_norm": 0.0}
+    )  # fmt: skip
+    config.update(changes)
+    return config
+
+
+PARAMS = np.array([1.0, -2.0, 3.0])
+GRADS = np.array([[0.5, -1.0, 2.0], [1.0, 1.0, -1.0], [0.1, 0.2, -0.3]])
+
+
+def ours(config, grads=GRADS, lr=None):
+    tx = make_optimiser(config, 10)
+    params, state = jnp.asarray(PARAMS, jnp.float32), None
+    state = tx.init(params)
+    if lr is not None:
+        state = set_learning_rate(state, lr)
+    for g in grads:
+        updates, state = tx.update(jnp.asarray(g, jnp.float32), state, params)
+        params = optax.apply_updates(params, updates)
+    return np.asarray(params)
+
+
+def by_hand(config, grads=GRADS):
+    """The textbook rules in numpy."""
+    p, m, v = PARAMS.copy(), np.zeros(3), np.zeros(3)
+    c, lr, decay = config, config.lr, config.weight_decay
+    for t, g in enumerate(grads, 1):
+        if config.clip_norm:
+            g = g * min(1, config.clip_norm / np.linalg.norm(g))
+        if c.name == "sgd":
+            g = g + decay * p
+            m = c.momentum * m + g
+            p = p - lr * (g + c.momentum * m if c.nesterov else m)
+        elif c.name in ("adam", "adamw"):
+            shrink = decay * p if c.name == "adamw" else 0
+            g = g + (decay * p if c.name == "adam" else 0)
+            m, v = c.b1 * m + (1 - c.b1) * g, c.b2 * v + (1 - c.b2) * g * g
+            p = p - lr * (m / (1 - c.b1**t) / (np.sqrt(v / (1 - c.b2**t)) + c.eps) + shrink)
+        else:  # Lion: the sign of an interpolation, decoupled decay
+            p = p - lr * (np.sign(c.b1 * m + (1 - c.b1) * g) + decay * p)
+            m = c.b2 * m + (1 - c.b2) * g
+    return p
+
+
+@pytest.mark.parametrize("name", OPTIMISERS)
+@pytest.mark.parametrize("changes", [{}, {"weight_decay": 0.1}, {"clip_norm": 1.0}, {"weight_decay": 0.1, "clip_norm": 0.5}])
+def test_optimisers_follow_their_textbook_rule(name, changes):
+    config = make_config(name=name, **changes)
+    np.testing.assert_allclose(ours(config), by_hand(config), rtol=1e-5)
+
+
+def test_nesterov():
+    config = make_config(nesterov=True)
+    np.testing.assert_allclose(ours(config), by_hand(config), rtol=1e-5)
+
+
+def test_the_learning_rate_in_the_state_is_the_one_used():
+    config = make_config(name="adam")
+    np.testing.assert_allclose(ours(config, lr=0.02), by_hand(make_config(name="adam", lr=0.02)), rtol=1e-5)
+
+
+def test_learning_rates_share_one_trace():
+    tx = make_optimiser(make_config(name="adam"), 10)
+    params = jnp.ones(3)
+
+    @jax.jit
+    @chex.assert_max_traces(1)
+    def step(state):
+        return tx.update(params, state, params)[0]
+
+    first, second = (step(set_learning_rate(tx.init(params), lr)) for lr in (0.1, 0.2))
+    np.testing.assert_allclose(2 * first, second, rtol=1e-6)
+
+
+def shape_of(num_steps=100, **changes):
+    return np.array([make_schedule(make_config(**changes), num_steps)(step) for step in range(num_steps)])
+
+
+def test_schedules_have_their_closed_form():
+    steps = np.arange(100)
+    np.testing.assert_allclose(shape_of(schedule="constant"), 1)
+    np.testing.assert_allclose(shape_of(schedule="cosine"), (1 + np.cos(np.pi * steps / 100)) / 2, atol=1e-6)
+    np.testing.assert_allclose(shape_of(schedule="multi_step"), np.select([steps < 50, steps < 75], [1, 0.1], 0.01), rtol=1e-5)
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "multi_step"])
+def test_warm_up_is_linear_and_leaves_the_milestones_where_they_are(schedule):
+    shape = shape_of(schedule=schedule, warmup_fraction=0.2)
+    np.testing.assert_allclose(shape[:21], np.arange(21) / 20, atol=1e-6)
+    if schedule == "multi_step":
+        np.testing.assert_allclose(shape[[49, 50, 74, 75]], [1, 0.1, 0.1, 0.01], rtol=1e-5)
+    if schedule == "cosine":
+        np.testing.assert_allclose(shape[60], 0.5, atol=1e-6)
+
+
+def test_one_cycle_rises_to_one_and_falls_to_almost_zero():
+    shape = shape_of(schedule="one_cycle", warmup_fraction=0.3)
+    assert shape.argmax() == 30 and shape[30] == pytest.approx(1)
+    assert shape[0] == pytest.approx(1 / 25) and shape[-1] < 0.01
+    assert (np.diff(shape[:31]) > 0).all() and (np.diff(shape[30:]) < 0).all()
+
+
+@pytest.mark.parametrize("key, value", [("name", "adamm"), ("schedule", "cosin"), ("lr", 0.0), ("lr", -1.0), ("lr", float("nan")),
+                                        ("momentum", 1.0), ("b2", -0.1), ("weight_decay", -1.0), ("clip_norm", -1.0),
+                                        ("milestones", (1.5,)), ("decay_factor", 0.0)])  # fmt: skip
+def test_values_out_of_range_are_named(key, value):
+    with pytest.raises(ConfigError, match=f"optim.{key}"):
+        check_optim(make_config(**{key: value}))
+
+
+def test_one_cycle_without_warm_up_is_refused():
+    with pytest.raises(ConfigError, match="warmup_fraction"):
+        check_optim(make_config(schedule="one_cycle"))

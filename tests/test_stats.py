@@ -1,0 +1,159 @@
+import itertools
+import math
+
+import numpy as np
+import pytest
+from scipy import special
+from scipy import stats as scipy_stats
+
+from dla_jax import stats
+
+RNG = np.random.default_rng(0)
+
+
+def test_t_interval_equals_scipy():
+    values = RNG.normal(1, 2, 9)
+    expected = scipy_stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    np.testing.assert_allclose(stats.t_interval(values), (expected.low, expected.high))
+    assert stats.t_interval([0.3]) == (-math.inf, math.inf)
+
+
+@pytest.mark.parametrize("values", [[0.3, -0.1, 0.2, 0.2, 0.0], [1, 2, 3, 4, 5, 6], [-1, 1], RNG.normal(0.4, 1, 9)])
+def test_sign_flip_equals_brute_force(values):
+    values = np.asarray(values, float)
+    flips = np.array(list(itertools.product([1, -1], repeat=len(values))))
+    means = np.abs((flips * values).mean(1))
+    expected = (means >= abs(values.mean()) - 1e-12).mean()
+    assert stats.sign_flip_p(values) == pytest.approx(expected)
+
+
+def test_sign_flip_p_bounds():
+    assert stats.sign_flip_p(np.ones(8)) == stats.smallest_p(8) == 2 / 2**8
+    assert stats.sign_flip_p(np.zeros(8)) == 1
+    assert stats.sign_flip_p([0.5]) == stats.smallest_p(1) == 1
+    assert stats.sign_flip_p(np.arange(1.0, 21)) == pytest.approx(stats.smallest_p(20))  # sampled, not 2^20 patterns
+
+
+def test_holm_rejects_what_the_step_down_procedure_rejects():
+    for _ in range(200):
+        p = RNG.uniform(0, 0.2, RNG.integers(1, 7))
+        alpha = RNG.uniform(0.01, 0.3)
+        rejected = set()
+        for rank, i in enumerate(np.argsort(p)):  # Holm 1979: stop at the first that is not below alpha / (m - rank)
+            if p[i] > alpha / (len(p) - rank):
+                break
+            rejected.add(i)
+        assert set(np.flatnonzero(stats.holm(p) <= alpha)) == rejected
+
+
+def test_hedges_g_is_unbiased_and_equals_its_closed_form():
+    values = RNG.normal(1, 1, 7)
+    df = 6
+    correction = special.gamma(df / 2) / (math.sqrt(df / 2) * special.gamma((df - 1) / 2))
+    assert stats.hedges_g(values) == pytest.approx(correction * values.mean() / values.std(ddof=1))
+    samples = RNG.normal(0.8, 1, (4000, 5))
+    assert np.mean([stats.hedges_g(sample) for sample in samples]) == pytest.approx(0.8, abs=0.03)
+    assert math.isnan(stats.hedges_g([0.1, 0.1, 0.1]))
+
+
+def test_superiority_equals_a_double_loop():
+    a, b = RNG.integers(0, 5, 8), RNG.integers(0, 5, 6)
+    expected = np.mean([(x > y) + 0.5 * (x == y) for x in a for y in b])
+    assert stats.superiority(a, b) == pytest.approx(expected)
+
+
+def test_slope_equals_polyfit():
+    depths, accuracies = [5, 10, 20, 25], RNG.uniform(0, 1, (3, 4))
+    expected = np.polyfit(np.log2(depths), accuracies.T, 1)[0]
+    np.testing.assert_allclose(stats.slope(depths, accuracies), expected)
+
+
+def paired(effect, sd, n=10, seed=3):
+    noise = np.random.default_rng(seed).normal(0, 1, n)
+    return effect + sd * (noise - noise.mean()) / noise.std(ddof=1)
+
+
+@pytest.mark.parametrize(
+    ("differences", "direction", "verdict"),
+    [
+        (paired(0.03, 0.01), ">", "holds"),
+        (paired(0.03, 0.01), "<", "does not hold"),
+        (paired(-0.03, 0.01), "<", "holds"),
+        (paired(0.0, 0.002), ">", "does not hold"),  # no effect, and precise enough to say so
+        (paired(0.0, 0.05), ">", "not decided"),  # no effect, too noisy
+        (paired(0.03, 0.05), ">", "not decided"),  # an effect, too noisy
+        (paired(0.3, 0.01, n=4), ">", "not decided"),  # 2/2^4 > .05: four seeds cannot decide for
+        (paired(0.3, 0.01, n=6), ">", "holds"),
+        (paired(0.0, 0.0001, n=4), ">", "does not hold"),  # but they can decide that it is within the margin
+        ([0.3], ">", "not decided"),
+        (np.zeros(8), ">", "does not hold"),
+        (paired(0.002, 0.001), ">", "holds"),  # below the margin, but there
+    ],
+)
+def test_the_verdict_rule_on_data_with_a_known_effect(differences, direction, verdict):
+    assert stats.judge(differences, direction, margin=0.005).verdict == verdict
+
+
+def test_the_t_interval_alone_or_the_sign_flip_alone_does_not_decide():
+    outlier = np.array([0.01, 0.011, 0.009, 0.01, 0.01, 0.2])  # all positive, p = 2/2^6, but the interval crosses 0
+    assert stats.sign_flip_p(outlier) < 0.05
+    assert stats.judge(outlier, ">", 0.005).verdict == "not decided"
+    four = np.array([0.1, 0.1, 0.1, 0.11])  # the interval is clear of 0, p = 2/2^4
+    assert stats.t_interval(four)[0] > 0
+    assert stats.judge(four, ">", 0.005).verdict == "not decided"
+
+
+def test_the_rule_is_calibrated():
+    """Under no effect it must not say "holds" in more than about 2.5 % of studies (one side of 5 %)."""
+    rng = np.random.default_rng(1)
+    wrong = np.mean([stats.judge(rng.normal(0, 1, 8), ">", 1e-9).verdict == "holds" for _ in range(600)])
+    assert wrong < 0.045
+
+
+def test_always_needs_every_contrast():
+    assert stats.judge_all(["holds", "holds"]) == "holds"
+    assert stats.judge_all(["holds", "not decided"]) == "not decided"
+    assert stats.judge_all(["holds", "not decided", "does not hold"]) == "does not hold"
+
+
+def make_runs(**values):
+    return [
+        {"group": group, "seed": seed, "test_accuracy": value, "diverged": value == 0.1}
+        for group, found in values.items()
+        for seed, value in found.items()
+    ]
+
+
+def test_contrasts_are_paired_by_seed_whatever_the_order_of_the_runs():
+    runs = make_runs(a={0: 0.9, 1: 0.8, 2: 0.7}, b={2: 0.6, 1: 0.75, 0: 0.5, 7: 0.3})
+    found = stats.paired_values(((1.0, "a"), (-1.0, "b")), runs[::-1], "test_accuracy")
+    assert found == pytest.approx({0: 0.4, 1: 0.05, 2: 0.1})
+
+
+def test_a_difference_of_differences_has_the_right_signs():
+    seeds = range(8)
+    noise = dict(enumerate(RNG.normal(0, 0.001, 8)))
+    runs = make_runs(
+        res25={s: 0.97 + noise[s] for s in seeds}, res5={s: 0.95 for s in seeds},
+        plain25={s: 0.70 for s in seeds}, plain5={s: 0.96 - noise[s] for s in seeds},
+    )  # fmt: skip
+    claim = {"contrasts": [((1.0, "res25"), (-1.0, "res5"), (-1.0, "plain25"), (1.0, "plain5"))], "direction": ">", "margin": 0.005}
+    weighed = stats.weigh(claim, runs)
+    assert weighed["verdict"] == "holds"
+    assert weighed["results"][0]["mean"] == pytest.approx(0.02 + 0.26)
+    assert weighed["results"][0]["in_favour"] == 8
+    assert stats.weigh(claim | {"direction": "<"}, runs)["verdict"] == "does not hold"
+
+
+def test_diverged_runs_count_and_the_result_without_them_is_shown():
+    runs = make_runs(a={s: 0.9 + 0.001 * s for s in range(8)}, b={s: 0.1 if s < 3 else 0.9 + 0.001 * s for s in range(8)})
+    result = stats.weigh({"contrasts": [((1.0, "a"), (-1.0, "b"))], "direction": ">", "margin": 0.005}, runs)["results"][0]
+    assert result["mean"] == pytest.approx((0.8 + 0.801 + 0.802) / 8)
+    assert result["without_diverged"]["n"] == 5
+    assert result["without_diverged"]["mean"] == pytest.approx(0)
+
+
+def test_a_claim_about_groups_that_were_not_run_says_so():
+    runs = make_runs(a={0: 0.9})
+    weighed = stats.weigh({"contrasts": [((1.0, "a"), (-1.0, "c"))], "direction": ">", "margin": 0.005}, runs)
+    assert (weighed["verdict"], weighed["missing"], weighed["results"]) == ("not run", ["c"], [])
