@@ -59,9 +59,9 @@ def check_config_flags(arguments: list[str]) -> None:
     if not given:
         return
     path, _, argument = files[0].partition(":")
-    if not Path(path).is_file():
+    if not Path(path).is_file() or Path(path).suffix != ".py":
         names = [f"configs/{name}.py" for name in studies()]
-        raise ConfigError(f"--config: there is no file {path}{nearest(path, names)}; known: {', '.join(names)}")
+        raise ConfigError(f"--config: there is no config {path}{nearest(path, names)}; known: {', '.join(names)}")
     spec = importlib.util.spec_from_file_location("given_config", path)
     module = importlib.util.module_from_spec(spec)
     try:

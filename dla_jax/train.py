@@ -67,7 +67,7 @@ def run_steps(state: TrainState, data: dict, batches: dict, num_steps, key, *, l
       key: the run's key; step s uses fold_in(key, s).
 
     Returns:
-      state; sums of the steps' metrics; `trace(grads)` of the last step; the last step's loss, float32 [].
+      state; the metrics of each step, float32 [K] (0 for steps not taken); `trace(grads)` of the last step.
     """
 
     def batch_of(i):
@@ -76,17 +76,20 @@ def run_steps(state: TrainState, data: dict, batches: dict, num_steps, key, *, l
         return batch if index is None else batch | {name: rows[index] for name, rows in data.items()}
 
     def body(carry):
-        i, state, sums, _, _ = carry
+        i, state, series, _ = carry
         state, metrics, traced = _one_step(state, batch_of(i), key, loss_fn, tx, trace)
         state = jax.lax.with_sharding_constraint(state, replicated(mesh))
-        return i + 1, state, jax.tree.map(jnp.add, sums, metrics), traced, metrics["train_loss"]
+        return i + 1, state, jax.tree.map(lambda all_steps, value: all_steps.at[i].set(value), series, metrics), traced
 
     def go_on(carry):
-        return (carry[0] < num_steps) & jnp.isfinite(carry[4])
+        i, _, series, _ = carry
+        return (i < num_steps) & jnp.isfinite(series["train_loss"][jnp.maximum(i - 1, 0)])
 
-    shapes = jax.eval_shape(lambda s: _one_step(s, batch_of(0), key, loss_fn, tx, trace)[1:], state)
-    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-    return jax.lax.while_loop(go_on, body, (0, state, *zeros, jnp.float32(0)))[1:]
+    max_steps = len(jax.tree.leaves(batches)[0])
+    metrics, traced = jax.eval_shape(lambda s: _one_step(s, batch_of(0), key, loss_fn, tx, trace)[1:], state)
+    series = jax.tree.map(lambda leaf: jnp.zeros((max_steps, *leaf.shape), leaf.dtype), metrics)
+    traced = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), traced)
+    return jax.lax.while_loop(go_on, body, (0, state, series, traced))[1:]
 
 
 def init_state(init_fn, tx, *, seed: int, lr: float, mesh) -> tuple[TrainState, jax.Array]:
@@ -144,18 +147,20 @@ def fit(init_fn, loss_fn, tx, batch_at, evaluate, *, seed: int, lr: float, plan:
         evaluations = [row for row in rows if row["step"] in plan.eval_steps]
         if plan.patience and evaluations and since_best(evaluations, better) >= plan.patience:
             break
-        first, stop, sums, start = step, plan.next_stop(step), None, time.perf_counter()
+        first, stop, parts, start = step, plan.next_stop(step), [], time.perf_counter()
         while step < stop:
             ahead = min(stop, step + plan.steps_per_call)
             batches = stack_batches(batch_at, step, ahead, plan.steps_per_call)
-            state, more, traced, loss = run_steps(
+            state, series, traced = run_steps(
                 state, data, batches, ahead - step, key, loss_fn=loss_fn, tx=tx, trace=trace, mesh=mesh
             )
-            sums = more if sums is None else jax.tree.map(jnp.add, sums, more)
-            if not np.isfinite(loss):
-                raise NonFiniteLoss(int(state.step))
+            parts.append({name: np.asarray(values)[: ahead - step] for name, values in series.items()})
+            finite = np.isfinite(parts[-1]["train_loss"])
+            if not finite.all():
+                raise NonFiniteLoss(step + 1 + int(finite.argmin()))
             step = ahead
-        row = {"step": step} | {name: float(total) / (step - first) for name, total in sums.items()}
+        means = {name: float(np.concatenate([part[name] for part in parts]).mean(dtype=np.float64)) for name in parts[0]}
+        row = {"step": step} | means
         row |= {name: [float(f"{value:.4g}") for value in np.asarray(values)] for name, values in traced.items()}
         stretch = time.perf_counter() - start
         seconds += stretch

@@ -1,5 +1,6 @@
 """Image sets as uint8 arrays, their seeded splits, and the augmentation that runs inside the training step."""
 
+import functools
 import hashlib
 from typing import NamedTuple
 
@@ -30,6 +31,7 @@ class ImageSet(NamedTuple):
                 "fingerprint": digest[:16]}  # fmt: skip
 
 
+@functools.cache
 def load(name: str) -> ImageSet:
     """An image set by name.
 

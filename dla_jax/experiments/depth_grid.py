@@ -56,6 +56,8 @@ def parse_arm(key: str, name: str) -> Arm:
     check_choice(key, base, ("plain", "residual", "both"))
     for modifier in modifiers:
         check_choice(f"{key}: {name}", modifier, MODIFIERS)
+        check(modifiers.count(modifier) == 1, f"{key}: {name} says {modifier!r} twice")
+    check(not {"torch_default", "dirac"} <= set(modifiers), f"{key}: {name} has two initialisations; give one")
     init = next((modifier for modifier in modifiers if modifier in ("torch_default", "dirac")), "he")
     norm = "batch" if "batch" in modifiers else "none"
     return Arm(base == "residual", "scaled" in modifiers, norm, init, "shared_lr" in modifiers)
@@ -102,6 +104,22 @@ def check_config(config) -> None:
     for name, claim in config.claims.items():
         check_choice(f"claims.{name}.direction", claim.direction, (">", "<"))
         check_number(f"claims.{name}.margin", claim.margin, above=0)
+    check_data(config, images.load(config.data.name))
+
+
+def check_data(config, image_set: images.ImageSet) -> None:
+    """Raises ConfigError for what the data does not allow: the split, the batch, the pooling."""
+    train = images.split(image_set.labels, config.seeds[0], config.data.val_fraction, config.data.test_fraction)["train"]
+    check(
+        config.batch_size <= len(train),
+        f"batch_size: {config.batch_size} is larger than the training part of {image_set.name}, {len(train)} examples",
+    )
+    side = min(image_set.images.shape[1:3])
+    if config.model.name == "cnn":
+        check(
+            side >> config.model.pools > 0,
+            f"model.pools: {config.model.pools} halvings leave nothing of {side} pixels; at most {side.bit_length() - 1}",
+        )
 
 
 def groups_of(config) -> list[tuple[str, int, tuple[int, ...]]]:
@@ -135,6 +153,6 @@ def choose_rates(config, done: dict[str, dict]) -> dict[str, float]:
     rates, cells = {}, select_cells(config)
     for group in dict.fromkeys(cell.group for cell in cells):
         rows = {lr: [done[cell.name] for cell in cells if cell.group == group and cell.lr == lr] for lr in config.lrs}
-        mean = lambda lr, key: float(np.mean([row[key] for row in rows[lr]]))  # noqa: E731, B023
+        mean = lambda lr, key: float(np.mean([np.inf if row[key] is None else row[key] for row in rows[lr]]))  # noqa: E731, B023
         rates[group] = max(sorted(config.lrs), key=lambda lr: (mean(lr, "val_accuracy"), -mean(lr, "val_loss")))
     return rates

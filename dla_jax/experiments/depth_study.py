@@ -20,7 +20,7 @@ from dla_jax import config as configs
 from dla_jax.analysis.gradients import layer_norms
 from dla_jax.cells import at_a_time, run_all
 from dla_jax.checkpoint import Checkpoints, save_model
-from dla_jax.config import Run, check
+from dla_jax.config import Run
 from dla_jax.data import batches, images
 from dla_jax.experiments.depth_grid import Arm, Cell, choose_rates, final_cells, groups_of, parse_arm, select_cells
 from dla_jax.experiments.depth_grid import check_config as check_config  # launch.py calls it before anything slow
@@ -78,8 +78,6 @@ def prepare(config, image_set: images.ImageSet) -> Study:
     mesh = data_mesh()
     data = jax.device_put({"image": image_set.images, "label": image_set.labels}, replicated(mesh))
     num_examples = len(split(config, image_set, config.seeds[0])["train"])
-    check(config.batch_size <= num_examples,
-          f"batch_size: {config.batch_size} is larger than the training part of {image_set.name}, {num_examples} examples")  # fmt: skip
     ends = [batches.epoch_end(epoch, config.batch_size, num_examples) for epoch in range(1, config.num_epochs + 1)]
     evaluations = tuple(sorted({*ends[config.eval_every_epochs - 1 :: config.eval_every_epochs], ends[-1]}))
     plan = Plan(ends[-1], evaluations, config.log_every_steps, config.checkpoint_every_steps, config.steps_per_call,

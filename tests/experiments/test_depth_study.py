@@ -1,0 +1,187 @@
+import importlib.util
+
+import chex
+import jax
+import numpy as np
+import pytest
+
+from dla_jax import classify, stats, train
+from dla_jax.config import ConfigError
+from dla_jax.data import images
+from dla_jax.experiments import depth_grid, depth_report, depth_study
+from dla_jax.experiments.depth_grid import Cell
+
+
+def load(argument, name="rescnn"):
+    spec = importlib.util.spec_from_file_location(name, f"configs/{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.get_config(argument)
+
+
+@pytest.fixture(scope="module")
+def study():
+    return depth_study.prepare(load("smoke"), images.load("digits"))
+
+
+def start(study, arm, seed=0, depth=4, lr=1e-3):
+    arguments = depth_study.run_arguments(study, Cell("final", arm, depth, seed, lr))
+    state, _ = train.init_state(arguments["init_fn"], study.tx, seed=seed, lr=lr, mesh=study.mesh)
+    return arguments, state
+
+
+@pytest.mark.parametrize("config", ["rescnn", "mlp"])
+def test_the_skip_is_the_only_difference_of_the_main_contrast(config):
+    study = depth_study.prepare(load("smoke", config), images.load("digits"))
+    (plain, plain_state), (residual, residual_state) = (start(study, arm) for arm in ("plain", "residual"))
+    chex.assert_trees_all_equal(plain_state.params, residual_state.params)
+    wiring = plain_state.model_state["wiring"]["blocks"], residual_state.model_state["wiring"]["blocks"]
+    np.testing.assert_array_equal(wiring[0]["skip"], [0, 0, 0])
+    np.testing.assert_array_equal(wiring[1]["skip"], [1, 1, 1])
+    np.testing.assert_array_equal(wiring[0]["branch"], wiring[1]["branch"])
+    assert plain["loss_fn"] is residual["loss_fn"] and plain["num_params"] == residual["num_params"]
+    for step in (0, 7, 100):
+        np.testing.assert_array_equal(plain["batch_at"](step)["index"], residual["batch_at"](step)["index"])
+
+
+def test_other_seeds_have_other_weights_splits_and_orders(study):
+    (first, first_state), (second, second_state) = (start(study, "plain", seed) for seed in (0, 1))
+    assert not np.allclose(first_state.params["stem"]["kernel"], second_state.params["stem"]["kernel"])
+    assert not np.array_equal(first["batch_at"](0)["index"], second["batch_at"](0)["index"])
+
+
+def test_a_seed_trains_on_its_training_part_only(study):
+    arguments, _ = start(study, "plain", 3)
+    parts = depth_study.split(study.config, study.image_set, 3)
+    seen = {int(i) for step in range(40) for i in arguments["batch_at"](step)["index"]}
+    assert seen == set(parts["train"].tolist()) and seen.isdisjoint({*parts["val"].tolist(), *parts["test"].tolist()})
+
+
+def test_scaled_arms_scale_the_branch(study):
+    _, state = start(study, "residual+scaled")
+    np.testing.assert_allclose(state.model_state["wiring"]["blocks"]["branch"], 1 / np.sqrt(3))
+
+
+def test_one_program_serves_all_arms_seeds_and_learning_rates(study):
+    before = train.run_steps._cache_size()
+    for arm, seed, lr in [("plain", 0, 1e-3), ("residual", 1, 1e-2), ("residual+scaled", 2, 1e-3), ("plain+dirac", 0, 3e-3),
+                          ("plain+torch_default", 0, 1e-3)]:  # fmt: skip
+        arguments = depth_study.run_arguments(study, Cell("final", arm, 4, seed, lr))
+        state, key = train.init_state(arguments["init_fn"], study.tx, seed=seed, lr=lr, mesh=study.mesh)
+        batch = train.stack_batches(arguments["batch_at"], 0, 2, study.plan.steps_per_call)
+        train.run_steps(state, study.data, batch, 2, key, loss_fn=arguments["loss_fn"], tx=study.tx,
+                        trace=depth_study.trace_gradients, mesh=study.mesh)  # fmt: skip
+    assert train.run_steps._cache_size() == before + 1
+
+
+def test_evaluation_counts_every_example_once(study):
+    arguments, state = start(study, "residual", seed=2)
+    positions = depth_study.split(study.config, study.image_set, 2)["val"]
+    model = depth_study.make_model(study, 4, depth_grid.parse_arm("arm", "residual"))
+    x = study.image_set.images[positions] / np.float32(255)
+    logits = np.asarray(model.apply({"params": state.params, **state.model_state}, x, train=False)[0])
+    labels = study.image_set.labels[positions]
+    found = arguments["evaluate"](state)
+    assert found["val_accuracy"] == pytest.approx((np.argmax(logits, -1) == labels).mean(), abs=1e-6)
+    losses = -np.asarray(jax.nn.log_softmax(logits))[np.arange(len(labels)), labels]
+    assert found["val_loss"] == pytest.approx(losses.mean(), rel=1e-4)
+
+
+def test_a_net_overfits_eight_examples():
+    config = load("smoke")
+    config.model.width, config.batch_size = 16, 8
+    study = depth_study.prepare(config, images.load("digits"))
+    arguments, _ = start(study, "residual", depth=4)
+    eight = arguments["batch_at"](0)["index"]
+    plan = train.Plan(150, (150,), 0, 0, 50, 0)
+    _, rows = train.fit(arguments["init_fn"], arguments["loss_fn"], study.tx, lambda step: {"index": eight}, arguments["evaluate"],
+                        seed=0, lr=1e-2, plan=plan, data=study.data, mesh=study.mesh, better=depth_study.better,
+                        checkpoints=train.Checkpoints(depth_study.Path("/nonexistent")))  # fmt: skip
+    one = train.fit(arguments["init_fn"], arguments["loss_fn"], study.tx, lambda step: {"index": eight}, arguments["evaluate"],
+                    seed=0, lr=1e-2, plan=plan._replace(num_steps=151, log_every_steps=150, eval_steps=(151,)), data=study.data,
+                    mesh=study.mesh, better=depth_study.better, checkpoints=train.Checkpoints(depth_study.Path("/nonexistent")))[1]  # fmt: skip
+    assert one[-1]["train_loss"] < 0.05 * rows[0]["train_loss"] and one[-1]["train_accuracy"] == 1
+
+
+def test_augmentation_is_part_of_the_loss(study):
+    arguments, state = start(study, "plain")
+    model = depth_study.make_model(study, 4, depth_grid.parse_arm("arm", "plain")).clone(init_scheme="he")
+    batch = {"image": study.data["image"][:16], "label": study.data["label"][:16]}
+
+    def loss(key, pad, flip):
+        return float(classify.make_loss(model, pad, flip)(state.params, state.model_state, batch, jax.random.key(key))[0])
+
+    assert loss(0, 0, False) == loss(1, 0, False) != loss(0, 2, True) != loss(1, 2, True)
+
+
+def test_the_grid_is_the_one_the_config_describes():
+    config = load("digits")
+    groups = depth_grid.groups_of(config)
+    assert ("both", 1, config.seeds) in groups and not any(depth == 1 for arm, depth, _ in groups if arm != "both")
+    assert {depth for arm, depth, _ in groups if arm == "plain"} == {5, 10, 20, 25}
+    assert {depth for arm, depth, _ in groups if arm == "plain+shared_lr"} == {25}
+    assert len(config.seeds) >= 8 and stats.smallest_p(len(config.side_seeds)) < 0.05
+    cells = depth_grid.select_cells(config)
+    assert len({cell.name for cell in cells}) == len(cells)
+    assert not any("shared_lr" in cell.arm for cell in cells)
+    assert {cell.seed for cell in cells}.isdisjoint({*config.seeds, *config.side_seeds})
+
+
+def make_done(config, accuracy, loss=lambda cell: 1.0):
+    cells = depth_grid.select_cells(config)
+    return {cell.name: {"val_accuracy": accuracy(cell), "val_loss": loss(cell), "diverged": False} for cell in cells}
+
+
+def test_each_arm_gets_the_rate_that_was_best_on_validation():
+    config = load("digits")
+    best = {"plain-25": 1e-3, "residual-25": 3e-2}
+    done = make_done(config, lambda cell: 0.9 + 0.05 * (cell.lr == best.get(cell.group, 1e-2)) + 0.001 * (cell.seed % 2))
+    rates = depth_grid.choose_rates(config, done)
+    assert rates["plain-25"] == 1e-3 and rates["residual-25"] == 3e-2 and rates["plain-5"] == 1e-2
+    final = {(cell.arm, cell.depth): cell.lr for cell in depth_grid.final_cells(config, rates)}
+    assert final["plain", 25] == 1e-3 and final["plain+shared_lr", 25] == rates["plain-5"]
+
+
+def test_of_equally_accurate_rates_the_one_of_lower_loss_is_chosen():
+    config = load("digits")
+    done = make_done(config, lambda cell: 0.9, lambda cell: 0.5 if cell.lr == 3e-3 else 1.0)
+    assert set(depth_grid.choose_rates(config, done).values()) == {3e-3}
+
+
+def test_diverged_selection_runs_lose(tmp_path):
+    config = load("digits")
+    done = make_done(config, lambda cell: 0.1 if cell.lr == 1e-2 else 0.2, lambda cell: None if cell.lr == 1e-2 else 1.0)
+    assert depth_grid.choose_rates(config, done)["plain-25"] != 1e-2
+
+
+def test_contrasts_name_the_depths_of_the_study():
+    config = load("digits,depth=50")
+    assert max(config.depths) == 50
+    terms = ((1.0, "residual-deepest"), (-1.0, "plain+batch-reference"), (1.0, "plain-20"))
+    assert depth_report.resolve(config, terms) == ((1.0, "residual-50"), (-1.0, "plain+batch-5"), (1.0, "plain-20"))
+
+
+@pytest.mark.parametrize("config", ["rescnn", "mlp"])
+def test_the_primary_claim_is_the_one_fixed_in_the_design(config):
+    claim = load("digits", config).claims.a_skip_makes_depth_pay
+    assert set(claim.contrasts[0]) == {(1.0, "residual-deepest"), (-1.0, "residual-reference"), (-1.0, "plain-deepest"), (1.0, "plain-reference")}
+    assert claim.direction == ">" and not any("-1" == term[1][-2:] for c in load("digits", config).claims.values() for terms in c.contrasts for term in terms)
+
+
+@pytest.mark.parametrize("config", ["rescnn", "mlp"])
+def test_every_claim_of_the_digits_study_is_in_its_grid(config):
+    config = load("digits", config)
+    groups = {f"{arm}-{depth}" for arm, depth, _ in depth_grid.groups_of(config)}
+    for claim in config.claims.values():
+        for terms in claim.contrasts:
+            assert {group for _, group in depth_report.resolve(config, terms)} <= groups
+
+
+def test_arms_are_named_by_what_they_change():
+    parse = lambda name: depth_grid.parse_arm("arms", name)  # noqa: E731
+    assert parse("plain") == (False, False, "none", "he", False)
+    assert parse("residual+scaled+batch") == (True, True, "batch", "he", False)
+    assert parse("plain+dirac+shared_lr") == (False, False, "none", "dirac", True)
+    for wrong in ("skip", "plain+", "plain+batch+batch", "plain+dirac+torch_default"):
+        with pytest.raises(ConfigError):
+            parse(wrong)

@@ -1,0 +1,104 @@
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from dla_jax import config as configs
+from dla_jax.config import ConfigError
+
+
+def test_arguments_are_a_preset_or_typed_pairs():
+    parse = lambda text: vars(configs.parse_argument(text, ("digits", "smoke"), depth=0, rate=0.5))  # noqa: E731
+    assert parse("digits") == {"preset": "digits", "depth": 0, "rate": 0.5}
+    assert parse("preset=smoke, depth=7,rate=1e-3") == {"preset": "smoke", "depth": 7, "rate": 0.001}
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("", "needs a preset"), ("digit", "did you mean 'digits'"), ("preset=smok", "did you mean 'smoke'"),
+    ("digits,dept=3", "did you mean 'depth'"), ("digits,depth=x", "expected int"), ("depth=3", "needs a preset"),
+])  # fmt: skip
+def test_wrong_arguments_say_how_to_mend_them(text, words):
+    with pytest.raises(ConfigError, match=words) as caught:
+        configs.parse_argument(text, ("digits", "smoke"), depth=0)
+    assert "\n" not in str(caught.value)
+
+
+def test_only_keys_that_change_results_make_a_difference():
+    old = {"optim": {"lr": 0.1}, "seeds": [0, 1], "log_every_steps": 5, "data": {"path": "a", "name": "digits"}}
+    assert configs.differences(old, old | {"seeds": (0, 1), "log_every_steps": 9, "data": {"path": "b", "name": "digits"}}) == {}
+    assert configs.differences(old, old | {"optim": {"lr": 0.2}}) == {"optim.lr": (0.1, 0.2)}
+    assert configs.differences(old, {**old, "new": 1}) == {"new": (None, 1)}
+
+
+def test_default_workdirs_are_new_and_tell_what_they_hold(tmp_path):
+    first = configs.default_workdir("configs/rescnn.py:digits,depth=50", tmp_path)
+    assert re.fullmatch(r"rescnn-digits-depth-50/\d{8}T\d{6}Z", str(first.relative_to(tmp_path)))
+    first.mkdir(parents=True)
+    assert configs.default_workdir("configs/rescnn.py:digits,depth=50", tmp_path) != first
+
+
+def written(workdir, config=None, data="digits"):
+    workdir.mkdir(exist_ok=True)
+    configs.write_config(workdir, config or {"optim": {"lr": 0.1}}, ["1 x cpu"], {"name": data})
+
+
+def test_a_workdir_belongs_to_one_config_and_one_data_set(tmp_path):
+    written(tmp_path / "run")
+    configs.check_workdir(tmp_path / "run", {"optim": {"lr": 0.1}})
+    with pytest.raises(ConfigError, match=r"optim.lr \(there 0.1, now 0.3\)"):
+        configs.check_workdir(tmp_path / "run", {"optim": {"lr": 0.3}})
+    with pytest.raises(ConfigError, match="other data"):
+        written(tmp_path / "run", data="mnist")
+    written(tmp_path / "run")
+    content = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert len(content["launches"]) == 2
+    assert {"command", "versions", "devices", "git_commit", "python"} <= set(content["launches"][0])
+    assert re.fullmatch(r"[0-9a-f]{40}(\+changes)?|unknown", content["launches"][0]["git_commit"])
+
+
+def test_foreign_and_damaged_folders_are_refused(tmp_path):
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign" / "thesis.tex").write_text("x")
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "config.json").write_text('{"config": {')
+    for name, words in [("file", "is a file"), ("file/below", "is a file"), ("foreign", "no workdir"), ("damaged", "damaged")]:
+        with pytest.raises(ConfigError, match=words):
+            configs.check_workdir(tmp_path / name, {})
+    (tmp_path / "empty").mkdir()
+    configs.check_workdir(tmp_path / "empty", {})
+    configs.check_workdir(tmp_path / "new" / "below", {})
+
+
+def test_a_workdir_is_locked_against_a_second_process(tmp_path):
+    lock = configs.lock_workdir(tmp_path / "run")
+    code = f"from dla_jax import config; config.lock_workdir(__import__('pathlib').Path({str(tmp_path / 'run')!r}))"
+    second = subprocess.run((sys.executable, "-c", code), capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": "."})
+    assert "in use by another process" in second.stderr
+    lock.close()
+    assert subprocess.run((sys.executable, "-c", code), check=False, env=os.environ | {"PYTHONPATH": "."}).returncode == 0
+
+
+def test_a_crash_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "summary.json"
+    configs.write_atomically(path, "old")
+    monkeypatch.setattr(os, "replace", lambda *paths: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        configs.write_atomically(path, "new")
+    assert path.read_text() == "old"
+
+
+def test_checks():
+    configs.check_number("lr", 0.1, above=0, high=1)
+    configs.check_count("depth", 1)
+    for call in (lambda: configs.check_number("lr", 0, above=0), lambda: configs.check_number("lr", float("inf")),
+                 lambda: configs.check_number("lr", "a"), lambda: configs.check_number("lr", True),
+                 lambda: configs.check_number("lr", 1.0, below=1), lambda: configs.check_count("depth", 1.0),
+                 lambda: configs.check_count("depth", 0), lambda: configs.check_count("depth", True),
+                 lambda: configs.check_distinct("seeds", (1, 2, 1), configs.check_count),
+                 lambda: configs.check_distinct("seeds", (), configs.check_count)):  # fmt: skip
+        with pytest.raises(ConfigError):
+            call()

@@ -1,0 +1,74 @@
+"""Every config's smoke preset, from the command line to the report."""
+
+import json
+import math
+import re
+from pathlib import Path
+
+import pytest
+from launching import ROOT, launch
+
+CONFIGS = sorted(path.stem for path in (ROOT / "configs").glob("*.py"))
+
+
+@pytest.fixture(scope="module", params=CONFIGS)
+def finished(request, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp(request.param) / "run"
+    answer = launch(f"--config=configs/{request.param}.py:smoke", f"--workdir={workdir}", "--quiet")
+    assert answer.code == 0, answer.err
+    return workdir, answer
+
+
+def test_the_screen_says_devices_table_and_paths(finished):
+    workdir, answer = finished
+    lines = answer.err.splitlines()
+    assert lines[0].startswith("devices: 1 x cpu") and answer.out == ""
+    assert str(workdir / "report.html") in answer.err and "it/s" not in answer.err
+
+
+def test_the_workdir_holds_what_it_should(finished):
+    workdir, _ = finished
+    expected = {"config.json", "metrics.jsonl", "tb", "checkpoints", "figures", "summary.json", "report.html"}
+    assert expected <= {path.name for path in workdir.iterdir()}
+    assert list((workdir / "figures").glob("*.png")) and list((workdir / "tb").rglob("events*"))
+    assert not list(workdir.rglob("*.tmp")) and not list((workdir / "checkpoints").rglob("training"))
+
+
+def test_the_report_is_self_contained_and_complete(finished):
+    page = (finished[0] / "report.html").read_text()
+    images = re.findall(r"<img[^>]*src=\"([^\"]*)\"", page)
+    assert len(images) == len(list((finished[0] / "figures").glob("*.png")))
+    assert all(image.startswith("data:image/png;base64,iVBOR") for image in images)
+    assert not re.search(r"(src|href)=\"(?!data:)", page)
+    text = re.sub(r"<[^>]*>|data:image[^\"]*", " ", page)
+    for missing in ("nan", "None", "undefined", "null", "Undefined", "inf"):
+        assert not re.search(rf"(?<![\w]){missing}(?![\w])", text), missing
+
+
+def test_the_summary_keeps_its_contract(finished):
+    summary = json.loads((finished[0] / "summary.json").read_text())
+    assert {"study", "runs", "claims"} <= set(summary)
+    for run in summary["runs"]:
+        assert {"arm", "depth", "seed", "lr", "num_params", "val_accuracy", "test_accuracy", "test_loss", "diverged", "train_seconds"} <= set(run)
+        assert 0 <= run["test_accuracy"] <= 1 and 0 <= run["val_accuracy"] <= 1
+    for claim in summary["claims"]:
+        assert {"statement", "source", "reported", "verdict", "results"} <= set(claim)
+        assert claim["verdict"] in ("holds", "does not hold", "not decided", "not run")
+        assert all(math.isfinite(result["mean"]) for result in claim["results"])
+
+
+def test_twins_have_equal_parameters_and_depth_one_is_run_once(finished):
+    runs = json.loads((finished[0] / "summary.json").read_text())["runs"]
+    params = {(run["arm"], run["depth"]): run["num_params"] for run in runs}
+    assert {depth for _, depth in params} == {1, 2, 4}
+    for depth in (2, 4):
+        assert params["plain", depth] == params["residual", depth] == params.get(("plain+shared_lr", depth), params["plain", depth])
+    assert {arm for arm, depth in params if depth == 1} == {"both"}
+
+
+def test_the_record_pairs_seeds(finished):
+    """Plain and residual of one seed start from the same weights: their losses before any update differ only by the wiring."""
+    rows = [json.loads(line) for line in Path(finished[0] / "metrics.jsonl").read_text().splitlines()]
+    done = [row for row in rows if row.get("done")]
+    assert len({row["run"] for row in done}) == len(done) == 23
+    assert {row["seed"] for row in done if row["stage"] == "select"}.isdisjoint({row["seed"] for row in done if row["stage"] == "final"})

@@ -1,0 +1,72 @@
+"""Imports point to a lower floor, and heavy libraries stay where they belong."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+MODULES = sorted((ROOT / "dla_jax").rglob("*.py"))
+GROUND = {"config", "stop"}  # what went wrong, and why a run ends: everyone may say it
+LEAVES = {"mesh", "checkpoint", "logs", "metrics", "stats", "optim", "plots", "report"}
+FLOORS = {"data": 1, "models": 1, "analysis": 1, "rl": 1, "train": 2, "cells": 2, "classify": 2, "experiments": 3}
+OWNERS = {
+    "flax": ("models/", "rl/networks.py"), "tensorboardX": ("logs.py",), "orbax": ("checkpoint.py",),
+    "tensorflow_datasets": ("data/",), "transformers": ("data/tokenize.py", "models/pretrained.py"),
+    "tokenizers": ("data/tokenize.py", "models/pretrained.py"), "safetensors": ("data/tokenize.py", "models/pretrained.py"),
+    "matplotlib": ("plots.py",), "jinja2": ("report.py",), "tensorflow": ("data/",), "torch": (),
+}  # fmt: skip
+
+
+def imported(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def place(path):
+    return str(path.relative_to(ROOT / "dla_jax"))
+
+
+def part(name):
+    return name.split(".")[1] if name.count(".") else ""
+
+
+@pytest.mark.parametrize("path", MODULES, ids=place)
+def test_imports_point_down(path):
+    own = place(path).split("/")[0].removesuffix(".py")
+    floor = FLOORS.get(own, 0)
+    for name in imported(path):
+        if not name.startswith("dla_jax"):
+            continue
+        other = part(name)
+        if other in GROUND or other == own or (own, other) == ("report", "plots"):
+            continue
+        assert own not in GROUND, f"{own} imports {name}"
+        assert other in LEAVES or other in FLOORS, f"{name}: give it a floor in this test"
+        assert FLOORS.get(other, 0) < floor or (floor == FLOORS.get(other) == 2 and (own, other) != ("train", other)), f"{own} -> {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=place)
+def test_heavy_libraries_stay_where_they_belong(path):
+    for name in imported(path):
+        library = name.split(".")[0]
+        assert library not in OWNERS or place(path).startswith(OWNERS[library]), f"{place(path)} imports {library}"
+
+
+def test_parsing_a_command_imports_nothing_slow():
+    import subprocess
+    import sys
+
+    code = "import launch, sys; print(*sorted({'jax', 'flax', 'numpy', 'orbax', 'scipy', 'matplotlib'} & set(sys.modules)))"
+    result = subprocess.run((sys.executable, "-c", code), capture_output=True, text=True, check=True, cwd=ROOT)
+    assert result.stdout.strip() == ""
+
+
+def test_no_module_is_too_long_and_none_is_a_drawer():
+    for path in MODULES:
+        assert len(path.read_text().splitlines()) <= 300, path
+        assert path.stem not in {"utils", "helpers", "misc", "common"}

@@ -1,0 +1,156 @@
+"""Flags, wrong input, exit codes."""
+
+import re
+import time
+
+import pytest
+from launching import launch, launch_many
+
+CONFIG = "--config=configs/rescnn.py:smoke"
+WRONG = {
+    # what is typed: words that the one line must hold
+    "": ["--config=configs/rescnn.py:digits"],
+    "--confg=configs/rescnn.py:smoke": ["confg"],
+    "--workdr=x --config=configs/rescnn.py:smoke": ["workdr", "workdir"],
+    "--config=configs/rescn.py:smoke": ["configs/rescn.py", "did you mean 'configs/rescnn.py'"],
+    "--config=configs/rescnn.py": ["needs a preset", "digits", "smoke"],
+    "--config=configs/rescnn.py:digit": ["'digit'", "did you mean 'digits'"],
+    "--config=configs/rescnn.py:smoke,dept=3": ["dept", "did you mean 'depth'"],
+    "--config=configs/rescnn.py:smoke,depth=two": ["depth='two'", "expected int"],
+    "--config=README.md": ["README.md"],
+    "--config.optim.lr=1": ["--config is missing"],
+    f"{CONFIG} --config.optim.lrr=1": ["--config.optim.lrr", "did you mean 'optim.lr'"],
+    f"{CONFIG} --config.optim=adam": ["group of keys", "--config.optim."],
+    f"{CONFIG} --config.batch_size=many": ["batch_size", "many"],
+    f"{CONFIG} --config.batch_size=1.5": ["batch_size", "1.5"],
+    f"{CONFIG} extra": ["extra", "not a flag"],
+    f"{CONFIG} --config.experiment=depth_studdy": ["depth_studdy", "did you mean 'depth_study'"],
+    f"{CONFIG} --config.data.name=digit": ["data.name", "did you mean 'digits'"],
+    f"{CONFIG} --config.arms=plain,residul": ["arms", "did you mean 'residual'"],
+    f"{CONFIG} --config.arms=plain,residual+scald": ["did you mean 'scaled'"],
+    f"{CONFIG} --config.arms=plain,plain": ["arms", "twice"],
+    f"{CONFIG} --config.side_arms=plain+batch+batch": ["'batch' twice"],
+    f"{CONFIG} --config.side_arms=plain+dirac+torch_default": ["two initialisations"],
+    f"{CONFIG} --config.side_arms=plain": ["side_arms", "already among arms"],
+    f"{CONFIG} --config.optim.name=adm": ["optim.name", "did you mean 'adam'"],
+    f"{CONFIG} --config.optim.schedule=cosin": ["optim.schedule", "did you mean 'cosine'"],
+    f"{CONFIG} --config.compute_dtype=float31": ["compute_dtype", "did you mean 'float32'"],
+    f"{CONFIG} --config.model.name=cn": ["model.name", "did you mean 'cnn'"],
+    f"{CONFIG} --config.model.width=0": ["model.width"],
+    f"{CONFIG} --config.model.pools=9": ["model.pools"],
+    f"{CONFIG} --config.depths=0,5": ["depths", "0"],
+    f"{CONFIG} --config.depths=-5": ["depths", "-5"],
+    f"{CONFIG} --config.depths=()": ["depths", "empty"],
+    f"{CONFIG} --config.num_epochs=0": ["num_epochs", "0"],
+    f"{CONFIG} --config.num_epochs=-1": ["num_epochs", "-1"],
+    f"{CONFIG} --config.batch_size=0": ["batch_size", "0"],
+    f"{CONFIG} --config.batch_size=5000": ["batch_size", "5000", "1077"],
+    f"{CONFIG} --config.lrs=0.0": ["lrs", "0.0"],
+    f"{CONFIG} --config.lrs=-1e-3": ["lrs", "-0.001"],
+    f"{CONFIG} --config.optim.lr=0.0": ["optim.lr"],
+    f"{CONFIG} --config.optim.lr=nan": ["optim.lr", "nan"],
+    f"{CONFIG} --config.seeds=-1": ["seeds", "-1"],
+    f"{CONFIG} --config.seeds=1,1": ["seeds", "twice"],
+    f"{CONFIG} --config.seeds=a,b": ["seeds", "'a'"],
+    f"{CONFIG} --config.select_seeds=0": ["select_seeds", "final"],
+    f"{CONFIG} --config.data.val_fraction=0.7": ["data.val_fraction"],
+    f"{CONFIG} --config.data.val_fraction=0.001": ["data.val_fraction", "cannot split"],
+    f"{CONFIG} --workdir=README.md": ["README.md", "is a file"],
+    f"{CONFIG} --workdir=/proc/nowhere": ["/proc/nowhere", "cannot be written"],
+    f"{CONFIG} --workdir=tests": ["tests", "no workdir"],
+    "--workdir=tests": ["tests", "no workdir"],
+    "--workdir=/nowhere": ["/nowhere", "no workdir"],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def answers():
+    lines = list(WRONG)
+    return dict(zip(lines, launch_many([line.split() for line in lines]), strict=True))
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_wrong_input_is_answered_in_one_line_with_exit_code_2(line, answers):
+    code, out, err = answers[line]
+    assert code == 2, err
+    assert out == "" and len(err.splitlines()) == 1, err
+    assert "Traceback" not in err
+    for word in WRONG[line]:
+        assert word in err
+
+
+def test_wrong_input_leaves_no_workdir(answers, tmp_path):
+    before = sorted(tmp_path.parent.iterdir())
+    assert launch_many([[CONFIG, "--config.num_epochs=0", f"--workdir={tmp_path / 'new'}"]])[0].code == 2
+    assert not (tmp_path / "new").exists() and sorted(tmp_path.parent.iterdir()) == before
+
+
+def test_a_batch_that_the_devices_cannot_share_is_refused():
+    answer = launch(CONFIG, "--config.batch_size=30", JAX_NUM_CPU_DEVICES="4")
+    assert answer.code == 2 and "30 is not divisible by 4 devices" in answer.err and len(answer.err.splitlines()) == 1
+
+
+def test_help_is_fast_and_a_success():
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        answer = launch("--help")
+        times.append(time.perf_counter() - start)
+        assert answer.code == 0 and "configs/rescnn.py" in answer.out and "--workdir" in answer.out
+    assert min(times) < 2
+
+
+def test_a_mistyped_key_is_answered_fast():
+    start = time.perf_counter()
+    assert launch(CONFIG, "--config.num_epoch=3").code == 2
+    assert time.perf_counter() - start < 5
+
+
+def exit_code_of(monkeypatch, capsys, error, tmp_path, code):
+    import sys
+
+    import launch as entry
+
+    workdir = tmp_path / "run"
+    monkeypatch.setattr(sys, "argv", ["launch.py", CONFIG, f"--workdir={workdir}"])
+    monkeypatch.setattr(entry, "start", lambda config, workdir: (_ for _ in ()).throw(error))
+    monkeypatch.setattr(entry, "FLAGS", type("Flags", (), {"config": object(), "workdir": str(workdir)}))
+    with pytest.raises(SystemExit) as exit:
+        entry.main(sys.argv)
+    assert exit.value.code == code
+    return capsys.readouterr().err
+
+
+def test_a_diverged_run_exits_with_3(monkeypatch, capsys, tmp_path):
+    from dla_jax.stop import NonFiniteLoss
+
+    err = exit_code_of(monkeypatch, capsys, NonFiniteLoss(17), tmp_path, 3)
+    assert "step 17" in err and str(tmp_path) in err
+
+
+def test_a_full_disk_says_so(monkeypatch, capsys, tmp_path):
+    err = exit_code_of(monkeypatch, capsys, OSError(28, "No space left on device"), tmp_path, 1)
+    assert "no space left" in err and str(tmp_path) in err and len(err.splitlines()) == 1
+
+
+def test_an_error_of_the_program_keeps_its_traceback(monkeypatch, tmp_path):
+    with pytest.raises(ZeroDivisionError):
+        exit_code_of(monkeypatch, None, ZeroDivisionError("a bug"), tmp_path, 1)
+
+
+def test_a_full_disk_while_rows_are_written(tmp_path):
+    """/dev/full refuses every byte, as a full disk does."""
+    from dla_jax.logs import Record
+
+    record = Record(tmp_path)
+    record._file.close()
+    record._file = open("/dev/full", "w")  # noqa: SIM115
+    with pytest.raises(OSError, match="No space left on device"):
+        record.append({"run": "a", "step": 1})
+
+
+def test_the_default_workdir_is_named_after_the_config():
+    import launch as entry
+
+    assert entry.given_config(["launch.py", "--config", "configs/mlp.py:digits", "--quiet"]) == "configs/mlp.py:digits"
+    assert re.match(r"--?", "--config")

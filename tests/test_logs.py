@@ -1,0 +1,60 @@
+import json
+
+from dla_jax.logs import Record, read_rows
+
+
+def write(workdir, *rows):
+    record = Record(workdir)
+    for row in rows:
+        record.append(row)
+    record.close()
+
+
+ROWS = [{"run": "a", "step": 1, "loss": 0.5}, {"run": "b", "step": 1, "loss": 0.1}, {"run": "a", "step": 2, "loss": 0.4},
+        {"run": "a", "step": 2, "done": True, "loss": 0.3}, {"run": "b", "step": 5, "loss": 0.2}, {"run": "b", "step": 9, "loss": 0.2}]  # fmt: skip
+
+
+def test_rows_come_back_as_they_were(tmp_path):
+    write(tmp_path, *ROWS)
+    assert read_rows(tmp_path / "metrics.jsonl") == ROWS
+    assert read_rows(tmp_path / "nothing.jsonl") == []
+
+
+def test_a_line_cut_off_by_a_crash_is_left_out(tmp_path):
+    write(tmp_path, *ROWS)
+    with open(tmp_path / "metrics.jsonl", "a") as file:
+        file.write('{"run": "b", "st')
+    assert read_rows(tmp_path / "metrics.jsonl") == ROWS
+
+
+def test_on_resume_the_record_is_cut_back_to_the_restored_step(tmp_path):
+    write(tmp_path, *ROWS)
+    record = Record(tmp_path)
+    assert set(record.done) == {"a"}
+    assert record.resume("b", 5) == [ROWS[1], ROWS[4]]
+    assert record.resume("c", 0) == []
+    record.append({"run": "b", "step": 9, "loss": 0.15})
+    record.close()
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [row for row in lines if row["run"] == "a"] == [ROWS[0], ROWS[2], ROWS[3]]
+    assert [(row["step"], row["loss"]) for row in lines if row["run"] == "b"] == [(1, 0.1), (5, 0.2), (9, 0.15)]
+
+
+def test_tensorboard_holds_every_scalar_once_after_a_resume(tmp_path):
+    from tensorboardX.proto import event_pb2
+    from tensorboardX.record_writer import masked_crc32c  # noqa: F401  (the package reads no files back)
+
+    write(tmp_path, *ROWS)
+    record = Record(tmp_path)
+    record.resume("b", 5)
+    record.append({"run": "b", "step": 9, "done": True, "loss": 0.2})
+    record.close()
+    steps = []
+    for path in (tmp_path / "tb" / "b").iterdir():
+        data, at = path.read_bytes(), 0
+        while at < len(data):  # TFRecord: length (8), its crc (4), payload, crc (4)
+            length = int.from_bytes(data[at : at + 8], "little")
+            event = event_pb2.Event.FromString(data[at + 12 : at + 12 + length])
+            steps += [event.step for value in event.summary.value if value.tag == "loss"]
+            at += 16 + length
+    assert steps == [1, 5, 9]

@@ -1,0 +1,131 @@
+"""A study that was stopped, politely or not, ends bit for bit where an uninterrupted one does."""
+
+import json
+import random
+import signal
+import time
+
+import numpy as np
+import orbax.checkpoint as ocp
+import pytest
+from jax.tree_util import tree_leaves_with_path
+from launching import launch, start
+
+STUDY = ("--config=configs/rescnn.py:smoke", "--config.num_epochs=6", "--config.eval_every_epochs=2", "--config.log_every_steps=20",
+         "--config.checkpoint_every_steps=9", "--config.steps_per_call=4", "--config.side_arms=plain+batch",
+         "--config.patience=3", "--config.optim.schedule=one_cycle", "--config.optim.warmup_fraction=0.3")  # fmt: skip
+TIMES = ("seconds", "examples_per_s", "train_seconds")
+
+
+def rows_of(workdir):
+    """The record without times, by run."""
+    rows = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    by_run = {}
+    for row in rows:
+        by_run.setdefault(row["run"], []).append({key: value for key, value in row.items() if key not in TIMES})
+    return by_run
+
+
+def models_of(workdir):
+    folders = sorted(path for path in (workdir / "checkpoints").rglob("model"))
+    with ocp.StandardCheckpointer() as checkpointer:
+        return {str(path.relative_to(workdir)): checkpointer.restore(path.absolute()) for path in folders}
+
+
+def assert_same_study(workdir, expected):
+    assert rows_of(workdir) == rows_of(expected)
+    ours, theirs = models_of(workdir), models_of(expected)
+    assert ours.keys() == theirs.keys() and len(ours) == 14
+    for name, model in ours.items():
+        for (path, a), (_, b) in zip(tree_leaves_with_path(model), tree_leaves_with_path(theirs[name]), strict=True):
+            np.testing.assert_array_equal(a, b, err_msg=f"{name}{path}")
+
+
+def count_rows(workdir):
+    path = workdir / "metrics.jsonl"
+    return path.read_text().count("\n") if path.exists() else 0
+
+
+def wait_for_rows(process, workdir, count):
+    deadline = time.time() + 120
+    while count_rows(workdir) < count and process.poll() is None:
+        assert time.time() < deadline, "no progress"
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("uninterrupted") / "run"
+    answer = launch(*STUDY, f"--workdir={workdir}")
+    assert answer.code == 0, answer.err
+    return workdir
+
+
+def test_the_same_command_gives_the_same_bits(uninterrupted, tmp_path):
+    """Also one cell at a time instead of two, and other lengths of the compiled calls."""
+    answer = launch(*STUDY, f"--workdir={tmp_path / 'run'}", "--config.cells_at_a_time=1", "--config.steps_per_call=9")
+    assert answer.code == 0, answer.err
+    assert_same_study(tmp_path / "run", uninterrupted)
+
+
+def test_killed_at_any_moment(uninterrupted, tmp_path):
+    workdir, rng, kills = tmp_path / "run", random.Random(0), 0
+    for goal in (3, 60, 120, 200, 290):
+        process = start(*STUDY, f"--workdir={workdir}")
+        wait_for_rows(process, workdir, goal)
+        time.sleep(rng.uniform(0, 0.1))
+        kills += process.poll() is None
+        process.kill()
+        process.communicate()
+    assert kills >= 4
+    answer = launch(*STUDY, f"--workdir={workdir}")
+    assert answer.code == 0 and "done before" in answer.err, answer.err
+    assert_same_study(workdir, uninterrupted)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_asked_to_stop(number, code, uninterrupted, tmp_path):
+    workdir = tmp_path / "run"
+    process = start(*STUDY, f"--workdir={workdir}", "--config.checkpoint_every_steps=0")
+    wait_for_rows(process, workdir, 30)
+    process.send_signal(number)
+    err = process.communicate(timeout=60)[1]
+    assert process.returncode == code, err
+    assert err.splitlines()[-1].startswith("launch.py: interrupted; go on with: python launch.py") and str(workdir) in err
+    assert "Traceback" not in err
+    assert list((workdir / "checkpoints").rglob("training/*")), "the runs under way were not saved"
+    answer = launch(*STUDY, f"--workdir={workdir}")
+    assert answer.code == 0, answer.err
+    # Rows stand where checkpoints were due, so compare what does not depend on it.
+    def done(path):
+        return {run: rows[-1] for run, rows in rows_of(path).items()}
+
+    assert done(workdir) == done(uninterrupted)
+
+
+def test_a_finished_study_says_so_and_is_drawn_again(uninterrupted):
+    before = rows_of(uninterrupted)
+    (uninterrupted / "report.html").unlink()
+    answer = launch(*STUDY, f"--workdir={uninterrupted}")
+    assert answer.code == 0 and "finished" in answer.err and (uninterrupted / "report.html").exists()
+    (uninterrupted / "report.html").unlink()
+    answer = launch(f"--workdir={uninterrupted}")
+    assert answer.code == 0 and (uninterrupted / "report.html").exists()
+    assert rows_of(uninterrupted) == before
+
+
+def test_another_config_is_refused_with_the_keys_named(uninterrupted):
+    changed = [word for word in STUDY if "num_epochs" not in word]
+    answer = launch(*changed, "--config.num_epochs=13", "--config.log_every_steps=5", f"--workdir={uninterrupted}")
+    assert answer.code == 2 and "num_epochs (there 6, now 13)" in answer.err and "log_every_steps" not in answer.err
+
+
+def test_an_unfinished_study_is_not_drawn(uninterrupted, tmp_path):
+    import shutil
+
+    workdir = tmp_path / "run"
+    shutil.copytree(uninterrupted, workdir)
+    lines = (workdir / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (workdir / "metrics.jsonl").write_text("".join(lines[: len(lines) // 2]))
+    answer = launch(f"--workdir={workdir}")
+    assert answer.code == 2 and "not finished" in answer.err
