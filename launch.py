@@ -151,12 +151,13 @@ def start(config, workdir: Path) -> None:
         if isinstance(value, tuple) and any(isinstance(word, str) for word in value):
             config[key] = configs.split_words(value)  # --config.arms=plain,residual
     study = study_module(config.experiment)
-    study.check_config(config)
+    from_dir = Path(FLAGS["from"].value) if FLAGS["from"].value else None
+    run = Run(workdir, from_dir, Path(FLAGS.data_dir).expanduser(), FLAGS.download, FLAGS.quiet)
+    study.check_config(config, run)
     configs.check_workdir(workdir, config.to_dict())
     with configs.lock_workdir(workdir):
         set_up_jax()
-        from_dir = Path(FLAGS["from"].value) if FLAGS["from"].value else None
-        study.run(config, Run(workdir, from_dir, Path(FLAGS.data_dir).expanduser(), FLAGS.download, FLAGS.quiet))
+        study.run(config, run)
 
 
 def main(argv: list[str]) -> None:

@@ -7,7 +7,10 @@ Labs: depth studies of CNNs on CIFAR-10 (README, "The labs"). Paper: He et al. 2
     python launch.py --config=configs/rescnn.py:smoke             # seconds, to see that it runs
 """
 
+import itertools
+
 from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
 
 from dla_jax.config import parse_argument
 
@@ -61,7 +64,7 @@ def get_config(argument: str = "") -> ConfigDict:
     config.patience = 0  # evaluations without improvement before a run stops; 0: never
     config.optim = ConfigDict()
     config.optim.name = "adam"
-    config.optim.lr = 1e-3  # peak; the grid above replaces it
+    config.optim.lr = placeholder(float)  # one peak rate for all, instead of the grid above
     config.optim.schedule = "cosine"
     config.optim.warmup_fraction = 0.0
     config.optim.milestones = (0.5, 0.75)  # fractions of the steps, for multi_step
@@ -80,12 +83,12 @@ def get_config(argument: str = "") -> ConfigDict:
     config.steps_per_call = 32
     config.cells_at_a_time = 0  # 0: one a CPU core, or one on accelerators
 
-    config.claims = claims(config.depths, config.reference_depth)
     if given.preset == "smoke":
-        config.update(dict(depths=(1, 2, 4), reference_depth=2, side_depths=(2, 4), seeds=(0, 1), side_seeds=(0, 1),
-                           lrs=(3e-3,), select_seeds=(100,), num_epochs=2, side_select_seeds=(100,), side_arms=("plain+batch", "plain+shared_lr")))  # fmt: skip
-        config.model.width = 4
-        config.claims = claims(config.depths, config.reference_depth)
+        config.depths, config.reference_depth, config.seeds = (1, 2, 4), 2, (0, 1)
+        config.side_arms, config.side_depths, config.side_seeds = ("plain+batch", "plain+shared_lr"), (2, 4), (0, 1)
+        config.lrs, config.select_seeds = (3e-3, 1e-2), (100,)
+        config.model.width, config.num_epochs = 4, 2
+    config.claims = claims(config.depths, config.reference_depth)
     return config
 
 
@@ -111,7 +114,7 @@ def claims(depths: tuple[int, ...], reference: int) -> ConfigDict:
             ((1.0, "residual-deepest"), (-1.0, "residual-reference"), (-1.0, "plain-deepest"), (1.0, "plain-reference"))),
         "b_residual_always_gains": claim(
             "A residual net gains from every step in depth", LAB_E, "the ResCNN always gains from depth",
-            *(difference(f"residual-{b}", f"residual-{a}") for a, b in zip(later, later[1:], strict=False))),
+            *(difference(f"residual-{b}", f"residual-{a}") for a, b in itertools.pairwise(later))),
         "c_plain_loses": claim(
             "A deep plain net is worse than a shallower one", LAB_A,
             "CIFAR-10, validation: 73.5 % at depth 5, 72.0 % at 20, 60.8 % at 50 (one run each)",

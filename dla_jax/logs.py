@@ -26,8 +26,8 @@ class Record:
     """Appends rows to `metrics.jsonl` and mirrors their scalars to `tb/<run>/`. Safe to use from several threads.
 
     A row is a dict with `run` (name), `step` and values; a run's last row has `"done": true`. The file is the only
-    memory of a study: on resume the rows of finished runs are taken as they are, those of unfinished runs are held
-    back until `resume` says which step the run goes on from.
+    memory of a study: rows of finished runs stay as they are, and those of an unfinished run are cut back when
+    `resume` says which step it goes on from.
     """
 
     def __init__(self, workdir: Path):
@@ -37,17 +37,27 @@ class Record:
         self._lock = threading.Lock()
         rows = read_rows(self.path)
         self.done = {row["run"]: row for row in rows if row.get("done")}
-        self._unfinished = [row for row in rows if row["run"] not in self.done]
-        finished = [row for row in rows if row["run"] in self.done]
-        write_atomically(self.path, "".join(json.dumps(row) + "\n" for row in finished))
+        self._unfinished = {}
+        for row in rows:
+            if row["run"] not in self.done:
+                self._unfinished.setdefault(row["run"], []).append(row)
+        self._rewrite(rows)  # without a line that a crash cut off
+
+    def _rewrite(self, rows: list[dict]) -> None:
+        write_atomically(self.path, "".join(json.dumps(row) + "\n" for row in rows))
         self._file = open(self.path, "a")  # noqa: SIM115 - closed by close()
 
     def resume(self, run: str, step: int) -> list[dict]:
-        """The rows of an unfinished run up to a step, written again (record and TensorBoard); later ones are dropped."""
-        shutil.rmtree(self._tensorboard / run, ignore_errors=True)
-        kept = [row for row in self._unfinished if row["run"] == run and row["step"] <= step]
-        for row in kept:
-            self.append(row)
+        """The rows of an unfinished run up to a step; later ones leave the record, and TensorBoard starts again."""
+        with self._lock:
+            seen = self._unfinished.pop(run, [])
+            kept = [row for row in seen if row["step"] <= step]
+            if len(kept) < len(seen):
+                self._file.close()
+                self._rewrite([row for row in read_rows(self.path) if row["run"] != run or row["step"] <= step])
+            shutil.rmtree(self._tensorboard / run, ignore_errors=True)
+            for row in kept:
+                self._mirror(row)
         return kept
 
     def append(self, row: dict) -> None:
@@ -55,17 +65,19 @@ class Record:
         with self._lock:
             self._file.write(json.dumps(row) + "\n")
             self._file.flush()
-            if row["run"] not in self._writers:
-                from tensorboardX import SummaryWriter
-
-                self._writers[row["run"]] = SummaryWriter(str(self._tensorboard / row["run"]))
-            writer = self._writers[row["run"]]
-            for name, value in row.items():
-                if isinstance(value, (int, float)) and not isinstance(value, bool) and name != "step":
-                    writer.add_scalar(name, value, row["step"])
+            self._mirror(row)
             if row.get("done"):
                 self.done[row["run"]] = row
                 self._writers.pop(row["run"]).close()
+
+    def _mirror(self, row: dict) -> None:
+        if row["run"] not in self._writers:
+            from tensorboardX import SummaryWriter
+
+            self._writers[row["run"]] = SummaryWriter(str(self._tensorboard / row["run"]))
+        for name, value in row.items():
+            if isinstance(value, (int, float)) and not isinstance(value, bool) and name != "step":
+                self._writers[row["run"]].add_scalar(name, value, row["step"])
 
     def close(self) -> None:
         """Closes the files."""

@@ -20,7 +20,8 @@ def check_optim(config) -> None:
     """Raises ConfigError when a key of `config.optim` is out of range."""
     check_choice("optim.name", config.name, OPTIMISERS)
     check_choice("optim.schedule", config.schedule, SCHEDULES)
-    check_number("optim.lr", config.lr, above=0)
+    if config.lr is not None:
+        check_number("optim.lr", config.lr, above=0)
     check_number("optim.momentum", config.momentum, low=0, below=1)
     check_number("optim.b1", config.b1, low=0, below=1)
     check_number("optim.b2", config.b2, low=0, below=1)
@@ -65,7 +66,7 @@ def make_optimiser(config, num_steps: int) -> optax.GradientTransformation:
     (Loshchilov and Hutter 2019, arXiv:1711.05101; Chen et al. 2023, arXiv:2302.06675). `clip_norm` 0 switches clipping off.
 
     Returns:
-      A transformation whose state holds the peak learning rate: set it with `set_learning_rate`.
+      A transformation whose state holds the peak learning rate, `config.lr` or 0: set it with `set_learning_rate`.
     """
     shape = make_schedule(config, num_steps)
 
@@ -81,7 +82,7 @@ def make_optimiser(config, num_steps: int) -> optax.GradientTransformation:
         clip = optax.clip_by_global_norm(config.clip_norm) if config.clip_norm else optax.identity()
         return optax.chain(clip, *rules[config.name]())
 
-    return optax.inject_hyperparams(chain)(lr=config.lr)
+    return optax.inject_hyperparams(chain)(lr=config.lr or 0.0)
 
 
 def set_learning_rate(opt_state, lr: float):

@@ -54,14 +54,18 @@ def environment(**changes) -> dict:
 def launch(*arguments: str, timeout: float = 300, **changes) -> Answer:
     """`python launch.py ARGUMENTS`, in a process of its own."""
     command = (sys.executable, "launch.py", *arguments)
-    result = subprocess.run(command, cwd=ROOT, env=environment(**changes), capture_output=True, text=True, timeout=timeout, check=False)
+    result = subprocess.run(
+        command, cwd=ROOT, env=environment(**changes), capture_output=True, text=True, timeout=timeout, check=False
+    )
     return Answer(result.returncode, result.stdout, result.stderr)
 
 
 def start(*arguments: str, **changes) -> subprocess.Popen:
     """The same, not waited for."""
     command = (sys.executable, "launch.py", *arguments)
-    return subprocess.Popen(command, cwd=ROOT, env=environment(**changes), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environment(**changes), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def launch_many(command_lines: list[list[str]]) -> list[Answer]:

@@ -7,10 +7,6 @@ from dla_jax import checkpoint
 from dla_jax.config import ConfigError
 
 
-# A read that fails leaves futures of tensorstore behind, which Python reports when it collects them.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
-
 def tree(scale, width=300):
     return {"params": {"w": jnp.arange(width * 40.0).reshape(width, 40) * scale}, "step": jnp.int32(scale)}
 

@@ -76,7 +76,9 @@ def test_foreign_and_damaged_folders_are_refused(tmp_path):
 def test_a_workdir_is_locked_against_a_second_process(tmp_path):
     lock = configs.lock_workdir(tmp_path / "run")
     code = f"from dla_jax import config; config.lock_workdir(__import__('pathlib').Path({str(tmp_path / 'run')!r}))"
-    second = subprocess.run((sys.executable, "-c", code), capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": "."})
+    second = subprocess.run(
+        (sys.executable, "-c", code), capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": "."}
+    )
     assert "in use by another process" in second.stderr
     lock.close()
     assert subprocess.run((sys.executable, "-c", code), check=False, env=os.environ | {"PYTHONPATH": "."}).returncode == 0

@@ -49,7 +49,18 @@ def test_the_summary_keeps_its_contract(finished):
     summary = json.loads((finished[0] / "summary.json").read_text())
     assert {"study", "runs", "claims"} <= set(summary)
     for run in summary["runs"]:
-        assert {"arm", "depth", "seed", "lr", "num_params", "val_accuracy", "test_accuracy", "test_loss", "diverged", "train_seconds"} <= set(run)
+        assert {
+            "arm",
+            "depth",
+            "seed",
+            "lr",
+            "num_params",
+            "val_accuracy",
+            "test_accuracy",
+            "test_loss",
+            "diverged",
+            "train_seconds",
+        } <= set(run)
         assert 0 <= run["test_accuracy"] <= 1 and 0 <= run["val_accuracy"] <= 1
     for claim in summary["claims"]:
         assert {"statement", "source", "reported", "verdict", "results"} <= set(claim)
@@ -62,7 +73,9 @@ def test_twins_have_equal_parameters_and_depth_one_is_run_once(finished):
     params = {(run["arm"], run["depth"]): run["num_params"] for run in runs}
     assert {depth for _, depth in params} == {1, 2, 4}
     for depth in (2, 4):
-        assert params["plain", depth] == params["residual", depth] == params.get(("plain+shared_lr", depth), params["plain", depth])
+        assert (
+            params["plain", depth] == params["residual", depth] == params.get(("plain+shared_lr", depth), params["plain", depth])
+        )
     assert {arm for arm, depth in params if depth == 1} == {"both"}
 
 
@@ -70,5 +83,7 @@ def test_the_record_pairs_seeds(finished):
     """Plain and residual of one seed start from the same weights: their losses before any update differ only by the wiring."""
     rows = [json.loads(line) for line in Path(finished[0] / "metrics.jsonl").read_text().splitlines()]
     done = [row for row in rows if row.get("done")]
-    assert len({row["run"] for row in done}) == len(done) == 23
-    assert {row["seed"] for row in done if row["stage"] == "select"}.isdisjoint({row["seed"] for row in done if row["stage"] == "final"})
+    assert len({row["run"] for row in done}) == len(done) == 30
+    assert {row["seed"] for row in done if row["stage"] == "select"}.isdisjoint(
+        {row["seed"] for row in done if row["stage"] == "final"}
+    )

@@ -47,7 +47,9 @@ def test_imports_point_down(path):
             continue
         assert own not in GROUND, f"{own} imports {name}"
         assert other in LEAVES or other in FLOORS, f"{name}: give it a floor in this test"
-        assert FLOORS.get(other, 0) < floor or (floor == FLOORS.get(other) == 2 and (own, other) != ("train", other)), f"{own} -> {name}"
+        assert FLOORS.get(other, 0) < floor or (floor == FLOORS.get(other) == 2 and (own, other) != ("train", other)), (
+            f"{own} -> {name}"
+        )
 
 
 @pytest.mark.parametrize("path", MODULES, ids=place)

@@ -53,6 +53,7 @@ WRONG = {
     f"{CONFIG} --config.seeds=1,1": ["seeds", "twice"],
     f"{CONFIG} --config.seeds=a,b": ["seeds", "'a'"],
     f"{CONFIG} --config.select_seeds=0": ["select_seeds", "final"],
+    f"{CONFIG} --from=runs/other": ["--from"],
     f"{CONFIG} --config.data.val_fraction=0.7": ["data.val_fraction"],
     f"{CONFIG} --config.data.val_fraction=0.001": ["data.val_fraction", "cannot split"],
     f"{CONFIG} --workdir=README.md": ["README.md", "is a file"],

@@ -40,9 +40,17 @@ def test_on_resume_the_record_is_cut_back_to_the_restored_step(tmp_path):
     assert [(row["step"], row["loss"]) for row in lines if row["run"] == "b"] == [(1, 0.1), (5, 0.2), (9, 0.15)]
 
 
+def test_a_crash_before_a_run_resumes_loses_none_of_its_rows(tmp_path):
+    write(tmp_path, *ROWS)
+    Record(tmp_path).close()  # opened again, and killed before anything resumed
+    record = Record(tmp_path)
+    assert record.resume("b", 5) == [ROWS[1], ROWS[4]]
+    record.close()
+    assert read_rows(tmp_path / "metrics.jsonl") == ROWS[:-1]
+
+
 def test_tensorboard_holds_every_scalar_once_after_a_resume(tmp_path):
     from tensorboardX.proto import event_pb2
-    from tensorboardX.record_writer import masked_crc32c  # noqa: F401  (the package reads no files back)
 
     write(tmp_path, *ROWS)
     record = Record(tmp_path)

@@ -70,7 +70,7 @@ def test_the_same_command_gives_the_same_bits(uninterrupted, tmp_path):
 
 def test_killed_at_any_moment(uninterrupted, tmp_path):
     workdir, rng, kills = tmp_path / "run", random.Random(0), 0
-    for goal in (3, 60, 120, 200, 290):
+    for goal in (3, 90, 180, 290, 380):
         process = start(*STUDY, f"--workdir={workdir}")
         wait_for_rows(process, workdir, goal)
         time.sleep(rng.uniform(0, 0.1))
@@ -96,6 +96,7 @@ def test_asked_to_stop(number, code, uninterrupted, tmp_path):
     assert list((workdir / "checkpoints").rglob("training/*")), "the runs under way were not saved"
     answer = launch(*STUDY, f"--workdir={workdir}")
     assert answer.code == 0, answer.err
+
     # Rows stand where checkpoints were due, so compare what does not depend on it.
     def done(path):
         return {run: rows[-1] for run, rows in rows_of(path).items()}

@@ -134,10 +134,14 @@ def test_a_difference_of_differences_has_the_right_signs():
     seeds = range(8)
     noise = dict(enumerate(RNG.normal(0, 0.001, 8)))
     runs = make_runs(
-        res25={s: 0.97 + noise[s] for s in seeds}, res5={s: 0.95 for s in seeds},
-        plain25={s: 0.70 for s in seeds}, plain5={s: 0.96 - noise[s] for s in seeds},
+        res25={s: 0.97 + noise[s] for s in seeds}, res5=dict.fromkeys(seeds, 0.95),
+        plain25=dict.fromkeys(seeds, 0.7), plain5={s: 0.96 - noise[s] for s in seeds},
     )  # fmt: skip
-    claim = {"contrasts": [((1.0, "res25"), (-1.0, "res5"), (-1.0, "plain25"), (1.0, "plain5"))], "direction": ">", "margin": 0.005}
+    claim = {
+        "contrasts": [((1.0, "res25"), (-1.0, "res5"), (-1.0, "plain25"), (1.0, "plain5"))],
+        "direction": ">",
+        "margin": 0.005,
+    }
     weighed = stats.weigh(claim, runs)
     assert weighed["verdict"] == "holds"
     assert weighed["results"][0]["mean"] == pytest.approx(0.02 + 0.26)

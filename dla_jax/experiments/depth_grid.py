@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from dla_jax import optim
-from dla_jax.config import check, check_choice, check_count, check_distinct, check_number
+from dla_jax.config import Run, check, check_choice, check_count, check_distinct, check_number
 from dla_jax.data import images
 
 MODELS = ("cnn", "mlp")
@@ -16,7 +16,7 @@ MODIFIERS = ("scaled", "batch", "torch_default", "dirac", "shared_lr")
 
 
 class Arm(NamedTuple):
-    """skip: h + a f(h) instead of f(h); scaled: a = 1/sqrt(depth - 1) instead of 1; shared_lr: the rate of the reference depth."""
+    """skip: h + a f(h), not f(h); scaled: a = 1/sqrt(depth - 1), not 1; shared_lr: the rate of the reference depth."""
 
     skip: bool
     scaled: bool
@@ -63,8 +63,9 @@ def parse_arm(key: str, name: str) -> Arm:
     return Arm(base == "residual", "scaled" in modifiers, norm, init, "shared_lr" in modifiers)
 
 
-def check_config(config) -> None:
+def check_config(config, run: Run) -> None:
     """Raises ConfigError for a config that this study cannot run, before anything slow."""
+    check(run.from_dir is None, "--from: this study trains its own nets; leave it out")
     check_choice("data.name", config.data.name, images.DATASETS)
     for key in ("val_fraction", "test_fraction"):
         check_number(f"data.{key}", config.data[key], above=0, below=0.5)
@@ -131,11 +132,19 @@ def groups_of(config) -> list[tuple[str, int, tuple[int, ...]]]:
     return sorted(groups, key=lambda group: -group[1])
 
 
+def rates_to_try(config) -> tuple[float, ...]:
+    """The learning rates of the grid; the one of `optim.lr` where that is given."""
+    return tuple(config.lrs) if config.optim.lr is None else (config.optim.lr,)
+
+
 def select_cells(config) -> list[Cell]:
-    """The grid that chooses each arm's learning rate at each depth."""
+    """The grid that chooses each arm's learning rate at each depth; empty when there is but one."""
+    rates = rates_to_try(config)
+    if len(rates) == 1:
+        return []
     groups = [(arm, depth) for arm, depth, _ in groups_of(config) if not parse_arm("arm", arm).shared_lr]
     seeds = lambda arm: config.side_select_seeds if arm in config.side_arms else config.select_seeds  # noqa: E731
-    return [Cell("select", arm, depth, seed, lr) for arm, depth in groups for lr in config.lrs for seed in seeds(arm)]
+    return [Cell("select", arm, depth, seed, lr) for arm, depth in groups for lr in rates for seed in seeds(arm)]
 
 
 def final_cells(config, rates: dict[str, float]) -> list[Cell]:
@@ -150,9 +159,11 @@ def final_cells(config, rates: dict[str, float]) -> list[Cell]:
 
 def choose_rates(config, done: dict[str, dict]) -> dict[str, float]:
     """{group: the learning rate of highest mean validation accuracy}; of equals the one of lowest loss, then the smallest."""
-    rates, cells = {}, select_cells(config)
+    rates, tried, cells = {}, sorted(rates_to_try(config)), select_cells(config)
+    if not cells:
+        return {f"{arm}-{depth}": tried[0] for arm, depth, _ in groups_of(config)}
     for group in dict.fromkeys(cell.group for cell in cells):
-        rows = {lr: [done[cell.name] for cell in cells if cell.group == group and cell.lr == lr] for lr in config.lrs}
+        rows = {lr: [done[cell.name] for cell in cells if cell.group == group and cell.lr == lr] for lr in tried}
         mean = lambda lr, key: float(np.mean([np.inf if row[key] is None else row[key] for row in rows[lr]]))  # noqa: E731, B023
-        rates[group] = max(sorted(config.lrs), key=lambda lr: (mean(lr, "val_accuracy"), -mean(lr, "val_loss")))
+        rates[group] = max(tried, key=lambda lr: (mean(lr, "val_accuracy"), -mean(lr, "val_loss")))
     return rates

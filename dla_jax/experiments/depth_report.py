@@ -8,12 +8,30 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from dla_jax import plots, report, stats
-from dla_jax.config import check, read_config, write_atomically
+from dla_jax.config import check, flatten, read_config, write_atomically
 from dla_jax.experiments.depth_grid import choose_rates, groups_of, select_cells
 from dla_jax.logs import read_rows
 
 SUMMARY_KEYS = ("arm", "depth", "seed", "group", "lr", "num_params", "val_accuracy", "test_accuracy", "test_loss",
                 "best_step", "diverged", "diverged_at", "train_seconds", "examples_per_s")  # fmt: skip
+
+GROUP_HEAD = ["arm", "depth", "learning rate", "runs", "validation %", "test % [95 % interval]", "worst %", "diverged",
+              "parameters", "train s", "images/s"]  # fmt: skip
+QUESTION = """Deeper plain nets stop improving, residual ones do not: is it true, by how much, and is it the skip, the
+initialisation, the normalisation or the learning rate?"""
+CAPTIONS = {
+    "accuracy": """Test accuracy: mean and 95 % t-interval over seeds, single runs as dots. Every arm has its own learning rate
+        at each depth, except “shared lr”, which keeps the one of the reference depth. At depth 1 all arms are one net.""",
+    "explanations": """Is it the skip, the initialisation, the norm or the learning rate? Paired differences to the plain net of
+        depth {deepest}: mean (diamond), 95 % t-interval (bar), seeds (dots).""",
+    "curves": """Depth {reference} (dashed) and {deepest} (solid): mean and range of the runs. A training loss that stays high is
+        a failure to optimise, not over-fitting.""",
+    "gradients_start": """Depth {deepest}, before the first update: L2 norm of each layer's gradient, geometric mean over
+        seeds.""",
+    "gradients": """Depth {deepest}, first seed, along training, one scale for all panels; before clipping. Light grey: exactly
+        zero; dark grey: below the scale.""",
+    "rates": "Validation accuracy of the grid.",
+}
 
 
 def draw(workdir: Path) -> None:
@@ -28,10 +46,19 @@ def draw(workdir: Path) -> None:
     check(len(done) == expected, f"the study in {workdir} is not finished ({len(done)} of {expected} runs); go on with: "
           f"{written['launches'][0]['command']} --workdir={workdir}")  # fmt: skip
     summary = summarise(config, done)
-    write_atomically(workdir / "summary.json", json.dumps(summary, indent=1))
+    write_atomically(workdir / "summary.json", json.dumps(finite(summary), indent=1, allow_nan=False))
     figures = draw_figures(config, 1 / written["data"]["num_classes"], summary, rows, workdir / "figures")
     report.render(workdir / "report.html", **report_context(config, written, summary, figures))
     print_summary(config, summary, workdir)
+
+
+def finite(value):
+    """The same with null for what JSON has no number for: an interval without bounds, an effect size without spread."""
+    if isinstance(value, dict):
+        return {key: finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(inner) for inner in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def resolve(config, contrast) -> tuple:
@@ -46,9 +73,8 @@ def resolve(config, contrast) -> tuple:
 def summarise(config, done: dict[str, dict]) -> dict:
     """The finished runs -> {"study", "runs", "claims", "secondary", "selection"}."""
     runs = [{key: row[key] for key in SUMMARY_KEYS} for row in done.values() if row["stage"] == "final"]
-    runs.sort(
-        key=lambda run: (list(config.arms).index(run["arm"]) if run["arm"] in config.arms else 99, run["group"], run["seed"])
-    )
+    order = ["both", *config.arms, *config.side_arms]
+    runs.sort(key=lambda run: (order.index(run["arm"]), run["depth"], run["seed"]))
     claims = [
         {"name": name} | stats.weigh(claim | {"contrasts": [resolve(config, terms) for terms in claim["contrasts"]]}, runs)
         for name, claim in config.claims.to_dict().items()
@@ -64,6 +90,11 @@ def summarise(config, done: dict[str, dict]) -> dict:
             "secondary": secondary(config, runs), "selection": selection}  # fmt: skip
 
 
+def accuracies_of(runs: list[dict], group: str) -> list[float]:
+    """Test accuracies of a group's runs, in the order of their seeds."""
+    return [run["test_accuracy"] for run in runs if run["group"] == group]
+
+
 def secondary(config, runs: list[dict]) -> dict:
     """Residual minus plain at each depth (Holm-corrected) and the difference of slopes; no verdict hangs on them."""
     depths = sorted(depth for depth in config.depths if depth > 1)
@@ -73,9 +104,7 @@ def secondary(config, runs: list[dict]) -> dict:
     for depth in depths:
         terms = ((1.0, f"residual-{depth}"), (-1.0, f"plain-{depth}"))
         differences = list(stats.paired_values(terms, runs, "test_accuracy").values())
-        values = {
-            arm: [run["test_accuracy"] for run in runs if run["group"] == f"{arm}-{depth}"] for arm in ("residual", "plain")
-        }
+        values = {arm: accuracies_of(runs, f"{arm}-{depth}") for arm in ("residual", "plain")}
         contrast = stats.judge(differences, ">", 0.005)._asdict()
         del contrast["verdict"]
         rows.append({"depth": depth, **contrast, "superiority": stats.superiority(values["residual"], values["plain"])})
@@ -119,7 +148,10 @@ def draw_figures(config, chance: float, summary: dict, rows: list[dict], folder:
     maps = {label(group.rpartition("-")[0]): [np.array([row[key] for row in next(iter(by_group[group].values()))], float)
                            for key in ("step", "layer_grad_norm")] for group in deepest}  # fmt: skip
     plots.gradient_heat_maps({title: (steps.astype(int), norms) for title, (steps, norms) in maps.items()}, paths["gradients"])
-    plots.learning_rate_grid(*rate_lines(config, summary["selection"]), paths["rates"])
+    if summary["selection"]:
+        plots.learning_rate_grid(*rate_lines(config, summary["selection"]), paths["rates"])
+    else:
+        del paths["rates"]
     return paths
 
 
@@ -128,7 +160,7 @@ def accuracy_points(config, runs: list[dict]) -> tuple[dict, dict]:
 
     def points(arm):
         depths = [depth for other, depth, _ in groups_of(config) if other == arm]
-        values = {depth: [run["test_accuracy"] for run in runs if run["group"] == f"{arm}-{depth}"] for depth in depths}
+        values = {depth: accuracies_of(runs, f"{arm}-{depth}") for depth in depths}
         return {depth: (accuracies, stats.t_interval(accuracies)) for depth, accuracies in values.items()}
 
     main = {label(arm): points(arm) | points("both") for arm in config.arms}
@@ -174,25 +206,21 @@ def rate_lines(config, selection: list[dict]) -> tuple[dict, dict]:
 def group_rows(config, summary: dict) -> list[list[str]]:
     """The table of all groups, as text."""
     table = []
-    for arm, depth, _ in sorted(
-        groups_of(config), key=lambda group: ([*config.arms, *config.side_arms, "both"].index(group[0]), group[1])
-    ):
+    order = ["both", *config.arms, *config.side_arms]
+    for arm, depth, _ in sorted(groups_of(config), key=lambda group: (order.index(group[0]), group[1])):
         runs = [run for run in summary["runs"] if run["group"] == f"{arm}-{depth}"]
         test = [run["test_accuracy"] for run in runs]
         low, high = stats.t_interval(test)
-        edge = runs[0]["lr"] in (min(config.lrs), max(config.lrs)) and len(config.lrs) > 1
+        edge = bool(summary["selection"]) and runs[0]["lr"] in (min(config.lrs), max(config.lrs))
         mean = lambda key: float(np.mean([run[key] for run in runs]))  # noqa: E731, B023
         table.append([
             label(arm), str(depth), f"{runs[0]['lr']:g}{' (edge)' if edge else ''}", str(len(runs)),
-            f"{100 * mean('val_accuracy'):.1f}", f"{100 * mean('test_accuracy'):.1f} [{report.points(low, False)}, {report.points(high, False)}]",
+            f"{100 * mean('val_accuracy'):.1f}",
+            f"{100 * mean('test_accuracy'):.1f} [{report.points(low, False)}, {report.points(high, False)}]",
             f"{100 * min(test):.1f}", str(sum(run["diverged"] for run in runs)), f"{runs[0]['num_params']:,}",
             f"{mean('train_seconds'):.1f}", f"{mean('examples_per_s'):,.0f}",
         ])  # fmt: skip
     return table
-
-
-GROUP_HEAD = ["arm", "depth", "learning rate", "runs", "validation %", "test % [95 % interval]", "worst %", "diverged",
-              "parameters", "train s", "images/s"]  # fmt: skip
 
 
 def secondary_table(summary: dict) -> dict:
@@ -213,39 +241,34 @@ def secondary_table(summary: dict) -> dict:
 
 def report_context(config, written: dict, summary: dict, figures: dict[str, Path]) -> dict:
     """What the report template is given."""
-    deepest, reference = max(config.depths), config.reference_depth
-    figure = lambda name, caption: {"path": figures[name], "caption": caption}  # noqa: E731
     first, last = written["launches"][0], written["launches"][-1]
+    captions = {
+        name: text.format(deepest=max(config.depths), reference=config.reference_depth) for name, text in CAPTIONS.items()
+    }
+    drawn = lambda *names: [{"path": figures[name], "caption": captions[name]} for name in names]  # noqa: E731
     sections = [
-        {"title": "Accuracy against depth", "figures": [
-            figure("accuracy", "Test accuracy: mean and 95 % t-interval over seeds, single runs as dots. Every arm has its own learning "
-                   "rate at each depth, except “shared lr”, which keeps the one of the reference depth. At depth 1 plain and residual are one net."),
-            figure("explanations", f"Is it the skip, the initialisation, the norm or the learning rate? Paired differences to the plain "
-                   f"net of depth {deepest}: mean (diamond), 95 % t-interval (bar), seeds (dots).")],
+        {"title": "Accuracy against depth", "figures": drawn("accuracy", "explanations"),
          "table": {"head": GROUP_HEAD, "rows": group_rows(config, summary)}},
         {"title": "Secondary comparisons", "text": "No verdict hangs on these. P-values per depth are Holm-corrected.",
          "table": secondary_table(summary)},
-        {"title": "Training", "figures": [
-            figure("curves", f"Depth {reference} (dashed) and {deepest} (solid): mean and range of the runs. A training loss that stays "
-                   "high is a failure to optimise, not over-fitting.")]},
-        {"title": "Gradients", "figures": [
-            figure("gradients_start", f"Depth {deepest}, before the first update: L2 norm of each layer's gradient, geometric mean over seeds."),
-            figure("gradients", f"Depth {deepest}, first seed, along training, one scale for all panels; before clipping. Light grey: exactly zero; dark grey: below the scale.")]},
-        {"title": "Learning rates", "text": "Chosen on validation data, mean over selection seeds that no final run has.",
-         "figures": [figure("rates", "Validation accuracy of the grid.")]},
+        {"title": "Training", "figures": drawn("curves")},
+        {"title": "Gradients", "figures": drawn("gradients_start", "gradients")},
     ]  # fmt: skip
+    if "rates" in figures:
+        text = "Chosen on validation data, mean over selection seeds that no final run has."
+        sections.append({"title": "Learning rates", "text": text, "figures": drawn("rates")})
+    data, settings = written["data"], flatten({key: value for key, value in written["config"].items() if key != "claims"})
     facts = {
         "runs": f"{len(summary['runs'])} compared, {len(summary['selection'])} to choose learning rates",
-        "data": f"{written['data']['name']}, {written['data']['num_examples']:,} examples, fingerprint {written['data']['fingerprint']}",
+        "data": f"{data['name']}, {data['num_examples']:,} examples, fingerprint {data['fingerprint']}",
         "devices": ", ".join(last["devices"]), "commit": last["git_commit"], "started": first["started"],
         "launches": str(len(written["launches"])), "python": last["python"],
         "packages": ", ".join(f"{name} {version}" for name, version in last["versions"].items()),
-        "config": json.dumps({key: value for key, value in written["config"].items() if key != "claims"}),
+        "config": ", ".join(f"{key}={value}" for key, value in settings.items() if value is not None),
     }  # fmt: skip
     network = {"cnn": "CNNs", "mlp": "MLPs"}[config.model.name]
-    return {"title": f"Depth study of {network} on {config.data.name}", "command": first["command"], "claims": summary["claims"],
-            "question": "Deeper plain nets stop improving, residual ones do not: is it true, by how much, and is it the skip, the "
-            "initialisation, the normalisation or the learning rate?", "sections": sections, "facts": facts}  # fmt: skip
+    return {"title": f"Depth study of {network} on {config.data.name}", "question": QUESTION, "command": first["command"],
+            "claims": summary["claims"], "sections": sections, "facts": facts}  # fmt: skip
 
 
 def print_summary(config, summary: dict, workdir: Path) -> None:
@@ -257,8 +280,9 @@ def print_summary(config, summary: dict, workdir: Path) -> None:
         say(f"  {arm:<24} depth {depth:>3}   {text}")
     say("\nclaims")
     for claim in summary["claims"]:
-        measured = report.contrast_words(claim["results"][0]) if claim["results"] else "not in this grid"
-        say(f"  {claim['verdict']:<14} {claim['statement']}: {measured}")
+        say(f"  {claim['verdict']:<14} {claim['statement']}")
+        for result in claim["results"]:
+            say(f"{'':17}{report.terms_words(result['terms'])}: {report.contrast_words(result)}")
     say("\nwritten")
     for name in ("report.html", "summary.json", "figures", "metrics.jsonl", "tb"):
         say(f"  {workdir / name}")

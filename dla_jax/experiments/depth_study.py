@@ -146,7 +146,8 @@ def compile_programs(study: Study, workers: int) -> None:
                   mesh=study.mesh)  # fmt: skip
 
     started = time.perf_counter()
-    programs = {(cell.depth, parse_arm("arm", cell.arm).norm): cell for cell in select_cells(study.config)}
+    groups = groups_of(study.config)
+    programs = {(depth, parse_arm("arm", arm).norm): Cell("final", arm, depth, seeds[0], 0.0) for arm, depth, seeds in groups}
     run_all(compile_one, programs.values(), workers)
     print(f"{len(programs)} programs compiled in {time.perf_counter() - started:.0f} s", file=sys.stderr)
 

@@ -16,7 +16,9 @@ X, LABELS = jax.random.uniform(jax.random.key(0), (6, 8, 8, 1)), jnp.arange(6)
 @pytest.mark.parametrize("kind", [CNN, MLP])
 def test_layer_norms_equal_the_gradient_of_each_layer_alone(kind, depth, norm):
     extra = {"pools": 1} if kind is CNN else {}
-    model = kind(depth=depth, width=5, num_classes=10, mean=(0.0,), std=(1.0,), norm=norm, init_scheme="he", dtype="float32", **extra)
+    model = kind(
+        depth=depth, width=5, num_classes=10, mean=(0.0,), std=(1.0,), norm=norm, init_scheme="he", dtype="float32", **extra
+    )
     variables = model.init(jax.random.key(1), X, train=False)
     params, rest = variables["params"], {name: value for name, value in variables.items() if name != "params"}
 
@@ -30,7 +32,7 @@ def test_layer_norms_equal_the_gradient_of_each_layer_alone(kind, depth, norm):
 
     expected = [norm_of(lambda part: {"stem": part}, params["stem"])]
     for i in range(depth - 1):  # a gradient with respect to the parameters of block i alone
-        put = lambda part, i=i: {"blocks": jax.tree.map(lambda all, one: all.at[i].set(one), params["blocks"], part)}
+        put = lambda part, i=i: {"blocks": jax.tree.map(lambda all, one: all.at[i].set(one), params["blocks"], part)}  # noqa: E731
         expected.append(norm_of(put, jax.tree.map(lambda leaf, i=i: leaf[i], params["blocks"])))
     last = {name: params[name] for name in ("head", "norm") if name in params}
     expected.append(norm_of(lambda part: part, last))

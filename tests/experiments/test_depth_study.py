@@ -104,7 +104,7 @@ def test_a_net_overfits_eight_examples():
 
 
 def test_augmentation_is_part_of_the_loss(study):
-    arguments, state = start(study, "plain")
+    _arguments, state = start(study, "plain")
     model = depth_study.make_model(study, 4, depth_grid.parse_arm("arm", "plain")).clone(init_scheme="he")
     batch = {"image": study.data["image"][:16], "label": study.data["label"][:16]}
 
@@ -164,8 +164,15 @@ def test_contrasts_name_the_depths_of_the_study():
 @pytest.mark.parametrize("config", ["rescnn", "mlp"])
 def test_the_primary_claim_is_the_one_fixed_in_the_design(config):
     claim = load("digits", config).claims.a_skip_makes_depth_pay
-    assert set(claim.contrasts[0]) == {(1.0, "residual-deepest"), (-1.0, "residual-reference"), (-1.0, "plain-deepest"), (1.0, "plain-reference")}
-    assert claim.direction == ">" and not any("-1" == term[1][-2:] for c in load("digits", config).claims.values() for terms in c.contrasts for term in terms)
+    assert set(claim.contrasts[0]) == {
+        (1.0, "residual-deepest"),
+        (-1.0, "residual-reference"),
+        (-1.0, "plain-deepest"),
+        (1.0, "plain-reference"),
+    }
+    assert claim.direction == ">" and not any(
+        term[1][-2:] == "-1" for c in load("digits", config).claims.values() for terms in c.contrasts for term in terms
+    )
 
 
 @pytest.mark.parametrize("config", ["rescnn", "mlp"])
