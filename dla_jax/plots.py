@@ -103,14 +103,14 @@ def training_curves(curves: dict[str, dict], path: Path) -> None:
     """Training loss and validation accuracy against epochs.
 
     Args:
-      curves: {label: {"epoch": float [T], "train_loss": float [S, T], "val_accuracy": float [S, T]}}; mean over runs
-        with the range of the runs.
+      curves: {label: {"epoch": float [T], "train_loss": float [S, T], "val_accuracy": float [S, T], "colour": its index,
+        "dashed": bool}}; mean over runs with the range of the runs.
     """
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(1, 2, figsize=(PAGE, 2.5))
-        for i, (label, curve) in enumerate(curves.items()):
+        for label, curve in curves.items():
             for axis, name in zip(axes, ("train_loss", "val_accuracy"), strict=True):
-                colour, style = COLOURS[i % 2], "-" if i >= len(curves) - 2 else "--"
+                colour, style = COLOURS[curve["colour"] % 7], "--" if curve["dashed"] else "-"
                 values = np.asarray(curve[name])
                 axis.plot(curve["epoch"], values.mean(0), style, color=colour, label=label)
                 axis.fill_between(curve["epoch"], values.min(0), values.max(0), color=colour, alpha=0.13, linewidth=0)

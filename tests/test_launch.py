@@ -39,6 +39,7 @@ WRONG = {
     f"{CONFIG} --config.model.width=0": ["model.width"],
     f"{CONFIG} --config.model.pools=9": ["model.pools"],
     f"{CONFIG} --config.depths=0,5": ["depths", "0"],
+    f"{CONFIG} --config.depths=1": ["depths", "nothing to compare"],
     f"{CONFIG} --config.depths=-5": ["depths", "-5"],
     f"{CONFIG} --config.depths=()": ["depths", "empty"],
     f"{CONFIG} --config.num_epochs=0": ["num_epochs", "0"],

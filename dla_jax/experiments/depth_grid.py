@@ -91,6 +91,7 @@ def check_config(config, run: Run) -> None:
         shared = sorted(set(config[key]) & {*config.seeds, *config.side_seeds})
         check(not shared, f"{key}: {shared} are also seeds of final runs, which would choose on what they test; give others")
     check_distinct("depths", config.depths, check_count)
+    check(max(config.depths) > 1, "depths: 1 alone leaves nothing to compare; give more, as in --config.depths=1,5,10")
     check_distinct("side_depths", config.side_depths, functools.partial(check_count, low=2), empty=True)
     check_count("reference_depth", config.reference_depth, low=2)
     check_distinct("lrs", config.lrs, functools.partial(check_number, above=0))

@@ -126,32 +126,36 @@ def label(arm: str) -> str:
 
 
 def draw_figures(config, chance: float, summary: dict, rows: list[dict], folder: Path) -> dict[str, Path]:
-    """Draws all figures: {name: path}."""
-    names = ("accuracy", "explanations", "curves", "gradients_start", "gradients", "rates")
-    paths = {name: folder / f"{name}.png" for name in names}
-    plots.accuracy_against_depth(*accuracy_points(config, summary["runs"]), chance, paths["accuracy"])
-    plots.contrasts(explanations(config, summary["runs"]), "difference of test accuracy to the plain net, percentage points",
-                    paths["explanations"])  # fmt: skip
-
-    final = [row for row in rows if row["run"].startswith("final/") and not row.get("done")]
-    by_group = {}
-    for row in final:
+    """Draws the figures that this grid has something for: {name: path}."""
+    by_group = {}  # {group: rows of each seed, by seed}
+    for row in sorted((row for row in rows if row["run"].startswith("final/")), key=lambda row: int(row["run"].split("seed")[1])):
         _, group, seed = row["run"].split("/")
-        by_group.setdefault(group, {}).setdefault(seed, []).append(row)
-    deepest = [f"{arm}-{max(config.depths)}" for arm in (*config.arms, *config.side_arms)]
-    deepest = [group for group in deepest if group in by_group]
-    shown = [f"{arm}-{config.reference_depth}" for arm in config.arms] + deepest[: len(config.arms)]
-    plots.training_curves({label(group): curve(by_group[group]) for group in shown if group in by_group}, paths["curves"])
-    profiles = {label(group.rpartition("-")[0]): [seed[0]["layer_grad_norm"] for seed in by_group[group].values()]
-                for group in deepest if "shared_lr" not in group}  # fmt: skip
-    plots.gradients_at_start(profiles, paths["gradients_start"])
-    maps = {label(group.rpartition("-")[0]): [np.array([row[key] for row in next(iter(by_group[group].values()))], float)
-                           for key in ("step", "layer_grad_norm")] for group in deepest}  # fmt: skip
-    plots.gradient_heat_maps({title: (steps.astype(int), norms) for title, (steps, norms) in maps.items()}, paths["gradients"])
-    if summary["selection"]:
-        plots.learning_rate_grid(*rate_lines(config, summary["selection"]), paths["rates"])
-    else:
-        del paths["rates"]
+        if not row.get("done"):
+            by_group.setdefault(group, {}).setdefault(seed, []).append(row)
+    by_group = {group: list(seeds.values()) for group, seeds in by_group.items()}
+    arms = [arm for arm in (*config.arms, *config.side_arms) if f"{arm}-{max(config.depths)}" in by_group]
+    deepest = {label(arm): by_group[f"{arm}-{max(config.depths)}"] for arm in arms}
+    shown = [(arm, depth) for depth in (config.reference_depth, max(config.depths)) for arm in config.arms]
+    curves = {label(f"{arm}-{depth}"): curve(by_group[f"{arm}-{depth}"])
+              | {"colour": config.arms.index(arm), "dashed": depth == config.reference_depth}
+              for arm, depth in shown if f"{arm}-{depth}" in by_group}  # fmt: skip
+    starts = {name: [seed[0]["layer_grad_norm"] for seed in seeds] for name, seeds in deepest.items() if "shared lr" not in name}
+    maps = {name: ([row["step"] for row in seeds[0]], np.array([row["layer_grad_norm"] for row in seeds[0]]))
+            for name, seeds in deepest.items()}  # fmt: skip
+    figures = {
+        "accuracy": (plots.accuracy_against_depth, *accuracy_points(config, summary["runs"]), chance),
+        "explanations": (plots.contrasts, explanations(config, summary["runs"]),
+                         "difference of test accuracy to the plain net, percentage points"),
+        "curves": (plots.training_curves, curves),
+        "gradients_start": (plots.gradients_at_start, starts),
+        "gradients": (plots.gradient_heat_maps, maps),
+        "rates": (plots.learning_rate_grid, *rate_lines(config, summary["selection"])),
+    }  # fmt: skip
+    paths = {}
+    for name, (plot, data, *more) in figures.items():
+        if data:
+            paths[name] = folder / f"{name}.png"
+            plot(data, *more, paths[name])
     return paths
 
 
@@ -182,9 +186,9 @@ def explanations(config, runs: list[dict]) -> list[dict]:
     return rows
 
 
-def curve(by_seed: dict[str, list[dict]]) -> dict:
+def curve(seeds: list[list[dict]]) -> dict:
     """Training loss and validation accuracy at the evaluations that all runs of a group reached."""
-    evaluated = [[row for row in seed if "val_accuracy" in row] for seed in by_seed.values()]
+    evaluated = [[row for row in seed if "val_accuracy" in row] for seed in seeds]
     shortest = min(map(len, evaluated))
     columns = {key: [[row[key] for row in seed[:shortest]] for seed in evaluated] for key in ("train_loss", "val_accuracy")}
     return {"epoch": np.arange(1, shortest + 1), **columns}
@@ -193,7 +197,7 @@ def curve(by_seed: dict[str, list[dict]]) -> dict:
 def rate_lines(config, selection: list[dict]) -> tuple[dict, dict]:
     """({arm: {depth: (learning rates, mean validation accuracies)}}, {(arm, depth): chosen rate}) of the main arms."""
     grid, chosen = {}, {}
-    for arm in config.arms:
+    for arm in config.arms if selection else ():
         for depth in (depth for other, depth, _ in groups_of(config) if other in (arm, "both")):
             rows = [row for row in selection if row["depth"] == depth and row["arm"] in (arm, "both")]
             lrs = sorted({row["lr"] for row in rows})
@@ -245,7 +249,7 @@ def report_context(config, written: dict, summary: dict, figures: dict[str, Path
     captions = {
         name: text.format(deepest=max(config.depths), reference=config.reference_depth) for name, text in CAPTIONS.items()
     }
-    drawn = lambda *names: [{"path": figures[name], "caption": captions[name]} for name in names]  # noqa: E731
+    drawn = lambda *names: [{"path": figures[name], "caption": captions[name]} for name in names if name in figures]  # noqa: E731
     sections = [
         {"title": "Accuracy against depth", "figures": drawn("accuracy", "explanations"),
          "table": {"head": GROUP_HEAD, "rows": group_rows(config, summary)}},
