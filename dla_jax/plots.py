@@ -69,7 +69,7 @@ def accuracy_against_depth(main: dict, side: dict, chance: float, path: Path) ->
             axis.axhline(chance, color="0.6", linestyle=":", linewidth=0.9)
             axis.annotate("chance", (depths[0], chance), textcoords="offset points", xytext=(2, 2), color="0.4", fontsize=6.5)
             for i, (arm, points) in enumerate(arms.items()):
-                shift = (i - (len(arms) - 1) / 2) * (0.05 if arms is main else 0.13)
+                shift = (i - (len(arms) - 1) / 2) * (0.05 if arms is main else 0.09)
                 _series(axis, points, COLOURS[i % 7], MARKERS[i % 7], arm, shift)
             _depth_axis(axis, depths)
             axis.set_title(title, loc="left")
@@ -93,7 +93,7 @@ def contrasts(rows: list[dict], xlabel: str, path: Path) -> None:
             axis.annotate(text, (1.01, y), xycoords=("axes fraction", "data"), va="center", fontsize=7)
         axis.axvline(0, color="0.3", linewidth=0.8)
         axis.set_yticks(range(len(rows)), [row["label"] for row in reversed(rows)])
-        axis.xaxis.set_major_formatter("{x:+.0f}")
+        axis.xaxis.set_major_formatter(lambda x, _: f"{x:+.0f}".replace("+0", "0").replace("-", "−"))
         axis.grid(axis="y", visible=False)
         axis.set_xlabel(xlabel)
         save(figure, path)

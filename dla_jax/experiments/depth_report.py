@@ -1,4 +1,4 @@
-"""From the record of a depth study to its summary, figures and report."""
+"""From the record of a depth study to its summary and report."""
 
 import json
 import sys
@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from ml_collections import ConfigDict
 
-from dla_jax import plots, report, stats
+from dla_jax import report, stats
 from dla_jax.config import check, flatten, read_config, write_atomically
+from dla_jax.experiments.depth_figures import accuracies_of, draw_figures, label
 from dla_jax.experiments.depth_grid import choose_rates, groups_of, select_cells
 from dla_jax.logs import read_rows
 
@@ -44,12 +45,18 @@ def draw(workdir: Path) -> None:
     config, done = ConfigDict(written["config"]), {row["run"]: row for row in rows if row.get("done")}
     expected = len(select_cells(config)) + sum(len(seeds) for _, _, seeds in groups_of(config))
     check(len(done) == expected, f"the study in {workdir} is not finished ({len(done)} of {expected} runs); go on with: "
-          f"{written['launches'][0]['command']} --workdir={workdir}")  # fmt: skip
+          f"{resume_command(written, workdir)}")  # fmt: skip
     summary = summarise(config, done)
     write_atomically(workdir / "summary.json", json.dumps(finite(summary), indent=1, allow_nan=False))
     figures = draw_figures(config, 1 / written["data"]["num_classes"], summary, rows, workdir / "figures")
     report.render(workdir / "report.html", **report_context(config, written, summary, figures))
     print_summary(config, summary, workdir)
+
+
+def resume_command(written: dict, workdir: Path) -> str:
+    """The command that goes on with a study."""
+    command = written["launches"][0]["command"]
+    return command if "--workdir" in command else f"{command} --workdir={workdir}"
 
 
 def finite(value):
@@ -90,11 +97,6 @@ def summarise(config, done: dict[str, dict]) -> dict:
             "secondary": secondary(config, runs), "selection": selection}  # fmt: skip
 
 
-def accuracies_of(runs: list[dict], group: str) -> list[float]:
-    """Test accuracies of a group's runs, in the order of their seeds."""
-    return [run["test_accuracy"] for run in runs if run["group"] == group]
-
-
 def secondary(config, runs: list[dict]) -> dict:
     """Residual minus plain at each depth (Holm-corrected) and the difference of slopes; no verdict hangs on them."""
     depths = sorted(depth for depth in config.depths if depth > 1)
@@ -118,93 +120,6 @@ def secondary(config, runs: list[dict]) -> dict:
     contrast = stats.judge(stats.slope(late, per_seed), ">", 0.005)._asdict()
     del contrast["verdict"]
     return {"per_depth": rows, "slope": contrast}
-
-
-def label(arm: str) -> str:
-    """How figures name an arm."""
-    return arm.replace("+", " + ").replace("_", " ")
-
-
-def draw_figures(config, chance: float, summary: dict, rows: list[dict], folder: Path) -> dict[str, Path]:
-    """Draws the figures that this grid has something for: {name: path}."""
-    by_group = {}  # {group: rows of each seed, by seed}
-    for row in sorted((row for row in rows if row["run"].startswith("final/")), key=lambda row: int(row["run"].split("seed")[1])):
-        _, group, seed = row["run"].split("/")
-        if not row.get("done"):
-            by_group.setdefault(group, {}).setdefault(seed, []).append(row)
-    by_group = {group: list(seeds.values()) for group, seeds in by_group.items()}
-    arms = [arm for arm in (*config.arms, *config.side_arms) if f"{arm}-{max(config.depths)}" in by_group]
-    deepest = {label(arm): by_group[f"{arm}-{max(config.depths)}"] for arm in arms}
-    shown = [(arm, depth) for depth in (config.reference_depth, max(config.depths)) for arm in config.arms]
-    curves = {label(f"{arm}-{depth}"): curve(by_group[f"{arm}-{depth}"])
-              | {"colour": config.arms.index(arm), "dashed": depth == config.reference_depth}
-              for arm, depth in shown if f"{arm}-{depth}" in by_group}  # fmt: skip
-    starts = {name: [seed[0]["layer_grad_norm"] for seed in seeds] for name, seeds in deepest.items() if "shared lr" not in name}
-    maps = {name: ([row["step"] for row in seeds[0]], np.array([row["layer_grad_norm"] for row in seeds[0]]))
-            for name, seeds in deepest.items()}  # fmt: skip
-    figures = {
-        "accuracy": (plots.accuracy_against_depth, *accuracy_points(config, summary["runs"]), chance),
-        "explanations": (plots.contrasts, explanations(config, summary["runs"]),
-                         "difference of test accuracy to the plain net, percentage points"),
-        "curves": (plots.training_curves, curves),
-        "gradients_start": (plots.gradients_at_start, starts),
-        "gradients": (plots.gradient_heat_maps, maps),
-        "rates": (plots.learning_rate_grid, *rate_lines(config, summary["selection"])),
-    }  # fmt: skip
-    paths = {}
-    for name, (plot, data, *more) in figures.items():
-        if data:
-            paths[name] = folder / f"{name}.png"
-            plot(data, *more, paths[name])
-    return paths
-
-
-def accuracy_points(config, runs: list[dict]) -> tuple[dict, dict]:
-    """(main arms, other arms): {arm: {depth: (test accuracies, t-interval)}}; depth 1 is in both main arms."""
-
-    def points(arm):
-        depths = [depth for other, depth, _ in groups_of(config) if other == arm]
-        values = {depth: accuracies_of(runs, f"{arm}-{depth}") for depth in depths}
-        return {depth: (accuracies, stats.t_interval(accuracies)) for depth, accuracies in values.items()}
-
-    main = {label(arm): points(arm) | points("both") for arm in config.arms}
-    side = {label(arm): points(arm) for arm in config.side_arms}
-    return main, {arm: found for arm, found in side.items() if found}
-
-
-def explanations(config, runs: list[dict]) -> list[dict]:
-    """What each change does to the deepest plain net: paired differences of test accuracy."""
-    deepest, rows = max(config.depths), []
-    for arm in dict.fromkeys((*config.arms, *config.side_arms)):
-        terms = ((1.0, f"{arm}-{deepest}"), (-1.0, f"plain-{deepest}"))
-        if arm == "plain" or any(all(run["group"] != group for run in runs) for _, group in terms):
-            continue
-        values = list(stats.paired_values(terms, runs, "test_accuracy").values())
-        low, high = stats.t_interval(values)
-        name = label(arm)
-        rows.append({"label": name, "mean": float(np.mean(values)), "low": low, "high": high, "values": values})
-    return rows
-
-
-def curve(seeds: list[list[dict]]) -> dict:
-    """Training loss and validation accuracy at the evaluations that all runs of a group reached."""
-    evaluated = [[row for row in seed if "val_accuracy" in row] for seed in seeds]
-    shortest = min(map(len, evaluated))
-    columns = {key: [[row[key] for row in seed[:shortest]] for seed in evaluated] for key in ("train_loss", "val_accuracy")}
-    return {"epoch": np.arange(1, shortest + 1), **columns}
-
-
-def rate_lines(config, selection: list[dict]) -> tuple[dict, dict]:
-    """({arm: {depth: (learning rates, mean validation accuracies)}}, {(arm, depth): chosen rate}) of the main arms."""
-    grid, chosen = {}, {}
-    for arm in config.arms if selection else ():
-        for depth in (depth for other, depth, _ in groups_of(config) if other in (arm, "both")):
-            rows = [row for row in selection if row["depth"] == depth and row["arm"] in (arm, "both")]
-            lrs = sorted({row["lr"] for row in rows})
-            means = [float(np.mean([row["val_accuracy"] for row in rows if row["lr"] == lr])) for lr in lrs]
-            grid.setdefault(arm, {})[depth] = (lrs, means)
-            chosen[arm, depth] = next(row["lr"] for row in rows if row["chosen"])
-    return grid, chosen
 
 
 def group_rows(config, summary: dict) -> list[list[str]]:

@@ -1,0 +1,101 @@
+"""From the record of a depth study to its figures."""
+
+from pathlib import Path
+
+import numpy as np
+
+from dla_jax import plots, stats
+from dla_jax.experiments.depth_grid import groups_of
+
+
+def accuracies_of(runs: list[dict], group: str) -> list[float]:
+    """Test accuracies of a group's runs, in the order of their seeds."""
+    return [run["test_accuracy"] for run in runs if run["group"] == group]
+
+
+def label(arm: str) -> str:
+    """How figures name an arm."""
+    return arm.replace("+", " + ").replace("_", " ")
+
+
+def draw_figures(config, chance: float, summary: dict, rows: list[dict], folder: Path) -> dict[str, Path]:
+    """Draws the figures that this grid has something for: {name: path}."""
+    by_group = {}  # {group: rows of each seed, by seed}
+    for row in sorted((row for row in rows if row["run"].startswith("final/")), key=lambda row: int(row["run"].split("seed")[1])):
+        _, group, seed = row["run"].split("/")
+        if not row.get("done"):
+            by_group.setdefault(group, {}).setdefault(seed, []).append(row)
+    by_group = {group: list(seeds.values()) for group, seeds in by_group.items()}
+    arms = [arm for arm in (*config.arms, *config.side_arms) if f"{arm}-{max(config.depths)}" in by_group]
+    deepest = {label(arm): by_group[f"{arm}-{max(config.depths)}"] for arm in arms}
+    shown = [(arm, depth) for depth in (config.reference_depth, max(config.depths)) for arm in config.arms]
+    curves = {label(f"{arm}-{depth}"): curve(config, by_group[f"{arm}-{depth}"])
+              | {"colour": config.arms.index(arm), "dashed": depth == config.reference_depth}
+              for arm, depth in shown if f"{arm}-{depth}" in by_group}  # fmt: skip
+    starts = {name: [seed[0]["layer_grad_norm"] for seed in seeds] for name, seeds in deepest.items() if "shared lr" not in name}
+    maps = {name: ([row["step"] for row in seeds[0]], np.array([row["layer_grad_norm"] for row in seeds[0]]))
+            for name, seeds in deepest.items()}  # fmt: skip
+    figures = {
+        "accuracy": (plots.accuracy_against_depth, *accuracy_points(config, summary["runs"]), chance),
+        "explanations": (plots.contrasts, explanations(config, summary["runs"]),
+                         "difference of test accuracy to the plain net, percentage points"),
+        "curves": (plots.training_curves, curves),
+        "gradients_start": (plots.gradients_at_start, starts),
+        "gradients": (plots.gradient_heat_maps, maps),
+        "rates": (plots.learning_rate_grid, *rate_lines(config, summary["selection"])),
+    }  # fmt: skip
+    paths = {}
+    for name, (plot, data, *more) in figures.items():
+        if data:
+            paths[name] = folder / f"{name}.png"
+            plot(data, *more, paths[name])
+    return paths
+
+
+def accuracy_points(config, runs: list[dict]) -> tuple[dict, dict]:
+    """(main arms, other arms): {arm: {depth: (test accuracies, t-interval)}}; depth 1 is in both main arms."""
+
+    def points(arm):
+        depths = [depth for other, depth, _ in groups_of(config) if other == arm]
+        values = {depth: accuracies_of(runs, f"{arm}-{depth}") for depth in depths}
+        return {depth: (accuracies, stats.t_interval(accuracies)) for depth, accuracies in values.items()}
+
+    main = {label(arm): points(arm) | points("both") for arm in config.arms}
+    side = {label(arm): points(arm) for arm in config.side_arms}
+    return main, {arm: found for arm, found in side.items() if found}
+
+
+def explanations(config, runs: list[dict]) -> list[dict]:
+    """What each change does to the deepest plain net: paired differences of test accuracy."""
+    deepest, rows = max(config.depths), []
+    for arm in dict.fromkeys((*config.arms, *config.side_arms)):
+        terms = ((1.0, f"{arm}-{deepest}"), (-1.0, f"plain-{deepest}"))
+        if arm == "plain" or any(all(run["group"] != group for run in runs) for _, group in terms):
+            continue
+        values = list(stats.paired_values(terms, runs, "test_accuracy").values())
+        low, high = stats.t_interval(values)
+        name = label(arm)
+        rows.append({"label": name, "mean": float(np.mean(values)), "low": low, "high": high, "values": values})
+    return rows
+
+
+def curve(config, seeds: list[list[dict]]) -> dict:
+    """Training loss and validation accuracy at the evaluations that all runs of a group reached."""
+    evaluated = [[row for row in seed if "val_accuracy" in row] for seed in seeds]
+    shortest = min(map(len, evaluated))
+    columns = {key: [[row[key] for row in seed[:shortest]] for seed in evaluated] for key in ("train_loss", "val_accuracy")}
+    epochs = np.minimum(np.arange(1, shortest + 1) * config.eval_every_epochs, config.num_epochs)
+    return {"epoch": epochs, **columns}
+
+
+def rate_lines(config, selection: list[dict]) -> tuple[dict, dict]:
+    """({arm: {depth: (learning rates, mean validation accuracies)}}, {(arm, depth): chosen rate}) of the main arms."""
+    grid, chosen = {}, {}
+    for arm in config.arms if selection else ():
+        for depth in (depth for other, depth, _ in groups_of(config) if other in (arm, "both")):
+            rows = [row for row in selection if row["depth"] == depth and row["arm"] in (arm, "both")]
+            lrs = sorted({row["lr"] for row in rows})
+            means = [float(np.mean([row["val_accuracy"] for row in rows if row["lr"] == lr])) for lr in lrs]
+            grid.setdefault(arm, {})[depth] = (lrs, means)
+            chosen[arm, depth] = next(row["lr"] for row in rows if row["chosen"])
+    return grid, chosen
