@@ -127,17 +127,17 @@ def claims(depths: tuple[int, ...], reference: int) -> ConfigDict:
             "CIFAR-10: 87.96 % with, 86.85 % without at 48 layers (one run each)",
             difference("residual-deepest", "plain-deepest")),
         "e_skip_hurts_shallow": claim(
-            "In a shallow net a skip does not help", LAB_B, "CIFAR-10: 88.20 % with, 88.74 % without at 9 layers (one run each)",
+            "A skip makes a shallow net worse", LAB_B, "CIFAR-10: 88.20 % with, 88.74 % without at 9 layers (one run each)",
             difference("residual-reference", "plain-reference"), direction="<"),
         "f_identity_initialisation": claim(
             "Starting from the identity helps a deep plain net", "hypothesis, after airbench94 (K. Jordan 2024)",
             "not reported; the skip may act only through the first steps", difference("plain+dirac-deepest", "plain-deepest")),
         "g_torch_initialisation": claim(
             "PyTorch's default initialisation makes a deep plain net worse", "hypothesis",
-            "not reported; labs A, B and C keep the default", difference("plain+torch_default-deepest", "plain-deepest"),
+            "not reported; lab A keeps the default", difference("plain+torch_default-deepest", "plain-deepest"),
             direction="<"),
         "h_normalisation": claim(
-            "BatchNorm helps a deep plain net", "hypothesis", "not reported; all labs use it in every arm",
+            "BatchNorm helps a deep plain net", "hypothesis", "not reported; labs A to D use it in all their CNNs",
             difference("plain+batch-deepest", "plain-deepest")),
         "i_skip_with_norm": claim(
             "With BatchNorm in both, a deep net is still better with a skip", LAB_B,
@@ -145,7 +145,7 @@ def claims(depths: tuple[int, ...], reference: int) -> ConfigDict:
             difference("residual+batch-deepest", "plain+batch-deepest")),
         "j_learning_rate": claim(
             "A learning rate tuned at the reference depth is too poor for the deep plain net", "hypothesis",
-            "not reported; every lab uses one rate for all depths", difference("plain-deepest", "plain+shared_lr-deepest")),
+            "not reported; labs A and B use one rate for all depths", difference("plain-deepest", "plain+shared_lr-deepest")),
         "k_branch_scale": claim(
             "Scaling the branch by 1/sqrt(depth - 1) makes the deep residual net better", "hypothesis", "not reported",
             difference("residual+scaled-deepest", "residual-deepest")),
