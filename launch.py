@@ -162,7 +162,7 @@ def start(config, workdir: Path) -> None:
 
 def main(argv: list[str]) -> None:
     """Runs or re-draws a study; what goes wrong becomes one line and an exit code."""
-    logging.set_verbosity(logging.ERROR)  # JAX and orbax report their every step; what a user must know, we print
+    logging.set_verbosity(logging.FATAL)  # JAX and orbax report their every step; what a user must know, we print
     if FLAGS.config is None:
         workdir, again = Path(FLAGS.workdir), argv
     else:
@@ -179,7 +179,10 @@ def main(argv: list[str]) -> None:
     except Exception as error:
         if "No space left on device" not in str(error):
             raise
-        fail(f"no space left on the device of {workdir}; free some and go on with: {shlex.join(['python', *again])}", 1)
+        again_words = shlex.join(["python", *again])
+        print(f"launch.py: no space left on the device of {workdir}; free some and go on with: {again_words}", file=sys.stderr)
+        sys.stderr.flush()
+        os._exit(1)  # at once: TensorBoard's threads would each report the full disk again
 
 
 if __name__ == "__main__":

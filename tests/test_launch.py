@@ -1,6 +1,7 @@
 """Flags, wrong input, exit codes."""
 
 import re
+import sys
 import time
 
 import pytest
@@ -109,8 +110,6 @@ def test_a_mistyped_key_is_answered_fast():
 
 
 def exit_code_of(monkeypatch, capsys, error, tmp_path, code):
-    import sys
-
     import launch as entry
 
     workdir = tmp_path / "run"
@@ -131,6 +130,9 @@ def test_a_diverged_run_exits_with_3(monkeypatch, capsys, tmp_path):
 
 
 def test_a_full_disk_says_so(monkeypatch, capsys, tmp_path):
+    import os
+
+    monkeypatch.setattr(os, "_exit", sys.exit)
     err = exit_code_of(monkeypatch, capsys, OSError(28, "No space left on device"), tmp_path, 1)
     assert "no space left" in err and str(tmp_path) in err and len(err.splitlines()) == 1
 
