@@ -5,6 +5,9 @@ He et al. 2015, arXiv:1502.01852 (initialisation); He et al. 2016, arXiv:1603.05
 
     python launch.py --config=configs/mlp.py:digits            # about 1.5 minutes on 2 CPU cores
     python launch.py --config=configs/mlp.py:smoke             # seconds, to see that it runs
+
+Result of `digits` (97 s on 2 cores of an Intel Xeon): a plain MLP of depth 20 has 94.9 % [93.9, 95.8] with He initialisation
+(8 seeds) and 10.2 %, chance, with PyTorch's default (6 seeds). All of it: docs/results.md.
 """
 
 from ml_collections import ConfigDict

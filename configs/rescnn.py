@@ -5,6 +5,9 @@ Labs: depth studies of CNNs on CIFAR-10 (README, "The labs"). Paper: He et al. 2
     python launch.py --config=configs/rescnn.py:digits            # about 3 minutes on 2 CPU cores
     python launch.py --config=configs/rescnn.py:digits,depth=50   # one more depth
     python launch.py --config=configs/rescnn.py:smoke             # seconds, to see that it runs
+
+Result of `digits` (177 s on 2 cores of an Intel Xeon, 8 seeds): at depth 25 plain 50.5 % [37.4, 63.6], residual 94.3 %
+[93.4, 95.3]; the gain from depth 5 to 25 differs by 44.3 points [31.7, 56.9]. All of it: docs/results.md.
 """
 
 import itertools

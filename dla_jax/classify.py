@@ -24,7 +24,7 @@ def init_variables(key, *, model, shape):
 @functools.cache
 def count_params(model, shape: tuple[int, ...]) -> int:
     """Number of trainable numbers of a model for images [H, W, C] of this shape."""
-    variables = jax.eval_shape(lambda key: model.init(key, jnp.zeros((1, *shape)), train=False), jax.random.key(0))
+    variables = jax.eval_shape(lambda seed: model.init(jax.random.key(seed), jnp.zeros((1, *shape)), train=False), 0)
     return sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
 
 

@@ -1,0 +1,65 @@
+import jinja2
+import pytest
+from PIL import Image
+
+from dla_jax import report, stats
+
+
+def result_of(differences):
+    return stats.judge(differences, ">", 0.005)._asdict() | {
+        "terms": [[1.0, "a-2"], [-2.0, "b-1"]],
+        "in_favour": 3,
+        "without_diverged": None,
+    }
+
+
+def test_numbers_in_words():
+    assert report.points(0.0123) == "+1.2" and report.points(-0.5) == "−50.0" and report.points(0.004, sign=False) == "0.4"
+    assert report.points(float("-inf")) == "−∞"
+    assert report.p_value(2 / 256) == "0.0078" and report.p_value(1.0) == "1.00"
+    assert report.terms_words([[1.0, "a-2"], [-2.0, "b-1"]]) == "a-2 − 2 b-1"
+
+
+def test_whether_a_claim_could_be_decided():
+    few = report.power_words(result_of([0.1, 0.2, 0.3, 0.1]), 0.005)
+    assert few.startswith("no: 4 seeds") and "6 are needed" in few
+    assert report.power_words(result_of([0.001, 0.0011, 0.0009, 0.001, 0.001, 0.001]), 0.005).startswith("yes")
+    assert report.power_words(result_of([0.1, -0.1, 0.2, -0.2, 0.1, -0.1]), 0.005).startswith("a difference: yes")
+
+
+def test_seeds_needed_are_those_of_the_test():
+    assert stats.smallest_p(6) < 0.05 <= stats.smallest_p(5)
+
+
+def context(tmp_path, **changes):
+    Image.new("RGB", (40, 10)).save(tmp_path / "figure.png")
+    claim = {"statement": "<b>bold</b>", "source": "s", "reported": "r", "margin": 0.005, "verdict": "not decided", "missing": [],
+             "results": [result_of([0.1, 0.2])]}  # fmt: skip
+    section = {
+        "title": "One",
+        "figures": [{"path": tmp_path / "figure.png", "caption": "c"}],
+        "table": {"head": ["x"], "rows": [["1"]]},
+    }
+    return {
+        "title": "T",
+        "question": "Q",
+        "command": "python",
+        "claims": [claim],
+        "sections": [section],
+        "facts": {"a": "b"},
+    } | changes
+
+
+def test_a_page_is_self_contained_and_escapes_its_text(tmp_path):
+    report.render(tmp_path / "report.html", **context(tmp_path))
+    page = (tmp_path / "report.html").read_text()
+    assert "&lt;b&gt;bold" in page and 'src="data:image/png;base64,' in page and "width: 20px" in page
+
+
+@pytest.mark.parametrize("missing", ["title", "question", "claims", "sections", "facts", "command"])
+def test_a_missing_value_is_an_error_not_a_gap(missing, tmp_path):
+    values = context(tmp_path)
+    del values[missing]
+    with pytest.raises(jinja2.UndefinedError):
+        report.render(tmp_path / "report.html", **values)
+    assert not (tmp_path / "report.html").exists()
