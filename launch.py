@@ -3,6 +3,7 @@
 The same --workdir again goes on where it stopped. `python launch.py --workdir=FOLDER` alone draws its report again.
 """
 
+import contextlib
 import importlib.util
 import os
 import re
@@ -25,6 +26,7 @@ flags.DEFINE_string("from", None, "A finished workdir to read a trained model fr
 flags.DEFINE_string("data_dir", os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets"), "Folder of prepared data sets.")
 flags.DEFINE_bool("download", True, "Whether missing data may be downloaded.")
 flags.DEFINE_bool("quiet", False, "No progress line.")
+flags.DEFINE_bool("multihost", False, "Join the processes of all hosts (Slurm, Cloud TPU, or JAX_COORDINATOR_ADDRESS and so on).")
 ROOT = Path(__file__).resolve().parent
 
 
@@ -35,7 +37,7 @@ def studies() -> list[str]:
 
 def usage() -> str:
     """The help text."""
-    own = [FLAGS[name] for name in ("config", "workdir", "from", "data_dir", "download", "quiet")]
+    own = [FLAGS[name] for name in ("config", "workdir", "from", "data_dir", "download", "quiet", "multihost")]
     lines = [f"  --{'[no]' if flag.boolean else ''}{flag.name:<12}{flag.help}" for flag in own]
     return "\n".join([__doc__, *lines, "", "Studies: " + ", ".join(f"configs/{name}.py" for name in studies())])
 
@@ -152,12 +154,22 @@ def start(config, workdir: Path) -> None:
             config[key] = configs.split_words(value)  # --config.arms=plain,residual
     study = study_module(config.experiment)
     from_dir = Path(FLAGS["from"].value) if FLAGS["from"].value else None
-    run = Run(workdir, from_dir, Path(FLAGS.data_dir).expanduser(), FLAGS.download, FLAGS.quiet)
-    study.check_config(config, run)
+    first = join_processes() if FLAGS.multihost else True
+    run = Run(workdir, from_dir, Path(FLAGS.data_dir).expanduser(), FLAGS.download, FLAGS.quiet, first)
     configs.check_workdir(workdir, config.to_dict())
-    with configs.lock_workdir(workdir):
+    study.check_config(config, run)
+    with configs.lock_workdir(workdir) if first else contextlib.redirect_stderr(open(os.devnull, "w")):
         set_up_jax()
         study.run(config, run)
+
+
+def join_processes() -> bool:
+    """Joins the processes of all hosts; returns whether this one is the first, which writes and speaks."""
+    check(FLAGS.workdir is not None, "--multihost needs --workdir, one folder that all processes see")
+    from dla_jax import mesh
+
+    mesh.start_processes()
+    return mesh.is_first_process()
 
 
 def main(argv: list[str]) -> None:

@@ -1,10 +1,13 @@
-"""Depth study of MLPs: can a 20-layer MLP be trained, and is what breaks it depth or initialisation?
+"""MLPs: which one for MNIST, can a 20-layer one be trained, and is what breaks it depth or initialisation?
 
-Lab A reports 96.0 % at depth 5 and 11.5 % at depth 20 on MNIST and concludes that the deep MLP fails. Papers:
-He et al. 2015, arXiv:1502.01852 (initialisation); He et al. 2016, arXiv:1603.05027 (pre-activation).
+Lab A reports 96.0 % at depth 5 and 11.5 % at depth 20 on MNIST and concludes that the deep MLP fails; lab B reports 32.6 %
+with 784 hidden units, the course's baseline has 94.7 % with 16. Papers: He et al. 2015, arXiv:1502.01852 (initialisation);
+He et al. 2016, arXiv:1603.05027 (pre-activation).
 
-    python launch.py --config=configs/mlp.py:digits            # about 1.5 minutes on 2 CPU cores
-    python launch.py --config=configs/mlp.py:smoke             # seconds, to see that it runs
+    python launch.py --config=configs/mlp.py                          # MNIST: four nets, each at its own learning rate
+    python launch.py --config=configs/mlp.py:mnist,as_implemented=true    # the labs' nets with the labs' recipes
+    python launch.py --config=configs/mlp.py:digits                   # depths 1 to 50; about 1.5 minutes on 2 CPU cores
+    python launch.py --config=configs/mlp.py:smoke                    # seconds, to see that it runs
 
 Result of `digits` (97 s on 2 cores of an Intel Xeon): a plain MLP of depth 20 has 94.9 % [93.9, 95.8] with He initialisation
 (8 seeds) and 10.2 %, chance, with PyTorch's default (6 seeds). All of it: docs/results.md.
@@ -13,48 +16,107 @@ Result of `digits` (97 s on 2 cores of an Intel Xeon): a plain MLP of depth 20 h
 from ml_collections import ConfigDict
 
 from configs import rescnn
-from dla_jax.config import parse_argument
+from dla_jax.config import check, parse_argument
+
+COURSE = "the course's baseline (Lab 1, exercise 1.1)"
 
 
 def get_config(argument: str = "") -> ConfigDict:
-    """The study of a preset, `digits` or `smoke`: the one of configs/rescnn.py with other nets; `depth=` adds a deepest net."""
-    given = parse_argument(argument, ("digits", "smoke"), depth=0)
+    """The study of a preset. `digits` and `smoke` are the depth study of configs/rescnn.py with other nets, and take `depth=`."""
+    given = parse_argument(argument, ("mnist", "digits", "smoke"), depth=0, as_implemented=False)
+    check(given.preset == "mnist" or not given.as_implemented,
+          f"config argument as_implemented: {given.preset} has no other version; it is for mnist")  # fmt: skip
+    if given.preset == "mnist":
+        check(not given.depth, "config argument depth: mnist compares networks; it is for digits")
+        return mnist(given.as_implemented)
     config = rescnn.get_config(argument)
-    config.model = ConfigDict({"name": "mlp", "width": 64})
-    if given.preset == "smoke":
-        config.model.width = 8
-        config.claims = claims(config.depths, config.reference_depth)
-        return config
-    config.depths = tuple(sorted({1, 5, 10, 20, 50} | ({given.depth} - {0})))
-    config.side_arms = (
-        "residual+scaled",
-        "plain+torch_default",
-        "plain+dirac",
-        "plain+batch",
-        "residual+batch",
-        "plain+shared_lr",
-    )
-    config.side_depths = tuple(sorted({5, 20, max(config.depths)}))
-    config.num_epochs = 20
-    config.log_every_steps = 0
-    config.claims = claims(config.depths, config.reference_depth)
+    config.model = ConfigDict({"name": "mlp", "norm": "none", "init": "he", "width": 8})
+    if given.preset == "digits":
+        config.depths = tuple(sorted({1, 5, 10, 20, 50} | ({given.depth} - {0})))
+        config.side_depths = tuple(sorted({5, 20, max(config.depths)}))
+        config.model.width, config.num_epochs, config.log_every_steps = 64, 20, 0
+    config.claims = claims(config)
     return config
 
 
-def claims(depths: tuple[int, ...], reference: int) -> ConfigDict:
+def claims(config: ConfigDict) -> ConfigDict:
     """Who claimed what, and the one contrast that decides it (configs/rescnn.py), with the claims about depth 20."""
-    found = rescnn.claims(depths, reference).to_dict()
+    found = rescnn.claims(config).to_dict()
     reported = "MNIST, validation: 96.02 % at depth 5, 91.50 % at 10, 11.46 % at 20 (one run each)"
     fails = {"source": rescnn.LAB_A, "reported": reported, "direction": "<", "margin": 0.005}
     lost = lambda arm: (((1.0, f"{arm}-20"), (-1.0, f"{arm}-reference")),)  # noqa: E731
     rescue = (((1.0, "plain-20"), (-1.0, "plain+torch_default-20")),)
-    found |= {
-        "c_plain_loses": found["c_plain_loses"] | {"source": rescnn.LAB_A, "reported": reported},
-        "l_fails_as_implemented": fails | {"contrasts": lost("plain+torch_default"),
-            "statement": "A 20-layer plain MLP is worse than a 5-layer one: as implemented, PyTorch's default initialisation"},
-        "m_fails_as_intended": fails | {"contrasts": lost("plain"),
-            "statement": "A 20-layer plain MLP is worse than a 5-layer one: as intended, He initialisation"},
-        "n_initialisation_rescues": {"source": "hypothesis", "reported": "not reported", "direction": ">", "margin": 0.005,
-            "contrasts": rescue, "statement": "He initialisation makes the 20-layer plain MLP better than PyTorch's default"},
-    }  # fmt: skip
+    found["c_plain_loses"] |= {"source": rescnn.LAB_A, "reported": reported}
+    if 20 in config.side_depths:
+        found |= {
+            "l_fails_as_implemented": fails | {"contrasts": lost("plain+torch_default"),
+                "statement": "A 20-layer plain MLP is worse than a 5-layer one: as implemented, PyTorch's initialisation"},
+            "m_fails_as_intended": fails | {"contrasts": lost("plain"),
+                "statement": "A 20-layer plain MLP is worse than a 5-layer one: as intended, He initialisation"},
+            "n_initialisation_rescues": {"source": "hypothesis", "reported": "not reported", "direction": ">", "margin": 0.005,
+                "contrasts": rescue, "statement": "He initialisation makes the 20-layer plain MLP better than PyTorch's default"},
+        }  # fmt: skip
     return ConfigDict(found)
+
+
+def mnist(as_implemented: bool) -> ConfigDict:
+    """The labs' MLPs for MNIST: as intended, each at its own learning rate; as implemented, with their recipes."""
+    config = rescnn.base()
+    for key in ("depths", "reference_depth", "arms", "side_arms", "side_depths", "side_seeds", "side_select_seeds"):
+        del config[key]
+    config.experiment = "architectures"
+    config.question = "Which MLP for MNIST? The wider net was reported to fail; is it the net or the recipe?"
+    config.seeds, config.lrs = (0, 1, 2, 3, 4, 5), (1e-3, 3e-3)
+    config.data.update({"name": "mnist", "val_fraction": 1 / 12, "pad": 0, "flip": False})
+    config.model = perceptron(128, 64)
+    config.num_epochs, config.log_every_steps, config.checkpoint_every_steps = 6, 0, 0
+    config.optim.clip_norm = 0.0
+    if as_implemented:
+        config.lrs = (1e-3,)
+        adam = {"lr": 1e-4, "schedule": "constant"}
+        lion = {"name": "lion", "lr": 1e-2, "schedule": "one_cycle", "warmup_fraction": 0.3, "weight_decay": 1e-2, "b2": 0.99}
+        lab_a = {"optim": adam | {"weight_decay": 1e-4}, "num_epochs": 20}
+        deep = {
+            f"depth_{d}": lab_a | {"model": perceptron(*(64,) * d, dropout=0.2, init="torch_default")} for d in (1, 5, 10, 20)
+        }
+        baseline = {"optim": adam, "num_epochs": 100, "model": perceptron(16, 16, init="torch_default")}
+        wide = {"optim": lion, "num_epochs": 150, "patience": 20, "batch_size": 16384,
+                "model": perceptron(784, dropout=0.2, init="torch_default")}  # fmt: skip
+        networks = {"mlp_16_16": baseline, "mlp_784": wide, **deep}
+    else:
+        nets = {"mlp_16_16": perceptron(16, 16), "mlp_128_64": perceptron(128, 64), "mlp_256_256": perceptron(256, 256),
+                "mlp_784": perceptron(784, dropout=0.2)}  # fmt: skip
+        networks = {name: {"model": model} for name, model in nets.items()}
+    reported = {"mlp_16_16": "94.7 % (test)", "mlp_784": "32.6 % (test)", "mlp_128_64": "no figure", "depth_1": "95.95 % (val.)",
+                "depth_5": "96.02 % (val.)", "depth_10": "91.50 % (val.)", "depth_20": "11.46 % (val.)"}  # fmt: skip
+    config.networks = ConfigDict(networks)
+    config.reported = ConfigDict({network: reported.get(network, "not in the labs") for network in networks})
+    config.claims = mnist_claims(networks)
+    return config
+
+
+def perceptron(*widths: int, dropout: float = 0.0, init: str = "he") -> ConfigDict:
+    """The group `model` of a net of dense layers."""
+    return ConfigDict({"name": "perceptron", "norm": "none", "init": init, "depth": len(widths), "widths": widths,
+                       "dropout": dropout})  # fmt: skip
+
+
+def mnist_claims(networks: dict) -> ConfigDict:
+    """Who claimed what about the networks that are there."""
+
+    def claim(statement, source, reported, a, b, direction):
+        return {"statement": statement, "source": source, "reported": reported, "direction": direction, "margin": 0.002,
+                "contrasts": (((1.0, a), (-1.0, b)),)}  # fmt: skip
+
+    found = {
+        "a_wide_fails": claim("784 hidden units do worse than 16 + 16", rescnn.LAB_B, "32.57 %; the course's 16 + 16: 94.7 %",
+                              "mlp_784", "mlp_16_16", "<"),
+        "b_wider_helps": claim("256 + 256 hidden units do better than 128 + 64", "hypothesis", "not reported",
+                               "mlp_256_256", "mlp_128_64", ">"),
+        "c_lab_e_beats_the_baseline": claim("128 + 64 hidden units do better than the baseline's 16 + 16", rescnn.LAB_E,
+                                            "no figure", "mlp_128_64", "mlp_16_16", ">"),
+        "d_deep_fails": claim("A 20-layer MLP is worse than a 5-layer one", rescnn.LAB_A,
+                              "validation: 96.02 % at depth 5, 11.46 % at 20 (one run each)", "depth_20", "depth_5", "<"),
+    }  # fmt: skip
+    there = lambda claim: all(group in networks for terms in claim["contrasts"] for _, group in terms)  # noqa: E731
+    return ConfigDict({name: claim for name, claim in found.items() if there(claim)})

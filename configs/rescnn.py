@@ -1,13 +1,25 @@
 """Depth study of CNNs: deeper plain nets stop improving, residual ones do not. True, by how much, and why?
 
-Labs: depth studies of CNNs on CIFAR-10 (README, "The labs"). Paper: He et al. 2015, arXiv:1512.03385.
+Labs: depth studies of CNNs on CIFAR-10 (README, "The labs"). Papers: He et al. 2015, arXiv:1512.03385 and arXiv:1603.05027.
 
+    python launch.py --config=configs/rescnn.py                   # CIFAR-10, depths 1 to 25, matched twins; for a GPU
     python launch.py --config=configs/rescnn.py:digits            # about 3 minutes on 2 CPU cores
     python launch.py --config=configs/rescnn.py:digits,depth=50   # one more depth
     python launch.py --config=configs/rescnn.py:smoke             # seconds, to see that it runs
 
+The labs' and papers' own tables, on CIFAR-10, for a GPU:
+
+    python launch.py --config=configs/rescnn.py:lab_a             # depths 1 to 50 as intended: matched twins
+    python launch.py --config=configs/rescnn.py:lab_a,as_implemented=true    # as published: two architectures
+    python launch.py --config=configs/rescnn.py:lab_b             # 9, 17 and 48 layers with and without skips
+    python launch.py --config=configs/rescnn.py:lab_b,as_implemented=true    # with a ReLU before the addition
+    python launch.py --config=configs/rescnn.py:he                # ResNet-20 to 110 and plain twins, one-cycle, 30 epochs
+    python launch.py --config=configs/rescnn.py:he,as_implemented=true       # as published: 64,000 steps, one rate
+    python launch.py --config=configs/rescnn.py:resnet18          # ResNet-18 and -34 and plain twins
+
 Result of `digits` (177 s on 2 cores of an Intel Xeon, 8 seeds): at depth 25 plain 50.5 % [37.4, 63.6], residual 94.3 %
-[93.4, 95.3]; the gain from depth 5 to 25 differs by 44.3 points [31.7, 56.9]. All of it: docs/results.md.
+[93.4, 95.3]; the gain from depth 5 to 25 differs by 44.3 points [31.7, 56.9]. All of it, and what was run on CIFAR-10:
+docs/results.md.
 """
 
 import itertools
@@ -15,55 +27,70 @@ import itertools
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
-from dla_jax.config import parse_argument
+from dla_jax.config import check, parse_argument
 
 LAB_A = "lab A, https://github.com/giovancombo/DLA-Labs"
 LAB_B = "lab B, https://github.com/ZappaRoberto/DeepLearningApplications"
 LAB_E = "lab E (only its README is public)"
+HE = "He et al. 2015, arXiv:1512.03385"
+PRESETS = ("cifar10", "digits", "smoke", "lab_a", "lab_b", "he", "resnet18")
 
 
 def get_config(argument: str = "") -> ConfigDict:
-    """The study of a preset: `digits` or `smoke`; `depth=` adds a deepest net."""
-    given = parse_argument(argument, ("digits", "smoke"), depth=0)
+    """The study of a preset; `depth=` adds a deepest net, `as_implemented=true` takes a published table's own choices."""
+    given = parse_argument(argument, PRESETS, depth=0, as_implemented=False)
+    check(not given.as_implemented or given.preset in ("lab_a", "lab_b", "he"),
+          f"config argument as_implemented: {given.preset} has no other version; it is for lab_a, lab_b and he")  # fmt: skip
+    config = base()
+    {"cifar10": cifar10, "digits": digits, "smoke": smoke, "lab_a": lab_a, "lab_b": lab_b, "he": he,
+     "resnet18": resnet18}[given.preset](config, given.as_implemented)  # fmt: skip
+    if given.depth:
+        before, config.depths = max(config.depths), tuple(sorted({*config.depths, given.depth}))
+        config.side_depths = tuple(sorted({max(config.depths) if d == before else d for d in config.side_depths}))
+    config.claims = claims(config)
+    return config
+
+
+def base() -> ConfigDict:
+    """Every key, with the values that most presets share."""
     config = ConfigDict()
     config.experiment = "depth_study"
 
     # The question: depth x arm x seed, paired by seed. "both" stands for all arms at depth 1, where they are one net.
-    config.depths = tuple(sorted({1, 5, 10, 20, 25} | ({given.depth} - {0})))
+    config.depths = (1, 5, 10, 20, 25)
     config.reference_depth = 5  # where the gain from depth is measured from
     config.arms = ("plain", "residual")
-    config.seeds = tuple(range(8))  # 2/2^8 = .008 is the smallest p; each fixes split, order, initial weights
+    config.seeds = tuple(range(6))  # 2/2^6 = .03 is the smallest p; each fixes split, order, initial weights
     # The other explanations, at fewer depths and seeds.
-    config.side_arms = (
-        "residual+scaled",
-        "plain+torch_default",
-        "plain+dirac",
-        "plain+batch",
-        "residual+batch",
-        "plain+shared_lr",
-    )
-    config.side_depths = (5, max(config.depths))
+    config.side_arms = ()
+    config.side_depths = ()
     config.side_seeds = tuple(range(6))
     # Each arm at each depth gets its own learning rate, on validation, from seeds that no final run has.
     config.lrs = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
-    config.select_seeds = (100, 101)
+    config.select_seeds = (100,)
     config.side_select_seeds = (100,)
 
     config.data = ConfigDict()
-    config.data.name = "digits"
-    config.data.val_fraction = 0.2
-    config.data.test_fraction = 0.2
-    config.data.pad = 0  # pixels of pad-and-crop; digits are centred and have a left and a right
-    config.data.flip = False
+    config.data.name = "cifar10"
+    config.data.path = placeholder(str)  # for data.name=folder: one sub-folder a class
+    config.data.size = 32  # pixels that a folder's images are resized to
+    config.data.skip_bad = False  # go on without a folder's unreadable files
+    config.data.val_fraction = 0.1
+    config.data.test_fraction = 0.0  # 0: the set's own test part
+    config.data.pad = 4  # pixels of pad-and-crop
+    config.data.flip = True
 
     config.model = ConfigDict()
     config.model.name = "cnn"
-    config.model.width = 16
+    config.model.norm = "batch"
+    config.model.init = "he"
+    config.model.width = 64
     config.model.pools = 1  # 2x2 max-pools after the stem
     config.compute_dtype = "float32"
 
-    config.num_epochs = 9
-    config.batch_size = 64
+    config.num_epochs = 20
+    config.batch_size = 128
+    config.label_smoothing = 0.0
     config.patience = 0  # evaluations without improvement before a run stops; 0: never
     config.optim = ConfigDict()
     config.optim.name = "adam"
@@ -81,27 +108,95 @@ def get_config(argument: str = "") -> ConfigDict:
     config.optim.clip_norm = 1.0  # without it deep plain nets diverge at the larger rates
 
     config.eval_every_epochs = 1
-    config.log_every_steps = 6  # rows beside those of the evaluations; 0: none
-    config.checkpoint_every_steps = 0  # a run of seconds starts again; it is saved when interrupted
+    config.log_every_steps = 100  # rows beside those of the evaluations; 0: none
+    config.checkpoint_every_steps = 1000  # 0: a run is saved only when interrupted
     config.steps_per_call = 32
     config.cells_at_a_time = 0  # 0: one a CPU core, or one on accelerators
-
-    if given.preset == "smoke":
-        config.depths, config.reference_depth, config.seeds = (1, 2, 4), 2, (0, 1)
-        config.side_arms, config.side_depths, config.side_seeds = ("plain+batch", "plain+shared_lr"), (2, 4), (0, 1)
-        config.lrs, config.select_seeds = (3e-3, 1e-2), (100,)
-        config.model.width, config.num_epochs = 4, 2
-    config.claims = claims(config.depths, config.reference_depth)
+    config.parallel = "jit"  # or pmap, where there are several devices
     return config
 
 
-def claims(depths: tuple[int, ...], reference: int) -> ConfigDict:
+def cifar10(config: ConfigDict, as_implemented: bool) -> None:
+    """Lab E's depths, with BatchNorm as all the labs have it; without norm, and from other starts, at two depths."""
+    config.side_arms = ("plain+no_norm", "residual+no_norm", "plain+dirac", "plain+torch_default", "plain+shared_lr")
+    config.side_depths = (5, 25)
+
+
+def digits(config: ConfigDict, as_implemented: bool) -> None:
+    """The embedded set; without norm, since with it 8x8 digits show no effect of depth."""
+    config.data.update({"name": "digits", "val_fraction": 0.2, "test_fraction": 0.2})
+    config.data.update({"pad": 0, "flip": False})  # digits are centred and have a left and a right
+    config.model.update({"norm": "none", "width": 16})
+    config.seeds, config.select_seeds = tuple(range(8)), (100, 101)
+    config.side_arms = ("residual+scaled", "plain+torch_default", "plain+dirac", "plain+batch", "residual+batch",
+                        "plain+shared_lr")  # fmt: skip
+    config.side_depths = (5, 25)
+    config.num_epochs, config.batch_size = 9, 64
+    config.log_every_steps, config.checkpoint_every_steps = 6, 0  # a run of seconds starts again
+
+
+def smoke(config: ConfigDict, as_implemented: bool) -> None:
+    """Seconds."""
+    digits(config, as_implemented)
+    config.depths, config.reference_depth, config.seeds = (1, 2, 4), 2, (0, 1)
+    config.side_arms, config.side_depths, config.side_seeds = ("plain+batch", "plain+shared_lr"), (2, 4), (0, 1)
+    config.lrs, config.select_seeds = (3e-3, 1e-2), (100,)
+    config.model.width, config.num_epochs = 4, 2
+
+
+def lab_a(config: ConfigDict, as_implemented: bool) -> None:
+    """Lab A's depths. As implemented: its two architectures, one rate for all, no crops or flips, val 10,000."""
+    config.depths = (1, 5, 10, 20, 30, 50)
+    config.model.pools = 0
+    if as_implemented:
+        config.model = ConfigDict({"name": "lab_a", "norm": "batch", "init": "torch_default"})
+        config.data.update({"val_fraction": 0.2, "pad": 0, "flip": False})
+        config.optim.update({"lr": 1e-4, "schedule": "constant", "weight_decay": 1e-4, "clip_norm": 0.0})
+
+
+def lab_b(config: ConfigDict, as_implemented: bool) -> None:
+    """Lab B's nets, trained as it did with Lion and one cycle; its AutoAugment is crops and flips here, and never on test."""
+    config.depths, config.reference_depth = (9, 17, 48), 9
+    config.model = ConfigDict({"name": "lab_b", "norm": "batch", "init": "torch_default", "as_implemented": as_implemented})
+    config.lrs = (1e-4, 2e-4, 5e-4, 1e-3)
+    config.num_epochs, config.batch_size, config.patience = 60, 512, 0
+    config.optim.update({"name": "lion", "schedule": "one_cycle", "warmup_fraction": 0.3, "weight_decay": 1e-2,
+                         "b2": 0.99, "clip_norm": 0.0})  # fmt: skip
+    if as_implemented:
+        config.num_epochs, config.batch_size, config.patience, config.optim.lr = 200, 2048, 20, 5e-4
+
+
+def he(config: ConfigDict, as_implemented: bool) -> None:
+    """The paper's nets. As implemented: its schedule, 64,000 steps at one rate; as intended: one cycle, 30 epochs, own rates."""
+    config.depths, config.reference_depth = (20, 32, 44, 56, 110), 20
+    config.model = ConfigDict({"name": "resnet", "norm": "batch", "init": "he", "projection": False})
+    config.lrs = (0.03, 0.1, 0.3, 1.0)
+    config.num_epochs = 30
+    config.optim.update({"name": "sgd", "schedule": "one_cycle", "warmup_fraction": 0.3, "nesterov": True,
+                         "weight_decay": 5e-4, "clip_norm": 0.0})  # fmt: skip
+    if as_implemented:
+        config.num_epochs = 182
+        config.optim.update({"lr": 0.1, "schedule": "multi_step", "milestones": (0.5, 0.75), "nesterov": False,
+                             "weight_decay": 1e-4})  # fmt: skip
+
+
+def resnet18(config: ConfigDict, as_implemented: bool) -> None:
+    """The wide ResNets of lab D, and their plain twins: shortcuts without parameters."""
+    he(config, as_implemented)
+    config.depths, config.reference_depth = (18, 34), 18
+    config.lrs = (0.03, 0.1, 0.3)
+    config.batch_size, config.compute_dtype, config.label_smoothing = 512, "bfloat16", 0.1
+
+
+def claims(config: ConfigDict) -> ConfigDict:
     """Who claimed what, and the one contrast that decides it, fixed before the run.
 
     A contrast is a sum of weight x test accuracy of a group "<arm>-<depth>", taken seed by seed; "deepest" and
     "reference" stand for the study's own depths.
     """
-    later = [depth for depth in depths if depth >= reference]
+    later = [depth for depth in config.depths if depth >= config.reference_depth]
+    with_norm = config.model.norm == "batch"  # of the main arms
+    normed, bare = ("", "+no_norm") if with_norm else ("+batch", "")
 
     def claim(statement, source, reported, *contrasts, direction=">"):
         return {"statement": statement, "source": source, "reported": reported, "contrasts": contrasts,
@@ -110,7 +205,7 @@ def claims(depths: tuple[int, ...], reference: int) -> ConfigDict:
     def difference(a, b):
         return ((1.0, a), (-1.0, b))
 
-    return ConfigDict({
+    found = {
         "a_skip_makes_depth_pay": claim(
             "Depth helps residual nets, not plain ones", LAB_E,
             "the CNN does not always gain from depth, the ResCNN always does (no intervals)",
@@ -141,15 +236,33 @@ def claims(depths: tuple[int, ...], reference: int) -> ConfigDict:
             direction="<"),
         "h_normalisation": claim(
             "BatchNorm helps a deep plain net", "hypothesis", "not reported; labs A to D use it in all their CNNs",
-            difference("plain+batch-deepest", "plain-deepest")),
+            difference(f"plain{normed}-deepest", f"plain{bare}-deepest")),
         "i_skip_with_norm": claim(
             "With BatchNorm in both, a deep net is still better with a skip", LAB_B,
             "CIFAR-10, BatchNorm in both: 87.96 % with, 86.85 % without at 48 layers (one run each)",
-            difference("residual+batch-deepest", "plain+batch-deepest")),
+            difference(f"residual{normed}-deepest", f"plain{normed}-deepest")),
         "j_learning_rate": claim(
             "A learning rate tuned at the reference depth is too poor for the deep plain net", "hypothesis",
             "not reported; labs A and B use one rate for all depths", difference("plain-deepest", "plain+shared_lr-deepest")),
         "k_branch_scale": claim(
             "Scaling the branch by 1/sqrt(depth - 1) makes the deep residual net better", "hypothesis", "not reported",
             difference("residual+scaled-deepest", "residual-deepest")),
-    })  # fmt: skip
+    }  # fmt: skip
+    if with_norm:  # then d asks what i asks
+        found["i_skip_without_norm"] = found.pop("i_skip_with_norm") | claim(
+            "Without norm in either, a deep net is better with a skip", "hypothesis", "not reported",
+            difference(f"residual{bare}-deepest", f"plain{bare}-deepest"))  # fmt: skip
+    if config.model.name == "resnet":
+        reported = "plain nets: error grows with depth, > 60 % at 110 layers; ResNet-20/32/44/56/110: 8.75/7.51/7.17/6.97/6.43 %"
+        for name in (
+            "a_skip_makes_depth_pay",
+            "b_residual_gains_always",
+            "b_residual_gains",
+            "c_plain_loses",
+            "d_skip_helps_deep",
+        ):
+            found[name] |= {"source": HE, "reported": reported}
+    groups = {f"{arm}-{depth}" for arm in config.arms for depth in ("deepest", "reference", *config.depths)}
+    groups |= {f"{arm}-deepest" for arm in config.side_arms}
+    asked = {name: {group for terms in claim["contrasts"] for _, group in terms} for name, claim in found.items()}
+    return ConfigDict({name: claim for name, claim in found.items() if asked[name] <= groups})

@@ -5,7 +5,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
 import jax
 
-from dla_jax.mesh import cpu_cores
+from dla_jax.mesh import cpu_cores, on_any_process
 from dla_jax.stop import Interrupted, stop_requested
 
 
@@ -29,7 +29,7 @@ def run_all(work: Callable, items: Iterable, workers: int) -> None:
     """
 
     def unless_stopped(item):
-        if stop_requested.is_set():
+        if on_any_process(stop_requested.is_set()):
             raise Interrupted
         work(item)
 

@@ -1,4 +1,7 @@
-"""Checkpoints: written by orbax, atomic, the last two kept; a damaged one is refused by name and the one before it used."""
+"""Checkpoints: written by orbax, by all processes together, atomic, the last two kept.
+
+A damaged one is refused by name and the one before it used.
+"""
 
 import contextlib
 import shutil
@@ -37,6 +40,8 @@ class Checkpoints:
                 manager.save(step, args=ocp.args.StandardSave(tree))
 
         self._saving = _orbax_thread.submit(write)
+        if jax.process_count() > 1:
+            self.wait()  # all processes write together, and none trains on meanwhile
 
     def wait(self) -> None:
         """Waits until what was saved is on disk; raises what went wrong with it."""
@@ -64,6 +69,8 @@ class Checkpoints:
                 _check_same_arrays(tree, like)
                 return step, tree
             except Exception as error:  # orbax and tensorstore raise whatever they meet in a damaged file
+                if jax.process_index() > 0:
+                    continue
                 print(f"checkpoint {self.folder / str(step)} cannot be used ({_reason(error)}); set aside", file=sys.stderr)
                 aside = self.folder.with_name(f"{self.folder.name}-damaged-{step}")
                 shutil.rmtree(aside, ignore_errors=True)
@@ -73,7 +80,8 @@ class Checkpoints:
     def delete(self) -> None:
         """Removes all of it: the run is finished."""
         self.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if jax.process_index() == 0:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _check_same_arrays(tree, like) -> None:

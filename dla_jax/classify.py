@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dla_jax.data import batches, images
+from dla_jax.mesh import split_rows
 from dla_jax.metrics import accuracy, cross_entropy, masked_sums
 
 
@@ -21,6 +22,12 @@ def init_variables(key, *, model, shape):
     return model.init(key, jnp.zeros((1, *shape)), train=False)
 
 
+def init_model(key, *, model, shape: tuple[int, ...]) -> tuple[dict, dict]:
+    """(params, model_state) of a model for images of this shape."""
+    model_state = dict(init_variables(key, model=model, shape=shape))
+    return model_state.pop("params"), model_state
+
+
 @functools.cache
 def count_params(model, shape: tuple[int, ...]) -> int:
     """Number of trainable numbers of a model for images [H, W, C] of this shape."""
@@ -29,24 +36,30 @@ def count_params(model, shape: tuple[int, ...]) -> int:
 
 
 @functools.cache
-def make_loss(model, pad: int, flip: bool):
-    """The loss function of a model: one object for each, so that the train step compiles once for all cells that share it."""
+def make_loss(model, pad: int, flip: bool, label_smoothing: float):
+    """The loss function of a model: one object for each, so that the train step compiles once for all cells that share it.
+
+    `label_smoothing` e trains towards (1 - e) one-hot + e / C (Szegedy et al. 2016, arXiv:1512.00567, section 7).
+    """
 
     def loss_fn(params, model_state, batch, key):
-        x = images.augment(key, batch["image"], pad, flip).astype(jnp.float32) / 255
-        (logits, _), updates = model.apply({"params": params, **model_state}, x, train=True, mutable=["batch_stats"])
-        loss = cross_entropy(logits, batch["label"]).mean()
+        key_augment, key_dropout = jax.random.split(key)
+        x = images.augment(key_augment, batch["image"], pad, flip).astype(jnp.float32) / 255
+        (logits, _), updates = model.apply(
+            {"params": params, **model_state}, x, train=True, mutable=["batch_stats"], rngs={"dropout": key_dropout}
+        )
+        loss = cross_entropy(logits, batch["label"], label_smoothing).mean()
         return loss, ({**model_state, **updates}, {"train_accuracy": accuracy(logits, batch["label"])})
 
     return loss_fn
 
 
-@functools.partial(jax.jit, static_argnames="model")
-def score(variables, data, positions, mask, *, model) -> dict[str, jax.Array]:
+@functools.partial(jax.jit, static_argnames=("model", "mesh"))
+def score(variables, data, positions, mask, *, model, mesh) -> dict[str, jax.Array]:
     """Loss (nats) and accuracy over the rows of `positions` int32 [N, B] where `mask` float32 [N, B] is 1."""
 
     def sums(batch):
-        rows, weights = batch
+        rows, weights = jax.lax.with_sharding_constraint(batch, split_rows(mesh))
         logits, _ = model.apply(variables, data["image"][rows].astype(jnp.float32) / 255, train=False)
         return masked_sums(logits, data["label"][rows], weights)
 
@@ -54,12 +67,12 @@ def score(variables, data, positions, mask, *, model) -> dict[str, jax.Array]:
     return {name: totals[name] / totals["count"] for name in ("loss", "accuracy")}
 
 
-def make_evaluate(model, data: dict, positions: np.ndarray, batch_size: int, prefix: str) -> Callable:
+def make_evaluate(model, data: dict, mesh, positions: np.ndarray, batch_size: int, prefix: str) -> Callable:
     """state -> {"<prefix>_loss", "<prefix>_accuracy"} over the examples at `positions`, each exactly once."""
     padded, mask = batches.padded_batches(positions, batch_size)
 
     def evaluate(state) -> dict[str, float]:
-        scores = score({"params": state.params, **state.model_state}, data, padded, mask, model=model)
+        scores = score({"params": state.params, **state.model_state}, data, padded, mask, model=model, mesh=mesh)
         return {f"{prefix}_{name}": float(value) for name, value in scores.items()}
 
     return evaluate

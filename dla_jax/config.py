@@ -36,6 +36,7 @@ class Run(NamedTuple):
     data_dir: Path
     download: bool
     quiet: bool
+    first: bool = True  # whether this process writes, of the several that --multihost joins
 
 
 def nearest(name: str, choices) -> str:
@@ -85,12 +86,13 @@ def parse_argument(argument: str, presets: tuple[str, ...], **defaults) -> Simpl
     """The part after the colon in `--config=configs/x.py:ARGUMENT`.
 
     A bare preset name, or comma-separated `key=value` with `preset=` among the keys: `digits`, `digits,depth=50`,
-    `preset=digits,depth=50`. The type of each value is that of its default.
+    `preset=digits,depth=50`. The type of each value is that of its default; without a preset it is the first.
 
     Raises:
-      ConfigError: no or unknown preset, unknown key, value of another type.
+      ConfigError: unknown preset or key, value of another type.
     """
-    values: dict[str, Any] = {"preset": None, **defaults}
+    values: dict[str, Any] = {"preset": presets[0], **defaults}
+    kinds = {bool: lambda text: {"true": True, "false": False}[text.lower()]}
     for part in filter(None, (part.strip() for part in argument.split(","))):
         key, equals, text = part.partition("=")
         if not equals:
@@ -101,18 +103,16 @@ def parse_argument(argument: str, presets: tuple[str, ...], **defaults) -> Simpl
             continue
         check_choice("config argument", key, tuple(defaults))
         try:
-            values[key] = type(defaults[key])(text)
-        except ValueError:
-            expected = type(defaults[key]).__name__
-            raise ConfigError(f"config argument {key}={text!r}: expected {expected}, as in {key}={defaults[key]}") from None
-    check(values["preset"] is not None,
-          f"the config needs a preset after a colon, as in :{presets[0]}; known: {', '.join(presets)}")  # fmt: skip
+            values[key] = kinds.get(type(defaults[key]), type(defaults[key]))(text)
+        except (ValueError, KeyError):
+            expected, example = type(defaults[key]).__name__, str(defaults[key]).lower()
+            raise ConfigError(f"config argument {key}={text!r}: expected {expected}, as in {key}={example}") from None
     return SimpleNamespace(**values)
 
 
 def split_words(values: tuple) -> tuple[str, ...]:
-    """`("plain,residual",)` as a command line gives it -> `("plain", "residual")`."""
-    return tuple(word.strip() for value in values for word in str(value).split(","))
+    """`("plain,residual",)` as a command line gives it -> `("plain", "residual")`; `("",)` -> `()`."""
+    return tuple(word.strip() for value in values for word in str(value).split(",") if word.strip())
 
 
 def flatten(config: dict, prefix: str = "") -> dict[str, Any]:

@@ -27,11 +27,12 @@ class Record:
 
     A row is a dict with `run` (name), `step` and values; a run's last row has `"done": true`. The file is the only
     memory of a study: rows of finished runs stay as they are, and those of an unfinished run are cut back when
-    `resume` says which step it goes on from.
+    `resume` says which step it goes on from. With `writes=False` it reads, remembers, and writes nothing.
     """
 
-    def __init__(self, workdir: Path):
+    def __init__(self, workdir: Path, writes: bool = True):
         self.path = workdir / "metrics.jsonl"
+        self._writes = writes
         self._tensorboard = workdir / "tb"
         self._writers = {}
         self._lock = threading.Lock()
@@ -44,6 +45,8 @@ class Record:
         self._rewrite(rows)  # without a line that a crash cut off
 
     def _rewrite(self, rows: list[dict]) -> None:
+        if not self._writes:
+            return
         write_atomically(self.path, "".join(json.dumps(row) + "\n" for row in rows))
         self._file = open(self.path, "a")  # noqa: SIM115 - closed by close()
 
@@ -52,6 +55,8 @@ class Record:
         with self._lock:
             seen = self._unfinished.pop(run, [])
             kept = [row for row in seen if row["step"] <= step]
+            if not self._writes:
+                return kept
             if len(kept) < len(seen):
                 self._file.close()
                 self._rewrite([row for row in read_rows(self.path) if row["run"] != run or row["step"] <= step])
@@ -63,11 +68,14 @@ class Record:
     def append(self, row: dict) -> None:
         """Writes one row; vectors go to the file only. The row that is `done` closes the run's TensorBoard file."""
         with self._lock:
+            if row.get("done"):
+                self.done[row["run"]] = row
+            if not self._writes:
+                return
             self._file.write(json.dumps(row) + "\n")
             self._file.flush()
             self._mirror(row)
             if row.get("done"):
-                self.done[row["run"]] = row
                 self._writers.pop(row["run"]).close()
 
     def _mirror(self, row: dict) -> None:
@@ -82,7 +90,8 @@ class Record:
     def close(self) -> None:
         """Closes the files."""
         with self._lock:
-            self._file.close()
+            if self._writes:
+                self._file.close()
             for writer in self._writers.values():
                 writer.close()
 

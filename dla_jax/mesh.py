@@ -4,7 +4,11 @@ import os
 import shutil
 
 import jax
+import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from dla_jax.config import ConfigError
 
 
 def data_mesh() -> Mesh:
@@ -20,6 +24,50 @@ def replicated(mesh: Mesh) -> NamedSharding:
 def split_rows(mesh: Mesh) -> NamedSharding:
     """The sharding of a batch: axis 0 split over the devices."""
     return NamedSharding(mesh, PartitionSpec("data"))
+
+
+def put(tree, sharding: NamedSharding):
+    """Arrays that every process holds whole -> arrays on the devices, of all processes, of a replicated sharding."""
+    if jax.process_count() == 1:
+        return jax.device_put(tree, sharding)
+    # device_put would compare the processes' copies, byte by byte, over the network
+    whole = lambda array: jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])  # noqa: E731
+    return jax.tree.map(lambda leaf: whole(np.asarray(leaf)), tree)
+
+
+def start_processes() -> None:
+    """Joins the processes of this launch, one a host, into one JAX runtime; before anything else asks for a device.
+
+    Slurm, Open MPI, Kubernetes and Cloud TPU say who is who; elsewhere the variables JAX_COORDINATOR_ADDRESS (host:port of
+    the first), JAX_NUM_PROCESSES and JAX_PROCESS_ID do.
+
+    Raises:
+      ConfigError: nothing says so.
+    """
+    given = {name: os.environ.get(f"JAX_{name.upper()}") for name in ("num_processes", "process_id")}
+    try:
+        jax.distributed.initialize(**{name: int(value) for name, value in given.items() if value is not None})
+    except (ValueError, RuntimeError) as error:
+        raise ConfigError(
+            f"--multihost: cannot join the other processes ({str(error).splitlines()[0]}); start it with srun, mpirun or on "
+            "Cloud TPU, or set JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID"
+        ) from None
+
+
+def is_first_process() -> bool:
+    """Whether this process is the one that writes the record, the figures and the screen."""
+    return jax.process_index() == 0
+
+
+def on_any_process(flag: bool) -> bool:
+    """Whether the flag is set on any process; all must ask at the same point of the program."""
+    return flag if jax.process_count() == 1 else bool(multihost_utils.process_allgather(np.array(flag)).any())
+
+
+def wait_for_all(name: str) -> None:
+    """Waits until every process has come here."""
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(name)
 
 
 def describe_devices() -> list[str]:

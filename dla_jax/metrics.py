@@ -5,17 +5,22 @@ import jax.numpy as jnp
 import optax
 
 
-def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
+def cross_entropy(logits: jax.Array, labels: jax.Array, smoothing: float = 0.0) -> jax.Array:
     """-log softmax(logits)[label] in nats, computed in float32.
 
     Args:
       logits: float [B, C].
       labels: int32 [B].
+      smoothing: weight in [0, 1) of the mean over all classes, against 1 - smoothing of the label's.
 
     Returns:
       float32 [B].
     """
-    return optax.softmax_cross_entropy_with_integer_labels(logits.astype(jnp.float32), labels)
+    logits = logits.astype(jnp.float32)
+    loss = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+    if not smoothing:
+        return loss
+    return (1 - smoothing) * loss - smoothing * jax.nn.log_softmax(logits).mean(-1)
 
 
 def accuracy(logits: jax.Array, labels: jax.Array) -> jax.Array:

@@ -99,6 +99,34 @@ def contrasts(rows: list[dict], xlabel: str, path: Path) -> None:
         save(figure, path)
 
 
+def networks(rows: list[dict], intervals: dict[str, list[tuple]], path: Path) -> None:
+    """Test accuracy and test loss of each network, side by side.
+
+    Args:
+      rows: [{"label", "accuracy": float [n], "loss": float [m]}], one a network; m = 0 where all runs diverged.
+      intervals: {"accuracy": [(low, high), ...], "loss": ...}, one for each row that has values.
+    """
+    titles = {"accuracy": "test accuracy", "loss": "test loss (nats)"}
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(1, 2, figsize=(PAGE, 0.7 + 0.32 * len(rows)), sharey=True)
+        for axis, key in zip(axes, ("accuracy", "loss"), strict=True):
+            shown = [(y, row["label"], row[key]) for y, row in enumerate(rows) if len(row[key])]
+            for (y, _, values), (low, high) in zip(shown, intervals[key], strict=True):
+                axis.plot(
+                    values, y + np.linspace(-0.18, 0.18, len(values)), ".", color=COLOURS[5], markersize=4, markeredgewidth=0
+                )
+                if np.isfinite(low):
+                    low, high = np.clip((low, high), 0, 1 if key == "accuracy" else None)
+                    axis.plot([low, high], [y, y], color=COLOURS[1], linewidth=1.6, solid_capstyle="butt", zorder=3)
+                axis.plot(np.mean(values), y, "D", color=COLOURS[1], zorder=4)
+            axis.set_xlabel(titles[key])
+            axis.grid(axis="y", visible=False)
+        axes[0].set_yticks(range(len(rows)), [row["label"] for row in rows])
+        axes[0].invert_yaxis()
+        axes[0].xaxis.set_major_formatter(PercentFormatter(1, decimals=None))
+        save(figure, path)
+
+
 def training_curves(curves: dict[str, dict], path: Path) -> None:
     """Training loss and validation accuracy against epochs.
 

@@ -14,15 +14,19 @@ def test_arguments_are_a_preset_or_typed_pairs():
     parse = lambda text: vars(configs.parse_argument(text, ("digits", "smoke"), depth=0, rate=0.5))  # noqa: E731
     assert parse("digits") == {"preset": "digits", "depth": 0, "rate": 0.5}
     assert parse("preset=smoke, depth=7,rate=1e-3") == {"preset": "smoke", "depth": 7, "rate": 0.001}
+    assert parse("") == {"preset": "digits", "depth": 0, "rate": 0.5}
+    flag = lambda text: configs.parse_argument(text, ("digits",), twice=False).twice  # noqa: E731
+    assert flag("twice=true") is True and flag("twice=False") is False
 
 
 @pytest.mark.parametrize(("text", "words"), [
-    ("", "needs a preset"), ("digit", "did you mean 'digits'"), ("preset=smok", "did you mean 'smoke'"),
-    ("digits,dept=3", "did you mean 'depth'"), ("digits,depth=x", "expected int"), ("depth=3", "needs a preset"),
+    ("digit", "did you mean 'digits'"), ("preset=smok", "did you mean 'smoke'"),
+    ("digits,dept=3", "did you mean 'depth'"), ("digits,depth=x", "expected int"), ("as_implemented=maybe", "as in as_implemented=false"),
+    ("presets=digits", "unknown 'presets'"),
 ])  # fmt: skip
 def test_wrong_arguments_say_how_to_mend_them(text, words):
     with pytest.raises(ConfigError, match=words) as caught:
-        configs.parse_argument(text, ("digits", "smoke"), depth=0)
+        configs.parse_argument(text, ("digits", "smoke"), depth=0, as_implemented=False)
     assert "\n" not in str(caught.value)
 
 

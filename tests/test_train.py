@@ -124,6 +124,31 @@ def test_four_devices_equal_one():
         assert a == pytest.approx(b, rel=1e-4, abs=1e-6)
 
 
+def plain_loss(params, model_state, batch, key):
+    """Regression without noise: a mean over examples that uses no key, so that splitting the batch changes nothing."""
+    error = batch["x"] @ params["w"] + params["b"] - batch["y"]
+    return (error**2).mean(), (model_state, {"mean_error": error.mean()})
+
+
+def test_pmap_equals_jit():
+    (jit_state, jit_rows), (pmap_state, pmap_rows) = (fit(loss=plain_loss, parallel=kind) for kind in ("jit", "pmap"))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-6), jit_state, pmap_state)
+    for a, b in zip(without_times(jit_rows), without_times(pmap_rows), strict=True):
+        assert a == pytest.approx(b, rel=1e-4, abs=1e-6)
+
+
+def test_pmap_splits_the_batch_and_gives_each_device_its_own_key():
+    seen = []
+
+    def spying(params, model_state, batch, key):
+        jax.debug.callback(lambda x, key: seen.append((x.shape, tuple(key.tolist()))), batch["x"], jax.random.key_data(key))
+        return plain_loss(params, model_state, batch, key)
+
+    fit(loss=spying, parallel="pmap", plan=PLAN._replace(num_steps=1, eval_steps=(1,)))
+    jax.effects_barrier()
+    assert {shape for shape, _ in seen} == {(2, 6)} and len({key for _, key in seen}) == 4
+
+
 def test_batches_are_split_over_the_devices():
     seen = []
 

@@ -2,19 +2,24 @@
 
 import functools
 import hashlib
+from pathlib import Path
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dla_jax.config import check, check_choice
+from dla_jax.config import check, check_choice, check_count, check_number
+from dla_jax.data import folder, prepared
 
-DATASETS = ("digits",)  # downloaded sets join here
+DATASETS = ("digits", *prepared.NAMES, "folder")
 
 
 class ImageSet(NamedTuple):
-    """images: uint8 [N, H, W, C]; labels: int32 [N]; mean, std: per channel, of images in [0, 1]."""
+    """images: uint8 [N, H, W, C]; labels: int32 [N]; mean, std: per channel, of images in [0, 1].
+
+    test_start: where the official test part begins, to the end; None where there is none and `split` makes one.
+    """
 
     name: str
     images: np.ndarray
@@ -22,41 +27,71 @@ class ImageSet(NamedTuple):
     class_names: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    test_start: int | None
 
     @property
     def identity(self) -> dict:
         """What a workdir remembers of its data: name, sizes and a SHA-256 of pixels and labels."""
-        digest = hashlib.sha256(self.images.tobytes() + self.labels.tobytes()).hexdigest()
+        digest = hashlib.sha256(np.ascontiguousarray(self.images))
+        digest.update(np.ascontiguousarray(self.labels))
         return {"name": self.name, "num_examples": len(self.labels), "num_classes": len(self.class_names),
-                "fingerprint": digest[:16]}  # fmt: skip
+                "fingerprint": digest.hexdigest()[:16]}  # fmt: skip
+
+
+def check_config(data, data_dir: Path, download: bool) -> None:
+    """Raises ConfigError for a `config.data` that cannot be read, before anything is decoded or downloaded."""
+    check_choice("data.name", data.name, DATASETS)
+    check_number("data.val_fraction", data.val_fraction, above=0, below=0.5)
+    if data.name in prepared.NAMES:
+        check(data.test_fraction == 0,
+              f"data.test_fraction: {data.test_fraction} with {data.name}, which has a test part; leave it at 0")  # fmt: skip
+    else:
+        check_number("data.test_fraction", data.test_fraction, above=0, below=0.5)
+    check_count("data.pad", data.pad, low=0)
+    if data.name in prepared.NAMES:
+        prepared.check_available(data.name, data_dir, download)
+    elif data.name == "folder":
+        folder.check_folder(data.path, data.size)
+
+
+def load(data, data_dir: Path, download: bool) -> ImageSet:
+    """The image set of a `config.data`.
+
+    `digits`: 1,797 8x8 images, the test part of the UCI optical digits, embedded in scikit-learn
+    (Alpaydin and Kaynak 1998, doi:10.24432/C50P49). `mnist` (LeCun et al. 1998), `fashion_mnist` (Xiao et al. 2017,
+    arXiv:1708.07747), `cifar10`, `cifar100` (Krizhevsky 2009): prepared by tensorflow_datasets in `data_dir`, or fetched.
+    `folder`: one's own images, a sub-folder a class.
+
+    Raises:
+      ConfigError: not there, not readable.
+    """
+    if data.name == "digits":
+        return digits()
+    if data.name == "folder":
+        found = folder.load(data.path, data.size, data.skip_bad)
+    else:
+        found = prepared.load(data.name, data_dir, download)
+    return ImageSet(name=data.name, **found._asdict())
 
 
 @functools.cache
-def load(name: str) -> ImageSet:
-    """An image set by name.
-
-    `digits`: 1,797 8x8 images, the test part of the UCI optical digits, embedded in scikit-learn
-    (Alpaydin and Kaynak 1998, doi:10.24432/C50P49).
-
-    Raises:
-      ConfigError: unknown name.
-    """
-    check_choice("data.name", name, DATASETS)
+def digits() -> ImageSet:
+    """The embedded image set."""
     from sklearn.datasets import load_digits  # 0.4 s, only for who needs it
 
-    digits = load_digits()
-    images = np.rint(digits.images * (255 / 16)).astype(np.uint8)[..., None]
-    names = tuple(str(name) for name in digits.target_names)
+    found = load_digits()
+    images = np.rint(found.images * (255 / 16)).astype(np.uint8)[..., None]
+    names = tuple(str(name) for name in found.target_names)
     # Mean and std of all pixels: a fixed affine map of the inputs, the same for every split.
-    return ImageSet("digits", images, digits.target.astype(np.int32), names, mean=(0.3053,), std=(0.3761,))
+    return ImageSet("digits", images, found.target.astype(np.int32), names, mean=(0.3053,), std=(0.3761,), test_start=None)
 
 
-def split(labels: np.ndarray, seed: int, val_fraction: float, test_fraction: float) -> dict[str, np.ndarray]:
-    """A stratified split, a pure function of the seed.
+def split(image_set: ImageSet, seed: int, val_fraction: float, test_fraction: float) -> dict[str, np.ndarray]:
+    """A stratified split, a pure function of the seed; an official test part is the test part of every seed.
 
     Args:
-      labels: int32 [N].
-      val_fraction, test_fraction: parts of all N examples, in (0, 1).
+      val_fraction, test_fraction: parts in (0, 1) of all examples; where there is an official test part, `val_fraction`
+        of the others.
 
     Returns:
       {"train", "val", "test"}: int32 positions, disjoint, together all N.
@@ -66,11 +101,14 @@ def split(labels: np.ndarray, seed: int, val_fraction: float, test_fraction: flo
     """
     from sklearn.model_selection import train_test_split
 
+    labels, everything = image_set.labels, np.arange(len(image_set.labels), dtype=np.int32)
     try:
-        everything = np.arange(len(labels), dtype=np.int32)
-        rest, test = train_test_split(everything, test_size=test_fraction, stratify=labels, random_state=seed)
-        val_part = val_fraction / (1 - test_fraction)
-        train, val = train_test_split(rest, test_size=val_part, stratify=labels[rest], random_state=seed)
+        if image_set.test_start is None:
+            rest, test = train_test_split(everything, test_size=test_fraction, stratify=labels, random_state=seed)
+            val_fraction = val_fraction / (1 - test_fraction)
+        else:
+            rest, test = everything[: image_set.test_start], everything[image_set.test_start :]
+        train, val = train_test_split(rest, test_size=val_fraction, stratify=labels[rest], random_state=seed)
     except ValueError as error:
         check(False, f"data.val_fraction, data.test_fraction: cannot split {len(labels)} examples ({error})")
     return {"train": train, "val": val, "test": test}

@@ -6,6 +6,7 @@ import numpy as np
 
 from dla_jax import plots, stats
 from dla_jax.experiments.depth_grid import groups_of
+from dla_jax.experiments.image_report import curve
 
 
 def accuracies_of(runs: list[dict], group: str) -> list[float]:
@@ -77,15 +78,6 @@ def explanations(config, runs: list[dict]) -> list[dict]:
         name = label(arm)
         rows.append({"label": name, "mean": float(np.mean(values)), "low": low, "high": high, "values": values})
     return rows
-
-
-def curve(config, seeds: list[list[dict]]) -> dict:
-    """Training loss and validation accuracy at the evaluations that all runs of a group reached."""
-    evaluated = [[row for row in seed if "val_accuracy" in row] for seed in seeds]
-    shortest = min(map(len, evaluated))
-    columns = {key: [[row[key] for row in seed[:shortest]] for seed in evaluated] for key in ("train_loss", "val_accuracy")}
-    epochs = np.minimum(np.arange(1, shortest + 1) * config.eval_every_epochs, config.num_epochs)
-    return {"epoch": epochs, **columns}
 
 
 def rate_lines(config, selection: list[dict]) -> tuple[dict, dict]:

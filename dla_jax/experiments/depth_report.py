@@ -1,23 +1,19 @@
 """From the record of a depth study to its summary and report."""
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 from ml_collections import ConfigDict
 
 from dla_jax import report, stats
-from dla_jax.config import check, flatten, read_config, write_atomically
+from dla_jax.config import check, read_config, write_atomically
+from dla_jax.experiments import image_report
 from dla_jax.experiments.depth_figures import accuracies_of, draw_figures, label
 from dla_jax.experiments.depth_grid import choose_rates, groups_of, select_cells
 from dla_jax.logs import read_rows
 
-SUMMARY_KEYS = ("arm", "depth", "seed", "group", "lr", "num_params", "val_accuracy", "test_accuracy", "test_loss",
-                "best_step", "diverged", "diverged_at", "train_seconds", "examples_per_s")  # fmt: skip
-
-GROUP_HEAD = ["arm", "depth", "learning rate", "runs", "validation %", "test % [95 % interval]", "worst %", "diverged",
-              "parameters", "train s", "images/s"]  # fmt: skip
+GROUP_HEAD = ["arm", "depth", "learning rate", *image_report.MEASURE_HEAD]
 QUESTION = """Deeper plain nets stop improving, residual ones do not: is it true, by how much, and is it the skip, the
 initialisation, the normalisation or the learning rate?"""
 CAPTIONS = {
@@ -45,27 +41,12 @@ def draw(workdir: Path) -> None:
     config, done = ConfigDict(written["config"]), {row["run"]: row for row in rows if row.get("done")}
     expected = len(select_cells(config)) + sum(len(seeds) for _, _, seeds in groups_of(config))
     check(len(done) == expected, f"the study in {workdir} is not finished ({len(done)} of {expected} runs); go on with: "
-          f"{resume_command(written, workdir)}")  # fmt: skip
+          f"{image_report.resume_command(written, workdir)}")  # fmt: skip
     summary = summarise(config, done)
-    write_atomically(workdir / "summary.json", json.dumps(finite(summary), indent=1, allow_nan=False))
+    write_atomically(workdir / "summary.json", json.dumps(image_report.finite(summary), indent=1, allow_nan=False))
     figures = draw_figures(config, 1 / written["data"]["num_classes"], summary, rows, workdir / "figures")
     report.render(workdir / "report.html", **report_context(config, written, summary, figures))
     print_summary(config, summary, workdir)
-
-
-def resume_command(written: dict, workdir: Path) -> str:
-    """The command that goes on with a study."""
-    command = written["launches"][0]["command"]
-    return command if "--workdir" in command else f"{command} --workdir={workdir}"
-
-
-def finite(value):
-    """The same with null for what JSON has no number for: an interval without bounds, an effect size without spread."""
-    if isinstance(value, dict):
-        return {key: finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(inner) for inner in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def resolve(config, contrast) -> tuple:
@@ -79,20 +60,16 @@ def resolve(config, contrast) -> tuple:
 
 def summarise(config, done: dict[str, dict]) -> dict:
     """The finished runs -> {"study", "runs", "claims", "secondary", "selection"}."""
-    runs = [{key: row[key] for key in SUMMARY_KEYS} for row in done.values() if row["stage"] == "final"]
+    runs = [
+        {key: row[key] for key in ("arm", "depth", *image_report.RUN_KEYS)} for row in done.values() if row["stage"] == "final"
+    ]
     order = ["both", *config.arms, *config.side_arms]
     runs.sort(key=lambda run: (order.index(run["arm"]), run["depth"], run["seed"]))
     claims = [
         {"name": name} | stats.weigh(claim | {"contrasts": [resolve(config, terms) for terms in claim["contrasts"]]}, runs)
         for name, claim in config.claims.to_dict().items()
     ]
-    rates = choose_rates(config, done)
-    selection = [
-        {"group": cell.group, "arm": cell.arm, "depth": cell.depth, "lr": cell.lr, "seed": cell.seed,
-         "val_accuracy": done[cell.name]["val_accuracy"], "diverged": done[cell.name]["diverged"],
-         "chosen": rates[cell.group] == cell.lr}
-        for cell in select_cells(config)
-    ]  # fmt: skip
+    selection = image_report.select_rows(select_cells(config), done, choose_rates(config, done))
     return {"study": f"depth_study, {config.model.name} on {config.data.name}", "runs": runs, "claims": claims,
             "secondary": secondary(config, runs), "selection": selection}  # fmt: skip
 
@@ -128,17 +105,8 @@ def group_rows(config, summary: dict) -> list[list[str]]:
     order = ["both", *config.arms, *config.side_arms]
     for arm, depth, _ in sorted(groups_of(config), key=lambda group: (order.index(group[0]), group[1])):
         runs = [run for run in summary["runs"] if run["group"] == f"{arm}-{depth}"]
-        test = [run["test_accuracy"] for run in runs]
-        low, high = stats.t_interval(test)
         edge = bool(summary["selection"]) and runs[0]["lr"] in (min(config.lrs), max(config.lrs))
-        mean = lambda key: float(np.mean([run[key] for run in runs]))  # noqa: E731, B023
-        table.append([
-            label(arm), str(depth), f"{runs[0]['lr']:g}{' (edge)' if edge else ''}", str(len(runs)),
-            f"{100 * mean('val_accuracy'):.1f}",
-            f"{100 * mean('test_accuracy'):.1f} [{report.points(low, False)}, {report.points(high, False)}]",
-            f"{100 * min(test):.1f}", str(sum(run["diverged"] for run in runs)), f"{runs[0]['num_params']:,}",
-            f"{mean('train_seconds'):.1f}", f"{mean('examples_per_s'):,.0f}",
-        ])  # fmt: skip
+        table.append([label(arm), str(depth), f"{runs[0]['lr']:g}{' (edge)' if edge else ''}", *image_report.measures(runs)])
     return table
 
 
@@ -160,7 +128,6 @@ def secondary_table(summary: dict) -> dict:
 
 def report_context(config, written: dict, summary: dict, figures: dict[str, Path]) -> dict:
     """What the report template is given."""
-    first, last = written["launches"][0], written["launches"][-1]
     captions = {
         name: text.format(deepest=max(config.depths), reference=config.reference_depth) for name, text in CAPTIONS.items()
     }
@@ -176,32 +143,14 @@ def report_context(config, written: dict, summary: dict, figures: dict[str, Path
     if "rates" in figures:
         text = "Chosen on validation data, mean over selection seeds that no final run has."
         sections.append({"title": "Learning rates", "text": text, "figures": drawn("rates")})
-    data, settings = written["data"], flatten({key: value for key, value in written["config"].items() if key != "claims"})
-    facts = {
-        "runs": f"{len(summary['runs'])} compared, {len(summary['selection'])} to choose learning rates",
-        "data": f"{data['name']}, {data['num_examples']:,} examples, fingerprint {data['fingerprint']}",
-        "devices": ", ".join(last["devices"]), "commit": last["git_commit"], "started": first["started"],
-        "launches": str(len(written["launches"])), "python": last["python"],
-        "packages": ", ".join(f"{name} {version}" for name, version in last["versions"].items()),
-        "config": ", ".join(f"{key}={value}" for key, value in settings.items() if value is not None),
-    }  # fmt: skip
-    network = {"cnn": "CNNs", "mlp": "MLPs"}[config.model.name]
-    return {"title": f"Depth study of {network} on {config.data.name}", "question": QUESTION, "command": first["command"],
-            "claims": summary["claims"], "sections": sections, "facts": facts}  # fmt: skip
+    networks = {"mlp": "MLPs", "resnet": "ResNets"}.get(config.model.name, "CNNs")
+    return {"title": f"Depth study of {networks} on {config.data.name}", "question": QUESTION, "claims": summary["claims"],
+            "sections": sections, "facts": image_report.facts(written, summary),
+            "command": written["launches"][0]["command"]}  # fmt: skip
 
 
 def print_summary(config, summary: dict, workdir: Path) -> None:
     """A short table and the paths written, on standard error."""
-    say = lambda text: print(text, file=sys.stderr)  # noqa: E731
-    table = {(row[0], int(row[1])): row[5] for row in group_rows(config, summary)}
-    say("\ntest accuracy, % [95 % interval]")
-    for (arm, depth), text in table.items():
-        say(f"  {arm:<24} depth {depth:>3}   {text}")
-    say("\nclaims")
-    for claim in summary["claims"]:
-        say(f"  {claim['verdict']:<14} {claim['statement']}")
-        for result in claim["results"]:
-            say(f"{'':17}{report.terms_words(result['terms'])}: {report.contrast_words(result)}")
-    say("\nwritten")
-    for name in ("report.html", "summary.json", "figures", "metrics.jsonl", "tb"):
-        say(f"  {workdir / name}")
+    column = GROUP_HEAD.index("test % [95 % interval]")
+    lines = [f"{row[0]:<24} depth {row[1]:>3}   {row[column]}" for row in group_rows(config, summary)]
+    image_report.print_lines(lines, summary["claims"], workdir)

@@ -5,7 +5,7 @@ import functools
 import flax.linen as nn
 import jax.numpy as jnp
 
-from dla_jax.models.layers import Stack, conv3x3, dense
+from dla_jax.models.layers import Block, Stack, batch_norm, conv, dense, halve, standardise
 
 
 class CNN(nn.Module):
@@ -35,16 +35,17 @@ class CNN(nn.Module):
 
     @nn.compact
     def __call__(self, x, *, train: bool):
-        h = ((x - jnp.asarray(self.mean)) / jnp.asarray(self.std)).astype(self.dtype)
-        h = conv3x3(self.width, h.shape[-1], self.init_scheme, self.dtype, name="stem")(h)
+        h = standardise(x, self.mean, self.std, self.dtype)
+        h = conv(self.width, h.shape[-1], self.init_scheme, self.dtype, name="stem")(h)
         for _ in range(self.pools):
-            h = nn.max_pool(h, (2, 2), (2, 2))
+            h = halve(h)
         features = {}
         if self.depth > 1:
-            layer = functools.partial(conv3x3, self.width, self.width, self.init_scheme, self.dtype)
-            h, features["blocks"] = Stack(layer, self.depth - 1, self.norm, train, name="blocks")(h)
+            layer = functools.partial(conv, self.width, self.width, self.init_scheme, self.dtype)
+            block = functools.partial(Block, layer=layer, norm=self.norm, train=train)
+            h, features["blocks"] = Stack(block, self.depth - 1, name="blocks")(h)
         if self.norm == "batch":
-            h = nn.BatchNorm(use_running_average=not train, momentum=0.9, name="norm")(h)
+            h = batch_norm(train, h.dtype, "norm")(h)
         features["last_conv"] = h = nn.relu(h)
         head_init = "he" if self.init_scheme == "dirac" else self.init_scheme  # no identity there, whatever the widths
         head = dense(self.num_classes, self.width, head_init, jnp.float32, name="head")

@@ -5,7 +5,7 @@ import functools
 import flax.linen as nn
 import jax.numpy as jnp
 
-from dla_jax.models.layers import Stack, dense
+from dla_jax.models.layers import Block, Stack, batch_norm, dense, standardise
 
 
 class MLP(nn.Module):
@@ -33,16 +33,48 @@ class MLP(nn.Module):
 
     @nn.compact
     def __call__(self, x, *, train: bool):
-        h = ((x - jnp.asarray(self.mean)) / jnp.asarray(self.std)).astype(self.dtype)
+        h = standardise(x, self.mean, self.std, self.dtype)
         h = h.reshape(len(h), -1)
         h = dense(self.width, h.shape[-1], self.init_scheme, self.dtype, name="stem")(h)
         features = {}
         if self.depth > 1:
             layer = functools.partial(dense, self.width, self.width, self.init_scheme, self.dtype)
-            h, features["blocks"] = Stack(layer, self.depth - 1, self.norm, train, name="blocks")(h)
+            block = functools.partial(Block, layer=layer, norm=self.norm, train=train)
+            h, features["blocks"] = Stack(block, self.depth - 1, name="blocks")(h)
         if self.norm == "batch":
-            h = nn.BatchNorm(use_running_average=not train, momentum=0.9, name="norm")(h)
+            h = batch_norm(train, h.dtype, "norm")(h)
         features["last_hidden"] = h = nn.relu(h)
         head_init = "he" if self.init_scheme == "dirac" else self.init_scheme  # no identity there, whatever the widths
         head = dense(self.num_classes, self.width, head_init, jnp.float32, name="head")
+        return head(h.astype(jnp.float32)), features
+
+
+class Perceptron(nn.Module):
+    """Dense layers of the given widths, each with ReLU and dropout, then the head: 784-128-64-10 and the like.
+
+    Args of the call: x float [B, ...] in [0, 1], flattened; train. Needs the rng "dropout" when train and dropout > 0.
+
+    Returns:
+      logits float32 [B, num_classes]; features {"last_hidden": [B, widths[-1]]}.
+    """
+
+    widths: tuple[int, ...]
+    dropout: float
+    num_classes: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    init_scheme: str
+    dtype: str
+
+    @nn.compact
+    def __call__(self, x, *, train: bool):
+        h = standardise(x, self.mean, self.std, self.dtype)
+        h = h.reshape(len(h), -1)
+        for i, width in enumerate(self.widths):
+            name = "stem" if i == 0 else f"layer{i:03}"
+            h = nn.relu(dense(width, h.shape[-1], self.init_scheme, self.dtype, name=name)(h))
+            h = nn.Dropout(self.dropout, deterministic=not train)(h)
+        features = {"last_hidden": h}
+        head_init = "he" if self.init_scheme == "dirac" else self.init_scheme
+        head = dense(self.num_classes, self.widths[-1], head_init, jnp.float32, name="head")
         return head(h.astype(jnp.float32)), features

@@ -1,14 +1,24 @@
 import jax
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 from sklearn.datasets import load_digits
 
 from dla_jax.config import ConfigError
 from dla_jax.data import images
 
 
+def config(**changes):
+    return ConfigDict({"name": "digits", "path": None, "size": 32, "skip_bad": False, "val_fraction": 0.2, "test_fraction": 0.2,
+                       "pad": 0, "flip": False} | changes)  # fmt: skip
+
+
+def image_set(labels, test_start=None):
+    return images.digits()._replace(labels=np.asarray(labels, np.int32), test_start=test_start)
+
+
 def test_digits_are_scikit_learns():
-    digits = images.load("digits")
+    digits = images.load(config(), None, False)
     assert digits.images.shape == (1797, 8, 8, 1) and digits.images.dtype == np.uint8 and digits.labels.dtype == np.int32
     np.testing.assert_allclose(digits.images[..., 0] / 255, load_digits().images / 16, atol=0.5 / 255)
     np.testing.assert_allclose((digits.images / 255).mean(), digits.mean[0], atol=1e-3)
@@ -17,18 +27,18 @@ def test_digits_are_scikit_learns():
 
 def test_unknown_data_set_suggests_the_nearest():
     with pytest.raises(ConfigError, match="did you mean 'digits'"):
-        images.load("digit")
+        images.check_config(config(name="digit"), None, False)
 
 
 def test_the_split_is_disjoint_complete_stratified_and_seeded():
-    labels = images.load("digits").labels
-    parts = images.split(labels, 0, 0.2, 0.2)
+    digits = images.digits()
+    labels, parts = digits.labels, images.split(digits, 0, 0.2, 0.2)
     assert sorted(np.concatenate(list(parts.values()))) == list(range(len(labels)))
     assert len(parts["val"]) == pytest.approx(0.2 * len(labels), abs=1)
     for part in parts.values():
         shares = np.bincount(labels[part], minlength=10) / len(part)
         np.testing.assert_allclose(shares, np.bincount(labels) / len(labels), atol=0.006)
-    again, other = images.split(labels, 0, 0.2, 0.2), images.split(labels, 1, 0.2, 0.2)
+    again, other = images.split(digits, 0, 0.2, 0.2), images.split(digits, 1, 0.2, 0.2)
     np.testing.assert_array_equal(parts["test"], again["test"])
     assert set(parts["test"]) != set(other["test"])
     assert {name: len(part) for name, part in other.items()} == {name: len(part) for name, part in parts.items()}
@@ -36,7 +46,31 @@ def test_the_split_is_disjoint_complete_stratified_and_seeded():
 
 def test_a_split_too_small_for_its_classes_is_refused():
     with pytest.raises(ConfigError, match="cannot split"):
-        images.split(np.arange(10, dtype=np.int32), 0, 0.2, 0.2)
+        images.split(image_set(range(10)), 0, 0.2, 0.2)
+
+
+def test_an_official_test_part_is_every_seeds_test_part():
+    labels = np.arange(100) % 4
+    parts, other = (images.split(image_set(labels, test_start=80), seed, 0.25, 0.0) for seed in (0, 1))
+    np.testing.assert_array_equal(parts["test"], np.arange(80, 100))
+    np.testing.assert_array_equal(other["test"], parts["test"])
+    assert sorted([*parts["train"], *parts["val"]]) == list(range(80)) and set(parts["val"]) != set(other["val"])
+    np.testing.assert_array_equal(np.bincount(labels[parts["val"]]), [5, 5, 5, 5])
+
+
+@pytest.mark.parametrize(("changes", "words"), [
+    ({"val_fraction": 0.0}, "data.val_fraction"), ({"val_fraction": "a"}, "data.val_fraction"), ({"test_fraction": 0.0}, "greater"),
+    ({"name": "cifar10"}, "has a test part"), ({"pad": -1}, "data.pad")])  # fmt: skip
+def test_wrong_data_keys_are_refused(changes, words, tmp_path):
+    with pytest.raises(ConfigError, match=words):
+        images.check_config(config(**changes), tmp_path, False)
+
+
+def test_the_fingerprint_depends_on_pixels_and_labels():
+    digits = images.digits()
+    flipped = digits._replace(labels=digits.labels[::-1])
+    brighter = digits._replace(images=digits.images + np.uint8(1))
+    assert len({each.identity["fingerprint"] for each in (digits, flipped, brighter)}) == 3
 
 
 def sample(shape=(64, 6, 5, 2)):

@@ -1,15 +1,20 @@
 import importlib.util
+import json
+from pathlib import Path
 
 import chex
 import jax
 import numpy as np
 import pytest
+from launching import launch
 
-from dla_jax import classify, stats, train
+from dla_jax import classify, stats, steps, train
 from dla_jax.config import ConfigError
 from dla_jax.data import images
-from dla_jax.experiments import depth_grid, depth_report, depth_study
+from dla_jax.experiments import depth_grid, depth_report, depth_study, image_runs
 from dla_jax.experiments.depth_grid import Cell
+from dla_jax.mesh import data_mesh
+from dla_jax.models.build import build
 
 
 def load(argument, name="rescnn"):
@@ -19,20 +24,25 @@ def load(argument, name="rescnn"):
     return module.get_config(argument)
 
 
+def prepare(config):
+    image_set, mesh = images.load(config.data, None, False), data_mesh()
+    return image_runs.prepare(config, image_set, image_runs.put_data(image_set, mesh), mesh)
+
+
 @pytest.fixture(scope="module")
 def study():
-    return depth_study.prepare(load("smoke"), images.load("digits"))
+    return prepare(load("smoke"))
 
 
 def start(study, arm, seed=0, depth=4, lr=1e-3):
     arguments = depth_study.run_arguments(study, Cell("final", arm, depth, seed, lr))
-    state, _ = train.init_state(arguments["init_fn"], study.tx, seed=seed, lr=lr, mesh=study.mesh)
+    state, _ = steps.init_state(arguments["init_fn"], study.tx, seed=seed, lr=lr, mesh=study.mesh)
     return arguments, state
 
 
 @pytest.mark.parametrize("config", ["rescnn", "mlp"])
 def test_the_skip_is_the_only_difference_of_the_main_contrast(config):
-    study = depth_study.prepare(load("smoke", config), images.load("digits"))
+    study = prepare(load("smoke", config))
     (plain, plain_state), (residual, residual_state) = (start(study, arm) for arm in ("plain", "residual"))
     chex.assert_trees_all_equal(plain_state.params, residual_state.params)
     wiring = plain_state.model_state["wiring"]["blocks"], residual_state.model_state["wiring"]["blocks"]
@@ -52,7 +62,7 @@ def test_other_seeds_have_other_weights_splits_and_orders(study):
 
 def test_a_seed_trains_on_its_training_part_only(study):
     arguments, _ = start(study, "plain", 3)
-    parts = depth_study.split(study.config, study.image_set, 3)
+    parts = image_runs.split(study.config, study.image_set, 3)
     seen = {int(i) for step in range(40) for i in arguments["batch_at"](step)["index"]}
     assert seen == set(parts["train"].tolist()) and seen.isdisjoint({*parts["val"].tolist(), *parts["test"].tolist()})
 
@@ -63,21 +73,21 @@ def test_scaled_arms_scale_the_branch(study):
 
 
 def test_one_program_serves_all_arms_seeds_and_learning_rates(study):
-    before = train.run_steps._cache_size()
+    before = steps.run_steps._cache_size()
     for arm, seed, lr in [("plain", 0, 1e-3), ("residual", 1, 1e-2), ("residual+scaled", 2, 1e-3), ("plain+dirac", 0, 3e-3),
                           ("plain+torch_default", 0, 1e-3)]:  # fmt: skip
         arguments = depth_study.run_arguments(study, Cell("final", arm, 4, seed, lr))
-        state, key = train.init_state(arguments["init_fn"], study.tx, seed=seed, lr=lr, mesh=study.mesh)
+        state, key = steps.init_state(arguments["init_fn"], study.tx, seed=seed, lr=lr, mesh=study.mesh)
         batch = train.stack_batches(arguments["batch_at"], 0, 2, study.plan.steps_per_call)
-        train.run_steps(state, study.data, batch, 2, key, loss_fn=arguments["loss_fn"], tx=study.tx,
-                        trace=depth_study.trace_gradients, mesh=study.mesh)  # fmt: skip
-    assert train.run_steps._cache_size() == before + 1
+        steps.run_steps(state, study.data, batch, 2, key, loss_fn=arguments["loss_fn"], tx=study.tx,
+                        trace=image_runs.trace_gradients, mesh=study.mesh)  # fmt: skip
+    assert steps.run_steps._cache_size() == before + 1
 
 
 def test_evaluation_counts_every_example_once(study):
     arguments, state = start(study, "residual", seed=2)
-    positions = depth_study.split(study.config, study.image_set, 2)["val"]
-    model = depth_study.make_model(study, 4, depth_grid.parse_arm("arm", "residual"))
+    positions = image_runs.split(study.config, study.image_set, 2)["val"]
+    model = depth_study.make_model(study, 4, depth_grid.arm_of(study.config, "residual"))
     x = study.image_set.images[positions] / np.float32(255)
     logits = np.asarray(model.apply({"params": state.params, **state.model_state}, x, train=False)[0])
     labels = study.image_set.labels[positions]
@@ -90,26 +100,26 @@ def test_evaluation_counts_every_example_once(study):
 def test_a_net_overfits_eight_examples():
     config = load("smoke")
     config.model.width, config.batch_size = 16, 8
-    study = depth_study.prepare(config, images.load("digits"))
+    study = prepare(config)
     arguments, _ = start(study, "residual", depth=4)
     eight = arguments["batch_at"](0)["index"]
     plan = train.Plan(150, (150,), 0, 0, 50, 0)
     _, rows = train.fit(arguments["init_fn"], arguments["loss_fn"], study.tx, lambda step: {"index": eight}, arguments["evaluate"],
-                        seed=0, lr=1e-2, plan=plan, data=study.data, mesh=study.mesh, better=depth_study.better,
-                        checkpoints=train.Checkpoints(depth_study.Path("/nonexistent")))  # fmt: skip
+                        seed=0, lr=1e-2, plan=plan, data=study.data, mesh=study.mesh, better=image_runs.better,
+                        checkpoints=train.Checkpoints(Path("/nonexistent")))  # fmt: skip
     one = train.fit(arguments["init_fn"], arguments["loss_fn"], study.tx, lambda step: {"index": eight}, arguments["evaluate"],
                     seed=0, lr=1e-2, plan=plan._replace(num_steps=151, log_every_steps=150, eval_steps=(151,)), data=study.data,
-                    mesh=study.mesh, better=depth_study.better, checkpoints=train.Checkpoints(depth_study.Path("/nonexistent")))[1]  # fmt: skip
+                    mesh=study.mesh, better=image_runs.better, checkpoints=train.Checkpoints(Path("/nonexistent")))[1]  # fmt: skip
     assert one[-1]["train_loss"] < 0.05 * rows[0]["train_loss"] and one[-1]["train_accuracy"] == 1
 
 
 def test_augmentation_is_part_of_the_loss(study):
     _arguments, state = start(study, "plain")
-    model = depth_study.make_model(study, 4, depth_grid.parse_arm("arm", "plain")).clone(init_scheme="he")
+    model = depth_study.make_model(study, 4, depth_grid.arm_of(study.config, "plain")).clone(init_scheme="he")
     batch = {"image": study.data["image"][:16], "label": study.data["label"][:16]}
 
     def loss(key, pad, flip):
-        return float(classify.make_loss(model, pad, flip)(state.params, state.model_state, batch, jax.random.key(key))[0])
+        return float(classify.make_loss(model, pad, flip, 0.0)(state.params, state.model_state, batch, jax.random.key(key))[0])
 
     assert loss(0, 0, False) == loss(1, 0, False) != loss(0, 2, True) != loss(1, 2, True)
 
@@ -185,10 +195,117 @@ def test_every_claim_of_the_digits_study_is_in_its_grid(config):
 
 
 def test_arms_are_named_by_what_they_change():
-    parse = lambda name: depth_grid.parse_arm("arms", name)  # noqa: E731
-    assert parse("plain") == (False, False, "none", "he", False)
-    assert parse("residual+scaled+batch") == (True, True, "batch", "he", False)
-    assert parse("plain+dirac+shared_lr") == (False, False, "none", "dirac", True)
-    for wrong in ("skip", "plain+", "plain+batch+batch", "plain+dirac+torch_default"):
+    config = load("digits")
+    arm = lambda name: depth_grid.arm_of(config, name)  # noqa: E731
+    assert arm("plain") == (False, False, "none", "he", False)
+    assert arm("residual+scaled+batch") == (True, True, "batch", "he", False)
+    assert arm("plain+dirac+shared_lr") == (False, False, "none", "dirac", True)
+    config.model.norm, config.model.init = "batch", "torch_default"
+    assert arm("plain") == (False, False, "batch", "torch_default", False)
+    assert arm("plain+no_norm+he") == (False, False, "none", "he", False)
+    for wrong in ("skip", "plain+", "plain+batch+batch", "plain+dirac+torch_default", "plain+batch+no_norm"):
         with pytest.raises(ConfigError):
-            parse(wrong)
+            arm(wrong)
+
+
+def test_label_smoothing_is_the_cross_entropy_with_softened_labels(study):
+    arguments, state = start(study, "plain")
+    model = depth_study.make_model(study, 4, depth_grid.arm_of(study.config, "plain"))
+    batch = {"image": study.data["image"][:16], "label": study.data["label"][:16]}
+    loss = classify.make_loss(model, 0, False, 0.2)(state.params, state.model_state, batch, jax.random.key(0))[0]
+    logits = model.apply({"params": state.params, **state.model_state}, batch["image"] / 255.0, train=False)[0]
+    soft = 0.8 * np.eye(10)[np.asarray(batch["label"])] + 0.02
+    np.testing.assert_allclose(loss, -(soft * jax.nn.log_softmax(logits)).sum(1).mean(), rtol=1e-5)
+    assert float(loss) != pytest.approx(float(arguments["loss_fn"](state.params, state.model_state, batch, jax.random.key(0))[0]))
+
+
+def modules(argument, config_name="rescnn"):
+    """{(arm, depth): (module, parameters)} of a preset, for images of 32x32x3."""
+    config, found = load(argument, config_name), {}
+    for arm, depth, _ in depth_grid.groups_of(config):
+        known = depth_grid.arm_of(config, arm)
+        module = build(config.model, depth=depth, skip=known.skip, norm=known.norm, init_scheme=known.init, num_classes=10,
+                       mean=(0.5,) * 3, std=(0.25,) * 3, dtype=config.compute_dtype)  # fmt: skip
+        found[arm, depth] = module, classify.count_params(module, (32, 32, 3))
+    return found
+
+
+@pytest.mark.parametrize("argument", ["cifar10", "lab_a", "lab_b", "he", "resnet18"])
+def test_the_twins_of_a_preset_as_intended_have_the_same_module_and_parameters(argument):
+    found = modules(argument)
+    for (arm, depth), (module, params) in found.items():
+        if arm == "plain":
+            assert (module, params) == found["residual", depth]
+    assert len({params for _, params in found.values()}) >= len(load(argument).depths)
+
+
+def test_the_papers_nets_have_its_number_of_parameters():
+    found = modules("he")
+    millions = {depth: found["residual", depth][1] / 1e6 for depth in (20, 32, 44, 56, 110)}
+    assert {depth: round(number, 2) for depth, number in millions.items()} == {20: 0.27, 32: 0.46, 44: 0.66, 56: 0.85, 110: 1.73}
+    assert load("he,as_implemented=true").optim.lr == 0.1
+
+
+@pytest.mark.parametrize("lab", ["lab_a", "lab_b"])
+def test_the_twins_of_a_lab_as_implemented_differ_in_more_than_the_skip(lab):
+    found = modules(f"{lab},as_implemented=true")
+    deepest = max(depth for _, depth in found)
+    assert found["plain", deepest][1] != found["residual", deepest][1]
+
+
+@pytest.mark.parametrize("config", ["lab_b", "he"])
+def test_every_block_of_a_residual_net_has_a_skip_and_none_of_its_plain_twin(config):
+    config = load(config)
+    for arm, value in (("plain", 0), ("residual", 1)):
+        known = depth_grid.arm_of(config, arm)
+        depth = config.reference_depth
+        module = build(config.model, depth=depth, skip=known.skip, norm=known.norm, init_scheme=known.init, num_classes=10,
+                       mean=(0.5,) * 3, std=(0.25,) * 3, dtype="float32")  # fmt: skip
+        _, model_state = depth_study.init_arm(jax.random.key(0), model=module, shape=(32, 32, 3), arm=known)
+        leaves = jax.tree_util.tree_leaves_with_path(model_state["wiring"])
+        skips = np.concatenate([leaf for path, leaf in leaves if path[-1].key == "skip"])
+        np.testing.assert_array_equal(skips, value * np.ones({9: 4, 20: 9}[depth]))
+
+
+@pytest.mark.parametrize("argument", ["", "cifar10", "lab_a", "lab_a,as_implemented=true", "lab_b", "he", "resnet18",
+                                      "cifar10,depth=50"])  # fmt: skip
+def test_every_claim_of_a_preset_is_in_its_grid(argument):
+    config = load(argument)
+    groups = {f"{arm}-{depth}" for arm, depth, _ in depth_grid.groups_of(config)}
+    assert len(config.claims) >= 5
+    for claim in config.claims.values():
+        for terms in claim.contrasts:
+            assert {group for _, group in depth_report.resolve(config, terms)} <= groups
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Three classes of 40 pictures each, 32x32, told apart by their colour."""
+    from PIL import Image
+
+    folder, rng = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    for channel, name in enumerate(("red", "green", "blue")):
+        (folder / name).mkdir()
+        for i in range(40):
+            pixels = rng.integers(0, 120, (32, 32, 3)).astype(np.uint8)
+            pixels[..., channel] += 100
+            Image.fromarray(pixels).save(folder / name / f"{i}.png")
+    return folder
+
+
+@pytest.mark.parametrize(("preset", "depths", "arms"), [("cifar10", "2,3", "plain,residual"), ("he", "8,14", "residual"),
+                                                        ("lab_b,as_implemented=true", "9", "plain,residual"),
+                                                        ("lab_a,as_implemented=true", "1", "plain,residual")])  # fmt: skip
+def test_the_presets_train_on_ones_own_images(photos, tmp_path, preset, depths, arms):
+    answer = launch(f"--config=configs/rescnn.py:{preset}", "--config.data.name=folder", f"--config.data.path={photos}",
+                    "--config.data.val_fraction=0.2", "--config.data.test_fraction=0.2", f"--config.depths={depths}",
+                    f"--config.arms={arms}", "--config.side_arms=", "--config.seeds=0", "--config.optim.lr=1e-3",
+                    "--config.batch_size=8", "--config.num_epochs=3", "--config.steps_per_call=4", "--quiet",
+                    f"--workdir={tmp_path / 'run'}", XDG_CACHE_HOME=str(tmp_path))  # fmt: skip
+    assert answer.code == 0, answer.err
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert len(summary["runs"]) == len(depths.split(",")) * len(arms.split(","))
+    assert not any(run["diverged"] for run in summary["runs"])
+    assert max(run["test_accuracy"] for run in summary["runs"]) > 0.6  # chance is a third
+    data = json.loads((tmp_path / "run" / "config.json").read_text())["data"]
+    assert data["name"] == "folder" and data["num_examples"] == 120 and data["num_classes"] == 3

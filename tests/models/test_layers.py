@@ -1,3 +1,4 @@
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -67,3 +68,12 @@ def test_dirac_is_the_identity():
     np.testing.assert_allclose(layers.convolution(x, kernel, (1, 1), "SAME", dimension_numbers=NHWC), x)
     np.testing.assert_allclose(x @ layers.dirac(jax.random.key(1), (4, 4)), x)
     assert np.any(layers.kernel_init("dirac", square=False)(jax.random.key(0), (3, 4), jnp.float32) % 1)  # he where not square
+
+
+@pytest.mark.parametrize("shape", [(2, 8, 8, 3), (2, 7, 5, 1), (1, 2, 2, 4)])
+def test_halving_is_a_max_pool_with_its_gradient(shape):
+    h = jax.random.normal(jax.random.key(0), shape)
+    pool = lambda h: nn.max_pool(h, (2, 2), (2, 2))  # noqa: E731
+    np.testing.assert_array_equal(layers.halve(h), pool(h))
+    weights = jax.random.normal(jax.random.key(1), pool(h).shape)
+    np.testing.assert_array_equal(*(jax.grad(lambda h, f=f: (f(h) * weights).sum())(h) for f in (layers.halve, pool)))

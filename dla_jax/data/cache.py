@@ -1,0 +1,107 @@
+"""Decoded images, kept as memory-mapped files so that they are decoded once."""
+
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+VERSION = 1  # of the decoding: another one makes old caches invisible
+ARRAYS = ("images", "labels", "mean", "std")
+
+
+class Decoded(NamedTuple):
+    """images: uint8 [N, H, W, C]; labels: int32 [N]; mean, std: per channel of the training part, of images in [0, 1].
+
+    test_start: where the official test part begins, to the end; None where there is none.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    class_names: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    test_start: int | None
+
+
+def content_key(folder: Path, paths: Iterable[Path], settings: str = "") -> str:
+    """16 hex digits over names, relative to `folder`, and bytes of the files, in sorted order, and over the settings."""
+    digest = hashlib.sha256(f"{VERSION} {settings}".encode())
+    for path in sorted(paths):
+        digest.update(f"{path.relative_to(folder)} {path.stat().st_size} ".encode())
+        with open(path, "rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()[:16]
+
+
+def channel_stats(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel, of images uint8 [N, H, W, C] taken in [0, 1], in four digits."""
+    counts = [np.bincount(images[..., channel].reshape(-1), minlength=256) for channel in range(images.shape[-1])]
+    levels, means, stds = np.arange(256) / 255, [], []
+    for count in counts:  # of each of the 256 levels: exact, and needs no copy in float
+        mean = np.average(levels, weights=count)
+        means.append(round(float(mean), 4))
+        stds.append(round(float(np.sqrt(np.average((levels - mean) ** 2, weights=count))), 4))
+    return tuple(means), tuple(stds)
+
+
+def cached(
+    source: Path, key: str, decode: Callable[[], Decoded], class_names: tuple[str, ...], test_start: int | None
+) -> Decoded:
+    """What `decode` returns, from the cache of that key where there is one; images and labels are read-only memory maps.
+
+    The cache lies beside the data, in `source/.dla_jax/<key>`, where that may be written, else in `~/.cache/dla_jax/data/<key>`
+    (`$XDG_CACHE_HOME`); where neither may, nothing is kept, and one line says so.
+    """
+    home = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "dla_jax" / "data" / key
+    beside = source / ".dla_jax" / key
+    for folder in (beside, home):
+        if (found := _read(folder)) is not None:
+            break
+    else:
+        decoded = decode()
+        found = {name: np.asarray(getattr(decoded, name)) for name in ARRAYS}
+        folders = [beside, home] if _writable(source) else [home]
+        if not any(_write(folder, found) for folder in folders):
+            print(f"{source}: decoded images cannot be kept, neither there nor in {home.parent}; they are decoded again "
+                  "each time", file=sys.stderr)  # fmt: skip
+    mean, std = (tuple(map(float, found[name])) for name in ("mean", "std"))
+    return Decoded(found["images"], found["labels"], class_names, mean, std, test_start)
+
+
+def _writable(folder: Path) -> bool:
+    # The mode too: for root every folder may be written, also one that its owner protects.
+    return os.access(folder, os.W_OK) and bool(folder.stat().st_mode & 0o222)
+
+
+def _read(folder: Path) -> dict[str, np.ndarray] | None:
+    """The arrays of a cache folder; None where there is none, or a damaged one."""
+    try:
+        found = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
+    except (OSError, ValueError):  # missing, or shorter than its header says
+        return None
+    return found if len(found["images"]) == len(found["labels"]) else None
+
+
+def _write(folder: Path, arrays: dict[str, np.ndarray]) -> bool:
+    """Writes a cache folder whole or not at all; another process that was faster has written the same."""
+    temporary = None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        for name, array in arrays.items():
+            np.save(temporary / f"{name}.npy", array)
+        if folder.exists() and _read(folder) is None:
+            shutil.rmtree(folder)  # damaged
+        temporary.rename(folder)
+    except OSError:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+        return _read(folder) is not None
+    return True

@@ -1,0 +1,50 @@
+"""The runs of a comparison of networks, and the learning rate that each network gets."""
+
+from typing import NamedTuple
+
+from ml_collections import ConfigDict
+
+from dla_jax.experiments import image_runs
+
+
+class Cell(NamedTuple):
+    """One run: `stage` is "select" (learning rates, on validation) or "final"; the group is the network."""
+
+    stage: str
+    group: str
+    seed: int
+    lr: float
+
+    @property
+    def name(self) -> str:
+        lr = f"lr{self.lr:g}-" if self.stage == "select" else ""
+        return f"{self.stage}/{self.group}/{lr}seed{self.seed}"
+
+
+def own_config(config, network: str) -> ConfigDict:
+    """The config that a network is trained with: the study's, with what the network overrides."""
+    own = ConfigDict({key: value for key, value in config.to_dict().items() if key not in ("networks", "claims")})
+    for key, value in config.networks[network].to_dict().items():
+        if key == "model":
+            own.model = ConfigDict(value)  # another family has other keys
+        elif isinstance(value, dict):
+            own[key].update(value)
+        else:
+            own[key] = value
+    return own
+
+
+def select_cells(config) -> list[Cell]:
+    """The grid that chooses the learning rate of each network that brings none; empty where there is but one rate."""
+    open_ = [network for network in config.networks if own_config(config, network).optim.lr is None]
+    cells = [Cell("select", network, seed, lr) for network in open_ for lr in config.lrs for seed in config.select_seeds]
+    return cells if len(config.lrs) > 1 else []
+
+
+def final_cells(config, done: dict[str, dict]) -> list[Cell]:
+    """The runs that the claims are about."""
+    rates = image_runs.best_rates(select_cells(config), done)
+    given = {network: own_config(config, network).optim.lr or config.lrs[0] for network in config.networks}
+    return [
+        Cell("final", network, seed, rates.get(network, given[network])) for network in config.networks for seed in config.seeds
+    ]

@@ -1,0 +1,87 @@
+"""What the reports of the stories about image classifiers share."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from dla_jax import report, stats
+from dla_jax.config import flatten
+
+RUN_KEYS = ("group", "seed", "lr", "num_params", "val_accuracy", "test_accuracy", "test_loss", "best_step", "diverged",
+            "diverged_at", "train_seconds", "examples_per_s")  # fmt: skip
+MEASURE_HEAD = ["runs", "validation %", "test % [95 % interval]", "worst %", "test loss", "diverged", "parameters", "train s",
+                "images/s"]  # fmt: skip
+
+
+def measures(runs: list[dict]) -> list[str]:
+    """The columns of MEASURE_HEAD for the runs of one group."""
+    mean = lambda key: float(np.mean([run[key] for run in runs]))  # noqa: E731
+    test, losses = [run["test_accuracy"] for run in runs], [run["test_loss"] for run in runs if run["test_loss"] is not None]
+    low, high = stats.t_interval(test)
+    return [str(len(runs)), f"{100 * mean('val_accuracy'):.1f}",
+            f"{100 * mean('test_accuracy'):.1f} [{report.points(low, False)}, {report.points(high, False)}]",
+            f"{100 * min(test):.1f}", f"{np.mean(losses):.3f}" if losses else "diverged",
+            str(sum(run["diverged"] for run in runs)), f"{runs[0]['num_params']:,}", f"{mean('train_seconds'):.1f}",
+            f"{mean('examples_per_s'):,.0f}"]  # fmt: skip
+
+
+def resume_command(written: dict, workdir: Path) -> str:
+    """The command that goes on with a study."""
+    command = written["launches"][0]["command"]
+    return command if "--workdir" in command else f"{command} --workdir={workdir}"
+
+
+def finite(value):
+    """The same with null for what JSON has no number for: an interval without bounds, an effect size without spread."""
+    if isinstance(value, dict):
+        return {key: finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(inner) for inner in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def curve(config, seeds: list[list[dict]]) -> dict:
+    """Training loss and validation accuracy at the evaluations that all runs of a group reached."""
+    evaluated = [[row for row in seed if "val_accuracy" in row] for seed in seeds]
+    shortest = min(map(len, evaluated))
+    columns = {key: [[row[key] for row in seed[:shortest]] for seed in evaluated] for key in ("train_loss", "val_accuracy")}
+    epochs = np.minimum(np.arange(1, shortest + 1) * config.eval_every_epochs, config.num_epochs)
+    return {"epoch": epochs, **columns}
+
+
+def select_rows(cells: list, done: dict[str, dict], rates: dict[str, float]) -> list[dict]:
+    """What each run of the grid of learning rates reached, and whether its rate was chosen."""
+    keys = ("val_accuracy", "diverged")
+    return [cell._asdict() | {"group": cell.group, "chosen": rates[cell.group] == cell.lr} | {k: done[cell.name][k] for k in keys}
+            for cell in cells]  # fmt: skip
+
+
+def facts(written: dict, summary: dict) -> dict[str, str]:
+    """What made this report: name -> text."""
+    first, last, data = written["launches"][0], written["launches"][-1], written["data"]
+    settings = flatten({key: value for key, value in written["config"].items() if key != "claims"})
+    return {
+        "runs": f"{len(summary['runs'])} compared, {len(summary['selection'])} to choose learning rates",
+        "data": f"{data['name']}, {data['num_examples']:,} examples, fingerprint {data['fingerprint']}",
+        "devices": ", ".join(last["devices"]), "commit": last["git_commit"], "started": first["started"],
+        "launches": str(len(written["launches"])), "python": last["python"],
+        "packages": ", ".join(f"{name} {version}" for name, version in last["versions"].items()),
+        "config": ", ".join(f"{key}={value}" for key, value in settings.items() if value is not None),
+    }  # fmt: skip
+
+
+def print_lines(groups: list[str], claims: list[dict], workdir: Path) -> None:
+    """A short table, the verdicts and the paths written, on standard error."""
+    say = lambda text: print(text, file=sys.stderr)  # noqa: E731
+    say("\ntest accuracy, % [95 % interval]")
+    for line in groups:
+        say(f"  {line}")
+    say("\nclaims")
+    for claim in claims:
+        say(f"  {claim['verdict']:<14} {claim['statement']}")
+        for result in claim["results"]:
+            say(f"{'':17}{report.terms_words(result['terms'])}: {report.contrast_words(result)}")
+    say("\nwritten")
+    for name in ("report.html", "summary.json", "figures", "metrics.jsonl", "tb"):
+        say(f"  {workdir / name}")

@@ -1,0 +1,196 @@
+"""What the stories about image classifiers share: the data on the device, and one run of one network from start to test."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from dla_jax import classify, optim
+from dla_jax.analysis.gradients import layer_norms
+from dla_jax.checkpoint import Checkpoints, save_model
+from dla_jax.config import Run, check, check_choice, check_count, check_number
+from dla_jax.data import batches, images
+from dla_jax.logs import Record
+from dla_jax.mesh import put, replicated, wait_for_all
+from dla_jax.models.build import DTYPES, check_images, check_model
+from dla_jax.optim import make_optimiser
+from dla_jax.steps import STEPS, init_state
+from dla_jax.stop import NonFiniteLoss
+from dla_jax.train import Plan, fit, stack_batches
+
+
+def check_config(config, run: Run) -> None:
+    """Raises ConfigError for the keys that all these stories have, but for the data."""
+    check(run.from_dir is None, "--from: this study trains its own nets; leave it out")
+    check_model(config.model)
+    check_choice("compute_dtype", config.compute_dtype, DTYPES)
+    check_number("label_smoothing", config.label_smoothing, low=0, below=1)
+    check_choice("parallel", config.parallel, tuple(STEPS))
+    check(config.parallel == "jit" or jax.process_count() == 1,
+          "parallel: pmap runs on one host; with --multihost leave it at jit")  # fmt: skip
+    optim.check_optim(config.optim)
+    for key in ("num_epochs", "batch_size", "eval_every_epochs", "steps_per_call"):
+        check_count(key, config[key])
+    check(config.batch_size % jax.device_count() == 0,
+          f"batch_size: {config.batch_size} is not divisible by {jax.device_count()} devices")  # fmt: skip
+    for key in ("log_every_steps", "checkpoint_every_steps", "patience", "cells_at_a_time"):
+        check_count(key, config[key], low=0)
+
+
+def load(config, run: Run) -> images.ImageSet:
+    """The image set; of several processes the first prepares and caches it while the others wait."""
+    if not run.first:
+        wait_for_all("data")
+    image_set = images.load(config.data, run.data_dir, run.download)
+    if run.first:
+        wait_for_all("data")
+    return image_set
+
+
+def check_data(config, run: Run) -> images.ImageSet:
+    """Reads the image set, and raises ConfigError when it is not to be had or does not suit the config."""
+    images.check_config(config.data, run.data_dir, run.download)
+    image_set = load(config, run)
+    check_fit(config, image_set)
+    return image_set
+
+
+def check_fit(config, image_set: images.ImageSet) -> None:
+    """Raises ConfigError for what the data does not allow: the split, the batch, the network."""
+    train = split(config, image_set, config.seeds[0])["train"]
+    check(config.batch_size <= len(train), f"batch_size: {config.batch_size} is larger than the training part of "
+          f"{image_set.name}, {len(train)} examples")  # fmt: skip
+    check_images(config.model, image_set.images.shape[1:])
+
+
+class Setting(NamedTuple):
+    """What the runs of one config share."""
+
+    config: object
+    image_set: images.ImageSet
+    data: dict  # on the devices: image uint8 [N, H, W, C], label int32 [N]
+    mesh: jax.sharding.Mesh
+    tx: object
+    plan: Plan
+
+
+def put_data(image_set: images.ImageSet, mesh) -> dict:
+    """The whole image set on every device."""
+    return put({"image": image_set.images, "label": image_set.labels}, replicated(mesh))
+
+
+def prepare(config, image_set: images.ImageSet, data: dict, mesh) -> Setting:
+    """The plan of a run, and its optimiser; the training part has one size for every seed."""
+    num_examples = len(split(config, image_set, config.seeds[0])["train"])
+    ends = [batches.epoch_end(epoch, config.batch_size, num_examples) for epoch in range(1, config.num_epochs + 1)]
+    evaluations = tuple(sorted({*ends[config.eval_every_epochs - 1 :: config.eval_every_epochs], ends[-1]}))
+    plan = Plan(ends[-1], evaluations, config.log_every_steps, config.checkpoint_every_steps,
+                min(config.steps_per_call, ends[-1]), config.patience)  # fmt: skip
+    return Setting(config, image_set, data, mesh, make_optimiser(config.optim, plan.num_steps), plan)
+
+
+def split(config, image_set: images.ImageSet, seed: int) -> dict[str, np.ndarray]:
+    """The parts of a seed's data: {"train", "val", "test"}: int32 positions."""
+    return images.split(image_set, seed, config.data.val_fraction, config.data.test_fraction)
+
+
+def trace_gradients(grads) -> dict[str, jax.Array]:
+    return {"layer_grad_norm": layer_norms(grads)}
+
+
+def better(row: dict) -> tuple[float, float]:
+    """The score by which the best evaluation of a run is chosen."""
+    return row["val_accuracy"], -row["val_loss"]
+
+
+def best_rates(cells: list, done: dict[str, dict]) -> dict[str, float]:
+    """{group: the learning rate of highest mean validation accuracy}; of equals the one of lowest loss, then the smallest.
+
+    `cells` have a name, a group and an lr; `done` is the last row of each by name.
+    """
+    rates = {}
+    for group in dict.fromkeys(cell.group for cell in cells):
+        rows = {}
+        for cell in sorted((cell for cell in cells if cell.group == group), key=lambda cell: cell.lr):
+            rows.setdefault(cell.lr, []).append(done[cell.name])
+        mean = lambda lr, key: float(np.mean([np.inf if row[key] is None else row[key] for row in rows[lr]]))  # noqa: E731, B023
+        rates[group] = max(rows, key=lambda lr: (mean(lr, "val_accuracy"), -mean(lr, "val_loss")))
+    return rates
+
+
+def run_arguments(setting: Setting, model, applied, init_fn: Callable, seed: int) -> dict:
+    """The functions and data of one run, as `train.fit` takes them, with `test` and `num_params`.
+
+    `applied` is the module that the steps apply: equal for networks that differ only in how they start, so that they
+    share the compiled step.
+    """
+    config, parts = setting.config, split(setting.config, setting.image_set, seed)
+    evaluate = functools.partial(classify.make_evaluate, applied, setting.data, setting.mesh, batch_size=config.batch_size)
+    order, shape = parts["train"], setting.image_set.images.shape[1:]
+    return {
+        "init_fn": init_fn,
+        "loss_fn": classify.make_loss(applied, config.data.pad, config.data.flip, config.label_smoothing),
+        "tx": setting.tx,
+        "batch_at": lambda step: {"index": order[batches.batch_positions(seed, step, config.batch_size, len(order))]},
+        "evaluate": evaluate(parts["val"], prefix="val"),
+        "test": evaluate(parts["test"], prefix="test"),
+        "num_params": classify.count_params(model, shape),
+    }
+
+
+def compile_program(setting: Setting, arguments: dict, seed: int) -> None:
+    """Compiles the programs of a run by taking no step with them."""
+    state, key = init_state(arguments["init_fn"], setting.tx, seed=seed, lr=0.0, mesh=setting.mesh)
+    arguments["evaluate"](state)
+    batch = stack_batches(arguments["batch_at"], 0, 1, setting.plan.steps_per_call)
+    steps = STEPS[setting.config.parallel]
+    steps(state, setting.data, batch, 0, key, loss_fn=arguments["loss_fn"], tx=setting.tx, trace=trace_gradients,
+          mesh=setting.mesh)  # fmt: skip
+
+
+def train_run(setting: Setting, arguments: dict, name: str, identity: dict, *, seed: int, lr: float, compared: bool,
+              workdir: Path, record: Record, progress) -> None:  # fmt: skip
+    """Trains one network, or goes on with it, and writes its rows; one that is compared is tested and saved for `--from`.
+
+    `identity` is what the run's last row says about it beside its results.
+    """
+    batch_size, folder = setting.config.batch_size, workdir / "checkpoints" / name
+    fit_arguments = {key: value for key, value in arguments.items() if key not in ("test", "num_params")}
+    checkpoints, seen = Checkpoints(folder / "training"), 0
+
+    def log(row):
+        nonlocal seen
+        record.append({"run": name} | row)
+        progress.update((row["step"] - seen) * batch_size)
+        progress.set_postfix_str(f"loss {row['train_loss']:.3f}", refresh=False)
+        seen = row["step"]
+
+    def resume(step):
+        nonlocal seen
+        seen = step
+        progress.update(step * batch_size)
+        return record.resume(name, step)
+
+    chance = 1 / len(setting.image_set.class_names)
+    result = {"val_accuracy": chance, "val_loss": None, "test_accuracy": chance, "test_loss": None, "diverged_at": None}
+    try:
+        state, rows = fit(**fit_arguments, seed=seed, lr=lr, plan=setting.plan, data=setting.data, mesh=setting.mesh,
+                          better=better, parallel=setting.config.parallel, trace=trace_gradients, checkpoints=checkpoints,
+                          resume=resume, log=log)  # fmt: skip
+        best = max((row for row in rows if "val_accuracy" in row), key=better)
+        result |= {"val_accuracy": best["val_accuracy"], "val_loss": best["val_loss"], "best_step": best["step"]}
+        result |= {"step": rows[-1]["step"], "train_seconds": rows[-1]["seconds"],
+                   "examples_per_s": rows[-1]["step"] * batch_size / rows[-1]["seconds"]}  # fmt: skip
+        if compared:
+            result |= arguments["test"](state)
+            save_model(folder / "model", {"params": state.params, "model_state": state.model_state})
+    except NonFiniteLoss as error:
+        result |= {"step": error.step, "diverged_at": error.step, "best_step": 0, "train_seconds": 0.0,
+                   "examples_per_s": 0.0}  # fmt: skip
+    checkpoints.delete()
+    progress.update((setting.plan.num_steps - seen) * batch_size)
+    record.append({"run": name, "done": True} | identity | {"num_params": arguments["num_params"],
+                  "diverged": result["diverged_at"] is not None} | result)  # fmt: skip

@@ -1,0 +1,215 @@
+import importlib.util
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dla_jax.config import ConfigError
+from dla_jax.data import prepared
+
+RNG = np.random.default_rng(0)
+TRAIN, TEST = (RNG.integers(0, 256, (n, 6, 5, 3)).astype(np.uint8) for n in (23, 9))
+LABELS = {"train": np.arange(23) % 3, "test": np.arange(9)[::-1] % 3}
+DATA = os.environ.get("DLA_DATA_DIR")
+real_data = pytest.mark.skipif(not (DATA and Path(DATA, "tfds", "cifar10").is_dir()),
+                               reason="needs DLA_DATA_DIR with prepared sets in tfds/")  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+
+
+def field(number: int, payload: bytes) -> bytes:
+    """A field of a protocol buffer that holds bytes."""
+    size, length = len(payload), b""
+    while size > 127:
+        length, size = length + bytes([size & 127 | 128]), size >> 7
+    return bytes([number << 3 | 2]) + length + bytes([size]) + payload
+
+
+def example(image: np.ndarray, label: int) -> bytes:
+    """A tf.train.Example as tensorflow_datasets writes it, by hand."""
+    png = io.BytesIO()
+    Image.fromarray(image).save(png, "png")
+    features = {"image": field(1, field(1, png.getvalue())), "label": field(3, field(1, bytes([label])))}
+    return field(1, b"".join(field(1, field(1, name.encode()) + field(2, value)) for name, value in features.items()))
+
+
+def write(data_dir: Path, name: str = "cifar10", version: str = "3.0.2", shards: int = 2, train=TRAIN) -> Path:
+    """A prepared folder."""
+    from array_record.python.array_record_module import ArrayRecordWriter
+
+    folder = data_dir / name / version
+    folder.mkdir(parents=True)
+    splits = []
+    for split, images in (("train", train), ("test", TEST)):
+        parts = np.array_split(np.arange(len(images)), shards)
+        for i, part in enumerate(parts):
+            writer = ArrayRecordWriter(str(folder / f"{name}-{split}.array_record-{i:05}-of-{shards:05}"), "group_size:1")
+            for position in part:
+                writer.write(example(images[position], int(LABELS[split][position])))
+            writer.close()
+        splits.append({"filepathTemplate": "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}", "name": split, "numBytes": "1",
+                       "shardLengths": [str(len(part)) for part in parts]})  # fmt: skip
+    (folder / "dataset_info.json").write_text(json.dumps({"name": name, "version": version, "fileFormat": "array_record",
+        "moduleName": "tensorflow_datasets.image_classification.cifar", "splits": splits}))  # fmt: skip
+    place = "tensorflow_datasets.core.features"
+    shape = {"dimensions": [str(size) for size in train.shape[1:]]}
+    (folder / "features.json").write_text(json.dumps({"pythonClassName": f"{place}.features_dict.FeaturesDict", "featuresDict": {
+        "features": {"image": {"pythonClassName": f"{place}.image_feature.Image", "image": {"shape": shape, "dtype": "uint8"}},
+                     "label": {"pythonClassName": f"{place}.class_label_feature.ClassLabel", "classLabel": {"numClasses": "3"}}}}}))  # fmt: skip
+    (folder / "label.labels.txt").write_text("a\nb b\nc\n")
+    return folder
+
+
+@pytest.mark.parametrize("shards", [1, 2, 4])
+def test_what_is_read_is_what_was_written_training_part_first(tmp_path, shards):
+    write(tmp_path, shards=shards)
+    for _ in range(2):  # from the record, then from the cache
+        found = prepared.load("cifar10", tmp_path, False)
+        np.testing.assert_array_equal(found.images, np.concatenate([TRAIN, TEST]))
+        np.testing.assert_array_equal(found.labels, np.concatenate([LABELS["train"], LABELS["test"]]))
+        assert found.images.dtype == np.uint8 and found.labels.dtype == np.int32
+        assert found.class_names == ("a", "b b", "c") and found.test_start == 23
+        np.testing.assert_allclose(found.mean, (TRAIN / 255).mean((0, 1, 2)), atol=5.1e-5)  # of the training part alone
+        np.testing.assert_allclose(found.std, (TRAIN / 255).std((0, 1, 2)), atol=5.1e-5)
+
+
+def test_the_newest_version_is_taken_by_number(tmp_path):
+    for version in ("3.0.2", "3.0.10", "2.9.9"):
+        write(tmp_path, version=version)
+    (tmp_path / "cifar10" / "4.0.0.incomplete").mkdir()
+    assert prepared.find("cifar10", tmp_path).name == "3.0.10" and prepared.find("mnist", tmp_path) is None
+
+
+def test_neither_tensorflow_nor_from_the_cache_tensorflow_datasets_is_imported(tmp_path):
+    write(tmp_path)
+    code = """
+import sys
+from pathlib import Path
+from dla_jax.data import prepared
+prepared.load("cifar10", Path(sys.argv[1]), False)
+print([name for name in ("tensorflow", "tensorflow_datasets") if name in sys.modules])
+"""
+    answers = [subprocess.run((sys.executable, "-c", code, str(tmp_path)), capture_output=True, text=True, check=True).stdout.strip()
+               for _ in range(2)]  # fmt: skip
+    assert answers == ["['tensorflow_datasets']", "[]"]
+
+
+@pytest.mark.parametrize("damage", ["truncated", "missing", "info", "fewer"])
+def test_a_damaged_folder_is_named_in_one_line(tmp_path, damage):
+    folder = write(tmp_path)
+    shard = next(folder.glob("*train*00000*"))
+    if damage == "truncated":
+        shard.write_bytes(shard.read_bytes()[:100])
+    elif damage == "missing":
+        shard.unlink()
+    elif damage == "info":
+        (folder / "dataset_info.json").write_text("{")
+    else:
+        info = json.loads((folder / "dataset_info.json").read_text())
+        info["splits"][0]["shardLengths"][0] = "99"
+        (folder / "dataset_info.json").write_text(json.dumps(info))
+    with pytest.raises(ConfigError) as caught:
+        prepared.load("cifar10", tmp_path, False)
+    assert str(folder) in str(caught.value) and "\n" not in str(caught.value) and "--data_dir" in str(caught.value)
+
+
+def with_tensorflow(monkeypatch, there: bool):
+    find_spec = importlib.util.find_spec
+    answer = lambda name, *rest: there or None if name == "tensorflow" else find_spec(name, *rest)  # noqa: E731
+    monkeypatch.setattr(importlib.util, "find_spec", answer)
+
+
+def refused(*arguments) -> tuple[str, float]:
+    start = time.monotonic()
+    with pytest.raises(ConfigError) as caught:
+        prepared.check_available(*arguments)
+    assert "\n" not in str(caught.value)
+    return str(caught.value), time.monotonic() - start
+
+
+def test_a_missing_set_says_where_it_was_looked_for_and_what_to_do(tmp_path, monkeypatch):
+    words, _ = refused("cifar10", tmp_path, False)
+    assert str(tmp_path / "cifar10") in words and "--nodownload" in words and "--data_dir" in words
+    with_tensorflow(monkeypatch, False)
+    words, _ = refused("cifar10", tmp_path, True)
+    assert "pip install -r requirements-tfds.txt" in words
+    with_tensorflow(monkeypatch, True)
+    (tmp_path / "file").write_text("")
+    words, _ = refused("cifar10", tmp_path / "file", True)
+    assert "cannot be written" in words
+
+
+def test_other_formats_need_tensorflow(tmp_path, monkeypatch):
+    folder = write(tmp_path)
+    [path.rename(path.with_name(path.name.replace("array_record", "tfrecord"))) for path in folder.glob("*array_record*")]
+    with_tensorflow(monkeypatch, False)
+    words, _ = refused("cifar10", tmp_path, True)
+    assert "requirements-tfds.txt" in words and str(folder) in words
+
+
+@pytest.mark.parametrize("network", ["refuses", "swallows", "hangs"])
+def test_without_a_network_it_fails_in_less_than_ten_seconds(tmp_path, monkeypatch, network):
+    with_tensorflow(monkeypatch, True)
+    if network == "hangs":  # a name server that does not answer
+        monkeypatch.setattr(prepared.urllib.request, "urlopen", lambda *a, **k: time.sleep(3600))
+    else:
+        for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        silent = socket.create_server(("127.0.0.1", 0))  # takes the connection, and never answers
+        host = {"refuses": "http://127.0.0.1:9", "swallows": f"http://127.0.0.1:{silent.getsockname()[1]}"}[network]
+        monkeypatch.setitem(prepared.HOSTS, "cifar10", (host, host))
+    words, seconds = refused("cifar10", tmp_path, True)
+    assert seconds < 10 and "cannot be reached" in words and "--data_dir" in words
+
+
+def test_preparing_writes_what_is_read(tmp_path):
+    """A set that this test defines, with images of its own: nothing is fetched."""
+    pytest.importorskip("tensorflow", reason="preparing needs requirements-tfds.txt")
+    import tensorflow_datasets as tfds
+
+    class TinyImages(tfds.core.GeneratorBasedBuilder):
+        VERSION = tfds.core.Version("1.0.0")
+
+        def _info(self):
+            features = {"image": tfds.features.Image(shape=(6, 5, 3)), "label": tfds.features.ClassLabel(names=["a", "b", "c"])}
+            return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+
+        def _split_generators(self, dl_manager):
+            return {"train": self._generate_examples("train", TRAIN), "test": self._generate_examples("test", TEST)}
+
+        def _generate_examples(self, split, images):
+            for i, image in enumerate(images):
+                yield i, {"image": image, "label": int(LABELS[split][i])}
+
+    prepared.prepare("tiny_images", tmp_path)
+    found = prepared.load("tiny_images", tmp_path, False)
+    order = [int((image == TRAIN).all((1, 2, 3)).argmax()) for image in found.images[:23]]
+    assert sorted(order) == list(range(23)) and found.class_names == ("a", "b", "c")  # it shuffles while it writes
+    np.testing.assert_array_equal(found.labels[:23], LABELS["train"][order])
+    assert sorted(found.labels[23:]) == sorted(LABELS["test"])
+    with pytest.raises(ConfigError, match="could not be prepared"):
+        prepared.prepare("no_such_set", tmp_path)
+
+
+@real_data
+@pytest.mark.parametrize(("name", "shape", "per_class", "mean", "std"), [
+    ("cifar10", (60000, 32, 32, 3), 5000, (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
+    ("mnist", (70000, 28, 28, 1), 5421, (0.1307,), (0.3081,)),
+])  # fmt: skip
+def test_the_real_sets_are_what_they_are_known_to_be(name, shape, per_class, mean, std):
+    found = prepared.load(name, Path(DATA, "tfds"), False)
+    assert found.images.shape == shape and found.test_start == shape[0] - 10000 and len(found.class_names) == 10
+    assert np.bincount(found.labels[: found.test_start]).min() == per_class
+    np.testing.assert_allclose(found.mean, mean, atol=1e-4)
+    np.testing.assert_allclose(found.std, std, atol=1e-4)
