@@ -69,9 +69,11 @@ def check_config_flags(arguments: list[str]) -> None:
     try:
         spec.loader.exec_module(module)
         config = module.get_config(argument)
-    except (SyntaxError, ImportError, AttributeError) as error:
-        raise ConfigError(f"--config: {path} is not a config of this project ({error}); see configs/") from None
-    known = configs.flatten(config.to_dict())
+        known = configs.flatten(config.to_dict())
+    except ConfigError:
+        raise
+    except Exception as error:  # it is code: whatever it raises
+        raise ConfigError(f"--config: {path} is not a config of this project ({error!r}); see configs/") from None
     for key in (match[1] for match in given if match[1]):
         group = next((name for name in known if name.startswith(key + ".")), None)
         check(group is None, f"--config.{key} is a group of keys; give one of them, as in --config.{group}=VALUE")
@@ -97,7 +99,7 @@ def parse_flags(argv: list[str]) -> list[str]:
 
 def given_config(argv: list[str]) -> str:
     """The value of --config as it was typed."""
-    return next(text.partition("=")[2] for text in join_values(argv) if re.match("--?config=", text))
+    return next((text.partition("=")[2] for text in join_values(argv) if re.match("--?config=", text)), "study")
 
 
 def fail(message: str, code: int):
@@ -112,15 +114,21 @@ def set_up_jax() -> None:
 
     from dla_jax import mesh
 
-    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "dla_jax" / "xla"
-    jax.config.update("jax_compilation_cache_dir", os.environ.get("JAX_COMPILATION_CACHE_DIR", str(cache)))
+    unkept = None
+    default = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "dla_jax" / "xla"
+    cache = Path(os.environ.get("JAX_COMPILATION_CACHE_DIR", default))
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        jax.config.update("jax_compilation_cache_dir", str(cache))
+    except OSError as error:
+        unkept = f"compiled programs are not kept: {cache} cannot be written ({error.strerror})"
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
     print("devices: " + ", ".join(mesh.describe_devices()), file=sys.stderr)
-    if warning := mesh.idle_gpu_warning():
+    for warning in filter(None, (mesh.idle_gpu_warning(), unkept)):
         print(warning, file=sys.stderr)
 
     def ask_to_stop(number, frame):
-        if stop_requested.is_set():
+        if received:
             os._exit(128 + number)  # asked twice: at once
         received.append(number)
         stop_requested.set()
@@ -135,8 +143,8 @@ received: list[int] = []  # signals, in order
 
 def study_module(name: str):
     """`dla_jax.experiments.<name>`, imported: the first thing that is slow."""
-    known = [path.stem for path in (ROOT / "dla_jax" / "experiments").glob("*.py")]
-    configs.check_choice("experiment", name, [name for name in known if name != "__init__"])
+    files = (ROOT / "dla_jax" / "experiments").glob("*.py")
+    configs.check_choice("experiment", name, sorted(path.stem for path in files if "\ndef run(" in path.read_text()))
     return importlib.import_module(f"dla_jax.experiments.{name}")
 
 
@@ -153,7 +161,7 @@ def start(config, workdir: Path) -> None:
         if isinstance(value, tuple) and any(isinstance(word, str) for word in value):
             config[key] = configs.split_words(value)  # --config.arms=plain,residual
     study = study_module(config.experiment)
-    from_dir = Path(FLAGS["from"].value) if FLAGS["from"].value else None
+    from_dir = Path(FLAGS["from"].value).expanduser() if FLAGS["from"].value else None
     first = join_processes() if FLAGS.multihost else True
     run = Run(workdir, from_dir, Path(FLAGS.data_dir).expanduser(), FLAGS.download, FLAGS.quiet, first)
     configs.check_workdir(workdir, config.to_dict())
@@ -176,9 +184,9 @@ def main(argv: list[str]) -> None:
     """Runs or re-draws a study; what goes wrong becomes one line and an exit code."""
     logging.set_verbosity(logging.FATAL)  # JAX and orbax report their every step; what a user must know, we print
     if FLAGS.config is None:
-        workdir, again = Path(FLAGS.workdir), argv
+        workdir, again = Path(FLAGS.workdir).expanduser(), argv
     else:
-        workdir = Path(FLAGS.workdir) if FLAGS.workdir else configs.default_workdir(given_config(sys.argv))
+        workdir = Path(FLAGS.workdir).expanduser() if FLAGS.workdir else configs.default_workdir(given_config(sys.argv))
         again = [*sys.argv, *([] if FLAGS.workdir else [f"--workdir={workdir}"])]
     try:
         draw(workdir) if FLAGS.config is None else start(FLAGS.config, workdir)

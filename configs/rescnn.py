@@ -22,8 +22,6 @@ Result of `digits` (177 s on 2 cores of an Intel Xeon, 8 seeds): at depth 25 pla
 docs/results.md.
 """
 
-import itertools
-
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
@@ -37,7 +35,7 @@ PRESETS = ("cifar10", "digits", "smoke", "lab_a", "lab_b", "he", "resnet18")
 
 
 def get_config(argument: str = "") -> ConfigDict:
-    """The study of a preset; `depth=` adds a deepest net, `as_implemented=true` takes a published table's own choices."""
+    """The study of a preset; `depth=` adds a depth, `as_implemented=true` takes a published table's own choices."""
     given = parse_argument(argument, PRESETS, depth=0, as_implemented=False)
     check(not given.as_implemented or given.preset in ("lab_a", "lab_b", "he"),
           f"config argument as_implemented: {given.preset} has no other version; it is for lab_a, lab_b and he")  # fmt: skip
@@ -68,7 +66,6 @@ def base() -> ConfigDict:
     # Each arm at each depth gets its own learning rate, on validation, from seeds that no final run has.
     config.lrs = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
     config.select_seeds = (100,)
-    config.side_select_seeds = (100,)
 
     config.data = ConfigDict()
     config.data.name = "cifar10"
@@ -191,10 +188,9 @@ def resnet18(config: ConfigDict, as_implemented: bool) -> None:
 def claims(config: ConfigDict) -> ConfigDict:
     """Who claimed what, and the one contrast that decides it, fixed before the run.
 
-    A contrast is a sum of weight x test accuracy of a group "<arm>-<depth>", taken seed by seed; "deepest" and
-    "reference" stand for the study's own depths.
+    A contrast is a sum of weight x test accuracy of a group "<arm>-<depth>", taken seed by seed; "deepest", "reference",
+    "each" and "next" stand for the study's own depths (`depth_grid.resolve`).
     """
-    later = [depth for depth in config.depths if depth >= config.reference_depth]
     with_norm = config.model.norm == "batch"  # of the main arms
     normed, bare = ("", "+no_norm") if with_norm else ("+batch", "")
 
@@ -212,7 +208,7 @@ def claims(config: ConfigDict) -> ConfigDict:
             ((1.0, "residual-deepest"), (-1.0, "residual-reference"), (-1.0, "plain-deepest"), (1.0, "plain-reference"))),
         "b_residual_gains_always": claim(
             "A residual net gains from every step in depth", LAB_E, "the ResCNN always gains from depth",
-            *(difference(f"residual-{b}", f"residual-{a}") for a, b in itertools.pairwise(later))),
+            difference("residual-next", "residual-each")),
         "b_residual_gains": claim(
             "The deepest residual net is better than the one of the reference depth", LAB_E, "the ResCNN always gains from depth",
             difference("residual-deepest", "residual-reference")),
@@ -262,7 +258,7 @@ def claims(config: ConfigDict) -> ConfigDict:
             "d_skip_helps_deep",
         ):
             found[name] |= {"source": HE, "reported": reported}
-    groups = {f"{arm}-{depth}" for arm in config.arms for depth in ("deepest", "reference", *config.depths)}
+    groups = {f"{arm}-{depth}" for arm in config.arms for depth in ("deepest", "reference", "each", "next")}
     groups |= {f"{arm}-deepest" for arm in config.side_arms}
     asked = {name: {group for terms in claim["contrasts"] for _, group in terms} for name, claim in found.items()}
     return ConfigDict({name: claim for name, claim in found.items() if asked[name] <= groups})

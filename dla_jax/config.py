@@ -74,6 +74,12 @@ def check_count(key: str, given, *, low: int = 1) -> None:
     check(given >= low, f"{key}: {given} must be at least {low}")
 
 
+def check_seed(key: str, given) -> None:
+    """Raises ConfigError unless `given` is a seed that every generator takes: an integer in [0, 2^32)."""
+    check_count(key, given, low=0)
+    check(given < 2**32, f"{key}: {given} must be less than 2^32")
+
+
 def check_distinct(key: str, values, check_one, *, empty: bool = False) -> None:
     """Raises ConfigError when a tuple is empty, repeats a value, or holds one that `check_one(key, value)` refuses."""
     check(empty or len(values) > 0, f"{key} is empty; give at least one value, as in --config.{key}=1,2")
@@ -160,10 +166,15 @@ def read_config(workdir: Path) -> dict:
 
 def check_workdir(workdir: Path, config: dict) -> None:
     """Raises ConfigError when the path cannot hold this study: a file, a foreign folder, or a study with another config."""
-    parents = [path for path in (workdir, *workdir.parents) if path.exists()]
+    try:
+        parents = [path for path in (workdir, *workdir.parents) if path.exists()]
+    except OSError as error:
+        raise ConfigError(f"workdir {workdir}: {error.strerror}; give another --workdir") from None
     check(parents[0].is_dir(), f"workdir {workdir}: {parents[0]} is a file; give a folder, as in --workdir=runs/try1")
     if not workdir.exists() or not any(path for path in workdir.iterdir() if path.name != ".lock"):
         return
+    check((workdir / "config.json").is_file(),
+          f"workdir {workdir} is not empty, and no workdir of this project (no config.json); give another --workdir")  # fmt: skip
     changed = differences(read_config(workdir)["config"], config)
     listed = ", ".join(f"{key} (there {old}, now {new})" for key, (old, new) in list(changed.items())[:8])
     check(not changed, f"workdir {workdir} holds a study with another config: {listed}; give another --workdir")

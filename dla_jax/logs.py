@@ -1,6 +1,7 @@
 """The record of a study (`metrics.jsonl`), its TensorBoard mirror, and the progress line."""
 
 import json
+import math
 import shutil
 import sys
 import threading
@@ -8,17 +9,37 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from dla_jax.config import write_atomically
+from dla_jax.config import ConfigError, check, write_atomically
+
+
+def finite_or_none(value):
+    """The same with None for numbers that JSON has none for: infinities and nan, in dicts, lists and tuples."""
+    if isinstance(value, dict):
+        return {key: finite_or_none(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite_or_none(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_rows(path: Path) -> list[dict]:
-    """The rows of a `metrics.jsonl`; a last line cut off by a crash is left out."""
+    """The rows of a `metrics.jsonl`; a last line cut off by a crash is left out.
+
+    Raises:
+      ConfigError: a line that is no row.
+    """
     if not path.exists():
         return []
     rows = []
     for line in path.read_text().splitlines(keepends=True):
         if line.endswith("\n"):
-            rows.append(json.loads(line))
+            try:
+                rows.append(json.loads(line))
+                check(
+                    isinstance(rows[-1], dict) and "run" in rows[-1],
+                    f"{path} is damaged at line {len(rows)}; give another --workdir",
+                )
+            except json.JSONDecodeError as error:
+                raise ConfigError(f"{path} is damaged at line {len(rows) + 1} ({error}); give another --workdir") from None
     return rows
 
 

@@ -4,6 +4,7 @@ The peak learning rate lives in the optimiser's state (`optax.inject_hyperparams
 one compiled step; schedules are shapes in [0, 1] that multiply it.
 """
 
+import collections
 from collections.abc import Callable
 
 import jax
@@ -48,7 +49,9 @@ def make_schedule(config, num_steps: int) -> Callable[[jax.Array], jax.Array]:
     if config.schedule == "one_cycle":
         return optax.cosine_onecycle_schedule(num_steps, 1.0, pct_start=config.warmup_fraction)
     if config.schedule == "multi_step":
-        drops = {round(fraction * num_steps) - warmup_steps: config.decay_factor for fraction in config.milestones}
+        drops = collections.defaultdict(lambda: 1.0)
+        for fraction in config.milestones:  # two may fall on one step
+            drops[round(fraction * num_steps) - warmup_steps] *= config.decay_factor
         main = optax.piecewise_constant_schedule(1.0, drops)
     elif config.schedule == "cosine":
         main = optax.cosine_decay_schedule(1.0, max(1, num_steps - warmup_steps))

@@ -37,10 +37,13 @@ def terms_words(terms) -> str:
 
 def power_words(result: dict, margin: float, level: float = 0.95) -> str:
     """Whether these runs could have decided the claim either way."""
+    half = (result["high"] - result["low"]) / 2
     if result["smallest_p"] >= 1 - level:
         needed = next(n for n in range(2, 64) if 2.0 / 2**n < 1 - level)
-        return f"no: {result['n']} seeds cannot give p < {1 - level:.2f}; {needed} are needed"
-    half = (result["high"] - result["low"]) / 2
+        absence = "yes" if half < margin else "no"
+        return (
+            f"a difference: no, {result['n']} seeds cannot give p < {1 - level:.2f}, {needed} are needed; its absence: {absence}"
+        )
     detail = f"interval ±{points(half, False)}, margin {points(margin, False)}"
     return f"yes ({detail})" if half < margin else f"a difference: yes; its absence: no ({detail})"
 

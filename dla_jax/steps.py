@@ -58,7 +58,8 @@ def _take_steps(state, data, batches, num_steps, key, *, loss_fn, tx, trace, axi
 
     def go_on(carry):
         i, _, series, _ = carry
-        return (i < num_steps) & jnp.isfinite(series["train_loss"][jnp.maximum(i - 1, 0)])
+        last = jnp.maximum(i - 1, 0)
+        return (i < num_steps) & jnp.isfinite(series["train_loss"][last]) & jnp.isfinite(series["grad_norm"][last])
 
     max_steps = len(jax.tree.leaves(batches)[0])
     metrics, traced = jax.eval_shape(lambda s: _one_step(s, batch_of(0), key, loss_fn, tx, trace, axis)[1:], state)
@@ -69,7 +70,7 @@ def _take_steps(state, data, batches, num_steps, key, *, loss_fn, tx, trace, axi
 
 @functools.partial(jax.jit, static_argnames=("loss_fn", "tx", "trace", "mesh"), donate_argnames="state")
 def run_steps(state: TrainState, data: dict, batches: dict, num_steps, key, *, loss_fn, tx, trace, mesh):
-    """Up to `num_steps` optimiser steps in one compiled call; stops early after a step whose loss is not finite.
+    """Up to `num_steps` optimiser steps in one compiled call; stops early after a step whose loss or gradient is not finite.
 
     The number of steps is traced and the loop a `while`, so that one program serves every stretch between two stops.
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dla_jax.checkpoint import Checkpoints
+from dla_jax.logs import finite_or_none
 from dla_jax.mesh import on_any_process
 from dla_jax.steps import STEPS, init_state
 from dla_jax.stop import Interrupted, NonFiniteLoss, stop_requested
@@ -30,10 +31,19 @@ class Plan(NamedTuple):
         later = [stop for stop in (1, *self.eval_steps, self.num_steps, *multiples) if stop > step]
         return min(self.num_steps, *later) if later else self.num_steps
 
+    def longest_stretch(self) -> int:
+        """Steps between the two stops that lie farthest apart: more need not fit into a call."""
+        longest, step = 1, 0
+        while step < self.num_steps:
+            step, before = self.next_stop(step), step
+            longest = max(longest, step - before)
+        return longest
+
 
 def stack_batches(batch_at: Callable, first: int, stop: int, rows: int) -> dict:
     """Batches of the steps first..stop-1 as arrays [rows, B, ...]; rows past the last repeat it, for one shape."""
-    batches = [batch_at(min(step, stop - 1)) for step in range(first, first + rows)]
+    batches = [batch_at(step) for step in range(first, stop)]
+    batches += batches[-1:] * (rows - len(batches))
     return jax.tree.map(lambda *leaves: np.stack(leaves), *batches)
 
 
@@ -88,7 +98,7 @@ def fit(init_fn, loss_fn, tx, batch_at, evaluate, *, seed: int, lr: float, plan:
                 state, data, batches, ahead - step, key, loss_fn=loss_fn, tx=tx, trace=trace, mesh=mesh
             )
             parts.append({name: np.asarray(values)[: ahead - step] for name, values in series.items()})
-            finite = np.isfinite(parts[-1]["train_loss"])
+            finite = np.isfinite(parts[-1]["train_loss"]) & np.isfinite(parts[-1]["grad_norm"])
             if not finite.all():
                 raise NonFiniteLoss(step + 1 + int(finite.argmin()))
             step = ahead
@@ -103,7 +113,7 @@ def fit(init_fn, loss_fn, tx, batch_at, evaluate, *, seed: int, lr: float, plan:
             row |= evaluate(state)
             if since_best([*evaluations, row], better) == 0:
                 best = jax.tree.map(jnp.copy, (state.params, state.model_state))
-        rows.append(row)
+        rows.append(row := finite_or_none(row))
         log(row)
         stopping = on_any_process(stop_requested.is_set())
         if stopping or (plan.checkpoint_every_steps and step % plan.checkpoint_every_steps == 0):

@@ -22,7 +22,9 @@ def test_numbers_in_words():
 
 def test_whether_a_claim_could_be_decided():
     few = report.power_words(result_of([0.1, 0.2, 0.3, 0.1]), 0.005)
-    assert few.startswith("no: 4 seeds") and "6 are needed" in few
+    assert few.startswith("a difference: no, 4 seeds") and "6 are needed; its absence: no" in few
+    same = [0.001, 0.0011, 0.0009, 0.001]
+    assert result_of(same)["verdict"] == "does not hold" and report.power_words(result_of(same), 0.005).endswith("absence: yes")
     assert report.power_words(result_of([0.001, 0.0011, 0.0009, 0.001, 0.001, 0.001]), 0.005).startswith("yes")
     assert report.power_words(result_of([0.1, -0.1, 0.2, -0.2, 0.1, -0.1]), 0.005).startswith("a difference: yes")
 

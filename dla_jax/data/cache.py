@@ -4,7 +4,7 @@ import hashlib
 import os
 import shutil
 import sys
-import tempfile
+import uuid
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +13,7 @@ import numpy as np
 
 VERSION = 1  # of the decoding: another one makes old caches invisible
 ARRAYS = ("images", "labels", "mean", "std")
+BLOCK = 1 << 22  # pixel values looked at in one go
 
 
 class Decoded(NamedTuple):
@@ -30,19 +31,28 @@ class Decoded(NamedTuple):
 
 
 def content_key(folder: Path, paths: Iterable[Path], settings: str = "") -> str:
-    """16 hex digits over names, relative to `folder`, and bytes of the files, in sorted order, and over the settings."""
+    """16 hex digits over names, relative to `folder`, and bytes of the files, in sorted order, and over the settings.
+
+    A file that cannot be opened counts as one without bytes: who decodes it says what is wrong.
+    """
     digest = hashlib.sha256(f"{VERSION} {settings}".encode())
     for path in sorted(paths):
-        digest.update(f"{path.relative_to(folder)} {path.stat().st_size} ".encode())
-        with open(path, "rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
+        digest.update(f"{path.relative_to(folder)} ".encode("utf-8", "surrogateescape"))
+        try:
+            with open(path, "rb") as file:
+                digest.update(f"{os.fstat(file.fileno()).st_size} ".encode())
+                while block := file.read(1 << 20):
+                    digest.update(block)
+        except OSError as error:
+            digest.update(f"{error.strerror} ".encode())
     return digest.hexdigest()[:16]
 
 
 def channel_stats(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel, of images uint8 [N, H, W, C] taken in [0, 1], in four digits."""
-    counts = [np.bincount(images[..., channel].reshape(-1), minlength=256) for channel in range(images.shape[-1])]
+    step, channels = max(1, BLOCK // images[0].size), range(images.shape[-1])
+    blocks = (images[first : first + step] for first in range(0, len(images), step))
+    counts = sum(np.stack([np.bincount(block[..., c].reshape(-1), minlength=256) for c in channels]) for block in blocks)
     levels, means, stds = np.arange(256) / 255, [], []
     for count in counts:  # of each of the 256 levels: exact, and needs no copy in float
         mean = np.average(levels, weights=count)
@@ -59,18 +69,17 @@ def cached(
     The cache lies beside the data, in `source/.dla_jax/<key>`, where that may be written, else in `~/.cache/dla_jax/data/<key>`
     (`$XDG_CACHE_HOME`); where neither may, nothing is kept, and one line says so.
     """
-    home = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "dla_jax" / "data" / key
+    home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "dla_jax" / "data" / key
     beside = source / ".dla_jax" / key
-    for folder in (beside, home):
-        if (found := _read(folder)) is not None:
-            break
-    else:
+    found = _read(beside) or _read(home)
+    if found is None:
         decoded = decode()
-        found = {name: np.asarray(getattr(decoded, name)) for name in ARRAYS}
-        folders = [beside, home] if _writable(source) else [home]
-        if not any(_write(folder, found) for folder in folders):
+        arrays = {name: np.asarray(getattr(decoded, name)) for name in ARRAYS}
+        found = (_writable(source) and _write(beside, arrays)) or _write(home, arrays)
+        if not found:
             print(f"{source}: decoded images cannot be kept, neither there nor in {home.parent}; they are decoded again "
                   "each time", file=sys.stderr)  # fmt: skip
+            found = arrays
     mean, std = (tuple(map(float, found[name])) for name in ("mean", "std"))
     return Decoded(found["images"], found["labels"], class_names, mean, std, test_start)
 
@@ -82,26 +91,28 @@ def _writable(folder: Path) -> bool:
 
 def _read(folder: Path) -> dict[str, np.ndarray] | None:
     """The arrays of a cache folder; None where there is none, or a damaged one."""
+    paths = {name: folder / f"{name}.npy" for name in ARRAYS}
     try:
-        found = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
-    except (OSError, ValueError):  # missing, or shorter than its header says
+        found = {name: np.load(path, mmap_mode="r") for name, path in paths.items()}
+        whole = all(array.offset + array.nbytes == paths[name].stat().st_size for name, array in found.items())
+    except Exception:  # missing, or whatever NumPy raises for a file that is empty, cut off or something else
         return None
-    return found if len(found["images"]) == len(found["labels"]) else None
+    return found if whole and len(found["images"]) == len(found["labels"]) else None
 
 
-def _write(folder: Path, arrays: dict[str, np.ndarray]) -> bool:
-    """Writes a cache folder whole or not at all; another process that was faster has written the same."""
-    temporary = None
+def _write(folder: Path, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray] | None:
+    """Writes a cache folder whole or not at all, and reads it; another process that was faster has written the same."""
+    temporary = folder.with_name(f".{folder.name}-{uuid.uuid4().hex}")
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        temporary.mkdir(parents=True)
         for name, array in arrays.items():
-            np.save(temporary / f"{name}.npy", array)
+            with open(temporary / f"{name}.npy", "wb") as file:
+                np.save(file, array)
+                file.flush()
+                os.fsync(file.fileno())  # on the disk before the name is, or a power cut leaves a folder of zeros
         if folder.exists() and _read(folder) is None:
             shutil.rmtree(folder)  # damaged
         temporary.rename(folder)
-    except OSError:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
-        return _read(folder) is not None
-    return True
+    except OSError:  # not allowed, disk full, or someone was faster
+        shutil.rmtree(temporary, ignore_errors=True)
+    return _read(folder)

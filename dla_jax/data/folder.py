@@ -1,7 +1,9 @@
 """One's own images: a folder with one sub-folder a class."""
 
+import os
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +20,12 @@ def check_folder(path: str | None, size: int) -> dict[str, list[Path]]:
     Raises:
       ConfigError: no folder, fewer than two classes, a class without images.
     """
-    check(path is not None, "data.path: missing; give the folder of your images, as in --config.data.path=FOLDER")
+    check(path, "data.path: missing; give the folder of your images, as in --config.data.path=FOLDER")
     folder = Path(path).expanduser()
-    check(folder.is_dir(), f"data.path: {path} is not a folder; give one with a sub-folder of images for each class")
+    check(
+        folder.is_dir() and os.access(folder, os.R_OK | os.X_OK),
+        f"data.path: {path} is not a folder to read; give one with a sub-folder of images for each class",
+    )
     check_count("data.size", size)
     check(size <= 1024, f"data.size: {size} must be at most 1024 pixels")
     classes = sorted(child for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
@@ -34,7 +39,8 @@ def check_folder(path: str | None, size: int) -> dict[str, list[Path]]:
 
 def _images_in(folder: Path) -> Iterator[Path]:
     for path in folder.rglob("*"):
-        if path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith("."):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.suffix.lower() in SUFFIXES and not hidden and not path.is_dir():
             yield path
 
 
@@ -47,7 +53,10 @@ def load(path: str, size: int, skip_bad: bool) -> Decoded:
     found, folder = check_folder(path, size), Path(path).expanduser()
     files = [(file, label) for label, paths in enumerate(found.values()) for file in paths]
     key = content_key(folder, [file for file, _ in files], f"{size} {skip_bad}")
-    return cached(folder, key, lambda: _decode(folder, files, tuple(found), size, skip_bad), tuple(found), None)
+    decoded = cached(folder, key, lambda: _decode(folder, files, tuple(found), size, skip_bad), tuple(found), None)
+    if bad := len(files) - len(decoded.labels):
+        print(f"data.path: {bad} of {len(files)} images of {folder} cannot be read and are left out", file=sys.stderr)
+    return decoded
 
 
 def read_image(path: Path, size: int) -> np.ndarray:
@@ -63,24 +72,29 @@ def read_image(path: Path, size: int) -> np.ndarray:
         image = ImageOps.exif_transpose(opened)
         if image.mode.startswith("I"):
             image = Image.fromarray((np.asarray(image, np.float64) / 65535 * 255).clip(0, 255).round().astype(np.uint8))
-        image = image.convert("RGBA")
-    white = Image.new("RGBA", image.size, "white")
-    return np.asarray(ImageOps.fit(Image.alpha_composite(white, image).convert("RGB"), (size, size), Image.Resampling.BILINEAR))
+        if image.has_transparency_data:
+            image = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        return np.asarray(ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.BILINEAR))
 
 
 def _decode(folder: Path, files: list[tuple[Path, int]], class_names: tuple[str, ...], size: int, skip_bad: bool) -> Decoded:
-    images, labels, bad = [], [], []
-    for file, label in files:
+    def read(file: Path) -> np.ndarray | str:
         try:
-            images.append(read_image(file, size))
-            labels.append(label)
+            return read_image(file, size)
         except Exception as error:  # Pillow raises whatever it meets in a file that is no image, is cut off, or is a bomb
-            bad.append(f"{file.relative_to(folder)} ({(str(error) or type(error).__name__).splitlines()[0][:60]})")
-    listed = f"{len(bad)} of {len(files)} images of {folder} cannot be read: {', '.join(bad[:5])}{', ...' * (len(bad) > 5)}"
+            return f"{file.relative_to(folder)} ({(str(error) or type(error).__name__).splitlines()[0][:60]})"
+
+    with ThreadPoolExecutor() as pool:  # Pillow decodes and shrinks without Python's lock
+        read_all = list(pool.map(read, (file for file, _ in files)))
+    bad = [each for each in read_all if isinstance(each, str)]
     if bad and not skip_bad:
-        raise ConfigError(f"data.path: {listed}; mend them, or go on without them with --config.data.skip_bad=true")
-    if bad:
-        print(f"left out: {listed}", file=sys.stderr)
-    gone = [name for label, name in enumerate(class_names) if label not in set(labels)]
+        listed = f"{', '.join(bad[:5])}{', ...' * (len(bad) > 5)}"
+        raise ConfigError(f"data.path: {len(bad)} of {len(files)} images of {folder} cannot be read: {listed}; mend them, or go "
+                          "on without them with --config.data.skip_bad=true")  # fmt: skip
+    good = [(image, label) for image, (_, label) in zip(read_all, files, strict=True) if not isinstance(image, str)]
+    labels = np.array([label for _, label in good], np.int32)
+    gone = [name for label, name in enumerate(class_names) if label not in labels]
     check(not gone, f"data.path: no readable image in {', '.join(gone[:5])}; add some or remove the sub-folder")
-    return Decoded(np.stack(images), np.array(labels, np.int32), class_names, *channel_stats(np.stack(images)), None)
+    images = np.stack([image for image, _ in good])
+    return Decoded(images, labels, class_names, *channel_stats(images), None)

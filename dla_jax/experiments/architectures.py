@@ -11,7 +11,7 @@ import time
 from dla_jax import classify
 from dla_jax import config as configs
 from dla_jax.cells import at_a_time, run_all
-from dla_jax.config import ConfigError, Run, check, check_count, check_distinct, check_number
+from dla_jax.config import ConfigError, Run, check, check_distinct, check_number, check_seed
 from dla_jax.experiments import image_runs
 from dla_jax.experiments.architectures_grid import Cell, final_cells, own_config, select_cells
 from dla_jax.experiments.architectures_report import draw as draw  # launch.py calls it for a workdir alone
@@ -24,7 +24,7 @@ def check_config(config, run: Run) -> None:
     """Raises ConfigError for a config that this study cannot run, before anything slow; reads the data, and checks that last."""
     check(len(config.networks) > 0, "networks is empty; give at least one")
     for key in ("seeds", "select_seeds"):
-        check_distinct(key, config[key], functools.partial(check_count, low=0))
+        check_distinct(key, config[key], check_seed)
     shared = sorted(set(config.select_seeds) & set(config.seeds))
     check(not shared, f"select_seeds: {shared} are also seeds of final runs, which would choose on what they test; give others")
     check_distinct("lrs", config.lrs, functools.partial(check_number, above=0))

@@ -17,7 +17,7 @@ class Cell(NamedTuple):
 
     @property
     def name(self) -> str:
-        lr = f"lr{self.lr:g}-" if self.stage == "select" else ""
+        lr = f"lr{self.lr}-" if self.stage == "select" else ""
         return f"{self.stage}/{self.group}/{lr}seed{self.seed}"
 
 

@@ -9,7 +9,7 @@ from dla_jax import plots, report, stats
 from dla_jax.config import check, read_config, write_atomically
 from dla_jax.experiments import image_report, image_runs
 from dla_jax.experiments.architectures_grid import own_config, select_cells
-from dla_jax.logs import read_rows
+from dla_jax.logs import finite_or_none, read_rows
 
 TEST = 3 + image_report.MEASURE_HEAD.index("test % [95 % interval]")
 
@@ -26,7 +26,7 @@ def draw(workdir: Path) -> None:
     check(len(done) == expected, f"the study in {workdir} is not finished ({len(done)} of {expected} runs); go on with: "
           f"{image_report.resume_command(written, workdir)}")  # fmt: skip
     summary = summarise(config, done)
-    write_atomically(workdir / "summary.json", json.dumps(image_report.finite(summary), indent=1, allow_nan=False))
+    write_atomically(workdir / "summary.json", json.dumps(finite_or_none(summary), indent=1, allow_nan=False))
     table = network_rows(config, summary)
     sections = [
         {"title": "The networks", "figures": [{"path": draw_networks(config, summary, workdir), "caption": "Test accuracy and "

@@ -1,9 +1,10 @@
 """The grid of the depth study: its arms, its cells, and the learning rate that each arm gets at each depth."""
 
 import functools
+import itertools
 from typing import NamedTuple
 
-from dla_jax.config import Run, check, check_choice, check_count, check_distinct, check_number
+from dla_jax.config import ConfigError, Run, check, check_choice, check_distinct, check_number, check_seed
 from dla_jax.experiments import image_runs
 from dla_jax.models.build import check_depth
 
@@ -41,7 +42,7 @@ class Cell(NamedTuple):
 
     @property
     def name(self) -> str:
-        lr = f"lr{self.lr:g}-" if self.stage == "select" else ""
+        lr = f"lr{self.lr}-" if self.stage == "select" else ""
         return f"{self.stage}/{self.group}/{lr}seed{self.seed}"
 
 
@@ -74,6 +75,8 @@ def arm_of(config, name: str) -> Arm:
 def check_arm(config, key: str, name: str) -> None:
     """Raises ConfigError for an arm that is not written well or that the family of networks does not have."""
     arm = parse_arm(key, name)
+    check(not str(name).startswith("both"), f"{key}: {name} is what depth 1 is called; give plain or residual")
+    check(not arm.shared_lr or key == "side_arms", f"{key}: {name} has the learning rate of another arm; give it in side_arms")
     allowed = MODIFIERS[config.model.name]
     for modifier in str(name).split("+")[1:]:
         check(modifier in allowed, f"{key}: {name}: {config.model.name} has no {modifier!r}; known: {', '.join(allowed)}")
@@ -86,28 +89,37 @@ def check_config(config, run: Run) -> None:
     """Raises ConfigError for a config that this study cannot run, before anything slow; reads the data, and checks that last."""
     check_choice("model.name", config.model.name, tuple(MODIFIERS))
     image_runs.check_config(config, run)
-    seed = functools.partial(check_count, low=0)
-    for key in ("seeds", "side_seeds", "select_seeds", "side_select_seeds"):
-        check_distinct(key, config[key], seed)
-    for key in ("select_seeds", "side_select_seeds"):
-        shared = sorted(set(config[key]) & {*config.seeds, *config.side_seeds})
-        check(not shared, f"{key}: {shared} are also seeds of final runs, which would choose on what they test; give others")
+    for key in ("seeds", "side_seeds", "select_seeds"):
+        check_distinct(key, config[key], check_seed)
+    check(not config.side_arms or set(config.side_seeds) <= set(config.seeds),
+          f"side_seeds: {config.side_seeds} must be among seeds, {config.seeds}, to be paired with them")  # fmt: skip
+    shared = sorted(set(config.select_seeds) & set(config.seeds))
+    check(not shared, f"select_seeds: {shared} are also seeds of final runs, which would choose on what they test; give others")
     depth = functools.partial(check_depth, config.model)
     check_distinct("depths", config.depths, depth)
     check(max(config.depths) > 1 or not merges_at_one(config),
           "depths: 1 alone leaves nothing to compare; give more, as in --config.depths=1,5,10")  # fmt: skip
     check_distinct("side_depths", config.side_depths, depth, empty=True)
     check(1 not in config.side_depths or not merges_at_one(config), "side_depths: 1 has no blocks, so all arms are one net there")
-    depth("reference_depth", config.reference_depth)
+    check(config.reference_depth in config.depths,
+          f"reference_depth: {config.reference_depth} is not among depths, {config.depths}; give one of them")  # fmt: skip
     check_distinct("lrs", config.lrs, functools.partial(check_number, above=0))
     arm = functools.partial(check_arm, config)
     check_distinct("arms", config.arms, arm)
     check_distinct("side_arms", config.side_arms, arm, empty=True)
-    both = sorted(set(config.arms) & set(config.side_arms))
-    check(not both, f"side_arms: {', '.join(both)} already among arms; name each arm once")
+    names = {}
+    for name in (*config.arms, *config.side_arms):
+        other = names.setdefault(arm_of(config, name), name)
+        check(other == name and (name not in config.side_arms or name not in config.arms),
+              f"side_arms: {name} is already among arms, as {other}; name each arm once")  # fmt: skip
     for name, claim in config.claims.items():
         check_choice(f"claims.{name}.direction", claim.direction, (">", "<"))
         check_number(f"claims.{name}.margin", claim.margin, above=0)
+        try:
+            resolve(config, claim.contrasts)
+        except (ValueError, TypeError, AttributeError):
+            expected = "contrasts ((weight, 'arm-depth'), ...)"
+            raise ConfigError(f"claims.{name}.contrasts: {claim.contrasts} are no {expected}; leave them as they are") from None
     image_runs.check_data(config, run)
 
 
@@ -137,8 +149,7 @@ def select_cells(config) -> list[Cell]:
     if len(rates) == 1:
         return []
     groups = [(arm, depth) for arm, depth, _ in groups_of(config) if not parse_arm("arm", arm).shared_lr]
-    seeds = lambda arm: config.side_select_seeds if arm in config.side_arms else config.select_seeds  # noqa: E731
-    return [Cell("select", arm, depth, seed, lr) for arm, depth in groups for lr in rates for seed in seeds(arm)]
+    return [Cell("select", arm, depth, seed, lr) for arm, depth in groups for lr in rates for seed in config.select_seeds]
 
 
 def final_cells(config, rates: dict[str, float]) -> list[Cell]:
@@ -157,3 +168,21 @@ def choose_rates(config, done: dict[str, dict]) -> dict[str, float]:
     if not cells:
         return {f"{arm}-{depth}": rates_to_try(config)[0] for arm, depth, _ in groups_of(config)}
     return image_runs.best_rates(cells, done)
+
+
+def resolve(config, contrasts) -> list[tuple]:
+    """The contrasts of a claim in terms of the study's own depths.
+
+    `deepest` and `reference` stand for those depths; a contrast between `each` and `next` for one from every depth, from the
+    reference on, to the next.
+    """
+    later = sorted(depth for depth in config.depths if depth >= config.reference_depth)
+    named = {"deepest": max(config.depths), "reference": config.reference_depth}
+    found = []
+    for terms in contrasts:
+        parts = [(float(weight), *group.rpartition("-")[::2]) for weight, group in terms]
+        pairs = itertools.pairwise(later) if any(depth == "next" for _, _, depth in parts) else [(None, None)]
+        for here, following in pairs:
+            depths = named | {"each": here, "next": following}
+            found.append(tuple((weight, f"{arm}-{depths.get(depth, depth)}") for weight, arm, depth in parts))
+    return found

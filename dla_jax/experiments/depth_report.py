@@ -10,8 +10,8 @@ from dla_jax import report, stats
 from dla_jax.config import check, read_config, write_atomically
 from dla_jax.experiments import image_report
 from dla_jax.experiments.depth_figures import accuracies_of, draw_figures, label
-from dla_jax.experiments.depth_grid import choose_rates, groups_of, select_cells
-from dla_jax.logs import read_rows
+from dla_jax.experiments.depth_grid import choose_rates, groups_of, resolve, select_cells
+from dla_jax.logs import finite_or_none, read_rows
 
 GROUP_HEAD = ["arm", "depth", "learning rate", *image_report.MEASURE_HEAD]
 QUESTION = """Deeper plain nets stop improving, residual ones do not: is it true, by how much, and is it the skip, the
@@ -43,19 +43,10 @@ def draw(workdir: Path) -> None:
     check(len(done) == expected, f"the study in {workdir} is not finished ({len(done)} of {expected} runs); go on with: "
           f"{image_report.resume_command(written, workdir)}")  # fmt: skip
     summary = summarise(config, done)
-    write_atomically(workdir / "summary.json", json.dumps(image_report.finite(summary), indent=1, allow_nan=False))
+    write_atomically(workdir / "summary.json", json.dumps(finite_or_none(summary), indent=1, allow_nan=False))
     figures = draw_figures(config, 1 / written["data"]["num_classes"], summary, rows, workdir / "figures")
     report.render(workdir / "report.html", **report_context(config, written, summary, figures))
     print_summary(config, summary, workdir)
-
-
-def resolve(config, contrast) -> tuple:
-    """The terms of a contrast with the study's own depths in place of `deepest` and `reference`."""
-    depths = {"deepest": max(config.depths), "reference": config.reference_depth}
-    groups = [group.rpartition("-") for _, group in contrast]
-    return tuple(
-        (weight, f"{arm}-{depths.get(depth, depth)}") for (weight, _), (arm, _, depth) in zip(contrast, groups, strict=True)
-    )
 
 
 def summarise(config, done: dict[str, dict]) -> dict:
@@ -66,7 +57,7 @@ def summarise(config, done: dict[str, dict]) -> dict:
     order = ["both", *config.arms, *config.side_arms]
     runs.sort(key=lambda run: (order.index(run["arm"]), run["depth"], run["seed"]))
     claims = [
-        {"name": name} | stats.weigh(claim | {"contrasts": [resolve(config, terms) for terms in claim["contrasts"]]}, runs)
+        {"name": name} | stats.weigh(claim | {"contrasts": resolve(config, claim["contrasts"])}, runs)
         for name, claim in config.claims.to_dict().items()
     ]
     selection = image_report.select_rows(select_cells(config), done, choose_rates(config, done))

@@ -32,15 +32,6 @@ def resume_command(written: dict, workdir: Path) -> str:
     return command if "--workdir" in command else f"{command} --workdir={workdir}"
 
 
-def finite(value):
-    """The same with null for what JSON has no number for: an interval without bounds, an effect size without spread."""
-    if isinstance(value, dict):
-        return {key: finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(inner) for inner in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
-
-
 def curve(config, seeds: list[list[dict]]) -> dict:
     """Training loss and validation accuracy at the evaluations that all runs of a group reached."""
     evaluated = [[row for row in seed if "val_accuracy" in row] for seed in seeds]

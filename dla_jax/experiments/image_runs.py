@@ -1,6 +1,7 @@
 """What the stories about image classifiers share: the data on the device, and one run of one network from start to test."""
 
 import functools
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -88,7 +89,8 @@ def prepare(config, image_set: images.ImageSet, data: dict, mesh) -> Setting:
     ends = [batches.epoch_end(epoch, config.batch_size, num_examples) for epoch in range(1, config.num_epochs + 1)]
     evaluations = tuple(sorted({*ends[config.eval_every_epochs - 1 :: config.eval_every_epochs], ends[-1]}))
     plan = Plan(ends[-1], evaluations, config.log_every_steps, config.checkpoint_every_steps,
-                min(config.steps_per_call, ends[-1]), config.patience)  # fmt: skip
+                config.steps_per_call, config.patience)  # fmt: skip
+    plan = plan._replace(steps_per_call=min(config.steps_per_call, plan.longest_stretch()))
     return Setting(config, image_set, data, mesh, make_optimiser(config.optim, plan.num_steps), plan)
 
 
@@ -103,7 +105,7 @@ def trace_gradients(grads) -> dict[str, jax.Array]:
 
 def better(row: dict) -> tuple[float, float]:
     """The score by which the best evaluation of a run is chosen."""
-    return row["val_accuracy"], -row["val_loss"]
+    return row["val_accuracy"], -math.inf if row["val_loss"] is None else -row["val_loss"]
 
 
 def best_rates(cells: list, done: dict[str, dict]) -> dict[str, float]:

@@ -34,6 +34,7 @@ def check_model(model) -> None:
 def check_depth(model, key: str, depth: int) -> None:
     """Raises ConfigError for a depth that the family has no network of."""
     check_count(key, depth)
+    check(depth <= 2000, f"{key}: {depth} must be at most 2000")
     check(model.name != "resnet" or stages_of(depth) is not None,
           f"{key}: there is no ResNet of depth {depth}; give 6n + 2 (8, 14, 20, 32, 44, 56, 110, ...), 18 or 34")  # fmt: skip
     check(model.name != "lab_b" or depth in LAB_B_BLOCKS,

@@ -1,6 +1,6 @@
+import os
 import shutil
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -60,22 +60,22 @@ def test_a_read_only_folder_is_left_alone_and_the_users_cache_used(tmp_path, hom
     assert decode.calls == 1 and not (source / ".dla_jax").exists() and (home / "k" / "images.npy").is_file()
 
 
-@pytest.mark.parametrize("damage", ["truncated", "missing", "shorter"])
-def test_a_damaged_cache_is_made_again(tmp_path, damage):
+@pytest.mark.parametrize("damage", ["truncated", "empty", "longer", "foreign", "missing", "shorter"])
+def test_a_damaged_cache_is_made_again_where_it_was(tmp_path, home, damage):
     decode = Decoder()
     read(tmp_path, decode)
     folder = tmp_path / ".dla_jax" / "k"
-    if damage == "truncated":
-        whole = (folder / "images.npy").read_bytes()
-        (folder / "images.npy").write_bytes(whole[: len(whole) // 2])
+    whole = (folder / "images.npy").read_bytes()
+    changed = {"truncated": whole[: len(whole) // 2], "empty": b"", "longer": whole + b"!", "foreign": b"not an array"}
+    if damage in changed:
+        (folder / "images.npy").write_bytes(changed[damage])
     elif damage == "missing":
         (folder / "std.npy").unlink()
     else:
         np.save(folder / "labels.npy", LABELS[:3])
     assert_whole(read(tmp_path, decode))
-    assert decode.calls == 2
     assert_whole(read(tmp_path, decode))
-    assert decode.calls == 2
+    assert decode.calls == 2 and (folder / "images.npy").read_bytes() == whole and not home.exists()
 
 
 def test_where_nothing_can_be_kept_one_line_says_so(tmp_path, monkeypatch, capsys):
@@ -87,13 +87,51 @@ def test_where_nothing_can_be_kept_one_line_says_so(tmp_path, monkeypatch, capsy
 
 
 def test_a_full_disk_leaves_no_half_written_cache(tmp_path, monkeypatch, home):
-    def full(path, array):
-        Path(path).write_bytes(b"half")
+    def full(file, array):
+        file.write(b"half")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(cache.np, "save", full)
     assert_whole(read(tmp_path, Decoder()))
     assert list((tmp_path / ".dla_jax").iterdir()) == [] == list(home.iterdir())
+
+
+def test_what_a_killed_process_leaves_behind_is_not_taken_for_a_cache(tmp_path, monkeypatch):
+    save = np.save
+
+    def killed(file, array):
+        if array.shape == LABELS.shape:
+            raise SystemExit  # images are written, labels not
+        save(file, array)
+
+    monkeypatch.setattr(cache.np, "save", killed)
+    with pytest.raises(SystemExit):
+        read(tmp_path, Decoder())
+    monkeypatch.undo()
+    assert len(list((tmp_path / ".dla_jax").iterdir())) == 1
+    decode = Decoder()
+    for _ in range(2):
+        assert_whole(read(tmp_path, decode))
+    assert decode.calls == 1
+
+
+def test_others_may_read_a_cache_beside_shared_data(tmp_path):
+    mask = os.umask(0o022)
+    try:
+        read(tmp_path, Decoder())
+    finally:
+        os.umask(mask)
+    folder = tmp_path / ".dla_jax" / "k"
+    assert {path.name: path.stat().st_mode & 0o777 for path in (folder, *folder.iterdir())} == {
+        "k": 0o755, "images.npy": 0o644, "labels.npy": 0o644, "mean.npy": 0o644, "std.npy": 0o644}  # fmt: skip
+
+
+def test_an_empty_variable_means_the_usual_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(cache, "_writable", lambda folder: False)
+    read(tmp_path / "data", Decoder())
+    assert (tmp_path / ".cache" / "dla_jax" / "data" / "k" / "images.npy").is_file()
 
 
 def test_several_at_once_agree(tmp_path):
@@ -111,7 +149,7 @@ def test_several_at_once_agree(tmp_path):
     assert [path.name for path in (tmp_path / ".dla_jax").iterdir()] == ["k"]
 
 
-def test_the_key_depends_on_names_bytes_and_settings_but_not_on_the_place(tmp_path):
+def test_the_key_depends_on_names_bytes_and_settings_but_not_on_the_place(tmp_path, monkeypatch):
     def write(folder, **files):
         shutil.rmtree(tmp_path / folder, ignore_errors=True)
         (tmp_path / folder).mkdir()
@@ -124,9 +162,16 @@ def test_the_key_depends_on_names_bytes_and_settings_but_not_on_the_place(tmp_pa
     others = {key(write("one", a=b"1", b=b"3")), key(write("one", a=b"1", c=b"2")), key(write("one", a=b"12", b=b"")),
               key(write("one", a=b"1")), key(write("one", a=b"1", b=b"2"), "64")}  # fmt: skip
     assert len(others) == 5 and base not in others
+    (write("one", a=b"1") / "b").symlink_to("nowhere")
+    assert key(tmp_path / "one") not in {base, *others}  # what cannot be opened is for the decoder to complain about
+    change = key(write("one", a=b"1", b=b"2"))
+    monkeypatch.setattr(cache, "VERSION", cache.VERSION + 1)
+    assert change == base != key(tmp_path / "one")
 
 
-def test_channel_statistics_are_numpys():
+@pytest.mark.parametrize("block", [1, 7 * 60, 1 << 22])  # one image, some, all at a time
+def test_channel_statistics_are_numpys(monkeypatch, block):
+    monkeypatch.setattr(cache, "BLOCK", block)
     mean, std = channel_stats(IMAGES)
     np.testing.assert_allclose(mean, (IMAGES / 255).mean((0, 1, 2)), atol=5.1e-5)
     np.testing.assert_allclose(std, (IMAGES / 255).std((0, 1, 2)), atol=5.1e-5)

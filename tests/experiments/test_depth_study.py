@@ -11,7 +11,7 @@ from launching import launch
 from dla_jax import classify, stats, steps, train
 from dla_jax.config import ConfigError
 from dla_jax.data import images
-from dla_jax.experiments import depth_grid, depth_report, depth_study, image_runs
+from dla_jax.experiments import depth_grid, depth_study, image_runs
 from dla_jax.experiments.depth_grid import Cell
 from dla_jax.mesh import data_mesh
 from dla_jax.models.build import build
@@ -168,7 +168,10 @@ def test_contrasts_name_the_depths_of_the_study():
     config = load("digits,depth=50")
     assert max(config.depths) == 50
     terms = ((1.0, "residual-deepest"), (-1.0, "plain+batch-reference"), (1.0, "plain-20"))
-    assert depth_report.resolve(config, terms) == ((1.0, "residual-50"), (-1.0, "plain+batch-5"), (1.0, "plain-20"))
+    assert depth_grid.resolve(config, [terms]) == [((1.0, "residual-50"), (-1.0, "plain+batch-5"), (1.0, "plain-20"))]
+    config.depths = (50, 1, 5, 20)  # as a flag may change them: every step from the reference on is asked about
+    steps = [((1.0, f"residual-{b}"), (-1.0, f"residual-{a}")) for a, b in [(5, 20), (20, 50)]]
+    assert depth_grid.resolve(config, config.claims.b_residual_gains_always.contrasts) == steps
 
 
 @pytest.mark.parametrize("config", ["rescnn", "mlp"])
@@ -190,8 +193,8 @@ def test_every_claim_of_the_digits_study_is_in_its_grid(config):
     config = load("digits", config)
     groups = {f"{arm}-{depth}" for arm, depth, _ in depth_grid.groups_of(config)}
     for claim in config.claims.values():
-        for terms in claim.contrasts:
-            assert {group for _, group in depth_report.resolve(config, terms)} <= groups
+        for terms in depth_grid.resolve(config, claim.contrasts):
+            assert {group for _, group in terms} <= groups
 
 
 def test_arms_are_named_by_what_they_change():
@@ -274,8 +277,8 @@ def test_every_claim_of_a_preset_is_in_its_grid(argument):
     groups = {f"{arm}-{depth}" for arm, depth, _ in depth_grid.groups_of(config)}
     assert len(config.claims) >= 5
     for claim in config.claims.values():
-        for terms in claim.contrasts:
-            assert {group for _, group in depth_report.resolve(config, terms)} <= groups
+        for terms in depth_grid.resolve(config, claim.contrasts):
+            assert {group for _, group in terms} <= groups
 
 
 @pytest.fixture(scope="module")
@@ -299,7 +302,7 @@ def photos(tmp_path_factory):
 def test_the_presets_train_on_ones_own_images(photos, tmp_path, preset, depths, arms):
     answer = launch(f"--config=configs/rescnn.py:{preset}", "--config.data.name=folder", f"--config.data.path={photos}",
                     "--config.data.val_fraction=0.2", "--config.data.test_fraction=0.2", f"--config.depths={depths}",
-                    f"--config.arms={arms}", "--config.side_arms=", "--config.seeds=0", "--config.optim.lr=1e-3",
+                    f"--config.arms={arms}", "--config.side_arms=", "--config.seeds=0", "--config.optim.lr=1e-3", f"--config.reference_depth={depths[0]}",
                     "--config.batch_size=8", "--config.num_epochs=3", "--config.steps_per_call=4", "--quiet",
                     f"--workdir={tmp_path / 'run'}", XDG_CACHE_HOME=str(tmp_path))  # fmt: skip
     assert answer.code == 0, answer.err
