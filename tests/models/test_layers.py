@@ -77,3 +77,8 @@ def test_halving_is_a_max_pool_with_its_gradient(shape):
     np.testing.assert_array_equal(layers.halve(h), pool(h))
     weights = jax.random.normal(jax.random.key(1), pool(h).shape)
     np.testing.assert_array_equal(*(jax.grad(lambda h, f=f: (f(h) * weights).sum())(h) for f in (layers.halve, pool)))
+
+
+def test_equal_pixels_share_the_gradient_of_their_maximum():
+    g = jax.grad(lambda h: layers.halve(h).sum())(jnp.zeros((1, 4, 4, 2)))
+    np.testing.assert_array_equal(g, 0.25)
