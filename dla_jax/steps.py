@@ -28,7 +28,7 @@ def init_state(init_fn, tx, *, seed: int, lr: float, mesh) -> tuple[TrainState, 
     return put(TrainState(jnp.int32(0), params, model_state, opt_state), replicated(mesh)), key_steps
 
 
-def _one_step(state: TrainState, batch: dict, key: jax.Array, loss_fn, tx, trace, axis):
+def _one_step(state: TrainState, batch: dict, key: jax.Array, loss_fn, tx, axis):
     step_key = jax.random.fold_in(key, state.step)
     if axis:
         step_key = jax.random.fold_in(step_key, jax.lax.axis_index(axis))
@@ -40,7 +40,7 @@ def _one_step(state: TrainState, batch: dict, key: jax.Array, loss_fn, tx, trace
     updates, opt_state = tx.update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
     metrics = {"train_loss": loss, "grad_norm": optax.tree.norm(grads)} | metrics
-    return TrainState(state.step + 1, params, model_state, opt_state), metrics, trace(grads)
+    return TrainState(state.step + 1, params, model_state, opt_state), metrics, grads
 
 
 def _take_steps(state, data, batches, num_steps, key, *, loss_fn, tx, trace, axis=None, split=lambda x: x, whole=lambda x: x):
@@ -52,8 +52,9 @@ def _take_steps(state, data, batches, num_steps, key, *, loss_fn, tx, trace, axi
         return batch if index is None else batch | {name: rows[index] for name, rows in data.items()}
 
     def body(carry):
-        i, state, series, _ = carry
-        state, metrics, traced = _one_step(state, batch_of(i), key, loss_fn, tx, trace, axis)
+        i, state, series, traced = carry
+        state, metrics, grads = _one_step(state, batch_of(i), key, loss_fn, tx, axis)
+        traced = jax.lax.cond(i + 1 == num_steps, trace, lambda grads: traced, grads)
         return i + 1, whole(state), jax.tree.map(lambda all_steps, value: all_steps.at[i].set(value), series, metrics), traced
 
     def go_on(carry):
@@ -62,7 +63,8 @@ def _take_steps(state, data, batches, num_steps, key, *, loss_fn, tx, trace, axi
         return (i < num_steps) & jnp.isfinite(series["train_loss"][last]) & jnp.isfinite(series["grad_norm"][last])
 
     max_steps = len(jax.tree.leaves(batches)[0])
-    metrics, traced = jax.eval_shape(lambda s: _one_step(s, batch_of(0), key, loss_fn, tx, trace, axis)[1:], state)
+    metrics, grads = jax.eval_shape(lambda s: _one_step(s, batch_of(0), key, loss_fn, tx, axis)[1:], state)
+    traced = jax.eval_shape(trace, grads)
     series = jax.tree.map(lambda leaf: jnp.zeros((max_steps, *leaf.shape), leaf.dtype), metrics)
     traced = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), traced)
     return jax.lax.while_loop(go_on, body, (0, state, series, traced))[1:]
