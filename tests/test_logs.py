@@ -1,5 +1,10 @@
 import json
+import math
 
+import pytest
+
+from dla_jax import logs
+from dla_jax.config import ConfigError
 from dla_jax.logs import Record, read_rows
 
 
@@ -66,3 +71,15 @@ def test_tensorboard_holds_every_scalar_once_after_a_resume(tmp_path):
             steps += [event.step for value in event.summary.value if value.tag == "loss"]
             at += 16 + length
     assert steps == [1, 5, 9]
+
+
+def test_numbers_that_json_has_none_for_become_none():
+    row = {"a": math.nan, "b": [1.0, -math.inf], "c": {"d": (math.inf, 2)}, "e": 3, "f": "nan", "g": True}
+    assert logs.finite_or_none(row) == {"a": None, "b": [1.0, None], "c": {"d": [None, 2]}, "e": 3, "f": "nan", "g": True}
+
+
+@pytest.mark.parametrize("line", ["garbage", "null", "[1]", "{}"])
+def test_a_line_that_is_no_row_is_named(tmp_path, line):
+    (tmp_path / "metrics.jsonl").write_text('{"run": "a", "step": 1}\n' + line + "\n")
+    with pytest.raises(ConfigError, match="damaged at line 2"):
+        logs.read_rows(tmp_path / "metrics.jsonl")

@@ -257,3 +257,34 @@ def test_streamed_batches_need_no_resident_data():
     state, _ = train.fit(init_fn, loss_fn, optimiser(20), batch_at, evaluate, seed=0, lr=0.05, plan=PLAN, data={},
                          mesh=data_mesh(), better=better, checkpoints=checkpoints)  # fmt: skip
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), state.params, fit()[0].params)
+
+
+def test_a_gradient_that_is_not_finite_stops_the_run_too():
+    def steep(params, model_state, batch, key):
+        loss, aux = loss_fn(params, model_state, batch, key)
+        return loss * 1e25, aux  # finite, but the square of its gradient is not
+
+    with pytest.raises(NonFiniteLoss) as caught:
+        fit(loss=steep)
+    assert caught.value.step == 1
+
+
+@pytest.mark.parametrize("changes", [{}, {"log_every_steps": 0}, {"eval_steps": (20,), "log_every_steps": 7},
+                                     {"checkpoint_every_steps": 2}])  # fmt: skip
+def test_no_stretch_is_longer_than_the_longest(changes):
+    plan, stops = PLAN._replace(**changes), [0]
+    while stops[-1] < plan.num_steps:
+        stops.append(plan.next_stop(stops[-1]))
+    assert plan.longest_stretch() == max(b - a for a, b in itertools.pairwise(stops))
+
+
+def test_batches_past_the_last_repeat_it_and_are_not_made():
+    made = []
+
+    def batch_at(step):
+        made.append(step)
+        return {"index": np.full(2, step)}
+
+    stacked = train.stack_batches(batch_at, 3, 5, 4)
+    np.testing.assert_array_equal(stacked["index"], [[3, 3], [4, 4], [4, 4], [4, 4]])
+    assert made == [3, 4]

@@ -37,7 +37,7 @@ def test_every_network_is_run_with_every_seed_at_the_rate_chosen_on_validation(f
     for group in groups:
         tried = {row["lr"]: row["val_accuracy"] for row in summary["selection"] if row["group"] == group}
         used = {run["lr"] for run in summary["runs"] if run["group"] == group}
-        assert len(tried) == 2 and len(used) == 1 and tried[used.pop()] == max(tried.values())
+        assert len(tried) == 3 and len(used) == 1 and tried[used.pop()] == max(tried.values())
     accuracy = {g: np.mean([run["test_accuracy"] for run in summary["runs"] if run["group"] == g]) for g in groups}
     assert accuracy["mlp_784"] > 0.9 and accuracy["mlp_784"] > accuracy["mlp_16_16"]
     params = {run["group"]: run["num_params"] for run in summary["runs"]}
