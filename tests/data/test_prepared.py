@@ -1,7 +1,6 @@
 import hashlib
 import http.server
 import importlib.util
-import io
 import json
 import os
 import socket
@@ -14,14 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from prepared_folder import LABELS, TEST, TRAIN, write
 
 from dla_jax.config import ConfigError
 from dla_jax.data import prepared
 
-RNG = np.random.default_rng(0)
-TRAIN, TEST = (RNG.integers(0, 256, (n, 6, 5, 3)).astype(np.uint8) for n in (23, 9))
-LABELS = {"train": np.arange(23) % 3, "test": np.arange(9)[::-1] % 3}
 DATA = os.environ.get("DLA_DATA_DIR")
 real_data = pytest.mark.skipif(not (DATA and Path(DATA, "tfds", "cifar10").is_dir()),
                                reason="needs DLA_DATA_DIR with prepared sets in tfds/")  # fmt: skip
@@ -30,49 +26,6 @@ real_data = pytest.mark.skipif(not (DATA and Path(DATA, "tfds", "cifar10").is_di
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
-
-
-def field(number: int, payload: bytes) -> bytes:
-    """A field of a protocol buffer that holds bytes."""
-    size, length = len(payload), b""
-    while size > 127:
-        length, size = length + bytes([size & 127 | 128]), size >> 7
-    return bytes([number << 3 | 2]) + length + bytes([size]) + payload
-
-
-def example(image: np.ndarray, label: int) -> bytes:
-    """A tf.train.Example as tensorflow_datasets writes it, by hand."""
-    png = io.BytesIO()
-    Image.fromarray(image).save(png, "png")
-    features = {"image": field(1, field(1, png.getvalue())), "label": field(3, field(1, bytes([label])))}
-    return field(1, b"".join(field(1, field(1, name.encode()) + field(2, value)) for name, value in features.items()))
-
-
-def write(data_dir: Path, name: str = "cifar10", version: str = "3.0.2", shards: int = 2, train=TRAIN) -> Path:
-    """A prepared folder."""
-    from array_record.python.array_record_module import ArrayRecordWriter
-
-    folder = data_dir / name / version
-    folder.mkdir(parents=True)
-    splits = []
-    for split, images in (("train", train), ("test", TEST)):
-        parts = np.array_split(np.arange(len(images)), shards)
-        for i, part in enumerate(parts):
-            writer = ArrayRecordWriter(str(folder / f"{name}-{split}.array_record-{i:05}-of-{shards:05}"), "group_size:1")
-            for position in part:
-                writer.write(example(images[position], int(LABELS[split][position])))
-            writer.close()
-        splits.append({"filepathTemplate": "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}", "name": split, "numBytes": "1",
-                       "shardLengths": [str(len(part)) for part in parts]})  # fmt: skip
-    (folder / "dataset_info.json").write_text(json.dumps({"name": name, "version": version, "fileFormat": "array_record",
-        "moduleName": "tensorflow_datasets.image_classification.cifar", "splits": splits}))  # fmt: skip
-    place = "tensorflow_datasets.core.features"
-    shape = {"dimensions": [str(size) for size in train.shape[1:]]}
-    (folder / "features.json").write_text(json.dumps({"pythonClassName": f"{place}.features_dict.FeaturesDict", "featuresDict": {
-        "features": {"image": {"pythonClassName": f"{place}.image_feature.Image", "image": {"shape": shape, "dtype": "uint8"}},
-                     "label": {"pythonClassName": f"{place}.class_label_feature.ClassLabel", "classLabel": {"numClasses": "3"}}}}}))  # fmt: skip
-    (folder / "label.labels.txt").write_text("a\nb b\nc\n")
-    return folder
 
 
 @pytest.mark.parametrize(("shards", "block"), [(1, 1000), (2, 5), (4, 23)])
