@@ -21,10 +21,16 @@ def p_value(p: float) -> str:
     return f"{p:.2g}" if p < 0.095 else f"{p:.2f}"
 
 
+def count(number: int, thing: str) -> str:
+    """`1 seed`, `2 seeds`."""
+    return f"{number} {thing}{'s' * (number != 1)}"
+
+
 def contrast_words(result: dict) -> str:
     """`+3.2 points [+1.1, +5.2], p = 0.0078, 8 of 8 seeds` of a contrast of accuracies."""
     interval = f"[{points(result['low'])}, {points(result['high'])}]"
-    return f"{points(result['mean'])} points {interval}, p = {p_value(result['p'])}, {result['in_favour']} of {result['n']} seeds"
+    seeds = f"{result['in_favour']} of {count(result['n'], 'seed')}"
+    return f"{points(result['mean'])} points {interval}, p = {p_value(result['p'])}, {seeds}"
 
 
 def terms_words(terms) -> str:
@@ -40,10 +46,8 @@ def power_words(result: dict, margin: float, level: float = 0.95) -> str:
     half = (result["high"] - result["low"]) / 2
     if result["smallest_p"] >= 1 - level:
         needed = next(n for n in range(2, 64) if 2.0 / 2**n < 1 - level)
-        absence = "yes" if half < margin else "no"
-        return (
-            f"a difference: no, {result['n']} seeds cannot give p < {1 - level:.2f}, {needed} are needed; its absence: {absence}"
-        )
+        why = f"{count(result['n'], 'seed')} cannot give p < {1 - level:.2f}, {needed} are needed"
+        return f"a difference: no, {why}; its absence: {'yes' if half < margin else 'no'}"
     detail = f"interval ±{points(half, False)}, margin {points(margin, False)}"
     return f"yes ({detail})" if half < margin else f"a difference: yes; its absence: no ({detail})"
 
