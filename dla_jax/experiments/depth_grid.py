@@ -91,9 +91,9 @@ def check_config(config, run: Run) -> None:
     image_runs.check_config(config, run)
     for key in ("seeds", "side_seeds", "select_seeds"):
         check_distinct(key, config[key], check_seed)
-    check(not config.side_arms or set(config.side_seeds) <= set(config.seeds),
-          f"side_seeds: {config.side_seeds} must be among seeds, {config.seeds}, to be paired with them")  # fmt: skip
-    shared = sorted(set(config.select_seeds) & set(config.seeds))
+    check(not config.side_arms or set(config.side_seeds) & set(config.seeds),
+          f"side_seeds: none of {config.side_seeds} is among seeds, {config.seeds}, to be paired with")  # fmt: skip
+    shared = sorted(set(config.select_seeds) & {*config.seeds, *config.side_seeds})
     check(not shared, f"select_seeds: {shared} are also seeds of final runs, which would choose on what they test; give others")
     depth = functools.partial(check_depth, config.model)
     check_distinct("depths", config.depths, depth)
