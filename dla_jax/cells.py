@@ -33,6 +33,10 @@ def run_all(work: Callable, items: Iterable, workers: int) -> None:
             raise Interrupted
         work(item)
 
+    if workers == 1:  # and no thread: of several processes, each must ask, and stop, at the same item
+        for item in items:
+            unless_stopped(item)
+        return
     with ThreadPoolExecutor(workers) as pool:
         futures = [pool.submit(unless_stopped, item) for item in items]
         done, pending = wait(futures, return_when=FIRST_EXCEPTION)

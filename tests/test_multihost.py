@@ -72,7 +72,7 @@ def test_the_first_process_alone_writes_and_speaks(two):
 
 
 def test_a_signal_to_one_process_stops_both_and_the_same_command_goes_on(two, tmp_path):
-    more = ("--config.num_epochs=40", "--config.eval_every_epochs=40", "--config.log_every_steps=10")
+    more = ("--config.num_epochs=12", "--config.eval_every_epochs=12", "--config.log_every_steps=10")
     processes = start_two(tmp_path / "run", *more)
     record = tmp_path / "run" / "metrics.jsonl"
     while not (record.exists() and record.read_text().count("\n") >= 5):

@@ -88,7 +88,7 @@ def photos(tmp_path_factory):
 
 
 @pytest.mark.parametrize(("preset", "depths", "arms"), [("cifar10", "2,3", "plain,residual"), ("he", "8,14", "residual"),
-                                                        ("lab_b,as_implemented=true", "9", "plain,residual"),
+                                                        ("lab_b,as_implemented=true", "9", "residual"),
                                                         ("lab_a,as_implemented=true", "1", "plain,residual")])  # fmt: skip
 def test_the_presets_train_on_ones_own_images(photos, tmp_path, preset, depths, arms):
     answer = launch(f"--config=configs/rescnn.py:{preset}", "--config.data.name=folder", f"--config.data.path={photos}",
