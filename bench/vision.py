@@ -40,12 +40,14 @@ class Net(NamedTuple):
 
 LAB_B = {"name": "lab_b", "norm": "batch", "init": "torch_default", "as_implemented": False}
 NETS = {
-    "mlp": Net({"name": "perceptron", "norm": "none", "init": "he", "depth": 2, "widths": (128, 64), "dropout": 0.0}, 2,
+    "mlp": Net({"name": "perceptron", "norm": "none", "init": "he", "depth": 2, "widths": (128, 64), "dropout": 0.0,
+                "relu_logits": False}, 2,
                (28, 28, 1), 128, "adam", 32),
     "digits_cnn": Net({"name": "cnn", "norm": "none", "init": "he", "width": 16, "pools": 1}, 5, (8, 8, 1), 64, "adam", 32),
     "cnn9": Net(LAB_B, 9, (32, 32, 3), 128, "sgd", 4),
     "cnn17": Net(LAB_B, 17, (32, 32, 3), 128, "sgd", 4),
-    "resnet20": Net({"name": "resnet", "norm": "batch", "init": "he", "projection": False}, 20, (32, 32, 3), 128, "sgd", 4),
+    "resnet20": Net({"name": "resnet", "norm": "batch", "init": "he", "bottleneck": False, "projection": False}, 20,
+                    (32, 32, 3), 128, "sgd", 4),
 }  # fmt: skip
 MEAN, STD = 0.5, 0.25
 
@@ -115,7 +117,7 @@ def our_steps(net: Net):
         for _ in range(calls):
             batches = stack_batches(arguments["batch_at"], taken, taken + net.steps_per_call, net.steps_per_call)
             state, _, _ = run_steps(state, setting.data, batches, net.steps_per_call, key, loss_fn=arguments["loss_fn"],
-                                    tx=setting.tx, trace=image_runs.trace_gradients, mesh=setting.mesh)  # fmt: skip
+                                    tx=setting.tx, trace=image_runs.trace_norms, mesh=setting.mesh)  # fmt: skip
             taken += net.steps_per_call
         jax.block_until_ready(state)
         return calls * net.steps_per_call

@@ -44,18 +44,18 @@ def claims(config: ConfigDict) -> ConfigDict:
     """Who claimed what, and the one contrast that decides it (configs/rescnn.py), with the claims about depth 20."""
     found = rescnn.claims(config).to_dict()
     reported = "MNIST, validation: 96.02 % at depth 5, 91.50 % at 10, 11.46 % at 20 (one run each)"
-    fails = {"source": rescnn.LAB_A, "reported": reported, "direction": "<", "margin": 0.005}
-    lost = lambda arm: (((1.0, f"{arm}-20"), (-1.0, f"{arm}-5")),)  # noqa: E731
-    rescue = (((1.0, "plain-20"), (-1.0, "plain+torch_default-20")),)
     found["c_plain_loses"] |= {"source": rescnn.LAB_A, "reported": reported}
     if 20 in config.side_depths:
         found |= {
-            "l_fails_as_implemented": fails | {"contrasts": lost("plain+torch_default"),
-                "statement": "A 20-layer plain MLP is worse than a 5-layer one: as implemented, PyTorch's initialisation"},
-            "m_fails_as_intended": fails | {"contrasts": lost("plain"),
-                "statement": "A 20-layer plain MLP is worse than a 5-layer one: as intended, He initialisation"},
-            "n_initialisation_rescues": {"source": "hypothesis", "reported": "not reported", "direction": ">", "margin": 0.005,
-                "contrasts": rescue, "statement": "He initialisation makes the 20-layer plain MLP better than PyTorch's default"},
+            "l_fails_as_implemented": rescnn.claim(
+                "A 20-layer plain MLP is worse than a 5-layer one: as implemented, PyTorch's initialisation", rescnn.LAB_A,
+                reported, rescnn.difference("plain+torch_default-20", "plain+torch_default-5"), direction="<"),
+            "m_fails_as_intended": rescnn.claim(
+                "A 20-layer plain MLP is worse than a 5-layer one: as intended, He initialisation", rescnn.LAB_A, reported,
+                rescnn.difference("plain-20", "plain-5"), direction="<"),
+            "n_initialisation_rescues": rescnn.claim(
+                "He initialisation makes the 20-layer plain MLP better than PyTorch's default", "hypothesis", "not reported",
+                rescnn.difference("plain-20", "plain+torch_default-20")),
         }  # fmt: skip
     return ConfigDict(found)
 
@@ -96,28 +96,27 @@ def mnist(as_implemented: bool) -> ConfigDict:
     return config
 
 
-def perceptron(*widths: int, dropout: float = 0.0, init: str = "he") -> ConfigDict:
+def perceptron(*widths: int, dropout: float = 0.0, init: str = "he", relu_logits: bool = False) -> ConfigDict:
     """The group `model` of a net of dense layers."""
-    return ConfigDict({"name": "perceptron", "norm": "none", "init": init, "depth": len(widths), "widths": widths,
-                       "dropout": dropout})  # fmt: skip
+    return ConfigDict({"name": "perceptron", "norm": "none", "init": init, "skip": False, "depth": len(widths),
+                       "widths": widths, "dropout": dropout, "relu_logits": relu_logits})  # fmt: skip
 
 
 def mnist_claims(networks: dict) -> ConfigDict:
     """Who claimed what about the networks that are there."""
-
-    def claim(statement, source, reported, a, b, direction):
-        return {"statement": statement, "source": source, "reported": reported, "direction": direction, "margin": 0.002,
-                "contrasts": (((1.0, a), (-1.0, b)),)}  # fmt: skip
-
     found = {
-        "a_wide_fails": claim("784 hidden units do worse than 16 + 16", rescnn.LAB_B, "32.57 %; the course's 16 + 16: 94.7 %",
-                              "mlp_784", "mlp_16_16", "<"),
-        "b_wider_helps": claim("256 + 256 hidden units do better than 128 + 64", "hypothesis", "not reported",
-                               "mlp_256_256", "mlp_128_64", ">"),
-        "c_lab_e_beats_the_baseline": claim("128 + 64 hidden units do better than the baseline's 16 + 16", rescnn.LAB_E,
-                                            "no figure", "mlp_128_64", "mlp_16_16", ">"),
-        "d_deep_fails": claim("A 20-layer MLP is worse than a 5-layer one", rescnn.LAB_A,
-                              "validation: 96.02 % at depth 5, 11.46 % at 20 (one run each)", "depth_20", "depth_5", "<"),
+        "a_wide_fails": rescnn.claim(
+            "784 hidden units do worse than 16 + 16", rescnn.LAB_B, "32.57 %; the course's 16 + 16: 94.7 %",
+            rescnn.difference("mlp_784", "mlp_16_16"), direction="<", margin=0.002),
+        "b_wider_helps": rescnn.claim(
+            "256 + 256 hidden units do better than 128 + 64", "hypothesis", "not reported",
+            rescnn.difference("mlp_256_256", "mlp_128_64"), margin=0.002),
+        "c_lab_e_beats_the_baseline": rescnn.claim(
+            "128 + 64 hidden units do better than the baseline's 16 + 16", rescnn.LAB_E, "no figure",
+            rescnn.difference("mlp_128_64", "mlp_16_16"), margin=0.002),
+        "d_deep_fails": rescnn.claim(
+            "A 20-layer MLP is worse than a 5-layer one", rescnn.LAB_A,
+            "validation: 96.02 % at depth 5, 11.46 % at 20 (one run each)",
+            rescnn.difference("depth_20", "depth_5"), direction="<", margin=0.002),
     }  # fmt: skip
-    there = lambda claim: all(group in networks for terms in claim["contrasts"] for _, group in terms)  # noqa: E731
-    return ConfigDict({name: claim for name, claim in found.items() if there(claim)})
+    return rescnn.answerable(found, networks.keys())

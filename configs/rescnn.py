@@ -29,6 +29,7 @@ from dla_jax.config import check, parse_argument
 
 LAB_A = "lab A, https://github.com/giovancombo/DLA-Labs"
 LAB_B = "lab B, https://github.com/ZappaRoberto/DeepLearningApplications"
+LAB_C = "lab C, https://github.com/simogiovannini/ResNet-vs.-ConvNet-Gradient-and-Performance-Analysis-on-CIFAR10"
 LAB_E = "lab E (only its README is public)"
 HE = "He et al. 2015, arXiv:1512.03385"
 PRESETS = ("cifar10", "digits", "smoke", "lab_a", "lab_b", "he", "resnet18")
@@ -88,6 +89,7 @@ def base() -> ConfigDict:
     config.num_epochs = 20
     config.batch_size = 128
     config.label_smoothing = 0.0
+    config.freeze_norm_after_epochs = 0  # leaves BatchNorm in evaluation mode from then on, lab C's mistake; 0: never
     config.patience = 0  # evaluations without improvement before a run stops; 0: never
     config.optim = ConfigDict()
     config.optim.name = "adam"
@@ -166,7 +168,7 @@ def lab_b(config: ConfigDict, as_implemented: bool) -> None:
 def he(config: ConfigDict, as_implemented: bool) -> None:
     """The paper's nets. As implemented: its schedule, 64,000 steps at one rate; as intended: one cycle, 30 epochs, own rates."""
     config.depths, config.reference_depth = (20, 32, 44, 56, 110), 20
-    config.model = ConfigDict({"name": "resnet", "norm": "batch", "init": "he", "projection": False})
+    config.model = ConfigDict({"name": "resnet", "norm": "batch", "init": "he", "bottleneck": False, "projection": False})
     config.lrs = (0.03, 0.1, 0.3, 1.0)
     config.num_epochs = 30
     config.optim.update({"name": "sgd", "schedule": "one_cycle", "warmup_fraction": 0.3, "nesterov": True,
@@ -185,6 +187,24 @@ def resnet18(config: ConfigDict, as_implemented: bool) -> None:
     config.batch_size, config.compute_dtype, config.label_smoothing = 512, "bfloat16", 0.1
 
 
+def claim(statement: str, source: str, reported: str, *contrasts: tuple, direction: str = ">", value: str = "test_accuracy",
+          unit: str = "points", margin: float = 0.005) -> dict:  # fmt: skip
+    """One claim, as `stats.weigh` takes it."""
+    return {"statement": statement, "source": source, "reported": reported, "contrasts": contrasts, "direction": direction,
+            "value": value, "unit": unit, "margin": margin}  # fmt: skip
+
+
+def difference(a: str, b: str) -> tuple:
+    """The contrast a - b of two groups."""
+    return ((1.0, a), (-1.0, b))
+
+
+def answerable(found: dict[str, dict], groups: set[str]) -> ConfigDict:
+    """The claims whose every group is among those that are run."""
+    asked = {name: {group for terms in entry["contrasts"] for _, group in terms} for name, entry in found.items()}
+    return ConfigDict({name: entry for name, entry in found.items() if asked[name] <= set(groups)})
+
+
 def claims(config: ConfigDict) -> ConfigDict:
     """Who claimed what, and the one contrast that decides it, fixed before the run.
 
@@ -193,13 +213,6 @@ def claims(config: ConfigDict) -> ConfigDict:
     """
     with_norm = config.model.norm == "batch"  # of the main arms
     normed, bare = ("", "+no_norm") if with_norm else ("+batch", "")
-
-    def claim(statement, source, reported, *contrasts, direction=">"):
-        return {"statement": statement, "source": source, "reported": reported, "contrasts": contrasts,
-                "direction": direction, "margin": 0.005}  # fmt: skip
-
-    def difference(a, b):
-        return ((1.0, a), (-1.0, b))
 
     found = {
         "a_skip_makes_depth_pay": claim(
@@ -250,15 +263,9 @@ def claims(config: ConfigDict) -> ConfigDict:
             difference(f"residual{bare}-deepest", f"plain{bare}-deepest"))  # fmt: skip
     if config.model.name == "resnet":
         reported = "plain nets: error grows with depth, > 60 % at 110 layers; ResNet-20/32/44/56/110: 8.75/7.51/7.17/6.97/6.43 %"
-        for name in (
-            "a_skip_makes_depth_pay",
-            "b_residual_gains_always",
-            "b_residual_gains",
-            "c_plain_loses",
-            "d_skip_helps_deep",
-        ):
+        for name in ("a_skip_makes_depth_pay", "b_residual_gains_always", "b_residual_gains", "c_plain_loses",
+                     "d_skip_helps_deep"):  # fmt: skip
             found[name] |= {"source": HE, "reported": reported}
     groups = {f"{arm}-{depth}" for arm in config.arms for depth in ("deepest", "reference", "each", "next")}
     groups |= {f"{arm}-deepest" for arm in config.side_arms}
-    asked = {name: {group for terms in claim["contrasts"] for _, group in terms} for name, claim in found.items()}
-    return ConfigDict({name: claim for name, claim in found.items() if asked[name] <= groups})
+    return answerable(found, groups)

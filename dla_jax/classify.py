@@ -29,25 +29,48 @@ def init_model(key, *, model, shape: tuple[int, ...]) -> tuple[dict, dict]:
 
 
 @functools.cache
+def shapes_of(model, shape: tuple[int, ...]) -> dict:
+    """The parameters of a model for images [H, W, C] of this shape, as shapes."""
+    return jax.eval_shape(lambda seed: model.init(jax.random.key(seed), jnp.zeros((1, *shape)), train=False), 0)["params"]
+
+
 def count_params(model, shape: tuple[int, ...]) -> int:
     """Number of trainable numbers of a model for images [H, W, C] of this shape."""
-    variables = jax.eval_shape(lambda seed: model.init(jax.random.key(seed), jnp.zeros((1, *shape)), train=False), 0)
-    return sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
+    return sum(leaf.size for leaf in jax.tree.leaves(shapes_of(model, shape)))
+
+
+def counting_steps(init_fn: Callable) -> Callable:
+    """The same with a count of steps in the model state, which `make_loss` with `freeze_norm_at` needs."""
+
+    def init(key):
+        params, model_state = init_fn(key)
+        return params, model_state | {"steps": {"taken": jnp.float32(0)}}
+
+    return init
 
 
 @functools.cache
-def make_loss(model, pad: int, flip: bool, label_smoothing: float):
+def make_loss(model, pad: int, flip: bool, label_smoothing: float, freeze_norm_at: int = 0):
     """The loss function of a model: one object for each, so that the train step compiles once for all cells that share it.
 
     `label_smoothing` e trains towards (1 - e) one-hot + e / C (Szegedy et al. 2016, arXiv:1512.00567, section 7).
+    `freeze_norm_at`: the step from which on BatchNorm and dropout are left in evaluation mode, as lab C has it; 0: never.
     """
 
     def loss_fn(params, model_state, batch, key):
         key_augment, key_dropout = jax.random.split(key)
         x = images.augment(key_augment, batch["image"], pad, flip).astype(jnp.float32) / 255
-        (logits, _), updates = model.apply(
-            {"params": params, **model_state}, x, train=True, mutable=["batch_stats"], rngs={"dropout": key_dropout}
-        )
+
+        def forward(train):
+            return model.apply({"params": params, **model_state}, x, train=train, mutable=["batch_stats"],
+                               rngs={"dropout": key_dropout})  # fmt: skip
+
+        if freeze_norm_at:
+            taken = model_state["steps"]["taken"]
+            (logits, _), updates = jax.lax.cond(taken < freeze_norm_at, lambda: forward(True), lambda: forward(False))
+            updates = updates | {"steps": {"taken": taken + 1}}
+        else:
+            (logits, _), updates = forward(True)
         loss = cross_entropy(logits, batch["label"], label_smoothing).mean()
         return loss, ({**model_state, **updates}, {"train_accuracy": accuracy(logits, batch["label"])})
 

@@ -7,6 +7,7 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 from dla_jax.config import ConfigError, check, write_atomically
@@ -19,6 +20,18 @@ def finite_or_none(value):
     if isinstance(value, list | tuple):
         return [finite_or_none(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def brief(arrays: dict) -> dict[str, list]:
+    """{name: array} as JSON has it, nested lists: integers as they are, other numbers in 4 digits."""
+
+    def words(values):
+        values = np.asarray(values)
+        if values.dtype.kind in "iub":
+            return values.tolist()
+        return np.array([float(f"{value:.4g}") for value in values.ravel()]).reshape(values.shape).tolist()
+
+    return {name: finite_or_none(words(values)) for name, values in arrays.items()}
 
 
 def read_rows(path: Path) -> list[dict]:
@@ -43,10 +56,19 @@ def read_rows(path: Path) -> list[dict]:
     return rows
 
 
+def add_histogram(writer, tag: str, counts: list[int], limits: list[float], step: int) -> None:
+    """Adds a histogram that is counted already: `counts` of bins with the upper bounds `limits`, one bin wide all."""
+    counts, limits = np.array(counts), np.array(limits)
+    centres = limits - (limits[1] - limits[0]) / 2
+    writer.add_histogram_raw(tag, limits[0], limits[-1], int(counts.sum()), float(counts @ centres),
+                             float(counts @ centres**2), limits.tolist(), counts.tolist(), step)  # fmt: skip
+
+
 class Record:
     """Appends rows to `metrics.jsonl` and mirrors their scalars to `tb/<run>/`. Safe to use from several threads.
 
-    A row is a dict with `run` (name), `step` and values; a run's last row has `"done": true`. The file is the only
+    A row is a dict with `run` (name), `step` and values; a run's last row has `"done": true`. Lists under a name that ends
+    in "_histogram" are counts of bins, whose upper bounds stand under "histogram_limits". The file is the only
     memory of a study: rows of finished runs stay as they are, and those of an unfinished run are cut back when
     `resume` says which step it goes on from. With `writes=False` it reads, remembers, and writes nothing.
     """
@@ -87,7 +109,7 @@ class Record:
         return kept
 
     def append(self, row: dict) -> None:
-        """Writes one row; vectors go to the file only. The row that is `done` closes the run's TensorBoard file."""
+        """Writes one row; of its lists, TensorBoard gets the histograms. The row that is `done` closes its file there."""
         with self._lock:
             if row.get("done"):
                 self.done[row["run"]] = row
@@ -104,9 +126,13 @@ class Record:
             from tensorboardX import SummaryWriter
 
             self._writers[row["run"]] = SummaryWriter(str(self._tensorboard / row["run"]))
+        writer, step = self._writers[row["run"]], row["step"]
         for name, value in row.items():
             if isinstance(value, (int, float)) and not isinstance(value, bool) and name != "step":
-                self._writers[row["run"]].add_scalar(name, value, row["step"])
+                writer.add_scalar(name, value, step)
+            elif name.endswith("_histogram"):
+                for i, counts in enumerate(value):
+                    add_histogram(writer, f"{name}/{i:03}", counts, row["histogram_limits"], step)
 
     def close(self) -> None:
         """Closes the files."""

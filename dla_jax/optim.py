@@ -82,8 +82,8 @@ def make_optimiser(config, num_steps: int) -> optax.GradientTransformation:
             "adamw": lambda: (optax.adamw(rate, config.b1, config.b2, config.eps, weight_decay=config.weight_decay),),
             "lion": lambda: (optax.lion(rate, config.b1, config.b2, weight_decay=config.weight_decay),),
         }
-        clip = optax.clip_by_global_norm(config.clip_norm) if config.clip_norm else optax.identity()
-        return optax.chain(clip, *rules[config.name]())
+        clip = (optax.clip_by_global_norm(config.clip_norm), optax.snapshot("clipped_norm", optax.tree.norm))
+        return optax.chain(*(clip if config.clip_norm else ()), *rules[config.name]())
 
     return optax.inject_hyperparams(chain)(lr=config.lr or 0.0)
 
@@ -91,3 +91,9 @@ def make_optimiser(config, num_steps: int) -> optax.GradientTransformation:
 def set_learning_rate(opt_state, lr: float):
     """The optimiser's state with another peak learning rate (a traced leaf: compiles nothing new)."""
     return opt_state._replace(hyperparams=opt_state.hyperparams | {"lr": jnp.asarray(lr, jnp.float32)})
+
+
+def clipped_norm(opt_state) -> dict[str, jax.Array]:
+    """{"clipped_norm": global norm of the last gradient as clipping left it, float32 []}; empty where nothing is clipped."""
+    norm = optax.tree.get(opt_state, "clipped_norm", default=None)
+    return {} if norm is None else {"clipped_norm": norm}

@@ -16,6 +16,13 @@ def points(fraction: float, sign: bool = True) -> str:
     return f"{100 * fraction:{'+' if sign else ''}.1f}".replace("-", "−")
 
 
+def amount(value: float, unit: str, sign: bool = True) -> str:
+    """A value in its unit: accuracies in "points", others as they are ("decades": powers of ten)."""
+    if unit == "points" or math.isinf(value):
+        return points(value, sign)
+    return f"{value:{'+' if sign else ''}.2f}".replace("-", "−")
+
+
 def p_value(p: float) -> str:
     """A p-value in two digits."""
     return f"{p:.2g}" if p < 0.095 else f"{p:.2f}"
@@ -26,11 +33,11 @@ def count(number: int, thing: str) -> str:
     return f"{number} {thing}{'s' * (number != 1)}"
 
 
-def contrast_words(result: dict) -> str:
-    """`+3.2 points [+1.1, +5.2], p = 0.0078, 8 of 8 seeds` of a contrast of accuracies."""
-    interval = f"[{points(result['low'])}, {points(result['high'])}]"
+def contrast_words(result: dict, unit: str) -> str:
+    """`+3.2 points [+1.1, +5.2], p = 0.0078, 8 of 8 seeds` of a contrast."""
+    interval = f"[{amount(result['low'], unit)}, {amount(result['high'], unit)}]"
     seeds = f"{result['in_favour']} of {count(result['n'], 'seed')}"
-    return f"{points(result['mean'])} points {interval}, p = {p_value(result['p'])}, {seeds}"
+    return f"{amount(result['mean'], unit)} {unit} {interval}, p = {p_value(result['p'])}, {seeds}"
 
 
 def terms_words(terms) -> str:
@@ -41,14 +48,14 @@ def terms_words(terms) -> str:
     return " ".join(words).removeprefix("+ ")
 
 
-def power_words(result: dict, margin: float, level: float = 0.95) -> str:
+def power_words(result: dict, margin: float, unit: str, level: float = 0.95) -> str:
     """Whether these runs could have decided the claim either way."""
     half = (result["high"] - result["low"]) / 2
     if result["smallest_p"] >= 1 - level:
         needed = next(n for n in range(2, 64) if 2.0 / 2**n < 1 - level)
         why = f"{count(result['n'], 'seed')} cannot give p < {1 - level:.2f}, {needed} are needed"
         return f"a difference: no, {why}; its absence: {'yes' if half < margin else 'no'}"
-    detail = f"interval ±{points(half, False)}, margin {points(margin, False)}"
+    detail = f"interval ±{amount(half, unit, False)}, margin {amount(margin, unit, False)}"
     return f"yes ({detail})" if half < margin else f"a difference: yes; its absence: no ({detail})"
 
 
@@ -67,7 +74,12 @@ def render(path: Path, **context) -> None:
         loader=jinja2.FileSystemLoader(Path(__file__).parent), undefined=jinja2.StrictUndefined, autoescape=True,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    environment.globals |= {"contrast_words": contrast_words, "terms_words": terms_words, "power_words": power_words}
+    environment.globals |= {
+        "amount": amount,
+        "contrast_words": contrast_words,
+        "terms_words": terms_words,
+        "power_words": power_words,
+    }
     # The width of a PNG stands in bytes 16 to 19; two of its pixels make one of the page, for sharp screens.
     environment.filters["width"] = lambda image: int.from_bytes(Path(image).read_bytes()[16:20], "big") // 2
     environment.filters["inline"] = lambda image: base64.b64encode(Path(image).read_bytes()).decode()

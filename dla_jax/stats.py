@@ -130,35 +130,36 @@ def paired_values(terms, runs: list[dict], value: str) -> dict[int, float]:
     Args:
       terms: ((weight, group), ...).
       runs: dicts with "group", "seed" and `value`.
-      value: the key to compare.
+      value: the key to compare; None in a run that has no such value.
 
     Returns:
-      One entry for each seed that every group of the contrast has.
+      One entry for each seed that every group of the contrast has a value for.
     """
-    by_group = {group: {run["seed"]: run[value] for run in runs if run["group"] == group} for _, group in terms}
+    by_group = {group: {run["seed"]: run[value] for run in runs if run["group"] == group and run[value] is not None}
+                for _, group in terms}  # fmt: skip
     seeds = sorted(set.intersection(*(set(found) for found in by_group.values())))
     return {seed: sum(weight * by_group[group][seed] for weight, group in terms) for seed in seeds}
 
 
-def weigh(claim: dict, runs: list[dict], value: str = "test_accuracy") -> dict:
+def weigh(claim: dict, runs: list[dict]) -> dict:
     """A claim and the runs -> the claim with what was measured and its verdict.
 
     Args:
-      claim: {"statement", "source", "reported", "contrasts": (terms, ...), "direction", "margin"}; with several
-        contrasts the claim says "always", and holds only if each does.
-      runs: dicts with "group", "seed", "diverged" and `value`; a diverged run's value is chance.
+      claim: {"statement", "source", "reported", "contrasts": (terms, ...), "direction", "value", "unit", "margin"}: `value`
+        is the key of a run that is compared; with several contrasts the claim says "always", and holds only if each does.
+      runs: dicts with "group", "seed", "diverged" and the values; of a diverged run an accuracy is chance, others None.
 
     Returns:
       The claim with "verdict", "results" (a `Contrast` as dict for each contrast, with "terms", "in_favour" and
-      "without_diverged": mean and verdict of the pairs that no diverged run touches) and "missing" (groups not run).
+      "without_diverged": mean and verdict of the pairs that no diverged run touches) and "missing" (groups without a value).
     """
     groups = dict.fromkeys(group for terms in claim["contrasts"] for _, group in terms)
-    missing = [group for group in groups if all(run["group"] != group for run in runs)]
+    missing = [group for group in groups if all(run["group"] != group or run[claim["value"]] is None for run in runs)]
     if missing:
         return claim | {"verdict": "not run", "results": [], "missing": missing}
     results = []
     for terms in claim["contrasts"]:
-        differences = paired_values(terms, runs, value)
+        differences = paired_values(terms, runs, claim["value"])
         diverged = {run["seed"] for run in runs if run["diverged"] and run["group"] in {group for _, group in terms}}
         kept = [difference for seed, difference in differences.items() if seed not in diverged]
         sign = 1 if claim["direction"] == ">" else -1

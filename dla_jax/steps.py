@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from dla_jax.mesh import put, replicated, split_rows
-from dla_jax.optim import set_learning_rate
+from dla_jax.optim import clipped_norm, set_learning_rate
 
 
 class TrainState(NamedTuple):
@@ -39,8 +39,8 @@ def _one_step(state: TrainState, batch: dict, key: jax.Array, loss_fn, tx, axis)
         loss, model_state, metrics, grads = jax.lax.pmean((loss, model_state, metrics, grads), axis)
     updates, opt_state = tx.update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
-    metrics = {"train_loss": loss, "grad_norm": optax.tree.norm(grads)} | metrics
-    return TrainState(state.step + 1, params, model_state, opt_state), metrics, grads
+    metrics = {"train_loss": loss, "grad_norm": optax.tree.norm(grads)} | clipped_norm(opt_state) | metrics
+    return TrainState(state.step + 1, params, model_state, opt_state), metrics, (grads, updates, state.params)
 
 
 def _take_steps(state, data, batches, num_steps, key, *, loss_fn, tx, trace, axis=None, split=lambda x: x, whole=lambda x: x):
@@ -53,8 +53,8 @@ def _take_steps(state, data, batches, num_steps, key, *, loss_fn, tx, trace, axi
 
     def body(carry):
         i, state, series, traced = carry
-        state, metrics, grads = _one_step(state, batch_of(i), key, loss_fn, tx, axis)
-        traced = jax.lax.cond(i + 1 == num_steps, trace, lambda grads: traced, grads)
+        state, metrics, step = _one_step(state, batch_of(i), key, loss_fn, tx, axis)
+        traced = jax.lax.cond(i + 1 == num_steps, trace, lambda *_: traced, *step)
         return i + 1, whole(state), jax.tree.map(lambda all_steps, value: all_steps.at[i].set(value), series, metrics), traced
 
     def go_on(carry):
@@ -63,8 +63,8 @@ def _take_steps(state, data, batches, num_steps, key, *, loss_fn, tx, trace, axi
         return (i < num_steps) & jnp.isfinite(series["train_loss"][last]) & jnp.isfinite(series["grad_norm"][last])
 
     max_steps = len(jax.tree.leaves(batches)[0])
-    metrics, grads = jax.eval_shape(lambda s: _one_step(s, batch_of(0), key, loss_fn, tx, axis)[1:], state)
-    traced = jax.eval_shape(trace, grads)
+    metrics, step = jax.eval_shape(lambda s: _one_step(s, batch_of(0), key, loss_fn, tx, axis)[1:], state)
+    traced = jax.eval_shape(trace, *step)
     series = jax.tree.map(lambda leaf: jnp.zeros((max_steps, *leaf.shape), leaf.dtype), metrics)
     traced = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), traced)
     return jax.lax.while_loop(go_on, body, (0, state, series, traced))[1:]
@@ -84,7 +84,8 @@ def run_steps(state: TrainState, data: dict, batches: dict, num_steps, key, *, l
       key: the run's key; step s uses fold_in(key, s).
 
     Returns:
-      state; the metrics of each step, float32 [K] (0 for steps not taken); `trace(grads)` of the last step.
+      state; the metrics of each step, float32 [K] (0 for steps not taken); `trace(grads, updates, params)` of the last
+      step, params being those that the gradient was taken at.
     """
     constrain = lambda sharding: functools.partial(jax.lax.with_sharding_constraint, shardings=sharding)  # noqa: E731
     return _take_steps(state, data, batches, num_steps, key, loss_fn=loss_fn, tx=tx, trace=trace,

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dla_jax.checkpoint import Checkpoints
-from dla_jax.logs import finite_or_none
+from dla_jax.logs import brief, finite_or_none
 from dla_jax.mesh import on_any_process
 from dla_jax.steps import STEPS, init_state
 from dla_jax.stop import Interrupted, NonFiniteLoss, stop_requested
@@ -24,11 +24,15 @@ class Plan(NamedTuple):
     checkpoint_every_steps: int  # 0: only when interrupted
     steps_per_call: int
     patience: int  # evaluations without improvement after which to stop; 0: never
+    trace_first_steps: int = 0  # so many steps at the start have a row each
+    probe_every_steps: int = 0  # 0: never
 
     def next_stop(self, step: int) -> int:
         """The next step at which a row is written: a function of the plan alone, so that a resumed run writes the same rows."""
-        multiples = [(step // every + 1) * every for every in (self.log_every_steps, self.checkpoint_every_steps) if every]
-        later = [stop for stop in (1, *self.eval_steps, self.num_steps, *multiples) if stop > step]
+        every = (self.log_every_steps, self.checkpoint_every_steps, self.probe_every_steps)
+        multiples = [(step // steps + 1) * steps for steps in every if steps]
+        first = [step + 1] if step < max(1, self.trace_first_steps) else []
+        later = [stop for stop in (*first, *self.eval_steps, self.num_steps, *multiples) if stop > step]
         return min(self.num_steps, *later) if later else self.num_steps
 
     def longest_stretch(self) -> int:
@@ -53,8 +57,13 @@ def since_best(history: list[dict], better: Callable[[dict], tuple]) -> int:
     return len(scores) - 1 - scores.index(max(scores))
 
 
+def no_trace(grads, updates, params) -> dict:
+    """What `fit` traces when it is not asked to."""
+    return {}
+
+
 def fit(init_fn, loss_fn, tx, batch_at, evaluate, *, seed: int, lr: float, plan: Plan, data: dict, mesh, better,
-        parallel: str = "jit", trace=lambda grads: {}, checkpoints: Checkpoints, resume=lambda step: [],
+        parallel: str = "jit", trace=no_trace, probe=lambda state: {}, checkpoints: Checkpoints, resume=lambda step: [],
         log=lambda row: None):  # fmt: skip
     """Trains one model.
 
@@ -67,7 +76,8 @@ def fit(init_fn, loss_fn, tx, batch_at, evaluate, *, seed: int, lr: float, plan:
       lr: peak learning rate.
       better: a row of `evaluate` -> a score that is larger for a better model.
       parallel: "jit" or "pmap", a key of STEPS.
-      trace: grads -> dict of float32 [K], logged beside the metrics in 4 digits.
+      trace: (grads, updates, params) -> dict of arrays: of the step that a row is written at, in 4 digits.
+      probe: state -> dict of arrays: before the first step and every `plan.probe_every_steps`, in 4 digits.
       resume: the step that a restored checkpoint goes on from -> the rows up to it.
       log: called with each row, {"step", "train_loss", ..., "seconds", "examples_per_s"}.
 
@@ -85,6 +95,9 @@ def fit(init_fn, loss_fn, tx, batch_at, evaluate, *, seed: int, lr: float, plan:
     step = int(state.step)
     rows = resume(step)
     seconds = rows[-1]["seconds"] if rows else 0.0
+    if plan.probe_every_steps and step == 0 and not rows:
+        rows.append(row := {"step": 0, "seconds": 0.0} | brief(probe(state)))
+        log(row)
 
     while step < plan.num_steps:
         evaluations = [row for row in rows if row["step"] in plan.eval_steps]
@@ -104,11 +117,13 @@ def fit(init_fn, loss_fn, tx, batch_at, evaluate, *, seed: int, lr: float, plan:
             step = ahead
         means = {name: float(np.concatenate([part[name] for part in parts]).mean(dtype=np.float64)) for name in parts[0]}
         row = {"step": step} | means
-        row |= {name: [float(f"{value:.4g}") for value in np.asarray(values)] for name, values in traced.items()}
+        row |= brief(traced)
         stretch = time.perf_counter() - start
         seconds += stretch
         examples = len(jax.tree.leaves(batches)[0][0]) * (step - first)
         row |= {"seconds": seconds, "examples_per_s": examples / stretch}
+        if plan.probe_every_steps and step % plan.probe_every_steps == 0:
+            row |= brief(probe(state))
         if step in plan.eval_steps:
             row |= evaluate(state)
             if since_best([*evaluations, row], better) == 0:

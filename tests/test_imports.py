@@ -14,7 +14,7 @@ OWNERS = {
     "flax": ("models/", "rl/networks.py"), "tensorboardX": ("logs.py",), "orbax": ("checkpoint.py",),
     "tensorflow_datasets": ("data/",), "transformers": ("data/tokenize.py", "models/pretrained.py"),
     "tokenizers": ("data/tokenize.py", "models/pretrained.py"), "safetensors": ("data/tokenize.py", "models/pretrained.py"),
-    "matplotlib": ("plots.py",), "jinja2": ("report.py",), "tensorflow": ("data/",), "torch": (),
+    "matplotlib": ("plots/",), "jinja2": ("report.py",), "tensorflow": ("data/",), "torch": (),
 }  # fmt: skip
 
 

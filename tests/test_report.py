@@ -15,18 +15,24 @@ def result_of(differences):
 
 def test_numbers_in_words():
     assert report.points(0.0123) == "+1.2" and report.points(-0.5) == "−50.0" and report.points(0.004, sign=False) == "0.4"
-    assert report.points(float("-inf")) == "−∞"
+    assert (
+        report.points(float("-inf")) == "−∞"
+        and report.amount(-1.234, "decades") == "−1.23"
+        and report.amount(0.5, "points") == "+50.0"
+    )
     assert report.p_value(2 / 256) == "0.0078" and report.p_value(1.0) == "1.00"
     assert report.terms_words([[1.0, "a-2"], [-2.0, "b-1"]]) == "a-2 − 2 b-1"
 
 
 def test_whether_a_claim_could_be_decided():
-    few = report.power_words(result_of([0.1, 0.2, 0.3, 0.1]), 0.005)
+    few = report.power_words(result_of([0.1, 0.2, 0.3, 0.1]), 0.005, "points")
     assert few.startswith("a difference: no, 4 seeds") and "6 are needed; its absence: no" in few
     same = [0.001, 0.0011, 0.0009, 0.001]
-    assert result_of(same)["verdict"] == "does not hold" and report.power_words(result_of(same), 0.005).endswith("absence: yes")
-    assert report.power_words(result_of([0.001, 0.0011, 0.0009, 0.001, 0.001, 0.001]), 0.005).startswith("yes")
-    assert report.power_words(result_of([0.1, -0.1, 0.2, -0.2, 0.1, -0.1]), 0.005).startswith("a difference: yes")
+    assert result_of(same)["verdict"] == "does not hold" and report.power_words(result_of(same), 0.005, "points").endswith(
+        "absence: yes"
+    )
+    assert report.power_words(result_of([0.001, 0.0011, 0.0009, 0.001, 0.001, 0.001]), 0.005, "points").startswith("yes")
+    assert report.power_words(result_of([0.1, -0.1, 0.2, -0.2, 0.1, -0.1]), 0.005, "points").startswith("a difference: yes")
 
 
 def test_seeds_needed_are_those_of_the_test():
@@ -35,7 +41,8 @@ def test_seeds_needed_are_those_of_the_test():
 
 def context(tmp_path, **changes):
     Image.new("RGB", (40, 10)).save(tmp_path / "figure.png")
-    claim = {"statement": "<b>bold</b>", "source": "s", "reported": "r", "margin": 0.005, "verdict": "not decided", "missing": [],
+    claim = {"statement": "<b>bold</b>", "source": "s", "reported": "r", "margin": 0.005, "unit": "points",
+             "verdict": "not decided", "missing": [],
              "results": [result_of([0.1, 0.2])]}  # fmt: skip
     section = {
         "title": "One",

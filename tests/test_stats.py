@@ -140,6 +140,7 @@ def test_a_difference_of_differences_has_the_right_signs():
     claim = {
         "contrasts": [((1.0, "res25"), (-1.0, "res5"), (-1.0, "plain25"), (1.0, "plain5"))],
         "direction": ">",
+        "value": "test_accuracy",
         "margin": 0.005,
     }
     weighed = stats.weigh(claim, runs)
@@ -151,7 +152,9 @@ def test_a_difference_of_differences_has_the_right_signs():
 
 def test_diverged_runs_count_and_the_result_without_them_is_shown():
     runs = make_runs(a={s: 0.9 + 0.001 * s for s in range(8)}, b={s: 0.1 if s < 3 else 0.9 + 0.001 * s for s in range(8)})
-    result = stats.weigh({"contrasts": [((1.0, "a"), (-1.0, "b"))], "direction": ">", "margin": 0.005}, runs)["results"][0]
+    result = stats.weigh(
+        {"contrasts": [((1.0, "a"), (-1.0, "b"))], "direction": ">", "value": "test_accuracy", "margin": 0.005}, runs
+    )["results"][0]
     assert result["mean"] == pytest.approx((0.8 + 0.801 + 0.802) / 8)
     assert result["without_diverged"]["n"] == 5
     assert result["without_diverged"]["mean"] == pytest.approx(0)
@@ -159,5 +162,7 @@ def test_diverged_runs_count_and_the_result_without_them_is_shown():
 
 def test_a_claim_about_groups_that_were_not_run_says_so():
     runs = make_runs(a={0: 0.9})
-    weighed = stats.weigh({"contrasts": [((1.0, "a"), (-1.0, "c"))], "direction": ">", "margin": 0.005}, runs)
+    weighed = stats.weigh(
+        {"contrasts": [((1.0, "a"), (-1.0, "c"))], "direction": ">", "value": "test_accuracy", "margin": 0.005}, runs
+    )
     assert (weighed["verdict"], weighed["missing"], weighed["results"]) == ("not run", ["c"], [])

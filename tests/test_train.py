@@ -239,13 +239,23 @@ def test_a_non_finite_loss_names_its_step():
 
 
 def test_gradients_are_traced_from_the_step_itself():
-    _, rows = fit(trace=lambda grads: {"norms": jnp.stack([jnp.linalg.norm(grads["w"]), jnp.abs(grads["b"])])})
+    def trace(grads, updates, params):
+        return {
+            "norms": jnp.stack([jnp.linalg.norm(grads["w"]), jnp.abs(grads["b"])]),
+            "updates": updates["w"],
+            "params": params["w"],
+        }
+
+    _, rows = fit(trace=trace)
     key_init, key_steps = jax.random.split(jax.random.key(0))
     index = batch_positions(0, 0, 8, 40)
     grads = jax.grad(lambda p: loss_fn(p, init_fn(key_init)[1], {"x": X[index], "y": Y[index]}, jax.random.fold_in(key_steps, 0))[0])(
         init_fn(key_init)[0])  # fmt: skip
     np.testing.assert_allclose(rows[0]["norms"], [np.linalg.norm(grads["w"]), abs(grads["b"])], rtol=1e-3)
     np.testing.assert_allclose(rows[0]["grad_norm"], np.hypot(*rows[0]["norms"]), rtol=1e-3)
+    np.testing.assert_allclose(rows[0]["params"], init_fn(key_init)[0]["w"], rtol=1e-3)  # those that it was taken at
+    state, _ = fit(plan=PLAN._replace(num_steps=1, eval_steps=(1,)))
+    np.testing.assert_allclose(rows[0]["updates"], state.params["w"] - init_fn(key_init)[0]["w"], rtol=2e-3, atol=1e-7)
 
 
 def test_streamed_batches_need_no_resident_data():

@@ -1,7 +1,112 @@
 """Gradients layer by layer: what reaches the first layers of a deep net."""
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+# Bins of the histograms: bin i holds 2^(i - 42) <= |g| < 2^(i - 41), the first also all that is smaller, the last all above.
+BINS, SMALLEST = 48, -41  # 2^-41 = 4.5e-13; the last bin begins at 2^5 = 32
+
+
+class Layer(NamedTuple):
+    """One kernel of a net. `stage` counts from 1; it is 0 for the stem and for what stands behind the blocks."""
+
+    name: str
+    stage: int
+    path: tuple[str, ...]
+    index: int | None  # in a stack of blocks, whose leaves are [n, ...]
+
+
+def layers_of(params: dict) -> tuple[Layer, ...]:
+    """The kernels of one of our nets in the order of the network: convolutions, also those of shortcuts, and dense layers.
+
+    The stages are those of a ResNet; the blocks of other nets are cut into four parts of equal length.
+
+    Args:
+      params: arrays, or anything with shapes.
+    """
+    kernels = []
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        keys = tuple(part.key for part in path)
+        if keys[-1] == "kernel":
+            inner = keys[0].startswith(("blocks", "layer"))
+            place = 0 if keys[0] == "stem" else 1 if inner else 3 if keys[0] == "head" else 2
+            kernels += [(place, keys[0], i, keys) for i in (range(leaf.shape[0]) if "block" in keys else (-1,))]
+    kernels.sort()
+    blocks = list(dict.fromkeys((name[:8], i) for place, name, i, _ in kernels if place == 1))  # "layer007a": "layer007"
+    layers = []
+    for place, name, i, keys in kernels:
+        stage = 0
+        if place == 1:
+            stage = (
+                int(name[6])
+                if name[:6] == "blocks" and name[6:]
+                else 1 + min(4, len(blocks)) * blocks.index((name[:8], i)) // len(blocks)
+            )
+        inside = [key for key in keys[1:-1] if key not in ("block", "single", "Conv_0", "Dense_0")]
+        layers.append(Layer(" ".join([name, *([str(i)] if i >= 0 else []), *inside]), stage, keys, i if i >= 0 else None))
+    return tuple(layers)
+
+
+def _rows(tree: dict, path: tuple[str, ...]) -> jax.Array:
+    """The kernel at a path as float32 [n, numbers]: a row for each block of a stack, else one."""
+    for key in path:
+        tree = tree[key]
+    return tree.astype(jnp.float32).reshape(len(tree) if "block" in path else 1, -1)
+
+
+def _histogram(rows: jax.Array) -> jax.Array:
+    """Counts by the binary exponent of |g|: [n, numbers] -> int32 [n, BINS]."""
+    exponent = jnp.where(rows == 0, SMALLEST, jnp.frexp(rows)[1])
+    bins = jnp.clip(exponent - SMALLEST, 0, BINS - 1)
+    return jax.vmap(lambda row: jnp.zeros(BINS, jnp.int32).at[row].add(1))(bins)
+
+
+def statistics(grads: dict, params: dict) -> dict[str, jax.Array]:
+    """What the gradient of each kernel, and of all kernels of each stage, looks like.
+
+    Args:
+      grads, params: trees of one of our nets (`layers_of`).
+
+    Returns:
+      float32 arrays "layer_<name>" [L] and "stage_<name>" [S] with <name>: mean_abs (of |g|), rms, mean (signed), var,
+      relative (norm of the gradient over norm of the weights); int32 "layer_histogram" [L, BINS] and "stage_histogram".
+    """
+    layers = layers_of(params)
+    paths = list(dict.fromkeys(layer.path for layer in layers))
+    pairs = [(_rows(grads, path), _rows(params, path)) for path in paths]
+    parts = [{"count": jnp.full(len(g), g.shape[1], jnp.float32), "mean_abs": jnp.abs(g).mean(1), "mean": g.mean(1),
+              "var": g.var(1), "square": (g * g).mean(1), "weight": (w * w).mean(1), "histogram": _histogram(g)}
+             for g, w in pairs]  # fmt: skip
+    order = np.array([sum(len(g) for g, _ in pairs[: paths.index(layer.path)]) + (layer.index or 0) for layer in layers])
+    per_layer = {name: jnp.concatenate([part[name] for part in parts])[order] for name in parts[0]}
+    last = max(layer.stage for layer in layers)
+    member = np.array([[layer.stage == stage for layer in layers] for stage in range(1, last + 1)], np.float32)
+    return _named("layer", per_layer) | (_named("stage", _pooled(per_layer, member)) if last else {})
+
+
+def _pooled(found: dict, member: np.ndarray) -> dict:
+    """The statistics of groups of layers taken together: `member` float32 [groups, layers], 0 or 1."""
+    count = member @ found["count"]
+    mean_of = lambda values: member @ (found["count"] * values) / count  # noqa: E731
+    pooled = {name: mean_of(found[name]) for name in ("mean_abs", "mean", "square", "weight")}
+    within, between = mean_of(found["var"]), mean_of(found["mean"] ** 2) - pooled["mean"] ** 2
+    return pooled | {"var": within + between, "histogram": member.astype(np.int32) @ found["histogram"]}
+
+
+def _named(kind: str, found: dict) -> dict:
+    values = {name: found[name] for name in ("mean_abs", "mean", "var", "histogram")}
+    values |= {"rms": jnp.sqrt(found["square"]), "relative": jnp.sqrt(found["square"] / found["weight"])}
+    return {f"{kind}_{name}": value for name, value in values.items()}
+
+
+def step_statistics(grads: dict, updates: dict, params: dict) -> dict[str, jax.Array]:
+    """`statistics` of a training step's own gradient, and its update-to-weight ratios: norm of the update over norm of the
+    weights that it changes, "layer_update_ratio" float32 [L] and "stage_update_ratio" [S]. For `train.fit`'s `trace`."""
+    ratios = {name: value for name, value in statistics(updates, params).items() if name.endswith("_relative")}
+    return statistics(grads, params) | {name.replace("relative", "update_ratio"): value for name, value in ratios.items()}
 
 
 def layer_norms(grads: dict) -> jax.Array:

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from ml_collections import ConfigDict
 
-from dla_jax.experiments import image_runs
+from dla_jax.experiments.image_grid import best_rates
 
 
 class Cell(NamedTuple):
@@ -25,7 +25,7 @@ def own_config(config, network: str) -> ConfigDict:
     """The config that a network is trained with: the study's, with what the network overrides."""
     own = ConfigDict({key: value for key, value in config.to_dict().items() if key not in ("networks", "claims")})
     for key, value in config.networks[network].to_dict().items():
-        if key == "model":
+        if key == "model" and value.keys() >= {"name"}:
             own.model = ConfigDict(value)  # another family has other keys
         elif isinstance(value, dict):
             own[key].update(value)
@@ -41,10 +41,17 @@ def select_cells(config) -> list[Cell]:
     return cells if len(config.lrs) > 1 else []
 
 
-def final_cells(config, done: dict[str, dict]) -> list[Cell]:
-    """The runs that the claims are about."""
-    rates = image_runs.best_rates(select_cells(config), done)
+def seeds_of(config, network: str) -> tuple[int, ...]:
+    """The seeds that a network is trained with."""
+    return tuple(own_config(config, network).seeds)
+
+
+def final_cells(config) -> list[Cell]:
+    """The runs that the claims are about, their learning rates still open."""
+    return [Cell("final", network, seed, 0.0) for network in config.networks for seed in seeds_of(config, network)]
+
+
+def choose_rates(config, done: dict[str, dict]) -> dict[str, float]:
+    """{network: the learning rate that it brings, else the best on validation data, or the only one there is}."""
     given = {network: own_config(config, network).optim.lr or config.lrs[0] for network in config.networks}
-    return [
-        Cell("final", network, seed, rates.get(network, given[network])) for network in config.networks for seed in config.seeds
-    ]
+    return given | best_rates(select_cells(config), done)

@@ -1,15 +1,12 @@
 """From the record of a comparison of networks to its summary, figures and report."""
 
-import json
+from collections.abc import Callable
 from pathlib import Path
 
-from ml_collections import ConfigDict
-
-from dla_jax import plots, report, stats
-from dla_jax.config import check, read_config, write_atomically
-from dla_jax.experiments import image_report, image_runs
-from dla_jax.experiments.architectures_grid import own_config, select_cells
-from dla_jax.logs import finite_or_none, read_rows
+from dla_jax import report, stats
+from dla_jax.experiments import image_report
+from dla_jax.experiments.architectures_grid import choose_rates, final_cells, own_config, seeds_of, select_cells
+from dla_jax.plots import accuracy
 
 TEST = 3 + image_report.MEASURE_HEAD.index("test % [95 % interval]")
 
@@ -20,24 +17,29 @@ def draw(workdir: Path) -> None:
     Raises:
       ConfigError: no study there, or an unfinished one.
     """
-    written, rows = read_config(workdir), read_rows(workdir / "metrics.jsonl")
-    config, done = ConfigDict(written["config"]), {row["run"]: row for row in rows if row.get("done")}
-    expected = len(select_cells(config)) + len(config.networks) * len(config.seeds)
-    check(len(done) == expected, f"the study in {workdir} is not finished ({len(done)} of {expected} runs); go on with: "
-          f"{image_report.resume_command(written, workdir)}")  # fmt: skip
+    written, config, rows, done = image_report.read_finished(workdir, num_runs)
     summary = summarise(config, done)
-    write_atomically(workdir / "summary.json", json.dumps(finite_or_none(summary), indent=1, allow_nan=False))
-    table = network_rows(config, summary)
-    sections = [
+    image_report.write_summary(workdir, summary)
+    report.render(workdir / "report.html", title=f"Networks on {config.data.name}", question=config.question,
+                  command=written["launches"][0]["command"], claims=summary["claims"],
+                  sections=sections(config, summary, rows, workdir), facts=image_report.facts(written, summary))  # fmt: skip
+    image_report.print_lines(printed_lines(config, summary), summary["claims"], workdir)
+
+
+def sections(config, summary: dict, rows: list[dict], workdir: Path) -> list[dict]:
+    """The sections of the report that compare the networks, with their figures drawn."""
+    return [
         {"title": "The networks", "figures": [{"path": draw_networks(config, summary, workdir), "caption": "Test accuracy and "
          "loss at the end: mean (diamond), 95 % t-interval (bar), seeds (dots). The loss can rank nets otherwise."}],
-         "table": {"head": ["network", "reported", "learning rate", *image_report.MEASURE_HEAD], "rows": table}},
+         "table": {"head": ["network", "reported", "learning rate", *image_report.MEASURE_HEAD],
+                   "rows": network_rows(config, summary)}},
         {"title": "Training", "figures": [{"path": draw_curves(config, summary, rows, workdir), "caption": "Mean and range."}]},
     ]  # fmt: skip
-    report.render(workdir / "report.html", title=f"Networks on {config.data.name}", question=config.question,
-                  command=written["launches"][0]["command"], claims=summary["claims"], sections=sections,
-                  facts=image_report.facts(written, summary))  # fmt: skip
-    image_report.print_lines([f"{row[0]:<24} {row[TEST]}   reported: {row[1]}" for row in table], summary["claims"], workdir)
+
+
+def printed_lines(config, summary: dict) -> list[str]:
+    """The short table on the screen."""
+    return [f"{row[0]:<24} {row[TEST]}   reported: {row[1]}" for row in network_rows(config, summary)]
 
 
 def by_size(config, summary: dict) -> list[str]:
@@ -46,16 +48,22 @@ def by_size(config, summary: dict) -> list[str]:
     return sorted(config.networks, key=lambda network: params[network])
 
 
-def summarise(config, done: dict[str, dict]) -> dict:
-    """The finished runs -> {"study", "runs", "claims", "selection"}."""
+def num_runs(config) -> int:
+    """How many runs the study has."""
+    return len(select_cells(config)) + len(final_cells(config))
+
+
+def summarise(config, done: dict[str, dict], measured: Callable = lambda run: {}) -> dict:
+    """The finished runs -> {"study", "runs", "claims", "selection"}. `measured`: a run -> what else its claims compare."""
     final = [row for row in done.values() if row["stage"] == "final"]
-    runs = [{"arm": row["group"], "depth": config.networks[row["group"]].model.depth}
+    runs = [{"arm": row["group"], "depth": own_config(config, row["group"]).model.depth}
             | {key: row[key] for key in image_report.RUN_KEYS} for row in final]  # fmt: skip
+    runs = [run | measured(run) for run in runs]
     runs.sort(key=lambda run: (list(config.networks).index(run["arm"]), run["seed"]))
     claims = [{"name": name} | stats.weigh(claim, runs) for name, claim in config.claims.to_dict().items()]
     cells = select_cells(config)
-    return {"study": f"architectures on {config.data.name}", "runs": runs, "claims": claims,
-            "selection": image_report.select_rows(cells, done, image_runs.best_rates(cells, done))}  # fmt: skip
+    return {"study": f"{config.experiment} on {config.data.name}", "runs": runs, "claims": claims,
+            "selection": image_report.select_rows(cells, done, choose_rates(config, done))}  # fmt: skip
 
 
 def network_rows(config, summary: dict) -> list[list[str]]:
@@ -78,7 +86,7 @@ def draw_networks(config, summary: dict, workdir: Path) -> Path:
         runs = [run for run in summary["runs"] if run["group"] == network]
         losses = [run["test_loss"] for run in runs if run["test_loss"] is not None]
         rows.append({"label": network, "accuracy": [run["test_accuracy"] for run in runs], "loss": losses})
-    plots.networks(rows, {key: [stats.t_interval(row[key]) for row in rows if row[key]] for key in ("accuracy", "loss")},
+    accuracy.networks(rows, {key: [stats.t_interval(row[key]) for row in rows if row[key]] for key in ("accuracy", "loss")},
                    workdir / "figures" / "networks.png")  # fmt: skip
     return workdir / "figures" / "networks.png"
 
@@ -88,7 +96,7 @@ def draw_curves(config, summary: dict, rows: list[dict], workdir: Path) -> Path:
     curves = {}
     for i, network in enumerate(by_size(config, summary)):
         runs = [[row for row in rows if row["run"] == f"final/{network}/seed{seed}" and not row.get("done")]
-                for seed in config.seeds]  # fmt: skip
+                for seed in seeds_of(config, network)]  # fmt: skip
         curves[network] = image_report.curve(own_config(config, network), runs) | {"colour": i, "dashed": False}
-    plots.training_curves(curves, workdir / "figures" / "curves.png")
+    accuracy.training_curves(curves, workdir / "figures" / "curves.png")
     return workdir / "figures" / "curves.png"

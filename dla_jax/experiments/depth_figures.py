@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from dla_jax import plots, stats
+from dla_jax import stats
 from dla_jax.experiments.depth_grid import groups_of
 from dla_jax.experiments.image_report import curve
+from dla_jax.plots import accuracy, gradients
 
 
 def accuracies_of(runs: list[dict], group: str) -> list[float]:
@@ -37,13 +38,13 @@ def draw_figures(config, chance: float, summary: dict, rows: list[dict], folder:
     maps = {name: ([row["step"] for row in seeds[0]], np.array([row["layer_grad_norm"] for row in seeds[0]]))
             for name, seeds in deepest.items()}  # fmt: skip
     figures = {
-        "accuracy": (plots.accuracy_against_depth, *accuracy_points(config, summary["runs"]), chance),
-        "explanations": (plots.contrasts, explanations(config, summary["runs"]),
+        "accuracy": (accuracy.accuracy_against_depth, *accuracy_points(config, summary["runs"]), chance),
+        "explanations": (accuracy.contrasts, explanations(config, summary["runs"]),
                          "difference of test accuracy to the plain net, percentage points"),
-        "curves": (plots.training_curves, curves),
-        "gradients_start": (plots.gradients_at_start, starts),
-        "gradients": (plots.gradient_heat_maps, maps),
-        "rates": (plots.learning_rate_grid, *rate_lines(config, summary["selection"])),
+        "curves": (accuracy.training_curves, curves),
+        "gradients_start": (gradients.layer_profiles, {"": starts}, "gradient L2 norm at initialisation"),
+        "gradients": (gradients.heat_maps, maps, "gradient L2 norm, before clipping"),
+        "rates": (accuracy.learning_rate_grid, *rate_lines(config, summary["selection"])),
     }  # fmt: skip
     paths = {}
     for name, (plot, data, *more) in figures.items():

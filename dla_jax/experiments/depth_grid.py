@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from dla_jax.config import ConfigError, Run, check, check_choice, check_distinct, check_number, check_seed
 from dla_jax.experiments import image_runs
+from dla_jax.experiments.image_grid import best_rates
 from dla_jax.models.build import check_depth
 
 STARTS = ("he", "torch_default", "dirac")
@@ -152,22 +153,20 @@ def select_cells(config) -> list[Cell]:
     return [Cell("select", arm, depth, seed, lr) for arm, depth in groups for lr in rates for seed in config.select_seeds]
 
 
-def final_cells(config, rates: dict[str, float]) -> list[Cell]:
-    """The runs that the claims are about. `rates`: group -> learning rate."""
-
-    def rate(arm, depth):
-        shared = parse_arm("arm", arm).shared_lr
-        return rates[f"{arm.replace('+shared_lr', '')}-{config.reference_depth}" if shared else f"{arm}-{depth}"]
-
-    return [Cell("final", arm, depth, seed, rate(arm, depth)) for arm, depth, seeds in groups_of(config) for seed in seeds]
+def final_cells(config) -> list[Cell]:
+    """The runs that the claims are about, their learning rates still open."""
+    return [Cell("final", arm, depth, seed, 0.0) for arm, depth, seeds in groups_of(config) for seed in seeds]
 
 
 def choose_rates(config, done: dict[str, dict]) -> dict[str, float]:
     """{group: the learning rate that does best on validation data}, or the only one there is."""
-    cells = select_cells(config)
-    if not cells:
-        return {f"{arm}-{depth}": rates_to_try(config)[0] for arm, depth, _ in groups_of(config)}
-    return image_runs.best_rates(cells, done)
+    cells, rates = select_cells(config), {}
+    best = best_rates(cells, done)
+    for arm, depth, _ in groups_of(config):
+        shared = parse_arm("arm", arm).shared_lr
+        own = f"{arm.replace('+shared_lr', '')}-{config.reference_depth}" if shared else f"{arm}-{depth}"
+        rates[f"{arm}-{depth}"] = best[own] if cells else rates_to_try(config)[0]
+    return rates
 
 
 def resolve(config, contrasts) -> list[tuple]:

@@ -1,17 +1,13 @@
 """From the record of a depth study to its summary and report."""
 
-import json
 from pathlib import Path
 
 import numpy as np
-from ml_collections import ConfigDict
 
 from dla_jax import report, stats
-from dla_jax.config import check, read_config, write_atomically
 from dla_jax.experiments import image_report
 from dla_jax.experiments.depth_figures import accuracies_of, draw_figures, label
-from dla_jax.experiments.depth_grid import choose_rates, groups_of, resolve, select_cells
-from dla_jax.logs import finite_or_none, read_rows
+from dla_jax.experiments.depth_grid import choose_rates, final_cells, groups_of, resolve, select_cells
 
 GROUP_HEAD = ["arm", "depth", "learning rate", *image_report.MEASURE_HEAD]
 QUESTION = """Deeper plain nets stop improving, residual ones do not: is it true, by how much, and is it the skip, the
@@ -37,13 +33,11 @@ def draw(workdir: Path) -> None:
     Raises:
       ConfigError: no study there, or an unfinished one.
     """
-    written, rows = read_config(workdir), read_rows(workdir / "metrics.jsonl")
-    config, done = ConfigDict(written["config"]), {row["run"]: row for row in rows if row.get("done")}
-    expected = len(select_cells(config)) + sum(len(seeds) for _, _, seeds in groups_of(config))
-    check(len(done) == expected, f"the study in {workdir} is not finished ({len(done)} of {expected} runs); go on with: "
-          f"{image_report.resume_command(written, workdir)}")  # fmt: skip
+    written, config, rows, done = image_report.read_finished(
+        workdir, lambda config: len(select_cells(config)) + len(final_cells(config))
+    )
     summary = summarise(config, done)
-    write_atomically(workdir / "summary.json", json.dumps(finite_or_none(summary), indent=1, allow_nan=False))
+    image_report.write_summary(workdir, summary)
     figures = draw_figures(config, 1 / written["data"]["num_classes"], summary, rows, workdir / "figures")
     report.render(workdir / "report.html", **report_context(config, written, summary, figures))
     print_summary(config, summary, workdir)

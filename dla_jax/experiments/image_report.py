@@ -1,12 +1,16 @@
 """What the reports of the stories about image classifiers share."""
 
+import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from ml_collections import ConfigDict
 
 from dla_jax import report, stats
-from dla_jax.config import flatten
+from dla_jax.config import check, flatten, read_config, write_atomically
+from dla_jax.logs import finite_or_none, read_rows
 
 RUN_KEYS = ("group", "seed", "lr", "num_params", "val_accuracy", "test_accuracy", "test_loss", "best_step", "diverged",
             "diverged_at", "train_seconds", "examples_per_s")  # fmt: skip
@@ -24,6 +28,25 @@ def measures(runs: list[dict]) -> list[str]:
             f"{100 * min(test):.1f}", f"{np.mean(losses):.3f}" if losses else "diverged",
             str(sum(run["diverged"] for run in runs)), f"{runs[0]['num_params']:,}", f"{mean('train_seconds'):.1f}",
             f"{mean('examples_per_s'):,.0f}"]  # fmt: skip
+
+
+def read_finished(workdir: Path, num_runs: Callable) -> tuple[dict, ConfigDict, list[dict], dict[str, dict]]:
+    """(what `config.json` holds, the config, all rows, {run: its last row}) of a finished study of `num_runs(config)` runs.
+
+    Raises:
+      ConfigError: no study there, or an unfinished one.
+    """
+    written, rows = read_config(workdir), read_rows(workdir / "metrics.jsonl")
+    config, done = ConfigDict(written["config"]), {row["run"]: row for row in rows if row.get("done")}
+    expected = num_runs(config)
+    check(len(done) == expected, f"the study in {workdir} is not finished ({len(done)} of {expected} runs); go on with: "
+          f"{resume_command(written, workdir)}")  # fmt: skip
+    return written, config, rows, done
+
+
+def write_summary(workdir: Path, summary: dict) -> None:
+    """Writes `summary.json`."""
+    write_atomically(workdir / "summary.json", json.dumps(finite_or_none(summary), indent=1, allow_nan=False))
 
 
 def resume_command(written: dict, workdir: Path) -> str:
@@ -72,7 +95,7 @@ def print_lines(groups: list[str], claims: list[dict], workdir: Path) -> None:
     for claim in claims:
         say(f"  {claim['verdict']:<14} {claim['statement']}")
         for result in claim["results"]:
-            say(f"{'':17}{report.terms_words(result['terms'])}: {report.contrast_words(result)}")
+            say(f"{'':17}{report.terms_words(result['terms'])}: {report.contrast_words(result, claim['unit'])}")
     say("\nwritten")
     for name in ("report.html", "summary.json", "figures", "metrics.jsonl", "tb"):
         say(f"  {workdir / name}")

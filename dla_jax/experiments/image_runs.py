@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
+from ml_collections import FrozenConfigDict
 
 from dla_jax import classify, optim
 from dla_jax.analysis.gradients import layer_norms
@@ -18,9 +19,9 @@ from dla_jax.logs import Record
 from dla_jax.mesh import put, replicated, wait_for_all
 from dla_jax.models.build import DTYPES, check_images, check_model
 from dla_jax.optim import make_optimiser
-from dla_jax.steps import STEPS, init_state
+from dla_jax.steps import STEPS
 from dla_jax.stop import NonFiniteLoss
-from dla_jax.train import Plan, fit, stack_batches
+from dla_jax.train import Plan, fit
 
 
 def check_config(config, run: Run) -> None:
@@ -37,7 +38,7 @@ def check_config(config, run: Run) -> None:
         check_count(key, config[key])
     check(config.batch_size % jax.device_count() == 0,
           f"batch_size: {config.batch_size} is not divisible by {jax.device_count()} devices")  # fmt: skip
-    for key in ("log_every_steps", "checkpoint_every_steps", "patience", "cells_at_a_time"):
+    for key in ("log_every_steps", "checkpoint_every_steps", "patience", "cells_at_a_time", "freeze_norm_after_epochs"):
         check_count(key, config[key], low=0)
 
 
@@ -67,6 +68,11 @@ def check_fit(config, image_set: images.ImageSet) -> None:
     check_images(config.model, image_set.images.shape[1:])
 
 
+def trace_norms(grads, updates, params) -> dict[str, jax.Array]:
+    """L2 norm of each layer's gradient."""
+    return {"layer_grad_norm": layer_norms(grads)}
+
+
 class Setting(NamedTuple):
     """What the runs of one config share."""
 
@@ -76,6 +82,8 @@ class Setting(NamedTuple):
     mesh: jax.sharding.Mesh
     tx: object
     plan: Plan
+    freeze_norm_at: int  # step; 0: never
+    trace: Callable  # as `train.fit` takes it
 
 
 def put_data(image_set: images.ImageSet, mesh) -> dict:
@@ -83,15 +91,27 @@ def put_data(image_set: images.ImageSet, mesh) -> dict:
     return put({"image": image_set.images, "label": image_set.labels}, replicated(mesh))
 
 
-def prepare(config, image_set: images.ImageSet, data: dict, mesh) -> Setting:
-    """The plan of a run, and its optimiser; the training part has one size for every seed."""
+@functools.cache
+def shared_optimiser(optim: FrozenConfigDict, num_steps: int):
+    """One object for all networks that are trained alike, so that those of one module share the compiled step."""
+    return make_optimiser(optim, num_steps)
+
+
+def prepare(config, image_set: images.ImageSet, data: dict, mesh, trace: Callable = trace_norms, **rows: int) -> Setting:
+    """The plan of a run, and its optimiser; the training part has one size for every seed.
+
+    `rows`: fields of `Plan` that say which steps have a row.
+    """
     num_examples = len(split(config, image_set, config.seeds[0])["train"])
     ends = [batches.epoch_end(epoch, config.batch_size, num_examples) for epoch in range(1, config.num_epochs + 1)]
     evaluations = tuple(sorted({*ends[config.eval_every_epochs - 1 :: config.eval_every_epochs], ends[-1]}))
     plan = Plan(ends[-1], evaluations, config.log_every_steps, config.checkpoint_every_steps,
-                config.steps_per_call, config.patience)  # fmt: skip
+                config.steps_per_call, config.patience, **rows)  # fmt: skip
     plan = plan._replace(steps_per_call=min(config.steps_per_call, plan.longest_stretch()))
-    return Setting(config, image_set, data, mesh, make_optimiser(config.optim, plan.num_steps), plan)
+    tx = shared_optimiser(FrozenConfigDict(config.optim.to_dict() | {"lr": None}), plan.num_steps)  # `fit` sets the rate
+    frozen = config.freeze_norm_after_epochs
+    freeze_norm_at = batches.epoch_end(frozen, config.batch_size, num_examples) if frozen else 0
+    return Setting(config, image_set, data, mesh, tx, plan, freeze_norm_at, trace)
 
 
 def split(config, image_set: images.ImageSet, seed: int) -> dict[str, np.ndarray]:
@@ -99,32 +119,14 @@ def split(config, image_set: images.ImageSet, seed: int) -> dict[str, np.ndarray
     return images.split(image_set, seed, config.data.val_fraction, config.data.test_fraction)
 
 
-def trace_gradients(grads) -> dict[str, jax.Array]:
-    return {"layer_grad_norm": layer_norms(grads)}
-
-
 def better(row: dict) -> tuple[float, float]:
     """The score by which the best evaluation of a run is chosen."""
     return row["val_accuracy"], -math.inf if row["val_loss"] is None else -row["val_loss"]
 
 
-def best_rates(cells: list, done: dict[str, dict]) -> dict[str, float]:
-    """{group: the learning rate of highest mean validation accuracy}; of equals the one of lowest loss, then the smallest.
-
-    `cells` have a name, a group and an lr; `done` is the last row of each by name.
-    """
-    rates = {}
-    for group in dict.fromkeys(cell.group for cell in cells):
-        rows = {}
-        for cell in sorted((cell for cell in cells if cell.group == group), key=lambda cell: cell.lr):
-            rows.setdefault(cell.lr, []).append(done[cell.name])
-        mean = lambda lr, key: float(np.mean([np.inf if row[key] is None else row[key] for row in rows[lr]]))  # noqa: E731, B023
-        rates[group] = max(rows, key=lambda lr: (mean(lr, "val_accuracy"), -mean(lr, "val_loss")))
-    return rates
-
-
 def run_arguments(setting: Setting, model, applied, init_fn: Callable, seed: int) -> dict:
-    """The functions and data of one run, as `train.fit` takes them, with `test` and `num_params`.
+    """The functions and data of one run, as `train.fit` takes them, with `test`, `num_params` and `annotate`: row of `fit` ->
+    row as it is written.
 
     `applied` is the module that the steps apply: equal for networks that differ only in how they start, so that they
     share the compiled step.
@@ -133,54 +135,49 @@ def run_arguments(setting: Setting, model, applied, init_fn: Callable, seed: int
     evaluate = functools.partial(classify.make_evaluate, applied, setting.data, setting.mesh, batch_size=config.batch_size)
     order, shape = parts["train"], setting.image_set.images.shape[1:]
     return {
-        "init_fn": init_fn,
-        "loss_fn": classify.make_loss(applied, config.data.pad, config.data.flip, config.label_smoothing),
+        "init_fn": classify.counting_steps(init_fn) if setting.freeze_norm_at else init_fn,
+        "loss_fn": classify.make_loss(applied, config.data.pad, config.data.flip, config.label_smoothing, setting.freeze_norm_at),
         "tx": setting.tx,
         "batch_at": lambda step: {"index": order[batches.batch_positions(seed, step, config.batch_size, len(order))]},
         "evaluate": evaluate(parts["val"], prefix="val"),
         "test": evaluate(parts["test"], prefix="test"),
         "num_params": classify.count_params(model, shape),
+        "annotate": lambda row: row,
     }
 
 
-def compile_program(setting: Setting, arguments: dict, seed: int) -> None:
-    """Compiles the programs of a run by taking no step with them."""
-    state, key = init_state(arguments["init_fn"], setting.tx, seed=seed, lr=0.0, mesh=setting.mesh)
-    arguments["evaluate"](state)
-    batch = stack_batches(arguments["batch_at"], 0, 1, setting.plan.steps_per_call)
-    steps = STEPS[setting.config.parallel]
-    steps(state, setting.data, batch, 0, key, loss_fn=arguments["loss_fn"], tx=setting.tx, trace=trace_gradients,
-          mesh=setting.mesh)  # fmt: skip
+def train_run(setting: Setting, arguments: dict, cell, workdir: Path, record: Record, progress) -> None:
+    """Trains one network, or goes on with it, and writes its rows.
 
-
-def train_run(setting: Setting, arguments: dict, name: str, identity: dict, *, seed: int, lr: float, compared: bool,
-              workdir: Path, record: Record, progress) -> None:  # fmt: skip
-    """Trains one network, or goes on with it, and writes its rows; one that is compared is tested and saved for `--from`.
-
-    `identity` is what the run's last row says about it beside its results.
+    Of a cell of stage "final" every row is written, and the network is tested and saved for `--from`; of others, which choose
+    a learning rate, the evaluations alone.
     """
-    batch_size, folder = setting.config.batch_size, workdir / "checkpoints" / name
-    fit_arguments = {key: value for key, value in arguments.items() if key not in ("test", "num_params")}
+    batch_size, folder, compared = setting.config.batch_size, workdir / "checkpoints" / cell.name, cell.stage == "final"
+    plan = setting.plan
+    if not compared:
+        plan = plan._replace(log_every_steps=0, trace_first_steps=0, probe_every_steps=0)
+    fit_arguments = {key: value for key, value in arguments.items() if key not in ("test", "num_params", "annotate")}
     checkpoints, seen = Checkpoints(folder / "training"), 0
 
     def log(row):
         nonlocal seen
-        record.append({"run": name} | row)
+        record.append({"run": cell.name} | arguments["annotate"](row))
         progress.update((row["step"] - seen) * batch_size)
-        progress.set_postfix_str(f"loss {row['train_loss']:.3f}", refresh=False)
+        if row["step"]:
+            progress.set_postfix_str(f"loss {row['train_loss']:.3f}", refresh=False)
         seen = row["step"]
 
     def resume(step):
         nonlocal seen
         seen = step
         progress.update(step * batch_size)
-        return record.resume(name, step)
+        return record.resume(cell.name, step)
 
     chance = 1 / len(setting.image_set.class_names)
     result = {"val_accuracy": chance, "val_loss": None, "test_accuracy": chance, "test_loss": None, "diverged_at": None}
     try:
-        state, rows = fit(**fit_arguments, seed=seed, lr=lr, plan=setting.plan, data=setting.data, mesh=setting.mesh,
-                          better=better, parallel=setting.config.parallel, trace=trace_gradients, checkpoints=checkpoints,
+        state, rows = fit(**fit_arguments, seed=cell.seed, lr=cell.lr, plan=plan, data=setting.data, mesh=setting.mesh,
+                          better=better, parallel=setting.config.parallel, trace=setting.trace, checkpoints=checkpoints,
                           resume=resume, log=log)  # fmt: skip
         best = max((row for row in rows if "val_accuracy" in row), key=better)
         result |= {"val_accuracy": best["val_accuracy"], "val_loss": best["val_loss"], "best_step": best["step"]}
@@ -193,6 +190,6 @@ def train_run(setting: Setting, arguments: dict, name: str, identity: dict, *, s
         result |= {"step": error.step, "diverged_at": error.step, "best_step": 0, "train_seconds": 0.0,
                    "examples_per_s": 0.0}  # fmt: skip
     checkpoints.delete()
-    progress.update((setting.plan.num_steps - seen) * batch_size)
-    record.append({"run": name, "done": True} | identity | {"num_params": arguments["num_params"],
-                  "diverged": result["diverged_at"] is not None} | result)  # fmt: skip
+    progress.update((plan.num_steps - seen) * batch_size)
+    identity = cell._asdict() | {"group": cell.group, "num_params": arguments["num_params"]}
+    record.append({"run": cell.name, "done": True} | identity | {"diverged": result["diverged_at"] is not None} | result)

@@ -1,4 +1,7 @@
-"""From the group `model` of a config to a network."""
+"""From the group `model` of a config to a network, and from its variables to a plain or residual one."""
+
+import jax
+import jax.numpy as jnp
 
 from dla_jax.config import check, check_choice, check_count, check_distinct, check_number
 from dla_jax.models.cnn import CNN
@@ -35,8 +38,10 @@ def check_depth(model, key: str, depth: int) -> None:
     """Raises ConfigError for a depth that the family has no network of."""
     check_count(key, depth)
     check(depth <= 2000, f"{key}: {depth} must be at most 2000")
-    check(model.name != "resnet" or stages_of(depth) is not None,
-          f"{key}: there is no ResNet of depth {depth}; give 6n + 2 (8, 14, 20, 32, 44, 56, 110, ...), 18 or 34")  # fmt: skip
+    if model.name == "resnet":
+        known = "9n + 2 (11, 20, 29, 56, 110, ...), 50 or 101" if model.bottleneck else "6n + 2 (8, 14, 20, 32, ...), 18 or 34"
+        kind = "ResNet with bottlenecks" if model.bottleneck else "ResNet"
+        check(stages_of(depth, model.bottleneck) is not None, f"{key}: there is no {kind} of depth {depth}; give {known}")
     check(model.name != "lab_b" or depth in LAB_B_BLOCKS,
           f"{key}: lab B has no net of depth {depth}; give one of {', '.join(map(str, LAB_B_BLOCKS))}")  # fmt: skip
 
@@ -62,7 +67,8 @@ def build(model, *, depth: int, skip: bool, norm: str, init_scheme: str, num_cla
     """
     common = {"num_classes": num_classes, "mean": mean, "std": std, "dtype": dtype}
     if model.name == "perceptron":
-        return Perceptron(widths=tuple(model.widths), dropout=model.dropout, init_scheme=init_scheme, **common)
+        return Perceptron(widths=tuple(model.widths), dropout=model.dropout, relu_logits=model.relu_logits,
+                          init_scheme=init_scheme, **common)  # fmt: skip
     common["depth"] = depth
     if model.name == "lab_a":
         return LabA(residual=skip, **common)
@@ -70,7 +76,26 @@ def build(model, *, depth: int, skip: bool, norm: str, init_scheme: str, num_cla
         return LabB(as_implemented=model.as_implemented and skip, projection=model.as_implemented and skip, **common)
     common["init_scheme"] = init_scheme
     if model.name == "resnet":
-        return ResNet(projection=model.projection and skip, **common)
+        return ResNet(bottleneck=model.bottleneck, projection=model.projection and skip, **common)
     if model.name == "mlp":
         return MLP(width=model.width, norm=norm, **common)
     return CNN(width=model.width, pools=model.pools, norm=norm, **common)
+
+
+def wire(model_state: dict, *, skip: bool, branch: float = 1.0, plain_stages: tuple[int, ...] = ()) -> dict:
+    """The model state with the wiring of a plain or residual net: data, not structure (`layers.Stack`).
+
+    Args:
+      model_state: of one of our nets; without a collection "wiring" it comes back as it is.
+      branch: factor of every branch.
+      plain_stages: stages of a ResNet without skips, whatever `skip` says; 1 is the first.
+    """
+    if "wiring" not in model_state:
+        return model_state
+
+    def fill(path, ones):
+        stage = path[0].key.removeprefix("blocks")[:1]
+        plain = stage.isdigit() and int(stage) in plain_stages
+        return ones * jnp.float32({"skip": float(skip and not plain), "branch": branch}[path[-1].key])
+
+    return model_state | {"wiring": jax.tree_util.tree_map_with_path(fill, model_state["wiring"])}

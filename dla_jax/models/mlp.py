@@ -52,6 +52,8 @@ class MLP(nn.Module):
 class Perceptron(nn.Module):
     """Dense layers of the given widths, each with ReLU and dropout, then the head: 784-128-64-10 and the like.
 
+    `relu_logits` puts a ReLU behind the head, as lab C has it: a class whose logit is negative for all images gets no gradient.
+
     Args of the call: x float [B, ...] in [0, 1], flattened; train. Needs the rng "dropout" when train and dropout > 0.
 
     Returns:
@@ -60,6 +62,7 @@ class Perceptron(nn.Module):
 
     widths: tuple[int, ...]
     dropout: float
+    relu_logits: bool
     num_classes: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -76,5 +79,5 @@ class Perceptron(nn.Module):
             h = nn.Dropout(self.dropout, deterministic=not train)(h)
         features = {"last_hidden": h}
         head_init = "he" if self.init_scheme == "dirac" else self.init_scheme
-        head = dense(self.num_classes, self.widths[-1], head_init, jnp.float32, name="head")
-        return head(h.astype(jnp.float32)), features
+        logits = dense(self.num_classes, self.widths[-1], head_init, jnp.float32, name="head")(h.astype(jnp.float32))
+        return nn.relu(logits) if self.relu_logits else logits, features

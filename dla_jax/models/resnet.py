@@ -8,15 +8,18 @@ import jax.numpy as jnp
 
 from dla_jax.models.layers import Stack, batch_norm, conv, dense, standardise
 
-# Depth -> blocks a stage, at widths 64, 128, 256, 512 (He et al. 2015, table 1); 6n + 2: n a stage, at 16, 32, 64 (section 4.2).
-WIDE = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
+# Depth -> blocks a stage, at widths 64, 128, 256, 512 (He et al. 2015, table 1). Others are for small images: n blocks a stage
+# at 16, 32, 64, and depth 6n + 2 (section 4.2), or 9n + 2 with bottlenecks (He et al. 2016, arXiv:1603.05027).
+WIDE = {False: {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}, True: {50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}}
+EXPANSION = 4  # of a bottleneck: its output is so many times wider than its 3x3 convolution
 
 
-def stages_of(depth: int) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+def stages_of(depth: int, bottleneck: bool = False) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
     """(blocks of each stage, width of each stage) of a depth, or None when no ResNet has that depth."""
-    if depth in WIDE:
-        return WIDE[depth], (64, 128, 256, 512)
-    return (((depth - 2) // 6,) * 3, (16, 32, 64)) if depth >= 8 and depth % 6 == 2 else None
+    if depth in WIDE[bottleneck]:
+        return WIDE[bottleneck][depth], (64, 128, 256, 512)
+    layers = 9 if bottleneck else 6  # in a block of each of three stages
+    return (((depth - 2) // layers,) * 3, (16, 32, 64)) if depth > 2 and depth % layers == 2 else None
 
 
 def subsample(h: jax.Array, width: int, stride: int) -> jax.Array:
@@ -32,10 +35,15 @@ def subsample(h: jax.Array, width: int, stride: int) -> jax.Array:
     return jnp.pad(h[:, ::stride, ::stride], ((0, 0), (0, 0), (0, 0), (missing // 2, missing - missing // 2)))
 
 
-class BasicBlock(nn.Module):
-    """h <- relu(skip * shortcut(h) + branch * norm(conv(relu(norm(conv(h))))))."""
+class ResidualBlock(nn.Module):
+    """h <- relu(skip * shortcut(h) + branch * f(h)), f convolutions and norms with ReLUs between.
+
+    Basic: f is 3x3, 3x3. Bottleneck: f is 1x1, 3x3, 1x1, the last to a width 4 times larger (He et al. 2015, figure 5), with the
+    stride in the 3x3.
+    """
 
     width: int
+    bottleneck: bool
     stride: int
     projection: bool  # a 1x1 convolution as shortcut where shapes change ("option B"), not `subsample`
     init_scheme: str
@@ -44,28 +52,36 @@ class BasicBlock(nn.Module):
 
     @nn.compact
     def __call__(self, h, skip, branch):
-        layer = functools.partial(conv, self.width, init=self.init_scheme, dtype=self.dtype, bias=False)
+        layer = functools.partial(conv, init=self.init_scheme, dtype=self.dtype, bias=False)
         norm = functools.partial(batch_norm, self.train, self.dtype)
-        f = layer(in_width=h.shape[-1], stride=self.stride, name="conv1")(h)
-        f = layer(in_width=self.width, name="conv2")(nn.relu(norm("norm1")(f)))
-        f = norm("norm2")(f)
+        out = self.width * EXPANSION if self.bottleneck else self.width
+        if self.bottleneck:
+            f = layer(self.width, h.shape[-1], window=1, name="conv1")(h)
+            f = layer(self.width, self.width, stride=self.stride, name="conv2")(nn.relu(norm("norm1")(f)))
+            f = layer(out, self.width, window=1, name="conv3")(nn.relu(norm("norm2")(f)))
+            f = norm("norm3")(f)
+        else:
+            f = layer(out, h.shape[-1], stride=self.stride, name="conv1")(h)
+            f = layer(out, out, name="conv2")(nn.relu(norm("norm1")(f)))
+            f = norm("norm2")(f)
         if f.shape == h.shape:
             shortcut = h
         elif self.projection:
-            shortcut = layer(in_width=h.shape[-1], window=1, stride=self.stride, name="shortcut")(h)
-            shortcut = norm("shortcut_norm")(shortcut)
+            shortcut = norm("shortcut_norm")(layer(out, h.shape[-1], window=1, stride=self.stride, name="shortcut")(h))
         else:
-            shortcut = subsample(h, self.width, self.stride)
+            shortcut = subsample(h, out, self.stride)
         h = nn.relu(skip.astype(h.dtype) * shortcut + branch.astype(h.dtype) * f)
         return h, h
 
 
 class ResNet(nn.Module):
-    """Stem 3x3 -> norm -> ReLU -> stages of basic blocks -> mean over the image -> dense.
+    """Stem 3x3 -> norm -> ReLU -> stages of residual blocks -> mean over the image -> dense.
 
-    Depth 6n + 2 (20, 32, 44, 56, 110, ...) has three stages of n blocks, 18 and 34 have four. A stage after the first
-    begins with stride 2. Each stage is two stacks of scanned blocks (`layers.Stack`): its first block, "blocks<stage>a", and
-    its others, "blocks<stage>b". Plain or residual stands in the collection "wiring", block by block; with shortcuts
+    Depth 6n + 2 (20, 32, 44, 56, 110, ...) has three stages of n blocks, 18 and 34 have four; with bottlenecks 9n + 2, and 50
+    and 101. A stage after the first begins with stride 2.
+
+    Each stage is two stacks of scanned blocks (`layers.Stack`): its first block, "blocks<stage>a", and its others,
+    "blocks<stage>b". Plain or residual stands in the collection "wiring", block by block; with shortcuts
     that have no parameters the twins have the very same parameters.
 
     Args of the call:
@@ -82,13 +98,14 @@ class ResNet(nn.Module):
     num_classes: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    bottleneck: bool
     projection: bool
     init_scheme: str
     dtype: str
 
     @nn.compact
     def __call__(self, x, *, train: bool):
-        sizes, widths = stages_of(self.depth)
+        sizes, widths = stages_of(self.depth, self.bottleneck)
         h = standardise(x, self.mean, self.std, self.dtype)
         h = conv(widths[0], h.shape[-1], self.init_scheme, self.dtype, bias=False, name="stem")(h)
         h = nn.relu(batch_norm(train, self.dtype, "stem_norm")(h))
@@ -96,10 +113,11 @@ class ResNet(nn.Module):
         for stage, (size, width) in enumerate(zip(sizes, widths, strict=True), 1):
             for part, length, stride in (("a", 1, min(stage, 2)), ("b", size - 1, 1)):
                 if length:
-                    block = functools.partial(BasicBlock, width=width, stride=stride, projection=self.projection,
-                                              init_scheme=self.init_scheme, dtype=self.dtype, train=train)  # fmt: skip
+                    block = functools.partial(ResidualBlock, width=width, bottleneck=self.bottleneck, stride=stride,
+                                              projection=self.projection, init_scheme=self.init_scheme, dtype=self.dtype,
+                                              train=train)  # fmt: skip
                     name = f"blocks{stage}{part}"
                     h, features[name] = Stack(block, length, scan=part == "b", name=name)(h)
         features["last_conv"] = h
-        head = dense(self.num_classes, widths[-1], self.init_scheme, jnp.float32, name="head")
+        head = dense(self.num_classes, h.shape[-1], self.init_scheme, jnp.float32, name="head")
         return head(h.astype(jnp.float32).mean((1, 2))), features

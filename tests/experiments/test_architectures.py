@@ -89,9 +89,8 @@ def test_a_network_overrides_what_it_names_and_nothing_else():
 
 def test_networks_that_bring_a_rate_are_not_searched():
     assert architectures_grid.select_cells(mlp.mnist(as_implemented=True)) == []
-    final = architectures_grid.final_cells(mlp.mnist(as_implemented=True), {})
-    assert {cell.lr for cell in final if cell.group == "mlp_784"} == {1e-2}
-    assert {cell.lr for cell in final if cell.group == "depth_20"} == {1e-4}
+    rates = architectures_grid.choose_rates(mlp.mnist(as_implemented=True), {})
+    assert rates["mlp_784"] == 1e-2 and rates["depth_20"] == 1e-4
 
 
 @pytest.mark.parametrize("as_implemented", [False, True])

@@ -50,17 +50,19 @@ def standardise(x):
 
 @pytest.mark.parametrize(("depth", "params"), [(20, 269_722), (32, 464_154), (44, 658_586), (56, 853_018), (110, 1_727_962)])
 def test_cifar_resnets_have_the_published_number_of_parameters(depth, params):
-    assert count(ResNet(depth=depth, projection=False, init_scheme="he", **COMMON)) == params  # .27, .46, .66, .85, 1.7 M
+    assert (
+        count(ResNet(depth=depth, bottleneck=False, projection=False, init_scheme="he", **COMMON)) == params
+    )  # .27, .46, .66, .85, 1.7 M
 
 
 @pytest.mark.parametrize(("depth", "params"), [(18, 11_173_962), (34, 21_282_122)])
 def test_wide_resnets_have_the_published_number_of_parameters(depth, params):
-    assert count(ResNet(depth=depth, projection=True, init_scheme="he", **COMMON)) == params
+    assert count(ResNet(depth=depth, bottleneck=False, projection=True, init_scheme="he", **COMMON)) == params
 
 
 def test_shortcuts_without_parameters_have_none():
     projected = sum(a * b + 2 * b for a, b in [(64, 128), (128, 256), (256, 512)])
-    assert count(ResNet(depth=18, projection=False, init_scheme="he", **COMMON)) == 11_173_962 - projected
+    assert count(ResNet(depth=18, bottleneck=False, projection=False, init_scheme="he", **COMMON)) == 11_173_962 - projected
 
 
 @pytest.mark.parametrize(("shape", "width", "stride"), [((2, 8, 8, 4), 8, 2), ((2, 7, 5, 3), 6, 2), ((1, 4, 4, 5), 5, 1)])
@@ -81,7 +83,7 @@ def test_depths_that_there_are():
 @pytest.mark.parametrize(("skip", "branch"), [(0.0, 1.0), (1.0, 1.0), (1.0, 0.5)])
 @pytest.mark.parametrize(("depth", "projection"), [(20, False), (14, True), (8, False)])
 def test_a_resnet_is_what_its_definition_says(depth, projection, skip, branch):
-    model = ResNet(depth=depth, projection=projection, init_scheme="he", **COMMON)
+    model = ResNet(depth=depth, bottleneck=False, projection=projection, init_scheme="he", **COMMON)
     variables = with_wiring(init(model), skip, branch)
     p, s = variables["params"], variables["batch_stats"]
     h = relu(norm(conv(standardise(X), p["stem"]["kernel"]), p["stem_norm"], s["stem_norm"]))

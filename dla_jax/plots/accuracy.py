@@ -1,33 +1,12 @@
-"""Figures for a paper column: drawn from plain arrays, in colours that colour-blind readers can tell apart."""
+"""Figures of accuracies and losses, from plain arrays."""
 
 from pathlib import Path
 
 import matplotlib
-
-matplotlib.use("Agg")  # no screen needed
-
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.colors import LogNorm
 from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLocator, PercentFormatter
 
-# Okabe and Ito's palette (jfly.uni-koeln.de/color), in an order that keeps neighbours apart in grey too.
-COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKERS = ("s", "o", "^", "D", "v", "P", "X")
-COLUMN, PAGE = 3.4, 7.0  # inches
-STYLE = {
-    "font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8, "legend.fontsize": 7, "xtick.labelsize": 7,
-    "ytick.labelsize": 7, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25,
-    "grid.linewidth": 0.5, "lines.linewidth": 1.2, "lines.markersize": 4, "legend.frameon": False,
-    "figure.constrained_layout.use": True, "savefig.dpi": 220,
-}  # fmt: skip
-
-
-def save(figure, path: Path) -> None:
-    """Writes a PNG and frees the figure."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
-    plt.close(figure)
+from dla_jax.plots.style import COLOURS, COLUMN, MARKERS, PAGE, STYLE, plt, save
 
 
 def _depth_axis(axis, depths) -> None:
@@ -150,54 +129,6 @@ def training_curves(curves: dict[str, dict], path: Path) -> None:
         for axis in axes:
             axis.set_xlabel("epoch")
             axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        save(figure, path)
-
-
-def gradient_heat_maps(maps: dict[str, tuple[np.ndarray, np.ndarray]], path: Path) -> None:
-    """Layer x step, gradient norm on one log scale for all panels.
-
-    Args:
-      maps: {title: (steps int [T], norms float [T, layers])}; the first step is the gradient at initialisation.
-    """
-    with plt.rc_context(STYLE | {"axes.grid": False}):
-        columns = min(4, len(maps))
-        rows = -(-len(maps) // columns)
-        figure, axes = plt.subplots(rows, columns, figsize=(PAGE, 0.5 + 1.75 * rows), squeeze=False, sharey=True)
-        positive = np.concatenate([norms[np.isfinite(norms) & (norms > 0)] for _, norms in maps.values()])
-        high = positive.max()
-        norm, image = LogNorm(max(positive.min(), high * 1e-10), high), None
-        colours = matplotlib.colormaps["viridis"].with_extremes(bad="0.85", under="0.2")
-        for axis, (title, (steps, norms)) in zip(axes.flat, maps.items(), strict=False):
-            shown = np.ma.masked_equal(np.nan_to_num(norms, posinf=high), 0)
-            image = axis.imshow(shown.T, aspect="auto", origin="lower", norm=norm, cmap=colours, interpolation="nearest",
-                                extent=(-0.5, len(steps) - 0.5, -0.5, norms.shape[1] - 0.5))  # fmt: skip
-            ticks = np.unique(np.linspace(0, len(steps) - 1, 4).round().astype(int))  # columns are rows of the record
-            axis.set_xticks(ticks, ["init" if i == 0 else str(steps[i]) for i in ticks])
-            last = norms.shape[1] - 1
-            axis.set_yticks([0, last // 2, last], ["stem", str(last // 2), "head"])
-            axis.set_title(title, loc="left")
-        for axis in axes.flat[len(maps) :]:
-            axis.axis("off")
-        for axis in axes[-1]:
-            axis.set_xlabel("step")
-        for row in axes:
-            row[0].set_ylabel("layer")
-        figure.colorbar(image, ax=axes, label="gradient L2 norm, before clipping", shrink=0.9)
-        save(figure, path)
-
-
-def gradients_at_start(profiles: dict[str, np.ndarray], path: Path) -> None:
-    """Gradient norm of each layer at initialisation. profiles: {label: float [S, layers]}, mean over runs in the log."""
-    with plt.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(COLUMN, 2.6))
-        for i, (label, norms) in enumerate(profiles.items()):
-            norms = np.maximum(np.asarray(norms), 1e-30)
-            axis.plot(range(norms.shape[1]), np.exp(np.log(norms).mean(0)), marker=MARKERS[i % 7], color=COLOURS[i % 7],
-                      markersize=2.5, label=label)  # fmt: skip
-        axis.set_yscale("log")
-        axis.set_xlabel("layer (0: stem, last: head)")
-        axis.set_ylabel("gradient L2 norm at initialisation")
-        figure.legend(loc="outside upper center", ncols=2)
         save(figure, path)
 
 

@@ -1,0 +1,81 @@
+"""Does the gradient vanish in a plain net, and neither vanish nor explode in a residual one?
+
+Networks of one depth (configs/gradients.py) are trained side by side. Every row of a run holds, layer by layer and stage by
+stage, what the gradient of that very step looks like and what it moves; every `probe_every_steps` also the gradient on a probe
+batch that stays the same from initialisation to the end.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from dla_jax import classify
+from dla_jax.analysis.gradients import BINS, SMALLEST, layers_of, statistics, step_statistics
+from dla_jax.config import Run, check_count
+from dla_jax.experiments import architectures, image_runs
+from dla_jax.experiments.architectures_grid import own_config
+from dla_jax.experiments.gradients_report import draw as draw  # launch.py calls it for a workdir alone
+from dla_jax.mesh import data_mesh
+
+LIMITS = [float(exponent) for exponent in range(SMALLEST, SMALLEST + BINS)]  # of the bins, log2 |g|
+
+
+def check_config(config, run: Run) -> None:
+    """Raises ConfigError for a config that this study cannot run, before anything slow."""
+    check_count("trace_first_steps", config.trace_first_steps, low=20)
+    for key in ("probe_every_steps", "max_histograms"):
+        check_count(key, config[key])
+    architectures.check_config(config, run)
+
+
+def run(config, run: Run) -> None:
+    """Runs the study, or what is left of it, in `run.workdir`, and draws its report."""
+    image_set, mesh = image_runs.load(config, run), data_mesh()
+    data = image_runs.put_data(image_set, mesh)
+    prepare = functools.partial(image_runs.prepare, image_set=image_set, data=data, mesh=mesh, trace=step_statistics,
+                                trace_first_steps=config.trace_first_steps,
+                                probe_every_steps=config.probe_every_steps)  # fmt: skip
+    settings = {name: prepare(own_config(config, name)) for name in config.networks}
+    architectures.run_networks(config, run, settings, run_arguments, draw)
+
+
+def run_arguments(setting: image_runs.Setting, seed: int) -> dict:
+    """The functions and data of a run that is probed as it trains."""
+    arguments = architectures.run_arguments(setting, seed)
+    index = image_runs.split(setting.config, setting.image_set, seed)["train"][: setting.config.batch_size]
+    # What the net would learn from: batch statistics, no augmentation, and where there is dropout always the same.
+    loss_fn = classify.make_loss(architectures.make_model(setting), 0, False, setting.config.label_smoothing)
+    probe = functools.partial(probe_gradients, data=setting.data, index=index, key=jax.random.key(seed), loss_fn=loss_fn)
+    return arguments | {"probe": probe, "annotate": functools.partial(annotate, setting=setting)}
+
+
+def probe_gradients(state, *, data: dict, index, key, loss_fn) -> dict[str, jax.Array]:
+    """`statistics` of the gradient on the examples `index` int32 [B], as "probe_..."; nothing of the state moves."""
+    found = _probe(state.params, state.model_state, data, index, key, loss_fn=loss_fn)
+    return {f"probe_{name}": value for name, value in found.items()}
+
+
+@functools.partial(jax.jit, static_argnames="loss_fn")
+def _probe(params, model_state, data, index, key, *, loss_fn):
+    batch = {name: rows[index] for name, rows in data.items()}
+    (loss, _), grads = jax.value_and_grad(loss_fn, has_aux=True)(params, model_state, batch, key)
+    return statistics(grads, params) | {"loss": jnp.float32(loss)}
+
+
+@functools.cache
+def histogram_steps(num_steps: int, probe_every_steps: int, max_histograms: int) -> frozenset[int]:
+    """Of the steps that are probed, at most `max_histograms`, evenly spread."""
+    probed = range(0, num_steps + 1, probe_every_steps)
+    return frozenset(probed[:: -(-len(probed) // max_histograms)])
+
+
+def annotate(row: dict, *, setting: image_runs.Setting) -> dict:
+    """The row with names of the layers at step 0, and with histograms at a bounded number of steps only."""
+    config, plan = setting.config, setting.plan
+    if row["step"] == 0:
+        layers = layers_of(classify.shapes_of(architectures.make_model(setting), setting.image_set.images.shape[1:]))
+        row = row | {"layers": [layer.name for layer in layers], "stages": [layer.stage for layer in layers]}
+    if row["step"] in histogram_steps(plan.num_steps, config.probe_every_steps, config.max_histograms):
+        return row | {"histogram_limits": LIMITS}
+    return {name: value for name, value in row.items() if not name.endswith("_histogram")}

@@ -1,0 +1,122 @@
+"""From the record of a study of gradients to its summary and report."""
+
+from pathlib import Path
+
+import numpy as np
+
+from dla_jax import report, stats
+from dla_jax.experiments import architectures_report, image_report
+from dla_jax.experiments.gradients_figures import draw_figures, draw_mistakes, last_convolution
+
+FAR = 1e-12  # a ratio of gradients that is smaller, 0 too, counts as this
+CAPTIONS = {
+    "layers": """Root mean square of each layer's gradient on a probe batch that stays the same, from initialisation on; first
+        seed, one scale for all panels. Light grey: exactly zero; dark grey: below the scale.""",
+    "profiles": """Each layer's gradient relative to its weights, before the first step and at the end; geometric mean over
+        seeds.""",
+    "last_dense": """Mean absolute gradient of the last dense layer in each of the first batches, of the step itself: geometric
+        mean over seeds (thick), seeds (thin). Lab E's view.""",
+    "convolutions": """How the gradient of the first and of the last convolution is distributed on the probe batch, from
+        initialisation on; first seed. Lab B's view, on a scale that shows what is small.""",
+    "stages": """Mean absolute value and variance of the gradient of each stage, of the last step of each epoch, all seeds
+        (geometric mean). Lab C's view.""",
+    "updates": """How much a step moves each layer: norm of the update over norm of the weights; first seed.""",
+    "clipping": """Norm of the whole gradient in each of the first steps, first seed: before clipping, and as clipping left it.
+        Dotted: the threshold.""",
+}
+
+
+def draw(workdir: Path) -> None:
+    """Writes `summary.json`, `figures/*.png` and `report.html` of a finished study; the record is only read.
+
+    Raises:
+      ConfigError: no study there, or an unfinished one.
+    """
+    written, config, rows, done = image_report.read_finished(workdir, architectures_report.num_runs)
+    traces = traces_of(config, rows)
+    measured = lambda run: measure_run(config, run, traces)  # noqa: E731
+    summary = architectures_report.summarise(config, done, measured)
+    image_report.write_summary(workdir, summary)
+    figures = draw_figures(config, traces, workdir / "figures")
+    shown = lambda *names: [{"path": figures[name], "caption": CAPTIONS[name]} for name in names if name in figures]  # noqa: E731
+    sections = [
+        {"title": "The gradient, layer by layer", "figures": shown("layers", "profiles"),
+         "table": {"head": GRADIENT_HEAD, "rows": gradient_rows(config, summary)}},
+        {"title": "The labs' views", "figures": shown("last_dense", "convolutions", "stages")},
+        {"title": "What a step moves", "figures": shown("clipping", "updates")},
+        {"title": "What the mistakes would have reported", "text": MISTAKES,
+         "figures": [{"path": path, "caption": caption} for path, caption in draw_mistakes(config, traces, workdir / "figures")]},
+        *architectures_report.sections(config, summary, rows, workdir),
+    ]  # fmt: skip
+    report.render(workdir / "report.html", title=f"Gradients on {config.data.name}", question=config.question,
+                  command=written["launches"][0]["command"], claims=summary["claims"], sections=sections,
+                  facts=image_report.facts(written, summary))  # fmt: skip
+    lines = architectures_report.printed_lines(config, summary)
+    image_report.print_lines(lines, summary["claims"], workdir)
+
+
+def traces_of(config, rows: list[dict]) -> dict[str, dict[int, list[dict]]]:
+    """{network: {seed: rows of its run but the last}}, the record's order."""
+    found = {network: {} for network in config.networks}
+    for row in rows:
+        stage, network, *seed = row["run"].split("/")
+        if stage == "final" and not row.get("done"):
+            found[network].setdefault(int(seed[0].removeprefix("seed")), []).append(row)
+    return found
+
+
+def measure(rows: list[dict], first_steps: int) -> dict[str, float]:
+    """What the claims compare, in decades (configs/gradients.py: claims), of the rows of one run."""
+    last = last_convolution(rows[0]["layers"], rows[0]["stages"])
+    decades = lambda a, b: float(np.log10(np.clip(np.float64(a) / max(b, 1e-300), FAR, 1 / FAR)))  # noqa: E731
+    relative = [row["probe_layer_relative"] for row in rows if "probe_layer_relative" in row]
+    relative = [values for values in relative if None not in values]
+    start, *_ = along = [decades(values[0], values[last]) for values in relative]
+    dense = [row["layer_mean_abs"][-1] for row in rows if 0 < row["step"] <= first_steps]
+    tenth = max(1, len(dense) // 10)
+    first_layer = float(np.mean(along))
+    return {
+        "first_layer": first_layer,
+        "above_vanishing": first_layer + 1,
+        "start_above_vanishing": start + 1,
+        "below_exploding": 1 - first_layer,
+        "last_dense": decades(np.mean(dense[-tenth:]), np.mean(dense[:tenth])) + 1,
+        "clipped_steps": float(np.mean([row["clipped_norm"] < 0.999 * row["grad_norm"] if "clipped_norm" in row else False
+                                        for row in rows if row["step"]])),
+    }  # fmt: skip
+
+
+MEASURED = ("first_layer", "above_vanishing", "start_above_vanishing", "below_exploding", "last_dense", "clipped_steps")
+
+
+def measure_run(config, run: dict, traces: dict) -> dict:
+    """`measure` of a run of the summary, or None for everything where it diverged."""
+    return dict.fromkeys(MEASURED) if run["diverged"] else measure(traces[run["group"]][run["seed"]], config.trace_first_steps)
+
+
+GRADIENT_HEAD = ["network", "first over last layer at the start", "mean over the run [95 % interval]",
+                 "last dense layer over the first batches", "steps clipped"]  # fmt: skip
+
+
+def gradient_rows(config, summary: dict) -> list[list[str]]:
+    """The table of the gradients, as text: factors, not decades."""
+    table, factor = [], lambda decades: f"{10.0**decades:.2g}"
+    for network in config.networks:
+        runs = [run for run in summary["runs"] if run["group"] == network and run["first_layer"] is not None]
+        if not runs:
+            table.append([network, *["diverged"] * 4])
+            continue
+        mean = lambda key: float(np.mean([run[key] for run in runs]))  # noqa: E731, B023
+        low, high = stats.t_interval([run["first_layer"] for run in runs])
+        interval = f"[{factor(low)}, {factor(high)}]" if np.isfinite(low) else "[one run]"
+        table.append([network, factor(mean("start_above_vanishing") - 1), f"{factor(mean('first_layer'))} {interval}",
+                      factor(mean("last_dense") - 1), f"{100 * mean('clipped_steps'):.0f} %"])  # fmt: skip
+    return table
+
+
+MISTAKES = """Four slips of the labs, each easily made, and what they do to the picture, re-enacted on the runs above.
+(a) Lab C plots the first result of torch.var_mean as the mean: it is the variance, orders of magnitude smaller, and it
+falls with the square. (b) Lab B's histograms show gradients that mixed precision had multiplied by its loss scale, 65,536 at
+the start and then doubled or halved as training goes, so that the widths of two runs do not compare. (c) Lab B clips once,
+before training, when there is no gradient yet: every step is taken with the full norm. (d) Lab C leaves BatchNorm in
+evaluation mode after the first epoch."""

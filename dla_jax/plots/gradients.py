@@ -1,0 +1,195 @@
+"""Figures of gradients, from plain arrays."""
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.colors import LogNorm
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from dla_jax.plots.style import COLOURS, COLUMN, MARKERS, PAGE, STYLE, plt, save
+
+
+def heat_maps(maps: dict[str, tuple[np.ndarray, np.ndarray]], label: str, path: Path) -> None:
+    """Layer x step, a positive value on one log scale for all panels.
+
+    Args:
+      maps: {title: (steps int [T], values float [T, layers])}.
+      label: what the values are.
+    """
+    with plt.rc_context(STYLE | {"axes.grid": False}):
+        columns = min(4, len(maps))
+        rows = -(-len(maps) // columns)
+        figure, axes = plt.subplots(rows, columns, figsize=(PAGE, 0.5 + 1.75 * rows), squeeze=False, sharey=True)
+        positive = np.concatenate([norms[np.isfinite(norms) & (norms > 0)] for _, norms in maps.values()])
+        high = positive.max()
+        norm, image = LogNorm(max(positive.min(), high * 1e-10), high), None
+        colours = matplotlib.colormaps["viridis"].with_extremes(bad="0.85", under="0.2")
+        for axis, (title, (steps, norms)) in zip(axes.flat, maps.items(), strict=False):
+            shown = np.ma.masked_equal(np.nan_to_num(norms, posinf=high), 0)
+            image = axis.imshow(shown.T, aspect="auto", origin="lower", norm=norm, cmap=colours, interpolation="nearest",
+                                extent=(-0.5, len(steps) - 0.5, -0.5, norms.shape[1] - 0.5))  # fmt: skip
+            ticks = np.unique(np.linspace(0, len(steps) - 1, 4).round().astype(int))  # columns are rows of the record
+            axis.set_xticks(ticks, ["init" if steps[i] <= 1 else str(steps[i]) for i in ticks])
+            last = norms.shape[1] - 1
+            axis.set_yticks([0, last // 2, last], ["stem", str(last // 2), "head"])
+            axis.set_title(title.replace("_", " "), loc="left")
+        for axis in axes.flat[len(maps) :]:
+            axis.axis("off")
+        for axis in axes[-1]:
+            axis.set_xlabel("step")
+        for row in axes:
+            row[0].set_ylabel("layer")
+        figure.colorbar(image, ax=axes, label=label, shrink=0.9)
+        save(figure, path)
+
+
+def layer_profiles(panels: dict[str, dict[str, np.ndarray]], ylabel: str, path: Path) -> None:
+    """A value of each layer, in the order of the network: mean over runs in the log. panels: {title: {label: [S, layers]}}."""
+    with plt.rc_context(STYLE):
+        wide = len(panels) > 1
+        figure, axes = plt.subplots(1, len(panels), figsize=(PAGE if wide else COLUMN, 2.9), sharey=True, squeeze=False)
+        for axis, (title, profiles) in zip(axes[0], panels.items(), strict=True):
+            for i, (label, values) in enumerate(profiles.items()):
+                values = np.maximum(np.asarray(values), 1e-30)
+                axis.plot(range(values.shape[1]), np.exp(np.log(values).mean(0)), "-" if i < 7 else "--", marker=MARKERS[i % 7],
+                          color=COLOURS[i % 7], markersize=2.5, label=label.replace("_", " "))  # fmt: skip
+            axis.set_yscale("log")
+            axis.set_xlabel("layer (0: stem, last: head)")
+            axis.set_title(title if wide else "", loc="left")
+        axes[0, 0].set_ylabel(ylabel)
+        figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4 if wide else 2)
+        save(figure, path)
+
+
+def first_steps(panels: dict[str, dict[str, np.ndarray]], path: Path) -> None:
+    """Mean |g| of the last dense layer, step by step. panels: {title: {network: float [S, steps]}}."""
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(1, len(panels), figsize=(PAGE, 2.8), sharey=True, squeeze=False)
+        for axis, (title, networks) in zip(axes[0], panels.items(), strict=True):
+            for i, (network, runs) in enumerate(networks.items()):
+                runs, steps = np.maximum(runs, 1e-30), np.arange(1, runs.shape[1] + 1)
+                if i == 0:
+                    axis.plot(steps, runs.T, color=COLOURS[i], linewidth=0.3, alpha=0.5)
+                axis.plot(steps, np.exp(np.log(runs).mean(0)), color=COLOURS[i % 7], label=network.replace("_", " "),
+                          linewidth=1.6 if i == 0 else 0.9)  # fmt: skip
+            axis.set_yscale("log")
+            axis.set_xlabel("batch")
+            axis.set_title(title, loc="left")
+            axis.legend()
+        axes[0, 0].set_ylabel("mean |gradient|, last dense layer")
+        save(figure, path)
+
+
+def histograms(networks: dict[str, dict], path: Path) -> None:
+    """Distribution of |g| of the first and the last convolution along training, one panel each.
+
+    Args:
+      networks: {network: {"steps": int [T], "limits": upper bounds of the bins in log2 |g|, "first", "last": fractions
+        [T, bins]}}.
+    """
+    with plt.rc_context(STYLE | {"axes.grid": False}):
+        figure, axes = plt.subplots(2, len(networks), figsize=(PAGE, 4.0), sharex=True, sharey=True, squeeze=False)
+        occupied = [bin for found in networks.values() for part in ("first", "last")
+                    for bin in np.flatnonzero(np.asarray(found[part]).sum(0))]  # fmt: skip
+        low, high = max(0, min(occupied) - 1), max(occupied) + 2
+        image = None
+        for j, (network, found) in enumerate(networks.items()):
+            edges = np.array([found["limits"][0] - 1, *found["limits"]]) * np.log10(2)
+            for i, part in enumerate(("first", "last")):
+                shown = np.ma.masked_equal(np.asarray(found[part]).T, 0)
+                image = axes[i, j].pcolormesh(np.arange(len(found["steps"]) + 1) - 0.5, edges, shown, norm=LogNorm(1e-4, 0.3),
+                                              cmap="viridis", rasterized=True)  # fmt: skip
+                axes[i, j].set_title(f"{network.replace('_', ' ')}: {part} convolution", loc="left")
+                axes[i, j].set_facecolor("0.9")
+                axes[i, j].set_ylim(edges[low], edges[high - 1])
+            ticks = np.unique(np.linspace(0, len(found["steps"]) - 1, 5).round().astype(int))
+            axes[1, j].set_xticks(ticks, ["init" if found["steps"][i] == 0 else str(found["steps"][i]) for i in ticks])
+            axes[1, j].set_xlabel("step")
+        for row in axes:
+            row[0].set_ylabel("log10 |gradient|")
+        figure.colorbar(image, ax=axes, label="fraction of the weights", shrink=0.9)
+        save(figure, path)
+
+
+def stages(networks: dict[str, dict[str, np.ndarray]], path: Path) -> None:
+    """Mean |g| and variance of each stage, epoch by epoch. networks: {network: {"mean_abs", "var": [epochs, stages]}}."""
+    labels = {"mean_abs": "mean |gradient|", "var": "variance of the gradient"}
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(2, len(networks), figsize=(PAGE, 3.9), sharex=True, sharey="row", squeeze=False)
+        for j, (network, found) in enumerate(networks.items()):
+            for i, (name, label) in enumerate(labels.items()):
+                shades = matplotlib.colormaps["viridis"](np.linspace(0, 0.85, found[name].shape[1]))
+                for stage, (colour, values) in enumerate(zip(shades, found[name].T, strict=True), 1):
+                    epochs = np.arange(1, len(values) + 1)
+                    axes[i, j].plot(
+                        epochs, values, marker=MARKERS[(stage - 1) % 7], markersize=3, color=colour, label=f"stage {stage}"
+                    )
+                axes[i, j].set_yscale("log")
+                axes[i, 0].set_ylabel(label)
+            axes[0, j].set_title(network.replace("_", " "), loc="left")
+            axes[1, j].set_xlabel("epoch")
+            axes[1, j].xaxis.set_major_locator(MaxNLocator(integer=True))
+        figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+        save(figure, path)
+
+
+def _clipping(axis, found: dict, labels: tuple[str, str]) -> None:
+    axis.plot(found["steps"], found["before"], color=COLOURS[0], linewidth=0.9, label=labels[0])
+    axis.plot(found["steps"], found["after"], color=COLOURS[1], linewidth=0.9, label=labels[1])
+    axis.axhline(found["threshold"], color="0.4", linestyle=":", linewidth=0.9)
+    axis.set_yscale("log")
+    axis.set_xlabel("step")
+    axis.set_ylabel("gradient norm")
+
+
+def clipping(networks: dict[str, dict], path: Path) -> None:
+    """Norm of the gradient before and after clipping. networks: {network: {"steps", "before", "after": [T], "threshold"}}."""
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(1, len(networks), figsize=(PAGE, 2.5), sharey=True, squeeze=False)
+        for axis, (network, found) in zip(axes[0], networks.items(), strict=True):
+            _clipping(axis, found, ("before", "after"))
+            axis.set_title(network.replace("_", " "), loc="left")
+        axes[0, -1].legend()
+        save(figure, path)
+
+
+def mistakes(panels: dict, loss_scale: float, path: Path) -> None:
+    """What four slips do to the picture.
+
+    Args:
+      panels: "swapped" as `stages` takes it, "scaled" as `histograms`, "clipped_once" one entry of `clipping` or None,
+        "frozen" {network: [validation accuracies of a run, ...]}, the frozen network first; a panel may be empty.
+      loss_scale: of mixed precision.
+    """
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(2, 2, figsize=(PAGE, 4.6))
+        for i, (network, found) in enumerate(panels["swapped"].items()):
+            epochs = np.arange(1, len(found["mean_abs"]) + 1)
+            axes[0, 0].plot(epochs, found["mean_abs"][:, 0], color=COLOURS[i], label=f"{network}: mean |g|")
+            axes[0, 0].plot(epochs, found["var"][:, 0], "--", color=COLOURS[i], label=f"{network}: logged as mean")
+        axes[0, 0].set(yscale="log", xlabel="epoch", ylabel="stage 1")
+        axes[0, 0].xaxis.set_major_locator(MaxNLocator(integer=True))
+        for i, (network, found) in enumerate(panels["scaled"].items()):
+            at = np.array(found["limits"]) * np.log10(2)
+            axes[0, 1].step(at, found["first"][0], where="pre", color=COLOURS[i], label=f"{network}: true")
+            axes[0, 1].step(at + np.log10(loss_scale), found["first"][0], "--", where="pre", color=COLOURS[i],
+                            label=f"{network}: scaled")  # fmt: skip
+        axes[0, 1].set(xlabel="log10 |gradient|", ylabel="fraction of the weights")
+        if panels["clipped_once"]:
+            _clipping(axes[1, 0], panels["clipped_once"], ("clipped once, before training", "clipped in every step"))
+        for i, (network, runs) in enumerate(panels["frozen"].items()):
+            epochs = np.arange(1, len(runs[0]) + 1) if runs else []
+            for run in runs:
+                axes[1, 1].plot(epochs, run, color=COLOURS[i % 7], linewidth=0.4, alpha=0.5)
+            if runs:
+                axes[1, 1].plot(epochs, np.mean(runs, 0), color=COLOURS[i % 7], label=network.replace("_", " "), linewidth=1.6)
+        axes[1, 1].set(xlabel="epoch", ylabel="validation accuracy")
+        axes[1, 1].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        titles = ("(a) variance plotted as the mean", "(b) gradients times the loss scale", "(c) clipping before the loop",
+                  "(d) BatchNorm in evaluation mode")  # fmt: skip
+        for axis, title in zip(axes.flat, titles, strict=True):
+            axis.set_title(title, loc="left")
+            if axis.get_legend_handles_labels()[0]:
+                axis.legend()
+        save(figure, path)

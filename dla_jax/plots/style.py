@@ -1,0 +1,27 @@
+"""How figures look: for a paper column, in colours that colour-blind readers can tell apart."""
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")  # no screen needed
+
+import matplotlib.pyplot as plt
+
+# Okabe and Ito's palette (jfly.uni-koeln.de/color), in an order that keeps neighbours apart in grey too.
+COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("s", "o", "^", "D", "v", "P", "X")
+COLUMN, PAGE = 3.4, 7.0  # inches
+STYLE = {
+    "font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8, "legend.fontsize": 7, "xtick.labelsize": 7,
+    "ytick.labelsize": 7, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25,
+    "grid.linewidth": 0.5, "lines.linewidth": 1.2, "lines.markersize": 4, "legend.frameon": False,
+    "figure.constrained_layout.use": True, "savefig.dpi": 220,
+}  # fmt: skip
+
+
+def save(figure, path: Path) -> None:
+    """Writes a PNG and frees the figure."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
+    plt.close(figure)
