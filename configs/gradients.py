@@ -13,7 +13,7 @@ arXiv:1512.03385, section 4.1; Balduzzi et al. 2017, arXiv:1702.08591.
 from ml_collections import ConfigDict
 
 from configs import rescnn
-from configs.rescnn import LAB_B, LAB_C, LAB_E, claim, difference
+from configs.rescnn import LAB_B, LAB_E, claim, difference
 from dla_jax.config import parse_argument
 
 PRESETS = ("cifar10", "lab_c", "digits", "smoke")
@@ -39,13 +39,14 @@ def base() -> ConfigDict:
         del config[key]
     config.experiment = "gradients"
     config.question = "Does the gradient vanish in the plain net, and neither vanish nor explode in the residual one?"
+    config.pair = ("plain", "residual")  # which the labs look at
     config.trace_first_steps = 150  # that have a row each, as lab E watches them
     config.probe_every_steps = 25  # the gradient on a batch that stays the same
     config.max_histograms = 20  # of each layer in a run
     config.networks = ConfigDict({"plain": PLAIN, "residual": RESIDUAL, "plain_clipped": PLAIN | CLIPPED,
                                   "residual_clipped": RESIDUAL | CLIPPED, "plain_frozen_norm": PLAIN | FROZEN,
                                   "residual_frozen_norm": RESIDUAL | FROZEN})  # fmt: skip
-    config.lrs = (1e-2, 3e-2, 1e-1)
+    config.lrs = (3e-3, 1e-2, 3e-2, 1e-1)
     # Momentum, not Adam or Lion: they divide the size of a gradient out again, and clipping would change next to nothing.
     config.optim.update({"name": "sgd", "schedule": "one_cycle", "warmup_fraction": 0.2, "clip_norm": 0.0, "weight_decay": 5e-4})
     config.log_every_steps = 100
@@ -65,15 +66,18 @@ def lab_c(config: ConfigDict) -> None:
 
 
 def digits(config: ConfigDict) -> None:
-    """The embedded set: CNNs without norm, whose gradient nothing keeps in bounds, and with BatchNorm beside them."""
+    """The embedded set, CNNs of 25 layers: with BatchNorm, as in the labs, and without norm, where nothing keeps a signal in
+    bounds but clipping."""
     config.data.update({"name": "digits", "val_fraction": 0.2, "test_fraction": 0.2, "pad": 0, "flip": False})
-    config.model = ConfigDict({"name": "cnn", "norm": "none", "init": "he", "skip": True, "depth": 25, "width": 16, "pools": 1})
-    norm = lambda skip: {"model": {"skip": skip, "norm": "batch"}}  # noqa: E731
-    config.networks = ConfigDict({
-        "plain": PLAIN, "residual": RESIDUAL, "plain_clipped": PLAIN | CLIPPED, "residual_clipped": RESIDUAL | CLIPPED,
-        "plain_torch_default": {"model": {"skip": False, "init": "torch_default"}}, "plain_norm": norm(False),
-        "residual_norm": norm(True), "residual_frozen_norm": norm(True) | FROZEN})  # fmt: skip
-    config.num_epochs, config.batch_size = 9, 64
+    config.model = ConfigDict({"name": "cnn", "norm": "batch", "init": "he", "skip": True, "depth": 25, "width": 16, "pools": 1})
+    bare = lambda skip, init="he": {"model": {"skip": skip, "norm": "none", "init": init}}  # noqa: E731
+    del config.networks.plain_frozen_norm
+    config.networks.update({
+        "plain_no_norm": bare(False) | CLIPPED, "residual_no_norm": bare(True) | CLIPPED,
+        "residual_no_norm_unclipped": bare(True),
+        "plain_no_norm_torch_default": bare(False, "torch_default") | CLIPPED})  # fmt: skip
+    config.lrs = (1e-3, 1e-2, 3e-2, 1e-1, 3e-1)
+    config.num_epochs, config.batch_size, config.probe_every_steps = 9, 64, 10
     config.log_every_steps, config.checkpoint_every_steps = 10, 0  # a run of seconds starts again
 
 
@@ -83,63 +87,66 @@ def smoke(config: ConfigDict) -> None:
     config.model.update({"depth": 5, "width": 4})
     config.seeds, config.lrs, config.num_epochs = (0, 1), (1e-2, 3e-2), 2
     config.trace_first_steps, config.probe_every_steps, config.max_histograms = 20, 10, 3
+    for name in ("plain_clipped", "plain_no_norm", "residual_no_norm_unclipped", "plain_no_norm_torch_default"):
+        del config.networks[name]
 
 
 def claims(networks) -> ConfigDict:
     """Who claimed what, and the one contrast that decides it, fixed before the run.
 
-    Values of a run, in decades (powers of ten), from the probe batch; a layer's gradient is the norm of the gradient of its
-    kernel over the norm of the kernel (`experiments/gradients_report.py: measure`):
+    Values of a run, in decades (powers of ten). A layer's gradient is the norm of the gradient of its kernel over the norm of the
+    kernel, on the probe batch (`experiments/gradients_report.py: measure`).
 
     - first_layer: log10 of the first convolution's over the last convolution's, mean from start to end;
-    - above_vanishing: the same + 1, so negative where the first has less than a tenth of the last;
-    - start_above_vanishing: that before the first step;
-    - below_exploding: 1 - first_layer, so negative where the first has more than ten times the last;
-    - last_dense: + 1 as well, of mean |g| of the last dense layer, the last tenth of the first steps over their first tenth.
+    - above_vanishing: the same + 1: negative where the first has less than a tenth of the last;
+    - below_exploding: 1 - the same: negative where the first has more than ten times the last;
+    - start_above_vanishing, start_below_exploding: these before the first step;
+    - last_dense: of mean |g| of the last dense layer, the last tenth of the first steps over their first tenth, + 1: negative
+      where it loses nine tenths;
+    - bounded: 2 - log10 of the largest norm of the whole gradient in the first steps: negative beyond 100, -10 when it diverged.
     """
     alone = lambda network: ((1.0, network),)  # noqa: E731
-    in_decades = {"unit": "decades", "margin": 0.05}
-    watched = "pictures: the histogram of the first convolution, +-400 without, +8000 to -2000 with skips (scaled, see below)"
+    decades = lambda value: {"value": value, "unit": "decades", "margin": 0.05}  # noqa: E731
+    watched = "pictures: the first convolution's histogram, about +-400 without and +8000 to -2000 with skips (scaled, see below)"
     tends = "the gradient of the CNN tends to zero, that of the ResCNN does not (one run)"
+    clips = 'a run "with clipping", in which nothing was clipped'
+    no_norm = "hypothesis", "not reported; labs A to D have BatchNorm in all their CNNs"
     found = {
-        "a_skip_keeps_the_gradient": claim(
-            "A skip keeps more of the gradient for the first layer", LAB_B, watched, difference("residual", "plain"),
-            value="first_layer", **in_decades),
-        "b_plain_vanishes": claim(
-            "In the plain net the first layer's gradient is less than a tenth of the last one's", LAB_B, watched, alone("plain"),
-            direction="<", value="above_vanishing", **in_decades),
+        "a_skip_keeps_the_gradient": claim("A skip keeps more of the gradient for the first layer", LAB_B, watched,
+                                           difference("residual", "plain"), **decades("first_layer")),
         "b_plain_vanishes_at_start": claim(
-            "... and that is so before the first step", LAB_B, watched, alone("plain"), direction="<",
-            value="start_above_vanishing", **in_decades),
-        "c_residual_does_not_vanish": claim(
-            "In the residual net it is more than a tenth", LAB_E, tends, alone("residual"), value="above_vanishing",
-            **in_decades),
-        "d_residual_does_not_explode": claim(
-            "In the residual net it is less than ten times the last one's", LAB_E, tends, alone("residual"),
-            value="below_exploding", **in_decades),
-        "e_plain_tends_to_zero": claim(
+            "Before the first step the plain net's first layer has less than a tenth of the last one's gradient", LAB_B, watched,
+            alone("plain"), direction="<", **decades("start_above_vanishing")),
+        "b_plain_vanishes": claim("... and so on average over training", LAB_B, watched, alone("plain"), direction="<",
+                                  **decades("above_vanishing")),
+        "c_residual_does_not_vanish": claim("The residual net's first layer has more than a tenth", LAB_E, tends,
+                                            alone("residual"), **decades("above_vanishing")),
+        "d_residual_does_not_explode": claim("... and less than ten times the last one's", LAB_E, tends, alone("residual"),
+                                             **decades("below_exploding")),
+        "e_residual_stays_bounded": claim("The norm of the residual net's gradient stays below 100", LAB_E, tends,
+                                          alone("residual"), **decades("bounded")),
+        "f_plain_tends_to_zero": claim(
             "Within the first batches the plain net's last dense layer loses nine tenths of its mean absolute gradient", LAB_E,
-            tends, alone("plain"), direction="<", value="last_dense", **in_decades),
-        "f_residual_does_not": claim(
-            "The residual net's last dense layer keeps more than a tenth", LAB_E, tends, alone("residual"), value="last_dense",
-            **in_decades),
-        "g_torch_initialisation": claim(
-            "With PyTorch's default initialisation the plain net's gradient vanishes before the first step", "hypothesis",
-            "not reported; labs A to C keep the default", alone("plain_torch_default"), direction="<",
-            value="start_above_vanishing", **in_decades),
-        "h_norm_plain": claim(
-            "With BatchNorm the plain net's gradient does not explode towards the first layer", "hypothesis, after Yang et al. "
-            "2019, arXiv:1902.08129", "not reported; labs A to D use BatchNorm in all their CNNs", alone("plain_norm"),
-            value="below_exploding", **in_decades),
-        "i_clipping_plain": claim(
-            "Clipping the gradient makes the plain net better", LAB_B, "a run \"with clipping\", in which nothing was clipped",
-            difference("plain_clipped", "plain")),
-        "j_clipping_residual": claim(
-            "Clipping the gradient makes the residual net better", LAB_B, "a run \"with clipping\", in which nothing was clipped",
-            difference("residual_clipped", "residual")),
-        "k_frozen_norm": claim(
-            "BatchNorm left in evaluation mode after the first epoch makes the residual net worse", "hypothesis",
-            f"not reported; all runs of {LAB_C.split(',')[0]} are so",
-            difference("residual_frozen_norm", "residual_norm" if "residual_norm" in networks else "residual"), direction="<"),
+            tends, alone("plain"), direction="<", **decades("last_dense")),
+        "g_residual_does_not": claim("The residual net's last dense layer keeps more than a tenth", LAB_E, tends,
+                                     alone("residual"), **decades("last_dense")),
+        "h_clipping_plain": claim("Clipping makes the plain net better", LAB_B, clips, difference("plain_clipped", "plain")),
+        "i_clipping_residual": claim("Clipping makes the residual net better", LAB_B, clips,
+                                     difference("residual_clipped", "residual")),
+        "j_frozen_norm": claim("BatchNorm left in evaluation mode after the first epoch makes the residual net worse",
+                               "hypothesis", "not reported; all runs of lab C are so",
+                               difference("residual_frozen_norm", "residual"), direction="<"),
+        "k_no_norm_plain_vanishes": claim(
+            "Without norm, He initialisation: before the first step the plain net's first layer has less than a tenth", *no_norm,
+            alone("plain_no_norm"), direction="<", **decades("start_above_vanishing")),
+        "l_torch_default_vanishes": claim(
+            "Without norm, PyTorch's default initialisation: before the first step it has less than a tenth", "hypothesis",
+            "not reported; labs A to C keep the default", alone("plain_no_norm_torch_default"), direction="<",
+            **decades("start_above_vanishing")),
+        "m_no_norm_residual_stays_bounded": claim(
+            "Without norm and clipping the residual net's gradient stays below 100", *no_norm,
+            alone("residual_no_norm_unclipped"), **decades("bounded")),
+        "n_no_norm_clipping": claim("Without norm, clipping makes the residual net better", *no_norm,
+                                    difference("residual_no_norm", "residual_no_norm_unclipped")),
     }  # fmt: skip
     return rescnn.answerable(found, networks)

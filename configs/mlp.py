@@ -67,6 +67,7 @@ def mnist(as_implemented: bool) -> ConfigDict:
         del config[key]
     config.experiment = "architectures"
     config.question = "Which MLP for MNIST? The wider net was reported to fail; is it the net or the recipe?"
+    config.pair = ()
     config.seeds, config.lrs = (0, 1, 2, 3, 4, 5), (1e-3, 3e-3, 1e-2)
     config.data.update({"name": "mnist", "val_fraction": 1 / 12, "pad": 0, "flip": False})
     config.model = perceptron(128, 64)

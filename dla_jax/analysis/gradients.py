@@ -92,8 +92,8 @@ def _pooled(found: dict, member: np.ndarray) -> dict:
     count = member @ found["count"]
     mean_of = lambda values: member @ (found["count"] * values) / count  # noqa: E731
     pooled = {name: mean_of(found[name]) for name in ("mean_abs", "mean", "square", "weight")}
-    within, between = mean_of(found["var"]), mean_of(found["mean"] ** 2) - pooled["mean"] ** 2
-    return pooled | {"var": within + between, "histogram": member.astype(np.int32) @ found["histogram"]}
+    between = (member * found["count"] * (found["mean"] - pooled["mean"][:, None]) ** 2).sum(1) / count
+    return pooled | {"var": mean_of(found["var"]) + between, "histogram": member.astype(np.int32) @ found["histogram"]}
 
 
 def _named(kind: str, found: dict) -> dict:

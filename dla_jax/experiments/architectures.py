@@ -8,7 +8,7 @@ import functools
 from collections.abc import Callable
 
 from dla_jax import classify
-from dla_jax.config import ConfigError, Run, check, check_distinct, check_number, check_seed
+from dla_jax.config import ConfigError, Run, check, check_choice, check_distinct, check_number, check_seed
 from dla_jax.experiments import image_runs
 from dla_jax.experiments.architectures_grid import choose_rates, final_cells, own_config, select_cells
 from dla_jax.experiments.architectures_report import draw as draw  # launch.py calls it for a workdir alone
@@ -20,14 +20,17 @@ from dla_jax.models.build import build, check_depth, wire
 def check_config(config, run: Run) -> None:
     """Raises ConfigError for a config that this study cannot run, before anything slow; reads the data, and checks that last."""
     check(len(config.networks) > 0, "networks is empty; give at least one")
+    for network in config.pair:
+        check_choice("pair", network, tuple(config.networks))
+    check(len(config.pair) in (0, 2), f"pair: {config.pair} has {len(config.pair)} networks; give two, or none")
     for key in ("seeds", "select_seeds"):
         check_distinct(key, config[key], check_seed)
-    check_distinct("lrs", config.lrs, functools.partial(check_number, above=0))
     for network in config.networks:
         own = own_config(config, network)
         try:
             image_runs.check_config(own, run)
             check_depth(own.model, "model.depth", own.model.depth)
+            check_distinct("lrs", own.lrs, functools.partial(check_number, above=0))
             check_distinct("seeds", own.seeds, check_seed)
             shared = sorted(set(config.select_seeds) & set(own.seeds))
             check(not shared, f"select_seeds: {shared} are also seeds of final runs, which would choose on what they test; "

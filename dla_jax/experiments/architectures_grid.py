@@ -36,9 +36,9 @@ def own_config(config, network: str) -> ConfigDict:
 
 def select_cells(config) -> list[Cell]:
     """The grid that chooses the learning rate of each network that brings none; empty where there is but one rate."""
-    open_ = [network for network in config.networks if own_config(config, network).optim.lr is None]
-    cells = [Cell("select", network, seed, lr) for network in open_ for lr in config.lrs for seed in config.select_seeds]
-    return cells if len(config.lrs) > 1 else []
+    owns = {network: own_config(config, network) for network in config.networks}
+    open_ = {network: own.lrs for network, own in owns.items() if own.optim.lr is None and len(own.lrs) > 1}
+    return [Cell("select", network, seed, lr) for network, lrs in open_.items() for lr in lrs for seed in config.select_seeds]
 
 
 def seeds_of(config, network: str) -> tuple[int, ...]:
@@ -47,11 +47,16 @@ def seeds_of(config, network: str) -> tuple[int, ...]:
 
 
 def final_cells(config) -> list[Cell]:
-    """The runs that the claims are about, their learning rates still open."""
-    return [Cell("final", network, seed, 0.0) for network in config.networks for seed in seeds_of(config, network)]
+    """The runs that the claims are about, their learning rates still open.
+
+    Seed by seed, so that what is compared runs side by side: seconds of an epoch depend on what else a machine has to do.
+    """
+    seeds = {network: seeds_of(config, network) for network in config.networks}
+    order = dict.fromkeys(seed for found in seeds.values() for seed in found)
+    return [Cell("final", network, seed, 0.0) for seed in order for network in config.networks if seed in seeds[network]]
 
 
 def choose_rates(config, done: dict[str, dict]) -> dict[str, float]:
     """{network: the learning rate that it brings, else the best on validation data, or the only one there is}."""
-    given = {network: own_config(config, network).optim.lr or config.lrs[0] for network in config.networks}
-    return given | best_rates(select_cells(config), done)
+    owns = {network: own_config(config, network) for network in config.networks}
+    return {network: own.optim.lr or own.lrs[0] for network, own in owns.items()} | best_rates(select_cells(config), done)

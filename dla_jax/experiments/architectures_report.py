@@ -1,7 +1,10 @@
 """From the record of a comparison of networks to its summary, figures and report."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
+
+import numpy as np
 
 from dla_jax import report, stats
 from dla_jax.experiments import image_report
@@ -18,7 +21,7 @@ def draw(workdir: Path) -> None:
       ConfigError: no study there, or an unfinished one.
     """
     written, config, rows, done = image_report.read_finished(workdir, num_runs)
-    summary = summarise(config, done)
+    summary = summarise(config, done, lambda run: cost_and_use(config, run, written["data"]["num_classes"]))
     image_report.write_summary(workdir, summary)
     report.render(workdir / "report.html", title=f"Networks on {config.data.name}", question=config.question,
                   command=written["launches"][0]["command"], claims=summary["claims"],
@@ -30,7 +33,8 @@ def sections(config, summary: dict, rows: list[dict], workdir: Path) -> list[dic
     """The sections of the report that compare the networks, with their figures drawn."""
     return [
         {"title": "The networks", "figures": [{"path": draw_networks(config, summary, workdir), "caption": "Test accuracy and "
-         "loss at the end: mean (diamond), 95 % t-interval (bar), seeds (dots). The loss can rank nets otherwise."}],
+         "loss at the end: mean (diamond), 95 % t-interval (bar), seeds (dots). The loss can rank nets otherwise."},
+         *draw_pair(config, summary, workdir)],
          "table": {"head": ["network", "reported", "learning rate", *image_report.MEASURE_HEAD],
                    "rows": network_rows(config, summary)}},
         {"title": "Training", "figures": [{"path": draw_curves(config, summary, rows, workdir), "caption": "Mean and range."}]},
@@ -53,7 +57,15 @@ def num_runs(config) -> int:
     return len(select_cells(config)) + len(final_cells(config))
 
 
-def summarise(config, done: dict[str, dict], measured: Callable = lambda run: {}) -> dict:
+def cost_and_use(config, run: dict, num_classes: int) -> dict:
+    """What claims compare beside accuracy and loss: `above_chance`, `seconds_per_epoch` and its binary logarithm."""
+    epochs = own_config(config, run["group"]).num_epochs
+    seconds = None if run["diverged"] else run["train_seconds"] / epochs
+    return {"above_chance": run["test_accuracy"] - 1 / num_classes, "seconds_per_epoch": seconds,
+            "log2_seconds": seconds and math.log2(seconds)}  # fmt: skip
+
+
+def summarise(config, done: dict[str, dict], measured: Callable) -> dict:
     """The finished runs -> {"study", "runs", "claims", "selection"}. `measured`: a run -> what else its claims compare."""
     final = [row for row in done.values() if row["stage"] == "final"]
     runs = [{"arm": row["group"], "depth": own_config(config, row["group"]).model.depth}
@@ -91,12 +103,30 @@ def draw_networks(config, summary: dict, workdir: Path) -> Path:
     return workdir / "figures" / "networks.png"
 
 
+def draw_pair(config, summary: dict, workdir: Path) -> list[dict]:
+    """The figure of the paired runs, with its caption; nothing where the study has no pair with two seeds in common."""
+    runs = {network: {run["seed"]: run for run in summary["runs"] if run["group"] == network} for network in config.pair}
+    seeds = sorted(set.intersection(*map(set, runs.values()))) if runs else []
+    if len(seeds) < 2:
+        return []
+    values = {network: np.array([by_seed[seed]["test_accuracy"] for seed in seeds]) for network, by_seed in runs.items()}
+    epochs = {network: own_config(config, network).num_epochs for network in config.pair}
+    seconds = {network: np.array([by_seed[seed]["train_seconds"] / epochs[network] for seed in seeds])
+               for network, by_seed in runs.items()}  # fmt: skip
+    first, second = config.pair
+    path = workdir / "figures" / "pair.png"
+    accuracy.pair(values, stats.t_interval(values[second] - values[first]), seconds, path)
+    caption = f"""{report.count(len(seeds), "paired run")}: a line a seed, which fixes split, order and the initial weights that
+        both share (left); the differences with their mean and 95 % t-interval (middle); seconds of an epoch (right)."""
+    return [{"path": path, "caption": caption}]
+
+
 def draw_curves(config, summary: dict, rows: list[dict], workdir: Path) -> Path:
     """The figure of training loss and validation accuracy."""
     curves = {}
     for i, network in enumerate(by_size(config, summary)):
         runs = [[row for row in rows if row["run"] == f"final/{network}/seed{seed}" and not row.get("done")]
                 for seed in seeds_of(config, network)]  # fmt: skip
-        curves[network] = image_report.curve(own_config(config, network), runs) | {"colour": i, "dashed": False}
+        curves[network] = image_report.curve(own_config(config, network), runs) | {"colour": i, "dashed": i >= 7}
     accuracy.training_curves(curves, workdir / "figures" / "curves.png")
     return workdir / "figures" / "curves.png"

@@ -16,32 +16,20 @@ def column(rows: list[dict], name: str) -> np.ndarray:
     return np.array([row[name] for row in rows if name in row], float)
 
 
-def geometric_mean(values) -> np.ndarray:
-    """Over the first axis; zeros count as 1e-30."""
-    return np.exp(np.log(np.maximum(values, 1e-30)).mean(0))
-
-
 def first_seed(traces: dict) -> dict[str, list[dict]]:
     """{network: rows of its first seed}, of the networks that got as far as a step."""
     rows = {network: seeds[min(seeds)] for network, seeds in traces.items() if seeds}
     return {network: found for network, found in rows.items() if len(found) > 1}
 
 
-def pair_of(config) -> list[str]:
-    """The first plain network and the first residual one: the pair that the labs look at."""
-    skips = {network: own_config(config, network).model.skip for network in config.networks}
-    return [
-        next(network for network in config.networks if skips[network] == skip) for skip in (False, True) if skip in skips.values()
-    ]
-
-
 def draw_figures(config, traces: dict, folder: Path) -> dict[str, Path]:
     """Draws the figures that this study has something for: {name: path}."""
-    first, pair = first_seed(traces), pair_of(config)
+    first, pair = first_seed(traces), config.pair
     probed = lambda rows: [row["step"] for row in rows if "probe_layer_rms" in row]  # noqa: E731
     at_probes = lambda rows: [row for row in rows if "probe_layer_rms" in row and row["step"]]  # noqa: E731
     maps = {network: (probed(rows), column(rows, "probe_layer_rms")) for network, rows in first.items()}
-    updates = {network: (probed(rows)[1:], column(at_probes(rows), "layer_update_ratio")) for network, rows in first.items()}
+    updates = {network: (probed(rows)[1:], column(at_probes(rows), "layer_update_ratio")) for network, rows in first.items()
+               if at_probes(rows)}  # fmt: skip
     figures = {
         "layers": (gradients.heat_maps, maps, "root mean square gradient"),
         "profiles": (gradients.layer_profiles, profiles(traces), "gradient norm over weight norm"),
@@ -105,7 +93,7 @@ def by_epoch(config, seeds: dict[int, list[dict]]) -> dict[str, np.ndarray]:
     """{"mean_abs", "var": [epochs, stages]}: of the last step of each epoch that is evaluated, geometric mean over seeds."""
     runs = [[row for row in rows if "val_accuracy" in row] for rows in seeds.values()]
     runs = [rows for rows in runs if len(rows) == max(map(len, runs))]
-    return {name: geometric_mean([column(rows, f"stage_{name}") for rows in runs]) for name in ("mean_abs", "var")}
+    return {name: gradients.geometric_mean([column(rows, f"stage_{name}") for rows in runs]) for name in ("mean_abs", "var")}
 
 
 def clipped(config, first: dict) -> dict[str, dict]:
@@ -122,7 +110,7 @@ def clipped(config, first: dict) -> dict[str, dict]:
 
 def draw_mistakes(config, traces: dict, folder: Path) -> list[tuple[Path, str]]:
     """The figure of what the labs' slips do, and its caption."""
-    first, pair = first_seed(traces), pair_of(config)
+    first, pair = first_seed(traces), config.pair
     panels = {"swapped": {network: by_epoch(config, traces[network]) for network in pair if network in first}}
     panels["scaled"] = {network: histograms(first[network]) for network in pair if network in first}
     panels["clipped_once"] = next(iter(clipped(config, first).values()), None)

@@ -1,5 +1,6 @@
 """From the record of a study of gradients to its summary and report."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,10 @@ CAPTIONS = {
     "layers": """Root mean square of each layer's gradient on a probe batch that stays the same, from initialisation on; first
         seed, one scale for all panels. Light grey: exactly zero; dark grey: below the scale.""",
     "profiles": """Each layer's gradient relative to its weights, before the first step and at the end; geometric mean over
-        seeds.""",
+        seeds, not drawn where a gradient is exactly zero.""",
     "last_dense": """Mean absolute gradient of the last dense layer in each of the first batches, of the step itself: geometric
-        mean over seeds (thick), seeds (thin). Lab E's view.""",
+        mean over seeds, and single seeds of the first network (thin). A line ends where a gradient is exactly zero. Lab E's
+        view.""",
     "convolutions": """How the gradient of the first and of the last convolution is distributed on the probe batch, from
         initialisation on; first seed. Lab B's view, on a scale that shows what is small.""",
     "stages": """Mean absolute value and variance of the gradient of each stage, of the last step of each epoch, all seeds
@@ -34,7 +36,7 @@ def draw(workdir: Path) -> None:
     """
     written, config, rows, done = image_report.read_finished(workdir, architectures_report.num_runs)
     traces = traces_of(config, rows)
-    measured = lambda run: measure_run(config, run, traces)  # noqa: E731
+    measured = lambda run: measure(traces[run["group"]][run["seed"]], config.trace_first_steps, run["diverged"])  # noqa: E731
     summary = architectures_report.summarise(config, done, measured)
     image_report.write_summary(workdir, summary)
     figures = draw_figures(config, traces, workdir / "figures")
@@ -65,52 +67,46 @@ def traces_of(config, rows: list[dict]) -> dict[str, dict[int, list[dict]]]:
     return found
 
 
-def measure(rows: list[dict], first_steps: int) -> dict[str, float]:
-    """What the claims compare, in decades (configs/gradients.py: claims), of the rows of one run."""
+def measure(rows: list[dict], first_steps: int, diverged: bool) -> dict[str, float | None]:
+    """What the claims compare, in decades (configs/gradients.py: claims), of the rows of one run, as far as it got."""
     last = last_convolution(rows[0]["layers"], rows[0]["stages"])
     decades = lambda a, b: float(np.log10(np.clip(np.float64(a) / max(b, 1e-300), FAR, 1 / FAR)))  # noqa: E731
     relative = [row["probe_layer_relative"] for row in rows if "probe_layer_relative" in row]
     relative = [values for values in relative if None not in values]
     start, *_ = along = [decades(values[0], values[last]) for values in relative]
-    dense = [row["layer_mean_abs"][-1] for row in rows if 0 < row["step"] <= first_steps]
-    tenth = max(1, len(dense) // 10)
+    steps = [row for row in rows if 0 < row["step"] <= first_steps]
+    dense, tenth = [row["layer_mean_abs"][-1] for row in steps], first_steps // 10
     first_layer = float(np.mean(along))
+    largest = math.inf if diverged else max(row["grad_norm"] for row in steps)
     return {
         "first_layer": first_layer,
         "above_vanishing": first_layer + 1,
         "start_above_vanishing": start + 1,
         "below_exploding": 1 - first_layer,
-        "last_dense": decades(np.mean(dense[-tenth:]), np.mean(dense[:tenth])) + 1,
-        "clipped_steps": float(np.mean([row["clipped_norm"] < 0.999 * row["grad_norm"] if "clipped_norm" in row else False
-                                        for row in rows if row["step"]])),
+        "start_below_exploding": 1 - start,
+        "last_dense": None if diverged else decades(np.mean(dense[-tenth:]), np.mean(dense[:tenth])) + 1,
+        "bounded": 2 - decades(largest, 1),
+        "clipped_steps": float(np.mean(["clipped_norm" in row and row["clipped_norm"] < 0.999 * row["grad_norm"]
+                                        for row in steps])) if steps else 0.0,
     }  # fmt: skip
 
 
-MEASURED = ("first_layer", "above_vanishing", "start_above_vanishing", "below_exploding", "last_dense", "clipped_steps")
-
-
-def measure_run(config, run: dict, traces: dict) -> dict:
-    """`measure` of a run of the summary, or None for everything where it diverged."""
-    return dict.fromkeys(MEASURED) if run["diverged"] else measure(traces[run["group"]][run["seed"]], config.trace_first_steps)
-
-
 GRADIENT_HEAD = ["network", "first over last layer at the start", "mean over the run [95 % interval]",
-                 "last dense layer over the first batches", "steps clipped"]  # fmt: skip
+                 "last dense layer over the first batches", "largest norm", "of the first steps clipped"]  # fmt: skip
 
 
 def gradient_rows(config, summary: dict) -> list[list[str]]:
     """The table of the gradients, as text: factors, not decades."""
     table, factor = [], lambda decades: f"{10.0**decades:.2g}"
     for network in config.networks:
-        runs = [run for run in summary["runs"] if run["group"] == network and run["first_layer"] is not None]
-        if not runs:
-            table.append([network, *["diverged"] * 4])
-            continue
+        runs = [run for run in summary["runs"] if run["group"] == network]
         mean = lambda key: float(np.mean([run[key] for run in runs]))  # noqa: E731, B023
+        dense = [run["last_dense"] - 1 for run in runs if run["last_dense"] is not None]
         low, high = stats.t_interval([run["first_layer"] for run in runs])
         interval = f"[{factor(low)}, {factor(high)}]" if np.isfinite(low) else "[one run]"
         table.append([network, factor(mean("start_above_vanishing") - 1), f"{factor(mean('first_layer'))} {interval}",
-                      factor(mean("last_dense") - 1), f"{100 * mean('clipped_steps'):.0f} %"])  # fmt: skip
+                      factor(float(np.mean(dense))) if dense else "diverged", factor(2 - mean("bounded")),
+                      f"{100 * mean('clipped_steps'):.0f} %"])  # fmt: skip
     return table
 
 

@@ -73,15 +73,23 @@ def select_rows(cells: list, done: dict[str, dict], rates: dict[str, float]) -> 
 
 def facts(written: dict, summary: dict) -> dict[str, str]:
     """What made this report: name -> text."""
-    first, last, data = written["launches"][0], written["launches"][-1], written["data"]
+    data = written["data"]
     settings = flatten({key: value for key, value in written["config"].items() if key != "claims"})
     return {
         "runs": f"{len(summary['runs'])} compared, {len(summary['selection'])} to choose learning rates",
         "data": f"{data['name']}, {data['num_examples']:,} examples, fingerprint {data['fingerprint']}",
+        **launch_facts(written),
+        "config": ", ".join(f"{key}={value}" for key, value in settings.items() if value is not None),
+    }  # fmt: skip
+
+
+def launch_facts(written: dict) -> dict[str, str]:
+    """Where and with what a study ran: name -> text."""
+    first, last = written["launches"][0], written["launches"][-1]
+    return {
         "devices": ", ".join(last["devices"]), "commit": last["git_commit"], "started": first["started"],
         "launches": str(len(written["launches"])), "python": last["python"],
         "packages": ", ".join(f"{name} {version}" for name, version in last["versions"].items()),
-        "config": ", ".join(f"{key}={value}" for key, value in settings.items() if value is not None),
     }  # fmt: skip
 
 
@@ -91,7 +99,7 @@ def print_lines(groups: list[str], claims: list[dict], workdir: Path) -> None:
     say("\ntest accuracy, % [95 % interval]")
     for line in groups:
         say(f"  {line}")
-    say("\nclaims")
+    say("\nclaims" if claims else "")
     for claim in claims:
         say(f"  {claim['verdict']:<14} {claim['statement']}")
         for result in claim["results"]:

@@ -106,6 +106,44 @@ def networks(rows: list[dict], intervals: dict[str, list[tuple]], path: Path) ->
         save(figure, path)
 
 
+def pair(values: dict[str, np.ndarray], interval: tuple[float, float], seconds: dict[str, np.ndarray], path: Path) -> None:
+    """Two networks, run by run: slope chart, strip plot of the differences, seconds of an epoch.
+
+    Args:
+      values: {network: test accuracies float [n]}, the same seeds in the same order.
+      interval: of the mean difference, second minus first.
+      seconds: {network: float [n]}.
+    """
+    names = [name.replace("_", " ") for name in values]
+    first, second = values.values()
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(1, 3, figsize=(PAGE, 2.7), width_ratios=(1.2, 1, 1))
+        for a, b in zip(first, second, strict=True):
+            axes[0].plot([0, 1], [a, b], "o-", color=COLOURS[1] if b > a else COLOURS[0], linewidth=0.8, markersize=3, alpha=0.7)
+        axes[0].plot([0, 1], [first.mean(), second.mean()], "D-", color="black", linewidth=2, label="mean")
+        axes[0].yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
+        axes[0].set_ylabel("test accuracy")
+        axes[0].legend()
+        differences = 100 * (second - first)
+        spread = np.linspace(-0.12, 0.12, len(differences))
+        axes[1].plot(spread, differences, ".", color=COLOURS[5], markersize=6, markeredgewidth=0)
+        axes[1].plot([0.3, 0.3], 100 * np.array(interval), color=COLOURS[1], linewidth=1.6)
+        axes[1].plot(0.3, differences.mean(), "D", color=COLOURS[1])
+        axes[1].axhline(0, color="0.3", linewidth=0.8)
+        axes[1].set_xlim(-0.4, 0.6)
+        axes[1].set_xticks([])
+        axes[1].set_ylabel(f"{names[1]} minus {names[0]}, points")
+        for x, times in enumerate(seconds.values()):
+            axes[2].plot(x + np.linspace(-0.12, 0.12, len(times)), times, ".", color=COLOURS[x], markersize=5, markeredgewidth=0)
+            axes[2].plot([x - 0.2, x + 0.2], [np.median(times)] * 2, color=COLOURS[x], linewidth=1.6)
+        axes[2].set_ylim(bottom=0)
+        axes[2].set_ylabel("seconds an epoch (bar: median)")
+        for axis in (axes[0], axes[2]):
+            axis.set_xlim(-0.35, 1.35)
+            axis.set_xticks([0, 1], names)
+        save(figure, path)
+
+
 def training_curves(curves: dict[str, dict], path: Path) -> None:
     """Training loss and validation accuracy against epochs.
 
@@ -114,18 +152,23 @@ def training_curves(curves: dict[str, dict], path: Path) -> None:
         "dashed": bool}}; mean over runs with the range of the runs.
     """
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(1, 2, figsize=(PAGE, 2.5))
+        many = len(curves) > 4  # then ranges would hide one another
+        figure, axes = plt.subplots(1, 2, figsize=(PAGE, 2.8 if many else 2.5))
         for label, curve in curves.items():
             for axis, name in zip(axes, ("train_loss", "val_accuracy"), strict=True):
                 colour, style = COLOURS[curve["colour"] % 7], "--" if curve["dashed"] else "-"
                 values = np.asarray(curve[name])
-                axis.plot(curve["epoch"], values.mean(0), style, color=colour, label=label)
-                axis.fill_between(curve["epoch"], values.min(0), values.max(0), color=colour, alpha=0.13, linewidth=0)
+                axis.plot(curve["epoch"], values.mean(0), style, color=colour, label=label.replace("_", " "))
+                axis.fill_between(curve["epoch"], values.min(0), values.max(0), color=colour, alpha=0.04 if many else 0.13,
+                                  linewidth=0)  # fmt: skip
         axes[0].set_yscale("log")
         axes[0].set_ylabel("training loss (nats)")
         axes[1].set_ylabel("validation accuracy")
         axes[1].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-        axes[1].legend()
+        if many:
+            figure.legend(*axes[1].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+        else:
+            axes[1].legend()
         for axis in axes:
             axis.set_xlabel("epoch")
             axis.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -10,6 +10,12 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from dla_jax.plots.style import COLOURS, COLUMN, MARKERS, PAGE, STYLE, plt, save
 
 
+def geometric_mean(values) -> np.ndarray:
+    """Over the first axis; nan, which no figure shows, where a value is 0."""
+    values = np.asarray(values, float)
+    return np.exp(np.log(np.where(values > 0, values, np.nan)).mean(0))
+
+
 def heat_maps(maps: dict[str, tuple[np.ndarray, np.ndarray]], label: str, path: Path) -> None:
     """Layer x step, a positive value on one log scale for all panels.
 
@@ -51,8 +57,8 @@ def layer_profiles(panels: dict[str, dict[str, np.ndarray]], ylabel: str, path: 
         figure, axes = plt.subplots(1, len(panels), figsize=(PAGE if wide else COLUMN, 2.9), sharey=True, squeeze=False)
         for axis, (title, profiles) in zip(axes[0], panels.items(), strict=True):
             for i, (label, values) in enumerate(profiles.items()):
-                values = np.maximum(np.asarray(values), 1e-30)
-                axis.plot(range(values.shape[1]), np.exp(np.log(values).mean(0)), "-" if i < 7 else "--", marker=MARKERS[i % 7],
+                means = geometric_mean(values)
+                axis.plot(range(len(means)), means, "-" if i < 7 else "--", marker=MARKERS[i % 7],
                           color=COLOURS[i % 7], markersize=2.5, label=label.replace("_", " "))  # fmt: skip
             axis.set_yscale("log")
             axis.set_xlabel("layer (0: stem, last: head)")
@@ -68,10 +74,10 @@ def first_steps(panels: dict[str, dict[str, np.ndarray]], path: Path) -> None:
         figure, axes = plt.subplots(1, len(panels), figsize=(PAGE, 2.8), sharey=True, squeeze=False)
         for axis, (title, networks) in zip(axes[0], panels.items(), strict=True):
             for i, (network, runs) in enumerate(networks.items()):
-                runs, steps = np.maximum(runs, 1e-30), np.arange(1, runs.shape[1] + 1)
+                steps = np.arange(1, runs.shape[1] + 1)
                 if i == 0:
-                    axis.plot(steps, runs.T, color=COLOURS[i], linewidth=0.3, alpha=0.5)
-                axis.plot(steps, np.exp(np.log(runs).mean(0)), color=COLOURS[i % 7], label=network.replace("_", " "),
+                    axis.plot(steps, np.where(runs > 0, runs, np.nan).T, color=COLOURS[i], linewidth=0.3, alpha=0.5)
+                axis.plot(steps, geometric_mean(runs), color=COLOURS[i % 7], label=network.replace("_", " "),
                           linewidth=1.6 if i == 0 else 0.9)  # fmt: skip
             axis.set_yscale("log")
             axis.set_xlabel("batch")
@@ -146,11 +152,16 @@ def _clipping(axis, found: dict, labels: tuple[str, str]) -> None:
 def clipping(networks: dict[str, dict], path: Path) -> None:
     """Norm of the gradient before and after clipping. networks: {network: {"steps", "before", "after": [T], "threshold"}}."""
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(1, len(networks), figsize=(PAGE, 2.5), sharey=True, squeeze=False)
-        for axis, (network, found) in zip(axes[0], networks.items(), strict=True):
+        columns = min(3, len(networks))
+        rows = -(-len(networks) // columns)
+        figure, axes = plt.subplots(rows, columns, figsize=(PAGE, 0.4 + 1.9 * rows), sharex=True, sharey=True, squeeze=False)
+        for axis, (network, found) in zip(axes.flat, networks.items(), strict=False):
             _clipping(axis, found, ("before", "after"))
             axis.set_title(network.replace("_", " "), loc="left")
-        axes[0, -1].legend()
+            axis.label_outer()
+        for axis in axes.flat[len(networks) :]:
+            axis.axis("off")
+        figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
         save(figure, path)
 
 
@@ -168,13 +179,17 @@ def mistakes(panels: dict, loss_scale: float, path: Path) -> None:
             epochs = np.arange(1, len(found["mean_abs"]) + 1)
             axes[0, 0].plot(epochs, found["mean_abs"][:, 0], color=COLOURS[i], label=f"{network}: mean |g|")
             axes[0, 0].plot(epochs, found["var"][:, 0], "--", color=COLOURS[i], label=f"{network}: logged as mean")
-        axes[0, 0].set(yscale="log", xlabel="epoch", ylabel="stage 1")
+        lowest = min((np.nanmin(found["var"][:, 0]) for found in panels["swapped"].values()), default=1)
+        axes[0, 0].set(yscale="log", xlabel="epoch", ylabel="stage 1", ylim=(lowest / 300, None))
         axes[0, 0].xaxis.set_major_locator(MaxNLocator(integer=True))
         for i, (network, found) in enumerate(panels["scaled"].items()):
             at = np.array(found["limits"]) * np.log10(2)
             axes[0, 1].step(at, found["first"][0], where="pre", color=COLOURS[i], label=f"{network}: true")
             axes[0, 1].step(at + np.log10(loss_scale), found["first"][0], "--", where="pre", color=COLOURS[i],
                             label=f"{network}: scaled")  # fmt: skip
+        occupied = [at[np.flatnonzero(found["first"][0])] for found in panels["scaled"].values()]
+        if occupied:
+            axes[0, 1].set_xlim(min(map(min, occupied)) - 0.5, max(map(max, occupied)) + np.log10(loss_scale) + 0.5)
         axes[0, 1].set(xlabel="log10 |gradient|", ylabel="fraction of the weights")
         if panels["clipped_once"]:
             _clipping(axes[1, 0], panels["clipped_once"], ("clipped once, before training", "clipped in every step"))
@@ -191,5 +206,5 @@ def mistakes(panels: dict, loss_scale: float, path: Path) -> None:
         for axis, title in zip(axes.flat, titles, strict=True):
             axis.set_title(title, loc="left")
             if axis.get_legend_handles_labels()[0]:
-                axis.legend()
+                axis.legend(ncols=2 if axis is axes[0, 0] else 1, loc="lower left" if axis is axes[0, 0] else "best")
         save(figure, path)

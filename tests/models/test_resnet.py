@@ -55,9 +55,9 @@ def test_cifar_resnets_have_the_published_number_of_parameters(depth, params):
     )  # .27, .46, .66, .85, 1.7 M
 
 
-@pytest.mark.parametrize(("depth", "params"), [(18, 11_173_962), (34, 21_282_122)])
+@pytest.mark.parametrize(("depth", "params"), [(18, 11_173_962), (34, 21_282_122), (50, 23_520_842)])
 def test_wide_resnets_have_the_published_number_of_parameters(depth, params):
-    assert count(ResNet(depth=depth, bottleneck=False, projection=True, init_scheme="he", **COMMON)) == params
+    assert count(ResNet(depth=depth, bottleneck=depth == 50, projection=True, init_scheme="he", **COMMON)) == params
 
 
 def test_shortcuts_without_parameters_have_none():
@@ -78,34 +78,43 @@ def test_depths_that_there_are():
     assert stages_of(20) == ((3, 3, 3), (16, 32, 64)) and stages_of(110) == ((18, 18, 18), (16, 32, 64))
     assert stages_of(34) == ((3, 4, 6, 3), (64, 128, 256, 512))
     assert all(stages_of(depth) is None for depth in (1, 2, 7, 9, 19, 21, 51))
+    assert stages_of(50, bottleneck=True) == ((3, 4, 6, 3), (64, 128, 256, 512))
+    assert stages_of(29, bottleneck=True) == ((3, 3, 3), (16, 32, 64)) and stages_of(32, bottleneck=True) is None
 
 
 @pytest.mark.parametrize(("skip", "branch"), [(0.0, 1.0), (1.0, 1.0), (1.0, 0.5)])
-@pytest.mark.parametrize(("depth", "projection"), [(20, False), (14, True), (8, False)])
-def test_a_resnet_is_what_its_definition_says(depth, projection, skip, branch):
-    model = ResNet(depth=depth, bottleneck=False, projection=projection, init_scheme="he", **COMMON)
+@pytest.mark.parametrize(("depth", "projection", "bottleneck"),
+                         [(20, False, False), (14, True, False), (8, False, False), (20, False, True), (11, True, True)])  # fmt: skip
+def test_a_resnet_is_what_its_definition_says(depth, projection, bottleneck, skip, branch):
+    model = ResNet(depth=depth, bottleneck=bottleneck, projection=projection, init_scheme="he", **COMMON)
     variables = with_wiring(init(model), skip, branch)
     p, s = variables["params"], variables["batch_stats"]
     h = relu(norm(conv(standardise(X), p["stem"]["kernel"]), p["stem_norm"], s["stem_norm"]))
     for stage in (1, 2, 3):
         blocks = [(p[f"blocks{stage}a"]["single"], s[f"blocks{stage}a"]["single"], min(stage, 2))]
-        for i in range((depth - 2) // 6 - 1):
+        for i in range((depth - 2) // (9 if bottleneck else 6) - 1):
             take = lambda tree, i=i: jax.tree.map(lambda leaf: leaf[i], tree)  # noqa: E731
             blocks.append((take(p[f"blocks{stage}b"]["block"]), take(s[f"blocks{stage}b"]["block"]), 1))
         for q, t, stride in blocks:
-            f = relu(norm(conv(h, q["conv1"]["kernel"], stride), q["norm1"], t["norm1"]))
-            f = norm(conv(f, q["conv2"]["kernel"]), q["norm2"], t["norm2"])
+            if bottleneck:
+                f = relu(norm(conv(h, q["conv1"]["kernel"]), q["norm1"], t["norm1"]))
+                f = relu(norm(conv(f, q["conv2"]["kernel"], stride), q["norm2"], t["norm2"]))
+                f = norm(conv(f, q["conv3"]["kernel"]), q["norm3"], t["norm3"])
+            else:
+                f = relu(norm(conv(h, q["conv1"]["kernel"], stride), q["norm1"], t["norm1"]))
+                f = norm(conv(f, q["conv2"]["kernel"]), q["norm2"], t["norm2"])
             if "shortcut" in q:
                 h = norm(conv(h, q["shortcut"]["kernel"], stride), q["shortcut_norm"], t["shortcut_norm"])
-            elif stride == 2:
-                h = jnp.concatenate(
-                    [jnp.zeros_like(h[:, ::2, ::2, ::2]), h[:, ::2, ::2], jnp.zeros_like(h[:, ::2, ::2, ::2])], -1
-                )
+            elif f.shape != h.shape:
+                h = h[:, ::stride, ::stride]
+                zeros = jnp.zeros((*h.shape[:3], (f.shape[-1] - h.shape[-1]) // 2))
+                h = jnp.concatenate([zeros, h, zeros], -1)
             h = relu(skip * h + branch * f)
     expected = h.mean((1, 2)) @ p["head"]["kernel"] + p["head"]["bias"]
     logits, features = model.apply(variables, X, train=False)
-    np.testing.assert_allclose(logits, expected, rtol=2e-4, atol=2e-4)
-    np.testing.assert_allclose(features["last_conv"], h, rtol=2e-4, atol=2e-4)
+    close = lambda found, wanted: np.testing.assert_allclose(found, wanted, rtol=2e-4, atol=2e-4 * np.abs(wanted).max())  # noqa: E731
+    close(logits, expected)
+    close(features["last_conv"], h)
     assert len(jax.tree.leaves(variables["wiring"])) and ("shortcut" in p["blocks2a"]["single"]) == projection
 
 

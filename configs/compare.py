@@ -1,0 +1,37 @@
+"""Finished studies side by side: which network is best, and did a change help?
+
+    python launch.py --config=configs/compare.py --config.runs=runs/try1,runs/try2
+    python launch.py --config=configs/compare.py:digits           # makes two small studies first; about 1 minute on 2 CPU cores
+    python launch.py --config=configs/compare.py:smoke            # the same with tiny ones; seconds
+
+Any supervised study will do: one that writes test accuracies. Networks of the same name in two studies on the same data are also
+compared seed by seed.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import mlp, rescnn
+from dla_jax.config import parse_argument
+
+
+def get_config(argument: str = "") -> ConfigDict:
+    """The comparison of `runs`, or of the studies that a preset makes first."""
+    preset = parse_argument(argument, ("runs", "digits", "smoke")).preset
+    config = ConfigDict()
+    config.experiment = "compare"
+    config.runs = ""  # workdirs of finished studies, with commas between
+    config.made = ConfigDict()  # studies, under names, to be made first
+    if preset != "runs":
+        config.made = ConfigDict({"he": study(mlp, preset, "he"), "torch_default": study(mlp, preset, "torch_default"),
+                                  "cnn": study(rescnn, preset, "he")})  # fmt: skip
+    return config
+
+
+def study(family, preset: str, init: str) -> ConfigDict:
+    """A small depth study on digits: depths 5 and 10, six seeds."""
+    config = family.get_config(preset)
+    config.model.init = init
+    config.side_arms, config.side_depths, config.claims = (), (), ConfigDict()
+    if preset == "digits":
+        config.depths, config.seeds, config.lrs, config.select_seeds = (5, 10), tuple(range(6)), (1e-3, 3e-3, 1e-2), (100,)
+    return config

@@ -1,0 +1,149 @@
+"""Do skips make a 34-layer net better, by how much, and what do they cost? Ten paired runs; and is an MLP of any use?
+
+Lab C trains an MLP, ResNet-34, the same net without skips ("ConvNet34") and ResNet-50 on CIFAR-10, then the middle two ten times
+for 20 epochs. Papers: He et al. 2015, arXiv:1512.03385.
+
+    python launch.py --config=configs/resnet34.py                 # CIFAR-10, each at its own learning rate; for a GPU
+    python launch.py --config=configs/resnet34.py:cifar10,as_implemented=true     # with the lab's recipe and slips; for a GPU
+    python launch.py --config=configs/resnet34.py:digits          # small nets; about 3 minutes on 2 CPU cores
+    python launch.py --config=configs/resnet34.py:smoke           # seconds, to see that it runs
+"""
+
+from ml_collections import ConfigDict
+
+from configs import mlp, rescnn
+from configs.rescnn import LAB_C, claim, difference
+from dla_jax.config import check, parse_argument
+
+REPORTED = {"mlp_relu_logits": "completely ineffective", "convnet": "no figure", "resnet": "better than ConvNet34, no figure",
+            "resnet_bottleneck": "no particular difference to ResNet34"}  # fmt: skip
+
+
+def get_config(argument: str = "") -> ConfigDict:
+    """The study of a preset; every network is the config with its own overrides."""
+    given = parse_argument(argument, ("cifar10", "digits", "smoke"), as_implemented=False)
+    check(given.preset == "cifar10" or not given.as_implemented,
+          f"config argument as_implemented: {given.preset} has no other version; it is for cifar10")  # fmt: skip
+    config = base()
+    {"cifar10": as_implemented if given.as_implemented else cifar10, "digits": digits, "smoke": smoke}[given.preset](config)
+    config.claims = claims(config.networks.keys())
+    return config
+
+
+def base() -> ConfigDict:
+    """Every key, with the values that most presets share."""
+    config = rescnn.base()
+    for key in ("depths", "reference_depth", "arms", "side_arms", "side_depths", "side_seeds"):
+        del config[key]
+    config.experiment = "architectures"
+    config.question = "Do skips make a 34-layer net better, by how much, and what do they cost? And is an MLP of any use?"
+    config.pair = ("convnet", "resnet")  # which the paired runs are about
+    config.seeds = tuple(range(10))  # of that pair; 2/2^10 = .002 is the smallest p
+    config.lrs = (0.03, 0.1, 0.3)
+    config.optim.update({"name": "sgd", "schedule": "one_cycle", "warmup_fraction": 0.3, "nesterov": True, "weight_decay": 5e-4,
+                         "clip_norm": 0.0})  # fmt: skip
+    return config
+
+
+def networks(depth: int, deeper: int, *widths: int) -> dict[str, dict]:
+    """Nets of lab C and the matched twin of each residual one; `deeper` has bottlenecks. Beside the pair, 6 seeds each."""
+    model = {"name": "resnet", "norm": "batch", "init": "he", "skip": True, "depth": depth, "bottleneck": False,
+             "projection": False, "plain_stages": ()}  # fmt: skip
+    bottleneck, fewer = model | {"depth": deeper, "bottleneck": True}, {"seeds": tuple(range(6))}
+    dense = {"lrs": (0.01, 0.03, 0.1)} | fewer
+    return {
+        "mlp": dense | {"model": mlp.perceptron(*widths)},
+        "mlp_relu_logits": dense | {"model": mlp.perceptron(*widths, relu_logits=True)},
+        "convnet": {"model": model | {"skip": False}},
+        "resnet": {"model": model},
+        "resnet_plain_stage_1": {"model": model | {"plain_stages": (1,)}} | fewer,
+        "convnet_bottleneck": {"model": bottleneck | {"skip": False}} | fewer,
+        "resnet_bottleneck": {"model": bottleneck} | fewer,
+    }
+
+
+def set_networks(config: ConfigDict, found: dict[str, dict]) -> None:
+    """Puts the networks into the config, with what lab C says of each."""
+    config.networks = ConfigDict(found)
+    config.reported = ConfigDict({name: REPORTED.get(name, "not in the labs") for name in found})  # a plain dict
+
+
+def cifar10(config: ConfigDict) -> None:
+    """As intended: crops and flips, one cycle, twins without parameters in their shortcuts, in bfloat16."""
+    set_networks(config, networks(34, 50, 128, 128, 128))
+    config.compute_dtype = "bfloat16"
+
+
+def as_implemented(config: ConfigDict) -> None:
+    """Lab C's recipe: one rate, no augmentation, 13 of the 16 skips, BatchNorm in evaluation mode after the first epoch.
+
+    Its images are blown up to 128 pixels before a stem that shrinks them four times: every stage sees the size that it sees here.
+    """
+    found = networks(34, 50, 128, 128, 128)
+    resnet = found["resnet"]["model"] | {"init": "torch_default"}
+    lab = {"convnet": resnet | {"skip": False}, "resnet": resnet | {"projection": True, "plain_stages": (1,)},
+           "resnet_bottleneck": found["resnet_bottleneck"]["model"] | {"init": "torch_default", "projection": True}}  # fmt: skip
+    dense = mlp.perceptron(128, 128, 128, init="torch_default", relu_logits=True)
+    set_networks(config, {"mlp_relu_logits": {"model": dense, "optim": {"lr": 0.1}, "seeds": tuple(range(6))},
+                          "convnet": {"model": lab["convnet"]}, "resnet": {"model": lab["resnet"]},
+                          "resnet_bottleneck": {"model": lab["resnet_bottleneck"], "seeds": tuple(range(6))}})  # fmt: skip
+    config.lrs, config.freeze_norm_after_epochs, config.batch_size = (1e-3,), 1, 32
+    config.data.update({"val_fraction": 0.2, "pad": 0, "flip": False})
+    config.optim.update({"schedule": "constant", "warmup_fraction": 0.0, "nesterov": False, "weight_decay": 0.0})
+
+
+def digits(config: ConfigDict) -> None:
+    """The embedded set, nets of 14 layers and, with bottlenecks, 20."""
+    set_networks(config, networks(14, 20, 32, 32, 32))
+    config.data.update({"name": "digits", "val_fraction": 0.2, "test_fraction": 0.2, "pad": 0, "flip": False})
+    config.num_epochs, config.batch_size = 8, 64
+    config.log_every_steps, config.checkpoint_every_steps = 0, 0  # a run of seconds starts again
+
+
+def smoke(config: ConfigDict) -> None:
+    """Seconds."""
+    set_networks(config, networks(8, 11, 8))
+    config.data.update({"name": "digits", "val_fraction": 0.2, "test_fraction": 0.2, "pad": 0, "flip": False})
+    config.seeds, config.lrs, config.num_epochs, config.batch_size = (0, 1), (0.1,), 1, 128
+    for name in config.networks:
+        config.networks[name].update({"seeds": (0, 1)})
+        if "lrs" in config.networks[name]:
+            config.networks[name].lrs = (0.03, 0.1)
+    config.log_every_steps, config.checkpoint_every_steps = 0, 0
+
+
+def claims(found) -> ConfigDict:
+    """Who claimed what, and the one contrast that decides it, fixed before the run.
+
+    `above_chance` is test accuracy minus that of guessing; `log2_seconds` the binary logarithm of the seconds of an epoch, so
+    that a difference of 1 is twice the time.
+    """
+    better = '"skip connections lead to an actual improvement": curves of two of ten runs, no test, no interval'
+    slower = "about twice as slow (curves, nothing controlled)"
+    alone = lambda network: ((1.0, network),)  # noqa: E731
+    every = {
+        "a_skips_help": claim("The residual net is more accurate than its plain twin", LAB_C, better,
+                              difference("resnet", "convnet")),
+        "b_lower_loss": claim("The residual net has the lower test loss", LAB_C, "\"reaches lower values of loss\"",
+                              difference("resnet", "convnet"), direction="<", value="test_loss", unit="nats", margin=0.01),
+        "c_slower": claim("An epoch of the residual net takes longer", LAB_C, slower, difference("resnet", "convnet"),
+                          value="log2_seconds", unit="doublings", margin=0.1),
+        "d_mlp_useless": claim("The MLP is no better than guessing: as implemented, with a ReLU behind its logits", LAB_C,
+                               "\"completely uneffective on this task\"", alone("mlp_relu_logits"), direction="<",
+                               value="above_chance", margin=0.05),
+        "e_mlp_useless_as_intended": claim("The MLP is no better than guessing: as intended", LAB_C,
+                                           "\"completely uneffective on this task\"", alone("mlp"), direction="<",
+                                           value="above_chance", margin=0.05),
+        "f_relu_logits": claim("A ReLU behind the logits makes the MLP worse", "hypothesis", "not reported",
+                               difference("mlp_relu_logits", "mlp"), direction="<"),
+        "g_deeper": claim("The net with bottlenecks is better than the basic one", LAB_C,
+                          "\"no particular difference between ResNet34 and ResNet50\"",
+                          difference("resnet_bottleneck", "resnet")),
+        "h_skips_help_bottlenecks": claim("With bottlenecks, too, the residual net is better than its plain twin", "hypothesis",
+                                          "not reported", difference("resnet_bottleneck", "convnet_bottleneck")),
+        "i_stage_1": claim("The residual net loses without the skips of its first stage", "hypothesis",
+                           "lab C's ResNet34 has none there", difference("resnet_plain_stage_1", "resnet"), direction="<"),
+        "j_cnn_beats_mlp": claim("The plain convolutional net is better than the MLP", LAB_C, "\"all the CNNs work nicely\"",
+                                 difference("convnet", "mlp_relu_logits")),
+    }  # fmt: skip
+    return rescnn.answerable(every, found)
