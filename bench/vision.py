@@ -7,15 +7,11 @@ layer; PyTorch's takes its batches by index from a tensor in memory, without a D
 
 import argparse
 import ctypes
-import datetime
-import importlib.metadata
 import importlib.util
 import itertools
 import json
 import os
-import platform
 import resource
-import shlex
 import subprocess
 import sys
 import time
@@ -23,6 +19,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
+from bench import page
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -245,15 +243,6 @@ def table(results: list[dict]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def machine() -> str:
-    """Hardware and versions in one line."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")] or [platform.processor()]
-    versions = (f"{name} {importlib.metadata.version(name)}" for name in ("jax", "jaxlib", "flax", "torch"))
-    return ", ".join([names[0], f"{os.cpu_count()} cores", platform.system(), f"Python {platform.python_version()}", *versions])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.vision", description=__doc__.splitlines()[0])
     parser.add_argument("--nets", default=",".join(NETS), help="which networks: " + ",".join(NETS))
@@ -273,14 +262,10 @@ def main() -> None:
         parser.exit(2, "bench.vision: PyTorch is missing; pip install -r requirements-bench.txt\n")
     results = [compare(name, given.rounds, given.seconds) for name in given.nets.split(",")]
     text = table(results)
-    print(f"{machine()}\n\n{text}")
+    where = page.machine("torch")
+    print(f"{where}\n\n{text}")
     if given.write:
-        path = ROOT / "docs" / "benchmarks.md"
-        begin, end = "<!-- vision -->\n", "<!-- end of vision -->"
-        before, after = path.read_text().split(begin)[0], path.read_text().split(end)[1]
-        command = shlex.join(["python", "-m", "bench.vision", *sys.argv[1:]])
-        made = f"    {command}\n\n{machine()}; {datetime.date.today().isoformat()}.\n\n{text}\n\n"
-        path.write_text(before + begin + made + end + after)
+        page.put("vision", "bench.vision", where, text)
 
 
 if __name__ == "__main__":

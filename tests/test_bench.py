@@ -64,3 +64,13 @@ def test_without_pytorch_it_says_what_to_install(monkeypatch, capsys):
     with pytest.raises(SystemExit) as exit:
         vision.main()
     assert exit.value.code == 2 and "pip install -r requirements-bench.txt" in capsys.readouterr().err
+
+
+def test_the_table_of_tracing_gives_ratios_of_rounds():
+    from bench import tracing
+
+    found = {"untraced": np.array([[10.0, 20.0], [10.0, 20.0]]), "traced": np.array([[11.0, 24.0], [11.0, 24.0]]),
+             "traced, row written": np.array([[12.0, 30.0], [12.0, 30.0]]), "probe": np.array([[25.0, 50.0], [25.0, 50.0]])}  # fmt: skip
+    row = tracing.table({"digits": found}).splitlines()[-1]
+    assert row == ("| digits | 10.0 / 20.0 | 1.10 (1.10 to 1.10) / 1.20 (1.20 to 1.20) | 1.20 (1.20 to 1.20) / 1.50 (1.50 to 1.50) "
+                   "| 1.10 (1.10 to 1.10) / 1.10 (1.10 to 1.10) |")  # fmt: skip

@@ -1,0 +1,117 @@
+"""What tracing gradients costs: python -m bench.tracing [--rounds=30] [--write]
+
+The step of configs/gradients.py, one step a call: without a trace; with the statistics of its own gradient, update and weights;
+the same with the row written out as the record has it. And the gradient on the probe batch. All take turns in one process.
+"""
+
+import argparse
+import json
+import resource
+import time
+
+import jax
+import numpy as np
+
+from bench import page
+from configs import gradients as configured
+from dla_jax import steps, train
+from dla_jax.analysis.gradients import step_statistics
+from dla_jax.data.images import ImageSet
+from dla_jax.experiments import gradients, image_runs
+from dla_jax.experiments.architectures_grid import own_config
+from dla_jax.logs import brief
+from dla_jax.mesh import data_mesh
+
+RESNET20 = {"name": "resnet", "norm": "batch", "init": "he", "skip": True, "depth": 20, "bottleneck": False, "projection": False,
+            "plain_stages": ()}  # fmt: skip
+NETS = {"digits": ((8, 8, 1), 64, None), "resnet20": ((32, 32, 3), 128, RESNET20)}  # images, batch, model
+PROBE_EVERY = 25
+
+
+def make_setting(name: str) -> image_runs.Setting:
+    """The residual net of the study `digits`, or ResNet-20, on images [2000, *shape] of noise."""
+    shape, batch_size, model = NETS[name]
+    rng, config = np.random.default_rng(0), configured.get_config("digits")
+    config.unlock()
+    config.batch_size = batch_size
+    if model:
+        config.model = model
+    images, labels = rng.integers(0, 256, (2000, *shape), np.uint8), np.arange(2000, dtype=np.int32) % 10
+    image_set = ImageSet(name, images, labels, tuple("0123456789"), (0.5,) * shape[-1], (0.25,) * shape[-1], test_start=None)
+    mesh = data_mesh()
+    return image_runs.prepare(own_config(config, "residual"), image_set, image_runs.put_data(image_set, mesh), mesh,
+                              step_statistics)._replace(plan=train.Plan(1000, (1000,), 1, 0, 1, 0))  # fmt: skip
+
+
+def tasks_of(setting: image_runs.Setting) -> dict:
+    """{name: a function that does it once and is done when it returns}."""
+    arguments = gradients.run_arguments(setting, 0)
+    state, key = steps.init_state(arguments["init_fn"], setting.tx, seed=0, lr=1e-3, mesh=setting.mesh)
+    batch, taken = train.stack_batches(arguments["batch_at"], 0, 1, 1), {}
+
+    def step(trace, write):
+        held = taken.setdefault((trace, write), jax.tree.map(lambda leaf: leaf.copy(), state))
+        held, series, traced = steps.run_steps(held, setting.data, batch, 1, key, loss_fn=arguments["loss_fn"], tx=setting.tx,
+                                               trace=trace, mesh=setting.mesh)  # fmt: skip
+        taken[trace, write] = held
+        jax.block_until_ready((held, series, traced))
+        if write:
+            json.dumps(arguments["annotate"]({"step": 1} | brief(traced)))
+
+    return {
+        "untraced": lambda: step(train.no_trace, False), "traced": lambda: step(step_statistics, False),
+        "traced, row written": lambda: step(step_statistics, True),
+        "probe": lambda: jax.block_until_ready(arguments["probe"](state)),
+    }  # fmt: skip
+
+
+def measure(name: str, rounds: int) -> dict[str, np.ndarray]:
+    """{task: (wall, CPU) milliseconds of one, float [rounds, 2]}."""
+    tasks, repeats = tasks_of(make_setting(name)), 5 if name == "resnet20" else 20
+    for task in tasks.values():
+        task()
+    found = {task: [] for task in tasks}
+    for i in range(rounds):
+        for task in sorted(tasks, reverse=i % 2 == 1):
+            before, start = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
+            for _ in range(repeats):
+                tasks[task]()
+            wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF)
+            cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+            found[task].append((1000 * wall / repeats, 1000 * cpu / repeats))
+    return {task: np.array(values) for task, values in found.items()}
+
+
+def table(results: dict[str, dict[str, np.ndarray]]) -> str:
+    """Markdown: medians, and ratios of rounds with their median and quartiles."""
+    lines = [["network", "untraced step, ms wall / CPU", "traced step: times the untraced", "with its row written",
+              f"probe every {PROBE_EVERY} steps"], ["---"] * 5]  # fmt: skip
+
+    def ratio(found, value):
+        quartiles = [np.percentile(value(found, i) / found["untraced"][:, i], (25, 50, 75)) for i in (0, 1)]
+        return " / ".join(f"{mid:.2f} ({low:.2f} to {high:.2f})" for low, mid, high in quartiles)
+
+    for name, found in results.items():
+        lines.append([name, " / ".join(f"{value:.1f}" for value in np.median(found["untraced"], 0)),
+                      ratio(found, lambda f, i: f["traced"][:, i]), ratio(found, lambda f, i: f["traced, row written"][:, i]),
+                      ratio(found, lambda f, i: f["untraced"][:, i] + f["probe"][:, i] / PROBE_EVERY)])  # fmt: skip
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.tracing", description=__doc__.splitlines()[0])
+    parser.add_argument("--nets", default=",".join(NETS), help="which networks: " + ",".join(NETS))
+    parser.add_argument("--rounds", type=int, default=30, help="of all tasks in turn")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
+    given = parser.parse_args()
+    if set(given.nets.split(",")) - NETS.keys() or given.rounds < 1:
+        parser.error(f"--nets={given.nets} --rounds={given.rounds}: nets are {', '.join(NETS)}, rounds positive")
+    text = table({name: measure(name, given.rounds) for name in given.nets.split(",")})
+    where = page.machine()
+    print(f"{where}\n\n{text}")
+    if given.write:
+        page.put("tracing", "bench.tracing", where, text)
+
+
+if __name__ == "__main__":
+    main()
