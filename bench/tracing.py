@@ -14,6 +14,7 @@ import numpy as np
 
 from bench import page
 from configs import gradients as configured
+from configs import rescnn
 from dla_jax import steps, train
 from dla_jax.analysis.gradients import step_statistics
 from dla_jax.data.images import ImageSet
@@ -22,8 +23,7 @@ from dla_jax.experiments.architectures_grid import own_config
 from dla_jax.logs import brief
 from dla_jax.mesh import data_mesh
 
-RESNET20 = {"name": "resnet", "norm": "batch", "init": "he", "skip": True, "depth": 20, "bottleneck": False, "projection": False,
-            "plain_stages": ()}  # fmt: skip
+RESNET20 = rescnn.resnet(skip=True, depth=20, plain_stages=())
 NETS = {"digits": ((8, 8, 1), 64, None), "resnet20": ((32, 32, 3), 128, RESNET20)}  # images, batch, model
 PROBE_EVERY = 25
 

@@ -21,6 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bench import page
+from configs import rescnn
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -44,8 +45,7 @@ NETS = {
     "digits_cnn": Net({"name": "cnn", "norm": "none", "init": "he", "width": 16, "pools": 1}, 5, (8, 8, 1), 64, "adam", 32),
     "cnn9": Net(LAB_B, 9, (32, 32, 3), 128, "sgd", 4),
     "cnn17": Net(LAB_B, 17, (32, 32, 3), 128, "sgd", 4),
-    "resnet20": Net({"name": "resnet", "norm": "batch", "init": "he", "bottleneck": False, "projection": False}, 20,
-                    (32, 32, 3), 128, "sgd", 4),
+    "resnet20": Net(rescnn.resnet(), 20, (32, 32, 3), 128, "sgd", 4),
 }  # fmt: skip
 MEAN, STD = 0.5, 0.25
 
@@ -76,7 +76,6 @@ def our_setting(net: Net):
     """(setting, arguments of a residual run) as the study that trains this network makes them."""
     import functools
 
-    from configs import rescnn
     from dla_jax.data.images import ImageSet
     from dla_jax.experiments import depth_study, image_runs
     from dla_jax.experiments.depth_grid import Arm

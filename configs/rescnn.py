@@ -165,10 +165,15 @@ def lab_b(config: ConfigDict, as_implemented: bool) -> None:
         config.num_epochs, config.batch_size, config.patience, config.optim.lr = 200, 2048, 20, 5e-4
 
 
+def resnet(**changes) -> dict:
+    """The group `model` of a ResNet: basic blocks, shortcuts without parameters."""
+    return {"name": "resnet", "norm": "batch", "init": "he", "bottleneck": False, "shortcut": True, "projection": False} | changes
+
+
 def he(config: ConfigDict, as_implemented: bool) -> None:
     """The paper's nets. As implemented: its schedule, 64,000 steps at one rate; as intended: one cycle, 30 epochs, own rates."""
     config.depths, config.reference_depth = (20, 32, 44, 56, 110), 20
-    config.model = ConfigDict({"name": "resnet", "norm": "batch", "init": "he", "bottleneck": False, "projection": False})
+    config.model = ConfigDict(resnet())
     config.lrs = (0.03, 0.1, 0.3, 1.0)
     config.num_epochs = 30
     config.optim.update({"name": "sgd", "schedule": "one_cycle", "warmup_fraction": 0.3, "nesterov": True,

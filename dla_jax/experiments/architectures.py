@@ -15,6 +15,7 @@ from dla_jax.experiments.architectures_report import draw as draw  # launch.py c
 from dla_jax.experiments.image_grid import run_grid
 from dla_jax.mesh import data_mesh
 from dla_jax.models.build import build, check_depth, wire
+from dla_jax.models.resnet import stages_of
 
 
 def check_config(config, run: Run) -> None:
@@ -30,6 +31,10 @@ def check_config(config, run: Run) -> None:
         try:
             image_runs.check_config(own, run)
             check_depth(own.model, "model.depth", own.model.depth)
+            if own.model.name == "resnet":
+                stages = len(stages_of(own.model.depth, own.model.bottleneck)[0])
+                one = lambda key, stage: check(stage in range(1, stages + 1), f"{key}: there is no stage {stage}; 1 to {stages}")  # noqa: E731, B023
+                check_distinct("model.plain_stages", own.model.plain_stages, one, empty=True)
             check_distinct("lrs", own.lrs, functools.partial(check_number, above=0))
             check_distinct("seeds", own.seeds, check_seed)
             shared = sorted(set(config.select_seeds) & set(own.seeds))

@@ -21,7 +21,7 @@ def draw(workdir: Path) -> None:
       ConfigError: no study there, or an unfinished one.
     """
     written, config, rows, done = image_report.read_finished(workdir, num_runs)
-    summary = summarise(config, done, lambda run: cost_and_use(config, run, written["data"]["num_classes"]))
+    summary = summarise(config, done, lambda run: cost_and_use(run, written["data"]["num_classes"]))
     image_report.write_summary(workdir, summary)
     report.render(workdir / "report.html", title=f"Networks on {config.data.name}", question=config.question,
                   command=written["launches"][0]["command"], claims=summary["claims"],
@@ -33,7 +33,7 @@ def sections(config, summary: dict, rows: list[dict], workdir: Path) -> list[dic
     """The sections of the report that compare the networks, with their figures drawn."""
     return [
         {"title": "The networks", "figures": [{"path": draw_networks(config, summary, workdir), "caption": "Test accuracy and "
-         "loss at the end: mean (diamond), 95 % t-interval (bar), seeds (dots). The loss can rank nets otherwise."},
+         "loss of the state that is best on validation: mean (diamond), 95 % t-interval (bar), seeds (dots)."},
          *draw_pair(config, summary, workdir)],
          "table": {"head": ["network", "reported", "learning rate", *image_report.MEASURE_HEAD],
                    "rows": network_rows(config, summary)}},
@@ -57,12 +57,15 @@ def num_runs(config) -> int:
     return len(select_cells(config)) + len(final_cells(config))
 
 
-def cost_and_use(config, run: dict, num_classes: int) -> dict:
-    """What claims compare beside accuracy and loss: `above_chance`, `seconds_per_epoch` and its binary logarithm."""
-    epochs = own_config(config, run["group"]).num_epochs
-    seconds = None if run["diverged"] else run["train_seconds"] / epochs
-    return {"above_chance": run["test_accuracy"] - 1 / num_classes, "seconds_per_epoch": seconds,
-            "log2_seconds": seconds and math.log2(seconds)}  # fmt: skip
+NEGLIGIBLE = 0.05  # accuracy beyond guessing that would be of no use
+
+
+def cost_and_use(run: dict, num_classes: int) -> dict:
+    """What claims compare beside accuracy and loss: `beyond_guessing`, accuracy minus that of guessing minus NEGLIGIBLE, and
+    `log2_seconds`, the binary logarithm of the seconds of an epoch."""
+    seconds = run["seconds_per_epoch"]
+    return {"beyond_guessing": run["test_accuracy"] - 1 / num_classes - NEGLIGIBLE,
+            "log2_seconds": None if seconds is None else math.log2(seconds)}  # fmt: skip
 
 
 def summarise(config, done: dict[str, dict], measured: Callable) -> dict:
@@ -110,15 +113,20 @@ def draw_pair(config, summary: dict, workdir: Path) -> list[dict]:
     if len(seeds) < 2:
         return []
     values = {network: np.array([by_seed[seed]["test_accuracy"] for seed in seeds]) for network, by_seed in runs.items()}
-    epochs = {network: own_config(config, network).num_epochs for network in config.pair}
-    seconds = {network: np.array([by_seed[seed]["train_seconds"] / epochs[network] for seed in seeds])
-               for network, by_seed in runs.items()}  # fmt: skip
+    seconds = {network: [run["seconds_per_epoch"] for run in by_seed.values() if not run["diverged"]]
+               for network, by_seed in timed_runs(config, summary).items()}  # fmt: skip
     first, second = config.pair
     path = workdir / "figures" / "pair.png"
     accuracy.pair(values, stats.t_interval(values[second] - values[first]), seconds, path)
     caption = f"""{report.count(len(seeds), "paired run")}: a line a seed, which fixes split, order and the initial weights that
-        both share (left); the differences with their mean and 95 % t-interval (middle); seconds of an epoch (right)."""
+        both share (left); the differences with their mean and 95 % t-interval (middle); seconds of an epoch, all runs (right)."""
     return [{"path": path, "caption": caption}]
+
+
+def timed_runs(config, summary: dict) -> dict[str, dict[int, dict]]:
+    """{network: {seed: run}} of the pair, the plain net as the one that has no addition to do where the study has it."""
+    shown = [f"{name}_no_addition" if f"{name}_no_addition" in config.networks else name for name in config.pair]
+    return {name: {run["seed"]: run for run in summary["runs"] if run["group"] == name} for name in shown}
 
 
 def draw_curves(config, summary: dict, rows: list[dict], workdir: Path) -> Path:

@@ -61,8 +61,9 @@ def run(config, run: Run) -> None:
         study_module(study).run(study, other)
     if run.first:
         studies = {name: read_study(folder) for name, folder in zip(labels(folders), folders, strict=True)}
-        rows = [{"run": f"{name}/{found['group']}/seed{found['seed']}", "done": True, "study": name, "data": written["data"]}
-                | found for name, (written, summary) in studies.items() for found in summary["runs"]]  # fmt: skip
+        rows = [found | {"run": f"{name}/{found['group']}/seed{found['seed']}", "done": True, "study": name,
+                         "data": data_of(written)}
+                for name, (written, summary) in studies.items() for found in summary["runs"]]  # fmt: skip
         configs.write_atomically(run.workdir / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
         draw(run.workdir)
 
@@ -95,8 +96,17 @@ def read_study(folder: Path) -> tuple[dict, dict]:
         supervised = len(summary["runs"]) > 0 and all(set(image_report.RUN_KEYS) <= run.keys() for run in summary["runs"])
     except (json.JSONDecodeError, KeyError, AttributeError, TypeError) as error:
         raise ConfigError(f"runs: {path} is damaged ({error}); draw it again with --workdir={folder}") from None
+    check(
+        written["config"]["experiment"] != "compare", f"runs: {folder} is a comparison itself; give the studies that it compares"
+    )
     check(supervised, f"runs: {folder} holds no test accuracies; give studies that train classifiers")
     return written, summary
+
+
+def data_of(written: dict) -> dict:
+    """What two studies must have in common for a seed to mean the same split in both: the images, and the parts of the split."""
+    data = written["config"]["data"]
+    return written["data"] | {key: data[key] for key in ("val_fraction", "test_fraction")}
 
 
 def draw(workdir: Path) -> None:

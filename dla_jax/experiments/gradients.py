@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from dla_jax import classify
 from dla_jax.analysis.gradients import BINS, SMALLEST, layers_of, statistics, step_statistics
-from dla_jax.config import Run, check_count
+from dla_jax.config import Run, check, check_count
 from dla_jax.experiments import architectures, image_runs
 from dla_jax.experiments.architectures_grid import own_config
 from dla_jax.experiments.gradients_report import draw as draw  # launch.py calls it for a workdir alone
@@ -26,6 +26,11 @@ def check_config(config, run: Run) -> None:
     check_count("trace_first_steps", config.trace_first_steps, low=20)
     for key in ("probe_every_steps", "max_histograms"):
         check_count(key, config[key])
+    for network in config.networks:
+        depth = own_config(config, network).model.depth
+        check(
+            depth > 1, f"networks.{network}: model.depth: {depth} has no blocks whose gradient could be traced; give at least 2"
+        )
     architectures.check_config(config, run)
 
 
@@ -44,8 +49,10 @@ def run_arguments(setting: image_runs.Setting, seed: int) -> dict:
     """The functions and data of a run that is probed as it trains."""
     arguments = architectures.run_arguments(setting, seed)
     index = image_runs.split(setting.config, setting.image_set, seed)["train"][: setting.config.batch_size]
-    # What the net would learn from: batch statistics, no augmentation, and where there is dropout always the same.
-    loss_fn = classify.make_loss(architectures.make_model(setting), 0, False, setting.config.label_smoothing)
+    # What the net would learn from, but for the augmentation, and where there is dropout always the same.
+    loss_fn = classify.make_loss(
+        architectures.make_model(setting), 0, False, setting.config.label_smoothing, setting.freeze_norm_at
+    )
     probe = functools.partial(probe_gradients, data=setting.data, index=index, key=jax.random.key(seed), loss_fn=loss_fn)
     return arguments | {"probe": probe, "annotate": functools.partial(annotate, setting=setting)}
 

@@ -22,8 +22,8 @@ def first_seed(traces: dict) -> dict[str, list[dict]]:
     return {network: found for network, found in rows.items() if len(found) > 1}
 
 
-def draw_figures(config, traces: dict, folder: Path) -> dict[str, Path]:
-    """Draws the figures that this study has something for: {name: path}."""
+def draw_figures(config, traces: dict, trained: dict, folder: Path) -> dict[str, Path]:
+    """Draws the figures that this study has something for: {name: path}. `trained`: `traces` without what diverged."""
     first, pair = first_seed(traces), config.pair
     probed = lambda rows: [row["step"] for row in rows if "probe_layer_rms" in row]  # noqa: E731
     at_probes = lambda rows: [row for row in rows if "probe_layer_rms" in row and row["step"]]  # noqa: E731
@@ -32,10 +32,10 @@ def draw_figures(config, traces: dict, folder: Path) -> dict[str, Path]:
                if at_probes(rows)}  # fmt: skip
     figures = {
         "layers": (gradients.heat_maps, maps, "root mean square gradient"),
-        "profiles": (gradients.layer_profiles, profiles(traces), "gradient norm over weight norm"),
-        "last_dense": (gradients.first_steps, last_dense(config, traces)),
+        "profiles": (gradients.layer_profiles, profiles(trained), "gradient norm over weight norm"),
+        "last_dense": (gradients.first_steps, last_dense(config, trained)),
         "convolutions": (gradients.histograms, {network: histograms(first[network]) for network in pair if network in first}),
-        "stages": (gradients.stages, {network: by_epoch(config, traces[network]) for network in pair if network in first}),
+        "stages": (gradients.stages, stage_curves(config, trained)),
         "clipping": (gradients.clipping, clipped(config, first)),
         "updates": (gradients.heat_maps, updates, "update norm over weight norm"),
     }
@@ -47,27 +47,26 @@ def draw_figures(config, traces: dict, folder: Path) -> dict[str, Path]:
     return paths
 
 
-def complete(traces: dict, network: str) -> list[list[dict]]:
-    """The rows of each seed of a network that has as many as the longest run: those that diverged are left out."""
-    seeds = [traces[network][seed] for seed in sorted(traces[network])]
-    return [rows for rows in seeds if len(rows) == max(map(len, seeds)) and len(rows) > 1]
+def runs_of(trained: dict, network: str) -> list[list[dict]]:
+    """The rows of each run of a network that did not diverge, by seed."""
+    return [trained[network][seed] for seed in sorted(trained[network])]
 
 
-def profiles(traces: dict) -> dict[str, dict[str, np.ndarray]]:
+def profiles(trained: dict) -> dict[str, dict[str, np.ndarray]]:
     """{panel: {network: relative gradient of each layer [S, L]}}."""
     panels = {"before the first step": 0, "at the end": -1}
-    values = {network: [column(rows, "probe_layer_relative") for rows in complete(traces, network)] for network in traces}
+    values = {network: [column(rows, "probe_layer_relative") for rows in runs_of(trained, network)] for network in trained}
     return {title: {network: np.array([run[at] for run in runs]) for network, runs in values.items() if runs}
             for title, at in panels.items()}  # fmt: skip
 
 
-def last_dense(config, traces: dict) -> dict[str, dict[str, np.ndarray]]:
+def last_dense(config, trained: dict) -> dict[str, dict[str, np.ndarray]]:
     """{panel: {network: mean |g| of the last dense layer in each of the first steps [S, steps]}}."""
     panels = {}
     for network in config.networks:
         title = "residual" if own_config(config, network).model.skip else "plain"
         runs = [[row["layer_mean_abs"][-1] for row in rows if 0 < row["step"] <= config.trace_first_steps
-                 and "layer_mean_abs" in row] for rows in complete(traces, network)]  # fmt: skip
+                 and "layer_mean_abs" in row] for rows in runs_of(trained, network)]  # fmt: skip
         if runs:
             panels.setdefault(title, {})[network] = np.array(runs)
     return panels
@@ -89,45 +88,69 @@ def histograms(rows: list[dict]) -> dict:
             "last": share[:, last]}  # fmt: skip
 
 
-def by_epoch(config, seeds: dict[int, list[dict]]) -> dict[str, np.ndarray]:
-    """{"mean_abs", "var": [epochs, stages]}: of the last step of each epoch that is evaluated, geometric mean over seeds."""
-    runs = [[row for row in rows if "val_accuracy" in row] for rows in seeds.values()]
-    runs = [rows for rows in runs if len(rows) == max(map(len, runs))]
-    return {name: gradients.geometric_mean([column(rows, f"stage_{name}") for rows in runs]) for name in ("mean_abs", "var")}
+def stage_curves(config, trained: dict) -> dict[str, dict[str, np.ndarray]]:
+    """{network of the pair: {"epoch" [T], "mean_abs", "var" [T, stages]}}: of the last step of each epoch that is evaluated,
+    geometric mean over runs, as far as all of them got."""
+    found = {}
+    for network in config.pair:
+        runs = [[row for row in rows if "val_accuracy" in row] for rows in runs_of(trained, network)]
+        shortest = min(map(len, runs), default=0)
+        if shortest:
+            means = {name: gradients.geometric_mean([column(rows[:shortest], f"stage_{name}") for rows in runs])
+                     for name in ("mean_abs", "var")}  # fmt: skip
+            found[network] = {"epoch": epochs(config, shortest)} | means
+    return found
+
+
+def epochs(config, evaluations: int) -> np.ndarray:
+    """The epochs after which a run is evaluated: int [evaluations]."""
+    return np.minimum(np.arange(1, evaluations + 1) * config.eval_every_epochs, config.num_epochs)
 
 
 def clipped(config, first: dict) -> dict[str, dict]:
-    """{network: {"steps", "before", "after": [T], "threshold"}} of the networks that clip."""
+    """{network: {"before", "after": [first steps], "threshold"}} of the networks that clip."""
     found = {}
     for network, rows in first.items():
         each = [row for row in rows if 0 < row["step"] <= config.trace_first_steps and "clipped_norm" in row]
         if each:
-            found[network] = {"steps": [row["step"] for row in each], "before": column(each, "grad_norm"),
-                              "after": column(each, "clipped_norm"),
+            found[network] = {"before": column(each, "grad_norm"), "after": column(each, "clipped_norm"),
                               "threshold": own_config(config, network).optim.clip_norm}  # fmt: skip
     return found
 
 
-def draw_mistakes(config, traces: dict, folder: Path) -> list[tuple[Path, str]]:
-    """The figure of what the labs' slips do, and its caption."""
-    first, pair = first_seed(traces), config.pair
-    panels = {"swapped": {network: by_epoch(config, traces[network]) for network in pair if network in first}}
-    panels["scaled"] = {network: histograms(first[network]) for network in pair if network in first}
-    panels["clipped_once"] = next(iter(clipped(config, first).values()), None)
-    frozen = [name for name in config.networks if own_config(config, name).freeze_norm_after_epochs]
-    shown = [*frozen[-1:], *(name for name in config.networks if frozen and twins(config, name, frozen[-1]))]
-    panels["frozen"] = {name: [column(rows, "val_accuracy") for rows in complete(traces, name)] for name in shown}
+def draw_mistakes(config, traces: dict, trained: dict, folder: Path) -> list[dict]:
+    """The figure of what the labs' slips do, with its caption."""
+    first = first_seed(traces)
+    clips = [
+        (name, twin) for name in clipped(config, first) for twin in first if twins(config, twin, name, "optim.clip_norm", 0.0)
+    ]
+    freezes = [(name, twin) for name in config.networks for twin in config.networks
+               if twins(config, twin, name, "freeze_norm_after_epochs", 0)]  # fmt: skip
+    shown = {name: [column(rows, "val_accuracy") for rows in runs_of(trained, name)] for name in (freezes[-1] if freezes else ())}
+    panels = {
+        "swapped": stage_curves(config, trained),
+        "scaled": {network: histograms(first[network]) for network in config.pair if network in first},
+        "clipped_once": clipped_once(config, first, *clips[0]) if clips else None,
+        "frozen": {name: (epochs(config, len(runs[0])), runs) for name, runs in shown.items() if runs},
+    }
     path = folder / "mistakes.png"
     gradients.mistakes(panels, LOSS_SCALE, path)
     caption = """(a) True mean |g| of stage 1 (solid) and what a plot of the first result of var_mean shows (dashed). (b) First
-        convolution before the first step: true (solid) and times 65,536 (dashed). (c) Norm before clipping, which is what the
-        step takes when clipping ran once before the loop, and after clipping in every step. (d) BatchNorm in evaluation mode
-        after the first epoch, and as it should be: mean and seeds."""
-    return [(path, caption)]
+        convolution before the first step: true (solid) and times 65,536 (dashed). (c) The norm that each step was taken with: of
+        the run without clipping, which is what clipping once before the loop comes to, and of the run clipped in every step. (d)
+        BatchNorm in evaluation mode after the first epoch, and as it should be: mean and seeds."""
+    return [{"path": path, "caption": caption}]
 
 
-def twins(config, network: str, frozen: str) -> bool:
-    """Whether a network is what another would be without its frozen norm."""
-    ours, theirs = own_config(config, network), own_config(config, frozen)
-    theirs.freeze_norm_after_epochs = 0
-    return ours.to_dict() == theirs.to_dict()
+def clipped_once(config, first: dict, network: str, unclipped: str) -> dict:
+    """The norms that the steps of a clipped network and of its twin without clipping were taken with."""
+    norms = lambda name, key: column([row for row in first[name] if 0 < row["step"] <= config.trace_first_steps], key)  # noqa: E731
+    return {"labels": (unclipped, network), "before": norms(unclipped, "grad_norm"), "after": norms(network, "clipped_norm"),
+            "threshold": own_config(config, network).optim.clip_norm}  # fmt: skip
+
+
+def twins(config, network: str, other: str, key: str, value) -> bool:
+    """Whether a network is what another would be if its `key` had this value, and had another before."""
+    ours, theirs = own_config(config, network), own_config(config, other)
+    theirs.update_from_flattened_dict({key: value})
+    return ours.to_dict() == theirs.to_dict() != own_config(config, other).to_dict()

@@ -12,7 +12,8 @@ from dla_jax.experiments.gradients_figures import draw_figures, draw_mistakes, l
 FAR = 1e-12  # a ratio of gradients that is smaller, 0 too, counts as this
 CAPTIONS = {
     "layers": """Root mean square of each layer's gradient on a probe batch that stays the same, from initialisation on; first
-        seed, one scale for all panels. Light grey: exactly zero; dark grey: below the scale.""",
+        seed, one scale for all panels. Light grey: exactly zero; dark grey: below the scale. What overflowed counts as the
+        largest.""",
     "profiles": """Each layer's gradient relative to its weights, before the first step and at the end; geometric mean over
         seeds, not drawn where a gradient is exactly zero.""",
     "last_dense": """Mean absolute gradient of the last dense layer in each of the first batches, of the step itself: geometric
@@ -36,10 +37,12 @@ def draw(workdir: Path) -> None:
     """
     written, config, rows, done = image_report.read_finished(workdir, architectures_report.num_runs)
     traces = traces_of(config, rows)
-    measured = lambda run: measure(traces[run["group"]][run["seed"]], config.trace_first_steps, run["diverged"])  # noqa: E731
+    measured = lambda run: measure(traces[run["group"]][run["seed"]], config.trace_first_steps, run)  # noqa: E731
     summary = architectures_report.summarise(config, done, measured)
     image_report.write_summary(workdir, summary)
-    figures = draw_figures(config, traces, workdir / "figures")
+    trained = {network: {seed: rows for seed, rows in seeds.items() if not done[f"final/{network}/seed{seed}"]["diverged"]}
+               for network, seeds in traces.items()}  # fmt: skip
+    figures = draw_figures(config, traces, trained, workdir / "figures")
     shown = lambda *names: [{"path": figures[name], "caption": CAPTIONS[name]} for name in names if name in figures]  # noqa: E731
     sections = [
         {"title": "The gradient, layer by layer", "figures": shown("layers", "profiles"),
@@ -47,7 +50,7 @@ def draw(workdir: Path) -> None:
         {"title": "The labs' views", "figures": shown("last_dense", "convolutions", "stages")},
         {"title": "What a step moves", "figures": shown("clipping", "updates")},
         {"title": "What the mistakes would have reported", "text": MISTAKES,
-         "figures": [{"path": path, "caption": caption} for path, caption in draw_mistakes(config, traces, workdir / "figures")]},
+         "figures": draw_mistakes(config, traces, trained, workdir / "figures")},
         *architectures_report.sections(config, summary, rows, workdir),
     ]  # fmt: skip
     report.render(workdir / "report.html", title=f"Gradients on {config.data.name}", question=config.question,
@@ -67,15 +70,18 @@ def traces_of(config, rows: list[dict]) -> dict[str, dict[int, list[dict]]]:
     return found
 
 
-def measure(rows: list[dict], first_steps: int, diverged: bool) -> dict[str, float | None]:
-    """What the claims compare, in decades (configs/gradients.py: claims), of the rows of one run, as far as it got."""
-    last = last_convolution(rows[0]["layers"], rows[0]["stages"])
-    decades = lambda a, b: float(np.log10(np.clip(np.float64(a) / max(b, 1e-300), FAR, 1 / FAR)))  # noqa: E731
+def decades(a: float | None, b: float | None) -> float:
+    """log10(a / b) within +-12; None, which stands for a value that overflowed, counts as far above all others."""
+    return -math.log10(FAR) if a is None or b is None else float(np.log10(np.clip(a / max(b, 1e-300), FAR, 1 / FAR)))
+
+
+def measure(rows: list[dict], first_steps: int, run: dict) -> dict[str, float | None]:
+    """What the claims compare (configs/gradients.py: claims) of the rows of one run, as far as it got. `run`: its last row."""
+    diverged, last = run["diverged"], last_convolution(rows[0]["layers"], rows[0]["stages"])
     relative = [row["probe_layer_relative"] for row in rows if "probe_layer_relative" in row]
-    relative = [values for values in relative if None not in values]
     start, *_ = along = [decades(values[0], values[last]) for values in relative]
     steps = [row for row in rows if 0 < row["step"] <= first_steps]
-    dense, tenth = [row["layer_mean_abs"][-1] for row in steps], first_steps // 10
+    dense, tenth = [row["layer_mean_abs"][-1] for row in steps], max(1, len(steps) // 10)
     first_layer = float(np.mean(along))
     largest = math.inf if diverged else max(row["grad_norm"] for row in steps)
     return {
@@ -86,13 +92,14 @@ def measure(rows: list[dict], first_steps: int, diverged: bool) -> dict[str, flo
         "start_below_exploding": 1 - start,
         "last_dense": None if diverged else decades(np.mean(dense[-tenth:]), np.mean(dense[:tenth])) + 1,
         "bounded": 2 - decades(largest, 1),
+        "last_val_accuracy": run["val_accuracy"] if diverged else rows[-1]["val_accuracy"],
         "clipped_steps": float(np.mean(["clipped_norm" in row and row["clipped_norm"] < 0.999 * row["grad_norm"]
                                         for row in steps])) if steps else 0.0,
     }  # fmt: skip
 
 
-GRADIENT_HEAD = ["network", "first over last layer at the start", "mean over the run [95 % interval]",
-                 "last dense layer over the first batches", "largest norm", "of the first steps clipped"]  # fmt: skip
+GRADIENT_HEAD = ["network", "first over last convolution at the start", "mean over the run [95 % interval]",
+                 "last dense layer: end over start of the first steps", "largest norm in them", "clipped of them"]  # fmt: skip
 
 
 def gradient_rows(config, summary: dict) -> list[list[str]]:
@@ -104,8 +111,10 @@ def gradient_rows(config, summary: dict) -> list[list[str]]:
         dense = [run["last_dense"] - 1 for run in runs if run["last_dense"] is not None]
         low, high = stats.t_interval([run["first_layer"] for run in runs])
         interval = f"[{factor(low)}, {factor(high)}]" if np.isfinite(low) else "[one run]"
+        largest = [2 - run["bounded"] for run in runs if not run["diverged"]]
         table.append([network, factor(mean("start_above_vanishing") - 1), f"{factor(mean('first_layer'))} {interval}",
-                      factor(float(np.mean(dense))) if dense else "diverged", factor(2 - mean("bounded")),
+                      factor(float(np.mean(dense))) if dense else "diverged",
+                      factor(float(np.mean(largest))) if largest else "diverged",
                       f"{100 * mean('clipped_steps'):.0f} %"])  # fmt: skip
     return table
 
@@ -114,5 +123,5 @@ MISTAKES = """Four slips of the labs, each easily made, and what they do to the 
 (a) Lab C plots the first result of torch.var_mean as the mean: it is the variance, orders of magnitude smaller, and it
 falls with the square. (b) Lab B's histograms show gradients that mixed precision had multiplied by its loss scale, 65,536 at
 the start and then doubled or halved as training goes, so that the widths of two runs do not compare. (c) Lab B clips once,
-before training, when there is no gradient yet: every step is taken with the full norm. (d) Lab C leaves BatchNorm in
+before training, when there is no gradient yet: that run is the one without clipping. (d) Lab C leaves BatchNorm in
 evaluation mode after the first epoch."""

@@ -13,21 +13,24 @@ from dla_jax.config import check, flatten, read_config, write_atomically
 from dla_jax.logs import finite_or_none, read_rows
 
 RUN_KEYS = ("group", "seed", "lr", "num_params", "val_accuracy", "test_accuracy", "test_loss", "best_step", "diverged",
-            "diverged_at", "train_seconds", "examples_per_s")  # fmt: skip
+            "diverged_at", "train_seconds", "examples_per_s", "seconds_per_epoch")  # fmt: skip
 MEASURE_HEAD = ["runs", "validation %", "test % [95 % interval]", "worst %", "test loss", "diverged", "parameters", "train s",
                 "images/s"]  # fmt: skip
 
 
 def measures(runs: list[dict]) -> list[str]:
     """The columns of MEASURE_HEAD for the runs of one group."""
-    mean = lambda key: float(np.mean([run[key] for run in runs]))  # noqa: E731
-    test, losses = [run["test_accuracy"] for run in runs], [run["test_loss"] for run in runs if run["test_loss"] is not None]
+
+    def mean(key, form):
+        values = [run[key] for run in runs if run[key] is not None]
+        return format(np.mean(values), form) if values else "diverged"
+
+    test = [run["test_accuracy"] for run in runs]
     low, high = stats.t_interval(test)
-    return [str(len(runs)), f"{100 * mean('val_accuracy'):.1f}",
-            f"{100 * mean('test_accuracy'):.1f} [{report.points(low, False)}, {report.points(high, False)}]",
-            f"{100 * min(test):.1f}", f"{np.mean(losses):.3f}" if losses else "diverged",
-            str(sum(run["diverged"] for run in runs)), f"{runs[0]['num_params']:,}", f"{mean('train_seconds'):.1f}",
-            f"{mean('examples_per_s'):,.0f}"]  # fmt: skip
+    return [str(len(runs)), format(100 * np.mean([run["val_accuracy"] for run in runs]), ".1f"),
+            f"{100 * np.mean(test):.1f} [{report.points(low, False)}, {report.points(high, False)}]", f"{100 * min(test):.1f}",
+            mean("test_loss", ".3f"), str(sum(run["diverged"] for run in runs)), f"{runs[0]['num_params']:,}",
+            mean("train_seconds", ".1f"), mean("examples_per_s", ",.0f")]  # fmt: skip
 
 
 def read_finished(workdir: Path, num_runs: Callable) -> tuple[dict, ConfigDict, list[dict], dict[str, dict]]:

@@ -125,8 +125,8 @@ def better(row: dict) -> tuple[float, float]:
 
 
 def run_arguments(setting: Setting, model, applied, init_fn: Callable, seed: int) -> dict:
-    """The functions and data of one run, as `train.fit` takes them, with `test`, `num_params` and `annotate`: row of `fit` ->
-    row as it is written.
+    """The functions and data of one run, as `train.fit` takes them, with `test`, `num_params`, `num_examples` (of an epoch) and
+    `annotate`: row of `fit` -> row as it is written.
 
     `applied` is the module that the steps apply: equal for networks that differ only in how they start, so that they
     share the compiled step.
@@ -142,6 +142,7 @@ def run_arguments(setting: Setting, model, applied, init_fn: Callable, seed: int
         "evaluate": evaluate(parts["val"], prefix="val"),
         "test": evaluate(parts["test"], prefix="test"),
         "num_params": classify.count_params(model, shape),
+        "num_examples": len(order),
         "annotate": lambda row: row,
     }
 
@@ -156,7 +157,8 @@ def train_run(setting: Setting, arguments: dict, cell, workdir: Path, record: Re
     plan = setting.plan
     if not compared:
         plan = plan._replace(log_every_steps=0, trace_first_steps=0, probe_every_steps=0)
-    fit_arguments = {key: value for key, value in arguments.items() if key not in ("test", "num_params", "annotate")}
+    own = ("test", "num_params", "num_examples", "annotate")
+    fit_arguments = {key: value for key, value in arguments.items() if key not in own}
     checkpoints, seen = Checkpoints(folder / "training"), 0
 
     def log(row):
@@ -181,14 +183,15 @@ def train_run(setting: Setting, arguments: dict, cell, workdir: Path, record: Re
                           resume=resume, log=log)  # fmt: skip
         best = max((row for row in rows if "val_accuracy" in row), key=better)
         result |= {"val_accuracy": best["val_accuracy"], "val_loss": best["val_loss"], "best_step": best["step"]}
-        result |= {"step": rows[-1]["step"], "train_seconds": rows[-1]["seconds"],
-                   "examples_per_s": rows[-1]["step"] * batch_size / rows[-1]["seconds"]}  # fmt: skip
+        rate = rows[-1]["step"] * batch_size / rows[-1]["seconds"]
+        result |= {"step": rows[-1]["step"], "train_seconds": rows[-1]["seconds"], "examples_per_s": rate,
+                   "seconds_per_epoch": arguments["num_examples"] / rate}  # fmt: skip
         if compared:
             result |= arguments["test"](state)
             save_model(folder / "model", {"params": state.params, "model_state": state.model_state})
     except NonFiniteLoss as error:
-        result |= {"step": error.step, "diverged_at": error.step, "best_step": 0, "train_seconds": 0.0,
-                   "examples_per_s": 0.0}  # fmt: skip
+        result |= {"step": error.step, "diverged_at": error.step, "best_step": 0}
+        result |= dict.fromkeys(("train_seconds", "examples_per_s", "seconds_per_epoch"))
     checkpoints.delete()
     progress.update((plan.num_steps - seen) * batch_size)
     identity = cell._asdict() | {"group": cell.group, "num_params": arguments["num_params"]}

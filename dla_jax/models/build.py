@@ -76,7 +76,7 @@ def build(model, *, depth: int, skip: bool, norm: str, init_scheme: str, num_cla
         return LabB(as_implemented=model.as_implemented and skip, projection=model.as_implemented and skip, **common)
     common["init_scheme"] = init_scheme
     if model.name == "resnet":
-        return ResNet(bottleneck=model.bottleneck, projection=model.projection and skip, **common)
+        return ResNet(bottleneck=model.bottleneck, shortcut=model.shortcut, projection=model.projection and skip, **common)
     if model.name == "mlp":
         return MLP(width=model.width, norm=norm, **common)
     return CNN(width=model.width, pools=model.pools, norm=norm, **common)

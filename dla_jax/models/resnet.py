@@ -44,6 +44,7 @@ class ResidualBlock(nn.Module):
 
     width: int
     bottleneck: bool
+    shortcut: bool
     stride: int
     projection: bool  # a 1x1 convolution as shortcut where shapes change ("option B"), not `subsample`
     init_scheme: str
@@ -64,6 +65,9 @@ class ResidualBlock(nn.Module):
             f = layer(out, h.shape[-1], stride=self.stride, name="conv1")(h)
             f = layer(out, out, name="conv2")(nn.relu(norm("norm1")(f)))
             f = norm("norm2")(f)
+        if not self.shortcut:
+            h = nn.relu(branch.astype(h.dtype) * f)
+            return h, h
         if f.shape == h.shape:
             shortcut = h
         elif self.projection:
@@ -99,6 +103,7 @@ class ResNet(nn.Module):
     mean: tuple[float, ...]
     std: tuple[float, ...]
     bottleneck: bool
+    shortcut: bool  # False: a plain net that has no shortcut even to multiply by 0, for its speed
     projection: bool
     init_scheme: str
     dtype: str
@@ -113,9 +118,9 @@ class ResNet(nn.Module):
         for stage, (size, width) in enumerate(zip(sizes, widths, strict=True), 1):
             for part, length, stride in (("a", 1, min(stage, 2)), ("b", size - 1, 1)):
                 if length:
-                    block = functools.partial(ResidualBlock, width=width, bottleneck=self.bottleneck, stride=stride,
-                                              projection=self.projection, init_scheme=self.init_scheme, dtype=self.dtype,
-                                              train=train)  # fmt: skip
+                    block = functools.partial(ResidualBlock, width=width, bottleneck=self.bottleneck,
+                                              shortcut=self.shortcut, stride=stride, projection=self.projection,
+                                              init_scheme=self.init_scheme, dtype=self.dtype, train=train)  # fmt: skip
                     name = f"blocks{stage}{part}"
                     h, features[name] = Stack(block, length, scan=part == "b", name=name)(h)
         features["last_conv"] = h

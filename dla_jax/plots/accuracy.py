@@ -112,7 +112,7 @@ def pair(values: dict[str, np.ndarray], interval: tuple[float, float], seconds: 
     Args:
       values: {network: test accuracies float [n]}, the same seeds in the same order.
       interval: of the mean difference, second minus first.
-      seconds: {network: float [n]}.
+      seconds: {network: float [m]}, networks that may have other names.
     """
     names = [name.replace("_", " ") for name in values]
     first, second = values.values()
@@ -135,12 +135,13 @@ def pair(values: dict[str, np.ndarray], interval: tuple[float, float], seconds: 
         axes[1].set_ylabel(f"{names[1]} minus {names[0]}, points")
         for x, times in enumerate(seconds.values()):
             axes[2].plot(x + np.linspace(-0.12, 0.12, len(times)), times, ".", color=COLOURS[x], markersize=5, markeredgewidth=0)
-            axes[2].plot([x - 0.2, x + 0.2], [np.median(times)] * 2, color=COLOURS[x], linewidth=1.6)
+            if len(times):
+                axes[2].plot([x - 0.2, x + 0.2], [np.median(times)] * 2, color=COLOURS[x], linewidth=1.6)
         axes[2].set_ylim(bottom=0)
         axes[2].set_ylabel("seconds an epoch (bar: median)")
-        for axis in (axes[0], axes[2]):
+        for axis, labels in ((axes[0], names), (axes[2], [name.replace("_", "\n", 1).replace("_", " ") for name in seconds])):
             axis.set_xlim(-0.35, 1.35)
-            axis.set_xticks([0, 1], names)
+            axis.set_xticks([0, 1], labels)
         save(figure, path)
 
 

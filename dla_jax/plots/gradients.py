@@ -20,7 +20,7 @@ def heat_maps(maps: dict[str, tuple[np.ndarray, np.ndarray]], label: str, path: 
     """Layer x step, a positive value on one log scale for all panels.
 
     Args:
-      maps: {title: (steps int [T], values float [T, layers])}.
+      maps: {title: (steps int [T], values float [T, layers])}, nan or infinite where a value overflowed.
       label: what the values are.
     """
     with plt.rc_context(STYLE | {"axes.grid": False}):
@@ -32,7 +32,7 @@ def heat_maps(maps: dict[str, tuple[np.ndarray, np.ndarray]], label: str, path: 
         norm, image = LogNorm(max(positive.min(), high * 1e-10), high), None
         colours = matplotlib.colormaps["viridis"].with_extremes(bad="0.85", under="0.2")
         for axis, (title, (steps, norms)) in zip(axes.flat, maps.items(), strict=False):
-            shown = np.ma.masked_equal(np.nan_to_num(norms, posinf=high), 0)
+            shown = np.ma.masked_equal(np.nan_to_num(norms, nan=high, posinf=high), 0)  # what overflowed is large
             image = axis.imshow(shown.T, aspect="auto", origin="lower", norm=norm, cmap=colours, interpolation="nearest",
                                 extent=(-0.5, len(steps) - 0.5, -0.5, norms.shape[1] - 0.5))  # fmt: skip
             ticks = np.unique(np.linspace(0, len(steps) - 1, 4).round().astype(int))  # columns are rows of the record
@@ -119,7 +119,7 @@ def histograms(networks: dict[str, dict], path: Path) -> None:
 
 
 def stages(networks: dict[str, dict[str, np.ndarray]], path: Path) -> None:
-    """Mean |g| and variance of each stage, epoch by epoch. networks: {network: {"mean_abs", "var": [epochs, stages]}}."""
+    """Mean |g| and variance of each stage. networks: {network: {"epoch": [T], "mean_abs", "var": [T, stages]}}."""
     labels = {"mean_abs": "mean |gradient|", "var": "variance of the gradient"}
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(2, len(networks), figsize=(PAGE, 3.9), sharex=True, sharey="row", squeeze=False)
@@ -127,9 +127,13 @@ def stages(networks: dict[str, dict[str, np.ndarray]], path: Path) -> None:
             for i, (name, label) in enumerate(labels.items()):
                 shades = matplotlib.colormaps["viridis"](np.linspace(0, 0.85, found[name].shape[1]))
                 for stage, (colour, values) in enumerate(zip(shades, found[name].T, strict=True), 1):
-                    epochs = np.arange(1, len(values) + 1)
                     axes[i, j].plot(
-                        epochs, values, marker=MARKERS[(stage - 1) % 7], markersize=3, color=colour, label=f"stage {stage}"
+                        found["epoch"],
+                        values,
+                        marker=MARKERS[(stage - 1) % 7],
+                        markersize=3,
+                        color=colour,
+                        label=f"stage {stage}",
                     )
                 axes[i, j].set_yscale("log")
                 axes[i, 0].set_ylabel(label)
@@ -141,8 +145,8 @@ def stages(networks: dict[str, dict[str, np.ndarray]], path: Path) -> None:
 
 
 def _clipping(axis, found: dict, labels: tuple[str, str]) -> None:
-    axis.plot(found["steps"], found["before"], color=COLOURS[0], linewidth=0.9, label=labels[0])
-    axis.plot(found["steps"], found["after"], color=COLOURS[1], linewidth=0.9, label=labels[1])
+    for i, (values, label) in enumerate(zip((found["before"], found["after"]), labels, strict=True)):
+        axis.plot(range(1, len(values) + 1), values, color=COLOURS[i], linewidth=0.9, label=label)
     axis.axhline(found["threshold"], color="0.4", linestyle=":", linewidth=0.9)
     axis.set_yscale("log")
     axis.set_xlabel("step")
@@ -150,7 +154,7 @@ def _clipping(axis, found: dict, labels: tuple[str, str]) -> None:
 
 
 def clipping(networks: dict[str, dict], path: Path) -> None:
-    """Norm of the gradient before and after clipping. networks: {network: {"steps", "before", "after": [T], "threshold"}}."""
+    """Norm of the gradient before and after clipping. networks: {network: {"before", "after": [T], "threshold"}}."""
     with plt.rc_context(STYLE):
         columns = min(3, len(networks))
         rows = -(-len(networks) // columns)
@@ -169,16 +173,15 @@ def mistakes(panels: dict, loss_scale: float, path: Path) -> None:
     """What four slips do to the picture.
 
     Args:
-      panels: "swapped" as `stages` takes it, "scaled" as `histograms`, "clipped_once" one entry of `clipping` or None,
-        "frozen" {network: [validation accuracies of a run, ...]}, the frozen network first; a panel may be empty.
+      panels: "swapped" as `stages` takes it, "scaled" as `histograms`, "clipped_once" one entry of `clipping` with "labels" or
+        None, "frozen" {network: (epochs, [validation accuracies of a run, ...])}; a panel may be empty.
       loss_scale: of mixed precision.
     """
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(2, 2, figsize=(PAGE, 4.6))
         for i, (network, found) in enumerate(panels["swapped"].items()):
-            epochs = np.arange(1, len(found["mean_abs"]) + 1)
-            axes[0, 0].plot(epochs, found["mean_abs"][:, 0], color=COLOURS[i], label=f"{network}: mean |g|")
-            axes[0, 0].plot(epochs, found["var"][:, 0], "--", color=COLOURS[i], label=f"{network}: logged as mean")
+            axes[0, 0].plot(found["epoch"], found["mean_abs"][:, 0], color=COLOURS[i], label=f"{network}: mean |g|")
+            axes[0, 0].plot(found["epoch"], found["var"][:, 0], "--", color=COLOURS[i], label=f"{network}: logged as mean")
         lowest = min((np.nanmin(found["var"][:, 0]) for found in panels["swapped"].values()), default=1)
         axes[0, 0].set(yscale="log", xlabel="epoch", ylabel="stage 1", ylim=(lowest / 300, None))
         axes[0, 0].xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -193,12 +196,12 @@ def mistakes(panels: dict, loss_scale: float, path: Path) -> None:
         axes[0, 1].set(xlabel="log10 |gradient|", ylabel="fraction of the weights")
         if panels["clipped_once"]:
             _clipping(axes[1, 0], panels["clipped_once"], ("clipped once, before training", "clipped in every step"))
-        for i, (network, runs) in enumerate(panels["frozen"].items()):
-            epochs = np.arange(1, len(runs[0]) + 1) if runs else []
+            axes[1, 0].annotate(" / ".join(panels["clipped_once"]["labels"]).replace("_", " "), (0.02, 0.03),
+                                xycoords="axes fraction", fontsize=6.5)  # fmt: skip
+        for i, (network, (epochs, runs)) in enumerate(panels["frozen"].items()):
             for run in runs:
                 axes[1, 1].plot(epochs, run, color=COLOURS[i % 7], linewidth=0.4, alpha=0.5)
-            if runs:
-                axes[1, 1].plot(epochs, np.mean(runs, 0), color=COLOURS[i % 7], label=network.replace("_", " "), linewidth=1.6)
+            axes[1, 1].plot(epochs, np.mean(runs, 0), color=COLOURS[i % 7], label=network.replace("_", " "), linewidth=1.6)
         axes[1, 1].set(xlabel="epoch", ylabel="validation accuracy")
         axes[1, 1].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         titles = ("(a) variance plotted as the mean", "(b) gradients times the loss scale", "(c) clipping before the loop",

@@ -48,7 +48,7 @@ def test_layer_norms_equal_the_gradient_of_each_layer_alone(kind, depth, norm):
 
 COMMON = {"num_classes": 10, "mean": (0.0,), "std": (1.0,), "dtype": "float32"}
 CNN9 = CNN(depth=9, width=5, norm="batch", init_scheme="he", pools=1, **COMMON)
-RESNET14 = ResNet(depth=14, bottleneck=False, projection=True, init_scheme="he", **COMMON)
+RESNET14 = ResNet(depth=14, bottleneck=False, shortcut=True, projection=True, init_scheme="he", **COMMON)
 
 
 def names_and_stages(model, shape=(8, 8, 1)):

@@ -69,6 +69,9 @@ def test_studies_on_other_data_are_not_compared_seed_by_seed(compared):
     rows = runs_of(compared[0])
     other = [row | {"data": row["data"] | {"fingerprint": "other"}} if row["study"] == "long" else row for row in rows]
     assert compare.paired(rows) and compare.paired(other) == []
+    written = {"data": {"fingerprint": "f"}, "config": {"data": {"name": "digits", "val_fraction": 0.2, "test_fraction": 0.2}}}
+    changed = {"data": {"fingerprint": "f"}, "config": {"data": {"name": "digits", "val_fraction": 0.2, "test_fraction": 0.3}}}
+    assert compare.data_of(written) == compare.data_of(written) != compare.data_of(changed)
 
 
 def test_it_is_drawn_again_from_its_record_alone(compared, studies, tmp_path):
@@ -86,7 +89,7 @@ def test_names_are_as_short_as_they_may_be():
         compare.labels(["runs/try1", "runs/../runs/try1"])
 
 
-def test_wrong_input_is_named_in_one_line(studies, tmp_path):
+def test_wrong_input_is_named_in_one_line(studies, compared, tmp_path):
     unfinished, damaged, foreign = tmp_path / "unfinished", tmp_path / "damaged", tmp_path / "foreign"
     for folder in (unfinished, damaged, foreign):
         folder.mkdir()
@@ -95,7 +98,8 @@ def test_wrong_input_is_named_in_one_line(studies, tmp_path):
     (foreign / "summary.json").write_text('{"runs": [{"group": "ppo", "seed": 0, "eval_return": 500.0}]}')
     cases = [((), "runs is empty"), ((f"{tmp_path}/none",), "is no workdir of this project"), ((unfinished,), "is not finished"),
              ((damaged,), "is damaged"), ((foreign,), "holds no test accuracies"),
-             ((studies / "short", studies / "short"), "is given twice")]  # fmt: skip
+             ((studies / "short", studies / "short"), "is given twice"),
+             ((studies / "short", compared[0]), "is a comparison itself")]  # fmt: skip
     lines = [["--config=configs/compare.py", f"--config.runs={','.join(map(str, given))}", f"--workdir={tmp_path / 'out'}"]
              for given, _ in cases]  # fmt: skip
     for (_, words), answer in zip(cases, launch_many(lines), strict=True):

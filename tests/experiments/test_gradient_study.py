@@ -13,7 +13,7 @@ from dla_jax import classify, steps, train
 from dla_jax.analysis.gradients import layers_of, statistics, step_statistics
 from dla_jax.config import ConfigError, Run
 from dla_jax.data import images
-from dla_jax.experiments import gradients, gradients_report, image_runs
+from dla_jax.experiments import gradients, gradients_figures, gradients_report, image_runs
 from dla_jax.experiments.architectures_grid import own_config
 from dla_jax.logs import read_rows
 from dla_jax.mesh import data_mesh
@@ -149,12 +149,19 @@ def test_frozen_norm_uses_the_running_statistics():
         assert float(after["steps"]["taken"]) == taken + 1
 
 
-def test_a_probe_moves_nothing_and_does_not_augment():
-    arguments, state, _ = start_of("residual")
-    before = jax.tree.map(np.asarray, (state.params, state.model_state))
-    first, second = (arguments["probe"](state) for _ in range(2))
-    jax.tree.map(np.testing.assert_array_equal, first, second)
-    jax.tree.map(np.testing.assert_array_equal, before, (state.params, state.model_state))
+def test_a_probe_sees_the_images_as_they_are():
+    """Also where training crops and flips them."""
+    config, mesh = configured.get_config("smoke"), data_mesh()
+    config.data.update({"pad": 2, "flip": True})
+    shaken = image_runs.prepare(own_config(config, "residual"), setting("residual").image_set, setting("residual").data, mesh,
+                                step_statistics, trace_first_steps=20, probe_every_steps=10)  # fmt: skip
+    arguments, state, key = start_of("residual")
+    found, expected = gradients.run_arguments(shaken, 0)["probe"](state), arguments["probe"](state)
+    jax.tree.map(np.testing.assert_array_equal, found, expected)
+    batch = {name: rows[:64] for name, rows in shaken.data.items()}
+    losses = [setting_arguments["loss_fn"](state.params, state.model_state, batch, key)[0]
+              for setting_arguments in (gradients.run_arguments(shaken, 0), arguments)]  # fmt: skip
+    assert float(losses[0]) != pytest.approx(float(losses[1]), rel=1e-3)  # while the step's own does change
 
 
 def test_plain_and_residual_share_the_compiled_step_and_the_initial_weights():
@@ -189,6 +196,9 @@ def test_histograms_are_bounded_in_number_and_reach_tensorboard(finished):
     assert sum(stem[0].bucket) == 36 and list(stem[0].bucket_limit) == gradients.LIMITS
 
 
+FINISHED = {"diverged": False, "val_accuracy": 0.3}
+
+
 def made_up(first, last, dense, norms, clipped=None):
     """Rows of a run whose first and last convolution have these relative gradients at the probes."""
     rows = [{"step": 0, "layers": ["stem", "blocks 0", "blocks 1", "head"], "stages": [0, 1, 2, 0],
@@ -203,7 +213,11 @@ def made_up(first, last, dense, norms, clipped=None):
 
 def test_what_the_claims_compare_is_what_they_say():
     rows = made_up([0.001, 0.1], [1.0, 1.0], [2.0] * 2 + [1.0] * 16 + [0.02] * 2, [5.0] * 19 + [50.0], clipped=10.0)
-    found = gradients_report.measure(rows, 20, diverged=False)
+    rows[-1]["val_accuracy"] = 0.7
+    found = gradients_report.measure(rows, 20, FINISHED)
+    assert found["last_val_accuracy"] == 0.7
+    short = gradients_report.measure(rows[:3] + rows[-1:], 150, FINISHED)  # fewer steps than are to be traced
+    assert short["last_dense"] == pytest.approx(np.log10(0.02 / 2) + 1)
     assert found["first_layer"] == pytest.approx(-2) and found["above_vanishing"] == pytest.approx(-1)
     assert found["below_exploding"] == pytest.approx(3) and found["start_above_vanishing"] == pytest.approx(-2)
     assert found["start_below_exploding"] == pytest.approx(4) and found["last_dense"] == pytest.approx(-1)
@@ -212,9 +226,42 @@ def test_what_the_claims_compare_is_what_they_say():
 
 def test_a_diverged_run_counts_as_unbounded_and_a_dead_one_as_vanished():
     rows = made_up([0.0, 0.0], [1.0, 1.0], [1.0] * 20, [5.0] * 20)
-    assert gradients_report.measure(rows, 20, diverged=False)["first_layer"] == -12
-    found = gradients_report.measure(rows[:1], 20, diverged=True)
+    rows[-1]["val_accuracy"] = 0.1
+    assert gradients_report.measure(rows, 20, FINISHED)["first_layer"] == -12
+    found = gradients_report.measure(rows[:1], 20, FINISHED | {"diverged": True})
     assert found["bounded"] == -10 and found["last_dense"] is None and found["start_above_vanishing"] == -11
+    assert found["last_val_accuracy"] == FINISHED["val_accuracy"]  # chance
+
+
+def test_a_gradient_that_overflowed_counts_as_exploded():
+    rows = made_up([None, 1.0], [1.0, 1.0], [1.0] * 20, [5.0] * 20)
+    rows[-1]["val_accuracy"] = 0.1
+    found = gradients_report.measure(rows, 20, FINISHED)
+    assert found["start_below_exploding"] == -11 and found["below_exploding"] == -5 and found["above_vanishing"] == 7
+
+
+def test_curves_of_stages_are_geometric_means_at_the_epochs_that_are_evaluated():
+    config = configured.get_config("smoke")
+    config.eval_every_epochs, config.num_epochs = 2, 5
+    run = lambda *values: [{"step": i, "stage_mean_abs": [v, 1.0], "stage_var": [v * v, 0.0], "val_accuracy": 0.5}  # noqa: E731
+                           for i, v in enumerate(values)]  # fmt: skip
+    trained = {"plain": {0: [{"step": 0}, *run(1.0, 4.0, 9.0)], 1: run(4.0, 4.0)}, "residual": {}}
+    found = gradients_figures.stage_curves(config, trained)
+    assert list(found) == ["plain"] and found["plain"]["epoch"].tolist() == [2, 4]
+    np.testing.assert_allclose(found["plain"]["mean_abs"], [[2.0, 1.0], [4.0, 1.0]])
+    assert np.isnan(found["plain"]["var"][:, 1]).all()
+    assert gradients_figures.epochs(config, 3).tolist() == [2, 4, 5]
+
+
+def test_the_mistakes_are_shown_on_runs_that_differ_in_the_slip_alone(finished):
+    config = configured.get_config("smoke")
+    pairs = {(name, twin) for name in config.networks for twin in config.networks
+             if gradients_figures.twins(config, twin, name, "optim.clip_norm", 0.0)}  # fmt: skip
+    assert pairs == {("residual_clipped", "residual")}
+    first = {name: rows_of(finished[1], f"final/{name}/seed0") for name in ("residual", "residual_clipped")}
+    found = gradients_figures.clipped_once(config, first, "residual_clipped", "residual")
+    assert found["before"].tolist() == [row["grad_norm"] for row in first["residual"] if 0 < row["step"] <= 20]
+    assert found["after"].tolist() == [row["clipped_norm"] for row in first["residual_clipped"] if 0 < row["step"] <= 20]
 
 
 def test_a_run_that_was_killed_goes_on_to_the_same_record(finished, tmp_path):
@@ -248,6 +295,13 @@ def test_presets_trace_twins_of_one_depth(preset, depth):
     plain.model.skip = True
     assert plain.to_dict() == residual.to_dict()
     assert config.trace_first_steps == 150 and own_config(config, "residual_clipped").optim.clip_norm == 1.0
+
+
+def test_a_net_without_blocks_is_refused(tmp_path):
+    config = configured.get_config("smoke")
+    config.model.depth = 1
+    with pytest.raises(ConfigError, match=r"networks\.plain: model\.depth: 1 has no blocks"):
+        gradients.check_config(config, Run(tmp_path, None, tmp_path, False, True))
 
 
 @pytest.mark.parametrize(("key", "value", "words"), [("trace_first_steps", 5, "at least 20"), ("probe_every_steps", 0, "at least 1"),

@@ -9,7 +9,7 @@ import pytest
 from launching import launch
 
 from configs import resnet34
-from dla_jax import classify
+from dla_jax import classify, stats
 from dla_jax.config import ConfigError, Run
 from dla_jax.experiments import architectures, architectures_report, image_runs
 from dla_jax.experiments.architectures_grid import final_cells, own_config, seeds_of, select_cells
@@ -76,7 +76,7 @@ def test_ten_paired_runs_and_six_of_the_others():
         assert seeds_of(config, "mlp") == tuple(range(6)) and tuple(config.pair) == ("convnet", "resnet")
         order = [(cell.seed, cell.group) for cell in final_cells(config)]
         assert [seed for seed, _ in order] == sorted(seed for seed, _ in order)  # what is compared runs side by side
-        assert len(set(order)) == len(order) == 2 * 10 + 5 * 6
+        assert len(set(order)) == len(order) == 2 * 10 + 6 * 6
     assert resnet34.get_config("cifar10").num_epochs == 20
 
 
@@ -97,16 +97,25 @@ def test_every_claim_is_about_networks_that_are_there(argument):
 
 
 def test_cost_and_use_are_what_they_say():
-    config = resnet34.get_config("cifar10")
-    run = {"group": "resnet", "diverged": False, "train_seconds": 160.0, "test_accuracy": 0.93}
-    found = architectures_report.cost_and_use(config, run, 10)
-    assert found == {"above_chance": pytest.approx(0.83), "seconds_per_epoch": 8.0, "log2_seconds": 3.0}
-    assert architectures_report.cost_and_use(config, run | {"diverged": True}, 10)["log2_seconds"] is None
+    found = architectures_report.cost_and_use({"seconds_per_epoch": 8.0, "test_accuracy": 0.93}, 10)
+    assert found == {"beyond_guessing": pytest.approx(0.78), "log2_seconds": 3.0}
+    assert architectures_report.cost_and_use({"seconds_per_epoch": None, "test_accuracy": 0.1}, 10)["log2_seconds"] is None
+
+
+@pytest.mark.parametrize(("accuracies", "verdict"), [((0.1,) * 6, "holds"), ((0.09, 0.1, 0.11, 0.1, 0.12, 0.1), "holds"),
+                                                     ((0.3, 0.32, 0.29, 0.31, 0.3, 0.3), "does not hold")])  # fmt: skip
+def test_an_mlp_that_guesses_is_called_useless_and_one_that_does_not_is_not(accuracies, verdict):
+    runs = [{"group": "mlp", "seed": seed, "diverged": False, "test_accuracy": value, "seconds_per_epoch": 1.0}
+            for seed, value in enumerate(accuracies)]  # fmt: skip
+    runs = [run | architectures_report.cost_and_use(run, 10) for run in runs]
+    claim = resnet34.get_config("cifar10").claims.e_mlp_useless_as_intended.to_dict()
+    assert stats.weigh(claim, runs)["verdict"] == verdict
 
 
 @pytest.mark.parametrize(("change", "words"), [
     (lambda c: c.networks.resnet.model.update({"depth": 35}), r"networks\.resnet: model\.depth: there is no ResNet of depth 35"),
     (lambda c: c.networks.resnet_bottleneck.model.update({"depth": 12}), "ResNet with bottlenecks of depth 12; give 9n"),
+    (lambda c: c.networks.resnet.model.update({"plain_stages": (4,)}), "plain_stages: there is no stage 4; 1 to 3"),
     (lambda c: c.networks.mlp.update({"seeds": (0, 100)}), r"networks\.mlp: select_seeds: \[100\]"),
     (lambda c: c.networks.mlp.update({"lrs": ()}), r"networks\.mlp: lrs is empty")])  # fmt: skip
 def test_errors_name_the_network(change, words, tmp_path):

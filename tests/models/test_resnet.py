@@ -51,18 +51,23 @@ def standardise(x):
 @pytest.mark.parametrize(("depth", "params"), [(20, 269_722), (32, 464_154), (44, 658_586), (56, 853_018), (110, 1_727_962)])
 def test_cifar_resnets_have_the_published_number_of_parameters(depth, params):
     assert (
-        count(ResNet(depth=depth, bottleneck=False, projection=False, init_scheme="he", **COMMON)) == params
+        count(ResNet(depth=depth, bottleneck=False, shortcut=True, projection=False, init_scheme="he", **COMMON)) == params
     )  # .27, .46, .66, .85, 1.7 M
 
 
 @pytest.mark.parametrize(("depth", "params"), [(18, 11_173_962), (34, 21_282_122), (50, 23_520_842)])
 def test_wide_resnets_have_the_published_number_of_parameters(depth, params):
-    assert count(ResNet(depth=depth, bottleneck=depth == 50, projection=True, init_scheme="he", **COMMON)) == params
+    assert (
+        count(ResNet(depth=depth, bottleneck=depth == 50, shortcut=True, projection=True, init_scheme="he", **COMMON)) == params
+    )
 
 
 def test_shortcuts_without_parameters_have_none():
     projected = sum(a * b + 2 * b for a, b in [(64, 128), (128, 256), (256, 512)])
-    assert count(ResNet(depth=18, bottleneck=False, projection=False, init_scheme="he", **COMMON)) == 11_173_962 - projected
+    assert (
+        count(ResNet(depth=18, bottleneck=False, shortcut=True, projection=False, init_scheme="he", **COMMON))
+        == 11_173_962 - projected
+    )
 
 
 @pytest.mark.parametrize(("shape", "width", "stride"), [((2, 8, 8, 4), 8, 2), ((2, 7, 5, 3), 6, 2), ((1, 4, 4, 5), 5, 1)])
@@ -86,7 +91,7 @@ def test_depths_that_there_are():
 @pytest.mark.parametrize(("depth", "projection", "bottleneck"),
                          [(20, False, False), (14, True, False), (8, False, False), (20, False, True), (11, True, True)])  # fmt: skip
 def test_a_resnet_is_what_its_definition_says(depth, projection, bottleneck, skip, branch):
-    model = ResNet(depth=depth, bottleneck=bottleneck, projection=projection, init_scheme="he", **COMMON)
+    model = ResNet(depth=depth, bottleneck=bottleneck, shortcut=True, projection=projection, init_scheme="he", **COMMON)
     variables = with_wiring(init(model), skip, branch)
     p, s = variables["params"], variables["batch_stats"]
     h = relu(norm(conv(standardise(X), p["stem"]["kernel"]), p["stem_norm"], s["stem_norm"]))
@@ -116,6 +121,16 @@ def test_a_resnet_is_what_its_definition_says(depth, projection, bottleneck, ski
     close(logits, expected)
     close(features["last_conv"], h)
     assert len(jax.tree.leaves(variables["wiring"])) and ("shortcut" in p["blocks2a"]["single"]) == projection
+
+
+def test_a_net_without_shortcuts_is_the_plain_twin():
+    """The same function with the same parameters, and no shortcut in the program to multiply by 0."""
+    wired, bare = (ResNet(depth=14, bottleneck=False, shortcut=shortcut, projection=False, init_scheme="he", **COMMON)
+                   for shortcut in (True, False))  # fmt: skip
+    variables = init(wired)
+    plain, residual = (wired.apply(with_wiring(variables, skip, 1.0), X, train=False)[0] for skip in (0.0, 1.0))
+    np.testing.assert_allclose(bare.apply(variables, X, train=False)[0], plain, rtol=1e-5, atol=1e-5)
+    assert not np.allclose(plain, residual, rtol=1e-2)
 
 
 def lab_b(variables, per_stage, skip, as_implemented):
