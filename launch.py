@@ -4,6 +4,7 @@ The same --workdir again goes on where it stopped. `python launch.py --workdir=F
 """
 
 import contextlib
+import functools
 import importlib.util
 import os
 import re
@@ -161,14 +162,24 @@ def start(config, workdir: Path) -> None:
         if isinstance(value, tuple) and any(isinstance(word, str) for word in value):
             config[key] = configs.split_words(value)  # --config.arms=plain,residual
     study = study_module(config.experiment)
-    from_dir = Path(FLAGS["from"].value).expanduser() if FLAGS["from"].value else None
+    from_dir = configs.expand("--from", FLAGS["from"].value) if FLAGS["from"].value else None
     first = join_processes() if FLAGS.multihost else True
-    run = Run(workdir, from_dir, Path(FLAGS.data_dir).expanduser(), FLAGS.download, FLAGS.quiet, first)
+    run = Run(workdir, from_dir, configs.expand("--data_dir", FLAGS.data_dir), FLAGS.download, FLAGS.quiet, first)
     configs.check_workdir(workdir, config.to_dict())
     study.check_config(config, run)
-    with configs.lock_workdir(workdir) if first else contextlib.redirect_stderr(open(os.devnull, "w")):
+    lock = functools.partial(configs.lock_workdir, workdir) if first else functools.partial(open, os.devnull, "w")
+    with in_step(lock, "take the workdir") as held, contextlib.nullcontext() if first else contextlib.redirect_stderr(held):
         set_up_jax()
         study.run(config, run)
+
+
+def in_step(work, what: str):
+    """`work()`; with --multihost, all processes fail when one does."""
+    if not FLAGS.multihost:
+        return work()
+    from dla_jax import mesh
+
+    return mesh.together(work, what)
 
 
 def join_processes() -> bool:
@@ -183,11 +194,12 @@ def join_processes() -> bool:
 def main(argv: list[str]) -> None:
     """Runs or re-draws a study; what goes wrong becomes one line and an exit code."""
     logging.set_verbosity(logging.FATAL)  # JAX and orbax report their every step; what a user must know, we print
-    if FLAGS.config is None:
-        workdir, again = Path(FLAGS.workdir).expanduser(), argv
-    else:
-        workdir = Path(FLAGS.workdir).expanduser() if FLAGS.workdir else configs.default_workdir(given_config(sys.argv))
-        again = [*sys.argv, *([] if FLAGS.workdir else [f"--workdir={workdir}"])]
+    try:
+        given = configs.expand("--workdir", FLAGS.workdir) if FLAGS.workdir else None
+    except ConfigError as error:
+        fail(str(error), 2)
+    workdir = given or configs.default_workdir(given_config(sys.argv))
+    again = [*sys.argv, *([] if given else [f"--workdir={workdir}"])] if FLAGS.config is not None else argv
     try:
         draw(workdir) if FLAGS.config is None else start(FLAGS.config, workdir)
     except ConfigError as error:

@@ -40,8 +40,7 @@ class Net(NamedTuple):
 LAB_B = {"name": "lab_b", "norm": "batch", "init": "torch_default", "as_implemented": False}
 NETS = {
     "mlp": Net({"name": "perceptron", "norm": "none", "init": "he", "depth": 2, "widths": (128, 64), "dropout": 0.0,
-                "relu_logits": False}, 2,
-               (28, 28, 1), 128, "adam", 32),
+                "dropout_at": "every", "relu_logits": False}, 2, (28, 28, 1), 128, "adam", 32),
     "digits_cnn": Net({"name": "cnn", "norm": "none", "init": "he", "width": 16, "pools": 1}, 5, (8, 8, 1), 64, "adam", 32),
     "cnn9": Net(LAB_B, 9, (32, 32, 3), 128, "sgd", 4),
     "cnn17": Net(LAB_B, 17, (32, 32, 3), 128, "sgd", 4),

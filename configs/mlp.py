@@ -45,6 +45,10 @@ def claims(config: ConfigDict) -> ConfigDict:
     found = rescnn.claims(config).to_dict()
     reported = "MNIST, validation: 96.02 % at depth 5, 91.50 % at 10, 11.46 % at 20 (one run each)"
     found["c_plain_loses"] |= {"source": rescnn.LAB_A, "reported": reported}
+    for name in ("a_skip_makes_depth_pay", "b_residual_gains_always", "b_residual_gains", "d_skip_helps_deep",
+                 "e_skip_hurts_shallow", "i_skip_with_norm"):  # fmt: skip
+        if name in found:
+            found[name] |= {"source": "hypothesis", "reported": "the labs say it of CNNs"}
     if 20 in config.side_depths:
         found |= {
             "l_fails_as_implemented": rescnn.claim(
@@ -70,7 +74,6 @@ def mnist(as_implemented: bool) -> ConfigDict:
     config.pair = ()
     config.seeds, config.lrs = (0, 1, 2, 3, 4, 5), (1e-3, 3e-3, 1e-2)
     config.data.update({"name": "mnist", "val_fraction": 1 / 12, "pad": 0, "flip": False})
-    config.model = perceptron(128, 64)
     config.num_epochs, config.log_every_steps, config.checkpoint_every_steps = 6, 0, 0
     config.optim.clip_norm = 0.0
     if as_implemented:
@@ -79,7 +82,8 @@ def mnist(as_implemented: bool) -> ConfigDict:
         lion = {"name": "lion", "lr": 1e-2, "schedule": "one_cycle", "warmup_fraction": 0.3, "weight_decay": 1e-2, "b2": 0.99}
         lab_a = {"optim": adam | {"weight_decay": 1e-4}, "num_epochs": 20}
         deep = {
-            f"depth_{d}": lab_a | {"model": perceptron(*(64,) * d, dropout=0.2, init="torch_default")} for d in (1, 5, 10, 20)
+            f"depth_{d}": lab_a | {"model": perceptron(*(64,) * d, dropout=0.2, dropout_at="last", init="torch_default")}
+            for d in (1, 5, 10, 20)
         }
         baseline = {"optim": adam, "num_epochs": 100, "model": perceptron(16, 16, init="torch_default")}
         wide = {"optim": lion, "num_epochs": 150, "patience": 20, "batch_size": 16384,
@@ -91,16 +95,17 @@ def mnist(as_implemented: bool) -> ConfigDict:
         networks = {name: {"model": model} for name, model in nets.items()}
     reported = {"mlp_16_16": "94.7 % (test)", "mlp_784": "32.6 % (test)", "mlp_128_64": "no figure", "depth_1": "95.95 % (val.)",
                 "depth_5": "96.02 % (val.)", "depth_10": "91.50 % (val.)", "depth_20": "11.46 % (val.)"}  # fmt: skip
-    config.networks = ConfigDict(networks)
+    rescnn.set_networks(config, networks)
     config.reported = ConfigDict({network: reported.get(network, "not in the labs") for network in networks})
     config.claims = mnist_claims(networks)
     return config
 
 
-def perceptron(*widths: int, dropout: float = 0.0, init: str = "he", relu_logits: bool = False) -> ConfigDict:
+def perceptron(*widths: int, dropout: float = 0.0, init: str = "he", relu_logits: bool = False,
+               dropout_at: str = "every") -> ConfigDict:  # fmt: skip
     """The group `model` of a net of dense layers."""
     return ConfigDict({"name": "perceptron", "norm": "none", "init": init, "skip": False, "depth": len(widths),
-                       "widths": widths, "dropout": dropout, "relu_logits": relu_logits})  # fmt: skip
+                       "widths": widths, "dropout": dropout, "dropout_at": dropout_at, "relu_logits": relu_logits})  # fmt: skip
 
 
 def mnist_claims(networks: dict) -> ConfigDict:

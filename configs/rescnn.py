@@ -22,16 +22,28 @@ Result of `digits` (237 s on 2 cores of an Intel Xeon, 8 seeds): at depth 25 pla
 docs/results.md.
 """
 
+import functools
+
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
-from dla_jax.config import check, parse_argument
+from dla_jax.config import check, flatten, parse_argument
 
 LAB_A = "lab A, https://github.com/giovancombo/DLA-Labs"
 LAB_B = "lab B, https://github.com/ZappaRoberto/DeepLearningApplications"
 LAB_C = "lab C, https://github.com/simogiovannini/ResNet-vs.-ConvNet-Gradient-and-Performance-Analysis-on-CIFAR10"
+LAB_D = "lab D, https://github.com/salahjebali/Going-Deeper-With-Residual-Blocks"
 LAB_E = "lab E (only its README is public)"
 HE = "He et al. 2015, arXiv:1512.03385"
+OWN_FIGURES = {
+    "lab_a": (LAB_A, "validation, 1/5/10/20/30/50: CNN 64.8/73.5/74.6/72.0/70.4/60.8 %, ResCNN 51.7/59.8/64.5/66.8/68.3/71.2 %"),
+    "lab_b": (LAB_B, "9/17/48 layers: 88.74/89.65/86.85 % without, 88.20/89.51/87.96 % with skips (one run each)"),
+    "resnet": (
+        HE,
+        "plain nets: error grows with depth, > 60 % at 110 layers; ResNet-20/32/44/56/110: 8.75/7.51/7.17/6.97/6.43 %",
+    ),
+    "resnet34": (LAB_D, "validation: ResNet-18 and -34 about 90.5 %; VGG-16, -19 and -24 about 83, 82 and 80 % (pictures)"),
+}
 PRESETS = ("cifar10", "digits", "smoke", "lab_a", "lab_b", "he", "resnet18")
 
 
@@ -204,6 +216,17 @@ def difference(a: str, b: str) -> tuple:
     return ((1.0, a), (-1.0, b))
 
 
+def set_networks(config: ConfigDict, networks: dict[str, dict]) -> None:
+    """Puts the networks of a comparison into its config, and takes out what each of them has its own of: a key that would change
+    nothing is a trap."""
+    config.networks = ConfigDict(networks)
+    common = functools.reduce(set.intersection, (set(flatten(network.to_dict())) for network in config.networks.values()))
+    if "model.name" in common:
+        del config.model
+    for group, _, key in (name.rpartition(".") for name in common if not name.startswith("model.")):
+        del (config[group] if group else config)[key]
+
+
 def answerable(found: dict[str, dict], groups: set[str]) -> ConfigDict:
     """The claims whose every group is among those that are run."""
     asked = {name: {group for terms in entry["contrasts"] for _, group in terms} for name, entry in found.items()}
@@ -266,11 +289,11 @@ def claims(config: ConfigDict) -> ConfigDict:
         found["i_skip_without_norm"] = found.pop("i_skip_with_norm") | claim(
             "Without norm in either, a deep net is better with a skip", "hypothesis", "not reported",
             difference(f"residual{bare}-deepest", f"plain{bare}-deepest"))  # fmt: skip
-    if config.model.name == "resnet":
-        reported = "plain nets: error grows with depth, > 60 % at 110 layers; ResNet-20/32/44/56/110: 8.75/7.51/7.17/6.97/6.43 %"
+    if config.model.name in OWN_FIGURES:  # on its own networks a lab's, or paper's, own figures are what is tested
+        source, reported = OWN_FIGURES[config.model.name if max(config.depths) != 34 else "resnet34"]
         for name in ("a_skip_makes_depth_pay", "b_residual_gains_always", "b_residual_gains", "c_plain_loses",
-                     "d_skip_helps_deep"):  # fmt: skip
-            found[name] |= {"source": HE, "reported": reported}
+                     "d_skip_helps_deep", "e_skip_hurts_shallow"):  # fmt: skip
+            found[name] |= {"source": source, "reported": reported}
     groups = {f"{arm}-{depth}" for arm in config.arms for depth in ("deepest", "reference", "each", "next")}
     groups |= {f"{arm}-deepest" for arm in config.side_arms}
     return answerable(found, groups)

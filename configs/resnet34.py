@@ -64,7 +64,7 @@ def networks(depth: int, deeper: int, *widths: int) -> dict[str, dict]:
 
 def set_networks(config: ConfigDict, found: dict[str, dict]) -> None:
     """Puts the networks into the config, with what lab C says of each."""
-    config.networks = ConfigDict(found)
+    rescnn.set_networks(config, found)
     config.reported = ConfigDict({name: REPORTED.get(name, "not in the labs") for name in found})  # a plain dict
 
 

@@ -88,6 +88,18 @@ def check_distinct(key: str, values, check_one, *, empty: bool = False) -> None:
         check(list(values).count(value) == 1, f"{key}: {value!r} is given twice; give each value once")
 
 
+def expand(key: str, path: str) -> Path:
+    """A path as it was typed, `~` replaced by a home directory.
+
+    Raises:
+      ConfigError: there is no such user.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise ConfigError(f"{key}: {path} begins with the name of a user who is not here; write the path out") from None
+
+
 def parse_argument(argument: str, presets: tuple[str, ...], **defaults) -> SimpleNamespace:
     """The part after the colon in `--config=configs/x.py:ARGUMENT`.
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Callable
 
 import jax
 import numpy as np
@@ -52,6 +53,7 @@ def start_processes() -> None:
             f"--multihost: cannot join the other processes ({str(error).splitlines()[0]}); start it with srun, mpirun or on "
             "Cloud TPU, or set JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID"
         ) from None
+    on_any_process(False)  # the first exchange sets up the connections, for which it waits 30 s at most
 
 
 def is_first_process() -> bool:
@@ -64,10 +66,20 @@ def on_any_process(flag: bool) -> bool:
     return flag if jax.process_count() == 1 else bool(multihost_utils.process_allgather(np.array(flag)).any())
 
 
-def wait_for_all(name: str) -> None:
-    """Waits until every process has come here."""
-    if jax.process_count() > 1:
-        multihost_utils.sync_global_devices(name)
+def together(work: Callable, what: str):
+    """`work()`, and waits until every process has done its own, so that all fail when one does.
+
+    Raises:
+      ConfigError: that of `work`; or another process failed to do `what`.
+    """
+    result, error = None, None
+    try:
+        result = work()
+    except ConfigError as raised:
+        error = raised
+    if not on_any_process(error is not None):
+        return result
+    raise error or ConfigError(f"another process could not {what}, and says why; mend that, and start all again")
 
 
 def describe_devices() -> list[str]:

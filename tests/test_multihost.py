@@ -11,6 +11,8 @@ import orbax.checkpoint as ocp
 import pytest
 from launching import launch, start
 
+from dla_jax.config import lock_workdir
+
 STUDY = ("--config=configs/rescnn.py:smoke", "--config.depths=2", "--config.arms=plain,residual", "--config.side_arms=",
          "--config.optim.lr=1e-2", "--config.seeds=0,1", "--quiet")  # fmt: skip
 
@@ -69,6 +71,16 @@ def test_the_first_process_alone_writes_and_speaks(two):
     assert (workdir / "report.html").exists() and len(json.loads((workdir / "config.json").read_text())["launches"]) == 1
     names = [row["run"] for row in rows(workdir) if row.get("done")]
     assert len(names) == len(set(names)) == 4
+
+
+def test_what_one_process_cannot_do_ends_both_in_one_line(tmp_path):
+    """The workdir is taken: only the first process sees it."""
+    with lock_workdir(tmp_path / "run"):
+        begun = time.perf_counter()
+        found = answers(start_two(tmp_path / "run"))
+    assert [code for code, _ in found] == [2, 2] and time.perf_counter() - begun < 100, found
+    assert "in use by another process" in found[0][1] and "another process could not take the workdir" in found[1][1]
+    assert all("Traceback" not in text for _, text in found)
 
 
 def test_a_signal_to_one_process_stops_both_and_the_same_command_goes_on(two, tmp_path):

@@ -9,7 +9,7 @@ import numpy as np
 _ORDER = 1
 
 
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=256)  # two a run at most, of the runs side by side
 def _permutation(seed: int, epoch: int, num_examples: int) -> np.ndarray:
     return np.random.default_rng((seed, _ORDER, epoch)).permutation(num_examples).astype(np.int32)
 
@@ -25,8 +25,9 @@ def batch_positions(seed: int, step: int, batch_size: int, num_examples: int) ->
     """
     first, last = step * batch_size, (step + 1) * batch_size
     epochs = range(first // num_examples, (last - 1) // num_examples + 1)
-    stream = np.concatenate([_permutation(seed, epoch, num_examples) for epoch in epochs])
-    return stream[first - epochs[0] * num_examples : last - epochs[0] * num_examples]
+    parts = [_permutation(seed, epoch, num_examples)[max(0, first - epoch * num_examples) : last - epoch * num_examples]
+             for epoch in epochs]  # fmt: skip
+    return np.concatenate(parts)
 
 
 def epoch_end(epoch: int, batch_size: int, num_examples: int) -> int:

@@ -17,7 +17,8 @@ BLOCK = 1 << 22  # pixel values looked at in one go
 
 
 class Decoded(NamedTuple):
-    """images: uint8 [N, H, W, C]; labels: int32 [N]; mean, std: per channel of the training part, of images in [0, 1].
+    """images: uint8 [N, H, W, C]; labels: int32 [N]; mean, std: per channel, of images in [0, 1],
+    of the official training part, or of all where there is none.
 
     test_start: where the official test part begins, to the end; None where there is none.
     """

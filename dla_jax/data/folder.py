@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dla_jax.config import ConfigError, check, check_count
+from dla_jax.config import ConfigError, check, check_count, expand
 from dla_jax.data.cache import Decoded, cached, channel_stats, content_key
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
@@ -21,7 +21,7 @@ def check_folder(path: str | None, size: int) -> dict[str, list[Path]]:
       ConfigError: no folder, fewer than two classes, a class without images.
     """
     check(path, "data.path: missing; give the folder of your images, as in --config.data.path=FOLDER")
-    folder = Path(path).expanduser()
+    folder = expand("data.path", path)
     check(
         folder.is_dir() and os.access(folder, os.R_OK | os.X_OK),
         f"data.path: {path} is not a folder to read; give one with a sub-folder of images for each class",
@@ -50,7 +50,7 @@ def load(path: str, size: int, skip_bad: bool) -> Decoded:
     Raises:
       ConfigError: as `check_folder`, and for files that cannot be read, unless `skip_bad`.
     """
-    found, folder = check_folder(path, size), Path(path).expanduser()
+    found, folder = check_folder(path, size), expand("data.path", path)
     files = [(file, label) for label, paths in enumerate(found.values()) for file in paths]
     key = content_key(folder, [file for file, _ in files], f"{size} {skip_bad}")
     decoded = cached(folder, key, lambda: _decode(folder, files, tuple(found), size, skip_bad), tuple(found), None)

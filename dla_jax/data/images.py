@@ -111,7 +111,13 @@ def split(image_set: ImageSet, seed: int, val_fraction: float, test_fraction: fl
         train, val = train_test_split(rest, test_size=val_fraction, stratify=labels[rest], random_state=seed)
     except ValueError as error:
         check(False, f"data.val_fraction, data.test_fraction: cannot split {len(labels)} examples ({error})")
-    return {"train": train, "val": val, "test": test}
+    parts = {"train": train, "val": val, "test": test}
+    for part, positions in parts.items():
+        counts = np.bincount(labels[positions], minlength=len(image_set.class_names))
+        absent = ", ".join(image_set.class_names[label] for label in np.flatnonzero(counts == 0)[:5])
+        check(not absent, f"data.val_fraction, data.test_fraction: the {part} part, {len(positions)} examples, has none of class "
+              f"{absent}; give larger fractions, or more images of it")  # fmt: skip
+    return parts
 
 
 def augment(key: jax.Array, images: jax.Array, pad: int, flip: bool) -> jax.Array:

@@ -9,7 +9,7 @@ import numpy as np
 
 from dla_jax import config as configs
 from dla_jax import report, stats
-from dla_jax.config import ConfigError, Run, check, read_config
+from dla_jax.config import ConfigError, Run, check, expand, read_config
 from dla_jax.experiments import image_report
 from dla_jax.logs import read_rows
 from dla_jax.mesh import describe_devices
@@ -35,7 +35,7 @@ def check_config(config, run: Run) -> None:
 
 def folders_of(config) -> list[Path]:
     """The workdirs that `runs` names."""
-    return [Path(folder.strip()).expanduser() for folder in config.runs.split(",") if folder.strip()]
+    return [expand("runs", folder.strip()) for folder in config.runs.split(",") if folder.strip()]
 
 
 def study_module(made):

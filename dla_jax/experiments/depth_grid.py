@@ -121,7 +121,7 @@ def check_config(config, run: Run) -> None:
         except (ValueError, TypeError, AttributeError):
             expected = "contrasts ((weight, 'arm-depth'), ...)"
             raise ConfigError(f"claims.{name}.contrasts: {claim.contrasts} are no {expected}; leave them as they are") from None
-    image_runs.check_data(config, run)
+    image_runs.check_fit(config, image_runs.check_data(config, run))
 
 
 def merges_at_one(config) -> bool:

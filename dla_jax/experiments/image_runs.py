@@ -16,7 +16,7 @@ from dla_jax.checkpoint import Checkpoints, save_model
 from dla_jax.config import Run, check, check_choice, check_count, check_number
 from dla_jax.data import batches, images
 from dla_jax.logs import Record
-from dla_jax.mesh import put, replicated, wait_for_all
+from dla_jax.mesh import put, replicated, together
 from dla_jax.models.build import DTYPES, check_images, check_model
 from dla_jax.optim import make_optimiser
 from dla_jax.steps import STEPS
@@ -44,20 +44,21 @@ def check_config(config, run: Run) -> None:
 
 def load(config, run: Run) -> images.ImageSet:
     """The image set; of several processes the first prepares and caches it while the others wait."""
-    if not run.first:
-        wait_for_all("data")
-    image_set = images.load(config.data, run.data_dir, run.download)
-    if run.first:
-        wait_for_all("data")
-    return image_set
+    read = lambda: read_once(FrozenConfigDict(config.data.to_dict()), run.data_dir, run.download)  # noqa: E731
+    first = together(read if run.first else lambda: None, "read the data")
+    return first if run.first else read()
+
+
+@functools.lru_cache(maxsize=1)
+def read_once(data: FrozenConfigDict, data_dir: Path, download: bool) -> images.ImageSet:
+    """`images.load`, once for the check of a config and its run: a folder of photos is hashed whole."""
+    return images.load(data, data_dir, download)
 
 
 def check_data(config, run: Run) -> images.ImageSet:
-    """Reads the image set, and raises ConfigError when it is not to be had or does not suit the config."""
+    """Reads the image set, and raises ConfigError when it is not to be had."""
     images.check_config(config.data, run.data_dir, run.download)
-    image_set = load(config, run)
-    check_fit(config, image_set)
-    return image_set
+    return load(config, run)
 
 
 def check_fit(config, image_set: images.ImageSet) -> None:
@@ -87,7 +88,16 @@ class Setting(NamedTuple):
 
 
 def put_data(image_set: images.ImageSet, mesh) -> dict:
-    """The whole image set on every device."""
+    """The whole image set on every device.
+
+    Raises:
+      ConfigError: it does not fit.
+    """
+    memory = (mesh.local_devices[0].memory_stats() or {}).get("bytes_limit")  # a CPU says nothing
+    gib = image_set.images.nbytes / 2**30
+    check(memory is None or gib < 0.8 * memory / 2**30,
+          f"data: the images of {image_set.name} take {gib:.1f} GiB, a device has {(memory or 0) / 2**30:.1f}; make them smaller "
+          "with --config.data.size, or take fewer")  # fmt: skip
     return put({"image": image_set.images, "label": image_set.labels}, replicated(mesh))
 
 

@@ -10,13 +10,18 @@ from dla_jax.models.layers import INITS, NORMS
 from dla_jax.models.mlp import MLP, Perceptron
 from dla_jax.models.resnet import ResNet, stages_of
 
-FAMILIES = ("cnn", "mlp", "perceptron", "resnet", "lab_a", "lab_b")
+# The keys of each family beside name, norm and init.
+FAMILIES = {"cnn": ("width", "pools"), "mlp": ("width",), "perceptron": ("widths", "dropout", "dropout_at", "relu_logits"),
+            "resnet": ("bottleneck", "shortcut", "projection"), "lab_a": (), "lab_b": ("as_implemented",)}  # fmt: skip
 DTYPES = ("float32", "bfloat16")
 
 
 def check_model(model) -> None:
     """Raises ConfigError for a `config.model` that no network can be made of."""
     check_choice("model.name", model.name, FAMILIES)
+    missing = [key for key in ("norm", "init", *FAMILIES[model.name]) if key not in model]
+    check(not missing, f"model.name: {model.name} needs model.{', model.'.join(missing)}, which this preset has not; take "
+          "a preset that is made for it")  # fmt: skip
     check_choice("model.norm", model.norm, NORMS)
     check_choice("model.init", model.init, INITS)
     fixed = {"perceptron": ("norm", "none"), "resnet": ("norm", "batch"), "lab_a": ("init", INIT), "lab_b": ("init", INIT)}
@@ -32,6 +37,7 @@ def check_model(model) -> None:
     if model.name == "perceptron":
         check_distinct("model.widths", tuple(enumerate(model.widths)), lambda key, pair: check_count(key, pair[1]))
         check_number("model.dropout", model.dropout, low=0, below=1)
+        check_choice("model.dropout_at", model.dropout_at, ("every", "last"))
 
 
 def check_depth(model, key: str, depth: int) -> None:
@@ -67,8 +73,8 @@ def build(model, *, depth: int, skip: bool, norm: str, init_scheme: str, num_cla
     """
     common = {"num_classes": num_classes, "mean": mean, "std": std, "dtype": dtype}
     if model.name == "perceptron":
-        return Perceptron(widths=tuple(model.widths), dropout=model.dropout, relu_logits=model.relu_logits,
-                          init_scheme=init_scheme, **common)  # fmt: skip
+        own = {key: model[key] for key in ("dropout", "dropout_at", "relu_logits")}
+        return Perceptron(widths=tuple(model.widths), init_scheme=init_scheme, **own, **common)
     common["depth"] = depth
     if model.name == "lab_a":
         return LabA(residual=skip, **common)

@@ -50,8 +50,9 @@ class MLP(nn.Module):
 
 
 class Perceptron(nn.Module):
-    """Dense layers of the given widths, each with ReLU and dropout, then the head: 784-128-64-10 and the like.
+    """Dense layers of the given widths with ReLU, then the head: 784-128-64-10 and the like.
 
+    Dropout stands behind `every` hidden layer, as lab B has it, or only the `last`, as lab A has it.
     `relu_logits` puts a ReLU behind the head, as lab C has it: a class whose logit is negative for all images gets no gradient.
 
     Args of the call: x float [B, ...] in [0, 1], flattened; train. Needs the rng "dropout" when train and dropout > 0.
@@ -62,6 +63,7 @@ class Perceptron(nn.Module):
 
     widths: tuple[int, ...]
     dropout: float
+    dropout_at: str  # every or last
     relu_logits: bool
     num_classes: int
     mean: tuple[float, ...]
@@ -76,7 +78,8 @@ class Perceptron(nn.Module):
         for i, width in enumerate(self.widths):
             name = "stem" if i == 0 else f"layer{i:03}"
             h = nn.relu(dense(width, h.shape[-1], self.init_scheme, self.dtype, name=name)(h))
-            h = nn.Dropout(self.dropout, deterministic=not train)(h)
+            if self.dropout_at == "every" or i + 1 == len(self.widths):
+                h = nn.Dropout(self.dropout, deterministic=not train)(h)
         features = {"last_hidden": h}
         head_init = "he" if self.init_scheme == "dirac" else self.init_scheme
         logits = dense(self.num_classes, self.widths[-1], head_init, jnp.float32, name="head")(h.astype(jnp.float32))

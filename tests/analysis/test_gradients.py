@@ -63,7 +63,7 @@ def test_layers_stand_in_the_order_of_the_network():
     assert names[:6] == ["stem", "blocks1a conv1", "blocks1a conv2", "blocks1b 0 conv1", "blocks1b 0 conv2", "blocks2a conv1"]
     assert names[-1] == "head" and "blocks2a shortcut" in names and len(names) == 1 + 12 + 2 + 1
     assert stages == [0, *[1] * 4, *[2] * 5, *[3] * 5, 0]
-    narrow = Perceptron(widths=(4, 4, 4), dropout=0.0, relu_logits=False, init_scheme="he", **COMMON)
+    narrow = Perceptron(widths=(4, 4, 4), dropout=0.0, dropout_at="every", relu_logits=False, init_scheme="he", **COMMON)
     assert names_and_stages(narrow) == (["stem", "layer001", "layer002", "head"], [0, 1, 2, 0])
 
 

@@ -14,7 +14,8 @@ def config(**changes):
 
 
 def image_set(labels, test_start=None):
-    return images.digits()._replace(labels=np.asarray(labels, np.int32), test_start=test_start)
+    names = tuple(map(str, range(max(labels) + 1)))
+    return images.digits()._replace(labels=np.asarray(labels, np.int32), class_names=names, test_start=test_start)
 
 
 def test_digits_are_scikit_learns():
@@ -47,6 +48,12 @@ def test_the_split_is_disjoint_complete_stratified_and_seeded():
 def test_a_split_too_small_for_its_classes_is_refused():
     with pytest.raises(ConfigError, match="cannot split"):
         images.split(image_set(range(10)), 0, 0.2, 0.2)
+
+
+def test_a_part_without_one_of_the_classes_is_refused():
+    rare = image_set([0] * 40 + [1] * 40 + [2] * 3)
+    with pytest.raises(ConfigError, match=r"part, .* examples, has none of class"):
+        images.split(rare, 0, 0.1, 0.2)
 
 
 def test_an_official_test_part_is_every_seeds_test_part():

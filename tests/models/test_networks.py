@@ -6,7 +6,7 @@ import pytest
 from jax import lax
 
 from dla_jax.models.cnn import CNN
-from dla_jax.models.mlp import MLP
+from dla_jax.models.mlp import MLP, Perceptron
 
 COMMON = {"width": 6, "num_classes": 10, "mean": (0.3,), "std": (0.4,), "norm": "none", "init_scheme": "he", "dtype": "float32"}
 X = jax.random.uniform(jax.random.key(9), (5, 8, 8, 1))
@@ -119,3 +119,19 @@ def test_identity_initialisation_passes_the_signal_through():
     model, variables = make(CNN, 12, init_scheme="dirac")
     _, features = model.apply(wired(variables, 0.0, 1.0), X, train=False)
     np.testing.assert_allclose(features["blocks"][-1], features["blocks"][0], atol=1e-6)
+
+
+@pytest.mark.parametrize(("where", "dropped"), [("every", 3), ("last", 1)])
+def test_dropout_stands_where_it_should(where, dropped):
+    """Lab A has one before the head, lab B one behind every hidden layer: counted by the units that come out as exact zeros."""
+    common = {key: COMMON[key] for key in ("num_classes", "mean", "std", "init_scheme", "dtype")}
+    model = Perceptron(widths=(40, 40, 40), dropout=0.5, dropout_at=where, relu_logits=False, **common)
+    variables = model.init(jax.random.key(0), X, train=False)
+    ones = {"kernel": lambda leaf: jnp.zeros_like(leaf), "bias": lambda leaf: jnp.ones_like(leaf)}
+    params = jax.tree_util.tree_map_with_path(lambda path, leaf: ones[path[-1].key](leaf), variables["params"])
+    traced = jax.make_jaxpr(lambda key: model.apply({"params": params}, X, train=True, rngs={"dropout": key}))(jax.random.key(1))
+    assert str(traced).count("select_n") - str(jax.make_jaxpr(
+        lambda: model.apply({"params": params}, X, train=False))()).count("select_n") == dropped  # fmt: skip
+    _, features = model.apply({"params": params}, X, train=True, rngs={"dropout": jax.random.key(1)})
+    hidden = np.asarray(features["last_hidden"])
+    assert 0.3 < (hidden == 0).mean() < 0.7 and set(np.unique(hidden)) == {0.0, 2.0}
