@@ -12,8 +12,8 @@ from dla_jax.experiments.gradients_figures import draw_figures, draw_mistakes, l
 FAR = 1e-12  # a ratio of gradients that is smaller, 0 too, counts as this
 CAPTIONS = {
     "layers": """Root mean square of each layer's gradient on a probe batch that stays the same, from initialisation on; first
-        seed, one scale for all panels. Light grey: exactly zero; dark grey: below the scale. What overflowed counts as the
-        largest.""",
+        seed, one scale for all panels, whose top 3 % of values share the last colour. Light grey: exactly zero; dark grey: below
+        the scale.""",
     "profiles": """Each layer's gradient relative to its weights, before the first step and at the end; geometric mean over
         seeds, not drawn where a gradient is exactly zero.""",
     "last_dense": """Mean absolute gradient of the last dense layer in each of the first batches, of the step itself: geometric

@@ -28,8 +28,8 @@ def heat_maps(maps: dict[str, tuple[np.ndarray, np.ndarray]], label: str, path: 
         rows = -(-len(maps) // columns)
         figure, axes = plt.subplots(rows, columns, figsize=(PAGE, 0.5 + 1.75 * rows), squeeze=False, sharey=True)
         positive = np.concatenate([norms[np.isfinite(norms) & (norms > 0)] for _, norms in maps.values()])
-        high = positive.max()
-        norm, image = LogNorm(max(positive.min(), high * 1e-10), high), None
+        high = np.quantile(positive, 0.97)  # one run that explodes must not hide all others
+        norm, image = LogNorm(max(positive.min(), high * 1e-7), high, clip=False), None
         colours = matplotlib.colormaps["viridis"].with_extremes(bad="0.85", under="0.2")
         for axis, (title, (steps, norms)) in zip(axes.flat, maps.items(), strict=False):
             shown = np.ma.masked_equal(np.nan_to_num(norms, nan=high, posinf=high), 0)  # what overflowed is large
@@ -46,7 +46,7 @@ def heat_maps(maps: dict[str, tuple[np.ndarray, np.ndarray]], label: str, path: 
             axis.set_xlabel("step")
         for row in axes:
             row[0].set_ylabel("layer")
-        figure.colorbar(image, ax=axes, label=label, shrink=0.9)
+        figure.colorbar(image, ax=axes, label=label, shrink=0.9, extend="both")
         save(figure, path)
 
 
@@ -193,7 +193,7 @@ def mistakes(panels: dict, loss_scale: float, path: Path) -> None:
         occupied = [at[np.flatnonzero(found["first"][0])] for found in panels["scaled"].values()]
         if occupied:
             axes[0, 1].set_xlim(min(map(min, occupied)) - 0.5, max(map(max, occupied)) + np.log10(loss_scale) + 0.5)
-        axes[0, 1].set(xlabel="log10 |gradient|", ylabel="fraction of the weights")
+        axes[0, 1].set(xlabel="log10 |gradient|", ylabel="fraction of the weights", ylim=(0, 1.5 * axes[0, 1].get_ylim()[1]))
         if panels["clipped_once"]:
             _clipping(axes[1, 0], panels["clipped_once"], ("clipped once, before training", "clipped in every step"))
             axes[1, 0].annotate(" / ".join(panels["clipped_once"]["labels"]).replace("_", " "), (0.02, 0.03),
@@ -209,5 +209,6 @@ def mistakes(panels: dict, loss_scale: float, path: Path) -> None:
         for axis, title in zip(axes.flat, titles, strict=True):
             axis.set_title(title, loc="left")
             if axis.get_legend_handles_labels()[0]:
-                axis.legend(ncols=2 if axis is axes[0, 0] else 1, loc="lower left" if axis is axes[0, 0] else "best")
+                places = {"(a)": {"ncols": 2, "loc": "lower left"}, "(b)": {"ncols": 2, "loc": "upper center"}}
+                axis.legend(**places.get(title[:3], {"loc": "best"}))
         save(figure, path)
