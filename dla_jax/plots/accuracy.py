@@ -119,7 +119,8 @@ def pair(values: dict[str, np.ndarray], interval: tuple[float, float], seconds: 
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(1, 3, figsize=(PAGE, 2.7), width_ratios=(1.2, 1, 1))
         for a, b in zip(first, second, strict=True):
-            axes[0].plot([0, 1], [a, b], "o-", color=COLOURS[1] if b > a else COLOURS[0], linewidth=0.8, markersize=3, alpha=0.7)
+            colour = "0.6" if a == b else COLOURS[1] if b > a else COLOURS[0]
+            axes[0].plot([0, 1], [a, b], "o-", color=colour, linewidth=0.8, markersize=3, alpha=0.7)
         axes[0].plot([0, 1], [first.mean(), second.mean()], "D-", color="black", linewidth=2, label="mean")
         axes[0].yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
         axes[0].set_ylabel("test accuracy")
