@@ -1,7 +1,7 @@
 """Finished studies side by side: which network is best, and did a change help?
 
     python launch.py --config=configs/compare.py --config.runs=runs/try1,runs/try2
-    python launch.py --config=configs/compare.py:digits           # makes two small studies first; about 1 minute on 2 CPU cores
+    python launch.py --config=configs/compare.py:digits           # makes three small studies first; 40 s on 2 CPU cores
     python launch.py --config=configs/compare.py:smoke            # the same with tiny ones; seconds
 
 Any supervised study will do: one that writes test accuracies. Networks of the same name in two studies on the same data are also

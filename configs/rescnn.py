@@ -3,7 +3,7 @@
 Labs: depth studies of CNNs on CIFAR-10 (README, "The labs"). Papers: He et al. 2015, arXiv:1512.03385 and arXiv:1603.05027.
 
     python launch.py --config=configs/rescnn.py                   # CIFAR-10, depths 1 to 25, matched twins; for a GPU
-    python launch.py --config=configs/rescnn.py:digits            # about 4 minutes on 2 CPU cores
+    python launch.py --config=configs/rescnn.py:digits            # about 3.5 minutes on 2 CPU cores
     python launch.py --config=configs/rescnn.py:digits,depth=50   # one more depth
     python launch.py --config=configs/rescnn.py:smoke             # seconds, to see that it runs
 
@@ -17,7 +17,7 @@ The labs' and papers' own tables, on CIFAR-10, for a GPU:
     python launch.py --config=configs/rescnn.py:he,as_implemented=true       # as published: 64,000 steps, one rate
     python launch.py --config=configs/rescnn.py:resnet18          # ResNet-18 and -34 and plain twins
 
-Result of `digits` (237 s on 2 cores of an Intel Xeon, 8 seeds): at depth 25 plain 48.3 % [36.6, 60.0], residual 94.5 %
+Result of `digits` (201 s on 2 cores of an Intel Xeon, 8 seeds): at depth 25 plain 48.3 % [36.6, 60.0], residual 94.5 %
 [93.0, 96.1]; the gain from depth 5 to 25 differs by 46.8 points [35.1, 58.6]. All of it, and what was run on CIFAR-10:
 docs/results.md.
 """

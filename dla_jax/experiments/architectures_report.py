@@ -119,7 +119,8 @@ def draw_pair(config, summary: dict, workdir: Path) -> list[dict]:
     path = workdir / "figures" / "pair.png"
     accuracy.pair(values, stats.t_interval(values[second] - values[first]), seconds, path)
     caption = f"""{report.count(len(seeds), "paired run")}: a line a seed, which fixes split, order and the initial weights that
-        both share: blue where the second is better, orange where it is worse, grey where they are equal (left); the differences with their mean and 95 % t-interval (middle); seconds of an epoch, all runs (right)."""
+        both share, blue where the second is better, orange where it is worse (left); the differences with their mean and 95 %
+        t-interval (middle); seconds of an epoch, all runs (right)."""
     return [{"path": path, "caption": caption}]
 
 

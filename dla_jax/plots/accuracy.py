@@ -4,9 +4,9 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
-from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator, PercentFormatter
 
-from dla_jax.plots.style import COLOURS, COLUMN, MARKERS, PAGE, STYLE, plt, save
+from dla_jax.plots.style import COLOURS, COLUMN, MARKERS, PAGE, STYLE, epoch_axis, plt, save
 
 
 def _depth_axis(axis, depths) -> None:
@@ -172,8 +172,7 @@ def training_curves(curves: dict[str, dict], path: Path) -> None:
         else:
             axes[1].legend()
         for axis in axes:
-            axis.set_xlabel("epoch")
-            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+            epoch_axis(axis)
         save(figure, path)
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 from matplotlib.colors import LogNorm
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import PercentFormatter
 
-from dla_jax.plots.style import COLOURS, COLUMN, MARKERS, PAGE, STYLE, plt, save
+from dla_jax.plots.style import COLOURS, COLUMN, MARKERS, PAGE, STYLE, epoch_axis, plt, save
 
 
 def geometric_mean(values) -> np.ndarray:
@@ -138,8 +138,7 @@ def stages(networks: dict[str, dict[str, np.ndarray]], path: Path) -> None:
                 axes[i, j].set_yscale("log")
                 axes[i, 0].set_ylabel(label)
             axes[0, j].set_title(network.replace("_", " "), loc="left")
-            axes[1, j].set_xlabel("epoch")
-            axes[1, j].xaxis.set_major_locator(MaxNLocator(integer=True))
+            epoch_axis(axes[1, j])
         figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
         save(figure, path)
 
@@ -183,8 +182,7 @@ def mistakes(panels: dict, loss_scale: float, path: Path) -> None:
             axes[0, 0].plot(found["epoch"], found["mean_abs"][:, 0], color=COLOURS[i], label=f"{network}: mean |g|")
             axes[0, 0].plot(found["epoch"], found["var"][:, 0], "--", color=COLOURS[i], label=f"{network}: logged as mean")
         lowest = min((np.nanmin(found["var"][:, 0]) for found in panels["swapped"].values()), default=1)
-        axes[0, 0].set(yscale="log", xlabel="epoch", ylabel="stage 1", ylim=(lowest / 300, None))
-        axes[0, 0].xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes[0, 0].set(yscale="log", ylabel="stage 1", ylim=(lowest / 300, None))
         for i, (network, found) in enumerate(panels["scaled"].items()):
             at = np.array(found["limits"]) * np.log10(2)
             axes[0, 1].step(at, found["first"][0], where="pre", color=COLOURS[i], label=f"{network}: true")
@@ -202,7 +200,10 @@ def mistakes(panels: dict, loss_scale: float, path: Path) -> None:
             for run in runs:
                 axes[1, 1].plot(epochs, run, color=COLOURS[i % 7], linewidth=0.4, alpha=0.5)
             axes[1, 1].plot(epochs, np.mean(runs, 0), color=COLOURS[i % 7], label=network.replace("_", " "), linewidth=1.6)
-        axes[1, 1].set(xlabel="epoch", ylabel="validation accuracy")
+        axes[1, 1].set_ylabel("validation accuracy")
+        for axis, panel in ((axes[0, 0], "swapped"), (axes[1, 1], "frozen")):
+            if panels[panel]:
+                epoch_axis(axis)
         axes[1, 1].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         titles = ("(a) variance plotted as the mean", "(b) gradients times the loss scale", "(c) clipping before the loop",
                   "(d) BatchNorm in evaluation mode")  # fmt: skip

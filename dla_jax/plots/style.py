@@ -7,6 +7,7 @@ import matplotlib
 matplotlib.use("Agg")  # no screen needed
 
 import matplotlib.pyplot as plt
+from matplotlib.ticker import MaxNLocator
 
 # Okabe and Ito's palette (jfly.uni-koeln.de/color), in an order that keeps neighbours apart in grey too.
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -18,6 +19,14 @@ STYLE = {
     "grid.linewidth": 0.5, "lines.linewidth": 1.2, "lines.markersize": 4, "legend.frameon": False,
     "figure.constrained_layout.use": True, "savefig.dpi": 220,
 }  # fmt: skip
+
+
+def epoch_axis(axis) -> None:
+    """Whole epochs from left to right, also where there is but one."""
+    first, last = axis.dataLim.intervalx
+    axis.set_xlim(first - 0.25, last + 0.25)
+    axis.set_xlabel("epoch")
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def save(figure, path: Path) -> None:
