@@ -112,7 +112,7 @@ def claims(networks) -> ConfigDict:
     """
     alone = lambda network: ((1.0, network),)  # noqa: E731
     decades = lambda value: {"value": value, "unit": "decades", "margin": 0.05}  # noqa: E731
-    watched = "pictures: the first convolution's histogram, about +-400 without and +8000 to -2000 with skips (scaled, see below)"
+    watched = "pictures: the first convolution's histogram, about ±400 without and −2000 to +8000 with skips (scaled, see below)"
     tends = "the gradient of the CNN tends to zero, that of the ResCNN does not (one run)"
     clips = 'a run "with clipping", in which nothing was clipped'
     no_norm = "hypothesis", "not reported; labs A to D have BatchNorm in all their CNNs"

@@ -45,7 +45,7 @@ def draw(workdir: Path) -> None:
     figures = draw_figures(config, traces, trained, workdir / "figures")
     shown = lambda *names: [{"path": figures[name], "caption": CAPTIONS[name]} for name in names if name in figures]  # noqa: E731
     sections = [
-        {"title": "The gradient, layer by layer", "figures": shown("layers", "profiles"),
+        {"title": "The gradient, layer by layer", "text": RATIOS, "figures": shown("layers", "profiles"),
          "table": {"head": GRADIENT_HEAD, "rows": gradient_rows(config, summary)}},
         {"title": "The labs' views", "figures": shown("last_dense", "convolutions", "stages")},
         {"title": "What a step moves", "figures": shown("clipping", "updates")},
@@ -98,8 +98,12 @@ def measure(rows: list[dict], first_steps: int, run: dict) -> dict[str, float | 
     }  # fmt: skip
 
 
-GRADIENT_HEAD = ["network", "first over last convolution at the start", "mean over the run [95 % interval]",
-                 "last dense layer: end over start of the first steps", "largest norm in them", "clipped of them"]  # fmt: skip
+GRADIENT_HEAD = ["network", "first / last convolution: start", "over the run [95 % interval]", "last dense layer: end / start",
+                 "largest norm", "clipped"]  # fmt: skip
+RATIOS = """Factors, geometric means over seeds. First and last convolution: norm of the gradient over norm of the weights, on the
+probe batch. Last dense layer: mean |g| in the last tenth of the first steps over that in their first tenth; largest norm of the
+whole gradient, and steps that were clipped, among these steps too. The claims above count in decades, powers of ten, from where
+their bound lies: 0 is a tenth of the last convolution's gradient, ten times it, or a norm of 100."""
 
 
 def gradient_rows(config, summary: dict) -> list[list[str]]:
