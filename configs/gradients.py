@@ -18,7 +18,8 @@ was run on CIFAR-10: docs/results.md.
 from ml_collections import ConfigDict
 
 from configs import rescnn
-from configs.rescnn import LAB_B, LAB_E, claim, difference
+from configs.rescnn import LAB_B, LAB_E
+from dla_jax.claims import answerable, claim, difference
 from dla_jax.config import parse_argument
 
 PRESETS = ("cifar10", "lab_c", "digits", "smoke")
@@ -39,10 +40,7 @@ def get_config(argument: str = "") -> ConfigDict:
 
 def base() -> ConfigDict:
     """Every key, with the values that most presets share."""
-    config = rescnn.base()
-    for key in ("depths", "reference_depth", "arms", "side_arms", "side_depths", "side_seeds"):
-        del config[key]
-    config.experiment = "gradients"
+    config = rescnn.networks_base("gradients")
     config.question = "Does the gradient vanish in the plain net, and neither vanish nor explode in the residual one?"
     config.pair = ("plain", "residual")  # which the labs look at
     config.trace_first_steps = 150  # that have a row each, as lab E watches them
@@ -156,4 +154,4 @@ def claims(networks) -> ConfigDict:
         "n_no_norm_clipping": claim("Without norm, clipping makes the residual net better", *no_norm,
                                     difference("residual_no_norm", "residual_no_norm_unclipped")),
     }  # fmt: skip
-    return rescnn.answerable(found, networks)
+    return answerable(found, networks)

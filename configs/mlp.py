@@ -17,6 +17,7 @@ Result of `digits` (114 s on 2 cores of an Intel Xeon): a plain MLP of depth 20 
 from ml_collections import ConfigDict
 
 from configs import rescnn
+from dla_jax.claims import answerable, claim, difference
 from dla_jax.config import check, parse_argument
 
 COURSE = "the course's baseline (Lab 1, exercise 1.1)"
@@ -51,25 +52,22 @@ def claims(config: ConfigDict) -> ConfigDict:
             found[name] |= {"source": "hypothesis", "reported": "the labs say it of CNNs"}
     if 20 in config.side_depths:
         found |= {
-            "l_fails_as_implemented": rescnn.claim(
+            "l_fails_as_implemented": claim(
                 "A 20-layer plain MLP is worse than a 5-layer one: as implemented, PyTorch's initialisation", rescnn.LAB_A,
-                reported, rescnn.difference("plain+torch_default-20", "plain+torch_default-5"), direction="<"),
-            "m_fails_as_intended": rescnn.claim(
+                reported, difference("plain+torch_default-20", "plain+torch_default-5"), direction="<"),
+            "m_fails_as_intended": claim(
                 "A 20-layer plain MLP is worse than a 5-layer one: as intended, He initialisation", rescnn.LAB_A, reported,
-                rescnn.difference("plain-20", "plain-5"), direction="<"),
-            "n_initialisation_rescues": rescnn.claim(
+                difference("plain-20", "plain-5"), direction="<"),
+            "n_initialisation_rescues": claim(
                 "He initialisation makes the 20-layer plain MLP better than PyTorch's default", "hypothesis", "not reported",
-                rescnn.difference("plain-20", "plain+torch_default-20")),
+                difference("plain-20", "plain+torch_default-20")),
         }  # fmt: skip
     return ConfigDict(found)
 
 
 def mnist(as_implemented: bool) -> ConfigDict:
     """The labs' MLPs for MNIST: as intended, each at its own learning rate; as implemented, with their recipes."""
-    config = rescnn.base()
-    for key in ("depths", "reference_depth", "arms", "side_arms", "side_depths", "side_seeds"):
-        del config[key]
-    config.experiment = "architectures"
+    config = rescnn.networks_base("architectures")
     config.question = "Which MLP for MNIST? The wider net was reported to fail; is it the net or the recipe?"
     config.pair = ()
     config.seeds, config.lrs = (0, 1, 2, 3, 4, 5), (1e-3, 3e-3, 1e-2)
@@ -111,18 +109,18 @@ def perceptron(*widths: int, dropout: float = 0.0, init: str = "he", relu_logits
 def mnist_claims(networks: dict) -> ConfigDict:
     """Who claimed what about the networks that are there."""
     found = {
-        "a_wide_fails": rescnn.claim(
+        "a_wide_fails": claim(
             "784 hidden units do worse than 16 + 16", rescnn.LAB_B, "32.57 %; the course's 16 + 16: 94.7 %",
-            rescnn.difference("mlp_784", "mlp_16_16"), direction="<", margin=0.002),
-        "b_wider_helps": rescnn.claim(
+            difference("mlp_784", "mlp_16_16"), direction="<", margin=0.002),
+        "b_wider_helps": claim(
             "256 + 256 hidden units do better than 128 + 64", "hypothesis", "not reported",
-            rescnn.difference("mlp_256_256", "mlp_128_64"), margin=0.002),
-        "c_lab_e_beats_the_baseline": rescnn.claim(
+            difference("mlp_256_256", "mlp_128_64"), margin=0.002),
+        "c_lab_e_beats_the_baseline": claim(
             "128 + 64 hidden units do better than the baseline's 16 + 16", rescnn.LAB_E, "no figure",
-            rescnn.difference("mlp_128_64", "mlp_16_16"), margin=0.002),
-        "d_deep_fails": rescnn.claim(
+            difference("mlp_128_64", "mlp_16_16"), margin=0.002),
+        "d_deep_fails": claim(
             "A 20-layer MLP is worse than a 5-layer one", rescnn.LAB_A,
             "validation: 96.02 % at depth 5, 11.46 % at 20 (one run each)",
-            rescnn.difference("depth_20", "depth_5"), direction="<", margin=0.002),
+            difference("depth_20", "depth_5"), direction="<", margin=0.002),
     }  # fmt: skip
-    return rescnn.answerable(found, networks.keys())
+    return answerable(found, networks.keys())

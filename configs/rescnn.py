@@ -27,6 +27,7 @@ import functools
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
+from dla_jax.claims import answerable, claim, difference
 from dla_jax.config import check, flatten, parse_argument
 
 LAB_A = "lab A, https://github.com/giovancombo/DLA-Labs"
@@ -127,6 +128,15 @@ def base() -> ConfigDict:
     return config
 
 
+def networks_base(experiment: str) -> ConfigDict:
+    """The keys of a study that compares networks of its own instead of arms at several depths."""
+    config = base()
+    for key in ("depths", "reference_depth", "arms", "side_arms", "side_depths", "side_seeds"):
+        del config[key]
+    config.experiment = experiment
+    return config
+
+
 def cifar10(config: ConfigDict, as_implemented: bool) -> None:
     """Lab E's depths, with BatchNorm as all the labs have it; without norm, and from other starts, at two depths."""
     config.side_arms = ("plain+no_norm", "residual+no_norm", "plain+dirac", "plain+torch_default", "plain+shared_lr")
@@ -204,18 +214,6 @@ def resnet18(config: ConfigDict, as_implemented: bool) -> None:
     config.batch_size, config.compute_dtype, config.label_smoothing = 512, "bfloat16", 0.1
 
 
-def claim(statement: str, source: str, reported: str, *contrasts: tuple, direction: str = ">", value: str = "test_accuracy",
-          unit: str = "points", margin: float = 0.005) -> dict:  # fmt: skip
-    """One claim, as `stats.weigh` takes it."""
-    return {"statement": statement, "source": source, "reported": reported, "contrasts": contrasts, "direction": direction,
-            "value": value, "unit": unit, "margin": margin}  # fmt: skip
-
-
-def difference(a: str, b: str) -> tuple:
-    """The contrast a - b of two groups."""
-    return ((1.0, a), (-1.0, b))
-
-
 def set_networks(config: ConfigDict, networks: dict[str, dict]) -> None:
     """Puts the networks of a comparison into its config, and takes out what each of them has its own of: a key that would change
     nothing is a trap."""
@@ -225,12 +223,6 @@ def set_networks(config: ConfigDict, networks: dict[str, dict]) -> None:
         del config.model
     for group, _, key in (name.rpartition(".") for name in common if not name.startswith("model.")):
         del (config[group] if group else config)[key]
-
-
-def answerable(found: dict[str, dict], groups: set[str]) -> ConfigDict:
-    """The claims whose every group is among those that are run."""
-    asked = {name: {group for terms in entry["contrasts"] for _, group in terms} for name, entry in found.items()}
-    return ConfigDict({name: entry for name, entry in found.items() if asked[name] <= set(groups)})
 
 
 def claims(config: ConfigDict) -> ConfigDict:

@@ -17,7 +17,8 @@ docs/results.md.
 from ml_collections import ConfigDict
 
 from configs import mlp, rescnn
-from configs.rescnn import LAB_C, claim, difference
+from configs.rescnn import LAB_C
+from dla_jax.claims import answerable, claim, difference
 from dla_jax.config import check, parse_argument
 
 REPORTED = {"mlp_relu_logits": "completely ineffective", "convnet": "no figure", "resnet": "better than ConvNet34, no figure",
@@ -37,10 +38,7 @@ def get_config(argument: str = "") -> ConfigDict:
 
 def base() -> ConfigDict:
     """Every key, with the values that most presets share."""
-    config = rescnn.base()
-    for key in ("depths", "reference_depth", "arms", "side_arms", "side_depths", "side_seeds"):
-        del config[key]
-    config.experiment = "architectures"
+    config = rescnn.networks_base("architectures")
     config.question = "Do skips make a 34-layer net better, by how much, and what do they cost? And is an MLP of any use?"
     config.pair = ("convnet", "resnet")  # which the paired runs are about
     config.seeds = tuple(range(10))  # of that pair; 2/2^10 = .002 is the smallest p
@@ -153,4 +151,4 @@ def claims(found) -> ConfigDict:
         "j_cnn_beats_mlp": claim("The plain convolutional net is better than the MLP", LAB_C, "\"all the CNNs work nicely\"",
                                  difference("convnet", "mlp" if "mlp" in found else "mlp_relu_logits")),
     }  # fmt: skip
-    return rescnn.answerable(every, found)
+    return answerable(every, found)

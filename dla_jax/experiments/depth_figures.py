@@ -8,6 +8,7 @@ from dla_jax import stats
 from dla_jax.experiments.depth_grid import groups_of
 from dla_jax.experiments.image_report import curve
 from dla_jax.plots import accuracy, gradients
+from dla_jax.plots.style import draw_all
 
 
 def accuracies_of(runs: list[dict], group: str) -> list[float]:
@@ -46,12 +47,7 @@ def draw_figures(config, chance: float, summary: dict, rows: list[dict], folder:
         "gradients": (gradients.heat_maps, maps, "gradient L2 norm, before clipping"),
         "rates": (accuracy.learning_rate_grid, *rate_lines(config, summary["selection"])),
     }  # fmt: skip
-    paths = {}
-    for name, (plot, data, *more) in figures.items():
-        if data:
-            paths[name] = folder / f"{name}.png"
-            plot(data, *more, paths[name])
-    return paths
+    return draw_all(figures, folder)
 
 
 def accuracy_points(config, runs: list[dict]) -> tuple[dict, dict]:

@@ -7,6 +7,7 @@ import numpy as np
 
 from dla_jax.experiments.architectures_grid import own_config
 from dla_jax.plots import gradients
+from dla_jax.plots.style import draw_all
 
 LOSS_SCALE = 65_536  # what PyTorch's GradScaler starts with
 
@@ -39,12 +40,7 @@ def draw_figures(config, traces: dict, trained: dict, folder: Path) -> dict[str,
         "clipping": (gradients.clipping, clipped(config, first)),
         "updates": (gradients.heat_maps, updates, "update norm over weight norm"),
     }
-    paths = {}
-    for name, (plot, data, *more) in figures.items():
-        if data:
-            paths[name] = folder / f"{name}.png"
-            plot(data, *more, paths[name])
-    return paths
+    return draw_all(figures, folder)
 
 
 def runs_of(trained: dict, network: str) -> list[list[dict]]:

@@ -34,3 +34,13 @@ def save(figure, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
     plt.close(figure)
+
+
+def draw_all(figures: dict[str, tuple], folder: Path) -> dict[str, Path]:
+    """Draws those figures that there is something for: {name: path}. figures: {name: (plot, data, *other arguments)}."""
+    paths = {}
+    for name, (plot, data, *more) in figures.items():
+        if data:
+            paths[name] = folder / f"{name}.png"
+            plot(data, *more, paths[name])
+    return paths
