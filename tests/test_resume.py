@@ -14,7 +14,7 @@ from launching import launch, start
 STUDY = ("--config=configs/rescnn.py:smoke", "--config.num_epochs=6", "--config.eval_every_epochs=2", "--config.log_every_steps=20",
          "--config.checkpoint_every_steps=9", "--config.steps_per_call=4", "--config.side_arms=plain+batch",
          "--config.patience=3", "--config.optim.schedule=one_cycle", "--config.optim.warmup_fraction=0.3")  # fmt: skip
-TIMES = ("seconds", "examples_per_s", "train_seconds")
+TIMES = ("seconds", "examples_per_s", "train_seconds", "seconds_per_epoch")
 
 
 def rows_of(workdir):

@@ -126,7 +126,7 @@ def draw(workdir: Path) -> None:
                          "table": {"head": HEAD, "rows": table(here)}})  # fmt: skip
     pairs = paired(rows)
     if pairs:
-        text = "Networks of one name in two studies on the same data, seed by seed: the second minus the first. Not corrected."
+        text = "Networks of one name and size in two studies on the same data, seed by seed. P-values are not corrected."
         head = ["network", "studies", "points [95 % interval]", "p", "seeds"]
         sections.append({"title": "The same network in two studies", "text": text, "table": {"head": head, "rows": pairs}})
     summary = {"study": "compare", "runs": rows, "claims": []}
@@ -163,14 +163,15 @@ def draw_networks(rows: list[dict], path: Path) -> Path:
 
 
 def paired(rows: list[dict]) -> list[list[str]]:
-    """Differences between two studies, for networks that both have, on the same data, with two common seeds at least."""
+    """Differences between two studies, for networks of one name and size, on the same data, with two common seeds at least."""
     names, found = list(dict.fromkeys(row["study"] for row in rows)), []
     for i, first in enumerate(names):
         for second in names[i + 1 :]:
             for group in dict.fromkeys(row["group"] for row in rows if row["study"] == first):
-                both = [{"group": row["study"], "seed": row["seed"], "test_accuracy": row["test_accuracy"], "data": row["data"]}
+                both = [{"group": row["study"], "seed": row["seed"], "test_accuracy": row["test_accuracy"],
+                         "same": (row["data"], row["num_params"])}
                         for row in rows if row["study"] in (first, second) and row["group"] == group]  # fmt: skip
-                if len({row["group"] for row in both}) < 2 or any(row["data"] != both[0]["data"] for row in both):
+                if len({row["group"] for row in both}) < 2 or any(row["same"] != both[0]["same"] for row in both):
                     continue
                 differences = list(stats.paired_values(((1.0, second), (-1.0, first)), both, "test_accuracy").values())
                 if len(differences) < 2:

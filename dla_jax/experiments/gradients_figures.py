@@ -134,7 +134,8 @@ def draw_mistakes(config, traces: dict, trained: dict, folder: Path) -> list[dic
     caption = """(a) True mean |g| of stage 1 (solid) and what a plot of the first result of var_mean shows (dashed). (b) First
         convolution before the first step: true (solid) and times 65,536 (dashed). (c) The norm that each step was taken with: of
         the run without clipping, which is what clipping once before the loop comes to, and of the run clipped in every step. (d)
-        BatchNorm in evaluation mode after the first epoch, and as it should be: mean and seeds."""
+        BatchNorm in evaluation mode after the first epoch, and as it should be: mean and seeds. In (c) and (d) each of the two
+        nets has the learning rate that suits it."""
     return [{"path": path, "caption": caption}]
 
 

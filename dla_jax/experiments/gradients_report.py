@@ -71,25 +71,33 @@ def traces_of(config, rows: list[dict]) -> dict[str, dict[int, list[dict]]]:
 
 
 def decades(a: float | None, b: float | None) -> float:
-    """log10(a / b) within +-12; None, which stands for a value that overflowed, counts as far above all others."""
-    return -math.log10(FAR) if a is None or b is None else float(np.log10(np.clip(a / max(b, 1e-300), FAR, 1 / FAR)))
+    """log10(a / b) within +-12. None stands for a value that overflowed: far above all others, and nan beside another."""
+    if a is None or b is None:
+        return math.nan if a is b else -math.log10(FAR) if a is None else math.log10(FAR)
+    return float(np.log10(np.clip(a / max(b, 1e-300), FAR, 1 / FAR)))
+
+
+def mean_of(values) -> float:
+    """The mean of those that are neither None nor nan; nan without any."""
+    known = [value for value in values if value is not None and not math.isnan(value)]
+    return float(np.mean(known)) if known else math.nan
 
 
 def measure(rows: list[dict], first_steps: int, run: dict) -> dict[str, float | None]:
     """What the claims compare (configs/gradients.py: claims) of the rows of one run, as far as it got. `run`: its last row."""
     diverged, last = run["diverged"], last_convolution(rows[0]["layers"], rows[0]["stages"])
     relative = [row["probe_layer_relative"] for row in rows if "probe_layer_relative" in row]
-    start, *_ = along = [decades(values[0], values[last]) for values in relative]
+    along = [decades(values[0], values[last]) for values in relative]
     steps = [row for row in rows if 0 < row["step"] <= first_steps]
     dense, tenth = [row["layer_mean_abs"][-1] for row in steps], max(1, len(steps) // 10)
-    first_layer = float(np.mean(along))
+    start, first_layer = (None if math.isnan(value) else value for value in (along[0], mean_of(along)))
     largest = math.inf if diverged else max(row["grad_norm"] for row in steps)
     return {
         "first_layer": first_layer,
-        "above_vanishing": first_layer + 1,
-        "start_above_vanishing": start + 1,
-        "below_exploding": 1 - first_layer,
-        "start_below_exploding": 1 - start,
+        "above_vanishing": None if first_layer is None else first_layer + 1,
+        "start_above_vanishing": None if start is None else start + 1,
+        "below_exploding": None if first_layer is None else 1 - first_layer,
+        "start_below_exploding": None if start is None else 1 - start,
         "last_dense": None if diverged else decades(np.mean(dense[-tenth:]), np.mean(dense[:tenth])) + 1,
         "bounded": 2 - decades(largest, 1),
         "last_val_accuracy": run["val_accuracy"] if diverged else rows[-1]["val_accuracy"],
@@ -98,28 +106,31 @@ def measure(rows: list[dict], first_steps: int, run: dict) -> dict[str, float | 
     }  # fmt: skip
 
 
-GRADIENT_HEAD = ["network", "first / last convolution: start", "over the run [95 % interval]", "last dense layer: end / start",
-                 "largest norm", "clipped"]  # fmt: skip
-RATIOS = """Factors, geometric means over seeds. First and last convolution: norm of the gradient over norm of the weights, on the
-probe batch. Last dense layer: mean |g| in the last tenth of the first steps over that in their first tenth; largest norm of the
-whole gradient, and steps that were clipped, among these steps too. The claims above count in decades, powers of ten, from where
-their bound lies: 0 is a tenth of the last convolution's gradient, ten times it, or a norm of 100."""
+GRADIENT_HEAD = ["network", "diverged", "first / last convolution: start", "over the run [95 % interval]",
+                 "last dense layer: end / start", "largest norm", "clipped"]  # fmt: skip
+RATIOS = """Factors, geometric means over seeds, but for the start of the runs that did not diverge. First and last
+convolution: norm of the gradient over norm of the weights, on the probe batch. Last dense layer: mean |g| in the last tenth
+of the first steps over that in their first tenth; largest norm of the whole gradient, and steps that were clipped, among
+these steps too. The claims above count in decades, powers of ten, from where their bound lies: 0 is a tenth of the last
+convolution's gradient, ten times it, or a norm of 100."""
 
 
 def gradient_rows(config, summary: dict) -> list[list[str]]:
     """The table of the gradients, as text: factors, not decades."""
-    table, factor = [], lambda decades: f"{10.0**decades:.2g}"
+
+    def factor(decades):
+        return "unknown" if math.isnan(decades) else f"{10.0**decades:.2g}"
+
+    table = []
     for network in config.networks:
         runs = [run for run in summary["runs"] if run["group"] == network]
-        mean = lambda key: float(np.mean([run[key] for run in runs]))  # noqa: E731, B023
-        dense = [run["last_dense"] - 1 for run in runs if run["last_dense"] is not None]
-        low, high = stats.t_interval([run["first_layer"] for run in runs])
-        interval = f"[{factor(low)}, {factor(high)}]" if np.isfinite(low) else "[one run]"
-        largest = [2 - run["bounded"] for run in runs if not run["diverged"]]
-        table.append([network, factor(mean("start_above_vanishing") - 1), f"{factor(mean('first_layer'))} {interval}",
-                      factor(float(np.mean(dense))) if dense else "diverged",
-                      factor(float(np.mean(largest))) if largest else "diverged",
-                      f"{100 * mean('clipped_steps'):.0f} %"])  # fmt: skip
+        kept = [run for run in runs if not run["diverged"]]
+        start = mean_of(run["start_above_vanishing"] for run in runs) - 1
+        along = [run["first_layer"] for run in kept if run["first_layer"] is not None]
+        interval = f" [{', '.join(map(factor, stats.t_interval(along)))}]" if len(along) > 1 else ""
+        table.append([network, str(len(runs) - len(kept)), factor(start), factor(mean_of(along)) + interval,
+                      factor(mean_of(run["last_dense"] for run in kept) - 1), factor(2 - mean_of(run["bounded"] for run in kept)),
+                      f"{100 * mean_of(run['clipped_steps'] for run in runs):.0f} %"])  # fmt: skip
     return table
 
 
@@ -127,5 +138,5 @@ MISTAKES = """Four slips of the labs, each easily made, and what they do to the 
 (a) Lab C plots the first result of torch.var_mean as the mean: it is the variance, orders of magnitude smaller, and it
 falls with the square. (b) Lab B's histograms show gradients that mixed precision had multiplied by its loss scale, 65,536 at
 the start and then doubled or halved as training goes, so that the widths of two runs do not compare. (c) Lab B clips once,
-before training, when there is no gradient yet: that run is the one without clipping. (d) Lab C leaves BatchNorm in
+before training, when there is no gradient yet: that run is one without clipping. (d) Lab C leaves BatchNorm in
 evaluation mode after the first epoch."""

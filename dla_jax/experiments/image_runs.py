@@ -46,7 +46,7 @@ def load(config, run: Run) -> images.ImageSet:
     """The image set; of several processes the first prepares and caches it while the others wait."""
     read = lambda: read_once(FrozenConfigDict(config.data.to_dict()), run.data_dir, run.download)  # noqa: E731
     first = together(read if run.first else lambda: None, "read the data")
-    return first if run.first else read()
+    return together(lambda: first or read(), "read the data")
 
 
 @functools.lru_cache(maxsize=1)

@@ -48,6 +48,13 @@ def test_a_gradient_that_overflowed_counts_as_exploded():
     rows[-1]["val_accuracy"] = 0.1
     found = gradients_report.measure(rows, 20, FINISHED)
     assert found["start_below_exploding"] == -11 and found["below_exploding"] == -5 and found["above_vanishing"] == 7
+    rows = made_up([0.0, 1.0], [None, 1.0], [1.0] * 20, [5.0] * 20)  # the last convolution's, not the first one's
+    rows[-1]["val_accuracy"] = 0.1
+    assert gradients_report.measure(rows, 20, FINISHED)["first_layer"] == -6
+    rows = made_up([None, 0.1], [None, 1.0], [1.0] * 20, [5.0] * 20)  # both: nothing is known of that probe
+    rows[-1]["val_accuracy"] = 0.1
+    found = gradients_report.measure(rows, 20, FINISHED)
+    assert found["start_above_vanishing"] is None and found["first_layer"] == pytest.approx(-1)
 
 
 def test_curves_of_stages_are_geometric_means_at_the_epochs_that_are_evaluated():

@@ -196,7 +196,7 @@ def test_histograms_are_bounded_in_number_and_reach_tensorboard(finished):
     assert sum(stem[0].bucket) == 36 and list(stem[0].bucket_limit) == gradients.LIMITS
 
 
-def test_the_mistakes_are_shown_on_runs_that_differ_in_the_slip_alone(finished):
+def test_the_mistakes_are_shown_on_networks_that_differ_in_the_slip_alone(finished):
     config = configured.get_config("smoke")
     pairs = {(name, twin) for name in config.networks for twin in config.networks
              if gradients_figures.twins(config, twin, name, "optim.clip_norm", 0.0)}  # fmt: skip
