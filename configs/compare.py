@@ -4,6 +4,9 @@
     python launch.py --config=configs/compare.py:digits           # makes three small studies first; 40 s on 2 CPU cores
     python launch.py --config=configs/compare.py:smoke            # the same with tiny ones; seconds
 
+Result of `digits`: among MLPs of depth 10 without skips He's initialisation has 96.9 %, PyTorch's default 87.3 %
+(docs/results.md).
+
 Any supervised study will do: one that writes test accuracies. Networks of the same name in two studies on the same data are also
 compared seed by seed.
 """

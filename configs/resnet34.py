@@ -8,9 +8,9 @@ for 20 epochs. Papers: He et al. 2015, arXiv:1512.03385.
     python launch.py --config=configs/resnet34.py:digits          # small nets; about 3 minutes on 2 CPU cores
     python launch.py --config=configs/resnet34.py:smoke           # seconds, to see that it runs
 
-Result of `digits` (171 s on 2 cores of an Intel Xeon): with skips 98.3 % [97.9, 98.7], without 97.8 % [97.3, 98.3], a
-difference of 0.5 points [-0.1, 1.0] in ten paired runs; an epoch takes the same time; the MLP reaches 95.7 % [94.8,
-96.6], with lab C's ReLU behind its logits 67.8 % [43.8, 91.7]. All of it, and what was run on CIFAR-10:
+Result of `digits` (174 s on 2 cores of an Intel Xeon): with skips 97.7 % [97.0, 98.4], without 97.6 % [96.9, 98.4], a
+difference of 0.1 points [-0.9, 1.0] in ten paired runs; an epoch takes the same time; the MLP reaches 95.9 % [94.9,
+96.8], with lab C's ReLU behind its logits 68.7 % [43.9, 93.4]. All of it, and what was run on CIFAR-10:
 docs/results.md.
 """
 

@@ -1,5 +1,6 @@
 """Four CPU devices for every test, and one compilation cache for all the processes that tests start."""
 
+import functools
 import os
 import sys
 import tempfile
@@ -25,3 +26,19 @@ def no_stop_request():
     stop_requested.clear()
     yield
     stop_requested.clear()
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory):
+    """name of a config -> (workdir, answer) of its smoke preset, run once for all tests that read it."""
+
+    from launching import launch
+
+    @functools.cache
+    def run(name):
+        workdir = tmp_path_factory.mktemp(name) / "run"
+        answer = launch(f"--config=configs/{name}.py:smoke", f"--workdir={workdir}", "--quiet")
+        assert answer.code == 0, answer.err
+        return workdir, answer
+
+    return run

@@ -6,17 +6,14 @@ import re
 from pathlib import Path
 
 import pytest
-from launching import ROOT, launch
+from launching import ROOT
 
 CONFIGS = sorted(path.stem for path in (ROOT / "configs").glob("*.py"))
 
 
 @pytest.fixture(scope="module", params=CONFIGS)
-def finished(request, tmp_path_factory):
-    workdir = tmp_path_factory.mktemp(request.param) / "run"
-    answer = launch(f"--config=configs/{request.param}.py:smoke", f"--workdir={workdir}", "--quiet")
-    assert answer.code == 0, answer.err
-    return workdir, answer
+def finished(request, smoke):
+    return smoke(request.param)
 
 
 def experiment_of(workdir):

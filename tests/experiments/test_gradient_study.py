@@ -22,11 +22,9 @@ SMOKE = ("--config=configs/gradients.py:smoke", "--quiet")
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """The rows of the smoke preset's runs."""
-    workdir = tmp_path_factory.mktemp("gradients") / "run"
-    answer = launch(*SMOKE, f"--workdir={workdir}")
-    assert answer.code == 0, answer.err
+def finished(smoke):
+    """The workdir of the smoke preset and the rows of its runs."""
+    workdir, _ = smoke("gradients")
     return workdir, read_rows(workdir / "metrics.jsonl")
 
 
