@@ -166,11 +166,20 @@ def test_seeds_and_learning_rates_differ():
     assert_same(base, fit()[0].params["w"])
 
 
+def trace_of(grads, updates, params):
+    return {"largest": jnp.max(jnp.abs(grads["w"]))[None], "moved": updates["w"]}
+
+
+def probe_of(state):
+    return {"probe": state.params["w"]}
+
+
 @pytest.mark.parametrize("stop_at", [1, 8, 15, 20])
-@pytest.mark.parametrize("every", [0, 3])
-def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(stop_at, every, tmp_path):
-    plan = PLAN._replace(checkpoint_every_steps=every)
-    expected_state, expected_rows = fit(plan=plan, checkpoints=Checkpoints(tmp_path / "other"))
+@pytest.mark.parametrize("more", [{}, {"checkpoint_every_steps": 3},
+                                  {"checkpoint_every_steps": 7, "trace_first_steps": 10, "probe_every_steps": 4}])  # fmt: skip
+def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(stop_at, more, tmp_path):
+    plan, traced = PLAN._replace(**more), {"trace": trace_of, "probe": probe_of}
+    expected_state, expected_rows = fit(plan=plan, checkpoints=Checkpoints(tmp_path / "other"), **traced)
     written = []
 
     def log(row):
@@ -179,11 +188,24 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(stop_at, every, t
             stop_requested.set()
 
     with pytest.raises(Interrupted):
-        fit(tmp_path, plan=plan, log=log)
+        fit(tmp_path, plan=plan, log=log, **traced)
     stop_requested.clear()
-    state, rows = fit(tmp_path, plan=plan, resume=lambda step: [row for row in written if row["step"] <= step])
+    state, rows = fit(tmp_path, plan=plan, resume=lambda step: [row for row in written if row["step"] <= step], **traced)
     assert_same(expected_state, state)
     assert without_times(rows) == without_times(expected_rows)
+
+
+def test_rows_stand_at_the_first_steps_and_probes_at_their_multiples_and_before_the_first():
+    plan = PLAN._replace(trace_first_steps=3, probe_every_steps=6, log_every_steps=0)
+    _, rows = fit(plan=plan, trace=trace_of, probe=probe_of)
+    assert [row["step"] for row in rows] == [0, 1, 2, 3, 5, 6, 10, 12, 15, 18, 20]
+    assert [row["step"] for row in rows if "probe" in row] == [0, 6, 12, 18]
+    assert all(("moved" in row) == (row["step"] > 0) for row in rows)
+    weights = init_fn(jax.random.split(jax.random.key(0))[0])[0]["w"]
+    np.testing.assert_allclose(rows[0]["probe"], weights, rtol=1e-3)  # before the first step
+    moved = sum(np.array(row["moved"]) for row in rows[1:4])  # of steps 1 to 3, each with a row of its own
+    state, _ = fit(plan=plan._replace(num_steps=3, eval_steps=(3,)), tx=optimiser(20))
+    np.testing.assert_allclose(weights + moved, state.params["w"], rtol=1e-3, atol=1e-4)
 
 
 def test_the_best_parameters_survive_a_resume(tmp_path):

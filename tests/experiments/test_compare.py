@@ -10,16 +10,13 @@ from launching import launch, launch_many
 from dla_jax.config import ConfigError
 from dla_jax.experiments import compare
 
-MLP = ("--config=configs/mlp.py:smoke", "--quiet", "--config.side_arms=", "--config.depths=2,4")
-
 
 @pytest.fixture(scope="module")
-def studies(tmp_path_factory):
-    """Two small studies of the same networks: two epochs, and four."""
+def studies(smoke, tmp_path_factory):
+    """Two small studies of the same networks, from two initialisations: those that the smoke preset makes."""
     folder = tmp_path_factory.mktemp("studies")
-    for name, epochs in (("short", 2), ("long", 4)):
-        answer = launch(*MLP, f"--workdir={folder / name}", f"--config.num_epochs={epochs}")
-        assert answer.code == 0, answer.err
+    for name, made in (("short", "he"), ("long", "torch_default")):
+        shutil.copytree(smoke("compare")[0] / "studies" / made, folder / name)
     return folder
 
 
@@ -46,7 +43,7 @@ def test_every_run_of_both_studies_is_there_with_its_accuracy(compared, studies)
 def test_the_table_has_the_means_the_best_first(compared, studies):
     table = compare.table(runs_of(compared[0]))
     means = [float(row[3].split(" ")[0]) for row in table]
-    assert means == sorted(means, reverse=True) and len(table) == 8
+    assert means == sorted(means, reverse=True) and len(table) == 10
     best = next(row for row in table if row[0] == "long: residual-2")
     values = [run["test_accuracy"] for run in runs_of(studies / "long") if run["group"] == "residual-2"]
     assert best[3].startswith(f"{100 * np.mean(values):.1f} [")
@@ -57,7 +54,7 @@ def test_the_table_has_the_means_the_best_first(compared, studies):
 
 def test_the_same_network_is_compared_seed_by_seed(compared, studies):
     rows = {row[0]: row for row in compare.paired(runs_of(compared[0]))}
-    assert set(rows) == {"plain-2", "plain-4", "residual-2", "residual-4"}
+    assert set(rows) == {"both-1", "plain-2", "plain-4", "residual-2", "residual-4"}
     by_seed = {name: {run["seed"]: run["test_accuracy"] for run in runs_of(studies / name) if run["group"] == "plain-2"}
                for name in ("short", "long")}  # fmt: skip
     mean = 100 * np.mean([by_seed["long"][seed] - by_seed["short"][seed] for seed in by_seed["short"]])

@@ -6,7 +6,6 @@ import json
 import jax
 import numpy as np
 import pytest
-from launching import launch, start
 
 from configs import gradients as configured
 from dla_jax import classify, steps, train
@@ -17,8 +16,6 @@ from dla_jax.experiments import gradients, gradients_figures, image_runs
 from dla_jax.experiments.architectures_grid import own_config
 from dla_jax.logs import read_rows
 from dla_jax.mesh import data_mesh
-
-SMOKE = ("--config=configs/gradients.py:smoke", "--quiet")
 
 
 @pytest.fixture(scope="module")
@@ -203,28 +200,6 @@ def test_the_mistakes_are_shown_on_networks_that_differ_in_the_slip_alone(finish
     found = gradients_figures.clipped_once(config, first, "residual_clipped", "residual")
     assert found["before"].tolist() == [row["grad_norm"] for row in first["residual"] if 0 < row["step"] <= 20]
     assert found["after"].tolist() == [row["clipped_norm"] for row in first["residual_clipped"] if 0 < row["step"] <= 20]
-
-
-def test_a_run_that_was_killed_goes_on_to_the_same_record(finished, tmp_path):
-    workdir = tmp_path / "run"
-    command = (*SMOKE, f"--workdir={workdir}", "--config.checkpoint_every_steps=7")
-    process, record = start(*command), workdir / "metrics.jsonl"
-    while process.poll() is None and not (record.exists() and '"step": 21' in record.read_text()):
-        pass
-    process.kill()
-    process.communicate()
-    answer = launch(*command)
-    assert answer.code == 0, answer.err
-
-    def results(folder):
-        times = ("seconds", "examples_per_s", "train_seconds", "seconds_per_epoch", "log2_seconds")
-        rows = [{k: v for k, v in row.items() if k not in times} for row in read_rows(folder / "metrics.jsonl")]
-        means = ("train_loss", "grad_norm", "clipped_norm", "train_accuracy")  # over stretches that checkpoints cut shorter
-        stay = lambda row: row.get("done") or row["step"] <= 20 or "probe_layer_rms" in row  # noqa: E731
-        return {(row["run"], row["step"], bool(row.get("done"))): {k: v for k, v in row.items() if k not in means}
-                for row in rows if stay(row) and (row.get("done") or row["run"].startswith("final/"))}  # fmt: skip
-
-    assert results(workdir) == results(finished[0])
 
 
 @pytest.mark.parametrize(("preset", "depth"), [("cifar10", 48), ("lab_c", 34), ("digits", 25)])
