@@ -19,7 +19,8 @@ from dla_jax import steps, train
 from dla_jax.analysis.gradients import step_statistics
 from dla_jax.data.images import ImageSet
 from dla_jax.experiments import gradients, image_runs
-from dla_jax.experiments.architectures_grid import own_config
+from dla_jax.experiments.grid import Setting
+from dla_jax.experiments.networks import own_config
 from dla_jax.logs import brief
 from dla_jax.mesh import data_mesh
 
@@ -28,7 +29,7 @@ NETS = {"digits": ((8, 8, 1), 64, None), "resnet20": ((32, 32, 3), 128, RESNET20
 PROBE_EVERY = 25
 
 
-def make_setting(name: str) -> image_runs.Setting:
+def make_setting(name: str) -> Setting:
     """The residual net of the study `digits`, or ResNet-20, on images [2000, *shape] of noise."""
     shape, batch_size, model = NETS[name]
     rng, config = np.random.default_rng(0), configured.get_config("digits")
@@ -43,25 +44,25 @@ def make_setting(name: str) -> image_runs.Setting:
                               step_statistics)._replace(plan=train.Plan(1000, (1000,), 1, 0, 1, 0))  # fmt: skip
 
 
-def tasks_of(setting: image_runs.Setting) -> dict:
+def tasks_of(setting: Setting) -> dict:
     """{name: a function that does it once and is done when it returns}."""
-    arguments = gradients.run_arguments(setting, 0)
-    state, key = steps.init_state(arguments["init_fn"], setting.tx, seed=0, lr=1e-3, mesh=setting.mesh)
-    batch, taken = train.stack_batches(arguments["batch_at"], 0, 1, 1), {}
+    story = gradients.make_story(setting, 0)
+    state, key = steps.init_state(story.init_fn, setting.tx, seed=0, lr=1e-3, mesh=setting.mesh)
+    batch, taken = train.stack_batches(story.batch_at, 0, 1, 1), {}
 
     def step(trace, write):
         held = taken.setdefault((trace, write), jax.tree.map(lambda leaf: leaf.copy(), state))
-        held, series, traced = steps.run_steps(held, setting.data, batch, 1, key, loss_fn=arguments["loss_fn"], tx=setting.tx,
+        held, series, traced = steps.run_steps(held, setting.data, batch, 1, key, loss_fn=story.loss_fn, tx=setting.tx,
                                                trace=trace, mesh=setting.mesh)  # fmt: skip
         taken[trace, write] = held
         jax.block_until_ready((held, series, traced))
         if write:
-            json.dumps(arguments["annotate"]({"step": 1} | brief(traced)))
+            json.dumps(story.annotate({"step": 1} | brief(traced)))
 
     return {
         "untraced": lambda: step(train.no_trace, False), "traced": lambda: step(step_statistics, False),
         "traced, row written": lambda: step(step_statistics, True),
-        "probe": lambda: jax.block_until_ready(arguments["probe"](state)),
+        "probe": lambda: jax.block_until_ready(story.probe(state)),
     }  # fmt: skip
 
 

@@ -67,12 +67,12 @@ def our_module(net: Net, setting):
     from dla_jax.models.build import build
 
     return build(setting.config.model, depth=net.depth, skip=True, norm=net.model["norm"], init_scheme=net.model["init"],
-                 num_classes=10, mean=setting.image_set.mean, std=setting.image_set.std,
+                 num_classes=10, mean=setting.source.mean, std=setting.source.std,
                  dtype=setting.config.compute_dtype)  # fmt: skip
 
 
 def our_setting(net: Net):
-    """(setting, arguments of a residual run) as the study that trains this network makes them."""
+    """(setting, story of a residual run) as the study that trains this network makes them."""
     import functools
 
     from dla_jax.data.images import ImageSet
@@ -92,7 +92,7 @@ def our_setting(net: Net):
     setting = image_runs.prepare(config, image_set, image_runs.put_data(image_set, mesh), mesh)
     model, arm = our_module(net, setting), Arm(True, False, net.model["norm"], net.model["init"], False)
     init_fn = functools.partial(depth_study.init_arm, model=model, shape=net.shape, arm=arm)
-    return setting, image_runs.run_arguments(setting, model, model, init_fn, 0)
+    return setting, image_runs.make_story(setting, model, model, init_fn, 0)
 
 
 def our_steps(net: Net):
@@ -103,16 +103,16 @@ def our_steps(net: Net):
     from dla_jax.steps import init_state, run_steps
     from dla_jax.train import stack_batches
 
-    setting, arguments = our_setting(net)
-    state, key = init_state(arguments["init_fn"], setting.tx, seed=0, lr=1e-3, mesh=setting.mesh)
+    setting, story = our_setting(net)
+    state, key = init_state(story.init_fn, setting.tx, seed=0, lr=1e-3, mesh=setting.mesh)
     taken = 0
 
     def take(n):
         nonlocal state, taken
         calls = -(-n // net.steps_per_call)
         for _ in range(calls):
-            batches = stack_batches(arguments["batch_at"], taken, taken + net.steps_per_call, net.steps_per_call)
-            state, _, _ = run_steps(state, setting.data, batches, net.steps_per_call, key, loss_fn=arguments["loss_fn"],
+            batches = stack_batches(story.batch_at, taken, taken + net.steps_per_call, net.steps_per_call)
+            state, _, _ = run_steps(state, setting.data, batches, net.steps_per_call, key, loss_fn=story.loss_fn,
                                     tx=setting.tx, trace=image_runs.trace_norms, mesh=setting.mesh)  # fmt: skip
             taken += net.steps_per_call
         jax.block_until_ready(state)

@@ -65,7 +65,7 @@ def add_histogram(writer, tag: str, counts: list[int], limits: list[float], step
 
 
 class Record:
-    """Appends rows to `metrics.jsonl` and mirrors their scalars to `tb/<run>/`. Safe to use from several threads.
+    """Appends rows to `metrics.jsonl` and mirrors their scalars and samples to `tb/<run>/`. Safe to use from several threads.
 
     A row is a dict with `run` (name), `step` and values; a run's last row has `"done": true`. Lists under a name that ends
     in "_histogram" are counts of bins, whose upper bounds stand under "histogram_limits". The file is the only
@@ -130,6 +130,8 @@ class Record:
         for name, value in row.items():
             if isinstance(value, (int, float)) and not isinstance(value, bool) and name != "step":
                 writer.add_scalar(name, value, step)
+            elif name == "sample":
+                writer.add_text(name, "    " + value.replace("\n", "\n    "), step)  # four spaces: as it is
             elif name.endswith("_histogram"):
                 for i, counts in enumerate(value):
                     add_histogram(writer, f"{name}/{i:03}", counts, row["histogram_limits"], step)

@@ -20,7 +20,8 @@ def amount(value: float, unit: str, sign: bool = True) -> str:
     """A value in its unit: accuracies in "points", others as they are ("decades": powers of ten)."""
     if unit == "points" or math.isinf(value):
         return points(value, sign)
-    return f"{value:{'+' if sign else ''}.2f}".replace("-", "−")
+    digits = 3 if unit == "nats/char" else 2
+    return f"{value:{'+' if sign else ''}.{digits}f}".replace("-", "−")
 
 
 def p_value(p: float) -> str:
@@ -65,7 +66,8 @@ def render(path: Path, **context) -> None:
     Args:
       path: the HTML file.
       context: title, question, claims (as `stats.weigh` gives them), sections ([{"title", "text", "figures":
-        [{"path", "caption"}], "table": {"head", "rows"}}], each part but the title optional), facts (name -> text), command.
+        [{"path", "caption"}], "samples": [{"caption", "text"}], "table": {"head", "rows"}}], each part but the title
+        optional), facts (name -> text), command.
 
     Raises:
       jinja2.UndefinedError: a value is missing.

@@ -63,8 +63,8 @@ def no_trace(grads, updates, params) -> dict:
 
 
 def fit(init_fn, loss_fn, tx, batch_at, evaluate, *, seed: int, lr: float, plan: Plan, data: dict, mesh, better,
-        parallel: str = "jit", trace=no_trace, probe=lambda state: {}, checkpoints: Checkpoints, resume=lambda step: [],
-        log=lambda row: None):  # fmt: skip
+        parallel: str = "jit", accumulate: int = 1, trace=no_trace, probe=lambda state: {}, checkpoints: Checkpoints,
+        resume=lambda step: [], log=lambda row: None):  # fmt: skip
     """Trains one model.
 
     Args:
@@ -72,10 +72,11 @@ def fit(init_fn, loss_fn, tx, batch_at, evaluate, *, seed: int, lr: float, plan:
       loss_fn: (params, model_state, batch, key) -> (loss float32 [], (model_state, metrics: dict of float32 [])).
       tx: from `optim.make_optimiser`.
       batch_at: step -> dict of numpy arrays [B, ...]; `index` selects rows of `data`. A pure function of the step.
-      evaluate: state -> dict of floats, on validation data.
+      evaluate: state -> dict of floats, on validation data, and of texts to be shown.
       lr: peak learning rate.
       better: a row of `evaluate` -> a score that is larger for a better model.
       parallel: "jit" or "pmap", a key of STEPS.
+      accumulate: into how many parts the batch of a step is cut.
       trace: (grads, updates, params) -> dict of arrays: of the step that a row is written at, in 4 digits.
       probe: state -> dict of arrays: before the first step and every `plan.probe_every_steps`, in 4 digits.
       resume: the step that a restored checkpoint goes on from -> the rows up to it.
@@ -108,7 +109,7 @@ def fit(init_fn, loss_fn, tx, batch_at, evaluate, *, seed: int, lr: float, plan:
             ahead = min(stop, step + plan.steps_per_call)
             batches = stack_batches(batch_at, step, ahead, plan.steps_per_call)
             state, series, traced = STEPS[parallel](
-                state, data, batches, ahead - step, key, loss_fn=loss_fn, tx=tx, trace=trace, mesh=mesh
+                state, data, batches, ahead - step, key, loss_fn=loss_fn, tx=tx, trace=trace, accumulate=accumulate, mesh=mesh
             )
             parts.append({name: np.asarray(values)[: ahead - step] for name, values in series.items()})
             finite = np.isfinite(parts[-1]["train_loss"]) & np.isfinite(parts[-1]["grad_norm"])

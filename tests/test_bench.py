@@ -27,13 +27,13 @@ def test_both_sides_compute_the_same_function_with_the_same_parameters(name):
     from bench import torch_nets
 
     net = vision.NETS[name]
-    setting, arguments = vision.our_setting(net)
-    params, model_state = arguments["init_fn"](jax.random.key(0))
+    setting, story = vision.our_setting(net)
+    params, model_state = story.init_fn(jax.random.key(0))
     rng = np.random.default_rng(0)
     shake = lambda leaf: np.asarray(leaf) * rng.uniform(0.8, 1.2, leaf.shape).astype(np.float32) + np.float32(0.01)  # noqa: E731
     params, statistics = jax.tree.map(shake, params), jax.tree.map(shake, model_state.get("batch_stats", {}))
     model = torch_nets.make(name)
-    assert sum(p.numel() for p in model.parameters()) == arguments["num_params"]
+    assert sum(p.numel() for p in model.parameters()) == story.facts["num_params"]
     torch_nets.copy(model, params, statistics)
     images = vision.synthetic(net)[0][:5]
     model.eval()

@@ -9,7 +9,8 @@ ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted((ROOT / "dla_jax").rglob("*.py"))
 GROUND = {"config", "stop"}  # what went wrong, and why a run ends: everyone may say it
 LEAVES = {"claims", "mesh", "checkpoint", "logs", "metrics", "stats", "optim", "plots", "report"}
-FLOORS = {"data": 1, "models": 1, "analysis": 1, "rl": 1, "steps": 1.5, "train": 1.8, "cells": 2, "classify": 2, "experiments": 3}
+FLOORS = {"data": 1, "models": 1, "analysis": 1, "rl": 1, "steps": 1.5, "train": 1.8, "cells": 2, "classify": 2, "language": 2,
+          "sampling": 2, "experiments": 3}  # fmt: skip
 OWNERS = {
     "flax": ("models/", "rl/networks.py"), "tensorboardX": ("logs.py",), "orbax": ("checkpoint.py",),
     "tensorflow_datasets": ("data/",), "transformers": ("data/tokenize.py", "models/pretrained.py"),

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from dla_jax import report, stats
-from dla_jax.experiments import image_report
-from dla_jax.experiments.architectures_grid import choose_rates, final_cells, own_config, seeds_of, select_cells
+from dla_jax.experiments import image_report, records
+from dla_jax.experiments.networks import choose_rates, final_cells, own_config, seeds_of, select_cells
 from dla_jax.plots import accuracy
 
 TEST = 3 + image_report.MEASURE_HEAD.index("test % [95 % interval]")
@@ -20,13 +20,13 @@ def draw(workdir: Path) -> None:
     Raises:
       ConfigError: no study there, or an unfinished one.
     """
-    written, config, rows, done = image_report.read_finished(workdir, num_runs)
+    written, config, rows, done = records.read_finished(workdir, num_runs)
     summary = summarise(config, done, lambda run: cost_and_use(run, written["data"]["num_classes"]))
-    image_report.write_summary(workdir, summary)
+    records.write_summary(workdir, summary)
     report.render(workdir / "report.html", title=f"Networks on {config.data.name}", question=config.question,
                   command=written["launches"][0]["command"], claims=summary["claims"],
-                  sections=sections(config, summary, rows, workdir), facts=image_report.facts(written, summary))  # fmt: skip
-    image_report.print_lines(printed_lines(config, summary), summary["claims"], workdir)
+                  sections=sections(config, summary, rows, workdir), facts=records.facts(written, summary))  # fmt: skip
+    records.print_lines(printed_lines(config, summary), summary["claims"], workdir)
 
 
 def sections(config, summary: dict, rows: list[dict], workdir: Path) -> list[dict]:
@@ -78,7 +78,7 @@ def summarise(config, done: dict[str, dict], measured: Callable) -> dict:
     claims = [{"name": name} | stats.weigh(claim, runs) for name, claim in config.claims.to_dict().items()]
     cells = select_cells(config)
     return {"study": f"{config.experiment} on {config.data.name}", "runs": runs, "claims": claims,
-            "selection": image_report.select_rows(cells, done, choose_rates(config, done))}  # fmt: skip
+            "selection": records.select_rows(cells, done, choose_rates(config, done, image_report.rate_score))}  # fmt: skip
 
 
 def network_rows(config, summary: dict) -> list[list[str]]:

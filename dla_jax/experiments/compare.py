@@ -10,7 +10,7 @@ import numpy as np
 from dla_jax import config as configs
 from dla_jax import report, stats
 from dla_jax.config import ConfigError, Run, check, expand, read_config
-from dla_jax.experiments import image_report
+from dla_jax.experiments import image_report, records
 from dla_jax.logs import read_rows
 from dla_jax.mesh import describe_devices
 from dla_jax.plots import accuracy
@@ -88,9 +88,7 @@ def read_study(folder: Path) -> tuple[dict, dict]:
       ConfigError: it is none, or not finished.
     """
     written, path = read_config(folder), folder / "summary.json"
-    check(
-        path.is_file(), f"runs: the study in {folder} is not finished; go on with: {image_report.resume_command(written, folder)}"
-    )
+    check(path.is_file(), f"runs: the study in {folder} is not finished; go on with: {records.resume_command(written, folder)}")
     try:
         summary = json.loads(path.read_text())
         supervised = len(summary["runs"]) > 0 and all(set(image_report.RUN_KEYS) <= run.keys() for run in summary["runs"])
@@ -116,7 +114,7 @@ def draw(workdir: Path) -> None:
       ConfigError: no comparison there, or an unfinished one.
     """
     written, rows = read_config(workdir), read_rows(workdir / "metrics.jsonl")
-    check(len(rows) > 0, f"the study in {workdir} is not finished; go on with: {image_report.resume_command(written, workdir)}")
+    check(len(rows) > 0, f"the study in {workdir} is not finished; go on with: {records.resume_command(written, workdir)}")
     sections = []
     for data in dict.fromkeys(row["data"]["name"] for row in rows):
         here = [row for row in rows if row["data"]["name"] == data]
@@ -130,13 +128,13 @@ def draw(workdir: Path) -> None:
         head = ["network", "studies", "points [95 % interval]", "p", "seeds"]
         sections.append({"title": "The same network in two studies", "text": text, "table": {"head": head, "rows": pairs}})
     summary = {"study": "compare", "runs": rows, "claims": []}
-    image_report.write_summary(workdir, summary)
+    records.write_summary(workdir, summary)
     report.render(workdir / "report.html", title="Studies side by side", question="Which network is best, and did a change help?",
                   command=written["launches"][0]["command"], claims=[], sections=sections,
-                  facts={"studies": ", ".join(written["data"]["folders"])} | image_report.launch_facts(written))  # fmt: skip
+                  facts={"studies": ", ".join(written["data"]["folders"])} | records.launch_facts(written))  # fmt: skip
     lines = [f"{row[0]:<40} {row[HEAD.index('test % [95 % interval]')]}" for section in sections[: len(sections) - bool(pairs)]
              for row in section["table"]["rows"]]  # fmt: skip
-    image_report.print_lines(lines, [], workdir)
+    records.print_lines(lines, [], workdir)
 
 
 def groups(rows: list[dict]) -> dict[str, list[dict]]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from dla_jax import report, stats
-from dla_jax.experiments import image_report
+from dla_jax.experiments import image_report, records
 from dla_jax.experiments.depth_figures import accuracies_of, draw_figures, label
 from dla_jax.experiments.depth_grid import choose_rates, final_cells, groups_of, resolve, select_cells
 
@@ -33,11 +33,11 @@ def draw(workdir: Path) -> None:
     Raises:
       ConfigError: no study there, or an unfinished one.
     """
-    written, config, rows, done = image_report.read_finished(
+    written, config, rows, done = records.read_finished(
         workdir, lambda config: len(select_cells(config)) + len(final_cells(config))
     )
     summary = summarise(config, done)
-    image_report.write_summary(workdir, summary)
+    records.write_summary(workdir, summary)
     figures = draw_figures(config, 1 / written["data"]["num_classes"], summary, rows, workdir / "figures")
     report.render(workdir / "report.html", **report_context(config, written, summary, figures))
     print_summary(config, summary, workdir)
@@ -54,7 +54,7 @@ def summarise(config, done: dict[str, dict]) -> dict:
         {"name": name} | stats.weigh(claim | {"contrasts": resolve(config, claim["contrasts"])}, runs)
         for name, claim in config.claims.to_dict().items()
     ]
-    selection = image_report.select_rows(select_cells(config), done, choose_rates(config, done))
+    selection = records.select_rows(select_cells(config), done, choose_rates(config, done))
     return {"study": f"depth_study, {config.model.name} on {config.data.name}", "runs": runs, "claims": claims,
             "secondary": secondary(config, runs), "selection": selection}  # fmt: skip
 
@@ -130,7 +130,7 @@ def report_context(config, written: dict, summary: dict, figures: dict[str, Path
         sections.append({"title": "Learning rates", "text": text, "figures": drawn("rates")})
     networks = {"mlp": "MLPs", "resnet": "ResNets"}.get(config.model.name, "CNNs")
     return {"title": f"Depth study of {networks} on {config.data.name}", "question": QUESTION, "claims": summary["claims"],
-            "sections": sections, "facts": image_report.facts(written, summary),
+            "sections": sections, "facts": records.facts(written, summary),
             "command": written["launches"][0]["command"]}  # fmt: skip
 
 
@@ -138,4 +138,4 @@ def print_summary(config, summary: dict, workdir: Path) -> None:
     """A short table and the paths written, on standard error."""
     column = GROUP_HEAD.index("test % [95 % interval]")
     lines = [f"{row[0]:<24} depth {row[1]:>3}   {row[column]}" for row in group_rows(config, summary)]
-    image_report.print_lines(lines, summary["claims"], workdir)
+    records.print_lines(lines, summary["claims"], workdir)

@@ -15,8 +15,7 @@ from dla_jax.experiments import image_runs
 from dla_jax.experiments.depth_grid import Arm, Cell, arm_of, choose_rates, final_cells, select_cells
 from dla_jax.experiments.depth_grid import check_config as check_config  # launch.py calls it before anything slow
 from dla_jax.experiments.depth_report import draw as draw  # and this for a workdir alone
-from dla_jax.experiments.image_grid import run_grid
-from dla_jax.experiments.image_runs import Setting
+from dla_jax.experiments.grid import Setting, Story, run_grid
 from dla_jax.mesh import data_mesh
 from dla_jax.models.build import build, wire
 
@@ -26,15 +25,15 @@ def run(config, run: Run) -> None:
     image_set, mesh = image_runs.load(config, run), data_mesh()
     setting = image_runs.prepare(config, image_set, image_runs.put_data(image_set, mesh), mesh)
     run_grid(
-        config, run, image_set, select=select_cells(config), final=final_cells(config),
+        config, run, image_set.identity, select=select_cells(config), final=final_cells(config),
         choose_rates=functools.partial(choose_rates, config), setting_of=lambda cell: setting,
-        arguments_of=functools.partial(run_arguments, setting), draw=draw,
+        story_of=functools.partial(make_story, setting), draw=draw, unit="img",
     )  # fmt: skip
 
 
 def make_model(setting: Setting, depth: int, arm: Arm):
     """The Flax module of an arm at a depth."""
-    config, image_set = setting.config, setting.image_set
+    config, image_set = setting.config, setting.source
     return build(
         config.model, depth=depth, skip=arm.skip, norm=arm.norm, init_scheme=arm.init, dtype=config.compute_dtype,
         num_classes=len(image_set.class_names), mean=image_set.mean, std=image_set.std,
@@ -50,11 +49,11 @@ def init_arm(key, *, model, shape: tuple[int, ...], arm: Arm) -> tuple[dict, dic
     return params, wire(model_state, skip=arm.skip, branch=branch)
 
 
-def run_arguments(setting: Setting, cell: Cell) -> dict:
-    """The functions and data of a cell, as `train.fit` takes them."""
+def make_story(setting: Setting, cell: Cell) -> Story:
+    """What makes the run of a cell."""
     arm = arm_of(setting.config, cell.arm)
     model = make_model(setting, cell.depth, arm)
     # Arms that differ only in how they start share the program: the module they are applied with has the same fields.
     applied = make_model(setting, cell.depth, arm._replace(init="he"))
-    init_fn = functools.partial(init_arm, model=model, shape=setting.image_set.images.shape[1:], arm=arm)
-    return image_runs.run_arguments(setting, model, applied, init_fn, cell.seed)
+    init_fn = functools.partial(init_arm, model=model, shape=setting.source.images.shape[1:], arm=arm)
+    return image_runs.make_story(setting, model, applied, init_fn, cell.seed)

@@ -14,8 +14,9 @@ from dla_jax import classify
 from dla_jax.analysis.gradients import BINS, SMALLEST, layers_of, statistics, step_statistics
 from dla_jax.config import Run, check, check_count
 from dla_jax.experiments import architectures, image_runs
-from dla_jax.experiments.architectures_grid import own_config
 from dla_jax.experiments.gradients_report import draw as draw  # launch.py calls it for a workdir alone
+from dla_jax.experiments.grid import Setting, Story
+from dla_jax.experiments.networks import own_config
 from dla_jax.mesh import data_mesh
 
 LIMITS = [float(exponent) for exponent in range(SMALLEST, SMALLEST + BINS)]  # of the bins, log2 |g|
@@ -42,19 +43,18 @@ def run(config, run: Run) -> None:
                                 trace_first_steps=config.trace_first_steps,
                                 probe_every_steps=config.probe_every_steps)  # fmt: skip
     settings = {name: prepare(own_config(config, name)) for name in config.networks}
-    architectures.run_networks(config, run, settings, run_arguments, draw)
+    architectures.run_networks(config, run, settings, make_story, draw)
 
 
-def run_arguments(setting: image_runs.Setting, seed: int) -> dict:
-    """The functions and data of a run that is probed as it trains."""
-    arguments = architectures.run_arguments(setting, seed)
-    index = image_runs.split(setting.config, setting.image_set, seed)["train"][: setting.config.batch_size]
+def make_story(setting: Setting, seed: int) -> Story:
+    """What makes a run that is probed as it trains."""
+    index = image_runs.split(setting.config, setting.source, seed)["train"][: setting.config.batch_size]
     # What the net would learn from, but for the augmentation, and where there is dropout always the same.
     loss_fn = classify.make_loss(
-        architectures.make_model(setting), 0, False, setting.config.label_smoothing, setting.freeze_norm_at
+        architectures.make_model(setting), 0, False, setting.config.label_smoothing, image_runs.freeze_norm_at(setting)
     )
     probe = functools.partial(probe_gradients, data=setting.data, index=index, key=jax.random.key(seed), loss_fn=loss_fn)
-    return arguments | {"probe": probe, "annotate": functools.partial(annotate, setting=setting)}
+    return architectures.make_story(setting, seed)._replace(probe=probe, annotate=functools.partial(annotate, setting=setting))
 
 
 def probe_gradients(state, *, data: dict, index, key, loss_fn) -> dict[str, jax.Array]:
@@ -77,11 +77,11 @@ def histogram_steps(num_steps: int, probe_every_steps: int, max_histograms: int)
     return frozenset(probed[:: -(-len(probed) // max_histograms)])
 
 
-def annotate(row: dict, *, setting: image_runs.Setting) -> dict:
+def annotate(row: dict, *, setting: Setting) -> dict:
     """The row with names of the layers at step 0, and with histograms at a bounded number of steps only."""
     config, plan = setting.config, setting.plan
     if row["step"] == 0:
-        layers = layers_of(classify.shapes_of(architectures.make_model(setting), setting.image_set.images.shape[1:]))
+        layers = layers_of(classify.shapes_of(architectures.make_model(setting), setting.source.images.shape[1:]))
         row = row | {"layers": [layer.name for layer in layers], "stages": [layer.stage for layer in layers]}
     if row["step"] in histogram_steps(plan.num_steps, config.probe_every_steps, config.max_histograms):
         return row | {"histogram_limits": LIMITS}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dla_jax.experiments.architectures_grid import own_config
+from dla_jax.experiments.networks import own_config
 from dla_jax.plots import gradients
 from dla_jax.plots.style import draw_all
 

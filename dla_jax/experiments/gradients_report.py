@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from dla_jax import report, stats
-from dla_jax.experiments import architectures_report, image_report
+from dla_jax.experiments import architectures_report, records
 from dla_jax.experiments.gradients_figures import draw_figures, draw_mistakes, last_convolution
 
 FAR = 1e-12  # a ratio of gradients that is smaller, 0 too, counts as this
@@ -35,11 +35,11 @@ def draw(workdir: Path) -> None:
     Raises:
       ConfigError: no study there, or an unfinished one.
     """
-    written, config, rows, done = image_report.read_finished(workdir, architectures_report.num_runs)
+    written, config, rows, done = records.read_finished(workdir, architectures_report.num_runs)
     traces = traces_of(config, rows)
     measured = lambda run: measure(traces[run["group"]][run["seed"]], config.trace_first_steps, run)  # noqa: E731
     summary = architectures_report.summarise(config, done, measured)
-    image_report.write_summary(workdir, summary)
+    records.write_summary(workdir, summary)
     trained = {network: {seed: rows for seed, rows in seeds.items() if not done[f"final/{network}/seed{seed}"]["diverged"]}
                for network, seeds in traces.items()}  # fmt: skip
     figures = draw_figures(config, traces, trained, workdir / "figures")
@@ -55,9 +55,9 @@ def draw(workdir: Path) -> None:
     ]  # fmt: skip
     report.render(workdir / "report.html", title=f"Gradients on {config.data.name}", question=config.question,
                   command=written["launches"][0]["command"], claims=summary["claims"], sections=sections,
-                  facts=image_report.facts(written, summary))  # fmt: skip
+                  facts=records.facts(written, summary))  # fmt: skip
     lines = architectures_report.printed_lines(config, summary)
-    image_report.print_lines(lines, summary["claims"], workdir)
+    records.print_lines(lines, summary["claims"], workdir)
 
 
 def traces_of(config, rows: list[dict]) -> dict[str, dict[int, list[dict]]]:

@@ -1,16 +1,8 @@
 """What the reports of the stories about image classifiers share."""
 
-import json
-import sys
-from collections.abc import Callable
-from pathlib import Path
-
 import numpy as np
-from ml_collections import ConfigDict
 
 from dla_jax import report, stats
-from dla_jax.config import check, flatten, read_config, write_atomically
-from dla_jax.logs import finite_or_none, read_rows
 
 RUN_KEYS = ("group", "seed", "lr", "num_params", "val_accuracy", "test_accuracy", "test_loss", "best_step", "diverged",
             "diverged_at", "train_seconds", "examples_per_s", "seconds_per_epoch")  # fmt: skip
@@ -33,31 +25,6 @@ def measures(runs: list[dict]) -> list[str]:
             mean("train_seconds", ".1f"), mean("examples_per_s", ",.0f")]  # fmt: skip
 
 
-def read_finished(workdir: Path, num_runs: Callable) -> tuple[dict, ConfigDict, list[dict], dict[str, dict]]:
-    """(what `config.json` holds, the config, all rows, {run: its last row}) of a finished study of `num_runs(config)` runs.
-
-    Raises:
-      ConfigError: no study there, or an unfinished one.
-    """
-    written, rows = read_config(workdir), read_rows(workdir / "metrics.jsonl")
-    config, done = ConfigDict(written["config"]), {row["run"]: row for row in rows if row.get("done")}
-    expected = num_runs(config)
-    check(len(done) == expected, f"the study in {workdir} is not finished ({len(done)} of {expected} runs); go on with: "
-          f"{resume_command(written, workdir)}")  # fmt: skip
-    return written, config, rows, done
-
-
-def write_summary(workdir: Path, summary: dict) -> None:
-    """Writes `summary.json`."""
-    write_atomically(workdir / "summary.json", json.dumps(finite_or_none(summary), indent=1, allow_nan=False))
-
-
-def resume_command(written: dict, workdir: Path) -> str:
-    """The command that goes on with a study."""
-    command = written["launches"][0]["command"]
-    return command if "--workdir" in command else f"{command} --workdir={workdir}"
-
-
 def curve(config, seeds: list[list[dict]]) -> dict:
     """Training loss and validation accuracy at the evaluations that all runs of a group reached."""
     evaluated = [[row for row in seed if "val_accuracy" in row] for seed in seeds]
@@ -67,46 +34,7 @@ def curve(config, seeds: list[list[dict]]) -> dict:
     return {"epoch": epochs, **columns}
 
 
-def select_rows(cells: list, done: dict[str, dict], rates: dict[str, float]) -> list[dict]:
-    """What each run of the grid of learning rates reached, and whether its rate was chosen."""
-    keys = ("val_accuracy", "diverged")
-    return [cell._asdict() | {"group": cell.group, "chosen": rates[cell.group] == cell.lr} | {k: done[cell.name][k] for k in keys}
-            for cell in cells]  # fmt: skip
-
-
-def facts(written: dict, summary: dict) -> dict[str, str]:
-    """What made this report: name -> text."""
-    data = written["data"]
-    settings = flatten({key: value for key, value in written["config"].items() if key != "claims"})
-    return {
-        "runs": f"{len(summary['runs'])} compared, {len(summary['selection'])} to choose learning rates",
-        "data": f"{data['name']}, {data['num_examples']:,} examples, fingerprint {data['fingerprint']}",
-        **launch_facts(written),
-        "config": ", ".join(f"{key}={value}" for key, value in settings.items() if value is not None),
-    }  # fmt: skip
-
-
-def launch_facts(written: dict) -> dict[str, str]:
-    """Where and with what a study ran: name -> text."""
-    first, last = written["launches"][0], written["launches"][-1]
-    return {
-        "devices": ", ".join(last["devices"]), "commit": last["git_commit"], "started": first["started"],
-        "launches": str(len(written["launches"])), "python": last["python"],
-        "packages": ", ".join(f"{name} {version}" for name, version in last["versions"].items()),
-    }  # fmt: skip
-
-
-def print_lines(groups: list[str], claims: list[dict], workdir: Path) -> None:
-    """A short table, the verdicts and the paths written, on standard error."""
-    say = lambda text: print(text, file=sys.stderr)  # noqa: E731
-    say("\ntest accuracy, % [95 % interval]")
-    for line in groups:
-        say(f"  {line}")
-    say("\nclaims" if claims else "")
-    for claim in claims:
-        say(f"  {claim['verdict']:<14} {claim['statement']}")
-        for result in claim["results"]:
-            say(f"{'':17}{report.terms_words(result['terms'])}: {report.contrast_words(result, claim['unit'])}")
-    say("\nwritten")
-    for name in ("report.html", "summary.json", "figures", "metrics.jsonl", "tb"):
-        say(f"  {workdir / name}")
+def rate_score(rows: list[dict]) -> tuple[float, float]:
+    """By which a learning rate is chosen: mean validation accuracy, then the lowest mean loss."""
+    mean = lambda key: float(np.mean([np.inf if row[key] is None else row[key] for row in rows]))  # noqa: E731
+    return mean("val_accuracy"), -mean("val_loss")

@@ -4,7 +4,6 @@ import functools
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -12,16 +11,14 @@ from ml_collections import FrozenConfigDict
 
 from dla_jax import classify, optim
 from dla_jax.analysis.gradients import layer_norms
-from dla_jax.checkpoint import Checkpoints, save_model
 from dla_jax.config import Run, check, check_choice, check_count, check_number
 from dla_jax.data import batches, images
-from dla_jax.logs import Record
+from dla_jax.experiments.grid import Setting, Story
 from dla_jax.mesh import put, replicated, together
 from dla_jax.models.build import DTYPES, check_images, check_model
 from dla_jax.optim import make_optimiser
 from dla_jax.steps import STEPS
-from dla_jax.stop import NonFiniteLoss
-from dla_jax.train import Plan, fit
+from dla_jax.train import Plan
 
 
 def check_config(config, run: Run) -> None:
@@ -74,19 +71,6 @@ def trace_norms(grads, updates, params) -> dict[str, jax.Array]:
     return {"layer_grad_norm": layer_norms(grads)}
 
 
-class Setting(NamedTuple):
-    """What the runs of one config share."""
-
-    config: object
-    image_set: images.ImageSet
-    data: dict  # on the devices: image uint8 [N, H, W, C], label int32 [N]
-    mesh: jax.sharding.Mesh
-    tx: object
-    plan: Plan
-    freeze_norm_at: int  # step; 0: never
-    trace: Callable  # as `train.fit` takes it
-
-
 def put_data(image_set: images.ImageSet, mesh) -> dict:
     """The whole image set on every device.
 
@@ -119,9 +103,14 @@ def prepare(config, image_set: images.ImageSet, data: dict, mesh, trace: Callabl
                 config.steps_per_call, config.patience, **rows)  # fmt: skip
     plan = plan._replace(steps_per_call=min(config.steps_per_call, plan.longest_stretch()))
     tx = shared_optimiser(FrozenConfigDict(config.optim.to_dict() | {"lr": None}), plan.num_steps)  # `fit` sets the rate
-    frozen = config.freeze_norm_after_epochs
-    freeze_norm_at = batches.epoch_end(frozen, config.batch_size, num_examples) if frozen else 0
-    return Setting(config, image_set, data, mesh, tx, plan, freeze_norm_at, trace)
+    return Setting(config, data, mesh, tx, plan, trace, image_set, step_size=config.batch_size)
+
+
+def freeze_norm_at(setting: Setting) -> int:
+    """The step from which BatchNorm and dropout are left in evaluation mode; 0: never."""
+    config, frozen = setting.config, setting.config.freeze_norm_after_epochs
+    num_examples = len(split(config, setting.source, config.seeds[0])["train"])
+    return batches.epoch_end(frozen, config.batch_size, num_examples) if frozen else 0
 
 
 def split(config, image_set: images.ImageSet, seed: int) -> dict[str, np.ndarray]:
@@ -134,75 +123,31 @@ def better(row: dict) -> tuple[float, float]:
     return row["val_accuracy"], -math.inf if row["val_loss"] is None else -row["val_loss"]
 
 
-def run_arguments(setting: Setting, model, applied, init_fn: Callable, seed: int) -> dict:
-    """The functions and data of one run, as `train.fit` takes them, with `test`, `num_params`, `num_examples` (of an epoch) and
-    `annotate`: row of `fit` -> row as it is written.
+def make_story(setting: Setting, model, applied, init_fn: Callable, seed: int) -> Story:
+    """What makes one run.
 
     `applied` is the module that the steps apply: equal for networks that differ only in how they start, so that they
     share the compiled step.
     """
-    config, parts = setting.config, split(setting.config, setting.image_set, seed)
+    config, image_set, frozen = setting.config, setting.source, freeze_norm_at(setting)
+    parts, shape, chance = split(config, image_set, seed), image_set.images.shape[1:], 1 / len(image_set.class_names)
     evaluate = functools.partial(classify.make_evaluate, applied, setting.data, setting.mesh, batch_size=config.batch_size)
-    order, shape = parts["train"], setting.image_set.images.shape[1:]
-    return {
-        "init_fn": classify.counting_steps(init_fn) if setting.freeze_norm_at else init_fn,
-        "loss_fn": classify.make_loss(applied, config.data.pad, config.data.flip, config.label_smoothing, setting.freeze_norm_at),
-        "tx": setting.tx,
-        "batch_at": lambda step: {"index": order[batches.batch_positions(seed, step, config.batch_size, len(order))]},
-        "evaluate": evaluate(parts["val"], prefix="val"),
-        "test": evaluate(parts["test"], prefix="test"),
-        "num_params": classify.count_params(model, shape),
-        "num_examples": len(order),
-        "annotate": lambda row: row,
-    }
+    order, unknown = parts["train"], dict.fromkeys(("val_loss", "test_loss", "examples_per_s", "seconds_per_epoch"))
+    return Story(
+        init_fn=classify.counting_steps(init_fn) if frozen else init_fn,
+        loss_fn=classify.make_loss(applied, config.data.pad, config.data.flip, config.label_smoothing, frozen),
+        batch_at=lambda step: {"index": order[batches.batch_positions(seed, step, config.batch_size, len(order))]},
+        evaluate=evaluate(parts["val"], prefix="val"),
+        better=better,
+        test=evaluate(parts["test"], prefix="test"),
+        result=functools.partial(run_result, batch_size=config.batch_size, num_examples=len(order), chance=chance),
+        diverged={"val_accuracy": chance, "test_accuracy": chance} | unknown,
+        facts={"num_params": classify.count_params(model, shape)},
+    )
 
 
-def train_run(setting: Setting, arguments: dict, cell, workdir: Path, record: Record, progress) -> None:
-    """Trains one network, or goes on with it, and writes its rows.
-
-    Of a cell of stage "final" every row is written, and the network is tested and saved for `--from`; of others, which choose
-    a learning rate, the evaluations alone.
-    """
-    batch_size, folder, compared = setting.config.batch_size, workdir / "checkpoints" / cell.name, cell.stage == "final"
-    plan = setting.plan
-    if not compared:
-        plan = plan._replace(log_every_steps=0, trace_first_steps=0, probe_every_steps=0)
-    own = ("test", "num_params", "num_examples", "annotate")
-    fit_arguments = {key: value for key, value in arguments.items() if key not in own}
-    checkpoints, seen = Checkpoints(folder / "training"), 0
-
-    def log(row):
-        nonlocal seen
-        record.append({"run": cell.name} | arguments["annotate"](row))
-        progress.update((row["step"] - seen) * batch_size)
-        if row["step"]:
-            progress.set_postfix_str(f"loss {row['train_loss']:.3f}", refresh=False)
-        seen = row["step"]
-
-    def resume(step):
-        nonlocal seen
-        seen = step
-        progress.update(step * batch_size)
-        return record.resume(cell.name, step)
-
-    chance = 1 / len(setting.image_set.class_names)
-    result = {"val_accuracy": chance, "val_loss": None, "test_accuracy": chance, "test_loss": None, "diverged_at": None}
-    try:
-        state, rows = fit(**fit_arguments, seed=cell.seed, lr=cell.lr, plan=plan, data=setting.data, mesh=setting.mesh,
-                          better=better, parallel=setting.config.parallel, trace=setting.trace, checkpoints=checkpoints,
-                          resume=resume, log=log)  # fmt: skip
-        best = max((row for row in rows if "val_accuracy" in row), key=better)
-        result |= {"val_accuracy": best["val_accuracy"], "val_loss": best["val_loss"], "best_step": best["step"]}
-        rate = rows[-1]["step"] * batch_size / rows[-1]["seconds"]
-        result |= {"step": rows[-1]["step"], "train_seconds": rows[-1]["seconds"], "examples_per_s": rate,
-                   "seconds_per_epoch": arguments["num_examples"] / rate}  # fmt: skip
-        if compared:
-            result |= arguments["test"](state)
-            save_model(folder / "model", {"params": state.params, "model_state": state.model_state})
-    except NonFiniteLoss as error:
-        result |= {"step": error.step, "diverged_at": error.step, "best_step": 0}
-        result |= dict.fromkeys(("train_seconds", "examples_per_s", "seconds_per_epoch"))
-    checkpoints.delete()
-    progress.update((plan.num_steps - seen) * batch_size)
-    identity = cell._asdict() | {"group": cell.group, "num_params": arguments["num_params"]}
-    record.append({"run": cell.name, "done": True} | identity | {"diverged": result["diverged_at"] is not None} | result)
+def run_result(rows: list[dict], best: dict, *, batch_size: int, num_examples: int, chance: float) -> dict:
+    """What the last row of a run says of its training; test scores follow for runs that are compared."""
+    rate = rows[-1]["step"] * batch_size / rows[-1]["seconds"]
+    return {"val_accuracy": best["val_accuracy"], "val_loss": best["val_loss"], "test_accuracy": chance, "test_loss": None,
+            "examples_per_s": rate, "seconds_per_epoch": num_examples / rate}  # fmt: skip

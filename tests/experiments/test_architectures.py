@@ -7,7 +7,7 @@ from ml_collections import ConfigDict
 
 from configs import mlp
 from dla_jax.config import ConfigError, Run
-from dla_jax.experiments import architectures, architectures_grid
+from dla_jax.experiments import architectures, image_report, networks
 
 ON_DIGITS = (
     "--config=configs/mlp.py:mnist",
@@ -80,18 +80,18 @@ def test_what_was_killed_goes_on_to_the_same_numbers(finished, tmp_path):
 
 def test_a_network_overrides_what_it_names_and_nothing_else():
     config = mlp.mnist(as_implemented=True)
-    own, base = architectures_grid.own_config(config, "mlp_784"), config.to_dict()
+    own, base = networks.own_config(config, "mlp_784"), config.to_dict()
     assert own.batch_size == 16384 and own.optim.name == "lion" and tuple(own.model.widths) == (784,)
     assert own.optim.momentum == base["optim"]["momentum"] and own.data.to_dict() == base["data"]
     assert "model" not in base and "num_epochs" not in base and "lr" not in base["optim"]  # of no effect here
-    assert (own.num_epochs, architectures_grid.own_config(config, "depth_20").model.dropout_at) == (150, "last")
-    assert "networks" not in own and architectures_grid.own_config(config, "depth_20").batch_size == base["batch_size"]
+    assert (own.num_epochs, networks.own_config(config, "depth_20").model.dropout_at) == (150, "last")
+    assert "networks" not in own and networks.own_config(config, "depth_20").batch_size == base["batch_size"]
     assert config.to_dict() == base
 
 
 def test_networks_that_bring_a_rate_are_not_searched():
-    assert architectures_grid.select_cells(mlp.mnist(as_implemented=True)) == []
-    rates = architectures_grid.choose_rates(mlp.mnist(as_implemented=True), {})
+    assert networks.select_cells(mlp.mnist(as_implemented=True)) == []
+    rates = networks.choose_rates(mlp.mnist(as_implemented=True), {}, image_report.rate_score)
     assert rates["mlp_784"] == 1e-2 and rates["depth_20"] == 1e-4
 
 

@@ -32,9 +32,9 @@ def study():
 
 
 def start(study, arm, seed=0, depth=4, lr=1e-3):
-    arguments = depth_study.run_arguments(study, Cell("final", arm, depth, seed, lr))
-    state, _ = steps.init_state(arguments["init_fn"], study.tx, seed=seed, lr=lr, mesh=study.mesh)
-    return arguments, state
+    story = depth_study.make_story(study, Cell("final", arm, depth, seed, lr))
+    state, _ = steps.init_state(story.init_fn, study.tx, seed=seed, lr=lr, mesh=study.mesh)
+    return story, state
 
 
 @pytest.mark.parametrize("config", ["rescnn", "mlp"])
@@ -46,21 +46,21 @@ def test_the_skip_is_the_only_difference_of_the_main_contrast(config):
     np.testing.assert_array_equal(wiring[0]["skip"], [0, 0, 0])
     np.testing.assert_array_equal(wiring[1]["skip"], [1, 1, 1])
     np.testing.assert_array_equal(wiring[0]["branch"], wiring[1]["branch"])
-    assert plain["loss_fn"] is residual["loss_fn"] and plain["num_params"] == residual["num_params"]
+    assert plain.loss_fn is residual.loss_fn and plain.facts == residual.facts
     for step in (0, 7, 100):
-        np.testing.assert_array_equal(plain["batch_at"](step)["index"], residual["batch_at"](step)["index"])
+        np.testing.assert_array_equal(plain.batch_at(step)["index"], residual.batch_at(step)["index"])
 
 
 def test_other_seeds_have_other_weights_splits_and_orders(study):
     (first, first_state), (second, second_state) = (start(study, "plain", seed) for seed in (0, 1))
     assert not np.allclose(first_state.params["stem"]["kernel"], second_state.params["stem"]["kernel"])
-    assert not np.array_equal(first["batch_at"](0)["index"], second["batch_at"](0)["index"])
+    assert not np.array_equal(first.batch_at(0)["index"], second.batch_at(0)["index"])
 
 
 def test_a_seed_trains_on_its_training_part_only(study):
-    arguments, _ = start(study, "plain", 3)
-    parts = image_runs.split(study.config, study.image_set, 3)
-    seen = {int(i) for step in range(40) for i in arguments["batch_at"](step)["index"]}
+    story, _ = start(study, "plain", 3)
+    parts = image_runs.split(study.config, study.source, 3)
+    seen = {int(i) for step in range(40) for i in story.batch_at(step)["index"]}
     assert seen == set(parts["train"].tolist()) and seen.isdisjoint({*parts["val"].tolist(), *parts["test"].tolist()})
 
 
@@ -73,22 +73,22 @@ def test_one_program_serves_all_arms_seeds_and_learning_rates(study):
     before = steps.run_steps._cache_size()
     for arm, seed, lr in [("plain", 0, 1e-3), ("residual", 1, 1e-2), ("residual+scaled", 2, 1e-3), ("plain+dirac", 0, 3e-3),
                           ("plain+torch_default", 0, 1e-3)]:  # fmt: skip
-        arguments = depth_study.run_arguments(study, Cell("final", arm, 4, seed, lr))
-        state, key = steps.init_state(arguments["init_fn"], study.tx, seed=seed, lr=lr, mesh=study.mesh)
-        batch = train.stack_batches(arguments["batch_at"], 0, 2, study.plan.steps_per_call)
-        steps.run_steps(state, study.data, batch, 2, key, loss_fn=arguments["loss_fn"], tx=study.tx,
+        story = depth_study.make_story(study, Cell("final", arm, 4, seed, lr))
+        state, key = steps.init_state(story.init_fn, study.tx, seed=seed, lr=lr, mesh=study.mesh)
+        batch = train.stack_batches(story.batch_at, 0, 2, study.plan.steps_per_call)
+        steps.run_steps(state, study.data, batch, 2, key, loss_fn=story.loss_fn, tx=study.tx,
                         trace=image_runs.trace_norms, mesh=study.mesh)  # fmt: skip
     assert steps.run_steps._cache_size() == before + 1
 
 
 def test_evaluation_counts_every_example_once(study):
-    arguments, state = start(study, "residual", seed=2)
-    positions = image_runs.split(study.config, study.image_set, 2)["val"]
+    story, state = start(study, "residual", seed=2)
+    positions = image_runs.split(study.config, study.source, 2)["val"]
     model = depth_study.make_model(study, 4, depth_grid.arm_of(study.config, "residual"))
-    x = study.image_set.images[positions] / np.float32(255)
+    x = study.source.images[positions] / np.float32(255)
     logits = np.asarray(model.apply({"params": state.params, **state.model_state}, x, train=False)[0])
-    labels = study.image_set.labels[positions]
-    found = arguments["evaluate"](state)
+    labels = study.source.labels[positions]
+    found = story.evaluate(state)
     assert found["val_accuracy"] == pytest.approx((np.argmax(logits, -1) == labels).mean(), abs=1e-6)
     losses = -np.asarray(jax.nn.log_softmax(logits))[np.arange(len(labels)), labels]
     assert found["val_loss"] == pytest.approx(losses.mean(), rel=1e-4)
@@ -98,20 +98,20 @@ def test_a_net_overfits_eight_examples():
     config = load("smoke")
     config.model.width, config.batch_size = 16, 8
     study = prepare(config)
-    arguments, _ = start(study, "residual", depth=4)
-    eight = arguments["batch_at"](0)["index"]
+    story, _ = start(study, "residual", depth=4)
+    eight = story.batch_at(0)["index"]
     plan = train.Plan(150, (150,), 0, 0, 50, 0)
-    _, rows = train.fit(arguments["init_fn"], arguments["loss_fn"], study.tx, lambda step: {"index": eight}, arguments["evaluate"],
+    _, rows = train.fit(story.init_fn, story.loss_fn, study.tx, lambda step: {"index": eight}, story.evaluate,
                         seed=0, lr=1e-2, plan=plan, data=study.data, mesh=study.mesh, better=image_runs.better,
                         checkpoints=train.Checkpoints(Path("/nonexistent")))  # fmt: skip
-    one = train.fit(arguments["init_fn"], arguments["loss_fn"], study.tx, lambda step: {"index": eight}, arguments["evaluate"],
+    one = train.fit(story.init_fn, story.loss_fn, study.tx, lambda step: {"index": eight}, story.evaluate,
                     seed=0, lr=1e-2, plan=plan._replace(num_steps=151, log_every_steps=150, eval_steps=(151,)), data=study.data,
                     mesh=study.mesh, better=image_runs.better, checkpoints=train.Checkpoints(Path("/nonexistent")))[1]  # fmt: skip
     assert one[-1]["train_loss"] < 0.05 * rows[0]["train_loss"] and one[-1]["train_accuracy"] == 1
 
 
 def test_augmentation_is_part_of_the_loss(study):
-    _arguments, state = start(study, "plain")
+    _story, state = start(study, "plain")
     model = depth_study.make_model(study, 4, depth_grid.arm_of(study.config, "plain")).clone(init_scheme="he")
     batch = {"image": study.data["image"][:16], "label": study.data["label"][:16]}
 
@@ -209,11 +209,11 @@ def test_arms_are_named_by_what_they_change():
 
 
 def test_label_smoothing_is_the_cross_entropy_with_softened_labels(study):
-    arguments, state = start(study, "plain")
+    story, state = start(study, "plain")
     model = depth_study.make_model(study, 4, depth_grid.arm_of(study.config, "plain"))
     batch = {"image": study.data["image"][:16], "label": study.data["label"][:16]}
     loss = classify.make_loss(model, 0, False, 0.2)(state.params, state.model_state, batch, jax.random.key(0))[0]
     logits = model.apply({"params": state.params, **state.model_state}, batch["image"] / 255.0, train=False)[0]
     soft = 0.8 * np.eye(10)[np.asarray(batch["label"])] + 0.02
     np.testing.assert_allclose(loss, -(soft * jax.nn.log_softmax(logits)).sum(1).mean(), rtol=1e-5)
-    assert float(loss) != pytest.approx(float(arguments["loss_fn"](state.params, state.model_state, batch, jax.random.key(0))[0]))
+    assert float(loss) != pytest.approx(float(story.loss_fn(state.params, state.model_state, batch, jax.random.key(0))[0]))

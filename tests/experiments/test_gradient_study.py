@@ -13,7 +13,7 @@ from dla_jax.analysis.gradients import layers_of, statistics, step_statistics
 from dla_jax.config import ConfigError, Run
 from dla_jax.data import images
 from dla_jax.experiments import gradients, gradients_figures, image_runs
-from dla_jax.experiments.architectures_grid import own_config
+from dla_jax.experiments.networks import own_config
 from dla_jax.logs import read_rows
 from dla_jax.mesh import data_mesh
 
@@ -35,8 +35,8 @@ def setting(network):
 
 def start_of(network, seed=0):
     """The functions of a run, its state before the first step, and the key of its steps."""
-    arguments = gradients.run_arguments(setting(network), seed)
-    return arguments, *steps.init_state(arguments["init_fn"], setting(network).tx, seed=seed, lr=0.01, mesh=setting(network).mesh)
+    story = gradients.make_story(setting(network), seed)
+    return story, *steps.init_state(story.init_fn, setting(network).tx, seed=seed, lr=0.01, mesh=setting(network).mesh)
 
 
 def rows_of(rows, run):
@@ -46,11 +46,11 @@ def rows_of(rows, run):
 @pytest.mark.parametrize("network", ["plain", "residual", "residual_clipped", "residual_frozen_norm"])
 def test_the_record_holds_what_jax_grad_says_of_the_same_batch(finished, network):
     """The step's own gradient at step 1, and the probe's before it."""
-    arguments, state, key = start_of(network, seed=1)
+    story, state, key = start_of(network, seed=1)
     own = rows_of(finished[1], f"final/{network}/seed1")
-    index = arguments["batch_at"](0)["index"]
+    index = story.batch_at(0)["index"]
     batch = {name: rows[index] for name, rows in setting(network).data.items()}
-    loss = lambda params, model_state, key: arguments["loss_fn"](params, model_state, batch, key)[0]  # noqa: E731
+    loss = lambda params, model_state, key: story.loss_fn(params, model_state, batch, key)[0]  # noqa: E731
     grads = jax.grad(loss)(state.params, state.model_state, jax.random.fold_in(key, 0))
     found = statistics(grads, state.params)
     assert [row["step"] for row in own[:3]] == [0, 1, 2]
@@ -59,9 +59,9 @@ def test_the_record_holds_what_jax_grad_says_of_the_same_batch(finished, network
     norm = np.sqrt(sum(np.sum(np.square(leaf, dtype=np.float64)) for leaf in jax.tree.leaves(grads)))
     assert own[1]["grad_norm"] == pytest.approx(norm, rel=1e-3)
 
-    index = image_runs.split(setting(network).config, setting(network).image_set, 1)["train"][:64]
+    index = image_runs.split(setting(network).config, setting(network).source, 1)["train"][:64]
     model = gradients.architectures.make_model(setting(network))
-    x, labels = setting(network).image_set.images[index] / np.float32(255), setting(network).image_set.labels[index]
+    x, labels = setting(network).source.images[index] / np.float32(255), setting(network).source.labels[index]
 
     def probe_loss(params):
         variables = {"params": params, **state.model_state}
@@ -105,9 +105,9 @@ def test_a_clipped_run_and_its_twin_see_the_same_first_gradient(finished):
 
 
 def take_steps(network, num_steps, first=0, state=None):
-    arguments, fresh, key = start_of(network)
-    batch = train.stack_batches(arguments["batch_at"], first, first + num_steps, num_steps)
-    return steps.run_steps(state or fresh, setting(network).data, batch, num_steps, key, loss_fn=arguments["loss_fn"],
+    story, fresh, key = start_of(network)
+    batch = train.stack_batches(story.batch_at, first, first + num_steps, num_steps)
+    return steps.run_steps(state or fresh, setting(network).data, batch, num_steps, key, loss_fn=story.loss_fn,
                            tx=setting(network).tx, trace=train.no_trace, mesh=setting(network).mesh)[0]  # fmt: skip
 
 
@@ -116,8 +116,8 @@ def statistics_of_norm(state):
 
 
 def test_frozen_norm_moves_in_the_first_epoch_only_and_the_usual_one_always():
-    epoch = setting("residual_frozen_norm").freeze_norm_at
-    assert epoch == -(-1077 // 64) and setting("residual").freeze_norm_at == 0
+    epoch = image_runs.freeze_norm_at(setting("residual_frozen_norm"))
+    assert epoch == -(-1077 // 64) and image_runs.freeze_norm_at(setting("residual")) == 0
     for network, moves in (("residual", True), ("residual_frozen_norm", False)):
         before = statistics_of_norm(start_of(network)[1])
         state = take_steps(network, epoch)
@@ -131,7 +131,7 @@ def test_frozen_norm_moves_in_the_first_epoch_only_and_the_usual_one_always():
 
 def test_frozen_norm_uses_the_running_statistics():
     """The loss after freezing is that of the net in evaluation mode; before, that of the batch's own statistics."""
-    arguments, state, key = start_of("residual_frozen_norm")
+    story, state, key = start_of("residual_frozen_norm")
     batch = {name: rows[:32] for name, rows in setting("residual_frozen_norm").data.items()}
     model = gradients.architectures.make_model(setting("residual_frozen_norm"))
     for taken, mode in ((0.0, True), (17.0, False)):
@@ -139,7 +139,7 @@ def test_frozen_norm_uses_the_running_statistics():
         variables = {"params": state.params, **model_state}
         (logits, _), _ = model.apply(variables, batch["image"] / np.float32(255), train=mode, mutable=["batch_stats"])
         expected = -jax.nn.log_softmax(logits)[np.arange(32), batch["label"]].mean()
-        loss, (after, _) = arguments["loss_fn"](state.params, model_state, batch, key)
+        loss, (after, _) = story.loss_fn(state.params, model_state, batch, key)
         assert float(loss) == pytest.approx(float(expected), rel=1e-5)
         assert float(after["steps"]["taken"]) == taken + 1
 
@@ -148,14 +148,14 @@ def test_a_probe_sees_the_images_as_they_are():
     """Also where training crops and flips them."""
     config, mesh = configured.get_config("smoke"), data_mesh()
     config.data.update({"pad": 2, "flip": True})
-    shaken = image_runs.prepare(own_config(config, "residual"), setting("residual").image_set, setting("residual").data, mesh,
+    shaken = image_runs.prepare(own_config(config, "residual"), setting("residual").source, setting("residual").data, mesh,
                                 step_statistics, trace_first_steps=20, probe_every_steps=10)  # fmt: skip
-    arguments, state, key = start_of("residual")
-    found, expected = gradients.run_arguments(shaken, 0)["probe"](state), arguments["probe"](state)
+    story, state, key = start_of("residual")
+    found, expected = gradients.make_story(shaken, 0).probe(state), story.probe(state)
     jax.tree.map(np.testing.assert_array_equal, found, expected)
     batch = {name: rows[:64] for name, rows in shaken.data.items()}
-    losses = [setting_arguments["loss_fn"](state.params, state.model_state, batch, key)[0]
-              for setting_arguments in (gradients.run_arguments(shaken, 0), arguments)]  # fmt: skip
+    losses = [one.loss_fn(state.params, state.model_state, batch, key)[0]
+              for one in (gradients.make_story(shaken, 0), story)]  # fmt: skip
     assert float(losses[0]) != pytest.approx(float(losses[1]), rel=1e-3)  # while the step's own does change
 
 

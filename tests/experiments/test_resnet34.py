@@ -12,7 +12,7 @@ from configs import resnet34
 from dla_jax import classify, stats
 from dla_jax.config import ConfigError, Run
 from dla_jax.experiments import architectures, architectures_report, image_runs
-from dla_jax.experiments.architectures_grid import final_cells, own_config, seeds_of, select_cells
+from dla_jax.experiments.networks import final_cells, own_config, seeds_of, select_cells
 from dla_jax.models.build import build
 
 

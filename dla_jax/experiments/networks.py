@@ -1,10 +1,13 @@
 """The runs of a comparison of networks, and the learning rate that each network gets."""
 
+import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 from ml_collections import ConfigDict
 
-from dla_jax.experiments.image_grid import best_rates
+from dla_jax.config import ConfigError, check, check_distinct, check_number, check_seed
+from dla_jax.experiments.grid import best_rates
 
 
 class Cell(NamedTuple):
@@ -19,6 +22,24 @@ class Cell(NamedTuple):
     def name(self) -> str:
         lr = f"lr{self.lr}-" if self.stage == "select" else ""
         return f"{self.stage}/{self.group}/{lr}seed{self.seed}"
+
+
+def check_networks(config, check_own: Callable) -> None:
+    """Raises ConfigError for networks, seeds and rates that make no comparison, or as `check_own` does for a network's config."""
+    check(len(config.networks) > 0, "networks is empty; give at least one")
+    for key in ("seeds", "select_seeds"):
+        check_distinct(key, config[key], check_seed)
+    for network in config.networks:
+        own = own_config(config, network)
+        try:
+            check_own(own)
+            check_distinct("lrs", own.lrs, functools.partial(check_number, above=0))
+            check_distinct("seeds", own.seeds, check_seed)
+            shared = sorted(set(config.select_seeds) & set(own.seeds))
+            check(not shared, f"select_seeds: {shared} are also seeds of final runs, which would choose on what they test; "
+                  "give others")  # fmt: skip
+        except ConfigError as error:
+            raise ConfigError(f"networks.{network}: {error}") from None
 
 
 def own_config(config, network: str) -> ConfigDict:
@@ -56,7 +77,7 @@ def final_cells(config) -> list[Cell]:
     return [Cell("final", network, seed, 0.0) for seed in order for network in config.networks if seed in seeds[network]]
 
 
-def choose_rates(config, done: dict[str, dict]) -> dict[str, float]:
-    """{network: the learning rate that it brings, else the best on validation data, or the only one there is}."""
+def choose_rates(config, done: dict[str, dict], score: Callable) -> dict[str, float]:
+    """{network: the learning rate that it brings, else the one that scores best on validation data, or the only one}."""
     owns = {network: own_config(config, network) for network in config.networks}
-    return {network: own.optim.lr or own.lrs[0] for network, own in owns.items()} | best_rates(select_cells(config), done)
+    return {network: own.optim.lr or own.lrs[0] for network, own in owns.items()} | best_rates(select_cells(config), done, score)

@@ -1,0 +1,211 @@
+"""Does a small decoder write Dante better than an n-gram? GPT against Llama, 4 against 16 heads, and when do they over-fit?
+
+The labs' "train a GPT on Dante's Inferno": lab D trains nanoGPT's 6-layer GPT on characters, lab B a Llama of its own on 5,549
+byte pairs. Any text will do; without one it is the language reference that every Python brings. Papers: Radford et al. 2019;
+Touvron et al. 2023, arXiv:2307.09288.
+
+    python launch.py --config=configs/dante.py:tiny                                          # embedded text
+    python launch.py --config=configs/dante.py:small --config.data.path=inferno.txt          # for a CPU
+    python launch.py --config=configs/dante.py:gpt --config.data.path=inferno.txt            # lab D's; for a GPU
+    python launch.py --config=configs/dante.py:llama --config.data.path=inferno.txt          # lab B's; for a GPU
+    python launch.py --config=configs/dante.py:shakespeare --config.data.path=input.txt      # nanoGPT's; for a GPU
+    python launch.py --config=configs/dante.py:gpt2 --config.data.path=corpus.txt            # GPT-2 small, 124M; for a GPU
+    python launch.py --config=configs/dante.py:smoke                                         # seconds, to see that it runs
+"""
+
+from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
+
+from configs.rescnn import LAB_B
+from dla_jax.claims import answerable, claim, difference
+from dla_jax.config import parse_argument
+
+LAB_D = "lab D, https://github.com/salahjebali/DeepLearningApplications_labs"
+NATS = {"unit": "nats/char", "margin": 0.01}
+
+
+def get_config(argument: str = "") -> ConfigDict:
+    """The study of a preset; every network is the config with its own overrides."""
+    presets = {"gpt": lab_gpt, "llama": lab_llama, "tiny": tiny, "small": small, "shakespeare": shakespeare, "gpt2": gpt2,
+               "smoke": smoke}  # fmt: skip
+    config = base()
+    presets[parse_argument(argument, tuple(presets)).preset](config)
+    config.claims = claims(config.networks.keys())
+    if config.num_steps <= 1000:  # an epoch or two of the embedded text: nothing could over-fit
+        config.claims = ConfigDict({name: entry for name, entry in config.claims.items() if entry["value"] != "nats_risen"})
+    return config
+
+
+def base() -> ConfigDict:
+    """Every key, with the values that most presets share."""
+    config = ConfigDict()
+    config.experiment = "language"
+    config.question = "Is a small decoder better than n-grams on the same split? Which decoder, and when does it over-fit?"
+    config.seeds = tuple(range(6))  # 2/2^6 = .03 is the smallest p; each fixes order, dropout and initial weights
+    config.lrs = (1e-3, 3e-3, 1e-2)  # for networks that bring no rate
+    config.select_seeds = (100,)
+
+    config.data = ConfigDict()
+    config.data.path = placeholder(str)  # a text file in UTF-8; without one the embedded text
+    config.data.val_fraction = 0.1
+    config.data.test_fraction = 0.0  # 0: none; the last `val_fraction` are scored, as published figures are
+    config.tokenizer = ConfigDict({"name": "characters", "vocab_size": 0})  # or bpe with so many tokens
+
+    config.model = gpt(2, 4, 64, 64)
+    config.compute_dtype = "float32"
+
+    config.num_steps = 1500
+    config.batch_size = 16  # windows
+    config.accumulate = 1  # parts a batch is taken in, to save memory
+    config.patience = 0  # evaluations without improvement before a run stops; 0: never
+    config.optim = ConfigDict({
+        "name": "adamw", "lr": placeholder(float), "schedule": "cosine", "warmup_fraction": 0.05, "decay_factor": 0.1,
+        "milestones": (), "momentum": 0.9, "nesterov": False, "b1": 0.9, "b2": 0.99, "eps": 1e-8, "weight_decay": 0.1,
+        "clip_norm": 1.0})  # fmt: skip
+
+    config.ngram_order = 6
+    config.target_order = 3  # the n-gram whose validation score a run must reach, for its speed
+    config.overfits_at = 0  # step after which a lab saw validation rise; 0: it says nothing
+    # What the models write at every evaluation, behind a prompt whose attention is drawn too; "": the validation text's start.
+    config.sample = ConfigDict({"prompt": "", "num_tokens": 200, "temperature": 0.8, "top_k": 0, "top_p": 1.0})
+
+    config.log_every_steps = 50
+    config.eval_every_steps = 250
+    config.checkpoint_every_steps = 0  # 0: only when interrupted
+    config.steps_per_call = 50
+    config.cells_at_a_time = 0  # 0: one a core on a CPU, else one
+    config.parallel = "jit"
+    return config
+
+
+def gpt(n_layer: int, n_head: int, n_embd: int, block_size: int, dropout: float = 0.0) -> dict:
+    """A GPT-2 decoder."""
+    return {"name": "gpt", "block_size": block_size, "n_layer": n_layer, "n_head": n_head, "n_embd": n_embd, "dropout": dropout}
+
+
+def llama(n_layer: int, n_head: int, n_embd: int, block_size: int, *, n_kv_head: int, intermediate: int, dropout: float = 0.0,
+          tied: bool = False) -> dict:  # fmt: skip
+    """A Llama 2 decoder."""
+    sizes = {"n_kv_head": n_kv_head, "intermediate": intermediate, "rope_theta": 10_000.0, "tied": tied}
+    return gpt(n_layer, n_head, n_embd, block_size, dropout) | {"name": "llama"} | sizes
+
+
+def set_networks(config: ConfigDict, networks: dict[str, dict], **reported: str) -> None:
+    """Puts the networks into the config, with what was reported of each."""
+    config.networks = ConfigDict(networks)
+    config.reported = ConfigDict({name: reported.get(name, "not in the labs") for name in networks})
+
+
+def tiny(config: ConfigDict) -> None:
+    """About 100,000 parameters, about three minutes on a CPU."""
+    config.data.test_fraction, config.lrs = 0.1, (3e-3, 6e-3)
+    config.num_steps, config.batch_size, config.eval_every_steps = 1000, 8, 125
+    shape = {"n_kv_head": 4, "intermediate": 176, "tied": True}
+    set_networks(config, {
+        "gpt": {"model": gpt(2, 4, 64, 64)},
+        "llama_4_heads": {"model": llama(2, 4, 64, 64, **shape)},
+        "llama_16_heads": {"model": llama(2, 16, 64, 64, **shape)},
+    })  # fmt: skip
+
+
+def small(config: ConfigDict) -> None:
+    """A Llama of 0.7 million parameters for a text of some hundred thousand characters, about ten minutes on a CPU."""
+    config.seeds = (0, 1)
+    model = llama(4, 4, 128, 128, n_kv_head=4, intermediate=344, dropout=0.2, tied=True)
+    set_networks(config, {"llama_4_heads": {"model": model, "optim": {"lr": 3e-3}}})
+    config.num_steps, config.target_order = 2500, 4
+
+
+def smoke(config: ConfigDict) -> None:
+    """Seconds."""
+    config.seeds, config.data.val_fraction, config.data.test_fraction = (0, 1), 0.02, 0.02
+    config.num_steps, config.eval_every_steps, config.log_every_steps, config.batch_size = 6, 3, 0, 8
+    config.sample.num_tokens, config.ngram_order, config.target_order, config.lrs = 12, 3, 1, (3e-3, 1e-2)
+    pairs = {"tokenizer": {"name": "bpe", "vocab_size": 300}}
+    set_networks(config, {
+        "gpt": {"model": gpt(1, 2, 16, 32, 0.1), "optim": {"lr": 1e-2}},
+        "llama_16_heads": {"model": llama(1, 2, 16, 32, n_kv_head=1, intermediate=24)} | pairs,
+    })  # fmt: skip
+
+
+def lab_gpt(config: ConfigDict) -> None:
+    """Lab D's GPT, 10.8 million parameters: with warm-up, cosine and clipping, and at lab D's constant rate."""
+    model = gpt(6, 6, 384, 256, 0.2)
+    constant = {"lr": 3e-4, "schedule": "constant", "warmup_fraction": 0.0, "weight_decay": 0.01, "clip_norm": 0.0, "b2": 0.999}
+    set_networks(config, {"gpt": {"model": model, "optim": {"lr": 1e-3}},
+                          "gpt_constant_rate": {"model": model, "optim": constant}},
+                 gpt_constant_rate="1.533 nats/char (perplexity 4.63)")  # fmt: skip
+    on_gpu(config, 5000, 64)
+    config.overfits_at = 3000
+
+
+def lab_llama(config: ConfigDict) -> None:
+    """Lab B's Llama of one layer, 15.6 million parameters, on 5,549 byte pairs, its twenty per cent held out; each target is
+    learned from, where the lab's code learns from the last of each window alone."""
+    config.data.val_fraction = 0.2
+    config.tokenizer = ConfigDict({"name": "bpe", "vocab_size": 5549})
+    model = lambda heads: llama(1, heads, 768, 128, n_kv_head=heads, intermediate=2048)  # noqa: E731
+    set_networks(config, {"llama_4_heads": {"model": model(4)}, "llama_16_heads": {"model": model(16)}},
+                 llama_4_heads="5.97 nats/token", llama_16_heads="5.83 nats/token")  # fmt: skip
+    config.lrs = (1e-4, 3e-4, 1e-3)
+    on_gpu(config, 2000, 64)
+    config.target_order, config.eval_every_steps = 2, 50
+
+
+def shakespeare(config: ConfigDict) -> None:
+    """nanoGPT's character model for tiny Shakespeare: its shape, batch, steps and rate."""
+    set_networks(config, {"gpt_shakespeare": {"model": gpt(6, 6, 384, 256, 0.2), "optim": {"lr": 1e-3, "warmup_fraction": 0.02}}},
+                 gpt_shakespeare="1.4697 nats/char (nanoGPT, random batches)")  # fmt: skip
+    on_gpu(config, 5000, 64)
+    config.seeds = (0, 1, 2)
+
+
+def gpt2(config: ConfigDict) -> None:
+    """GPT-2 small, 124 million parameters with its own vocabulary, for a corpus of some hundred million characters."""
+    config.tokenizer = ConfigDict({"name": "bpe", "vocab_size": 50_257})
+    set_networks(config, {"gpt2": {"model": gpt(12, 12, 768, 1024), "optim": {"lr": 6e-4, "b2": 0.95}}})
+    on_gpu(config, 20_000, 480)
+    config.seeds, config.accumulate, config.checkpoint_every_steps = (0,), 40, 500
+
+
+def on_gpu(config: ConfigDict, num_steps: int, batch_size: int) -> None:
+    """What suits an accelerator."""
+    config.num_steps, config.batch_size, config.compute_dtype = num_steps, batch_size, "bfloat16"
+    config.checkpoint_every_steps, config.sample.num_tokens = 1000, 500
+
+
+def claims(found) -> ConfigDict:
+    """Who claimed what, and the one contrast that decides it, fixed before the run.
+
+    `above_ngram` is nats per character minus those of the n-gram whose order is best on validation; `log2_steps` the binary
+    logarithm of the steps to the validation score of the n-gram of `target_order`, so that -1 is twice as fast; `nats_risen`
+    the rise of validation from its best to the end; `best_past_reported` thousands of steps from the lab's figure to the best.
+    """
+    alone = lambda network: ((1.0, network),)  # noqa: E731
+    heads = difference("llama_16_heads", "llama_4_heads")
+    beats = lambda name, who, network: claim(f"{name} is better than the best n-gram", who, "not reported: no lab has a baseline",  # noqa: E731
+                                             alone(network), direction="<", value="above_ngram", **NATS)  # fmt: skip
+    rises = lambda name, who, said, network: claim(f"{name} over-fits: validation rises again before the end", who, said,  # noqa: E731
+                                                   alone(network), value="nats_risen", **NATS)  # fmt: skip
+    quickly, degraded = '"we can easily see how quickly this architecture overfit"', '"degradation after 3000 iterations"'
+    epochs = "best after 40 and 62 epochs against 144"
+    every = {
+        "a_gpt_beats_ngrams": beats("The GPT", LAB_D, "gpt"),
+        "b_llama_beats_ngrams": beats("The Llama of 4 heads", LAB_B, "llama_4_heads"),
+        "c_heads_converge_faster": claim("16 heads converge faster than 4", LAB_B, epochs, heads,
+                                         direction="<", value="log2_steps", unit="doublings", margin=0.1),
+        "d_heads_lower_loss": claim("16 heads reach a lower loss than 4", LAB_B, "test loss 5.83 against 5.97 nats/token", heads,
+                                    direction="<", value="nats_per_char", **NATS),
+        "e_llama_beats_gpt": claim("The Llama is better than the GPT", "hypothesis", "not reported",
+                                   difference("llama_4_heads", "gpt"), direction="<", value="nats_per_char", **NATS),
+        "f_gpt_over_fits": rises("The GPT", LAB_D, degraded, "gpt"),
+        "g_llama_over_fits": rises("The Llama of 4 heads", LAB_B, quickly, "llama_4_heads"),
+        "h_best_by_3000": claim("At lab D's rate validation is best before step 3000", LAB_D, degraded,
+                                alone("gpt_constant_rate"), direction="<", value="best_past_reported", unit="thousand steps",
+                                margin=0.25),
+        "i_schedule_helps": claim("Warm-up, cosine and clipping are better than lab D's constant rate", "hypothesis",
+                                  "not reported", difference("gpt", "gpt_constant_rate"), direction="<",
+                                  value="nats_per_char", **NATS),
+        "j_shakespeare_beats_ngrams": beats("nanoGPT's model", "nanoGPT", "gpt_shakespeare"),
+    }  # fmt: skip
+    return answerable(every, found)

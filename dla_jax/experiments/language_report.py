@@ -1,0 +1,227 @@
+"""From the record of a study of language models to its summary, figures and report."""
+
+from pathlib import Path
+
+import numpy as np
+
+from dla_jax import report, stats
+from dla_jax.experiments import records
+from dla_jax.experiments.language_runs import rate_score
+from dla_jax.experiments.networks import choose_rates, final_cells, own_config, seeds_of, select_cells
+from dla_jax.plots import language as plots
+from dla_jax.plots.style import draw_all
+
+NAMES = {"val": "validation text", "test": "test text"}
+HEAD = ["network", "reported", "learning rate", "runs", "nats/char [95 % interval]", "bits/char", "nats/token",
+        "perplexity of a token", "tokens/char", "minus best n-gram", "best step", "diverged", "parameters", "train s",
+        "tokens/s"]  # fmt: skip
+
+
+def draw(workdir: Path) -> None:
+    """Writes `summary.json`, `figures/*.png` and `report.html` of a finished study; the record is only read.
+
+    Raises:
+      ConfigError: no study there, or an unfinished one.
+    """
+    written, config, rows, done = records.read_finished(workdir, num_runs)
+    summary = summarise(config, done)
+    records.write_summary(workdir, summary)
+    report.render(workdir / "report.html", title=f"Language models on {written['data']['name']}", question=config.question,
+                  command=written["launches"][0]["command"], claims=summary["claims"],
+                  sections=sections(config, summary, rows, done, workdir),
+                  facts=records.facts(written, summary, "characters"))  # fmt: skip
+    records.print_lines(printed_lines(config, summary), summary["claims"], workdir, "bits per character [95 % interval]")
+
+
+def num_runs(config) -> int:
+    """How many runs the study has."""
+    return len(select_cells(config)) + len(final_cells(config))
+
+
+def summarise(config, done: dict[str, dict]) -> dict:
+    """The finished runs -> {"study", "runs", "claims", "selection"}."""
+    left_out = ("run", "done", "stage", "attention", "attention_tokens", "nats_by_position")
+    runs = [{key: value for key, value in row.items() if key not in left_out} for row in done.values() if row["stage"] == "final"]
+    runs.sort(key=lambda run: (list(config.networks).index(run["group"]), run["seed"]))
+    claims = [{"name": name} | stats.weigh(claim, runs) for name, claim in config.claims.to_dict().items()]
+    cells = select_cells(config)
+    return {"study": "language", "runs": runs, "claims": claims, "selection": records.select_rows(
+        cells, done, choose_rates(config, done, rate_score), "val_nats_per_char")}  # fmt: skip
+
+
+def of_network(summary: dict, network: str) -> list[dict]:
+    """The runs of a network."""
+    return [run for run in summary["runs"] if run["group"] == network]
+
+
+def best_ngram(run: dict) -> str:
+    """The order that is best on validation."""
+    return str(run["best_ngram_order"])
+
+
+def verdict_words(config, summary: dict) -> str:
+    """Which networks are better than the best n-gram, and which are not."""
+    first = summary["runs"][0]
+    order = best_ngram(first)
+    bits = first["ngram_nats_per_char"][order] * plots.BITS
+    words = [f"Of the n-grams the one of order {order} is best on validation; it has {bits:.3f} bits per character."]
+    for network in config.networks:
+        runs = of_network(summary, network)
+        mean, beaten = np.mean([run["above_ngram"] for run in runs]) * plots.BITS, sum(run["above_ngram"] < 0 for run in runs)
+        which = f"{beaten} of {report.count(len(runs), 'run')}"
+        what = "is better than it" if mean < 0 else "does not beat it"
+        words.append(f"{network} {what}: {abs(mean):.3f} bits {'less' if mean < 0 else 'more'} on average, less in {which}.")
+    return " ".join(words)
+
+
+def network_rows(config, summary: dict) -> list[list[str]]:
+    """The table of the networks, as text."""
+    rows = []
+    for network in config.networks:
+        runs = of_network(summary, network)
+
+        def mean(key, form, runs=runs):
+            values = [run[key] for run in runs if run[key] is not None]
+            return format(np.mean(values), form).replace("-", "−") if values else "diverged"
+
+        nats = [run["nats_per_char"] for run in runs]
+        low, high = stats.t_interval(nats)
+        tried = [row["lr"] for row in summary["selection"] if row["group"] == network]
+        edge = bool(tried) and runs[0]["lr"] in (min(tried), max(tried))
+        interval = f"[{report.amount(low, 'nats/char', False)}, {report.amount(high, 'nats/char', False)}]"
+        rows.append([
+            network, config.reported[network], f"{runs[0]['lr']:g}{' (edge)' if edge else ''}", str(len(runs)),
+            f"{np.mean(nats):.3f} {interval}", mean("bits_per_char", ".3f"), mean("nats_per_token", ".3f"),
+            mean("perplexity", ".2f"), mean("tokens_per_char", ".2f"), mean("above_ngram", "+.3f"), mean("best_step", ",.0f"),
+            str(sum(run["diverged"] for run in runs)), f"{runs[0]['num_params']:,}", mean("train_seconds", ".1f"),
+            mean("tokens_per_s", ",.0f"),
+        ])  # fmt: skip
+    return rows
+
+
+def ngram_rows(summary: dict) -> list[list[str]]:
+    """The table of the n-grams, as text."""
+    run = summary["runs"][0]
+    return [[f"{order}-gram", f"{nats:.3f}", f"{nats * plots.BITS:.3f}", f"{run['val_ngram_nats_per_char'][order]:.3f}"]
+            for order, nats in run["ngram_nats_per_char"].items()]  # fmt: skip
+
+
+def printed_lines(config, summary: dict) -> list[str]:
+    """The short table on the screen."""
+    lines = []
+    for network in config.networks:
+        bits = [run["bits_per_char"] for run in of_network(summary, network)]
+        low, high = stats.t_interval(bits)
+        lines.append(f"{network:<20} {np.mean(bits):.3f} [{report.amount(low, 'nats/char', False)}, "
+                     f"{report.amount(high, 'nats/char', False)}]   reported: {config.reported[network]}")  # fmt: skip
+    run = summary["runs"][0]
+    lines += [f"{f'{order}-gram':<20} {nats * plots.BITS:.3f}" for order, nats in run["ngram_nats_per_char"].items()]
+    return [*lines, *verdict_words(config, summary).replace(". ", ".\n").splitlines()]
+
+
+def sections(config, summary: dict, rows: list[dict], done: dict[str, dict], workdir: Path) -> list[dict]:
+    """The sections of the report, with their figures drawn."""
+    figures = draw_figures(config, summary, rows, done, workdir / "figures")
+    scored = NAMES[summary["runs"][0]["scored_on"]]
+    figure = lambda name, caption: [{"path": figures[name], "caption": caption}] if name in figures else []  # noqa: E731
+    found = [
+        {"title": "Models and n-grams", "text": f"{verdict_words(config, summary)} {scored_words(scored)}",
+         "figures": figure("scores", f"Bits per character on the {scored}: runs (dots), mean (diamond), 95 % t-interval (bar); "
+                           "n-grams counted in the same training text (ticks)."),
+         "table": {"head": HEAD, "rows": network_rows(config, summary)}},
+        {"title": "N-grams", "text": "Interpolated after Witten and Bell (1991), on characters whatever a model's tokens are.",
+         "table": {"head": ["order", f"nats/char, {scored}", "bits/char", "nats/char, validation"], "rows": ngram_rows(summary)}},
+        {"title": "Training", "figures": figure("curves", "Mean and range over seeds; dotted: n-grams. Where validation turns up "
+                                                "while training falls, the model over-fits; the best state is scored.")},
+        {"title": "How much of the context is used", "figures": figure(
+            "by_context", "Loss behind so many characters of context, within a window; an n-gram of order k has k - 1. A line that "
+            "goes on falling makes something of a longer context.")},
+        *attention_sections(config, figures, done),
+        {"title": "What they write", "text": f"At the first, a middle and the last evaluation, behind the prompt "
+         f"{prompt_words(config)}, temperature {config.sample.temperature:g}, first seed.", "samples": samples(config, rows)},
+    ]  # fmt: skip
+    return [section for section in found if section.get("samples") != []]
+
+
+def scored_words(scored: str) -> str:
+    """How the scores came about."""
+    if scored == NAMES["test"]:
+        return "Every character is predicted once; each run is scored once, with the state that is best on validation."
+    return ("Every character is predicted once. The text has no test part: scores are of the validation text, on which the best "
+            "state of each run, and the order of the n-gram, were chosen.")  # fmt: skip
+
+
+def prompt_words(config) -> str:
+    """The prompt as the report names it."""
+    return repr(config.sample.prompt) if config.sample.prompt else "that begins the validation text"
+
+
+def attention_sections(config, figures: dict[str, Path], done: dict[str, dict]) -> list[dict]:
+    """The maps of every network that has some, first seed."""
+    maps = []
+    for network in config.networks:
+        if f"attention_{network}" in figures:
+            tokens = done[f"final/{network}/seed{seeds_of(config, network)[0]}"]["attention_tokens"]
+            caption = f"{network}, a row of maps a layer, a map a head, on: {'|'.join(tokens)!r}"
+            maps.append({"path": figures[f"attention_{network}"], "caption": caption})
+    text = "First seed. Row: the token that looks; column: what it looks at; dark: much (square root of the weight)."
+    return [{"title": "Attention", "text": text, "figures": maps}] if maps else []
+
+
+def rows_of(config, rows: list[dict], network: str) -> list[list[dict]]:
+    """The rows of each run of a network that did not diverge, in order."""
+    names = [f"final/{network}/seed{seed}" for seed in seeds_of(config, network)]
+    diverged = {row["run"] for row in rows if row.get("done") and row["diverged"]}
+    return [[row for row in rows if row["run"] == name and not row.get("done")] for name in names if name not in diverged]
+
+
+def draw_figures(config, summary: dict, rows: list[dict], done: dict[str, dict], folder: Path) -> dict[str, Path]:
+    """All figures that there is something for: {name: path}."""
+    run = summary["runs"][0]
+    ngrams, val_ngrams = ({int(order): nats for order, nats in run[key].items()}
+                          for key in ("ngram_nats_per_char", "val_ngram_nats_per_char"))  # fmt: skip
+    scored, bars, curves, positions, maps = NAMES[run["scored_on"]], [], {}, {}, {}
+    for network in config.networks:
+        nats = [run["nats_per_char"] for run in of_network(summary, network)]
+        low, high = stats.t_interval(nats)
+        bars.append({"label": network, "nats": nats, "low": low, "high": high})
+        seeds = rows_of(config, rows, network)
+        if seeds:
+            curves[network] = curve(seeds, of_network(summary, network)[0]["tokens_per_char"])
+        finals = [done[f"final/{network}/seed{seed}"] for seed in seeds_of(config, network)]
+        found = [row["nats_by_position"] for row in finals if "nats_by_position" in row]
+        if found:
+            positions[network] = 1 / finals[0]["tokens_per_char"], np.mean(found, axis=0)
+        if "attention" in (shown := finals[0]):
+            maps[f"attention_{network}"] = (plots.attention, np.array(shown["attention"]), shown["attention_tokens"])
+    paths = draw_all({"scores": (plots.scores, bars, ngrams, scored), "curves": (plots.curves, curves, val_ngrams),
+                      "by_context": (plots.by_context, positions, ngrams, scored)}, folder)  # fmt: skip
+    for name, (plot, weights, tokens) in maps.items():
+        paths[name] = folder / f"{name}.png"
+        plot(weights, tokens, paths[name])
+    return paths
+
+
+def curve(seeds: list[list[dict]], tokens_per_char: float) -> dict:
+    """Training and validation of all runs of a network, at the steps that all of them reached."""
+    evaluated = [[row for row in seed if row.get("val_nats_per_char") is not None] for seed in seeds]
+    shortest, length = min(map(len, evaluated)), min(map(len, seeds))
+    return {
+        "step": [row["step"] for row in evaluated[0][:shortest]],
+        "val": [[row["val_nats_per_char"] for row in seed[:shortest]] for seed in evaluated],
+        "train_step": [row["step"] for row in seeds[0][:length]],
+        "train": [[row["train_loss"] * tokens_per_char for row in seed[:length]] for seed in seeds],
+    }
+
+
+def samples(config, rows: list[dict]) -> list[dict]:
+    """What the first seed of each network writes at three of its evaluations."""
+    found = []
+    for network in config.networks:
+        seed = seeds_of(config, network)[0]
+        written = [row for row in rows if row["run"] == f"final/{network}/seed{seed}" and "sample" in row]
+        own = own_config(config, network)
+        for i in sorted({0, len(written) // 2, len(written) - 1} if written else ()):
+            caption = f"{network}, step {written[i]['step']:,} of {own.num_steps:,}"
+            found.append({"caption": caption, "text": written[i]["sample"]})
+    return found

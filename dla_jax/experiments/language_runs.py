@@ -1,0 +1,258 @@
+"""One run of a language model, from the text to the scores: what the studies of decoders share."""
+
+import functools
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from ml_collections import FrozenConfigDict
+
+from dla_jax import language, sampling
+from dla_jax.analysis.ngrams import interpolated
+from dla_jax.config import Run, check, check_choice, check_count, check_number
+from dla_jax.data import text, tokenize
+from dla_jax.experiments.grid import Setting, Story
+from dla_jax.logs import brief
+from dla_jax.mesh import put, replicated, together
+from dla_jax.models import decoders
+from dla_jax.models.build import DTYPES
+from dla_jax.optim import check_optim, make_optimiser
+from dla_jax.steps import STEPS
+from dla_jax.train import Plan, no_trace
+
+MAP_TOKENS = 24  # of the prompt, whose attention is kept
+
+
+def check_config(config, run: Run) -> None:
+    """Raises ConfigError for the keys of a language model's config, the text included."""
+    check(run.from_dir is None, "--from: this study trains its own models; leave it out")
+    text.check_config(config.data)
+    tokenize.check_config(config.tokenizer)
+    decoders.check_model(config.model)
+    check_choice("compute_dtype", config.compute_dtype, DTYPES)
+    check_choice("parallel", config.parallel, tuple(STEPS))
+    check_optim(config.optim)
+    check_sampling(config.sample, "sample.")
+    for key in ("num_steps", "batch_size", "accumulate", "eval_every_steps", "steps_per_call"):
+        check_count(key, config[key])
+    for key in ("log_every_steps", "checkpoint_every_steps", "patience", "cells_at_a_time", "overfits_at"):
+        check_count(key, config[key], low=0)
+    check_count("ngram_order", config.ngram_order)
+    check_count("target_order", config.target_order)
+    check(config.target_order <= config.ngram_order,
+          f"target_order: {config.target_order} is more than ngram_order, {config.ngram_order}")  # fmt: skip
+    parts = config.accumulate * jax.device_count()
+    check(config.batch_size % parts == 0,
+          f"batch_size: {config.batch_size} is not divisible by accumulate times the devices, {parts}")  # fmt: skip
+    source = make_source(config)
+    text.check_windows(source.tokens, config.model.block_size, config.batch_size)
+    source.tokenizer.encode(config.sample.prompt)
+
+
+def check_sampling(sample, prefix: str = "") -> None:
+    """Raises ConfigError for keys that say how to draw tokens."""
+    check_count(f"{prefix}num_tokens", sample.num_tokens, low=0 if prefix else 1)
+    check_number(f"{prefix}temperature", sample.temperature, low=0)
+    check_count(f"{prefix}top_k", sample.top_k, low=0)
+    check_number(f"{prefix}top_p", sample.top_p, above=0, high=1)
+
+
+class Source(NamedTuple):
+    """A text as a model reads it."""
+
+    name: str
+    parts: dict[str, str]
+    tokenizer: object
+    tokens: text.Tokens
+
+
+def read_text(config) -> text.Text:
+    """The text of a config."""
+    return text.load(config.data.path or "")
+
+
+def make_source(config, saved: Path | None = None) -> Source:
+    """The text of a config in tokens, those of the tokenizer in the file `saved` where there is one."""
+    tokenizer = tokenize.load(saved) if saved and saved.exists() else None
+    return _make_source(read_text(config), config.data.val_fraction, config.data.test_fraction,
+                        FrozenConfigDict(config.tokenizer.to_dict()), tokenizer)  # fmt: skip
+
+
+@functools.lru_cache(maxsize=8)  # networks share it, and the check of a config with its run
+def _make_source(whole: text.Text, val_fraction: float, test_fraction: float, config, tokenizer) -> Source:
+    parts = text.split(whole.text, val_fraction, test_fraction)
+    short = [name for name in ("train", "val") if len(parts[name]) < 2]
+    check(not short, f"data.path: {whole.name} has {len(whole.text)} characters, too few to split; give a longer text")
+    tokenizer = tokenizer or tokenize.train(config, whole.text, parts["train"])
+    return Source(whole.name, parts, tokenizer, text.encode_parts(parts, tokenizer.encode))
+
+
+def prepare_source(config, run: Run, network: str) -> Source:
+    """`make_source` with the tokenizer of the workdir, which the first process writes when it is not there."""
+    saved = tokenizer_path(run.workdir, network)
+    if run.first and not saved.exists():
+        tokenize.save(make_source(config).tokenizer, saved)
+    return together(lambda: make_source(config, saved), "read the tokenizer")
+
+
+def tokenizer_path(workdir: Path, network: str) -> Path:
+    """Where the tokenizer of a network is saved."""
+    return workdir / "tokenizers" / f"{network}.json"
+
+
+def prepare(config, source: Source, mesh) -> Setting:
+    """The plan of a run, its optimiser, and the tokens on the devices."""
+    every = config.eval_every_steps
+    evaluations = (*range(every, config.num_steps, every), config.num_steps)
+    plan = Plan(config.num_steps, evaluations, config.log_every_steps, config.checkpoint_every_steps, config.steps_per_call,
+                config.patience)  # fmt: skip
+    plan = plan._replace(steps_per_call=min(config.steps_per_call, plan.longest_stretch()))
+    tx = shared_optimiser(FrozenConfigDict(config.optim.to_dict() | {"lr": None}), config.num_steps)
+    data = put({"token": source.tokens.tokens}, replicated(mesh))
+    return Setting(config, data, mesh, tx, plan, no_trace, source, step_size=config.batch_size * config.model.block_size,
+                   accumulate=config.accumulate)  # fmt: skip
+
+
+@functools.cache
+def shared_optimiser(optim: FrozenConfigDict, num_steps: int):
+    """One object for all networks that are trained alike, so that those of one module share the compiled step."""
+    return make_optimiser(optim, num_steps)
+
+
+@functools.lru_cache(maxsize=8)
+def ngram_scores(train: str, before: str, scored: str, max_order: int) -> dict[str, float]:
+    """{order: nats per character} of n-grams counted in `train`, on `scored`, which stands behind `before`."""
+    points = np.unique(tokenize.code_points(train + before + scored), return_inverse=True)
+    first = len(train) + len(before)
+    log_p = interpolated(points[1], len(train), first, first + len(scored), len(points[0]), max_order)
+    return {str(order): float(-row.mean()) for order, row in enumerate(log_p, 1)}
+
+
+def ngrams_of(source: Source, max_order: int) -> dict[str, dict[str, float]]:
+    """{part: {order: nats per character}} of the parts that are scored."""
+    parts = source.parts
+    scores = {"val": ngram_scores(parts["train"], "", parts["val"], max_order)}
+    return scores | ({"test": ngram_scores(parts["train"], parts["val"], parts["test"], max_order)} if parts["test"] else {})
+
+
+def make_model(setting: Setting):
+    """The Flax module of a network."""
+    return decoders.build(setting.config.model, setting.source.tokenizer.vocab_size, setting.config.compute_dtype)
+
+
+def prompt_of(source: Source, prompt: str) -> np.ndarray:
+    """The prompt in tokens; "" stands for the beginning of the validation text."""
+    return source.tokenizer.encode(prompt or source.parts["val"][:MAP_TOKENS])
+
+
+def make_story(setting: Setting, cell) -> Story:
+    """What makes the run of a cell."""
+    config, source, model = setting.config, setting.source, make_model(setting)
+    size, seed, tokens = config.model.block_size, cell.seed, source.tokens
+    ngrams = ngrams_of(source, config.ngram_order)
+    scored = "test" if source.parts["test"] else "val"
+
+    def evaluate_part(part):
+        index, mask = text.part_index(tokens, part, size, config.batch_size)
+        return language.make_evaluate(model, setting.data["token"], setting.mesh, index, mask, tokens.num_chars[part], part)
+
+    on_val, on_scored = evaluate_part("val"), evaluate_part(scored)
+
+    def evaluate(state):
+        found = {name: value for name, value in on_val(state).items() if not name.endswith("_by_position")}
+        return found | (write_sample(setting, model, state, seed) if cell.stage == "final" else {})
+
+    def test(state):
+        found = on_scored(state)
+        return scores(found[f"{scored}_nats_per_char"], found[f"{scored}_nats_per_token"], ngrams, scored) | brief({
+            "nats_by_position": found[f"{scored}_nats_by_position"] * tokens_per_char(tokens, scored)
+        }) | (keep_attention(setting, model, state) if seed == config.seeds[0] else {})  # fmt: skip
+
+    characters = len(set("".join(source.parts.values())))
+    facts = {"num_params": sum(leaf.size for leaf in jax.tree.leaves(decoders.shapes_of(model))),
+             "vocab_size": source.tokenizer.vocab_size, "tokens_per_char": tokens_per_char(tokens, "train"), "scored_on": scored,
+             "ngram_nats_per_char": ngrams[scored], "val_ngram_nats_per_char": ngrams["val"]}  # fmt: skip
+    chance = math.log(characters)
+    return Story(
+        init_fn=functools.partial(language.init_model, model=model),
+        loss_fn=language.make_loss(model),
+        batch_at=lambda step: {"index": text.train_index(seed, step, config.batch_size, tokens, size)},
+        evaluate=evaluate,
+        better=better,
+        test=test,
+        result=functools.partial(run_result, config=config, target=ngrams["val"][str(config.target_order)]),
+        diverged={"val_nats_per_char": chance} | scores(chance, None, ngrams, scored)
+        | dict.fromkeys(("val_nats_per_token", "tokens_per_s", "log2_steps", "nats_risen", "best_past_reported")),
+        facts=facts,
+    )  # fmt: skip
+
+
+def tokens_per_char(tokens: text.Tokens, part: str) -> float:
+    """Tokens of a part by its characters."""
+    first, stop = tokens.bounds[part]
+    return (stop - first) / tokens.num_chars[part]
+
+
+def better(row: dict) -> float:
+    """The score by which the best evaluation of a run is chosen."""
+    return -math.inf if row["val_nats_per_char"] is None else -row["val_nats_per_char"]
+
+
+def rate_score(rows: list[dict]) -> float:
+    """By which a learning rate is chosen: the lowest mean of validation nats per character."""
+    return -float(np.mean([row["val_nats_per_char"] for row in rows]))
+
+
+def scores(nats_per_char: float, nats_per_token: float | None, ngrams: dict, scored: str) -> dict:
+    """What the last row says of the part that is scored; n-grams of the order that is best on validation are compared."""
+    order = min(ngrams["val"], key=ngrams["val"].get)
+    return {"nats_per_char": nats_per_char, "bits_per_char": nats_per_char / math.log(2), "nats_per_token": nats_per_token,
+            "perplexity": None if nats_per_token is None else math.exp(nats_per_token),
+            "best_ngram_order": int(order), "above_ngram": nats_per_char - ngrams[scored][order]}  # fmt: skip
+
+
+def run_result(rows: list[dict], best: dict, *, config, target: float) -> dict:
+    """What the last row says of the training.
+
+    `log2_steps`: binary logarithm of the steps after which validation falls to `target`, interpolated; None: it never did.
+    `nats_risen`: how much validation has risen from its best to the last evaluation. `best_past_reported`: thousands of steps
+    from the one after which a lab saw it rise to the best; None where no lab says.
+    """
+    curve = [(row["step"], row["val_nats_per_char"]) for row in rows if row.get("val_nats_per_char") is not None]
+    steps = steps_to(curve, target)
+    rate = rows[-1]["step"] * config.batch_size * config.model.block_size / rows[-1]["seconds"]
+    return {"val_nats_per_char": best["val_nats_per_char"], "val_nats_per_token": best["val_nats_per_token"],
+            "tokens_per_s": rate, "log2_steps": None if steps is None else math.log2(steps),
+            "nats_risen": curve[-1][1] - best["val_nats_per_char"],
+            "best_past_reported": (best["step"] - config.overfits_at) / 1000 if config.overfits_at else None}  # fmt: skip
+
+
+def steps_to(curve: list[tuple[int, float]], target: float) -> float | None:
+    """The step at which a curve of (step, loss) first falls to the target, on the line between two points; None: never."""
+    for i, (step, loss) in enumerate(curve):
+        if loss <= target:
+            if i == 0:
+                return float(step)
+            before, higher = curve[i - 1]
+            return before + (step - before) * (higher - target) / (higher - loss)
+    return None
+
+
+def write_sample(setting: Setting, model, state, seed: int) -> dict[str, str]:
+    """{"sample": what the model writes behind the prompt}; nothing where the config asks for no tokens."""
+    sample, source = setting.config.sample, setting.source
+    if not sample.num_tokens:
+        return {}
+    drawn = sampling.sample(model, state.params, prompt_of(source, sample.prompt), sample.num_tokens, 1, jax.random.key(seed),
+                            sampling.Sampler(sample.temperature, sample.top_k, sample.top_p))  # fmt: skip
+    return {"sample": source.tokenizer.decode(drawn[0])}
+
+
+def keep_attention(setting: Setting, model, state) -> dict:
+    """The attention weights of every head on the prompt, [n_layer, n_head, T, T], with its tokens as text."""
+    size = min(MAP_TOKENS, setting.config.model.block_size)
+    prompt = prompt_of(setting.source, setting.config.sample.prompt)[:size]
+    words = [setting.source.tokenizer.decode([token]) for token in prompt]
+    return {"attention_tokens": words} | brief({"attention": language.attention_maps(state.params, prompt, model=model)})

@@ -1,0 +1,63 @@
+"""What the decoders share: causal attention over grouped heads, its cache, and rotary positions."""
+
+import math
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+MASKED = -1e9  # finite: minus infinity makes nan of a row that is masked whole
+
+
+def attend(q: jax.Array, k: jax.Array, v: jax.Array, start: jax.Array | int = 0,
+           drop=lambda weights: weights) -> tuple[jax.Array, jax.Array]:  # fmt: skip
+    """Causal scaled dot-product attention (Vaswani et al. 2017, arXiv:1706.03762, equation 1), softmax in float32.
+
+    Args:
+      q: float [B, T, H, D], queries of the positions start .. start + T - 1.
+      k, v: float [B, S, G, D], of the positions 0 .. S - 1; each serves H / G heads (Ainslie et al. 2023, arXiv:2305.13245).
+      start: int32 [].
+      drop: what dropout makes of the weights.
+
+    Returns:
+      out: [B, T, H * D]; weights: float32 [B, H, T, S], rows that sum to one, 0 for later positions.
+    """
+    batch, length, heads, width = q.shape
+    q = q.reshape(batch, length, k.shape[2], -1, width)
+    scores = jnp.einsum("btghd,bsgd->bghts", q, k, preferred_element_type=jnp.float32) / math.sqrt(width)
+    seen = jnp.arange(k.shape[1]) <= start + jnp.arange(length)[:, None]
+    weights = nn.softmax(jnp.where(seen, scores, MASKED))
+    out = jnp.einsum("bghts,bsgd->btghd", drop(weights).astype(v.dtype), v)
+    return out.reshape(batch, length, heads * width), weights.reshape(batch, heads, length, -1)
+
+
+def extend(cache: tuple | None, k: jax.Array, v: jax.Array, start: jax.Array | int) -> tuple[jax.Array, jax.Array]:
+    """The keys and values that the positions from `start` on attend to: their own, or the cache's with theirs put in."""
+    if cache is None:
+        return k, v
+    put = lambda held, new: lax.dynamic_update_slice_in_dim(held, new.astype(held.dtype), start, axis=1)  # noqa: E731
+    return put(cache[0], k), put(cache[1], v)
+
+
+def empty_cache(num_layers: int, batch: int, length: int, heads: int, width: int, dtype) -> tuple:
+    """A cache for `length` positions: for each layer keys and values, [batch, length, heads, width]."""
+    zeros = jnp.zeros((batch, length, heads, width), dtype)
+    return tuple((zeros, zeros) for _ in range(num_layers))
+
+
+def rotate(x: jax.Array, start: jax.Array | int, theta: float) -> jax.Array:
+    """Rotary positions (Su et al. 2021, arXiv:2104.09864): pair i of position p is turned by the angle p * theta^(-2i / D).
+
+    A pair is (i, i + D / 2), as in the published weights' files; Meta's own code pairs neighbours (2i, 2i + 1).
+
+    Args:
+      x: float [B, T, H, D], of the positions start .. start + T - 1.
+      start: int32 [].
+    """
+    half = x.shape[-1] // 2
+    frequencies = theta ** (-jnp.arange(half, dtype=jnp.float32) / half)
+    angles = (start + jnp.arange(x.shape[1]))[:, None, None] * frequencies
+    first, second = jnp.split(x.astype(jnp.float32), 2, axis=-1)
+    turned = first * jnp.cos(angles) - second * jnp.sin(angles), second * jnp.cos(angles) + first * jnp.sin(angles)
+    return jnp.concatenate(turned, -1).astype(x.dtype)

@@ -1,0 +1,143 @@
+"""Text from a language model: cached keys and values, one compiled loop, sampling by temperature, top-k and top-p.
+
+What happens past the context length: when all `block_size` positions are full, the model reads the last half of them anew,
+from position 0, and goes on. So it always sees between half and all of `block_size` tokens, and a token costs one position.
+"""
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+CHUNK = 32  # tokens of one compiled call, after which they can be shown
+
+
+class Sampler(NamedTuple):
+    """How the next token is drawn; traced, so that another choice compiles nothing new.
+
+    temperature: divides the logits; 0 takes the most probable token. top_k: keep so many (Fan et al. 2018, arXiv:1805.04833);
+    0: all. top_p: then keep the fewest that have this probability together (Holtzman et al. 2020, arXiv:1904.09751).
+    """
+
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+
+
+class Writing(NamedTuple):
+    """context: int32 [B, block_size], the tokens that the cache holds; length: int32 [], how many; logits: float32 [B, V] of the
+    next token; step: int32 [], tokens drawn so far."""
+
+    context: jax.Array
+    length: jax.Array
+    cache: tuple
+    logits: jax.Array
+    step: jax.Array
+
+
+def truncate(logits: jax.Array, sampler: Sampler) -> jax.Array:
+    """Logits divided by the temperature, minus infinity where top-k or top-p leave a token out; the most probable always stays.
+
+    Args:
+      logits: float32 [B, V].
+    """
+    scaled = logits / jnp.where(sampler.temperature > 0, sampler.temperature, 1.0)
+
+    def cut(scaled):
+        order = jnp.argsort(-scaled, axis=-1)  # stable: of equals the smaller token comes first
+        rank = jnp.argsort(order, axis=-1)
+        kept = jnp.where((sampler.top_k <= 0) | (rank < sampler.top_k), scaled, -jnp.inf)
+        p = jnp.take_along_axis(jax.nn.softmax(kept), order, axis=-1)
+        before = jnp.take_along_axis(jnp.cumsum(p, axis=-1) - p, rank, axis=-1)
+        return jnp.where((before < sampler.top_p) | (rank == 0), kept, -jnp.inf)
+
+    plain = (sampler.top_k <= 0) & (sampler.top_p >= 1)
+    return jax.lax.cond(plain, lambda scaled: scaled, cut, scaled)
+
+
+def draw(key: jax.Array, logits: jax.Array, sampler: Sampler) -> jax.Array:
+    """Tokens int32 [B] for logits float32 [B, V]."""
+    drawn = jax.random.categorical(key, truncate(logits, sampler))
+    return jnp.where(sampler.temperature > 0, drawn, logits.argmax(-1)).astype(jnp.int32)
+
+
+@functools.partial(jax.jit, static_argnames="model")
+def read(params, context, length, *, model) -> Writing:
+    """A prompt read: context int32 [B, block_size], of which the first `length` are the prompt."""
+    logits, features = model.apply({"params": params}, context, cache=model.empty_cache(len(context)), start=0)
+    last = jax.lax.dynamic_index_in_dim(logits, length - 1, axis=1, keepdims=False)
+    return Writing(context, jnp.int32(length), features["cache"], last, jnp.int32(0))
+
+
+def shorten(params, writing: Writing, *, model) -> Writing:
+    """The last half of a full context, read anew from position 0."""
+    half = writing.context.shape[1] // 2
+    kept = writing.context[:, -half:]
+    _, features = model.apply({"params": params}, kept, cache=writing.cache, start=0)
+    context = jnp.zeros_like(writing.context).at[:, :half].set(kept)
+    return writing._replace(context=context, length=jnp.int32(half), cache=features["cache"])
+
+
+@functools.partial(jax.jit, static_argnames="model", donate_argnames="writing")
+def go_on(params, writing: Writing, num_tokens, key, sampler: Sampler, *, model) -> tuple[Writing, jax.Array]:
+    """Draws `num_tokens` <= CHUNK tokens in one compiled loop; token s of a text is drawn with fold_in(key, s).
+
+    Returns:
+      writing; tokens int32 [B, CHUNK], 0 past those drawn.
+    """
+    block_size = writing.context.shape[1]
+
+    def body(carry):
+        i, writing, tokens = carry
+        token = draw(jax.random.fold_in(key, writing.step), writing.logits, sampler)
+        full = writing.length == block_size
+        writing = jax.lax.cond(full, functools.partial(shorten, params, model=model), lambda writing: writing, writing)
+        context = writing.context.at[:, writing.length].set(token)
+        logits, features = model.apply({"params": params}, token[:, None], cache=writing.cache, start=writing.length)
+        writing = Writing(context, writing.length + 1, features["cache"], logits[:, 0], writing.step + 1)
+        return i + 1, writing, tokens.at[:, i].set(token)
+
+    tokens = jnp.zeros((len(writing.context), CHUNK), jnp.int32)
+    _, writing, tokens = jax.lax.while_loop(lambda carry: carry[0] < num_tokens, body, (0, writing, tokens))
+    return writing, tokens
+
+
+def stream(model, params, prompt: np.ndarray, num_tokens: int, num_samples: int, key, sampler: Sampler) -> Iterator[np.ndarray]:
+    """Continuations of one prompt, int32 [num_samples, n] at a time, `num_tokens` in all. Of a prompt longer than `block_size`
+    the model reads the end.
+
+    Args:
+      prompt: int32 [P], P >= 1.
+    """
+    block_size = model.config.block_size
+    prompt = np.asarray(prompt, np.int32)[-block_size:]
+    context = np.zeros((num_samples, block_size), np.int32)
+    context[:, : len(prompt)] = prompt
+    writing = read(params, context, np.int32(len(prompt)), model=model)
+    sampler = Sampler(np.float32(sampler.temperature), np.int32(sampler.top_k), np.float32(sampler.top_p))
+    for first in range(0, num_tokens, CHUNK):
+        count = min(CHUNK, num_tokens - first)
+        writing, tokens = go_on(params, writing, np.int32(count), key, sampler, model=model)
+        yield np.asarray(tokens)[:, :count]
+
+
+def sample(*arguments, **keywords) -> np.ndarray:
+    """The whole of `stream`: int32 [num_samples, num_tokens]."""
+    return np.concatenate(list(stream(*arguments, **keywords)), axis=1)
+
+
+def as_text(pieces: Iterator[np.ndarray], decode: Callable) -> Iterator[str]:
+    """Texts of one continuation as they come; half a character is held back until the rest of it is there."""
+    tokens, shown = [], ""
+    for piece in pieces:
+        tokens += piece.tolist()
+        text = decode(tokens)
+        whole = text.rstrip("�")
+        if len(whole) > len(shown):
+            yield whole[len(shown) :]
+            shown = whole
+    if len(decode(tokens)) > len(shown):
+        yield decode(tokens)[len(shown) :]
