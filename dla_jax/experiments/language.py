@@ -10,6 +10,7 @@ from dla_jax.config import Run
 from dla_jax.experiments import language_runs
 from dla_jax.experiments.grid import run_grid
 from dla_jax.experiments.language_report import draw as draw  # launch.py calls it for a workdir alone
+from dla_jax.experiments.language_report import num_runs as num_runs
 from dla_jax.experiments.networks import check_networks, choose_rates, final_cells, own_config, select_cells
 from dla_jax.mesh import data_mesh
 

@@ -134,8 +134,8 @@ def sections(config, summary: dict, rows: list[dict], done: dict[str, dict], wor
         {"title": "Training", "figures": figure("curves", "Mean and range over seeds; dotted: n-grams. Where validation turns up "
                                                 "while training falls, the model over-fits; the best state is scored.")},
         {"title": "How much of the context is used", "figures": figure(
-            "by_context", "Loss behind so many characters of context, within a window; an n-gram of order k has k - 1. A line that "
-            "goes on falling makes something of a longer context.")},
+            "by_context", "Loss behind so many characters of context, within a window; an n-gram of order k has k - 1. A line "
+            "that goes on falling makes something of a longer context.")},
         *attention_sections(config, figures, done),
         {"title": "What they write", "text": f"At the first, a middle and the last evaluation, behind the prompt "
          f"{prompt_words(config)}, temperature {config.sample.temperature:g}, first seed.", "samples": samples(config, rows)},

@@ -173,7 +173,8 @@ def make_story(setting: Setting, cell) -> Story:
     characters = len(set("".join(source.parts.values())))
     facts = {"num_params": sum(leaf.size for leaf in jax.tree.leaves(decoders.shapes_of(model))),
              "vocab_size": source.tokenizer.vocab_size, "tokens_per_char": tokens_per_char(tokens, "train"), "scored_on": scored,
-             "ngram_nats_per_char": ngrams[scored], "val_ngram_nats_per_char": ngrams["val"]}  # fmt: skip
+             "prompt": source.tokenizer.decode(prompt_of(source, config.sample.prompt)), "ngram_nats_per_char": ngrams[scored],
+             "val_ngram_nats_per_char": ngrams["val"]}  # fmt: skip
     chance = math.log(characters)
     return Story(
         init_fn=functools.partial(language.init_model, model=model),

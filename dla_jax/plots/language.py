@@ -114,14 +114,8 @@ def by_context(networks: dict[str, tuple], ngrams: dict[int, float], scored_on: 
             y = [np.mean(nats[a - 1 : b - 1]) * BITS for a, b in itertools.pairwise(edges)]
             axis.plot(x, y, color=COLOURS[i % 7], marker=MARKERS[i % 7], markersize=3, label=name)
         orders = [order for order in sorted(ngrams) if order > 1]
-        axis.plot(
-            [order - 1 for order in orders],
-            [ngrams[order] * BITS for order in orders],
-            color="0.3",
-            linestyle="--",
-            marker="x",
-            label="n-grams",
-        )
+        bits = [ngrams[order] * BITS for order in orders]
+        axis.plot([order - 1 for order in orders], bits, "x--", color="0.3", label="n-grams")
         axis.set_xscale("log", base=2)
         ticks = [2**i for i in range(longest.bit_length()) if 2**i <= longest]
         axis.xaxis.set_major_locator(FixedLocator(ticks))

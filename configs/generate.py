@@ -1,0 +1,35 @@
+"""Text from a trained language model: a prompt, a temperature, and it writes on.
+
+    python launch.py --config=configs/generate.py --from=runs/dante-tiny/20261121T120000Z
+    python launch.py --config=configs/generate.py --from=runs/try1 --config.prompt='Nel mezzo del' --config.temperature=0.7
+    python launch.py --config=configs/generate.py --from=runs/try1 --config.network=llama_4_heads --config.num_samples=3
+    python launch.py --config=configs/generate.py:smoke           # trains a tiny model first; seconds
+
+The text goes to standard output as it is written, everything else to standard error; the workdir keeps it in `samples.jsonl`.
+Past the context length the model reads the last half of it anew and goes on (`dla_jax/sampling.py`).
+"""
+
+from ml_collections import ConfigDict
+
+from configs import dante
+from dla_jax.config import parse_argument
+
+
+def get_config(argument: str = "") -> ConfigDict:
+    """How to generate; `smoke` makes its own model first."""
+    preset = parse_argument(argument, ("generate", "smoke")).preset
+    config = ConfigDict()
+    config.experiment = "generate"
+    config.network = ""  # of the study, as its report names it; "": the run that is best on validation
+    config.prompt = ""  # "": the beginning of the validation text
+    config.num_tokens = 500
+    config.num_samples = 1
+    config.temperature = 0.8  # 0: always the most probable token
+    config.top_k = 0  # of so many tokens; 0: of all
+    config.top_p = 1.0  # of the fewest tokens that have this probability together
+    config.seed = 0
+    config.made = ConfigDict()  # a study that is to be made first
+    if preset == "smoke":
+        config.made = dante.get_config("smoke")
+        config.num_tokens, config.num_samples = 40, 2
+    return config
