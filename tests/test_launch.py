@@ -7,6 +7,7 @@ import pytest
 from launching import launch, launch_many
 
 CONFIG = "--config=configs/rescnn.py:smoke"
+DANTE = "--config=configs/dante.py:smoke"
 WRONG = {
     # what is typed: words that the one line must hold
     "": ["--config=configs/rescnn.py:digits"],
@@ -40,6 +41,26 @@ WRONG = {
     "--config=configs/resnet34.py:digits,as_implemented=true": ["as_implemented", "cifar10"],
     "--config=configs/compare.py": ["runs is empty"],
     "--config=configs/compare.py:smoke --config.runs=runs/a": ["makes its own studies"],
+    "--config=configs/dante.py:tny": ["'tny'", "did you mean 'tiny'"],
+    f"{DANTE} --config.data.path=nowhere.txt": ["data.path", "nowhere.txt"],
+    f"{DANTE} --config.data.path=docs": ["data.path", "folder"],
+    f"{DANTE} --config.data.path=docs/figures/rescnn_accuracy.png": ["data.path", "binary"],
+    f"{DANTE} --config.data.path=.gitignore": ["gpt", "too few"],
+    f"{DANTE} --config.data.path=.ci/run": ["gpt", "too short for one window"],
+    f"{DANTE} --config.data.val_fraction=1e-5": ["val part", "too short for one window"],
+    f"{DANTE} --config.data.val_fraction=0.6": ["data.val_fraction", "less than 0.5"],
+    f"{DANTE} --config.networks.llama_16_heads.tokenizer.vocab_size=500000": ["llama_16_heads", "vocab_size: 500000", "allows"],
+    f"{DANTE} --config.sample.prompt=ciaoè": ["gpt", "never saw 'è'"],
+    f"{DANTE} --config.sample.top_p=0": ["sample.top_p"],
+    f"{DANTE} --config.networks.gpt.model.n_head=3": ["gpt", "n_embd: 16", "n_head, 3"],
+    f"{DANTE} --config.accumulate=3": ["batch_size: 8", "accumulate"],
+    f"{DANTE} --config.target_order=4": ["target_order: 4", "ngram_order"],
+    f"{DANTE} --from=runs/x": ["--from"],
+    "--config=configs/generate.py": ["--from is missing"],
+    "--config=configs/generate.py --from=tests": ["tests is no workdir"],
+    "--config=configs/generate.py:smoke --from=tests": ["--from", "makes its own model"],
+    "--config=configs/generate.py:smoke --config.top_k=-1": ["top_k"],
+    "--config=configs/generate.py:smoke --config.num_tokens=0": ["num_tokens"],
     f"{CONFIG} --workdir=~nobody_of_that_name/x": ["--workdir", "nobody_of_that_name"],
     f"{CONFIG} --data_dir=~nobody_of_that_name/x": ["--data_dir", "nobody_of_that_name"],
     "--config=configs/rescnn.py:digit": ["'digit'", "did you mean 'digits'"],
@@ -90,7 +111,7 @@ WRONG = {
     f"{CONFIG} --workdir=tests": ["tests", "no workdir"],
     f"{CONFIG} --workdir=tests/models": ["not empty", "give another --workdir"],
     f"{CONFIG} --workdir={'x' * 300}": ["too long", "--workdir"],
-    f"{CONFIG} --config.experiment=depth_grid": ["depth_grid", "known: architectures, compare, depth_study, gradients"],
+    f"{CONFIG} --config.experiment=depth_grid": ["depth_grid", "known: architectures, compare, depth_study, generate, gradients, language"],
     f"{CONFIG} --config.arms=plain,plain+shared_lr": ["plain+shared_lr", "side_arms"],
     f"{CONFIG} --config.arms=both,plain": ["both", "plain or residual"],
     f"{CONFIG} --config.side_arms=residual+scaled+batch,residual+batch+scaled": ["residual+batch+scaled", "name each arm once"],
