@@ -205,7 +205,7 @@ def main(argv: list[str]) -> None:
     except ConfigError as error:
         fail(str(error), 2)
     except NonFiniteLoss as error:
-        fail(f"{error}; its record and checkpoints are in {workdir}; try a smaller --config.optim.lr in another --workdir", 3)
+        fail(f"{error}; its record is in {workdir}; try a smaller optim.lr in another --workdir", 3)
     except (Interrupted, KeyboardInterrupt):
         fail(f"interrupted; go on with: {shlex.join(['python', *again])}", 128 + (received[0] if received else signal.SIGINT))
     except Exception as error:

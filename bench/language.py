@@ -42,7 +42,7 @@ class Job(NamedTuple):
 
 NETS = {
     "gpt": Net(dante.gpt(6, 6, 384, 128), 8, 256 + 16),
-    "tiny_llama": Net(dante.get_config("tiny").networks.llama_4_heads.model.to_dict(), 8, 0),
+    "tiny_llama": Net(dante.get_config("tiny").model.to_dict(), 8, 0),
     "small_llama": Net(dante.llama(4, 4, 128, 128, n_kv_head=4, intermediate=344, tied=True), 16, 128),
 }
 ALPHABET = "".join(map(chr, range(48, 48 + 65)))

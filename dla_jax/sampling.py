@@ -44,7 +44,8 @@ def truncate(logits: jax.Array, sampler: Sampler) -> jax.Array:
     Args:
       logits: float32 [B, V].
     """
-    scaled = logits / jnp.where(sampler.temperature > 0, sampler.temperature, 1.0)
+    # The largest first goes to 0: divided by a tiny temperature, several would overflow and be equal.
+    scaled = (logits - logits.max(-1, keepdims=True)) / jnp.where(sampler.temperature > 0, sampler.temperature, 1.0)
 
     def cut(scaled):
         order = jnp.argsort(-scaled, axis=-1)  # stable: of equals the smaller token comes first

@@ -102,7 +102,8 @@ def run_steps(state: TrainState, data: dict, batches: dict, num_steps, key, *, l
       batches: arrays [K, B, ...], one batch a step, split over the mesh; only the first `num_steps` <= K are used.
       num_steps: int32 [].
       key: the run's key; step s uses fold_in(key, s).
-      accumulate: into how many parts a batch is cut, whose gradients are averaged: less memory for the same step.
+      accumulate: into how many parts a batch is cut, whose gradients are averaged: less memory, and
+        without dropout the same step.
 
     Returns:
       state; the metrics of each step, float32 [K] (0 for steps not taken); `trace(grads, updates, params)` of the last

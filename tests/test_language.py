@@ -99,17 +99,19 @@ def test_parts_and_devices_take_the_same_steps(accumulate, num_devices, parallel
     assert losses[2] < losses[0]
 
 
-def test_each_part_drops_other_units():
-    """Eight copies of one window: without dropout all parts have one gradient; with it, they would too if they shared a key."""
+def test_each_part_has_a_key_of_its_own():
     model = Llama(MODEL.config._replace(dropout=0.5))
     params = model.init(jax.random.key(0), jnp.zeros((1, 2), jnp.int32))["params"]
-    batch = {"token": jnp.asarray(np.repeat(TOKENS.tokens[None, :17], 8, 0))}
-    loss_fn = language.make_loss(model)
-    losses = [float(steps._gradient(params, {}, batch, jax.random.key(1), loss_fn, parts)[0][0]) for parts in (1, 8)]
-    same = float(
-        language.make_loss(model)(params, {}, {"token": batch["token"][:1]}, jax.random.fold_in(jax.random.key(1), 0))[0]
+    windows, key, loss_fn = (
+        jnp.asarray(TOKENS.tokens[text.train_index(0, 0, 8, TOKENS, 16)]),
+        jax.random.key(1),
+        language.make_loss(model),
     )
-    assert losses[1] != pytest.approx(same, rel=1e-6) and losses[0] != pytest.approx(losses[1], rel=1e-6)
+    found = steps._gradient(params, {}, {"token": windows}, key, loss_fn, 4)[0][0]
+    own = [loss_fn(params, {}, {"token": windows[i::4]}, jax.random.fold_in(key, i))[0] for i in range(4)]
+    assert float(found) == pytest.approx(float(np.mean(own)), rel=1e-6)
+    shared = [loss_fn(params, {}, {"token": windows[i::4]}, key)[0] for i in range(4)]
+    assert float(found) != pytest.approx(float(np.mean(shared)), rel=1e-4)
 
 
 def test_a_decoder_learns_eight_windows_by_heart():

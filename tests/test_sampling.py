@@ -50,6 +50,11 @@ def test_tokens_are_drawn_as_often_as_they_are_probable():
     assert (expected == 0).any()
 
 
+def test_a_tiny_temperature_is_nearly_zero():
+    logits = jnp.asarray([[1.0, 3.0, 2.0]])
+    assert sampling.draw(jax.random.key(0), logits, Sampler(1e-38, 0, 1.0)).tolist() == [1]
+
+
 def test_temperature_zero_takes_the_most_probable():
     logits = jnp.asarray([[0.0, 3.0, 1.0], [2.0, 0.0, 1.0]])
     np.testing.assert_array_equal(sampling.draw(jax.random.key(0), logits, Sampler(0.0, 0, 1.0)), [1, 0])

@@ -98,7 +98,7 @@ def check_windows(tokens: Tokens, block_size: int, batch_size: int) -> None:
     for name, (first, stop) in tokens.bounds.items():
         check(stop - first > block_size or (name == "test" and stop == first),
               f"model.block_size: {block_size} with a {name} part of {stop - first} tokens, too short for one window of "
-              f"{block_size + 1}; give a longer text, or a smaller --config.model.block_size")  # fmt: skip
+              f"{block_size + 1}; give a longer text, or a smaller model.block_size")  # fmt: skip
     windows = num_windows(tokens, block_size)
     check(batch_size <= windows, f"batch_size: {batch_size} is larger than the training part, {windows} windows of {block_size} "
           "tokens; give a smaller one, or a longer text")  # fmt: skip

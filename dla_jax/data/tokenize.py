@@ -29,8 +29,9 @@ class Characters(NamedTuple):
         known, points = code_points(self.alphabet), code_points(text)
         index = np.searchsorted(known, points).clip(max=len(known) - 1)
         unknown = sorted({chr(point) for point in points[known[index] != points].tolist()})
-        check(not unknown, f"the model never saw {', '.join(map(repr, unknown[:10]))}; its {len(known)} characters are "
-              f"{self.alphabet!r}")  # fmt: skip
+        more = " ..." if len(known) > 150 else ""
+        check(not unknown, f"the model never saw {', '.join(map(repr, unknown[:10]))}; write with its {len(known)} characters, "
+              f"{self.alphabet[:150]!r}{more}")  # fmt: skip
         return index.astype(np.int32)
 
     def decode(self, tokens) -> str:
@@ -48,6 +49,13 @@ class BytePairs:
     def __init__(self, tokenizer):
         self.tokenizer = tokenizer  # of the package `tokenizers`
         self.vocab_size = tokenizer.get_vocab_size()
+        self._json = tokenizer.to_str()
+
+    def __eq__(self, other):
+        return isinstance(other, BytePairs) and self._json == other._json
+
+    def __hash__(self):
+        return hash(self._json)
 
     def encode(self, text: str) -> np.ndarray:
         """int32 [n].
@@ -67,7 +75,7 @@ class BytePairs:
 
     def dumps(self) -> str:
         """JSON that `load` reads."""
-        return self.tokenizer.to_str()
+        return self._json
 
 
 def code_points(text: str) -> np.ndarray:
@@ -100,12 +108,12 @@ def train_pairs(text: str, vocab_size: int) -> BytePairs:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(vocab_size=vocab_size, min_frequency=2, show_progress=False,
+    trainer = trainers.BpeTrainer(vocab_size=vocab_size, show_progress=False,
                                   initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()))  # fmt: skip
     tokenizer.train_from_iterator([text], trainer)
     found = tokenizer.get_vocab_size()
     check(found == vocab_size, f"tokenizer.vocab_size: {vocab_size} is more than the training part allows, {found} bytes and "
-          f"pairs that come twice; give --config.tokenizer.vocab_size={found} or less")  # fmt: skip
+          f"pairs; give {found} or less")  # fmt: skip
     return BytePairs(tokenizer)
 
 

@@ -93,6 +93,7 @@ def run(config, run: Run) -> None:
         pass  # compiles, so that the rates below do not count it
     print(f"{row['run']} of {workdir}: {row['bits_per_char']:.3f} bits per character; prompt {prompt!r}", file=sys.stderr)
     seen = read_rows(path)
+    configs.write_atomically(path, "".join(json.dumps(sample) + "\n" for sample in seen))  # without a line that was cut off
     for sample in seen:
         show(sample)
     for number in range(len(seen), config.num_samples):

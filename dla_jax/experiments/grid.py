@@ -16,7 +16,7 @@ from dla_jax import config as configs
 from dla_jax.cells import at_a_time, run_all
 from dla_jax.checkpoint import Checkpoints, save_model
 from dla_jax.config import Run
-from dla_jax.logs import Record, progress_line
+from dla_jax.logs import Record, finite_or_none, progress_line
 from dla_jax.mesh import describe_devices
 from dla_jax.steps import STEPS, init_state
 from dla_jax.stop import NonFiniteLoss
@@ -151,8 +151,8 @@ def train_run(setting: Setting, story: Story, cell, workdir: Path, record: Recor
         result |= {"step": error.step, "diverged_at": error.step, "best_step": 0, "train_seconds": None} | story.diverged
     checkpoints.delete()
     progress.update((plan.num_steps - seen) * size)
-    identity = cell._asdict() | {"group": cell.group} | story.facts
-    record.append({"run": cell.name, "done": True} | identity | {"diverged": result["diverged_at"] is not None} | result)
+    identity = cell._asdict() | {"group": cell.group} | story.facts | {"diverged": result["diverged_at"] is not None}
+    record.append(finite_or_none({"run": cell.name, "done": True} | identity | result))
 
 
 def compile_programs(cells: list, setting_of: Callable, story_of: Callable, workers: int) -> None:
@@ -160,7 +160,7 @@ def compile_programs(cells: list, setting_of: Callable, story_of: Callable, work
     started, programs = time.perf_counter(), {}
     for cell in {cell.group: cell for cell in cells}.values():
         setting, story = setting_of(cell), story_of(cell)
-        shapes = setting.config.batch_size, setting.plan.steps_per_call
+        shapes = setting.config.batch_size, setting.plan.steps_per_call, setting.accumulate
         programs.setdefault((story.loss_fn, setting.tx, shapes), (setting, story, cell.seed))
     run_all(lambda program: compile_program(*program), programs.values(), workers)
     print(f"{len(programs)} programs compiled in {time.perf_counter() - started:.0f} s", file=sys.stderr)

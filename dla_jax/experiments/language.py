@@ -5,30 +5,38 @@ brings one; then networks x seeds, paired by seed. The n-grams are counted and s
 """
 
 import functools
+import sys
 
 from dla_jax.config import Run
 from dla_jax.experiments import language_runs
 from dla_jax.experiments.grid import run_grid
 from dla_jax.experiments.language_report import draw as draw  # launch.py calls it for a workdir alone
 from dla_jax.experiments.language_report import num_runs as num_runs
-from dla_jax.experiments.networks import check_networks, choose_rates, final_cells, own_config, select_cells
+from dla_jax.experiments.networks import check_network, check_networks, choose_rates, final_cells, own_config, select_cells
 from dla_jax.mesh import data_mesh
 
 
 def check_config(config, run: Run) -> None:
     """Raises ConfigError for a config that this study cannot run, before anything slow; reads the text."""
     check_networks(config, functools.partial(language_runs.check_config, run=run))
+    for network in config.networks:
+        saved = language_runs.tokenizer_path(run.workdir, network)
+        check_network(network, language_runs.check_text, own_config(config, network), saved)
 
 
 def run(config, run: Run) -> None:
     """Runs the study, or what is left of it, in `run.workdir`, and draws its report."""
-    mesh, settings = data_mesh(), {}
+    mesh, whole, settings, data = data_mesh(), language_runs.read_text(config), {}, {}
+    print(f"text: {whole.name}, {len(whole.text):,} characters", file=sys.stderr)
     for network in config.networks:
         own = own_config(config, network)
-        settings[network] = language_runs.prepare(own, language_runs.prepare_source(own, run, network), mesh)
+        source = language_runs.prepare_source(own, run, network)
+        if id(source) not in data:  # networks of one tokenizer share it
+            data[id(source)] = language_runs.put_tokens(source, mesh)
+        settings[network] = language_runs.prepare(own, source, data[id(source)], mesh)
     setting_of = lambda cell: settings[cell.group]  # noqa: E731
     run_grid(
-        config, run, language_runs.read_text(config).identity, select=select_cells(config), final=final_cells(config),
+        config, run, whole.identity, select=select_cells(config), final=final_cells(config),
         choose_rates=functools.partial(choose_rates, config, score=language_runs.rate_score), setting_of=setting_of,
         story_of=lambda cell: language_runs.make_story(setting_of(cell), cell), draw=draw, unit="tok",
     )  # fmt: skip

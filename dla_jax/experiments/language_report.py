@@ -13,8 +13,8 @@ from dla_jax.plots.style import draw_all
 
 NAMES = {"val": "validation text", "test": "test text"}
 HEAD = ["network", "reported", "learning rate", "runs", "nats/char [95 % interval]", "bits/char", "nats/token",
-        "perplexity of a token", "tokens/char", "minus best n-gram", "best step", "diverged", "parameters", "train s",
-        "tokens/s"]  # fmt: skip
+        "perplexity of a token", "tokens/char", "minus best n-gram", "best step", "steps to n-gram", "diverged", "parameters",
+        "train s", "tokens/s"]  # fmt: skip
 
 
 def draw(workdir: Path) -> None:
@@ -93,10 +93,18 @@ def network_rows(config, summary: dict) -> list[list[str]]:
             network, config.reported[network], f"{runs[0]['lr']:g}{' (edge)' if edge else ''}", str(len(runs)),
             f"{np.mean(nats):.3f} {interval}", mean("bits_per_char", ".3f"), mean("nats_per_token", ".3f"),
             mean("perplexity", ".2f"), mean("tokens_per_char", ".2f"), mean("above_ngram", "+.3f"), mean("best_step", ",.0f"),
+            reached_words(config, runs),
             str(sum(run["diverged"] for run in runs)), f"{runs[0]['num_params']:,}", mean("train_seconds", ".1f"),
             mean("tokens_per_s", ",.0f"),
         ])  # fmt: skip
     return rows
+
+
+def reached_words(config, runs: list[dict]) -> str:
+    """How soon the runs were as good as the n-gram of `target_order`, and how many of them."""
+    steps = [2 ** run["log2_steps"] for run in runs if run["reached_target"]]
+    mean = f"{np.mean(steps):,.0f}" if steps else "never"
+    return f"{config.target_order}-gram: {mean} ({len(steps)} of {len(runs)} runs)"
 
 
 def ngram_rows(summary: dict) -> list[list[str]]:
@@ -146,9 +154,12 @@ def sections(config, summary: dict, rows: list[dict], done: dict[str, dict], wor
 def scored_words(scored: str) -> str:
     """How the scores came about."""
     if scored == NAMES["test"]:
-        return "Every character is predicted once; each run is scored once, with the state that is best on validation."
-    return ("Every character is predicted once. The text has no test part: scores are of the validation text, on which the best "
-            "state of each run, and the order of the n-gram, were chosen.")  # fmt: skip
+        how = "each run is scored once, with the state that is best on validation."
+    else:
+        how = ("the text has no test part: scores are of the validation text, on which the best state of each run, the learning "
+               "rates that were searched, and the order of the n-gram were chosen.")  # fmt: skip
+    return (f"Every character is predicted once; {how} Intervals are over runs on this one text. At the beginning of a window a "
+            "model sees one token, an n-gram always its whole context.")  # fmt: skip
 
 
 def prompt_words(config) -> str:
@@ -191,7 +202,7 @@ def draw_figures(config, summary: dict, rows: list[dict], done: dict[str, dict],
         finals = [done[f"final/{network}/seed{seed}"] for seed in seeds_of(config, network)]
         found = [row["nats_by_position"] for row in finals if "nats_by_position" in row]
         if found:
-            positions[network] = 1 / finals[0]["tokens_per_char"], np.mean(found, axis=0)
+            positions[network] = 1 / finals[0]["scored_tokens_per_char"], np.mean(found, axis=0)
         if "attention" in (shown := finals[0]):
             maps[f"attention_{network}"] = (plots.attention, np.array(shown["attention"]), shown["attention_tokens"])
     paths = draw_all({"scores": (plots.scores, bars, ngrams, scored), "curves": (plots.curves, curves, val_ngrams),

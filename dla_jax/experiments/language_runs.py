@@ -11,7 +11,7 @@ from ml_collections import FrozenConfigDict
 
 from dla_jax import language, sampling
 from dla_jax.analysis.ngrams import interpolated
-from dla_jax.config import Run, check, check_choice, check_count, check_number
+from dla_jax.config import ConfigError, Run, check, check_choice, check_count, check_number
 from dla_jax.data import text, tokenize
 from dla_jax.experiments.grid import Setting, Story
 from dla_jax.logs import brief
@@ -20,13 +20,16 @@ from dla_jax.models import decoders
 from dla_jax.models.build import DTYPES
 from dla_jax.optim import check_optim, make_optimiser
 from dla_jax.steps import STEPS
+from dla_jax.stop import NonFiniteLoss
 from dla_jax.train import Plan, no_trace
 
-MAP_TOKENS = 24  # of the prompt, whose attention is kept
+PROMPT_LENGTH = 24  # characters of the default prompt; tokens of any prompt whose attention is kept
+RISE = 0.01  # nats a character; less is nothing that one would call over-fitting
+_SAMPLE = 2  # of a run's keys: `steps.init_state` has 0 and 1
 
 
 def check_config(config, run: Run) -> None:
-    """Raises ConfigError for the keys of a language model's config, the text included."""
+    """Raises ConfigError for the keys of a language model's config; `check_text` looks at the text."""
     check(run.from_dir is None, "--from: this study trains its own models; leave it out")
     text.check_config(config.data)
     tokenize.check_config(config.tokenizer)
@@ -46,9 +49,16 @@ def check_config(config, run: Run) -> None:
     parts = config.accumulate * jax.device_count()
     check(config.batch_size % parts == 0,
           f"batch_size: {config.batch_size} is not divisible by accumulate times the devices, {parts}")  # fmt: skip
-    source = make_source(config)
+
+
+def check_text(config, saved: Path) -> None:
+    """Raises ConfigError for a text that is not there, or does not fit the config. `saved`: tokenizer of an earlier launch."""
+    source = make_source(config, saved)
     text.check_windows(source.tokens, config.model.block_size, config.batch_size)
-    source.tokenizer.encode(config.sample.prompt)
+    try:
+        source.tokenizer.encode(config.sample.prompt)
+    except ConfigError as error:
+        raise ConfigError(f"sample.prompt: {error}") from None
 
 
 def check_sampling(sample, prefix: str = "") -> None:
@@ -62,14 +72,15 @@ def check_sampling(sample, prefix: str = "") -> None:
 class Source(NamedTuple):
     """A text as a model reads it."""
 
-    name: str
     parts: dict[str, str]
+    alphabet: int  # different characters of the whole text
     tokenizer: object
     tokens: text.Tokens
 
 
 def read_text(config) -> text.Text:
     """The text of a config."""
+    check(config.data.path != "", "data.path is empty; give a text file, or leave it out for the embedded text")
     return text.load(config.data.path or "")
 
 
@@ -86,14 +97,14 @@ def _make_source(whole: text.Text, val_fraction: float, test_fraction: float, co
     short = [name for name in ("train", "val") if len(parts[name]) < 2]
     check(not short, f"data.path: {whole.name} has {len(whole.text)} characters, too few to split; give a longer text")
     tokenizer = tokenizer or tokenize.train(config, whole.text, parts["train"])
-    return Source(whole.name, parts, tokenizer, text.encode_parts(parts, tokenizer.encode))
+    return Source(parts, len(set(whole.text)), tokenizer, text.encode_parts(parts, tokenizer.encode))
 
 
 def prepare_source(config, run: Run, network: str) -> Source:
     """`make_source` with the tokenizer of the workdir, which the first process writes when it is not there."""
     saved = tokenizer_path(run.workdir, network)
-    if run.first and not saved.exists():
-        tokenize.save(make_source(config).tokenizer, saved)
+    missing = run.first and not saved.exists()
+    together(lambda: tokenize.save(make_source(config).tokenizer, saved) if missing else None, "write the tokenizer")
     return together(lambda: make_source(config, saved), "read the tokenizer")
 
 
@@ -102,15 +113,19 @@ def tokenizer_path(workdir: Path, network: str) -> Path:
     return workdir / "tokenizers" / f"{network}.json"
 
 
-def prepare(config, source: Source, mesh) -> Setting:
-    """The plan of a run, its optimiser, and the tokens on the devices."""
+def put_tokens(source: Source, mesh) -> dict:
+    """The whole text on every device."""
+    return put({"token": source.tokens.tokens}, replicated(mesh))
+
+
+def prepare(config, source: Source, data: dict, mesh) -> Setting:
+    """The plan of a run, its optimiser, and its data."""
     every = config.eval_every_steps
     evaluations = (*range(every, config.num_steps, every), config.num_steps)
     plan = Plan(config.num_steps, evaluations, config.log_every_steps, config.checkpoint_every_steps, config.steps_per_call,
                 config.patience)  # fmt: skip
     plan = plan._replace(steps_per_call=min(config.steps_per_call, plan.longest_stretch()))
     tx = shared_optimiser(FrozenConfigDict(config.optim.to_dict() | {"lr": None}), config.num_steps)
-    data = put({"token": source.tokens.tokens}, replicated(mesh))
     return Setting(config, data, mesh, tx, plan, no_trace, source, step_size=config.batch_size * config.model.block_size,
                    accumulate=config.accumulate)  # fmt: skip
 
@@ -122,19 +137,24 @@ def shared_optimiser(optim: FrozenConfigDict, num_steps: int):
 
 
 @functools.lru_cache(maxsize=8)
-def ngram_scores(train: str, before: str, scored: str, max_order: int) -> dict[str, float]:
-    """{order: nats per character} of n-grams counted in `train`, on `scored`, which stands behind `before`."""
+def ngram_scores(train: str, before: str, scored: str, alphabet: int, max_order: int) -> dict[str, float]:
+    """{order: nats per character} of n-grams counted in `train`, on `scored`, which stands behind `before`.
+
+    `alphabet`: number of characters that there are.
+    """
     points = np.unique(tokenize.code_points(train + before + scored), return_inverse=True)
     first = len(train) + len(before)
-    log_p = interpolated(points[1], len(train), first, first + len(scored), len(points[0]), max_order)
+    log_p = interpolated(points[1], len(train), first, first + len(scored), alphabet, max_order)
     return {str(order): float(-row.mean()) for order, row in enumerate(log_p, 1)}
 
 
 def ngrams_of(source: Source, max_order: int) -> dict[str, dict[str, float]]:
     """{part: {order: nats per character}} of the parts that are scored."""
     parts = source.parts
-    scores = {"val": ngram_scores(parts["train"], "", parts["val"], max_order)}
-    return scores | ({"test": ngram_scores(parts["train"], parts["val"], parts["test"], max_order)} if parts["test"] else {})
+    found = {"val": ngram_scores(parts["train"], "", parts["val"], source.alphabet, max_order)}
+    if parts["test"]:
+        found["test"] = ngram_scores(parts["train"], parts["val"], parts["test"], source.alphabet, max_order)
+    return found
 
 
 def make_model(setting: Setting):
@@ -144,7 +164,7 @@ def make_model(setting: Setting):
 
 def prompt_of(source: Source, prompt: str) -> np.ndarray:
     """The prompt in tokens; "" stands for the beginning of the validation text."""
-    return source.tokenizer.encode(prompt or source.parts["val"][:MAP_TOKENS])
+    return source.tokenizer.encode(prompt or source.parts["val"][:PROMPT_LENGTH])
 
 
 def make_story(setting: Setting, cell) -> Story:
@@ -155,10 +175,11 @@ def make_story(setting: Setting, cell) -> Story:
     scored = "test" if source.parts["test"] else "val"
 
     def evaluate_part(part):
-        index, mask = text.part_index(tokens, part, size, config.batch_size)
+        index, mask = text.part_index(tokens, part, size, config.batch_size // config.accumulate)  # what fits in training, fits
         return language.make_evaluate(model, setting.data["token"], setting.mesh, index, mask, tokens.num_chars[part], part)
 
-    on_val, on_scored = evaluate_part("val"), evaluate_part(scored)
+    on_val = evaluate_part("val")
+    on_scored = on_val if scored == "val" else evaluate_part(scored)
 
     def evaluate(state):
         found = {name: value for name, value in on_val(state).items() if not name.endswith("_by_position")}
@@ -166,16 +187,18 @@ def make_story(setting: Setting, cell) -> Story:
 
     def test(state):
         found = on_scored(state)
+        if not math.isfinite(found[f"{scored}_nats_per_char"]):
+            raise NonFiniteLoss(int(state.step))
         return scores(found[f"{scored}_nats_per_char"], found[f"{scored}_nats_per_token"], ngrams, scored) | brief({
             "nats_by_position": found[f"{scored}_nats_by_position"] * tokens_per_char(tokens, scored)
         }) | (keep_attention(setting, model, state) if seed == config.seeds[0] else {})  # fmt: skip
 
-    characters = len(set("".join(source.parts.values())))
     facts = {"num_params": sum(leaf.size for leaf in jax.tree.leaves(decoders.shapes_of(model))),
-             "vocab_size": source.tokenizer.vocab_size, "tokens_per_char": tokens_per_char(tokens, "train"), "scored_on": scored,
+             "vocab_size": source.tokenizer.vocab_size, "tokens_per_char": tokens_per_char(tokens, "train"),
+             "scored_tokens_per_char": tokens_per_char(tokens, scored), "scored_on": scored,
              "prompt": source.tokenizer.decode(prompt_of(source, config.sample.prompt)), "ngram_nats_per_char": ngrams[scored],
              "val_ngram_nats_per_char": ngrams["val"]}  # fmt: skip
-    chance = math.log(characters)
+    chance = math.log(source.alphabet)
     return Story(
         init_fn=functools.partial(language.init_model, model=model),
         loss_fn=language.make_loss(model),
@@ -183,9 +206,10 @@ def make_story(setting: Setting, cell) -> Story:
         evaluate=evaluate,
         better=better,
         test=test,
-        result=functools.partial(run_result, config=config, target=ngrams["val"][str(config.target_order)]),
-        diverged={"val_nats_per_char": chance} | scores(chance, None, ngrams, scored)
-        | dict.fromkeys(("val_nats_per_token", "tokens_per_s", "log2_steps", "nats_risen", "best_past_reported")),
+        result=functools.partial(run_result, config=config, target=ngrams["val"][str(config.target_order)], chance=chance),
+        diverged={"val_nats_per_char": chance, "log2_steps": math.log2(config.num_steps), "reached_target": False}
+        | scores(chance, None, ngrams, scored)
+        | dict.fromkeys(("val_nats_per_token", "tokens_per_s", "nats_risen", "over_fits", "best_past_reported")),
         facts=facts,
     )  # fmt: skip
 
@@ -210,23 +234,29 @@ def scores(nats_per_char: float, nats_per_token: float | None, ngrams: dict, sco
     """What the last row says of the part that is scored; n-grams of the order that is best on validation are compared."""
     order = min(ngrams["val"], key=ngrams["val"].get)
     return {"nats_per_char": nats_per_char, "bits_per_char": nats_per_char / math.log(2), "nats_per_token": nats_per_token,
-            "perplexity": None if nats_per_token is None else math.exp(nats_per_token),
+            "perplexity": None if nats_per_token is None else float(np.exp(nats_per_token)),
             "best_ngram_order": int(order), "above_ngram": nats_per_char - ngrams[scored][order]}  # fmt: skip
 
 
-def run_result(rows: list[dict], best: dict, *, config, target: float) -> dict:
+def run_result(rows: list[dict], best: dict, *, config, target: float, chance: float) -> dict:
     """What the last row says of the training.
 
-    `log2_steps`: binary logarithm of the steps after which validation falls to `target`, interpolated; None: it never did.
-    `nats_risen`: how much validation has risen from its best to the last evaluation. `best_past_reported`: thousands of steps
-    from the one after which a lab saw it rise to the best; None where no lab says.
+    `log2_steps`: binary logarithm of the steps after which validation, which starts at `chance`, falls to `target`, interpolated;
+    that of all steps where it never does (`reached_target` False). `nats_risen`: how much validation has risen from its best to
+    the last evaluation; `over_fits`: by how much more than RISE. `best_past_reported`: thousands of steps from the one after
+    which a lab saw it rise to the best; None where no lab says.
+
+    Raises:
+      NonFiniteLoss: no evaluation was finite.
     """
     curve = [(row["step"], row["val_nats_per_char"]) for row in rows if row.get("val_nats_per_char") is not None]
-    steps = steps_to(curve, target)
+    if not curve:
+        raise NonFiniteLoss(rows[-1]["step"])
+    steps, risen = steps_to([(0, chance), *curve], target), curve[-1][1] - best["val_nats_per_char"]
     rate = rows[-1]["step"] * config.batch_size * config.model.block_size / rows[-1]["seconds"]
     return {"val_nats_per_char": best["val_nats_per_char"], "val_nats_per_token": best["val_nats_per_token"],
-            "tokens_per_s": rate, "log2_steps": None if steps is None else math.log2(steps),
-            "nats_risen": curve[-1][1] - best["val_nats_per_char"],
+            "tokens_per_s": rate, "log2_steps": math.log2(steps or config.num_steps), "reached_target": steps is not None,
+            "nats_risen": risen, "over_fits": risen - RISE,
             "best_past_reported": (best["step"] - config.overfits_at) / 1000 if config.overfits_at else None}  # fmt: skip
 
 
@@ -246,14 +276,15 @@ def write_sample(setting: Setting, model, state, seed: int) -> dict[str, str]:
     sample, source = setting.config.sample, setting.source
     if not sample.num_tokens:
         return {}
-    drawn = sampling.sample(model, state.params, prompt_of(source, sample.prompt), sample.num_tokens, 1, jax.random.key(seed),
-                            sampling.Sampler(sample.temperature, sample.top_k, sample.top_p))  # fmt: skip
+    key, sampler = jax.random.fold_in(jax.random.key(seed), _SAMPLE), (sample.temperature, sample.top_k, sample.top_p)
+    prompt = prompt_of(source, sample.prompt)
+    drawn = sampling.sample(model, state.params, prompt, sample.num_tokens, 1, key, sampling.Sampler(*sampler))
     return {"sample": source.tokenizer.decode(drawn[0])}
 
 
 def keep_attention(setting: Setting, model, state) -> dict:
     """The attention weights of every head on the prompt, [n_layer, n_head, T, T], with its tokens as text."""
-    size = min(MAP_TOKENS, setting.config.model.block_size)
+    size = min(PROMPT_LENGTH, setting.config.model.block_size)
     prompt = prompt_of(setting.source, setting.config.sample.prompt)[:size]
     words = [setting.source.tokenizer.decode([token]) for token in prompt]
     return {"attention_tokens": words} | brief({"attention": language.attention_maps(state.params, prompt, model=model)})

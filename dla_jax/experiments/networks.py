@@ -30,16 +30,24 @@ def check_networks(config, check_own: Callable) -> None:
     for key in ("seeds", "select_seeds"):
         check_distinct(key, config[key], check_seed)
     for network in config.networks:
-        own = own_config(config, network)
-        try:
-            check_own(own)
-            check_distinct("lrs", own.lrs, functools.partial(check_number, above=0))
-            check_distinct("seeds", own.seeds, check_seed)
-            shared = sorted(set(config.select_seeds) & set(own.seeds))
-            check(not shared, f"select_seeds: {shared} are also seeds of final runs, which would choose on what they test; "
-                  "give others")  # fmt: skip
-        except ConfigError as error:
-            raise ConfigError(f"networks.{network}: {error}") from None
+        check_network(network, check_grid, config, own_config(config, network))
+        check_network(network, check_own, own_config(config, network))
+
+
+def check_network(network: str, work: Callable, *arguments) -> None:
+    """`work(*arguments)`, whose ConfigError then names the network."""
+    try:
+        work(*arguments)
+    except ConfigError as error:
+        raise ConfigError(f"networks.{network}: {error}") from None
+
+
+def check_grid(config, own) -> None:
+    """Raises ConfigError for the rates and seeds of a network."""
+    check_distinct("lrs", own.lrs, functools.partial(check_number, above=0))
+    check_distinct("seeds", own.seeds, check_seed)
+    shared = sorted(set(config.select_seeds) & set(own.seeds))
+    check(not shared, f"select_seeds: {shared} are also seeds of final runs, which would choose on what they test; give others")
 
 
 def own_config(config, network: str) -> ConfigDict:

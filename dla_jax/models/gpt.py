@@ -10,7 +10,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from dla_jax.models.attention import attend, empty_cache, extend
-from dla_jax.models.layers import fast_dot_general, tied_head
+from dla_jax.models.layers import fast_dot_general, to_logits
 
 
 class GPTConfig(NamedTuple):
@@ -106,7 +106,7 @@ class GPT(nn.Module):
         for i in range(config.n_layer):
             x, attention[i], held[i] = Block(config, name=f"h_{i}")(x, cache and cache[i], start, train)
         x = config.norm("ln_f")(x)
-        return tied_head(x, wte.embedding), {"hidden": x, "attention": tuple(attention), "cache": tuple(held)}
+        return to_logits(x, wte.embedding), {"hidden": x, "attention": tuple(attention), "cache": tuple(held)}
 
     def empty_cache(self, batch: int) -> tuple:
         """A cache for `block_size` positions."""

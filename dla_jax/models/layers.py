@@ -198,7 +198,7 @@ def fast_dot_general(x: jax.Array, kernel: jax.Array, dimension_numbers, precisi
     """`lax.dot_general` for x [..., in] and kernel [in, out], with products that are fast on CPU: a hook for `nn.Dense`.
 
     XLA's own weight gradient x^T g is up to twice slower on CPU than (g^T x)^T, and so are products that are not of two
-    matrices. Accelerators keep XLA's.
+    matrices. There `precision` and `preferred_element_type` are not looked at. Accelerators keep XLA's.
     """
     if jax.default_backend() != "cpu" or dimension_numbers != (((x.ndim - 1,), (0,)), ((), ())):
         return lax.dot_general(x, kernel, dimension_numbers, precision, preferred_element_type)
@@ -216,6 +216,6 @@ def fast_dot_general(x: jax.Array, kernel: jax.Array, dimension_numbers, precisi
     return fast(x, kernel)
 
 
-def tied_head(x: jax.Array, embedding: jax.Array) -> jax.Array:
+def to_logits(x: jax.Array, embedding: jax.Array) -> jax.Array:
     """Logits float32 [B, T, V] of x [B, T, D] and an embedding [V, D], multiplied in the dtype of x."""
     return jnp.einsum("btd,vd->btv", x, embedding.astype(x.dtype), preferred_element_type=jnp.float32)

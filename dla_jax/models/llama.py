@@ -9,7 +9,7 @@ from typing import NamedTuple
 import flax.linen as nn
 
 from dla_jax.models.attention import attend, empty_cache, extend, rotate
-from dla_jax.models.layers import fast_dot_general, tied_head
+from dla_jax.models.layers import fast_dot_general, to_logits
 
 
 class LlamaConfig(NamedTuple):
@@ -116,7 +116,7 @@ class Llama(nn.Module):
             x, attention[i], held[i] = Layer(config, name=f"layers_{i}")(x, cache and cache[i], start, train)
         x = config.norm("norm")(x)
         head = embed_tokens.embedding if config.tied else self.param("lm_head", normal, (config.vocab_size, config.n_embd))
-        return tied_head(x, head), {"hidden": x, "attention": tuple(attention), "cache": tuple(held)}
+        return to_logits(x, head), {"hidden": x, "attention": tuple(attention), "cache": tuple(held)}
 
     def empty_cache(self, batch: int) -> tuple:
         """A cache for `block_size` positions."""

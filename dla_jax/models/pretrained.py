@@ -48,13 +48,15 @@ def build(published: dict, folder: Path) -> GPT | Llama:
     try:
         if kind == "gpt2":
             expected = {"n_inner": (None, 4 * published["n_embd"]), "layer_norm_epsilon": (1e-5,),
-                        "activation_function": ("gelu_new",)}  # fmt: skip
+                        "activation_function": ("gelu_new",), "scale_attn_weights": (True,),
+                        "scale_attn_by_inverse_layer_idx": (False,)}  # fmt: skip
             keys = ("vocab_size", "n_positions", "n_layer", "n_head", "n_embd")
             model = GPT(GPTConfig(*(published[key] for key in keys)))
         else:
-            rope = published.get("rope_parameters") or {"rope_theta": published["rope_theta"], "rope_type": "default"}
+            # Before version 5 of transformers the angle stood alone, and Llama 2's own files left it at 10,000.
+            rope = published.get("rope_parameters") or {"rope_theta": published.get("rope_theta", 1e4), "rope_type": "default"}
             check(rope["rope_type"] == "default", f"{folder}: rotary positions of type {rope['rope_type']!r}, known: 'default'")
-            expected = {"hidden_act": ("silu",), "attention_bias": (False,), "mlp_bias": (False,)}
+            expected = {"hidden_act": ("silu",), "attention_bias": (False,), "mlp_bias": (False,), "rope_scaling": (None,)}
             keys = ("vocab_size", "max_position_embeddings", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
                     "hidden_size", "intermediate_size")  # fmt: skip
             sizes = (published[key] for key in keys)

@@ -11,12 +11,14 @@ from launching import launch, start
 from ml_collections import ConfigDict
 
 from configs import dante
+from dla_jax import stats
 from dla_jax.analysis.ngrams import interpolated
 from dla_jax.config import ConfigError, Run
 from dla_jax.data import text, tokenize
-from dla_jax.experiments import language, language_report, language_runs
+from dla_jax.experiments import language, language_report, language_runs, networks
 from dla_jax.experiments.networks import own_config
 from dla_jax.models import decoders
+from dla_jax.stop import NonFiniteLoss
 
 TIMES = ("seconds", "examples_per_s", "train_seconds", "tokens_per_s")
 
@@ -48,8 +50,13 @@ def test_the_last_row_says_what_the_curve_does():
     config.overfits_at = 400
     rows = [{"step": step, "val_nats_per_char": nats, "val_nats_per_token": nats, "seconds": step / 10}
             for step, nats in ((100, 3.0), (200, 1.5), (300, 1.7))]  # fmt: skip
-    found = language_runs.run_result(rows, rows[1], config=config, target=2.0)
+    found = language_runs.run_result(rows, rows[1], config=config, target=2.0, chance=4.0)
     assert found["log2_steps"] == pytest.approx(math.log2(100 + 100 * 1.0 / 1.5)) and found["nats_risen"] == pytest.approx(0.2)
+    assert found["over_fits"] == pytest.approx(0.19) and found["reached_target"]
+    early = language_runs.run_result(rows, rows[1], config=config, target=3.5, chance=4.0)
+    assert early["log2_steps"] == pytest.approx(math.log2(50))  # from guessing at step 0
+    never = language_runs.run_result(rows, rows[1], config=config, target=1.0, chance=4.0)
+    assert not never["reached_target"] and never["log2_steps"] == math.log2(config.num_steps)
     assert found["best_past_reported"] == pytest.approx(-0.2) and found["tokens_per_s"] == pytest.approx(300 * 8 * 64 / 30)
 
 
@@ -63,7 +70,7 @@ def test_the_order_that_is_compared_is_chosen_on_validation():
 def test_ngrams_are_counted_in_characters_and_scored_behind_what_comes_before():
     whole = "nel mezzo del cammin di nostra vita mi ritrovai per una selva oscura " * 4
     parts = text.split(whole, 0.2, 0.1)
-    source = language_runs.Source("x", parts, None, None)
+    source = language_runs.Source(parts, len(set(whole)), None, None)
     found = language_runs.ngrams_of(source, 3)
     letters = tokenize.Characters("".join(sorted(set(whole))))
     for part, first in (("val", len(parts["train"])), ("test", len(parts["train"] + parts["val"]))):
@@ -78,18 +85,18 @@ def test_the_summary_scores_the_test_text_and_the_report_says_who_wins(finished)
     assert {run["scored_on"] for run in summary["runs"]} == {"test"} and len(summary["runs"]) == 4
     page = (finished / "report.html").read_text()
     assert "gpt does not beat it" in page and "What they write" in page and page.count("<pre>") >= 4
-    for network in ("gpt", "llama_16_heads"):
+    for network in ("gpt", "llama_4_heads"):
         assert (finished / "figures" / f"attention_{network}.png").exists()
         run = next(run for run in summary["runs"] if run["group"] == network)
-        assert (run["vocab_size"] == 300) == (network == "llama_16_heads") and 0.3 < run["tokens_per_char"] <= 1
+        assert (run["vocab_size"] == 300) == (network == "llama_4_heads") and 0.3 < run["tokens_per_char"] <= 1
         assert run["above_ngram"] == pytest.approx(run["nats_per_char"] - min(run["ngram_nats_per_char"].values()))
 
 
 def test_a_rate_is_chosen_for_who_brings_none(finished):
     summary = json.loads((finished / "summary.json").read_text())
-    assert {row["group"] for row in summary["selection"]} == {"llama_16_heads"} and len(summary["selection"]) == 2
+    assert {row["group"] for row in summary["selection"]} == {"llama_4_heads"} and len(summary["selection"]) == 2
     best = min(summary["selection"], key=lambda row: row["val_nats_per_char"])
-    assert {run["lr"] for run in summary["runs"] if run["group"] == "llama_16_heads"} == {best["lr"]}
+    assert {run["lr"] for run in summary["runs"] if run["group"] == "llama_4_heads"} == {best["lr"]}
 
 
 def test_every_evaluation_of_a_compared_run_has_a_sample(finished):
@@ -104,7 +111,11 @@ def test_the_position_of_a_token_has_its_loss(finished):
             assert len(row["nats_by_position"]) == 32 and np.isfinite(row["nats_by_position"]).all()
             assert ("attention" in row) == (row["seed"] == 0)
             if row["seed"] == 0:
-                assert np.asarray(row["attention"]).shape == (1, 2, *[len(row["attention_tokens"])] * 2)
+                assert np.asarray(row["attention"]).shape == (
+                    1,
+                    2 if row["group"] == "gpt" else 4,
+                    *[len(row["attention_tokens"])] * 2,
+                )
 
 
 def test_the_untrained_models_guess(finished):
@@ -139,10 +150,10 @@ def test_killed_and_resumed_it_ends_with_the_same_bits(finished, tmp_path):
 
 
 def test_a_single_run_that_diverges_ends_with_code_three(tmp_path):
-    model = "--config.networks.llama_4_heads.model."
+    model = "--config.model."
     answer = launch("--config=configs/dante.py:small", f"--workdir={tmp_path / 'run'}", "--quiet", "--config.seeds=0", "--config.num_steps=20",
                     "--config.sample.num_tokens=0", f"{model}n_layer=1", f"{model}n_embd=16", f"{model}intermediate=16", f"{model}block_size=16",
-                    "--config.networks.llama_4_heads.optim.lr=1e35", "--config.optim.clip_norm=0", "--config.optim.warmup_fraction=0")  # fmt: skip
+                    "--config.optim.lr=1e35", "--config.optim.clip_norm=0", "--config.optim.warmup_fraction=0")  # fmt: skip
     assert answer.code == 3, answer.err
     assert "non-finite at step" in answer.err.splitlines()[-1] and "optim.lr" in answer.err.splitlines()[-1]
 
@@ -163,6 +174,7 @@ def test_every_preset_can_run_on_a_long_text(preset, tmp_path, monkeypatch):
     monkeypatch.setattr(text, "check_windows", lambda *arguments: None)
     if preset in ("llama", "gpt2"):
         config.tokenizer.vocab_size = 300
+    networks.check_networks(config, lambda own: None)
     language.check_config(config, Run(tmp_path, None, None, False, True))
     assert all(claim["direction"] in "<>" for claim in config.claims.values())
 
@@ -184,3 +196,32 @@ def test_the_report_of_made_up_runs_says_who_does_not_beat_the_ngrams():
     assert (
         "order 2" in words and "a is better than it: 0.144 bits less" in words and "b does not beat it: 0.289 bits more" in words
     )
+
+
+def test_the_arms_of_a_claim_about_heads_differ_in_heads_alone():
+    for preset, vocab_size in (("tiny", 100), ("llama", 5549)):
+        config = dante.get_config(preset)
+        four, sixteen = (own_config(config, name).model.to_dict() for name in ("llama_4_heads", "llama_16_heads"))
+        differ = {key for key in four if four[key] != sixteen[key]}
+        assert differ == {"n_head", "n_kv_head"}
+        sizes = [sum(leaf.size for leaf in jax.tree.leaves(decoders.shapes_of(decoders.build(ConfigDict(model), vocab_size, "float32"))))
+                 for model in (four, sixteen)]  # fmt: skip
+        assert sizes[0] == sizes[1]
+
+
+def test_a_run_whose_validation_is_never_finite_has_diverged():
+    config = own_config(dante.get_config("tiny"), "gpt")
+    rows = [{"step": 7, "val_nats_per_char": None, "val_nats_per_token": None, "seconds": 1.0}]
+    with pytest.raises(NonFiniteLoss, match="step 7"):
+        language_runs.run_result(rows, rows[0], config=config, target=2.0, chance=4.0)
+
+
+def test_a_rise_below_the_threshold_is_no_over_fitting():
+    """Six runs that each end a little above their best, as any run does."""
+    claim = dante.get_config("small").claims["g_llama_over_fits"].to_dict()
+    runs = [
+        {"group": "llama_4_heads", "seed": seed, "diverged": False, "over_fits": 0.001 * seed - language_runs.RISE}
+        for seed in range(6)
+    ]
+    assert stats.weigh(claim, runs)["verdict"] == "does not hold"
+    assert stats.weigh(claim, [run | {"over_fits": run["over_fits"] + 0.05} for run in runs])["verdict"] == "holds"
