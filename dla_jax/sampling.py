@@ -65,16 +65,17 @@ def draw(key: jax.Array, logits: jax.Array, sampler: Sampler) -> jax.Array:
     return jnp.where(sampler.temperature > 0, drawn, logits.argmax(-1)).astype(jnp.int32)
 
 
-@functools.partial(jax.jit, static_argnames="model")
-def read(params, context, length, *, model) -> Writing:
-    """A prompt read: context int32 [B, block_size], of which the first `length` are the prompt."""
-    logits, features = model.apply({"params": params}, context, cache=model.empty_cache(len(context)), start=0)
+@functools.partial(jax.jit, static_argnames=("model", "width"))
+def read(params, context, length, *, model, width: int) -> Writing:
+    """A prompt read: context int32 [B, block_size], of which the first `length` <= `width` are the prompt."""
+    logits, features = model.apply({"params": params}, context[:, :width], cache=model.empty_cache(len(context)), start=0)
     last = jax.lax.dynamic_index_in_dim(logits, length - 1, axis=1, keepdims=False)
     return Writing(context, jnp.int32(length), features["cache"], last, jnp.int32(0))
 
 
+@functools.partial(jax.jit, static_argnames="model", donate_argnames="writing")
 def shorten(params, writing: Writing, *, model) -> Writing:
-    """The last half of a full context, read anew from position 0."""
+    """The last half of a full context, read anew from position 0; the next token is still drawn with the whole in mind."""
     half = writing.context.shape[1] // 2
     kept = writing.context[:, -half:]
     _, features = model.apply({"params": params}, kept, cache=writing.cache, start=0)
@@ -84,18 +85,18 @@ def shorten(params, writing: Writing, *, model) -> Writing:
 
 @functools.partial(jax.jit, static_argnames="model", donate_argnames="writing")
 def go_on(params, writing: Writing, num_tokens, key, sampler: Sampler, *, model) -> tuple[Writing, jax.Array]:
-    """Draws `num_tokens` <= CHUNK tokens in one compiled loop; token s of a text is drawn with fold_in(key, s).
+    """Draws `num_tokens` tokens in one compiled loop; token s of a text is drawn with fold_in(key, s).
+
+    Args:
+      num_tokens: int32 [], at most CHUNK and what is free in the context.
 
     Returns:
       writing; tokens int32 [B, CHUNK], 0 past those drawn.
     """
-    block_size = writing.context.shape[1]
 
     def body(carry):
         i, writing, tokens = carry
         token = draw(jax.random.fold_in(key, writing.step), writing.logits, sampler)
-        full = writing.length == block_size
-        writing = jax.lax.cond(full, functools.partial(shorten, params, model=model), lambda writing: writing, writing)
         context = writing.context.at[:, writing.length].set(token)
         logits, features = model.apply({"params": params}, token[:, None], cache=writing.cache, start=writing.length)
         writing = Writing(context, writing.length + 1, features["cache"], logits[:, 0], writing.step + 1)
@@ -115,13 +116,18 @@ def stream(model, params, prompt: np.ndarray, num_tokens: int, num_samples: int,
     """
     block_size = model.config.block_size
     prompt = np.asarray(prompt, np.int32)[-block_size:]
-    context = np.zeros((num_samples, block_size), np.int32)
-    context[:, : len(prompt)] = prompt
-    writing = read(params, context, np.int32(len(prompt)), model=model)
+    context, length = np.zeros((num_samples, block_size), np.int32), len(prompt)
+    context[:, :length] = prompt
+    width = min(block_size, 1 << (length - 1).bit_length())  # one program for prompts between two powers of two
+    writing = read(params, context, np.int32(length), model=model, width=width)
     sampler = Sampler(np.float32(sampler.temperature), np.int32(sampler.top_k), np.float32(sampler.top_p))
-    for first in range(0, num_tokens, CHUNK):
-        count = min(CHUNK, num_tokens - first)
+    written = 0
+    while written < num_tokens:
+        if length == block_size:
+            writing, length = shorten(params, writing, model=model), block_size // 2
+        count = min(CHUNK, num_tokens - written, block_size - length)
         writing, tokens = go_on(params, writing, np.int32(count), key, sampler, model=model)
+        written, length = written + count, length + count
         yield np.asarray(tokens)[:, :count]
 
 

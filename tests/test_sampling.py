@@ -93,7 +93,10 @@ def test_a_cache_writes_what_reading_everything_again_would(name, length, temper
 def test_pieces_make_the_same_text_as_one_call():
     model, params = MODELS["gpt"], params_of(MODELS["gpt"])
     pieces = list(sampling.stream(model, params, [1, 2], 70, 2, jax.random.key(0), Sampler()))
-    assert [piece.shape for piece in pieces] == [(2, 32), (2, 32), (2, 6)]
+    assert [piece.shape[1] for piece in pieces] == [10, *[6] * 10]  # as much as is free in the context
+    longer = GPT(model.config._replace(block_size=80))
+    pieces_of = lambda number: sampling.stream(longer, params_of(longer), [1, 2], number, 2, jax.random.key(0), Sampler())  # noqa: E731
+    assert [piece.shape for piece in pieces_of(70)] == [(2, 32), (2, 32), (2, 6)]
     shorter = sampling.sample(model, params, [1, 2], 35, 2, jax.random.key(0), Sampler())
     np.testing.assert_array_equal(np.concatenate(pieces, 1)[:, :35], shorter)
 
@@ -108,7 +111,7 @@ def test_seeds_differ_and_samples_of_one_seed_too():
 def test_other_prompts_and_samplers_compile_nothing_new():
     model = Llama(MODELS["llama"].config._replace(n_layer=1))
     params, before = params_of(model), (sampling.read._cache_size(), sampling.go_on._cache_size())
-    for prompt, sampler in (([1], Sampler()), ([1, 2, 3], Sampler(0.5, 3, 0.9)), (list(range(14)), Sampler(0.0))):
+    for prompt, sampler in (([1] * 9, Sampler()), (list(range(11)), Sampler(0.5, 3, 0.9)), (list(range(14)), Sampler(0.0))):
         sampling.sample(model, params, prompt, 33, 1, jax.random.key(0), sampler)
     assert (sampling.read._cache_size(), sampling.go_on._cache_size()) == (before[0] + 1, before[1] + 1)
 
@@ -124,6 +127,6 @@ def test_half_a_character_waits_for_the_rest():
 
 def test_shapes():
     model, params = MODELS["gpt"], params_of(MODELS["gpt"])
-    writing = sampling.read(params, jnp.zeros((3, 12), jnp.int32), np.int32(4), model=model)
+    writing = sampling.read(params, jnp.zeros((3, 12), jnp.int32), np.int32(4), model=model, width=4)
     chex.assert_shape(writing.logits, (3, 17))
     assert int(writing.length) == 4 and len(writing.cache) == 2

@@ -135,7 +135,7 @@ def sections(config, summary: dict, rows: list[dict], done: dict[str, dict], wor
     found = [
         {"title": "Models and n-grams", "text": f"{verdict_words(config, summary)} {scored_words(scored)}",
          "figures": figure("scores", f"Bits per character on the {scored}: runs (dots), mean (diamond), 95 % t-interval (bar); "
-                           "n-grams counted in the same training text (ticks)."),
+                           "n-grams counted in the same training text (ticks; those far beyond have their figure alone)."),
          "table": {"head": HEAD, "rows": network_rows(config, summary)}},
         {"title": "N-grams", "text": "Interpolated after Witten and Bell (1991), on characters whatever a model's tokens are.",
          "table": {"head": ["order", f"nats/char, {scored}", "bits/char", "nats/char, validation"], "rows": ngram_rows(summary)}},
