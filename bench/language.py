@@ -67,8 +67,9 @@ def our_setting(net: Net):
     config.optim.schedule = "constant"
     tokenizer = tokenize.Characters(ALPHABET)
     parts = text.split(tokenizer.decode(synthetic()), config.data.val_fraction, config.data.test_fraction)
-    source = language_runs.Source("synthetic", parts, tokenizer, text.encode_parts(parts, tokenizer.encode))
-    setting = language_runs.prepare(config, source, data_mesh())
+    source = language_runs.Source(parts, len(ALPHABET), tokenizer, text.encode_parts(parts, tokenizer.encode))
+    mesh = data_mesh()
+    setting = language_runs.prepare(config, source, language_runs.put_tokens(source, mesh), mesh)
     return setting, language_runs.make_story(setting, Cell("final", "net", 0, 1e-3))
 
 

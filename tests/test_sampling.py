@@ -66,10 +66,13 @@ def params_of(model):
 
 
 def read_all_again(model, params, prompt, num_tokens, key, sampler):
-    """The same policy without a cache: every token from a pass over the whole context."""
+    """The same policy without a cache: every token from a pass over the whole context (and padding behind it, unseen)."""
     context, written = list(prompt)[-model.config.block_size :], []
+    apply = jax.jit(lambda tokens: model.apply({"params": params}, tokens)[0])
     for step in range(num_tokens):
-        logits = model.apply({"params": params}, jnp.asarray([context]))[0][:, -1]
+        padded = np.zeros((1, model.config.block_size), np.int32)
+        padded[0, : len(context)] = context
+        logits = apply(padded)[:, len(context) - 1]
         token = int(sampling.draw(jax.random.fold_in(key, step), logits, sampler)[0])
         if len(context) == model.config.block_size:
             context = context[-(model.config.block_size // 2) :]

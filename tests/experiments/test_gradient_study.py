@@ -161,7 +161,7 @@ def test_a_probe_sees_the_images_as_they_are():
 
 def test_plain_and_residual_share_the_compiled_step_and_the_initial_weights():
     (plain, a, _), (residual, b, _) = start_of("plain"), start_of("residual")
-    assert plain["loss_fn"] is residual["loss_fn"] and setting("plain").tx is setting("residual").tx
+    assert plain.loss_fn is residual.loss_fn and setting("plain").tx is setting("residual").tx
     jax.tree.map(np.testing.assert_array_equal, a.params, b.params)
     assert setting("plain").tx is not setting("residual_clipped").tx
 
