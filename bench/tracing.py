@@ -4,15 +4,12 @@ The step of configs/gradients.py, one step a call: without a trace; with the sta
 the same with the row written out as the record has it. And the gradient on the probe batch. All take turns in one process.
 """
 
-import argparse
 import json
-import resource
-import time
 
 import jax
 import numpy as np
 
-from bench import page
+from bench import page, processes
 from configs import gradients as configured
 from configs import rescnn
 from dla_jax import steps, train
@@ -74,44 +71,33 @@ def measure(name: str, rounds: int) -> dict[str, np.ndarray]:
     found = {task: [] for task in tasks}
     for i in range(rounds):
         for task in sorted(tasks, reverse=i % 2 == 1):
-            before, start = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
+            begin = processes.spent()
             for _ in range(repeats):
                 tasks[task]()
-            wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF)
-            cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-            found[task].append((1000 * wall / repeats, 1000 * cpu / repeats))
+            found[task].append(1000 * (processes.spent() - begin) / repeats)
     return {task: np.array(values) for task, values in found.items()}
 
 
 def table(results: dict[str, dict[str, np.ndarray]]) -> str:
     """Markdown: medians, and ratios of rounds with their median and quartiles."""
-    lines = [["network", "untraced step, ms wall / CPU", "traced step: times the untraced", "with its row written",
-              f"probe every {PROBE_EVERY} steps"], ["---"] * 5]  # fmt: skip
+    head = ["network", "untraced step, ms wall / CPU", "traced step: times the untraced", "with its row written",
+            f"probe every {PROBE_EVERY} steps"]  # fmt: skip
+    rows = []
 
     def ratio(found, value):
         quartiles = [np.percentile(value(found, i) / found["untraced"][:, i], (25, 50, 75)) for i in (0, 1)]
         return " / ".join(f"{mid:.2f} ({low:.2f} to {high:.2f})" for low, mid, high in quartiles)
 
     for name, found in results.items():
-        lines.append([name, " / ".join(f"{value:.1f}" for value in np.median(found["untraced"], 0)),
-                      ratio(found, lambda f, i: f["traced"][:, i]), ratio(found, lambda f, i: f["traced, row written"][:, i]),
-                      ratio(found, lambda f, i: f["untraced"][:, i] + f["probe"][:, i] / PROBE_EVERY)])  # fmt: skip
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+        rows.append([name, " / ".join(f"{value:.1f}" for value in np.median(found["untraced"], 0)),
+                     ratio(found, lambda f, i: f["traced"][:, i]), ratio(found, lambda f, i: f["traced, row written"][:, i]),
+                     ratio(found, lambda f, i: f["untraced"][:, i] + f["probe"][:, i] / PROBE_EVERY)])  # fmt: skip
+    return page.markdown(head, rows)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.tracing", description=__doc__.splitlines()[0])
-    parser.add_argument("--nets", default=",".join(NETS), help="which networks: " + ",".join(NETS))
-    parser.add_argument("--rounds", type=int, default=30, help="of all tasks in turn")
-    parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
-    given = parser.parse_args()
-    if set(given.nets.split(",")) - NETS.keys() or given.rounds < 1:
-        parser.error(f"--nets={given.nets} --rounds={given.rounds}: nets are {', '.join(NETS)}, rounds positive")
-    text = table({name: measure(name, given.rounds) for name in given.nets.split(",")})
-    where = page.machine()
-    print(f"{where}\n\n{text}")
-    if given.write:
-        page.put("tracing", "bench.tracing", where, text)
+    given = page.arguments("tracing", __doc__, NETS, rounds=(30, "of all tasks in turn"))
+    page.show("tracing", table({name: measure(name, given.rounds) for name in given.nets}), given.write)
 
 
 if __name__ == "__main__":

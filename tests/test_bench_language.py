@@ -1,15 +1,14 @@
-"""The benchmark of decoders compares the same functions, and says what is missing."""
+"""The benchmark of decoders compares the same functions."""
 
 import importlib.util
-import subprocess
-import sys
 
 import jax
 import numpy as np
 import pytest
-from launching import ROOT, environment
+from launching import environment
 
 from bench import language as bench
+from bench import processes
 from dla_jax import sampling
 
 needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs requirements-bench.txt")
@@ -61,7 +60,7 @@ def test_a_short_measurement(task, side, monkeypatch):
     for name, value in environment().items():
         monkeypatch.setenv(name, value)
     job = bench.Job(task, "small_llama", 1)
-    found = bench.run_once(side, job, bench.settings_of(side, job)[0], 0.1)
+    found = processes.run_once("language", side, job, bench.settings_of(side, job)[0], 0.1)
     assert found.keys() == {"wall", "cpu", "first", "gib"} and min(found.values()) > 0
 
 
@@ -69,28 +68,3 @@ def test_the_step_is_the_study_s_with_clipping_and_a_constant_rate():
     setting, story = bench.our_setting(bench.NETS["tiny_llama"])
     assert setting.config.optim.clip_norm == 1.0 and setting.config.model.dropout == 0.0 and setting.plan.steps_per_call == 50
     assert story.facts["vocab_size"] == 65 and story.batch_at(3)["index"].shape == (8, 65)
-
-
-@pytest.mark.parametrize("words", [("--nets=gtp",), ("--rounds=0",), ("--nets=gpt", "--seconds=-1")])
-def test_wrong_input_exits_with_2_and_one_line(words):
-    command = (sys.executable, "-m", "bench.language", *words)
-    answer = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False, timeout=300)
-    assert answer.returncode == 2 and len(answer.stderr.splitlines()) == 1 and "gpt, tiny_llama, small_llama" in answer.stderr
-
-
-def test_without_pytorch_it_says_what_to_install(monkeypatch, capsys):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    monkeypatch.setattr(sys, "argv", ["bench.language"])
-    with pytest.raises(SystemExit) as exit:
-        bench.main()
-    assert exit.value.code == 2 and "pip install -r requirements-bench.txt" in capsys.readouterr().err
-
-
-def test_the_table_gives_ratios_of_rounds():
-    pair = {"ours": {"wall": 3000.0, "cpu": 1000.0, "first": 2.0, "gib": 0.5},
-            "torch": {"wall": 2000.0, "cpu": 2000.0, "first": 1.0, "gib": 0.25}}  # fmt: skip
-    slower = pair | {"ours": pair["ours"] | {"wall": 1000.0}}
-    best = {"ours": {"heap": "keep"}, "torch": {"heap": "default", "threads": 2}}
-    row = bench.table([{"job": bench.Job("train", "gpt", 2), "best": best, "pairs": [pair, slower, pair]}]).splitlines()[-1]
-    assert row == ("| train | gpt | 2 | 3,000 (1,000 to 3,000) | 2,000 (2,000 to 2,000) | 1.50 (0.50 to 1.50) | 0.50 (0.50 to 0.50) "
-                   "| 2.0 s / 1.0 s | 0.5 GiB / 0.2 GiB | ours: heap keep; torch: heap default, threads 2 |")  # fmt: skip

@@ -1,0 +1,150 @@
+"""Two sides measured in turn, each time in a process of its own: what the benchmarks beside PyTorch share.
+
+A side is "ours" or "torch", a job is a named tuple that says what is measured, and the benchmark `bench.name` brings three
+functions: `work_of(side, job, setting)` makes a function of n that does about n pieces of work, done when it returns, and says
+how many it did; `units_of(job)` is what one piece counts for; `settings_of(side, job)` is what to choose a side's best from.
+"""
+
+import ctypes
+import itertools
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+from bench import page
+
+SIDES = "ours", "torch"
+
+
+def dtype() -> str:
+    """What both sides compute in, where JAX runs."""
+    import jax
+
+    return "float32" if jax.default_backend() == "cpu" else "bfloat16"
+
+
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def core_counts() -> list[int]:
+    """All cores, and one where a process can be kept to it."""
+    return list(dict.fromkeys((cores(), 1) if hasattr(os, "sched_setaffinity") else (cores(),)))
+
+
+def keep_to(count: int) -> None:
+    """Keeps this process to `count` cores, before it starts a library that has as many threads as there are cores."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
+
+
+def keep_heap() -> None:
+    """Tells glibc to keep freed memory instead of giving it back and fetching it again in every step."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(-8, 1), libc.mallopt(-4, 0), libc.mallopt(-1, 2**31 - 1)
+
+
+def settings(**choices) -> list[dict]:
+    """Every combination of the choices, each with glibc's heap as it is and told to keep freed memory."""
+    choices = {"heap": ("default", "keep") if sys.platform == "linux" else ("default",)} | choices
+    return [dict(zip(choices, found, strict=True)) for found in itertools.product(*map(dict.fromkeys, choices.values()))]
+
+
+def training(setting, story, rows: int, whole: bool = False):
+    """Work of our side: the steps of a study, up to `rows` in a compiled call; `whole`: never fewer."""
+    import jax
+
+    from dla_jax.steps import init_state, run_steps
+    from dla_jax.train import stack_batches
+
+    state, key = init_state(story.init_fn, setting.tx, seed=0, lr=1e-3, mesh=setting.mesh)
+    taken = 0
+
+    def take(n):
+        nonlocal state, taken
+        n = -(-n // rows) * rows if whole else n
+        stop = taken + n
+        while taken < stop:
+            count = min(rows, stop - taken)
+            batches = stack_batches(story.batch_at, taken, taken + count, rows)
+            state, _, _ = run_steps(state, setting.data, batches, count, key, loss_fn=story.loss_fn, tx=setting.tx,
+                                    trace=setting.trace, mesh=setting.mesh)  # fmt: skip
+            taken += count
+        jax.block_until_ready(state)
+        return n
+
+    return take
+
+
+def repeated(once, wait=None):
+    """Work that is `once`, n times; `wait`: for the device."""
+
+    def take(n):
+        for _ in range(n):
+            once()
+        if wait:
+            wait()
+        return n
+
+    return take
+
+
+def spent() -> np.ndarray:
+    """Seconds of wall time and of CPU time so far."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return np.array((time.perf_counter(), used.ru_utime + used.ru_stime))
+
+
+def measure(side: str, job, setting: dict, seconds: float, work_of, units_of) -> dict:
+    """In this process: units per second of wall time and of CPU time, seconds before the first piece was done, GiB at most."""
+    if setting["heap"] == "keep":
+        keep_heap()
+    start = time.perf_counter()
+    take = work_of(side, job, setting)
+    take(1)
+    first = time.perf_counter() - start
+    begin, taken = time.perf_counter(), 0
+    while (lasted := time.perf_counter() - begin) < seconds / 4:  # warm-up
+        taken += take(taken + 1)
+    pieces, begin = max(1, round(taken * seconds / lasted)), spent()
+    units = units_of(job) * take(pieces)
+    wall, cpu = spent() - begin
+    gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20 / (1024 if sys.platform == "darwin" else 1)
+    return {"wall": units / wall, "cpu": units / cpu, "first": first, "gib": gib}
+
+
+def run_once(name: str, side: str, job, setting: dict, seconds: float) -> dict:
+    """`measure` in a process of its own, which is `bench.name`."""
+    command = (sys.executable, "-m", f"bench.{name}", "--measure", json.dumps([side, job, setting, seconds]))
+    result = subprocess.run(command, cwd=page.ROOT, capture_output=True, text=True, check=False)
+    if result.returncode:
+        sys.exit(f"bench.{name}: {side} {job} {setting} failed: {(result.stderr.strip().splitlines() or ['killed'])[-1]}")
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+def answered(make_job, work_of, units_of) -> bool:
+    """Whether this process is one that `run_once` started; then what it asks for is measured and printed."""
+    if sys.argv[1:2] != ["--measure"]:
+        return False
+    side, job, setting, seconds = json.loads(sys.argv[2])
+    print(json.dumps(measure(side, make_job(*job), setting, seconds, work_of, units_of)))
+    return True
+
+
+def compare(name: str, job, settings_of, rounds: int, seconds: float) -> dict:
+    """Best settings, then `rounds` pairs of runs that take turns."""
+    best = {}
+    for side in SIDES:
+        best[side] = max(settings_of(side, job), key=lambda setting: run_once(name, side, job, setting, seconds / 3)["wall"])
+    pairs = []
+    for i in range(rounds):
+        pairs.append({side: run_once(name, side, job, best[side], seconds) for side in sorted(SIDES, reverse=i % 2 == 1)})
+        print(f"{job}: round {i + 1}: {pairs[-1]['ours']['wall'] / pairs[-1]['torch']['wall']:.2f}", file=sys.stderr)
+    return {"job": job, "best": best, "pairs": pairs}
