@@ -65,7 +65,7 @@ def base() -> ConfigDict:
     config.optim = ConfigDict({
         "name": "adamw", "lr": placeholder(float), "schedule": "cosine", "warmup_fraction": 0.05, "decay_factor": 0.1,
         "milestones": (), "momentum": 0.9, "nesterov": False, "b1": 0.9, "b2": 0.99, "eps": 1e-8, "weight_decay": 0.1,
-        "clip_norm": 1.0})  # fmt: skip
+        "decayed": "all", "clip_norm": 1.0})  # fmt: skip
 
     config.ngram_order = 6
     config.target_order = 3  # the n-gram whose validation score a run must reach, for its speed

@@ -117,6 +117,7 @@ def base() -> ConfigDict:
     config.optim.b2 = 0.999
     config.optim.eps = 1e-8
     config.optim.weight_decay = 0.0
+    config.optim.decayed = "all"  # or kernels alone
     config.optim.clip_norm = 1.0  # without it deep plain nets diverge at the larger rates
 
     config.eval_every_epochs = 1

@@ -14,13 +14,15 @@ import optax
 from dla_jax.config import check, check_choice, check_number
 
 OPTIMISERS = ("sgd", "adam", "adamw", "lion")
-SCHEDULES = ("constant", "cosine", "one_cycle", "multi_step")
+SCHEDULES = ("constant", "cosine", "linear", "one_cycle", "multi_step")
+DECAYED = ("all", "kernels")
 
 
 def check_optim(config) -> None:
     """Raises ConfigError when a key of `config.optim` is out of range."""
     check_choice("optim.name", config.name, OPTIMISERS)
     check_choice("optim.schedule", config.schedule, SCHEDULES)
+    check_choice("optim.decayed", config.decayed, DECAYED)
     if config.lr is not None:
         check_number("optim.lr", config.lr, above=0)
     check_number("optim.momentum", config.momentum, low=0, below=1)
@@ -41,7 +43,8 @@ def make_schedule(config, num_steps: int) -> Callable[[jax.Array], jax.Array]:
     """The schedule as a shape: step (int32 []) -> fraction of the peak learning rate, float32 [] in [0, 1].
 
     `warmup_fraction` of the steps rise linearly from 0 (`one_cycle`: from 1/25 along a cosine); then
-    `constant` stays at 1; `cosine` falls to 0 (Loshchilov and Hutter 2017, arXiv:1608.03983); `multi_step` multiplies
+    `constant` stays at 1; `cosine` falls to 0 (Loshchilov and Hutter 2017, arXiv:1608.03983), `linear` falls to 0
+    in a line; `multi_step` multiplies
     by `decay_factor` at each of `milestones`, fractions of all steps (He et al. 2015, arXiv:1512.03385);
     `one_cycle` falls along a cosine to 1/250,000 (Smith and Topin 2018, arXiv:1708.07120).
     """
@@ -55,6 +58,8 @@ def make_schedule(config, num_steps: int) -> Callable[[jax.Array], jax.Array]:
         main = optax.piecewise_constant_schedule(1.0, drops)
     elif config.schedule == "cosine":
         main = optax.cosine_decay_schedule(1.0, max(1, num_steps - warmup_steps))
+    elif config.schedule == "linear":
+        main = optax.linear_schedule(1.0, 0.0, max(1, num_steps - warmup_steps))
     else:
         main = optax.constant_schedule(1.0)
     if not warmup_steps:
@@ -66,26 +71,34 @@ def make_optimiser(config, num_steps: int) -> optax.GradientTransformation:
     """Clipping by global norm, then the named optimiser, at `peak lr * schedule(step)`.
 
     `weight_decay` is added to the gradient for `sgd` and `adam` (as PyTorch does) and decoupled for `adamw` and `lion`
-    (Loshchilov and Hutter 2019, arXiv:1711.05101; Chen et al. 2023, arXiv:2302.06675). `clip_norm` 0 switches clipping off.
+    (Loshchilov and Hutter 2019, arXiv:1711.05101; Chen et al. 2023, arXiv:2302.06675), on all parameters or, `decayed` being
+    "kernels", not on biases and norms (Devlin et al. 2019). `clip_norm` 0 switches clipping off.
 
     Returns:
       A transformation whose state holds the peak learning rate, `config.lr` or 0: set it with `set_learning_rate`.
     """
     shape = make_schedule(config, num_steps)
 
+    mask = decayed_kernels if config.decayed == "kernels" else None
+
     def chain(lr):
         rate = lambda step: lr * shape(step)  # noqa: E731
-        coupled = optax.add_decayed_weights(config.weight_decay) if config.weight_decay else optax.identity()
+        coupled = optax.add_decayed_weights(config.weight_decay, mask) if config.weight_decay else optax.identity()
         rules = {
             "sgd": lambda: (coupled, optax.sgd(rate, config.momentum or None, nesterov=config.nesterov)),
             "adam": lambda: (coupled, optax.adam(rate, config.b1, config.b2, config.eps)),
-            "adamw": lambda: (optax.adamw(rate, config.b1, config.b2, config.eps, weight_decay=config.weight_decay),),
-            "lion": lambda: (optax.lion(rate, config.b1, config.b2, weight_decay=config.weight_decay),),
+            "adamw": lambda: (optax.adamw(rate, config.b1, config.b2, config.eps, weight_decay=config.weight_decay, mask=mask),),
+            "lion": lambda: (optax.lion(rate, config.b1, config.b2, weight_decay=config.weight_decay, mask=mask),),
         }
         clip = (optax.clip_by_global_norm(config.clip_norm), optax.snapshot("clipped_norm", optax.tree.norm))
         return optax.chain(*(clip if config.clip_norm else ()), *rules[config.name]())
 
     return optax.inject_hyperparams(chain)(lr=config.lr or 0.0)
+
+
+def decayed_kernels(params) -> dict:
+    """Where a parameter is a kernel or an embedding, no bias and nothing of a norm: a tree of bools."""
+    return jax.tree_util.tree_map_with_path(lambda path, _: path[-1].key in ("kernel", "embedding"), params)
 
 
 def set_learning_rate(opt_state, lr: float):

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from launching import ROOT
 
-# generate makes no report: tests/experiments/test_generate.py
-CONFIGS = sorted({path.stem for path in (ROOT / "configs").glob("*.py")} - {"generate"})
+# These make no report: tests/experiments/test_generate.py, test_text_studies.py
+CONFIGS = sorted({path.stem for path in (ROOT / "configs").glob("*.py")} - {"generate", "gpt2", "predict", "export"})
 EVERY = {"seed", "lr", "num_params", "diverged", "train_seconds"}
 KEYS = {
     "language": {"group", "nats_per_char", "bits_per_char", "val_nats_per_char", "ngram_nats_per_char", "scored_on"},
+    "texts": {"arm", "val_accuracy", "test_accuracy", "test_loss", "macro_f1"},
     "images": {"arm", "depth", "val_accuracy", "test_accuracy", "test_loss"},
 }
 
@@ -57,9 +58,9 @@ def test_the_summary_keeps_its_contract(finished):
     summary = json.loads((finished[0] / "summary.json").read_text())
     assert {"study", "runs", "claims"} <= set(summary)
     for run in summary["runs"]:
-        kind = "language" if experiment_of(finished[0]) == "language" else "images"
+        kind = {"language": "language", "finetune": "texts", "features": "texts"}.get(experiment_of(finished[0]), "images")
         assert EVERY | KEYS[kind] <= set(run)
-        if kind == "images":
+        if kind != "language":
             assert 0 <= run["test_accuracy"] <= 1 and 0 <= run["val_accuracy"] <= 1
         else:
             assert run["bits_per_char"] == pytest.approx(run["nats_per_char"] / math.log(2))

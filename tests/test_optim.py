@@ -14,7 +14,7 @@ def make_config(**changes):
     config = ConfigDict(
         {"name": "sgd", "lr": 0.1, "schedule": "constant", "warmup_fraction": 0.0, "milestones": (0.5, 0.75),
          "decay_factor": 0.1, "momentum": 0.9, "nesterov": False, "b1": 0.9, "b2": 0.99, "eps": 1e-8,
-         "weight_decay": 0.0, "clip_norm": 0.0}
+         "weight_decay": 0.0, "decayed": "all", "clip_norm": 0.0}
     )  # fmt: skip
     config.update(changes)
     return config

@@ -24,7 +24,7 @@ X = RNG.normal(size=(40, 6)).astype(np.float32)
 Y = (X @ RNG.normal(size=6) + 0.1 * RNG.normal(size=40)).astype(np.float32)
 DATA = {"x": X, "y": Y}
 OPTIM = ConfigDict({"name": "adam", "lr": 0.01, "schedule": "cosine", "warmup_fraction": 0.0, "milestones": (), "decay_factor": 0.1,
-                    "momentum": 0.9, "nesterov": False, "b1": 0.9, "b2": 0.999, "eps": 1e-8, "weight_decay": 0.0, "clip_norm": 1.0})  # fmt: skip
+                    "momentum": 0.9, "nesterov": False, "b1": 0.9, "b2": 0.999, "eps": 1e-8, "weight_decay": 0.0, "decayed": "all", "clip_norm": 1.0})  # fmt: skip
 PLAN = train.Plan(20, (5, 10, 15, 20), log_every_steps=4, checkpoint_every_steps=0, steps_per_call=3, patience=0)
 
 

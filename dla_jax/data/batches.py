@@ -6,7 +6,8 @@ import math
 import numpy as np
 
 # Separate random streams of one seed: numpy generators seeded with (seed, STREAM, epoch).
-_ORDER = 1
+_ORDER, _GROUPS = 1, 3  # `text` has 2
+POOL = 32  # batches whose texts are sorted by length together
 
 
 @functools.lru_cache(maxsize=256)  # two a run at most, of the runs side by side
@@ -46,3 +47,34 @@ def padded_batches(positions: np.ndarray, batch_size: int) -> tuple[np.ndarray, 
     padded[: len(positions)] = positions
     mask = (np.arange(rows * batch_size) < len(positions)).astype(np.float32)
     return padded.reshape(rows, batch_size), mask.reshape(rows, batch_size)
+
+
+def width_of(longest: int, widths: tuple[int, ...]) -> int:
+    """The smallest of the widths, in ascending order, that holds a text of so many tokens; the last where none does."""
+    return next((width for width in widths if longest <= width), widths[-1])
+
+
+def alike_positions(seed: int, step: int, batch_size: int, lengths: np.ndarray) -> np.ndarray:
+    """Positions in the training set that form the batch of step `step`, texts of about one length, so that little is padded.
+
+    POOL batches of the stream of `batch_positions` are sorted by length and cut anew, and come in random order: every
+    example still comes exactly once an epoch.
+
+    Args:
+      lengths: int32 [N].
+
+    Returns:
+      int32 [batch_size].
+    """
+    group, place = divmod(step, POOL)
+    size = batch_size * POOL
+    positions = batch_positions(seed, group, size, len(lengths))
+    epoch = (group * size + np.arange(size)) // len(lengths)  # an example is not beside itself of the next epoch
+    order = np.lexsort((lengths[positions], epoch)).reshape(POOL, batch_size)
+    return positions[order[np.random.default_rng((seed, _GROUPS, group)).permutation(POOL)[place]]]
+
+
+def batches_by_length(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
+    """All positions once, the shortest texts first, in batches; the last may be smaller."""
+    order = np.argsort(lengths, kind="stable").astype(np.int32)
+    return [order[first : first + batch_size] for first in range(0, len(order), batch_size)]

@@ -29,7 +29,7 @@ def check_folder(path: str | None, size: int) -> dict[str, list[Path]]:
     check_count("data.size", size)
     check(size <= 1024, f"data.size: {size} must be at most 1024 pixels")
     classes = sorted(child for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
-    found = {child.name: sorted(_images_in(child)) for child in classes}
+    found = {child.name: sorted(images_in(child)) for child in classes}
     check(len(found) >= 2, f"data.path: {path} has {len(found)} sub-folder{'s' * (len(found) != 1)}; a classifier needs two "
           "classes or more, a sub-folder each")  # fmt: skip
     empty = [name for name, paths in found.items() if not paths]
@@ -37,7 +37,8 @@ def check_folder(path: str | None, size: int) -> dict[str, list[Path]]:
     return found
 
 
-def _images_in(folder: Path) -> Iterator[Path]:
+def images_in(folder: Path) -> Iterator[Path]:
+    """Files in a folder, and in those below it, that are named as images; hidden ones left out."""
     for path in folder.rglob("*"):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
         if path.suffix.lower() in SUFFIXES and not hidden and not path.is_dir():

@@ -31,11 +31,12 @@ class ImageSet(NamedTuple):
 
     @property
     def identity(self) -> dict:
-        """What a workdir remembers of its data: name, sizes and a SHA-256 of pixels and labels."""
+        """What a workdir remembers of its data: name, sizes, what a trained net is used with, a SHA-256 of pixels and labels."""
         digest = hashlib.sha256(np.ascontiguousarray(self.images))
         digest.update(np.ascontiguousarray(self.labels))
         return {"name": self.name, "num_examples": len(self.labels), "num_classes": len(self.class_names),
-                "fingerprint": digest.hexdigest()[:16]}  # fmt: skip
+                "class_names": list(self.class_names), "shape": list(self.images.shape[1:]), "mean": list(self.mean),
+                "std": list(self.std), "fingerprint": digest.hexdigest()[:16]}  # fmt: skip
 
 
 def check_config(data, data_dir: Path, download: bool) -> None:
@@ -84,40 +85,6 @@ def digits() -> ImageSet:
     names = tuple(str(name) for name in found.target_names)
     # Mean and std of all pixels: a fixed affine map of the inputs, the same for every split.
     return ImageSet("digits", images, found.target.astype(np.int32), names, mean=(0.3053,), std=(0.3761,), test_start=None)
-
-
-def split(image_set: ImageSet, seed: int, val_fraction: float, test_fraction: float) -> dict[str, np.ndarray]:
-    """A stratified split, a pure function of the seed; an official test part is the test part of every seed.
-
-    Args:
-      val_fraction, test_fraction: parts in (0, 1) of all examples; where there is an official test part, `val_fraction`
-        of the others.
-
-    Returns:
-      {"train", "val", "test"}: int32 positions, disjoint, together all N.
-
-    Raises:
-      ConfigError: a part too small to hold every class.
-    """
-    from sklearn.model_selection import train_test_split
-
-    labels, everything = image_set.labels, np.arange(len(image_set.labels), dtype=np.int32)
-    try:
-        if image_set.test_start is None:
-            rest, test = train_test_split(everything, test_size=test_fraction, stratify=labels, random_state=seed)
-            val_fraction = val_fraction / (1 - test_fraction)
-        else:
-            rest, test = everything[: image_set.test_start], everything[image_set.test_start :]
-        train, val = train_test_split(rest, test_size=val_fraction, stratify=labels[rest], random_state=seed)
-    except ValueError as error:
-        check(False, f"data.val_fraction, data.test_fraction: cannot split {len(labels)} examples ({error})")
-    parts = {"train": train, "val": val, "test": test}
-    for part, positions in parts.items():
-        counts = np.bincount(labels[positions], minlength=len(image_set.class_names))
-        absent = ", ".join(image_set.class_names[label] for label in np.flatnonzero(counts == 0)[:5])
-        check(not absent, f"data.val_fraction, data.test_fraction: the {part} part, {len(positions)} examples, has none of class "
-              f"{absent}; give larger fractions, or more images of it")  # fmt: skip
-    return parts
 
 
 def augment(key: jax.Array, images: jax.Array, pad: int, flip: bool) -> jax.Array:

@@ -1,4 +1,4 @@
-"""Image sets as tensorflow_datasets prepares them: read without TensorFlow, prepared with it."""
+"""Sets of images and texts as tensorflow_datasets prepares them: read without TensorFlow, prepared with it."""
 
 import importlib.util
 import io
@@ -6,14 +6,14 @@ import json
 import os
 import re
 import sys
-import threading
-import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from dla_jax.config import ConfigError, check
 from dla_jax.data.cache import Decoded, cached, channel_stats, content_key
+from dla_jax.network import first_line, unreachable
 
 # A file of each set, where tensorflow_datasets fetches it: asked for before TensorFlow is imported. Nothing else is needed.
 SOURCES = {
@@ -21,11 +21,12 @@ SOURCES = {
     "fashion_mnist": "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/t10k-labels-idx1-ubyte.gz",
     "cifar10": "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
     "cifar100": "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
+    "ag_news_subset": "https://drive.google.com/uc?export=download&id=0Bz8a_Dbh9QhbUDNpeUdjb0wxRms",
 }
-NAMES = tuple(SOURCES)
+TEXTS = ("ag_news_subset",)
+NAMES = tuple(name for name in SOURCES if name not in TEXTS)
 PARTS = ("train", "test")
 BLOCK = 1000  # records read in one go
-PATIENCE = 5.0  # seconds that a host may take to answer
 
 
 def find(name: str, data_dir: Path) -> Path | None:
@@ -51,23 +52,6 @@ def check_available(name: str, data_dir: Path, download: bool) -> None:
     check(reason is None, f"{missing}, and {SOURCES[name]} cannot be fetched ({reason}); {other}, or try again with a network")
 
 
-def unreachable(url: str) -> str | None:
-    """Why a file cannot be fetched, or None when it can. Honours proxies, and gives up after PATIENCE seconds."""
-    reasons = ["no answer"]
-
-    def ask():
-        try:
-            urllib.request.urlopen(url, timeout=PATIENCE).close()
-            reasons[0] = None
-        except Exception as error:  # no network, a proxy that refuses, a page that asks for a password and is no HTTP
-            reasons[0] = _first_line(getattr(error, "reason", error))
-
-    thread = threading.Thread(target=ask, daemon=True)  # a name server may hang longer than any time-out of ours
-    thread.start()
-    thread.join(PATIENCE)
-    return reasons[0]
-
-
 def load(name: str, data_dir: Path, download: bool) -> Decoded:
     """A set from its newest prepared folder, decoded once and cached; where it is missing it is fetched and prepared first.
 
@@ -76,6 +60,14 @@ def load(name: str, data_dir: Path, download: bool) -> Decoded:
     Raises:
       ConfigError: neither there nor to be had (`check_available`), or damaged.
     """
+    folder = find_or_prepare(name, data_dir, download)
+    sizes, class_names = _describe(folder)
+    key = content_key(folder, [path for path in folder.iterdir() if path.is_file()])
+    return cached(folder, key, lambda: _decode(folder, sizes, class_names), class_names, sizes["train"])
+
+
+def find_or_prepare(name: str, data_dir: Path, download: bool) -> Path:
+    """The newest prepared folder of a set; where it is missing it is fetched and prepared first."""
     folder = find(name, data_dir)
     if folder is None:
         check_available(name, data_dir, download)
@@ -83,9 +75,29 @@ def load(name: str, data_dir: Path, download: bool) -> Decoded:
         prepare(name, data_dir)
         folder = find(name, data_dir)
         check(folder is not None, f"data.name: {name} was prepared, but not in {data_dir / name}; give another --data_dir=FOLDER")
+    return folder
+
+
+def load_texts(name: str, data_dir: Path, download: bool) -> tuple[list[dict], tuple[str, ...], int]:
+    """(every example as {column: text or label}, class names, where the official test part begins) of a set of texts.
+
+    Raises:
+      ConfigError: neither there nor to be had (`check_available`), or damaged.
+    """
+    folder = find_or_prepare(name, data_dir, download)
     sizes, class_names = _describe(folder)
-    key = content_key(folder, [path for path in folder.iterdir() if path.is_file()])
-    return cached(folder, key, lambda: _decode(folder, sizes, class_names), class_names, sizes["train"])
+
+    def read(builder, split):
+        source = builder.as_data_source(split)
+        return source.__getitems__(list(range(len(source))))
+
+    (examples, test) = _read(folder, read if _is_array_record(folder) else _examples_with_tensorflow)
+    rows = [{key: value.decode() if isinstance(value, bytes) else int(value) for key, value in row.items()}
+            for row in (*examples, *test)]  # fmt: skip
+    most = max(row["label"] for row in rows)
+    check(most < len(class_names), f"{folder} holds labels up to {most}, of {len(class_names)} classes; prepare it again, or "
+          "give another --data_dir=FOLDER")  # fmt: skip
+    return rows, class_names, sizes["train"]
 
 
 def prepare(name: str, data_dir: Path) -> None:
@@ -102,7 +114,7 @@ def prepare(name: str, data_dir: Path) -> None:
         tfds.builder(name, data_dir=data_dir, file_format="array_record").download_and_prepare()
     except Exception as error:  # whatever TensorFlow, the network or the disk raise
         raise ConfigError(
-            f"data.name: {name} could not be prepared in {data_dir} ({_first_line(error)}); try again, or give another "
+            f"data.name: {name} could not be prepared in {data_dir} ({first_line(error)}); try again, or give another "
             "--data_dir=FOLDER"
         ) from None
 
@@ -137,17 +149,7 @@ def _is_array_record(folder: Path) -> bool:
 def _decode(folder: Path, sizes: dict[str, int], class_names: tuple[str, ...]) -> Decoded:
     """Every example of a prepared folder."""
     read = _read_records if _is_array_record(folder) else _read_with_tensorflow
-    try:
-        import tensorflow_datasets as tfds
-
-        builder = tfds.builder_from_directory(folder)
-        (images, labels), (test_images, test_labels) = (read(builder, split) for split in PARTS)
-    except ImportError as error:
-        raise ConfigError(f"{folder} cannot be read ({error}); pip install -r requirements.txt") from None
-    except Exception as error:  # whatever array_record, TensorFlow and Pillow raise for damaged or missing files
-        raise ConfigError(
-            f"{folder} cannot be read ({_first_line(error)}); prepare it again, or give another --data_dir=FOLDER"
-        ) from None
+    (images, labels), (test_images, test_labels) = _read(folder, read)
     mean, std = channel_stats(images)
     images, labels = np.concatenate([images, test_images]), np.concatenate([labels, test_labels]).astype(np.int32)
     check(0 <= labels.min() <= labels.max() < len(class_names),
@@ -156,8 +158,19 @@ def _decode(folder: Path, sizes: dict[str, int], class_names: tuple[str, ...]) -
     return Decoded(images, labels, class_names, mean, std, sizes["train"])
 
 
-def _first_line(error: object) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:120]
+def _read(folder: Path, read: Callable) -> list:
+    """`read(builder, part)` of each part."""
+    try:
+        import tensorflow_datasets as tfds
+
+        builder = tfds.builder_from_directory(folder)
+        return [read(builder, split) for split in PARTS]
+    except ImportError as error:
+        raise ConfigError(f"{folder} cannot be read ({error}); pip install -r requirements.txt") from None
+    except Exception as error:  # whatever array_record, TensorFlow and Pillow raise for damaged or missing files
+        raise ConfigError(
+            f"{folder} cannot be read ({first_line(error)}); prepare it again, or give another --data_dir=FOLDER"
+        ) from None
 
 
 def _read_records(builder, split: str) -> tuple[np.ndarray, np.ndarray]:
@@ -175,12 +188,16 @@ def _read_records(builder, split: str) -> tuple[np.ndarray, np.ndarray]:
     return images, labels
 
 
-def _read_with_tensorflow(builder, split: str) -> tuple[np.ndarray, np.ndarray]:
+def _examples_with_tensorflow(builder, split: str):
     import tensorflow as tf
     import tensorflow_datasets as tfds
 
     tf.config.set_visible_devices([], "GPU")
     one_file_after_another = tfds.ReadConfig(interleave_cycle_length=1)
-    examples = tfds.as_numpy(builder.as_dataset(split=split, shuffle_files=False, read_config=one_file_after_another))
+    return tfds.as_numpy(builder.as_dataset(split=split, shuffle_files=False, read_config=one_file_after_another))
+
+
+def _read_with_tensorflow(builder, split: str) -> tuple[np.ndarray, np.ndarray]:
+    examples = _examples_with_tensorflow(builder, split)
     images, labels = zip(*((example["image"], example["label"]) for example in examples), strict=True)
     return np.stack(images), np.array(labels)

@@ -1,4 +1,4 @@
-"""Tokenizers: one token a character, or byte-pair encoding learned from a text. Both are saved as JSON and read back."""
+"""Tokenizers: one token a character, or pieces of words, learned from texts or published. All are saved as JSON and read back."""
 
 import json
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dla_jax.config import ConfigError, check, check_choice, check_count, write_atomically
+from dla_jax.network import first_line
 
 KINDS = ("characters", "bpe")
 
@@ -43,8 +44,17 @@ class Characters(NamedTuple):
         return json.dumps({"kind": "characters", "alphabet": self.alphabet})
 
 
-class BytePairs:
-    """Byte-pair encoding of UTF-8 bytes, as GPT-2 has it (Sennrich et al. 2016, arXiv:1508.07909): any text has an encoding."""
+class Encoded(NamedTuple):
+    """tokens: int32 [N, T], padded behind with `pad_id`; length: int32 [N]; truncated: how many texts were cut to T tokens."""
+
+    tokens: np.ndarray
+    length: np.ndarray
+    truncated: int
+    pad_id: int
+
+
+class Pieces:
+    """Pieces of words, of the package `tokenizers`: byte pairs (Sennrich et al. 2016, arXiv:1508.07909) or BERT's WordPiece."""
 
     def __init__(self, tokenizer):
         self.tokenizer = tokenizer  # of the package `tokenizers`
@@ -52,7 +62,7 @@ class BytePairs:
         self._json = tokenizer.to_str()
 
     def __eq__(self, other):
-        return isinstance(other, BytePairs) and self._json == other._json
+        return isinstance(other, Pieces) and self._json == other._json
 
     def __hash__(self):
         return hash(self._json)
@@ -63,11 +73,23 @@ class BytePairs:
         Raises:
           ConfigError: half a surrogate pair, which no UTF-8 has.
         """
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise ConfigError(f"the text has {text[error.start]!r}, which is no character of its own; leave it out") from None
+        check_characters(text)
         return np.array(self.tokenizer.encode(text).ids, np.int32)
+
+    def encode_all(self, texts, max_length: int, pad_id: int = 0) -> Encoded:
+        """Every text with the special tokens of its family, cut to `max_length` tokens."""
+        texts = list(texts)
+        for text in texts:
+            check_characters(text)
+        self.tokenizer.no_padding()
+        self.tokenizer.enable_truncation(max_length)
+        found = self.tokenizer.encode_batch(texts)
+        self.tokenizer.no_truncation()
+        length = np.array([len(encoding.ids) for encoding in found], np.int32)
+        tokens = np.full((len(found), max(1, length.max(initial=0))), pad_id, np.int32)
+        for row, encoding in zip(tokens, found, strict=True):
+            row[: len(encoding.ids)] = encoding.ids
+        return Encoded(tokens, length, sum(bool(encoding.overflowing) for encoding in found), pad_id)
 
     def decode(self, tokens) -> str:
         """The text of int [n]; bytes that are no whole character become the replacement character."""
@@ -76,6 +98,14 @@ class BytePairs:
     def dumps(self) -> str:
         """JSON that `load` reads."""
         return self._json
+
+
+def check_characters(text: str) -> None:
+    """Raises ConfigError for half a surrogate pair, which no UTF-8 has."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ConfigError(f"the text has {text[error.start]!r}, which is no character of its own; leave it out") from None
 
 
 def code_points(text: str) -> np.ndarray:
@@ -90,7 +120,7 @@ def check_config(tokenizer) -> None:
         check_count("tokenizer.vocab_size", tokenizer.vocab_size, low=256)
 
 
-def train(config, whole: str, learned_from: str) -> Characters | BytePairs:
+def train(config, whole: str, learned_from: str) -> Characters | Pieces:
     """The tokenizer of a `config.tokenizer`: the alphabet of the whole text, or pairs learned from its training part alone.
 
     Raises:
@@ -101,7 +131,7 @@ def train(config, whole: str, learned_from: str) -> Characters | BytePairs:
     return train_pairs(learned_from, config.vocab_size)
 
 
-def train_pairs(text: str, vocab_size: int) -> BytePairs:
+def train_pairs(text: str, vocab_size: int) -> Pieces:
     """The 256 bytes and the pairs most frequent in a text, `vocab_size` in all; pairs never straddle GPT-2's word borders."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
@@ -114,16 +144,68 @@ def train_pairs(text: str, vocab_size: int) -> BytePairs:
     found = tokenizer.get_vocab_size()
     check(found == vocab_size, f"tokenizer.vocab_size: {vocab_size} is more than the training part allows, {found} bytes and "
           f"pairs; give {found} or less")  # fmt: skip
-    return BytePairs(tokenizer)
+    return Pieces(tokenizer)
 
 
-def save(tokenizer: Characters | BytePairs, path: Path) -> None:
+def train_wordpiece(texts, vocab_size: int) -> Pieces:
+    """BERT's own kind, lower-cased, with its special tokens, learned from texts; at most `vocab_size` pieces."""
+    from tokenizers import BertWordPieceTokenizer
+
+    texts, tokenizer = list(texts), BertWordPieceTokenizer(lowercase=True)
+    inner, inside = tokenizer._tokenizer, set()
+    for text in texts:
+        for word, _ in inner.pre_tokenizer.pre_tokenize_str(inner.normalizer.normalize_str(text)):
+            inside.update(word[1:])
+    # Named beforehand, letters within words have a fixed order; else it, and what is learned, would be another each time.
+    first = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"##{letter}" for letter in sorted(inside))]
+    tokenizer.train_from_iterator(texts, vocab_size=vocab_size, min_frequency=2, show_progress=False, special_tokens=first)
+    return Pieces(BertWordPieceTokenizer(tokenizer.get_vocab(), lowercase=True)._tokenizer)
+
+
+def published(folder: Path, vocab_size: int) -> Pieces:
+    """The tokenizer of a model folder: `tokenizer.json`, BERT's `vocab.txt`, or GPT-2's `vocab.json` and `merges.txt`.
+
+    Args:
+      vocab_size: rows of the model's embedding.
+
+    Raises:
+      ConfigError: none there, damaged, or of another size than the embedding.
+    """
+    from tokenizers import BertWordPieceTokenizer, ByteLevelBPETokenizer, Tokenizer, processors
+
+    has = lambda name: (folder / name).is_file()  # noqa: E731
+    check(has("tokenizer.json") or has("vocab.txt") or (has("vocab.json") and has("merges.txt")),
+          f"{folder} has no tokenizer: no tokenizer.json, vocab.txt, or vocab.json with merges.txt")  # fmt: skip
+    try:
+        if has("tokenizer.json"):
+            tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+            tokenizer.no_truncation(), tokenizer.no_padding()
+        elif has("vocab.txt"):
+            settings = json.loads((folder / "tokenizer_config.json").read_text()) if has("tokenizer_config.json") else {}
+            lower = settings.get("do_lower_case", True)
+            tokenizer = BertWordPieceTokenizer(str(folder / "vocab.txt"), lowercase=lower)._tokenizer
+            tokenizer.encode("\u2603")  # fails where the vocabulary has no piece for what it does not know
+        else:
+            tokenizer = ByteLevelBPETokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"))._tokenizer
+            if None not in (ends := [tokenizer.token_to_id(word) for word in ("</s>", "<s>")]):
+                tokenizer.post_processor = processors.RobertaProcessing(
+                    ("</s>", ends[0]), ("<s>", ends[1]), add_prefix_space=False
+                )
+    except Exception as error:  # `tokenizers` raises plain Exception
+        raise ConfigError(f"the tokenizer of {folder} is damaged ({first_line(error)})") from None
+    size = 1 + max(tokenizer.get_vocab().values(), default=-1)
+    check(0.9 * vocab_size <= size <= vocab_size, f"the tokenizer of {folder} has {size} tokens, the model's embedding "
+          f"{vocab_size} rows; they do not belong together")  # fmt: skip
+    return Pieces(tokenizer)
+
+
+def save(tokenizer: Characters | Pieces, path: Path) -> None:
     """Writes a tokenizer, atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, tokenizer.dumps())
 
 
-def load(path: Path) -> Characters | BytePairs:
+def load(path: Path) -> Characters | Pieces:
     """The tokenizer of a file that `save` wrote.
 
     Raises:
@@ -137,6 +219,6 @@ def load(path: Path) -> Characters | BytePairs:
             return Characters(found["alphabet"])
         from tokenizers import Tokenizer
 
-        return BytePairs(Tokenizer.from_str(text))
+        return Pieces(Tokenizer.from_str(text))
     except Exception as error:  # `tokenizers` raises plain Exception
         raise ConfigError(f"tokenizer {path} is damaged ({str(error).splitlines()[0]}); train the model again") from None

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from dla_jax import classify
 from dla_jax.config import Run, check, check_choice, check_distinct
-from dla_jax.experiments import image_report, image_runs
+from dla_jax.experiments import classifier_report, image_runs
 from dla_jax.experiments.architectures_report import draw as draw  # launch.py calls it for a workdir alone
 from dla_jax.experiments.grid import Setting, Story, run_grid
 from dla_jax.experiments.networks import check_networks, choose_rates, final_cells, own_config, select_cells
@@ -53,7 +53,7 @@ def run_networks(config, run: Run, settings: dict[str, Setting], story_of: Calla
     setting_of = lambda cell: settings[cell.group]  # noqa: E731
     run_grid(
         config, run, next(iter(settings.values())).source.identity, select=select_cells(config), final=final_cells(config),
-        choose_rates=functools.partial(choose_rates, config, score=image_report.rate_score), setting_of=setting_of,
+        choose_rates=functools.partial(choose_rates, config, score=classifier_report.rate_score), setting_of=setting_of,
         story_of=lambda cell: story_of(setting_of(cell), cell.seed), draw=draw, unit="img",
     )  # fmt: skip
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from dla_jax import report, stats
-from dla_jax.experiments import image_report, records
+from dla_jax.experiments import classifier_report, records
 from dla_jax.experiments.networks import choose_rates, final_cells, own_config, seeds_of, select_cells
 from dla_jax.plots import accuracy
 
-TEST = 3 + image_report.MEASURE_HEAD.index("test % [95 % interval]")
+TEST = 3 + classifier_report.MEASURE_HEAD.index("test % [95 % interval]")
 
 
 def draw(workdir: Path) -> None:
@@ -35,7 +35,7 @@ def sections(config, summary: dict, rows: list[dict], workdir: Path) -> list[dic
         {"title": "The networks", "figures": [{"path": draw_networks(config, summary, workdir), "caption": "Test accuracy and "
          "loss of the state that is best on validation: mean (diamond), 95 % t-interval (bar), seeds (dots)."},
          *draw_pair(config, summary, workdir)],
-         "table": {"head": ["network", "reported", "learning rate", *image_report.MEASURE_HEAD],
+         "table": {"head": ["network", "reported", "learning rate", *classifier_report.MEASURE_HEAD],
                    "rows": network_rows(config, summary)}},
         {"title": "Training", "figures": [{"path": draw_curves(config, summary, rows, workdir), "caption": "Mean and range."}]},
     ]  # fmt: skip
@@ -68,17 +68,24 @@ def cost_and_use(run: dict, num_classes: int) -> dict:
             "log2_seconds": None if seconds is None else math.log2(seconds)}  # fmt: skip
 
 
-def summarise(config, done: dict[str, dict], measured: Callable) -> dict:
-    """The finished runs -> {"study", "runs", "claims", "selection"}. `measured`: a run -> what else its claims compare."""
+def depth_of(config, network: str) -> dict[str, int]:
+    """What a run of image nets says beside its scores."""
+    return {"depth": own_config(config, network).model.depth}
+
+
+def summarise(config, done: dict[str, dict], measured: Callable, sized: Callable = depth_of) -> dict:
+    """The finished runs -> {"study", "runs", "claims", "selection"}.
+
+    `measured`: the last row of a run -> what else its claims compare; `sized`: (config, network) -> what else is said of it.
+    """
     final = [row for row in done.values() if row["stage"] == "final"]
-    runs = [{"arm": row["group"], "depth": own_config(config, row["group"]).model.depth}
-            | {key: row[key] for key in image_report.RUN_KEYS} for row in final]  # fmt: skip
-    runs = [run | measured(run) for run in runs]
+    runs = [{"arm": row["group"]} | sized(config, row["group"]) | {key: row[key] for key in classifier_report.RUN_KEYS}
+            | measured(row) for row in final]  # fmt: skip
     runs.sort(key=lambda run: (list(config.networks).index(run["arm"]), run["seed"]))
     claims = [{"name": name} | stats.weigh(claim, runs) for name, claim in config.claims.to_dict().items()]
     cells = select_cells(config)
     return {"study": f"{config.experiment} on {config.data.name}", "runs": runs, "claims": claims,
-            "selection": records.select_rows(cells, done, choose_rates(config, done, image_report.rate_score))}  # fmt: skip
+            "selection": records.select_rows(cells, done, choose_rates(config, done, classifier_report.rate_score))}  # fmt: skip
 
 
 def network_rows(config, summary: dict) -> list[list[str]]:
@@ -89,7 +96,12 @@ def network_rows(config, summary: dict) -> list[list[str]]:
         tried = [row["lr"] for row in summary["selection"] if row["group"] == network]
         edge = bool(tried) and runs[0]["lr"] in (min(tried), max(tried))
         rows.append(
-            [network, config.reported[network], f"{runs[0]['lr']:g}{' (edge)' if edge else ''}", *image_report.measures(runs)]
+            [
+                network,
+                config.reported[network],
+                f"{runs[0]['lr']:g}{' (edge)' if edge else ''}",
+                *classifier_report.measures(runs),
+            ]
         )
     return rows
 
@@ -136,6 +148,8 @@ def draw_curves(config, summary: dict, rows: list[dict], workdir: Path) -> Path:
     for i, network in enumerate(by_size(config, summary)):
         runs = [[row for row in rows if row["run"] == f"final/{network}/seed{seed}" and not row.get("done")]
                 for seed in seeds_of(config, network)]  # fmt: skip
-        curves[network] = image_report.curve(own_config(config, network), runs) | {"colour": i, "dashed": i >= 7}
+        if not all(runs):
+            continue  # a baseline that is not trained step by step
+        curves[network] = classifier_report.curve(own_config(config, network), runs) | {"colour": i, "dashed": i >= 7}
     accuracy.training_curves(curves, workdir / "figures" / "curves.png")
     return workdir / "figures" / "curves.png"

@@ -1,4 +1,4 @@
-"""What the reports of the stories about image classifiers share."""
+"""What the reports of the stories about classifiers share."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from dla_jax import report, stats
 RUN_KEYS = ("group", "seed", "lr", "num_params", "val_accuracy", "test_accuracy", "test_loss", "best_step", "diverged",
             "diverged_at", "train_seconds", "examples_per_s", "seconds_per_epoch")  # fmt: skip
 MEASURE_HEAD = ["runs", "validation %", "test % [95 % interval]", "worst %", "test loss", "diverged", "parameters", "train s",
-                "images/s"]  # fmt: skip
+                "examples/s"]  # fmt: skip
 
 
 def measures(runs: list[dict]) -> list[str]:

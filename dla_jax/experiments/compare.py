@@ -10,12 +10,12 @@ import numpy as np
 from dla_jax import config as configs
 from dla_jax import report, stats
 from dla_jax.config import ConfigError, Run, check, expand, read_config
-from dla_jax.experiments import image_report, records
+from dla_jax.experiments import classifier_report, records
 from dla_jax.logs import read_rows
 from dla_jax.mesh import describe_devices
 from dla_jax.plots import accuracy
 
-HEAD = ["study: network", *image_report.MEASURE_HEAD]
+HEAD = ["study: network", *classifier_report.MEASURE_HEAD]
 
 
 def check_config(config, run: Run) -> None:
@@ -91,7 +91,7 @@ def read_study(folder: Path) -> tuple[dict, dict]:
     check(path.is_file(), f"runs: the study in {folder} is not finished; go on with: {records.resume_command(written, folder)}")
     try:
         summary = json.loads(path.read_text())
-        supervised = len(summary["runs"]) > 0 and all(set(image_report.RUN_KEYS) <= run.keys() for run in summary["runs"])
+        supervised = len(summary["runs"]) > 0 and all(set(classifier_report.RUN_KEYS) <= run.keys() for run in summary["runs"])
     except (json.JSONDecodeError, KeyError, AttributeError, TypeError) as error:
         raise ConfigError(f"runs: {path} is damaged ({error}); draw it again with --workdir={folder}") from None
     check(
@@ -147,7 +147,7 @@ def groups(rows: list[dict]) -> dict[str, list[dict]]:
 
 def table(rows: list[dict]) -> list[list[str]]:
     """A row a network, the best first."""
-    return [[name, *image_report.measures(runs)] for name, runs in reversed(groups(rows).items())]
+    return [[name, *classifier_report.measures(runs)] for name, runs in reversed(groups(rows).items())]
 
 
 def draw_networks(rows: list[dict], path: Path) -> Path:

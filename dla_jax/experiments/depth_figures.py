@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from dla_jax import stats
+from dla_jax.experiments.classifier_report import curve
 from dla_jax.experiments.depth_grid import groups_of
-from dla_jax.experiments.image_report import curve
 from dla_jax.plots import accuracy, gradients
 from dla_jax.plots.style import draw_all
 

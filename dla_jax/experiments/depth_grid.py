@@ -5,7 +5,7 @@ import itertools
 from typing import NamedTuple
 
 from dla_jax.config import ConfigError, Run, check, check_choice, check_distinct, check_number, check_seed
-from dla_jax.experiments import image_report, image_runs
+from dla_jax.experiments import classifier_report, image_runs
 from dla_jax.experiments.grid import best_rates
 from dla_jax.models.build import check_depth
 
@@ -161,7 +161,7 @@ def final_cells(config) -> list[Cell]:
 def choose_rates(config, done: dict[str, dict]) -> dict[str, float]:
     """{group: the learning rate that does best on validation data}, or the only one there is."""
     cells, rates = select_cells(config), {}
-    best = best_rates(cells, done, image_report.rate_score)
+    best = best_rates(cells, done, classifier_report.rate_score)
     for arm, depth, _ in groups_of(config):
         shared = parse_arm("arm", arm).shared_lr
         own = f"{arm.replace('+shared_lr', '')}-{config.reference_depth}" if shared else f"{arm}-{depth}"

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from dla_jax import report, stats
-from dla_jax.experiments import image_report, records
+from dla_jax.experiments import classifier_report, records
 from dla_jax.experiments.depth_figures import accuracies_of, draw_figures, label
 from dla_jax.experiments.depth_grid import choose_rates, final_cells, groups_of, resolve, select_cells
 
-GROUP_HEAD = ["arm", "depth", "learning rate", *image_report.MEASURE_HEAD]
+GROUP_HEAD = ["arm", "depth", "learning rate", *classifier_report.MEASURE_HEAD]
 QUESTION = """Deeper plain nets stop improving, residual ones do not: is it true, by how much, and is it the skip, the
 initialisation, the normalisation or the learning rate?"""
 CAPTIONS = {
@@ -46,7 +46,9 @@ def draw(workdir: Path) -> None:
 def summarise(config, done: dict[str, dict]) -> dict:
     """The finished runs -> {"study", "runs", "claims", "secondary", "selection"}."""
     runs = [
-        {key: row[key] for key in ("arm", "depth", *image_report.RUN_KEYS)} for row in done.values() if row["stage"] == "final"
+        {key: row[key] for key in ("arm", "depth", *classifier_report.RUN_KEYS)}
+        for row in done.values()
+        if row["stage"] == "final"
     ]
     order = ["both", *config.arms, *config.side_arms]
     runs.sort(key=lambda run: (order.index(run["arm"]), run["depth"], run["seed"]))
@@ -91,7 +93,7 @@ def group_rows(config, summary: dict) -> list[list[str]]:
     for arm, depth, _ in sorted(groups_of(config), key=lambda group: (order.index(group[0]), group[1])):
         runs = [run for run in summary["runs"] if run["group"] == f"{arm}-{depth}"]
         edge = bool(summary["selection"]) and runs[0]["lr"] in (min(config.lrs), max(config.lrs))
-        table.append([label(arm), str(depth), f"{runs[0]['lr']:g}{' (edge)' if edge else ''}", *image_report.measures(runs)])
+        table.append([label(arm), str(depth), f"{runs[0]['lr']:g}{' (edge)' if edge else ''}", *classifier_report.measures(runs)])
     return table
 
 

@@ -15,9 +15,9 @@ from ml_collections import ConfigDict
 from dla_jax import config as configs
 from dla_jax import sampling
 from dla_jax.checkpoint import load_model
-from dla_jax.config import Run, check, check_choice, check_count, check_seed, read_config
+from dla_jax.config import Run, check, check_count, check_seed, read_config
 from dla_jax.data import tokenize
-from dla_jax.experiments import language, language_runs, records
+from dla_jax.experiments import language, language_runs, records, trained
 from dla_jax.experiments.networks import own_config
 from dla_jax.logs import read_rows
 from dla_jax.mesh import describe_devices
@@ -52,15 +52,7 @@ def choose_run(workdir: Path, network: str) -> dict:
     Raises:
       ConfigError: no study of language models there, not finished, or without such a network.
     """
-    found = read_config(workdir)["config"]
-    check(found["experiment"] == "language",
-          f"--from: {workdir} holds no language model, but {found['experiment']}; give one of configs/dante.py")  # fmt: skip
-    _, config, _, done = records.read_finished(workdir, language.num_runs)
-    if network:
-        check_choice("network", network, tuple(config.networks))
-    rows = [row for row in done.values() if row["stage"] == "final" and network in ("", row["group"]) and not row["diverged"]]
-    check(len(rows) > 0, f"--from: every run of {network or 'the study'} in {workdir} diverged; there is no model")
-    return min(rows, key=lambda row: row["val_nats_per_char"])
+    return trained.choose_run(workdir, network, ("language",), "language model", lambda row: -row["val_nats_per_char"])
 
 
 def read_model(workdir: Path, row: dict):
@@ -88,10 +80,15 @@ def run(config, run: Run) -> None:
     tokenizer, model, params = read_model(workdir, row)
     identity = {"name": str(workdir), "run": row["run"], "fingerprint": read_config(workdir)["data"]["fingerprint"]}
     configs.write_config(run.workdir, config.to_dict(), describe_devices(), identity)
-    path, prompt = run.workdir / "samples.jsonl", config.prompt or row["prompt"]
+    prompt = config.prompt or row["prompt"]
+    print(f"{row['run']} of {workdir}: {row['bits_per_char']:.3f} bits per character; prompt {prompt!r}", file=sys.stderr)
+    write_samples(config, run.workdir / "samples.jsonl", prompt, tokenizer, model, params)
+
+
+def write_samples(config, path: Path, prompt: str, tokenizer, model, params) -> None:
+    """Writes the samples of a config, or those left of them, to standard output and to a file."""
     for _ in sampling.stream(model, params, tokenizer.encode(prompt), 1, 1, jax.random.key(config.seed), sampling.Sampler()):
         pass  # compiles, so that the rates below do not count it
-    print(f"{row['run']} of {workdir}: {row['bits_per_char']:.3f} bits per character; prompt {prompt!r}", file=sys.stderr)
     seen = read_rows(path)
     configs.write_atomically(path, "".join(json.dumps(sample) + "\n" for sample in seen))  # without a line that was cut off
     for sample in seen:

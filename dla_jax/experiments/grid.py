@@ -50,6 +50,8 @@ class Story(NamedTuple):
     diverged: dict  # what stands for `result` and `test` of a run whose loss became non-finite
     facts: dict  # of the network: num_params, ...
     annotate: Callable = lambda row: row  # row of `fit` -> row as it is written
+    shapes_at: tuple[int, ...] = (0,)  # steps whose batches have all shapes that there are
+    at_once: Callable | None = None  # () -> dict: what the last row says of a model that is not trained step by step
     probe: Callable = lambda state: {}
 
 
@@ -95,7 +97,12 @@ def run_grid(config, run: Run, identity: dict, *, select: list, final: list, cho
             progress.update(sum(amount(cell) for cell in cells if cell.name in record.done))
 
             def train(cell):
-                train_run(setting_of(cell), story_of(cell), cell, run.workdir, record, progress, alone=len(cells) == 1)
+                story = story_of(cell)
+                if story.at_once:
+                    finish(record, cell, story, {"diverged_at": None} | story.at_once())
+                    progress.update(amount(cell))
+                else:
+                    train_run(setting_of(cell), story, cell, run.workdir, record, progress, alone=len(cells) == 1)
 
             train_all = lambda cells: run_all(train, [cell for cell in cells if cell.name not in record.done], workers)  # noqa: E731
             train_all(select)
@@ -151,6 +158,11 @@ def train_run(setting: Setting, story: Story, cell, workdir: Path, record: Recor
         result |= {"step": error.step, "diverged_at": error.step, "best_step": 0, "train_seconds": None} | story.diverged
     checkpoints.delete()
     progress.update((plan.num_steps - seen) * size)
+    finish(record, cell, story, result)
+
+
+def finish(record: Record, cell, story: Story, result: dict) -> None:
+    """Writes the last row of a run."""
     identity = cell._asdict() | {"group": cell.group} | story.facts | {"diverged": result["diverged_at"] is not None}
     record.append(finite_or_none({"run": cell.name, "done": True} | identity | result))
 
@@ -160,7 +172,9 @@ def compile_programs(cells: list, setting_of: Callable, story_of: Callable, work
     started, programs = time.perf_counter(), {}
     for cell in {cell.group: cell for cell in cells}.values():
         setting, story = setting_of(cell), story_of(cell)
-        shapes = setting.config.batch_size, setting.plan.steps_per_call, setting.accumulate
+        if story.at_once:
+            continue
+        shapes = setting.config.batch_size, setting.plan.steps_per_call, setting.accumulate, story.shapes_at
         programs.setdefault((story.loss_fn, setting.tx, shapes), (setting, story, cell.seed))
     run_all(lambda program: compile_program(*program), programs.values(), workers)
     print(f"{len(programs)} programs compiled in {time.perf_counter() - started:.0f} s", file=sys.stderr)
@@ -170,7 +184,8 @@ def compile_program(setting: Setting, story: Story, seed: int) -> None:
     """Compiles the programs of a run by taking no step with them."""
     state, key = init_state(story.init_fn, setting.tx, seed=seed, lr=0.0, mesh=setting.mesh)
     story.evaluate(state)
-    batch = stack_batches(story.batch_at, 0, 1, setting.plan.steps_per_call)
-    steps = STEPS[setting.config.parallel]
-    steps(state, setting.data, batch, 0, key, loss_fn=story.loss_fn, tx=setting.tx, trace=setting.trace,
-          accumulate=setting.accumulate, mesh=setting.mesh)  # fmt: skip
+    for step in story.shapes_at:
+        batch = stack_batches(story.batch_at, step, step + 1, setting.plan.steps_per_call)
+        state, _, _ = STEPS[setting.config.parallel](
+            state, setting.data, batch, 0, key, loss_fn=story.loss_fn, tx=setting.tx, trace=setting.trace,
+            accumulate=setting.accumulate, mesh=setting.mesh)  # fmt: skip

@@ -1,7 +1,6 @@
 """What the stories about image classifiers share: the data on the device, and one run of one network from start to test."""
 
 import functools
-import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,13 +11,12 @@ from ml_collections import FrozenConfigDict
 from dla_jax import classify, optim
 from dla_jax.analysis.gradients import layer_norms
 from dla_jax.config import Run, check, check_choice, check_count, check_number
-from dla_jax.data import batches, images
+from dla_jax.data import batches, images, splits
+from dla_jax.experiments.classifier_runs import better, make_plan, run_result, shared_optimiser
 from dla_jax.experiments.grid import Setting, Story
 from dla_jax.mesh import put, replicated, together
 from dla_jax.models.build import DTYPES, check_images, check_model
-from dla_jax.optim import make_optimiser
 from dla_jax.steps import STEPS
-from dla_jax.train import Plan
 
 
 def check_config(config, run: Run) -> None:
@@ -85,24 +83,13 @@ def put_data(image_set: images.ImageSet, mesh) -> dict:
     return put({"image": image_set.images, "label": image_set.labels}, replicated(mesh))
 
 
-@functools.cache
-def shared_optimiser(optim: FrozenConfigDict, num_steps: int):
-    """One object for all networks that are trained alike, so that those of one module share the compiled step."""
-    return make_optimiser(optim, num_steps)
-
-
 def prepare(config, image_set: images.ImageSet, data: dict, mesh, trace: Callable = trace_norms, **rows: int) -> Setting:
     """The plan of a run, and its optimiser; the training part has one size for every seed.
 
     `rows`: fields of `Plan` that say which steps have a row.
     """
-    num_examples = len(split(config, image_set, config.seeds[0])["train"])
-    ends = [batches.epoch_end(epoch, config.batch_size, num_examples) for epoch in range(1, config.num_epochs + 1)]
-    evaluations = tuple(sorted({*ends[config.eval_every_epochs - 1 :: config.eval_every_epochs], ends[-1]}))
-    plan = Plan(ends[-1], evaluations, config.log_every_steps, config.checkpoint_every_steps,
-                config.steps_per_call, config.patience, **rows)  # fmt: skip
-    plan = plan._replace(steps_per_call=min(config.steps_per_call, plan.longest_stretch()))
-    tx = shared_optimiser(FrozenConfigDict(config.optim.to_dict() | {"lr": None}), plan.num_steps)  # `fit` sets the rate
+    plan = make_plan(config, len(split(config, image_set, config.seeds[0])["train"]), **rows)
+    tx = shared_optimiser(config.optim, plan.num_steps)
     return Setting(config, data, mesh, tx, plan, trace, image_set, step_size=config.batch_size)
 
 
@@ -115,12 +102,7 @@ def freeze_norm_at(setting: Setting) -> int:
 
 def split(config, image_set: images.ImageSet, seed: int) -> dict[str, np.ndarray]:
     """The parts of a seed's data: {"train", "val", "test"}: int32 positions."""
-    return images.split(image_set, seed, config.data.val_fraction, config.data.test_fraction)
-
-
-def better(row: dict) -> tuple[float, float]:
-    """The score by which the best evaluation of a run is chosen."""
-    return row["val_accuracy"], -math.inf if row["val_loss"] is None else -row["val_loss"]
+    return splits.split(image_set, seed, config.data.val_fraction, config.data.test_fraction)
 
 
 def make_story(setting: Setting, model, applied, init_fn: Callable, seed: int) -> Story:
@@ -144,10 +126,3 @@ def make_story(setting: Setting, model, applied, init_fn: Callable, seed: int) -
         diverged={"val_accuracy": chance, "test_accuracy": chance} | unknown,
         facts={"num_params": classify.count_params(model, shape)},
     )
-
-
-def run_result(rows: list[dict], best: dict, *, batch_size: int, num_examples: int, chance: float) -> dict:
-    """What the last row of a run says of its training; test scores follow for runs that are compared."""
-    rate = rows[-1]["step"] * batch_size / rows[-1]["seconds"]
-    return {"val_accuracy": best["val_accuracy"], "val_loss": best["val_loss"], "test_accuracy": chance, "test_loss": None,
-            "examples_per_s": rate, "seconds_per_epoch": num_examples / rate}  # fmt: skip

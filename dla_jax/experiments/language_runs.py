@@ -13,12 +13,13 @@ from dla_jax import language, sampling
 from dla_jax.analysis.ngrams import interpolated
 from dla_jax.config import ConfigError, Run, check, check_choice, check_count, check_number
 from dla_jax.data import text, tokenize
+from dla_jax.experiments.classifier_runs import shared_optimiser
 from dla_jax.experiments.grid import Setting, Story
 from dla_jax.logs import brief
 from dla_jax.mesh import put, replicated, together
 from dla_jax.models import decoders
 from dla_jax.models.build import DTYPES
-from dla_jax.optim import check_optim, make_optimiser
+from dla_jax.optim import check_optim
 from dla_jax.steps import STEPS
 from dla_jax.stop import NonFiniteLoss
 from dla_jax.train import Plan, no_trace
@@ -125,15 +126,9 @@ def prepare(config, source: Source, data: dict, mesh) -> Setting:
     plan = Plan(config.num_steps, evaluations, config.log_every_steps, config.checkpoint_every_steps, config.steps_per_call,
                 config.patience)  # fmt: skip
     plan = plan._replace(steps_per_call=min(config.steps_per_call, plan.longest_stretch()))
-    tx = shared_optimiser(FrozenConfigDict(config.optim.to_dict() | {"lr": None}), config.num_steps)
+    tx = shared_optimiser(config.optim, config.num_steps)
     return Setting(config, data, mesh, tx, plan, no_trace, source, step_size=config.batch_size * config.model.block_size,
                    accumulate=config.accumulate)  # fmt: skip
-
-
-@functools.cache
-def shared_optimiser(optim: FrozenConfigDict, num_steps: int):
-    """One object for all networks that are trained alike, so that those of one module share the compiled step."""
-    return make_optimiser(optim, num_steps)
 
 
 @functools.lru_cache(maxsize=8)

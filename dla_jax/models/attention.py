@@ -1,4 +1,4 @@
-"""What the decoders share: causal attention over grouped heads, its cache, and rotary positions."""
+"""What the transformers share: attention over grouped heads, the decoders' cache, and rotary positions."""
 
 import math
 
@@ -9,18 +9,23 @@ from jax import lax
 MASKED = -1e9  # finite: minus infinity makes nan of a row that is masked whole
 
 
-def attend(q: jax.Array, k: jax.Array, v: jax.Array, start: jax.Array | int = 0,
+def causal(length: int, span: int, start: jax.Array | int = 0) -> jax.Array:
+    """What a decoder may look at: bool [T, S], for each of the positions start .. start + T - 1 itself and those before."""
+    return jnp.arange(span) <= start + jnp.arange(length)[:, None]
+
+
+def attend(q: jax.Array, k: jax.Array, v: jax.Array, visible: jax.Array,
            drop=lambda weights: weights) -> tuple[jax.Array, jax.Array]:  # fmt: skip
-    """Causal scaled dot-product attention (Vaswani et al. 2017, arXiv:1706.03762, equation 1), softmax in float32.
+    """Scaled dot-product attention (Vaswani et al. 2017, arXiv:1706.03762, equation 1), softmax in float32.
 
     Args:
-      q: float [B, T, H, D], queries of the positions start .. start + T - 1.
-      k, v: float [B, S, G, D], of the positions 0 .. S - 1; each serves H / G heads (Ainslie et al. 2023, arXiv:2305.13245).
-      start: int32 [].
+      q: float [B, T, H, D].
+      k, v: float [B, S, G, D]; each serves H / G heads (Ainslie et al. 2023, arXiv:2305.13245).
+      visible: bool [T, S], or [B, 1, 1, 1, S] where it differs between texts.
       drop: what dropout makes of the weights.
 
     Returns:
-      out: [B, T, H * D]; weights: float32 [B, H, T, S], rows that sum to one, 0 for later positions.
+      out: [B, T, H * D]; weights: float32 [B, H, T, S], rows that sum to one, 0 where nothing is visible.
     """
     batch, length, heads, width = q.shape
     groups, span = k.shape[2], k.shape[1]
@@ -29,7 +34,7 @@ def attend(q: jax.Array, k: jax.Array, v: jax.Array, start: jax.Array | int = 0,
     q = (q / math.sqrt(width)).reshape(batch, length, groups, -1, width).transpose(0, 2, 3, 1, 4)
     q, k, v = q.reshape(batch, groups, -1, width), k.swapaxes(1, 2), v.swapaxes(1, 2)
     scores = jnp.matmul(q, k.swapaxes(2, 3), preferred_element_type=jnp.float32).reshape(by_head)
-    scores = jnp.where(jnp.arange(span) <= start + jnp.arange(length)[:, None], scores, MASKED)
+    scores = jnp.where(visible, scores, MASKED)
     e = jnp.exp(scores - lax.stop_gradient(scores.max(-1, keepdims=True)))
     total = e.sum(-1, keepdims=True)
     # The softmax's division comes after the product, on fewer numbers; dropout, which scales, may come before it.

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import flax.linen as nn
 import jax.numpy as jnp
 
-from dla_jax.models.attention import attend, empty_cache, extend
+from dla_jax.models.attention import attend, causal, empty_cache, extend
 from dla_jax.models.layers import fast_dot_general, to_logits
 
 
@@ -52,7 +52,7 @@ class Attention(nn.Module):
         config, heads = self.config, (*x.shape[:2], self.config.n_head, -1)
         q, k, v = (part.reshape(heads) for part in jnp.split(config.dense(3 * config.n_embd, "c_attn")(x), 3, axis=-1))
         k, v = extend(cache, k, v, start)
-        out, weights = attend(q, k, v, start, config.drop(train))
+        out, weights = attend(q, k, v, causal(x.shape[1], k.shape[1], start), config.drop(train))
         return config.drop(train)(config.added("c_proj")(out)), weights, (k, v)
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import flax.linen as nn
 
-from dla_jax.models.attention import attend, empty_cache, extend, rotate
+from dla_jax.models.attention import attend, causal, empty_cache, extend, rotate
 from dla_jax.models.layers import fast_dot_general, to_logits
 
 
@@ -61,7 +61,7 @@ class Attention(nn.Module):
         q, k = project(config.n_head, "q_proj"), project(config.n_kv_head, "k_proj")
         q, k = rotate(q, start, config.rope_theta), rotate(k, start, config.rope_theta)
         k, v = extend(cache, k, project(config.n_kv_head, "v_proj"), start)
-        out, weights = attend(q, k, v, start, config.drop(train))
+        out, weights = attend(q, k, v, causal(x.shape[1], k.shape[1], start), config.drop(train))
         return config.drop(train)(config.added("o_proj")(out)), weights, (k, v)
 
 

@@ -82,5 +82,5 @@ class Perceptron(nn.Module):
                 h = nn.Dropout(self.dropout, deterministic=not train)(h)
         features = {"last_hidden": h}
         head_init = "he" if self.init_scheme == "dirac" else self.init_scheme
-        logits = dense(self.num_classes, self.widths[-1], head_init, jnp.float32, name="head")(h.astype(jnp.float32))
+        logits = dense(self.num_classes, h.shape[-1], head_init, jnp.float32, name="head")(h.astype(jnp.float32))
         return nn.relu(logits) if self.relu_logits else logits, features

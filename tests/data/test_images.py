@@ -5,7 +5,7 @@ from ml_collections import ConfigDict
 from sklearn.datasets import load_digits
 
 from dla_jax.config import ConfigError
-from dla_jax.data import images
+from dla_jax.data import images, splits
 
 
 def config(**changes):
@@ -33,13 +33,13 @@ def test_unknown_data_set_suggests_the_nearest():
 
 def test_the_split_is_disjoint_complete_stratified_and_seeded():
     digits = images.digits()
-    labels, parts = digits.labels, images.split(digits, 0, 0.2, 0.2)
+    labels, parts = digits.labels, splits.split(digits, 0, 0.2, 0.2)
     assert sorted(np.concatenate(list(parts.values()))) == list(range(len(labels)))
     assert len(parts["val"]) == pytest.approx(0.2 * len(labels), abs=1)
     for part in parts.values():
         shares = np.bincount(labels[part], minlength=10) / len(part)
         np.testing.assert_allclose(shares, np.bincount(labels) / len(labels), atol=0.006)
-    again, other = images.split(digits, 0, 0.2, 0.2), images.split(digits, 1, 0.2, 0.2)
+    again, other = splits.split(digits, 0, 0.2, 0.2), splits.split(digits, 1, 0.2, 0.2)
     np.testing.assert_array_equal(parts["test"], again["test"])
     assert set(parts["test"]) != set(other["test"])
     assert {name: len(part) for name, part in other.items()} == {name: len(part) for name, part in parts.items()}
@@ -47,18 +47,18 @@ def test_the_split_is_disjoint_complete_stratified_and_seeded():
 
 def test_a_split_too_small_for_its_classes_is_refused():
     with pytest.raises(ConfigError, match="cannot split"):
-        images.split(image_set(range(10)), 0, 0.2, 0.2)
+        splits.split(image_set(range(10)), 0, 0.2, 0.2)
 
 
 def test_a_part_without_one_of_the_classes_is_refused():
     rare = image_set([0] * 40 + [1] * 40 + [2] * 3)
     with pytest.raises(ConfigError, match=r"part, .* examples, has none of class"):
-        images.split(rare, 0, 0.1, 0.2)
+        splits.split(rare, 0, 0.1, 0.2)
 
 
 def test_an_official_test_part_is_every_seeds_test_part():
     labels = np.arange(100) % 4
-    parts, other = (images.split(image_set(labels, test_start=80), seed, 0.25, 0.0) for seed in (0, 1))
+    parts, other = (splits.split(image_set(labels, test_start=80), seed, 0.25, 0.0) for seed in (0, 1))
     np.testing.assert_array_equal(parts["test"], np.arange(80, 100))
     np.testing.assert_array_equal(other["test"], parts["test"])
     assert sorted([*parts["train"], *parts["val"]]) == list(range(80)) and set(parts["val"]) != set(other["val"])

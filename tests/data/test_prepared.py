@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from prepared_folder import LABELS, TEST, TRAIN, write
 
+import dla_jax.network as reach
 from dla_jax.config import ConfigError
 from dla_jax.data import prepared
 
@@ -132,8 +133,8 @@ def test_other_formats_need_tensorflow(tmp_path, monkeypatch):
 @pytest.fixture
 def network(monkeypatch):
     """A network without proxies, and hosts that get half a second."""
-    assert prepared.PATIENCE <= 5
-    monkeypatch.setattr(prepared, "PATIENCE", 0.5)
+    assert reach.PATIENCE <= 5
+    monkeypatch.setattr(reach, "PATIENCE", 0.5)
     with_tensorflow(monkeypatch, True)
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)

@@ -7,7 +7,7 @@ from ml_collections import ConfigDict
 
 from configs import mlp
 from dla_jax.config import ConfigError, Run
-from dla_jax.experiments import architectures, image_report, networks
+from dla_jax.experiments import architectures, classifier_report, networks
 
 ON_DIGITS = (
     "--config=configs/mlp.py:mnist",
@@ -91,7 +91,7 @@ def test_a_network_overrides_what_it_names_and_nothing_else():
 
 def test_networks_that_bring_a_rate_are_not_searched():
     assert networks.select_cells(mlp.mnist(as_implemented=True)) == []
-    rates = networks.choose_rates(mlp.mnist(as_implemented=True), {}, image_report.rate_score)
+    rates = networks.choose_rates(mlp.mnist(as_implemented=True), {}, classifier_report.rate_score)
     assert rates["mlp_784"] == 1e-2 and rates["depth_20"] == 1e-4
 
 

@@ -10,9 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from dla_jax import sampling
 from dla_jax.config import ConfigError
 from dla_jax.models import pretrained
-from dla_jax.models.attention import attend, rotate
+from dla_jax.models.attention import attend, causal, rotate
 from dla_jax.models.decoders import build, check_model
 from dla_jax.models.gpt import GPT, GPTConfig
 from dla_jax.models.layers import fast_dot_general
@@ -106,7 +107,7 @@ def test_grouped_queries_equal_repeated_heads():
 def test_attention_against_numpy():
     rng = np.random.default_rng(0)
     q, k, v = rng.normal(size=(1, 3, 4, 5)), rng.normal(size=(1, 6, 2, 5)), rng.normal(size=(1, 6, 2, 5))
-    out, weights = attend(*(jnp.asarray(x, jnp.float32) for x in (q, k, v)), start=3)
+    out, weights = attend(*(jnp.asarray(x, jnp.float32) for x in (q, k, v)), causal(3, 6, start=3))
     for head in range(4):
         for i in range(3):
             scores = np.array([q[0, i, head] @ k[0, j, head // 2] / np.sqrt(5) for j in range(3 + i + 1)])
@@ -186,6 +187,20 @@ def test_parity_with_transformers(name, sharded, tmp_path):
     with torch.no_grad():
         expected = theirs(torch.tensor(tokens)).logits.numpy()
     np.testing.assert_allclose(model.apply({"params": params}, tokens)[0], expected, atol=1e-5)
+    with torch.no_grad():
+        written = theirs.generate(
+            torch.tensor(tokens[:1, :8]), max_new_tokens=30, do_sample=False, pad_token_id=0, eos_token_id=None
+        )
+    ours = sampling.sample(model, params, tokens[0, :8].astype(np.int32), 30, 1, jax.random.key(0), sampling.Sampler(0.0))
+    np.testing.assert_array_equal(ours[0], written[0, 8:].numpy())  # greedy, with cached keys and values
+
+
+def test_gpt2_is_exported_as_it_is_read(tmp_path):
+    model, params = pretrained.load(FIXTURES / "gpt2")
+    pretrained.save(model, params, tmp_path)
+    again, found = pretrained.load(tmp_path)
+    assert again == model
+    jax.tree.map(np.testing.assert_array_equal, found, params)
 
 
 def broken_folder(tmp_path, change):
@@ -208,7 +223,7 @@ def edit_config(**changes):
     (lambda folder: (folder / "config.json").write_text("{"), "damaged"),
     (lambda folder: (folder / "model.safetensors").unlink(), "must be safetensors"),
     (lambda folder: (folder / "model.safetensors").write_bytes(b"1234567890"), "damaged"),
-    (edit_config(model_type="bert"), "'bert'"),
+    (edit_config(model_type="mamba"), "'mamba'"),
     (edit_config(activation_function="relu"), "activation_function"),
     (edit_config(n_layer=3), "h.2.ln_1.bias is missing"),
     (edit_config(n_layer=1), "h.1.attn.c_attn.bias is not expected"),

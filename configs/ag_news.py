@@ -1,0 +1,96 @@
+"""What are the features of a frozen transformer worth? Lab C's MLP on them, by its recipe and by another, beside TF-IDF.
+
+Lab C embeds AG News (Zhang et al. 2015, arXiv:1509.01626) with GPT-2, the mean over a text's tokens, and trains an MLP
+768-512-256-128-4 on the vectors: plain SGD at 1e-3 for 100 epochs, about 87 %, the test part watched all along.
+
+    python launch.py --config=configs/ag_news.py:minilm                 # all-MiniLM-L6-v2; CPU
+    python launch.py --config=configs/ag_news.py:docstrings             # embedded texts, an encoder with random weights
+    python launch.py --config=configs/ag_news.py                        # GPT-2, as the lab; for a GPU
+    python launch.py --config=configs/ag_news.py:smoke                  # seconds, with a tiny random encoder
+"""
+
+from ml_collections import ConfigDict
+
+from configs.yahoo import TFIDF, base, set_networks
+from dla_jax.claims import answerable, claim, difference
+from dla_jax.config import parse_argument
+
+LAB_C = "lab C, https://github.com/simogiovannini/DLA-lab2"
+SAID = "about 87 % with GPT-2"
+# The lab's recipe, with PyTorch's initialisation.
+SGD = {
+    "name": "sgd",
+    "lr": 1e-3,
+    "momentum": 0.0,
+    "schedule": "constant",
+    "warmup_fraction": 0.0,
+    "weight_decay": 0.0,
+    "clip_norm": 0.0,
+}
+
+
+def get_config(argument: str = "") -> ConfigDict:
+    """The study of a preset; every network is the config with its own overrides."""
+    presets = {"gpt2": gpt2, "minilm": minilm, "docstrings": docstrings, "smoke": smoke}
+    config, preset = base(), parse_argument(argument, tuple(presets)).preset
+    config.experiment = "features"
+    config.question = (
+        "What are the features of a transformer worth that is not trained, and what does the classifier on top matter?"
+    )
+    config.data.name, config.data.val_fraction = "ag_news_subset", 0.05
+    config.embed_batch_size = 64
+    # widths (): a linear probe; standardise: each feature to mean 0 and variance 1 over the training texts
+    config.model = ConfigDict(
+        {"name": "perceptron", "widths": (512, 256, 128), "dropout": 0.0, "standardise": True, "init": "he"}
+    )
+    config.lrs, config.num_epochs, config.batch_size, config.patience = (3e-4, 1e-3, 3e-3), 20, 512, 0
+    config.optim.update({"schedule": "cosine", "warmup_fraction": 0.0, "weight_decay": 0.01})
+    config.steps_per_call, config.log_every_steps, config.checkpoint_every_steps = 50, 0, 0
+    lab_c = {"optim": SGD, "num_epochs": 100, "model": {"standardise": False, "init": "torch_default"}}
+    linear = {"model": {"widths": ()}, "lrs": (1e-3, 3e-3, 1e-2)}
+    set_networks(config, {"mlp_lab_c": lab_c, "mlp": {}, "linear": linear, "tfidf": TFIDF}, {"mlp_lab_c": (SAID, 0.87)})
+    presets[preset](config)
+    config.claims = claims(config.networks.keys())
+    if config.data.name != "ag_news_subset":  # what is reported is of AG News
+        config.reported_accuracy = ConfigDict()
+        del config.claims["a_lab_reaches_87"]
+    return config
+
+
+def gpt2(config: ConfigDict) -> None:
+    """Lab C's own features."""
+    config.encoder.path, config.encoder.max_length = "gpt2", 256
+    config.widths, config.compute_dtype = (32, 64, 128), "bfloat16"
+
+
+def minilm(config: ConfigDict) -> None:
+    """The features of all-MiniLM-L6-v2, a BERT of 6 layers and width 384, trained to embed sentences."""
+    config.encoder.path = "minilm"
+
+
+def docstrings(config: ConfigDict) -> None:
+    """Which package does a docstring come from? Features of an encoder that nobody has trained: what is training worth?"""
+    config.encoder.path = ""
+    config.data.name, config.data.val_fraction, config.data.test_fraction = "docstrings", 0.1, 0.2
+
+
+def smoke(config: ConfigDict) -> None:
+    """Seconds: features of a tiny encoder with random weights."""
+    docstrings(config)
+    config.encoder.n_layer, config.encoder.n_embd, config.encoder.intermediate = 1, 16, 32
+    config.encoder.max_length, config.encoder.vocab_size, config.widths = 32, 400, (16,)
+    config.seeds, config.num_epochs, config.lrs, config.model.widths = (0, 1), 2, (1e-3, 3e-3), (32, 16)
+    config.networks.mlp_lab_c.num_epochs, config.networks.linear.lrs = 2, (1e-3,)
+    config.networks.tfidf.model.strengths = (10.0,)
+
+
+def claims(found) -> ConfigDict:
+    """The claim of lab C, and the hypotheses that explain what comes out."""
+    hypothesis = lambda statement, a, b: claim(statement, "hypothesis", "not reported", difference(a, b))  # noqa: E731
+    return answerable({
+        "a_lab_reaches_87": claim("An MLP on frozen features reaches 87 %", LAB_C, SAID, ((1.0, "mlp_lab_c"),),
+                                  value="beyond_reported"),
+        "b_recipe_holds_back": hypothesis("The lab's recipe (SGD at 1e-3) holds its MLP back", "mlp", "mlp_lab_c"),
+        "c_hidden_layers_help": hypothesis("Hidden layers on top are better than a linear probe", "mlp", "linear"),
+        "d_features_beat_tfidf": hypothesis("A linear probe on the features is better than one on TF-IDF", "linear", "tfidf"),
+    }, found)  # fmt: skip

@@ -1,0 +1,35 @@
+"""GPT-2: what its tokenizer makes of a sentence, and what it writes behind "Once upon a time".
+
+The labs' exercise on a real language model (Radford et al. 2019), with lab B's settings: its sentence of 9 words becomes 10
+tokens and comes back as it was; 50 tokens in all, of the 50 most probable at temperature 0.7.
+
+    python launch.py --config=configs/gpt2.py                                        # fetches GPT-2 small, 0.5 GB, once
+    python launch.py --config=configs/gpt2.py --config.path=FOLDER --config.prompt='The meaning of life' --config.num_tokens=100
+    python launch.py --config=configs/gpt2.py:smoke            # a tiny GPT-2 with random weights; seconds
+
+The text goes to standard output, everything else to standard error; the workdir keeps both in `samples.jsonl`.
+"""
+
+from ml_collections import ConfigDict
+
+from dla_jax.config import parse_argument
+
+
+def get_config(argument: str = "") -> ConfigDict:
+    """What to ask GPT-2; `smoke` makes its own first."""
+    preset = parse_argument(argument, ("gpt2", "smoke")).preset
+    config = ConfigDict()
+    config.experiment = "gpt2"
+    config.path = "gpt2"  # a folder, or a name of the Hugging Face hub
+    config.sentence = "This is an example sentence to encode into tokens."
+    config.prompt = "Once upon a time"
+    config.num_tokens = 46  # behind the prompt's 4: the lab's 50
+    config.num_samples = 1
+    config.temperature = 0.7  # 0: always the most probable token
+    config.top_k = 50  # of so many tokens; 0: of all
+    config.top_p = 1.0  # of the fewest tokens that have this probability together
+    config.seed = 42
+    config.made = False  # whether a tiny one with random weights is made first
+    if preset == "smoke":
+        config.made, config.path, config.num_tokens = True, "", 12
+    return config

@@ -1,0 +1,49 @@
+"""Vectors of texts, kept on disk so that a model reads every text once."""
+
+import hashlib
+import os
+import uuid
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from dla_jax.data.tokenize import Encoded
+
+VERSION = 1  # of what is computed: another one makes old files invisible
+
+
+def key_of(params: dict, encoded: Encoded, settings: tuple) -> str:
+    """16 hex digits over all weights, all tokens, and the settings that make vectors of them."""
+    digest = hashlib.sha256(f"{VERSION} {settings}".encode())
+    for array in (*jax.tree.leaves(params), encoded.tokens, encoded.length):
+        digest.update(np.ascontiguousarray(array))
+    return digest.hexdigest()[:16]
+
+
+def path_of(key: str) -> Path:
+    """`~/.cache/dla_jax/vectors/<key>.npy` (`$XDG_CACHE_HOME`)."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "dla_jax" / "vectors" / f"{key}.npy"
+
+
+def read(key: str) -> np.ndarray | None:
+    """The vectors float32 [N, D] of that key; None where there are none, or a damaged file."""
+    try:
+        return np.load(path_of(key))
+    except (OSError, ValueError, EOFError):
+        return None
+
+
+def write(key: str, vectors: np.ndarray) -> None:
+    """Keeps vectors float32 [N, D], whole or not at all; where that is not allowed they are computed again next time."""
+    path = path_of(key)
+    temporary = path.with_name(f".{key}-{uuid.uuid4().hex}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "wb") as file:
+            np.save(file, vectors)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,44 @@
+"""What the runs of all classifiers share: the plan of a training in epochs, and what its last row says."""
+
+import functools
+import math
+
+from ml_collections import FrozenConfigDict
+
+from dla_jax.data import batches
+from dla_jax.optim import make_optimiser
+from dla_jax.train import Plan
+
+
+def make_plan(config, num_examples: int, **rows: int) -> Plan:
+    """The plan of a run over so many training examples. `rows`: fields of `Plan` that say which steps have a row."""
+    ends = [batches.epoch_end(epoch, config.batch_size, num_examples) for epoch in range(1, config.num_epochs + 1)]
+    evaluations = tuple(sorted({*ends[config.eval_every_epochs - 1 :: config.eval_every_epochs], ends[-1]}))
+    plan = Plan(ends[-1], evaluations, config.log_every_steps, config.checkpoint_every_steps,
+                config.steps_per_call, config.patience, **rows)  # fmt: skip
+    return plan._replace(steps_per_call=min(config.steps_per_call, plan.longest_stretch()))
+
+
+def shared_optimiser(optim, num_steps: int):
+    """One object for all networks that are trained alike, so that those of one module share the compiled step.
+
+    Whatever the learning rate: `fit` sets it.
+    """
+    return _shared_optimiser(FrozenConfigDict(optim.to_dict() | {"lr": None}), num_steps)
+
+
+@functools.cache
+def _shared_optimiser(optim: FrozenConfigDict, num_steps: int):
+    return make_optimiser(optim, num_steps)
+
+
+def better(row: dict) -> tuple[float, float]:
+    """The score by which the best evaluation of a run is chosen."""
+    return row["val_accuracy"], -math.inf if row["val_loss"] is None else -row["val_loss"]
+
+
+def run_result(rows: list[dict], best: dict, *, batch_size: int, num_examples: int, chance: float) -> dict:
+    """What the last row of a run says of its training; test scores follow for runs that are compared."""
+    rate = rows[-1]["step"] * batch_size / rows[-1]["seconds"]
+    return {"val_accuracy": best["val_accuracy"], "val_loss": best["val_loss"], "test_accuracy": chance, "test_loss": None,
+            "examples_per_s": rate, "seconds_per_epoch": num_examples / rate}  # fmt: skip

@@ -1,0 +1,92 @@
+"""A fine-tuned classifier of texts as a folder that `transformers` loads."""
+
+import json
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from dla_jax import config as configs
+from dla_jax.config import Run, check, expand, read_config
+from dla_jax.data import tokenize
+from dla_jax.experiments import finetune, trained
+from dla_jax.experiments.networks import own_config
+from dla_jax.experiments.predict import made_run
+from dla_jax.mesh import data_mesh, describe_devices
+from dla_jax.models import pretrained
+
+
+def check_config(config, run: Run) -> None:
+    """Raises ConfigError for a workdir without a network that can be exported, or a folder that is taken."""
+    check(jax.process_count() == 1, "--multihost: one process exports; leave it out")
+    check(run.from_dir is not None or bool(config.made),
+          "--from is missing; give the workdir of a finished study of fine-tuning, as in --from=runs/yahoo")  # fmt: skip
+    check(run.from_dir is None or not config.made, "--from: this preset makes its own model; leave it out")
+    folder = target(config, run)
+    check(not folder.exists() or not any(folder.iterdir()), f"folder: {folder} is not empty; give another")
+    if config.made:
+        finetune.check_config(config.made, made_run(run))
+    else:
+        choose(run.from_dir, config.network)
+
+
+def target(config, run: Run) -> Path:
+    """The folder to be made."""
+    return expand("folder", config.folder) if config.folder else run.workdir / "exported"
+
+
+def choose(workdir: Path, network: str) -> dict:
+    """The last row of the best run that can be exported.
+
+    Raises:
+      ConfigError: there is none.
+    """
+    config = ConfigDict(read_config(workdir)["config"])
+
+    def score(row):
+        pooling = own_config(config, row["group"]).encoder.pooling
+        return pooling == "published", row["val_accuracy"]
+
+    row = trained.choose_run(workdir, network, ("finetune",), "fine-tuned classifier", score)
+    own = own_config(config, row["group"])
+    pooling = own.encoder.pooling
+    check(pooling == "published", f"--from: {row['group']} in {workdir} has encoder.pooling={pooling}, which no class of "
+          "transformers has; train with --config.encoder.pooling=published")  # fmt: skip
+    check(not own.data.lower, f"--from: {row['group']} in {workdir} reads lower-cased texts, which the folder could not say; "
+          "train with --config.data.lower=false")  # fmt: skip
+    return row
+
+
+def run(config, run: Run) -> None:
+    """Writes the folder."""
+    if config.made:
+        made = made_run(run)
+        made.workdir.mkdir(parents=True, exist_ok=True)
+        finetune.run(config.made, made)
+    workdir, folder = run.from_dir or made_run(run).workdir, target(config, run)
+    row = choose(workdir, config.network)
+    data = read_config(workdir)["data"]
+    configs.write_config(run.workdir, config.to_dict(), describe_devices(),
+                         {"name": str(workdir), "run": row["run"], "fingerprint": data["fingerprint"]})  # fmt: skip
+    found = trained.read_text_classifier(workdir, row, run, data_mesh())
+    params = jax.tree.map(np.asarray, found.params)
+    pretrained.save(found.model, params, folder, found.class_names)
+    write_tokenizer(found.body.tokenizer, own_config(ConfigDict(read_config(workdir)["config"]), row["group"]), folder)
+    print(f"{row['run']} of {workdir}: {100 * row['test_accuracy']:.1f} % on its test part", file=sys.stderr)
+    print(f"written: {folder}", file=sys.stderr)
+
+
+def write_tokenizer(tokenizer: tokenize.Pieces, config, folder: Path) -> None:
+    """Writes the tokenizer as transformers reads it, with the length at which texts are cut."""
+    tokenize.save(tokenizer, folder / "tokenizer.json")
+    special = {name: word for name, word in (("pad_token", "[PAD]"), ("pad_token", "<pad>"))
+               if tokenizer.tokenizer.token_to_id(word) is not None}  # fmt: skip
+    written = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": config.encoder.max_length, **special}
+    configs.write_atomically(folder / "tokenizer_config.json", json.dumps(written, indent=1))
+
+
+def draw(workdir: Path) -> None:
+    """Says where the folder is."""
+    print(f"exported by: {read_config(workdir)['launches'][-1]['command']}", file=sys.stderr)

@@ -1,0 +1,157 @@
+"""What are the features of a frozen transformer worth? A classifier on top of them, beside TF-IDF.
+
+Every text is embedded once, by a model that is not trained; the vectors are kept on disk. Then every network of the config is a
+small classifier of vectors: the lab's MLP, the same by another recipe, a linear probe. TF-IDF with logistic regression stands
+beside them, on the same splits.
+"""
+
+import functools
+import sys
+import time
+
+import jax
+import numpy as np
+
+from dla_jax import texts as encoders
+from dla_jax import vectors
+from dla_jax.config import Run, check, check_choice, check_count, check_number, check_seed
+from dla_jax.data import batches, embeddings, labelled
+from dla_jax.experiments import text_runs
+from dla_jax.experiments.classifier_report import rate_score
+from dla_jax.experiments.classifier_runs import better, make_plan, run_result, shared_optimiser
+from dla_jax.experiments.grid import Setting, Story, run_grid
+from dla_jax.experiments.networks import check_networks, choose_rates, final_cells, own_config, select_cells
+from dla_jax.experiments.text_report import draw as draw  # launch.py calls it for a workdir alone
+from dla_jax.logs import progress_line
+from dla_jax.mesh import data_mesh, put, replicated, together
+from dla_jax.models.bert import BertConfig, Encoder
+from dla_jax.models.gpt import GPT
+from dla_jax.models.layers import INITS
+from dla_jax.models.mlp import Perceptron
+from dla_jax.stop import Interrupted, stop_requested
+from dla_jax.train import no_trace
+
+MODEL_KEYS = ("name", "widths", "dropout", "standardise", "init")
+POOLINGS = ("mean", "mean_padded", "first", "last", "published")
+
+
+def check_config(config, run: Run) -> None:
+    """Raises ConfigError for a config that this study cannot run, before anything slow; reads the texts, and checks that last."""
+    check_networks(config, functools.partial(check_own, run=run))
+    check_choice("encoder.pooling", config.encoder.pooling, POOLINGS)
+    check_seed("encoder.seed", config.encoder.seed)
+    text_runs.check_encoder(config.encoder, config.widths, run.download)
+    check_count("embed_batch_size", config.embed_batch_size)
+    check(config.embed_batch_size % jax.device_count() == 0,
+          f"embed_batch_size: {config.embed_batch_size} is not divisible by {jax.device_count()} devices")  # fmt: skip
+    body = text_runs.load_body(config.encoder, config.compute_dtype, text_runs.check_data(config, run), run)
+    check(config.encoder.pooling != "published" or getattr(body.config, "family", "") == "bert",
+          f"encoder.pooling: {config.encoder.path} has no pooler of its own; give mean, first or last")  # fmt: skip
+
+
+def check_own(own, run: Run) -> None:
+    """Raises ConfigError for the config of a network."""
+    check_choice("model.name", own.model.name, ("perceptron", "tfidf"))
+    text_runs.check_config(own, run)
+    if own.model.name == "tfidf":
+        text_runs.check_tfidf(own.model)
+        return
+    check(set(own.model.keys()) == set(MODEL_KEYS), f"model: perceptron has the keys {', '.join(MODEL_KEYS)}")
+    for width in own.model.widths:
+        check_count("model.widths", width)
+    check_choice("model.init", own.model.init, INITS)
+    check_number("model.dropout", own.model.dropout, low=0, below=1)
+
+
+def run(config, run: Run) -> None:
+    """Runs the study, or what is left of it, in `run.workdir`, and draws its report."""
+    texts, mesh = text_runs.load(config, run), data_mesh()
+    found, facts = embed(config, texts, mesh, run)
+    data = put({"vector": found, "label": texts.labels}, replicated(mesh))
+    settings = {name: prepare(own_config(config, name), texts, data, facts, mesh) for name in config.networks}
+    setting_of = lambda cell: settings[cell.group]  # noqa: E731
+    run_grid(
+        config, run, texts.identity, select=select_cells(config), final=final_cells(config),
+        choose_rates=functools.partial(choose_rates, config, score=rate_score), setting_of=setting_of,
+        story_of=lambda cell: make_story(setting_of(cell), cell.seed), draw=draw, unit="text",
+    )  # fmt: skip
+
+
+def make_embedder(config, body: text_runs.Body) -> tuple[Encoder | GPT, dict]:
+    """The model that embeds texts and its parameters, random where none are published."""
+    model = Encoder(body.config) if isinstance(body.config, BertConfig) else GPT(body.config)
+    return model, body.params or encoders.init_encoder(jax.random.key(config.encoder.seed), model=model)
+
+
+def embed(config, texts: labelled.LabelledTexts, mesh, run: Run) -> tuple[np.ndarray, dict]:
+    """One vector a text, float32 [N, D], from the disk where they were computed before; and what the report says of them."""
+    encoder, body = config.encoder, text_runs.load_body(config.encoder, config.compute_dtype, texts, run)
+    encoded = text_runs.encode(body, texts, encoder, config.data.lower)
+    model, params = make_embedder(config, body)
+    widths = text_runs.widths_of(encoder, config.widths)
+    settings = (repr(body.config), encoder.pooling, widths if encoder.pooling == "mean_padded" else "")
+    key = embeddings.key_of(params, encoded, settings)
+    held = together(lambda: embeddings.read(key), "read the vectors")
+    facts = {"truncated": encoded.truncated, "max_length": encoder.max_length, "tokens_per_text": float(encoded.length.mean())}
+    if held is not None:
+        print("the vectors were computed before", file=sys.stderr)
+        return held, facts
+    params, started = put(params, replicated(mesh)), time.perf_counter()
+    with progress_line(len(texts.texts), run.quiet, "text") as progress:
+
+        def done(count):
+            if stop_requested.is_set():
+                raise Interrupted  # nothing is lost but time: the vectors are kept when all are there
+            progress.update(count)
+
+        found = encoders.vectors(model, params, encoded, np.arange(len(texts.texts)), batch_size=config.embed_batch_size,
+                                 widths=widths, mesh=mesh, pooling=encoder.pooling, done=done)  # fmt: skip
+    seconds = time.perf_counter() - started
+    print(f"embedded in {seconds:.0f} s, {len(found) / seconds:,.0f} texts/s", file=sys.stderr)
+    if run.first:
+        embeddings.write(key, found)
+    return found, facts
+
+
+def prepare(config, texts: labelled.LabelledTexts, data: dict, facts: dict, mesh) -> Setting:
+    """The plan of a network's runs, and its optimiser."""
+    if config.model.name == "tfidf":
+        return text_runs.tfidf_setting(config, texts, mesh)
+    plan = make_plan(config, len(text_runs.split(config, texts, config.seeds[0])["train"]))
+    tx = shared_optimiser(config.optim, plan.num_steps)
+    return Setting(config, data, mesh, tx, plan, no_trace, (texts, facts), config.batch_size, config.accumulate)
+
+
+def make_model(config, num_classes: int) -> Perceptron:
+    """The Flax module of a network; without widths a linear probe."""
+    return Perceptron(tuple(config.model.widths), config.model.dropout, "every", False, num_classes, (0.0,), (1.0,),
+                      config.model.init, "float32")  # fmt: skip
+
+
+def make_story(setting: Setting, seed: int) -> Story:
+    """What makes a run of one network."""
+    config = setting.config
+    if config.model.name == "tfidf":
+        return text_runs.tfidf_story(setting, seed)
+    (texts, facts), data = setting.source, setting.data
+    model, parts = make_model(config, len(texts.class_names)), text_runs.split(config, texts, seed)
+    train = parts["train"]
+
+    def logits(state, rows):
+        return np.asarray(vectors.evaluate(state.params, state.model_state, data["vector"], rows, model=model))
+
+    init_fn = functools.partial(vectors.init_model, model=model, vectors=np.asarray(data["vector"])[train],
+                                standardise=config.model.standardise)  # fmt: skip
+    shapes = jax.eval_shape(init_fn, jax.random.key(seed))[0]
+    return Story(
+        init_fn=init_fn,
+        loss_fn=vectors.make_loss(model, config.label_smoothing),
+        batch_at=lambda step: {"index": train[batches.batch_positions(seed, step, config.batch_size, len(train))]},
+        evaluate=lambda state: text_runs.scores(logits(state, parts["val"]), texts.labels[parts["val"]], "val"),
+        better=better,
+        test=text_runs.test_of(logits, config, texts, parts["test"]),
+        result=functools.partial(run_result, batch_size=config.batch_size, num_examples=len(train),
+                                 chance=1 / len(texts.class_names)),
+        diverged=text_runs.unscored(texts),
+        facts={"num_params": sum(leaf.size for leaf in jax.tree.leaves(shapes))} | facts,
+    )  # fmt: skip

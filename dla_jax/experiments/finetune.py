@@ -1,0 +1,139 @@
+"""What does fine-tuning an encoder reach on labelled texts, and what do the lab's settings cost?
+
+Every network of the config is the config itself with its own overrides: how texts are written and padded, what stands for a whole
+text, which layers are trained. Each first gets its own learning rate, unless it brings one; then networks x seeds, paired by
+seed. TF-IDF with logistic regression stands beside them, on the same splits.
+"""
+
+import functools
+
+import jax
+
+from dla_jax import texts as encoders
+from dla_jax.config import Run, check, check_choice, check_count, check_number
+from dla_jax.data import labelled
+from dla_jax.data.batches import POOL
+from dla_jax.experiments import text_runs
+from dla_jax.experiments.classifier_report import rate_score
+from dla_jax.experiments.classifier_runs import better, make_plan, run_result, shared_optimiser
+from dla_jax.experiments.grid import Setting, Story, run_grid
+from dla_jax.experiments.networks import check_networks, choose_rates, final_cells, own_config, select_cells
+from dla_jax.experiments.text_report import draw as draw  # launch.py calls it for a workdir alone
+from dla_jax.mesh import data_mesh
+from dla_jax.models.bert import POOLINGS, BertConfig, Classifier
+from dla_jax.train import no_trace
+
+MODEL_KEYS = ("name", "dropout", "frozen_layers")
+
+
+def check_config(config, run: Run) -> None:
+    """Raises ConfigError for a config that this study cannot run, before anything slow; reads the texts, and checks that last."""
+    check_networks(config, functools.partial(check_own, run=run))
+    texts = text_runs.check_data(config, run)
+    for network in config.networks:
+        own = own_config(config, network)
+        if own.model.name == "encoder":
+            check_body(own, text_runs.load_body(own.encoder, own.compute_dtype, texts, run) if own.encoder.path else None)
+
+
+def check_own(own, run: Run) -> None:
+    """Raises ConfigError for the config of a network."""
+    check_choice("model.name", own.model.name, ("encoder", "tfidf"))
+    text_runs.check_config(own, run)
+    if own.model.name == "tfidf":
+        text_runs.check_tfidf(own.model)
+        return
+    check(set(own.model.keys()) == set(MODEL_KEYS), f"model: encoder has the keys {', '.join(MODEL_KEYS)}")
+    check_number("model.dropout", own.model.dropout, low=0, below=1)
+    check_count("model.frozen_layers", own.model.frozen_layers, low=-1)
+    check_choice("encoder.pooling", own.encoder.pooling, POOLINGS)
+    check(own.steps_per_call == 1, f"steps_per_call: {own.steps_per_call}, but batches of texts differ in width; leave it at 1")
+    text_runs.check_encoder(own.encoder, own.widths, run.download)
+
+
+def check_body(own, body: text_runs.Body | None) -> None:
+    """Raises ConfigError for a body that is no encoder, or has fewer layers than are to be frozen."""
+    check(body is None or isinstance(body.config, BertConfig),
+          f"encoder.path: {own.encoder.path} is a decoder; fine-tuning takes BERT, RoBERTa or DistilBERT")  # fmt: skip
+    layers = body.config.n_layer if body else own.encoder.n_layer
+    check(
+        own.model.frozen_layers <= layers, f"model.frozen_layers: {own.model.frozen_layers} of {layers} layers; give at most that"
+    )
+
+
+def run(config, run: Run) -> None:
+    """Runs the study, or what is left of it, in `run.workdir`, and draws its report."""
+    texts, mesh, encoded = text_runs.load(config, run), data_mesh(), {}
+    settings = {name: prepare(own_config(config, name), texts, encoded, mesh, run) for name in config.networks}
+    setting_of = lambda cell: settings[cell.group]  # noqa: E731
+    run_grid(
+        config, run, texts.identity, select=select_cells(config), final=final_cells(config),
+        choose_rates=functools.partial(choose_rates, config, score=rate_score), setting_of=setting_of,
+        story_of=lambda cell: make_story(setting_of(cell), cell.seed), draw=draw, unit="text",
+    )  # fmt: skip
+
+
+def prepare(config, texts: labelled.LabelledTexts, encoded: dict, mesh, run: Run) -> Setting:
+    """The plan of a network's runs, its optimiser, and the texts in tokens. `encoded`: what networks before have made."""
+    if config.model.name == "tfidf":
+        return text_runs.tfidf_setting(config, texts, mesh)
+    body = text_runs.load_body(config.encoder, config.compute_dtype, texts, run)
+    key = config.encoder.path, config.encoder.max_length, config.data.lower
+    if key not in encoded:
+        encoded[key] = text_runs.encode(body, texts, config.encoder, config.data.lower)
+    plan = make_plan(config, len(text_runs.split(config, texts, config.seeds[0])["train"]))
+    tx = shared_optimiser(config.optim, plan.num_steps)
+    return Setting(config, {}, mesh, tx, plan, no_trace, (texts, body, encoded[key]), config.batch_size, config.accumulate)
+
+
+def make_model(setting: Setting) -> Classifier:
+    """The Flax module of a network."""
+    config, (texts, body, _) = setting.config, setting.source
+    pooler = body.config.family == "bert" and config.encoder.pooling == "published"
+    sizes = body.config._replace(dropout=config.model.dropout, pooler=pooler)
+    return Classifier(sizes, len(texts.class_names), config.encoder.pooling)
+
+
+def make_story(setting: Setting, seed: int) -> Story:
+    """What makes a run of one network."""
+    config = setting.config
+    if config.model.name == "tfidf":
+        return text_runs.tfidf_story(setting, seed)
+    texts, body, encoded = setting.source
+    model, parts, frozen = make_model(setting), text_runs.split(config, texts, seed), config.model.frozen_layers
+    widths = text_runs.widths_of(config.encoder, config.widths)
+    batch_at = encoders.make_batch_at(
+        encoded, texts.labels, parts["train"], seed=seed, batch_size=config.batch_size, widths=widths
+    )
+
+    def logits(state, rows):
+        params = encoders.join_frozen(state.params, state.model_state)
+        return encoders.vectors(model, params, encoded, rows, batch_size=config.batch_size, widths=widths, mesh=setting.mesh)
+
+    num_params = sum(leaf.size for leaf in jax.tree.leaves(encoders.shapes_of(model)))
+    cut = {
+        "truncated": encoded.truncated,
+        "max_length": config.encoder.max_length,
+        "tokens_per_text": float(encoded.length.mean()),
+    }
+    return Story(
+        init_fn=functools.partial(encoders.init_classifier, model=model, encoder=body.params, frozen_layers=frozen),
+        loss_fn=encoders.make_loss(model, frozen, config.label_smoothing),
+        batch_at=batch_at,
+        evaluate=lambda state: text_runs.scores(logits(state, parts["val"]), texts.labels[parts["val"]], "val"),
+        better=better,
+        test=text_runs.test_of(logits, config, texts, parts["test"]),
+        result=functools.partial(run_result, batch_size=config.batch_size, num_examples=len(parts["train"]),
+                                 chance=1 / len(texts.class_names)),
+        diverged=text_runs.unscored(texts),
+        facts={"num_params": num_params} | cut,
+        shapes_at=steps_of_each_width(batch_at, setting.plan.num_steps),
+    )  # fmt: skip
+
+
+def steps_of_each_width(batch_at, num_steps: int) -> tuple[int, ...]:
+    """Of the first steps one for each width of a batch that comes among them."""
+    first = {}
+    for step in range(min(num_steps, POOL)):
+        first.setdefault(batch_at(step)["token"].shape[1], step)
+    return tuple(first.values())

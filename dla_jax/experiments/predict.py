@@ -1,0 +1,162 @@
+"""What does a trained classifier say of one's own texts or images? One line of JSON each, on standard output."""
+
+import json
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+from scipy.special import softmax
+
+from dla_jax import config as configs
+from dla_jax.config import ConfigError, Run, check, expand, read_config
+from dla_jax.data import folder
+from dla_jax.experiments import finetune, trained
+from dla_jax.mesh import data_mesh, describe_devices
+
+AT_A_TIME = 256  # texts or images that are classified, and written, together
+
+
+def check_config(config, run: Run) -> None:
+    """Raises ConfigError for a config, a workdir, texts or images that nothing can be said of, before anything slow."""
+    check(jax.process_count() == 1, "--multihost: one process classifies; leave it out")
+    given = [key for key in ("text", "file", "image") if config[key]]
+    check(len(given) <= 1, f"{' and '.join(given)}: give one of them")
+    check(run.from_dir is not None or bool(config.made),
+          "--from is missing; give the workdir of a finished study of classifiers, as in --from=runs/try1")  # fmt: skip
+    check(run.from_dir is None or not config.made, "--from: this preset makes its own model; leave it out")
+    if config.made:
+        finetune.check_config(config.made, made_run(run))
+        return
+    trained.choose_classifier(run.from_dir, config.network)
+    images = read_config(run.from_dir)["config"]["experiment"] in trained.IMAGES
+    check(not images or bool(config.image), f"image: {run.from_dir} classifies images; give a file or a folder, as in "
+          "--config.image=photo.jpg")  # fmt: skip
+    check(
+        images or not config.image,
+        f"image: {run.from_dir} classifies texts; give --config.text=, --config.file= or standard input",
+    )
+    if images:
+        image_files(config.image)
+    elif config.text or config.file:
+        read_texts(config)
+
+
+def made_run(run: Run) -> Run:
+    """What the study that is made first is given."""
+    return run._replace(workdir=run.workdir / "study")
+
+
+def image_files(given: str) -> list[Path]:
+    """The image files of a path.
+
+    Raises:
+      ConfigError: nothing there, or a folder without images.
+    """
+    path = expand("image", given)
+    check(path.exists(), f"image: there is no file or folder {given}")
+    if not path.is_dir():
+        return [path]
+    found = sorted(folder.images_in(path))
+    check(len(found) > 0, f"image: no image ({', '.join(folder.SUFFIXES)}) in {given}; give another folder, or a file")
+    return found
+
+
+def read_texts(config) -> list[str]:
+    """The texts to classify, of `text`, `file` or standard input.
+
+    Raises:
+      ConfigError: no such file, not UTF-8, none, or an empty one.
+    """
+    if config.text:
+        lines, place = [config.text], "text"
+    else:
+        place = config.file or "standard input"
+        try:
+            whole = (
+                expand("file", config.file).read_text("utf-8-sig") if config.file else sys.stdin.buffer.read().decode("utf-8-sig")
+            )
+        except OSError as error:
+            raise ConfigError(f"file: {config.file} cannot be read ({error.strerror}); give a file with a text a line") from None
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"{place} is not in UTF-8 (byte {error.start}); convert it") from None
+        lines = whole.splitlines()
+    check(len(lines) > 0, f"{place} holds no text; give at least one")
+    empty = [number for number, line in enumerate(lines, 1) if not line.strip()]
+    check(not empty, f"{place}: line {empty[0] if empty else 0} is empty; leave it out")
+    return lines
+
+
+def run(config, run: Run) -> None:
+    """Writes the predictions to standard output and to `predictions.jsonl`."""
+    if config.made:
+        made = made_run(run)
+        made.workdir.mkdir(parents=True, exist_ok=True)
+        finetune.run(config.made, made)
+    workdir = run.from_dir or made_run(run).workdir
+    row = trained.choose_classifier(workdir, config.network)
+    data = read_config(workdir)["data"]
+    identity = {"name": str(workdir), "run": row["run"], "fingerprint": data["fingerprint"]}
+    configs.write_config(run.workdir, config.to_dict(), describe_devices(), identity)
+    print(f"{row['run']} of {workdir}: {100 * row['test_accuracy']:.1f} % on its test part", file=sys.stderr)
+    path = run.workdir / "predictions.jsonl"
+    with open(path, "w") as file:
+        for answer in image_answers(config, workdir, row) if config.image else text_answers(config, workdir, row, run):
+            line = json.dumps(answer, ensure_ascii=False)
+            print(line, flush=True)
+            file.write(line + "\n")
+    print(f"written: {path}", file=sys.stderr)
+
+
+def text_answers(config, workdir: Path, row: dict, run: Run):
+    """What the classifier says of each text."""
+    classifier, texts = trained.read_text_classifier(workdir, row, run, data_mesh()), read_texts(config)
+    for first in range(0, len(texts), AT_A_TIME):
+        part = texts[first : first + AT_A_TIME]
+        for text, logits in zip(part, classifier.logits([" ".join(text.split()) for text in part]), strict=True):
+            yield {"text": text} | answer(logits, classifier.class_names)
+
+
+def image_answers(config, workdir: Path, row: dict):
+    """What the classifier says of each image."""
+    classifier = trained.read_image_classifier(workdir, row)
+    apply = jax.jit(lambda variables, x: classifier.model.apply(variables, x, train=False)[0])
+    files = image_files(config.image)
+    for first in range(0, len(files), AT_A_TIME):
+        part = files[first : first + AT_A_TIME]
+        x = np.stack([read_image(path, classifier.shape) for path in part]).astype(np.float32) / 255
+        full = np.resize(x, (min(AT_A_TIME, len(files)), *classifier.shape))  # one shape, one program
+        for path, logits in zip(part, np.asarray(apply(classifier.variables, full)), strict=False):
+            yield {"image": str(path)} | answer(logits, classifier.class_names)
+
+
+def read_image(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
+    """An image file as the network reads it: uint8 [H, W, C], grey where C is 1.
+
+    Raises:
+      ConfigError: no image.
+    """
+    try:
+        image = folder.read_image(path, shape[0])
+    except Exception as error:  # whatever Pillow raises
+        raise ConfigError(f"image: {path} is no image that can be read ({str(error).splitlines()[0]:.60})") from None
+    # The weights of ITU-R 601, as Pillow's own conversion to grey has them.
+    return image if shape[2] == 3 else (image @ np.array([0.299, 0.587, 0.114])).round().astype(np.uint8)[..., None]
+
+
+def answer(logits: np.ndarray, class_names: tuple[str, ...]) -> dict:
+    """The class, its probability, and the probabilities of all, of logits float32 [C]."""
+    p = softmax(logits.astype(np.float64))
+    every = {name: round(float(value), 6) for name, value in zip(class_names, p, strict=True)}
+    return {"label": class_names[int(p.argmax())], "probability": round(float(p.max()), 6), "probabilities": every}
+
+
+def draw(workdir: Path) -> None:
+    """Prints the predictions of a workdir again.
+
+    Raises:
+      ConfigError: there are none.
+    """
+    path = workdir / "predictions.jsonl"
+    check(path.is_file(), f"the workdir {workdir} holds no predictions; start it again with --config")
+    print(path.read_text(), end="")

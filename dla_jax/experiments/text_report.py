@@ -1,0 +1,105 @@
+"""From the record of classifiers of texts to their summary, figures and report."""
+
+from pathlib import Path
+
+import numpy as np
+
+from dla_jax import report
+from dla_jax.experiments import architectures_report, records
+from dla_jax.experiments.architectures_report import by_size, num_runs
+from dla_jax.experiments.classifier_report import MEASURE_HEAD
+from dla_jax.experiments.networks import own_config, seeds_of
+from dla_jax.plots import text as plots
+
+SHOWN = 4  # networks whose confusion is drawn
+
+
+def draw(workdir: Path) -> None:
+    """Writes `summary.json`, `figures/*.png` and `report.html` of a finished study; the record is only read.
+
+    Raises:
+      ConfigError: no study there, or an unfinished one.
+    """
+    written, config, rows, done = records.read_finished(workdir, num_runs)
+    summary = architectures_report.summarise(config, done, lambda run: measured(config, run), sized=lambda *_: {})
+    records.write_summary(workdir, summary)
+    report.render(workdir / "report.html", title=f"Classifiers of texts on {written['data']['name']}", question=config.question,
+                  command=written["launches"][0]["command"], claims=summary["claims"],
+                  sections=sections(config, summary, rows, done, written["data"]["class_names"], workdir),
+                  facts=records.facts(written, summary, "texts"))  # fmt: skip
+    records.print_lines(architectures_report.printed_lines(config, summary), summary["claims"], workdir)
+
+
+def measured(config, run: dict) -> dict:
+    """What claims compare beside accuracy and loss: `beyond_reported`, accuracy minus what the config says was reported."""
+    reported = config.reported_accuracy.get(run["group"])
+    return {"macro_f1": run["macro_f1"], "beyond_reported": None if reported is None else run["test_accuracy"] - reported}
+
+
+def sections(config, summary: dict, rows: list[dict], done: dict[str, dict], class_names: list[str], workdir: Path) -> list[dict]:
+    """The sections of the report, with their figures drawn."""
+    best = best_network(summary)
+    return [
+        {"title": "The classifiers", "text": token_words(config, done), "figures": [
+            {"path": architectures_report.draw_networks(config, summary, workdir), "caption": "Test accuracy and loss of the "
+             "state that is best on validation: mean (diamond), 95 % t-interval (bar), seeds (dots)."}],
+         "table": {"head": ["network", "reported", "learning rate", *MEASURE_HEAD, "macro F1 %"],
+                   "rows": network_rows(config, summary, done)}},
+        {"title": "Training", "figures": [{"path": architectures_report.draw_curves(config, summary, rows, workdir),
+                                           "caption": "Mean and range."}]},
+        {"title": "What is taken for what", "figures": [{"path": draw_confusion(config, summary, done, class_names, workdir),
+         "caption": "Share of each true class (row), in %, all seeds together."}]},
+        {"title": "What was most surely wrong", "text": f"Test texts that {best}, best on validation, took for something else "
+         "with the highest probability; first seed. Some labels are wrong themselves.",
+         "samples": wrong_texts(config, done, best)},
+    ]  # fmt: skip
+
+
+def best_network(summary: dict) -> str:
+    """The network with the highest mean validation accuracy."""
+    groups = dict.fromkeys(run["group"] for run in summary["runs"])
+    return max(groups, key=lambda group: np.mean([run["val_accuracy"] for run in summary["runs"] if run["group"] == group]))
+
+
+def finals(config, done: dict[str, dict], network: str) -> list[dict]:
+    """The last rows of a network's compared runs."""
+    return [done[f"final/{network}/seed{seed}"] for seed in seeds_of(config, network)]
+
+
+def token_words(config, done: dict[str, dict]) -> str:
+    """How long the texts are, and how many were cut."""
+    words = []
+    for network in config.networks:
+        row = finals(config, done, network)[0]
+        if "truncated" in row:
+            words.append(f"{network}: {row['tokens_per_text']:.0f} tokens a text, {report.count(row['truncated'], 'text')} cut "
+                         f"to {row['max_length']}")  # fmt: skip
+    return "; ".join(dict.fromkeys(words)) + "."
+
+
+def network_rows(config, summary: dict, done: dict[str, dict]) -> list[list[str]]:
+    """The table of the networks, as text."""
+    rows = architectures_report.network_rows(config, summary)
+    for row in rows:
+        runs = [run for run in finals(config, done, row[0]) if run["macro_f1"] is not None]
+        if own_config(config, row[0]).model.name == "tfidf":
+            row[2] = "C = " + ", ".join(dict.fromkeys(f"{run['strength']:g}" for run in runs))
+        row.append(f"{100 * np.mean([run['macro_f1'] for run in runs]):.1f}" if runs else "diverged")
+    return rows
+
+
+def draw_confusion(config, summary: dict, done: dict[str, dict], class_names: list[str], workdir: Path) -> Path:
+    """The figure of the confusion matrices, of the largest networks where there are many."""
+    counts = {}
+    for network in by_size(config, summary)[-SHOWN:]:
+        found = [np.array(run["confusion"]) for run in finals(config, done, network) if run["confusion"] is not None]
+        counts[network] = sum(found, np.zeros((len(class_names),) * 2, int))
+    plots.confusion(counts, class_names, workdir / "figures" / "confusion.png")
+    return workdir / "figures" / "confusion.png"
+
+
+def wrong_texts(config, done: dict[str, dict], network: str) -> list[dict]:
+    """What the first seed of a network got most wrong, as samples of the report."""
+    wrong = finals(config, done, network)[0]["wrong"]
+    return [{"caption": f"{example['label']}, taken for {example['predicted']} with probability {example['probability']:.3f}",
+             "text": example["text"]} for example in wrong]  # fmt: skip

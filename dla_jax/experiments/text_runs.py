@@ -1,0 +1,243 @@
+"""One run of a classifier of texts, from the texts to the scores: what fine-tuning and frozen features share."""
+
+import functools
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from ml_collections import FrozenConfigDict
+from scipy.special import log_softmax, softmax
+
+from dla_jax.config import Run, check, check_choice, check_count, check_number
+from dla_jax.data import labelled, splits, tokenize
+from dla_jax.experiments.grid import Setting, Story
+from dla_jax.logs import brief
+from dla_jax.mesh import together
+from dla_jax.models import hub, pretrained
+from dla_jax.models.bert import BertConfig
+from dla_jax.models.build import DTYPES
+from dla_jax.models.gpt import GPT, GPTConfig
+from dla_jax.optim import check_optim
+from dla_jax.steps import STEPS
+from dla_jax.train import Plan, no_trace
+
+WRONG, EXCERPT = 8, 300  # examples that a run got most wrong, and characters of each
+TFIDF_KEYS = ("name", "strengths")
+
+
+def check_config(config, run: Run) -> None:
+    """Raises ConfigError for the keys that all these stories have, but for the data."""
+    check(run.from_dir is None, "--from: this study trains its own models; leave it out")
+    check_choice("compute_dtype", config.compute_dtype, DTYPES)
+    check_number("label_smoothing", config.label_smoothing, low=0, below=1)
+    check_choice("parallel", config.parallel, tuple(STEPS))
+    check(config.parallel == "jit" or jax.process_count() == 1,
+          "parallel: pmap runs on one host; with --multihost leave it at jit")  # fmt: skip
+    check_optim(config.optim)
+    for key in ("num_epochs", "batch_size", "eval_every_epochs", "steps_per_call", "accumulate"):
+        check_count(key, config[key])
+    for key in ("log_every_steps", "checkpoint_every_steps", "patience", "cells_at_a_time"):
+        check_count(key, config[key], low=0)
+    parts = config.accumulate * jax.device_count()
+    check(config.batch_size % parts == 0,
+          f"batch_size: {config.batch_size} is not divisible by accumulate times the devices, {parts}")  # fmt: skip
+
+
+def check_encoder(encoder, widths, download: bool) -> None:
+    """Raises ConfigError for a `config.encoder` that is not there or not buildable, and for `widths` that do not fit it."""
+    check_count("encoder.max_length", encoder.max_length, low=4)
+    for width in widths:
+        check_count("widths", width)
+    check(list(widths) == sorted(set(widths)), f"widths: {widths} must ascend")
+    check(not widths or widths[-1] < encoder.max_length, f"widths: {widths[-1:]} must be less than encoder.max_length, "
+          f"{encoder.max_length}, which is the last by itself")  # fmt: skip
+    if encoder.path:
+        config = pretrained.build(hub.read_json(find(encoder.path, download) / "config.json"), Path(encoder.path)).config
+        check(encoder.max_length <= config.block_size, f"encoder.max_length: {encoder.max_length} tokens, but {encoder.path} has "
+              f"positions for {config.block_size}; give at most that")  # fmt: skip
+    else:
+        for key in ("n_layer", "n_head", "n_embd", "intermediate", "vocab_size"):
+            check_count(f"encoder.{key}", encoder[key])
+        check(encoder.n_embd % encoder.n_head == 0,
+              f"encoder.n_embd: {encoder.n_embd} is not divisible by n_head, {encoder.n_head}")  # fmt: skip
+
+
+@functools.lru_cache(maxsize=16)  # a cache of the hub is searched once
+def find(path: str, download: bool) -> Path:
+    """The folder of a published model."""
+    return hub.find(path, download)
+
+
+def load(config, run: Run) -> labelled.LabelledTexts:
+    """The labelled texts; of several processes the first prepares them while the others wait."""
+    read = lambda: read_once(FrozenConfigDict(config.data.to_dict()), run.data_dir, run.download)  # noqa: E731
+    first = together(read if run.first else lambda: None, "read the data")
+    return together(lambda: first or read(), "read the data")
+
+
+@functools.lru_cache(maxsize=1)  # once for the check of a config and its run
+def read_once(data: FrozenConfigDict, data_dir: Path, download: bool) -> labelled.LabelledTexts:
+    """`labelled.load`."""
+    return labelled.load(data, data_dir, download)
+
+
+def check_data(config, run: Run) -> labelled.LabelledTexts:
+    """Reads the labelled texts, and raises ConfigError when they are not to be had or too few for a batch."""
+    labelled.check_config(config.data, run.data_dir, run.download)
+    texts = load(config, run)
+    train = split(config, texts, config.seeds[0])["train"]
+    check(config.batch_size <= len(train), f"batch_size: {config.batch_size} is larger than the training part of "
+          f"{texts.name}, {len(train)} texts")  # fmt: skip
+    return texts
+
+
+def split(config, texts: labelled.LabelledTexts, seed: int) -> dict[str, np.ndarray]:
+    """The parts of a seed's data: {"train", "val", "test"}: int32 positions."""
+    return splits.split(texts, seed, config.data.val_fraction, config.data.test_fraction)
+
+
+class ClassNames(NamedTuple):
+    """What is left of labelled texts in a finished workdir."""
+
+    class_names: tuple[str, ...]
+
+
+class Body(NamedTuple):
+    """An encoder or decoder without a head: its config, published parameters (None: a random start), and its tokenizer."""
+
+    config: BertConfig | GPTConfig
+    params: dict | None
+    tokenizer: tokenize.Pieces
+    pad_id: int
+
+
+def load_body(encoder, dtype: str, texts: labelled.LabelledTexts, run: Run) -> Body:
+    """The body of a `config.encoder`; one without a path starts at random, with a tokenizer learned from the texts, which the
+    workdir keeps.
+
+    Raises:
+      ConfigError: weights or tokenizer are missing, damaged, or do not fit.
+    """
+    if encoder.path:
+        folder = find(encoder.path, run.download)
+        body = _published(folder, encoder.pooling == "published")
+        return body._replace(config=body.config._replace(dtype=dtype))
+    path = run.workdir / "tokenizers" / "wordpiece.json"
+    if run.first and not path.exists():
+        known = texts.texts[: texts.test_start]  # not of an official test part
+        tokenize.save(tokenize.train_wordpiece(known, encoder.vocab_size), path)
+    tokenizer = together(lambda: tokenize.load(path), "read the tokenizer")
+    config = BertConfig("bert", tokenizer.vocab_size, encoder.max_length, encoder.n_layer, encoder.n_head, encoder.n_embd,
+                        encoder.intermediate, type_vocab=2, dtype=dtype)  # fmt: skip
+    return Body(config, None, tokenizer, 0)
+
+
+@functools.lru_cache(maxsize=4)
+def _published(folder: Path, pooler: bool) -> Body:
+    model, params = pretrained.load(folder, pooler=pooler and hub.read_json(folder / "config.json").get("model_type") == "bert")
+    tokenizer = tokenize.published(folder, model.config.vocab_size)
+    return Body(model.config, params, tokenizer, 0 if isinstance(model, GPT) else model.config.pad_id)
+
+
+def encode(body: Body, texts: labelled.LabelledTexts, encoder, lower: bool) -> tokenize.Encoded:
+    """The texts in tokens; how many were cut is said on the screen and in the report."""
+    words = [text.lower() for text in texts.texts] if lower else texts.texts
+    encoded = body.tokenizer.encode_all(words, encoder.max_length, body.pad_id)
+    print(f"{len(words):,} texts of {encoded.length.mean():.0f} tokens on average; {encoded.truncated:,} were cut to "
+          f"{encoder.max_length}", file=sys.stderr)  # fmt: skip
+    return encoded
+
+
+def widths_of(encoder, widths) -> tuple[int, ...]:
+    """The widths that batches are padded to, the longest last."""
+    return (*widths, encoder.max_length)
+
+
+def scores(logits: np.ndarray, labels: np.ndarray, prefix: str) -> dict[str, float]:
+    """{"<prefix>_loss": nats, "<prefix>_accuracy"} of logits float [N, C] and labels int32 [N]."""
+    loss = -np.take_along_axis(log_softmax(logits.astype(np.float64), 1), labels[:, None], 1).mean()
+    return {f"{prefix}_loss": float(loss), f"{prefix}_accuracy": float((logits.argmax(1) == labels).mean())}
+
+
+def details(logits: np.ndarray, rows: np.ndarray, texts: labelled.LabelledTexts) -> dict:
+    """What the report shows of a test part: macro F1, the confusion matrix, and what was most surely taken for something else.
+
+    Args:
+      logits: float [N, C].
+      rows: int32 [N], which of the texts they are.
+    """
+    from sklearn.metrics import confusion_matrix, f1_score
+
+    labels, found = texts.labels[rows], logits.argmax(1)
+    p = softmax(logits, 1).max(1)
+    worst = [i for i in np.argsort(-p, kind="stable") if found[i] != labels[i]][:WRONG]
+    wrong = [{"text": texts.texts[rows[i]][:EXCERPT], "label": texts.class_names[labels[i]],
+              "predicted": texts.class_names[found[i]], "probability": round(float(p[i]), 4)} for i in worst]  # fmt: skip
+    return {"macro_f1": float(f1_score(labels, found, average="macro", zero_division=0)), "wrong": wrong} | brief(
+        {"confusion": confusion_matrix(labels, found, labels=range(len(texts.class_names)))}
+    )
+
+
+def unscored(texts: labelled.LabelledTexts) -> dict:
+    """What stands for the scores of a run whose loss became non-finite: chance."""
+    chance = 1 / len(texts.class_names)
+    unknown = ("val_loss", "test_loss", "macro_f1", "examples_per_s", "seconds_per_epoch", "confusion")
+    return {"val_accuracy": chance, "test_accuracy": chance, "wrong": []} | dict.fromkeys(unknown)
+
+
+def check_tfidf(model) -> None:
+    """Raises ConfigError for the `model` of a baseline."""
+    check(set(model.keys()) == set(TFIDF_KEYS), f"model: tfidf has the keys {', '.join(TFIDF_KEYS)}")
+    check(len(model.strengths) > 0, "model.strengths is empty; give at least one")
+    for strength in model.strengths:
+        check_number("model.strengths", strength, above=0)
+
+
+def tfidf_setting(config, texts: labelled.LabelledTexts, mesh) -> Setting:
+    """A setting in which nothing is trained step by step."""
+    return Setting(config, {}, mesh, None, Plan(0, (), 0, 0, 1, 0), no_trace, texts)
+
+
+def tfidf_story(setting: Setting, seed: int) -> Story:
+    """Logistic regression on TF-IDF of words and pairs of words: what can be had without a transformer."""
+    story = Story(*(None,) * 7, {}, {"num_params": 0})
+    return story._replace(at_once=functools.partial(fit_tfidf, setting.config, setting.source, seed))
+
+
+def fit_tfidf(config, texts: labelled.LabelledTexts, seed: int) -> dict:
+    """What the last row says of the baseline: the strength (scikit-learn's C) that is best on validation, its scores."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+
+    started, parts = time.perf_counter(), split(config, texts, seed)
+    vectorizer = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True, dtype=np.float32)
+    x = {part: [texts.texts[row] for row in rows] for part, rows in parts.items()}
+    x = {"train": vectorizer.fit_transform(x["train"])} | {part: vectorizer.transform(x[part]) for part in ("val", "test")}
+    y = {part: texts.labels[rows] for part, rows in parts.items()}
+    fitted = [LogisticRegression(C=strength, max_iter=1000).fit(x["train"], y["train"]) for strength in config.model.strengths]
+    best = max(fitted, key=lambda model: model.score(x["val"], y["val"]))
+    seconds = time.perf_counter() - started
+    logits = {part: np.asarray(both(best.decision_function(x[part]))) for part in ("val", "test")}
+    return {"best_step": 0, "step": 0, "train_seconds": seconds, "strength": best.C, "num_params": best.coef_.size,
+            "examples_per_s": x["train"].shape[0] / seconds, "seconds_per_epoch": None,
+            **scores(logits["val"], y["val"], "val"), **scores(logits["test"], y["test"], "test"),
+            **details(logits["test"], parts["test"], texts)}  # fmt: skip
+
+
+def both(decision: np.ndarray) -> np.ndarray:
+    """Logits float [N, C] of a decision function, which for two classes has one column only."""
+    return np.stack([-decision / 2, decision / 2], 1) if decision.ndim == 1 else decision
+
+
+def test_of(state_logits: Callable, config, texts: labelled.LabelledTexts, rows: np.ndarray) -> Callable:
+    """state -> the scores of the test part. `state_logits`: (state, rows) -> float32 [len(rows), C]."""
+
+    def test(state):
+        logits = state_logits(state, rows)
+        return scores(logits, texts.labels[rows], "test") | details(logits, rows, texts)
+
+    return test

