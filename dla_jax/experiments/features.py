@@ -44,9 +44,12 @@ def check_config(config, run: Run) -> None:
     check_count("embed_batch_size", config.embed_batch_size)
     check(config.embed_batch_size % jax.device_count() == 0,
           f"embed_batch_size: {config.embed_batch_size} is not divisible by {jax.device_count()} devices")  # fmt: skip
-    body = text_runs.load_body(config.encoder, config.compute_dtype, text_runs.check_data(config, run), run)
-    check(config.encoder.pooling != "published" or getattr(body.config, "family", "") == "bert",
-          f"encoder.pooling: {config.encoder.path} has no pooler of its own; give mean, first or last")  # fmt: skip
+    texts = text_runs.check_data(config, run)
+    family = "none"
+    if config.encoder.path:
+        family = getattr(text_runs.load_body(config.encoder, config.compute_dtype, texts, run).config, "family", family)
+    check(config.encoder.pooling != "published" or family == "bert",
+          f"encoder.pooling: {config.encoder.path or 'an encoder from scratch'} has no pooler; give mean, first or last")  # fmt: skip
 
 
 def check_own(own, run: Run) -> None:
