@@ -49,7 +49,7 @@ def check_config(config, run: Run) -> None:
     if config.encoder.path:
         family = getattr(text_runs.load_body(config.encoder, config.compute_dtype, texts, run).config, "family", family)
     check(config.encoder.pooling != "published" or family == "bert",
-          f"encoder.pooling: {config.encoder.path or 'an encoder from scratch'} has no pooler; give mean, first or last")  # fmt: skip
+          f"encoder.pooling: {config.encoder.path or 'an encoder from scratch'} has no pooler; give another")  # fmt: skip
 
 
 def check_own(own, run: Run) -> None:

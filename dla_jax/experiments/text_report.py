@@ -68,13 +68,13 @@ def finals(config, done: dict[str, dict], network: str) -> list[dict]:
 
 def token_words(config, done: dict[str, dict]) -> str:
     """How long the texts are, and how many were cut."""
-    words = []
+    found = {}
     for network in config.networks:
         row = finals(config, done, network)[0]
         if "truncated" in row:
-            words.append(f"{network}: {row['tokens_per_text']:.0f} tokens a text, {report.count(row['truncated'], 'text')} cut "
-                         f"to {row['max_length']}")  # fmt: skip
-    return "; ".join(dict.fromkeys(words)) + "."
+            cut = f"{report.count(row['truncated'], 'text')} cut to {row['max_length']}"
+            found.setdefault(f"{row['tokens_per_text']:.0f} tokens a text, {cut}", []).append(network)
+    return "; ".join(f"{', '.join(networks)}: {words}" for words, networks in found.items()) + "."
 
 
 def network_rows(config, summary: dict, done: dict[str, dict]) -> list[list[str]]:
