@@ -43,17 +43,14 @@ def get_config(argument: str = "") -> ConfigDict:
     config.model = ConfigDict(
         {"name": "perceptron", "widths": (512, 256, 128), "dropout": 0.0, "standardise": True, "init": "he"}
     )
-    config.lrs, config.num_epochs, config.batch_size, config.patience = (3e-4, 1e-3, 3e-3), 20, 512, 0
+    config.lrs, config.num_epochs, config.batch_size, config.patience = (3e-4, 1e-3, 3e-3, 1e-2), 20, 512, 0
     config.optim.update({"schedule": "cosine", "warmup_fraction": 0.0, "weight_decay": 0.01})
     config.steps_per_call, config.log_every_steps, config.checkpoint_every_steps = 50, 0, 0
     lab_c = {"optim": SGD, "num_epochs": 100, "model": {"standardise": False, "init": "torch_default"}}
-    linear = {"model": {"widths": ()}, "lrs": (1e-3, 3e-3, 1e-2)}
-    set_networks(config, {"mlp_lab_c": lab_c, "mlp": {}, "linear": linear, "tfidf": TFIDF}, {"mlp_lab_c": (SAID, 0.87)})
+    set_networks(config, {"mlp_lab_c": lab_c, "mlp": {}, "linear": {"model": {"widths": ()}}, "tfidf": TFIDF},
+                 {"mlp_lab_c": (SAID, 0.87)}, {"name": "ag_news_subset", "num_classes": 4})  # fmt: skip
     presets[preset](config)
     config.claims = claims(config.networks.keys())
-    if config.data.name != "ag_news_subset":  # what is reported is of AG News
-        config.reported_accuracy = ConfigDict()
-        del config.claims["a_lab_reaches_87"]
     return config
 
 
@@ -80,7 +77,7 @@ def smoke(config: ConfigDict) -> None:
     config.encoder.n_layer, config.encoder.n_embd, config.encoder.intermediate = 1, 16, 32
     config.encoder.max_length, config.encoder.vocab_size, config.widths = 32, 400, (16,)
     config.seeds, config.num_epochs, config.lrs, config.model.widths = (0, 1), 2, (1e-3, 3e-3), (32, 16)
-    config.networks.mlp_lab_c.num_epochs, config.networks.linear.lrs = 2, (1e-3,)
+    config.networks.mlp_lab_c.num_epochs = 2
     config.networks.tfidf.model.strengths = (10.0,)
 
 
@@ -88,9 +85,10 @@ def claims(found) -> ConfigDict:
     """The claim of lab C, and the hypotheses that explain what comes out."""
     hypothesis = lambda statement, a, b: claim(statement, "hypothesis", "not reported", difference(a, b))  # noqa: E731
     return answerable({
-        "a_lab_reaches_87": claim("An MLP on frozen features reaches 87 %", LAB_C, SAID, ((1.0, "mlp_lab_c"),),
-                                  value="beyond_reported"),
-        "b_recipe_holds_back": hypothesis("The lab's recipe (SGD at 1e-3) holds its MLP back", "mlp", "mlp_lab_c"),
+        "a_lab_reaches_87": claim("Lab C's MLP, trained by its recipe on frozen features, reaches 87 %", LAB_C, SAID,
+                                  ((1.0, "mlp_lab_c"),), value="beyond_reported"),
+        "b_recipe_holds_back": hypothesis("Lab C's recipe (plain SGD at 1e-3, PyTorch's initialisation, features as they are) "
+                                            "holds its MLP back", "mlp", "mlp_lab_c"),
         "c_hidden_layers_help": hypothesis("Hidden layers on top are better than a linear probe", "mlp", "linear"),
         "d_features_beat_tfidf": hypothesis("A linear probe on the features is better than one on TF-IDF", "linear", "tfidf"),
     }, found)  # fmt: skip

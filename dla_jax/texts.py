@@ -66,15 +66,15 @@ def make_loss(model: bert.Classifier, frozen_layers: int, label_smoothing: float
 
 
 def make_batch_at(encoded: Encoded, labels: np.ndarray, train: np.ndarray, *, seed: int, batch_size: int,
-                  widths: tuple[int, ...]) -> Callable[[int], dict]:  # fmt: skip
+                  widths: tuple[int, ...], alike: bool) -> Callable[[int], dict]:  # fmt: skip
     """step -> {"token": int32 [B, T], "length": int32 [B], "label": int32 [B]} of the training texts at `train`.
 
-    T is the smallest of the widths that holds the longest text; with more than one, texts of about one length come together.
+    T is the smallest of the widths that holds the longest text. `alike`: whether texts of about one length come together.
     """
     lengths = encoded.length[train]
 
     def batch_at(step):
-        if len(widths) > 1:
+        if alike:
             rows = train[alike_positions(seed, step, batch_size, lengths)]
         else:
             rows = train[batch_positions(seed, step, batch_size, len(train))]

@@ -69,7 +69,7 @@ def test_the_mean_over_padding_needs_one_width():
 
 def test_few_programs_whatever_the_lengths():
     traced = chex.assert_max_traces(lambda token: token, n=3)
-    batch_at = texts.make_batch_at(ENCODED, LABELS, np.arange(48), seed=0, batch_size=4, widths=(4, 8, 12))
+    batch_at = texts.make_batch_at(ENCODED, LABELS, np.arange(48), seed=0, batch_size=4, widths=(4, 8, 12), alike=True)
     shapes = {batch_at(step)["token"].shape for step in range(100)}
     assert shapes == {(4, 4), (4, 8), (4, 12)}
     jitted = jax.jit(traced)
@@ -79,7 +79,7 @@ def test_few_programs_whatever_the_lengths():
 @pytest.mark.parametrize("widths", [(12,), (4, 8, 12)])
 def test_a_batch_holds_its_texts_and_labels_whole(widths):
     train_rows = RNG.permutation(50)[:40]
-    batch_at = texts.make_batch_at(ENCODED, LABELS, train_rows, seed=3, batch_size=8, widths=widths)
+    batch_at = texts.make_batch_at(ENCODED, LABELS, train_rows, seed=3, batch_size=8, widths=widths, alike=len(widths) > 1)
     seen = []
     for step in range(5 * 32):  # 32 epochs: what is grouped by length comes in pools
         batch = batch_at(step)
@@ -103,7 +103,7 @@ def test_frozen_parts_stand_apart_and_come_back(frozen_layers):
 
 def fit(frozen_layers=-1, steps=60, model=MODEL, encoder=None):
     rows = np.arange(8)
-    batch_at = texts.make_batch_at(ENCODED, LABELS, rows, seed=0, batch_size=8, widths=(12,))
+    batch_at = texts.make_batch_at(ENCODED, LABELS, rows, seed=0, batch_size=8, widths=(12,), alike=False)
     init_fn = lambda key: texts.init_classifier(key, model=model, encoder=encoder, frozen_layers=frozen_layers)  # noqa: E731
     tx = optax.inject_hyperparams(lambda lr: optax.adam(lr))(lr=0.0)
     return train.fit(init_fn, texts.make_loss(model, frozen_layers, 0.0), tx, batch_at, lambda state: {"x": 0.0}, seed=0, lr=1e-2,

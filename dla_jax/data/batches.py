@@ -57,8 +57,8 @@ def width_of(longest: int, widths: tuple[int, ...]) -> int:
 def alike_positions(seed: int, step: int, batch_size: int, lengths: np.ndarray) -> np.ndarray:
     """Positions in the training set that form the batch of step `step`, texts of about one length, so that little is padded.
 
-    POOL batches of the stream of `batch_positions` are sorted by length and cut anew, and come in random order: every
-    example still comes exactly once an epoch.
+    POOL batches of the stream of `batch_positions` are sorted by length and cut anew, and come in random order; within an
+    epoch, so that every example still comes once in each, but for the batch in which two epochs meet.
 
     Args:
       lengths: int32 [N].
@@ -71,7 +71,9 @@ def alike_positions(seed: int, step: int, batch_size: int, lengths: np.ndarray) 
     positions = batch_positions(seed, group, size, len(lengths))
     epoch = (group * size + np.arange(size)) // len(lengths)  # an example is not beside itself of the next epoch
     order = np.lexsort((lengths[positions], epoch)).reshape(POOL, batch_size)
-    return positions[order[np.random.default_rng((seed, _GROUPS, group)).permutation(POOL)[place]]]
+    shuffled = np.random.default_rng((seed, _GROUPS, group)).permutation(POOL)
+    shuffled = shuffled[np.argsort(epoch[::batch_size][shuffled], kind="stable")]  # an epoch ends before the next begins
+    return positions[order[shuffled[place]]]
 
 
 def batches_by_length(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:

@@ -91,7 +91,7 @@ def embed(config, texts: labelled.LabelledTexts, mesh, run: Run) -> tuple[np.nda
     encoder, body = config.encoder, text_runs.load_body(config.encoder, config.compute_dtype, texts, run)
     encoded = text_runs.encode(body, texts, encoder, config.data.lower)
     model, params = make_embedder(config, body)
-    widths = text_runs.widths_of(encoder, config.widths)
+    widths = text_runs.widths_of(config)
     settings = (repr(body.config), encoder.pooling, widths if encoder.pooling == "mean_padded" else "")
     key = embeddings.key_of(params, encoded, settings)
     held = together(lambda: embeddings.read(key), "read the vectors")

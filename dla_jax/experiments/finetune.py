@@ -101,10 +101,9 @@ def make_story(setting: Setting, seed: int) -> Story:
         return text_runs.tfidf_story(setting, seed)
     texts, body, encoded = setting.source
     model, parts, frozen = make_model(setting), text_runs.split(config, texts, seed), config.model.frozen_layers
-    widths = text_runs.widths_of(config.encoder, config.widths)
-    batch_at = encoders.make_batch_at(
-        encoded, texts.labels, parts["train"], seed=seed, batch_size=config.batch_size, widths=widths
-    )
+    widths = text_runs.widths_of(config)
+    batch_at = encoders.make_batch_at(encoded, texts.labels, parts["train"], seed=seed, batch_size=config.batch_size,
+                                      widths=widths, alike=len(config.widths) > 0)  # fmt: skip
 
     def logits(state, rows):
         params = encoders.join_frozen(state.params, state.model_state)

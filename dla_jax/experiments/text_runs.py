@@ -12,7 +12,7 @@ import numpy as np
 from ml_collections import FrozenConfigDict
 from scipy.special import log_softmax, softmax
 
-from dla_jax.config import Run, check, check_choice, check_count, check_number
+from dla_jax.config import ConfigError, Run, check, check_choice, check_count, check_number
 from dla_jax.data import labelled, splits, tokenize
 from dla_jax.experiments.grid import Setting, Story
 from dla_jax.logs import brief
@@ -23,10 +23,11 @@ from dla_jax.models.build import DTYPES
 from dla_jax.models.gpt import GPT, GPTConfig
 from dla_jax.optim import check_optim
 from dla_jax.steps import STEPS
+from dla_jax.stop import Interrupted, stop_requested
 from dla_jax.train import Plan, no_trace
 
 WRONG, EXCERPT = 8, 300  # examples that a run got most wrong, and characters of each
-TFIDF_KEYS = ("name", "strengths")
+TFIDF_KEYS = ("name", "strengths", "longest", "min_texts", "max_features", "max_iter")
 
 
 def check_config(config, run: Run) -> None:
@@ -127,9 +128,8 @@ def load_body(encoder, dtype: str, texts: labelled.LabelledTexts, run: Run) -> B
         body = _published(folder, encoder.pooling == "published")
         return body._replace(config=body.config._replace(dtype=dtype))
     path = run.workdir / "tokenizers" / "wordpiece.json"
-    if run.first and not path.exists():
-        known = texts.texts[: texts.test_start]  # not of an official test part
-        tokenize.save(tokenize.train_wordpiece(known, encoder.vocab_size), path)
+    learn = lambda: tokenize.save(tokenize.train_wordpiece(texts.texts[: texts.test_start], encoder.vocab_size), path)  # noqa: E731
+    together(learn if run.first and not path.exists() else lambda: None, "write the tokenizer")
     tokenizer = together(lambda: tokenize.load(path), "read the tokenizer")
     config = BertConfig("bert", tokenizer.vocab_size, encoder.max_length, encoder.n_layer, encoder.n_head, encoder.n_embd,
                         encoder.intermediate, type_vocab=2, dtype=dtype)  # fmt: skip
@@ -152,9 +152,9 @@ def encode(body: Body, texts: labelled.LabelledTexts, encoder, lower: bool) -> t
     return encoded
 
 
-def widths_of(encoder, widths) -> tuple[int, ...]:
-    """The widths that batches are padded to, the longest last."""
-    return (*widths, encoder.max_length)
+def widths_of(config) -> tuple[int, ...]:
+    """The widths that batches are padded to, the longest last; a mean over the padding too needs one width for all."""
+    return (*(() if config.encoder.pooling == "mean_padded" else config.widths), config.encoder.max_length)
 
 
 def scores(logits: np.ndarray, labels: np.ndarray, prefix: str) -> dict[str, float]:
@@ -195,6 +195,8 @@ def check_tfidf(model) -> None:
     check(len(model.strengths) > 0, "model.strengths is empty; give at least one")
     for strength in model.strengths:
         check_number("model.strengths", strength, above=0)
+    for key in TFIDF_KEYS[2:]:
+        check_count(f"model.{key}", model[key])
 
 
 def tfidf_setting(config, texts: labelled.LabelledTexts, mesh) -> Setting:
@@ -209,17 +211,30 @@ def tfidf_story(setting: Setting, seed: int) -> Story:
 
 
 def fit_tfidf(config, texts: labelled.LabelledTexts, seed: int) -> dict:
-    """What the last row says of the baseline: the strength (scikit-learn's C) that is best on validation, its scores."""
+    """What the last row says of the baseline: the strength (scikit-learn's C) that is best on validation, its scores.
+
+    Raises:
+      ConfigError: the texts have no words in common.
+      Interrupted: a stop was asked for.
+    """
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
 
-    started, parts = time.perf_counter(), split(config, texts, seed)
-    vectorizer = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True, dtype=np.float32)
+    started, parts, own = time.perf_counter(), split(config, texts, seed), config.model
+    vectorizer = TfidfVectorizer(ngram_range=(1, own.longest), min_df=own.min_texts, max_features=own.max_features,
+                                 sublinear_tf=True, dtype=np.float32)  # fmt: skip
     x = {part: [texts.texts[row] for row in rows] for part, rows in parts.items()}
-    x = {"train": vectorizer.fit_transform(x["train"])} | {part: vectorizer.transform(x[part]) for part in ("val", "test")}
-    y = {part: texts.labels[rows] for part, rows in parts.items()}
-    fitted = [LogisticRegression(C=strength, max_iter=1000).fit(x["train"], y["train"]) for strength in config.model.strengths]
-    best = max(fitted, key=lambda model: model.score(x["val"], y["val"]))
+    try:
+        x = {"train": vectorizer.fit_transform(x["train"])} | {part: vectorizer.transform(x[part]) for part in ("val", "test")}
+    except ValueError as error:  # nothing but symbols, or words that stand in one text each
+        raise ConfigError(f"networks.tfidf: the texts have no words in common ({error}); give longer texts, or more") from None
+    y, best = {part: texts.labels[rows] for part, rows in parts.items()}, None
+    for strength in own.strengths:
+        if stop_requested.is_set():
+            raise Interrupted
+        model = LogisticRegression(C=strength, max_iter=own.max_iter).fit(x["train"], y["train"])
+        if best is None or model.score(x["val"], y["val"]) > best.score(x["val"], y["val"]):
+            best = model
     seconds = time.perf_counter() - started
     logits = {part: np.asarray(both(best.decision_function(x[part]))) for part in ("val", "test")}
     return {"best_step": 0, "step": 0, "train_seconds": seconds, "strength": best.C, "num_params": best.coef_.size,

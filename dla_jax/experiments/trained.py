@@ -128,7 +128,7 @@ def read_text_classifier(workdir: Path, row: dict, run: Run, mesh) -> TextClassi
     config = own_config(ConfigDict(written["config"]), row["group"])
     class_names = tuple(written["data"]["class_names"])
     body = text_runs.load_body(config.encoder, config.compute_dtype, None, run._replace(workdir=workdir, first=False))
-    widths = text_runs.widths_of(config.encoder, config.widths)
+    widths = text_runs.widths_of(config)
 
     def encode(texts):
         words = [text.lower() for text in texts] if config.data.lower else texts
