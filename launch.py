@@ -156,11 +156,18 @@ def draw(workdir: Path) -> None:
         study.draw(workdir)
 
 
+def split_words_of(config) -> None:
+    """Splits the texts of tuples at their commas: --config.arms=plain,residual."""
+    for key, value in config.items():
+        if hasattr(value, "items"):
+            split_words_of(value)
+        elif isinstance(value, tuple) and any(isinstance(word, str) for word in value):
+            config[key] = configs.split_words(value)
+
+
 def start(config, workdir: Path) -> None:
     """Checks the config and the workdir, then runs the study."""
-    for key, value in config.items():
-        if isinstance(value, tuple) and any(isinstance(word, str) for word in value):
-            config[key] = configs.split_words(value)  # --config.arms=plain,residual
+    split_words_of(config)
     study = study_module(config.experiment)
     from_dir = configs.expand("--from", FLAGS["from"].value) if FLAGS["from"].value else None
     first = join_processes() if FLAGS.multihost else True
@@ -208,6 +215,8 @@ def main(argv: list[str]) -> None:
         fail(f"{error}; its record is in {workdir}; try a smaller optim.lr in another --workdir", 3)
     except (Interrupted, KeyboardInterrupt):
         fail(f"interrupted; go on with: {shlex.join(['python', *again])}", 128 + (received[0] if received else signal.SIGINT))
+    except BrokenPipeError:  # whoever read standard output has enough: | head -1
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
         if "No space left on device" not in str(error):
             raise

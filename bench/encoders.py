@@ -1,8 +1,8 @@
 """Our encoders beside PyTorch's best, embedding texts and fine-tuned: python -m bench.encoders [--nets=minilm,...] [--write]
 
-Every measurement is a process of its own, as in `bench.language`. Both sides get the same padded batches of synthetic texts, a few
-from short to long, again and again, and PyTorch computes by `transformers`. Embedding is the mean of the hidden states of every
-text, fine-tuning the step that the study runs, with dropout; both in texts a second.
+Every measurement is a process of its own, as in `bench.language`. Both sides get the same padded batches of synthetic texts, few,
+from short to long, again and again; PyTorch's encoders are those of `transformers`. Embedding takes the mean of a text's hidden
+states, fine-tuning is the step that the study runs, with dropout; both in texts a second.
 """
 
 import itertools
@@ -62,13 +62,19 @@ def few(found: list) -> list:
 
 
 def embedded_rows(net: Net) -> list[np.ndarray]:
-    """The texts of each batch that is embedded, the shortest first."""
+    """Which texts each batch has that is embedded, the shortest first."""
     return few(batches_by_length(synthetic(net.sizes)[0].length, net.embedded))
+
+
+def embedded_batches(net: Net) -> list[dict]:
+    """These batches, as `texts.vectors` pads them."""
+    encoded, _ = synthetic(net.sizes)
+    return [texts.gather(encoded, rows, WIDTHS) for rows in embedded_rows(net)]
 
 
 def trained_batches(net: Net) -> list[dict]:
     """The batches of fine-tuning, as the study pads them, the shortest first."""
-    batch_at = texts.make_batch_at(*synthetic(net.sizes), np.arange(TEXTS), seed=0, batch_size=TRAINED, widths=WIDTHS)
+    batch_at = texts.make_batch_at(*synthetic(net.sizes), np.arange(TEXTS), seed=0, batch_size=TRAINED, widths=WIDTHS, alike=True)
     return few(sorted(map(batch_at, range(POOL)), key=lambda batch: batch["length"].max()))
 
 
@@ -119,15 +125,11 @@ def torch_task(job: Job, setting: dict):
     net, place = NETS[job.net], "cuda" if torch.cuda.is_available() else "cpu"
     if job.task == "finetune":
         model = torch_encoders.Classifier(net.sizes, CLASSES, setting["attention"])
-        optim = yahoo.base().optim
-        step = torch_encoders.trainer(model, trained_batches(net), place, RATE, optim, setting["compiled"])
+        step = torch_encoders.trainer(model, trained_batches(net), place, RATE, yahoo.base().optim, setting["compiled"])
         once = lambda: [step() for _ in range(FEW)]  # noqa: E731
     else:
-        encoded, _ = synthetic(net.sizes)
-        batches = [texts.gather(encoded, rows, WIDTHS) for rows in embedded_rows(net)]
-        once = torch_encoders.embedder(
-            torch_encoders.Embedder(net.sizes, setting["attention"]), batches, place, setting["compiled"]
-        )
+        model = torch_encoders.Embedder(net.sizes, setting["attention"])
+        once = torch_encoders.embedder(model, embedded_batches(net), place, setting["compiled"])
     return processes.repeated(once, torch.cuda.synchronize if place == "cuda" else None)
 
 
@@ -160,7 +162,7 @@ def table(results: list[dict]) -> str:
 def main() -> None:
     if processes.answered(Job, work_of, units_of):
         return
-    given = page.arguments_with_torch("encoders", __doc__, NETS, rounds=3, seconds=4.0)
+    given = page.arguments_with_torch("encoders", __doc__, NETS, 3, 4.0, "transformers")
     jobs = [Job(*job) for job in itertools.product(("embed", "finetune"), given.nets, processes.core_counts())]
     results = [processes.compare("encoders", job, settings_of, given.rounds, given.seconds) for job in jobs]
     page.show("encoders", table(results), given.write, "torch", "transformers")

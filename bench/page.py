@@ -32,11 +32,12 @@ def arguments(name: str, doc: str, nets, **numbers) -> argparse.Namespace:
     return given
 
 
-def arguments_with_torch(name: str, doc: str, nets, rounds: int, seconds: float) -> argparse.Namespace:
-    """The command line of a benchmark beside PyTorch, which has to be there."""
+def arguments_with_torch(name: str, doc: str, nets, rounds: int, seconds: float, *packages: str) -> argparse.Namespace:
+    """The command line of a benchmark beside PyTorch, which has to be there, and the other packages too."""
     given = arguments(name, doc, nets, rounds=(rounds, "pairs of runs"), seconds=(seconds, "that each run is timed for"))
-    if importlib.util.find_spec("torch") is None:
-        refuse(name, "PyTorch is missing; pip install -r requirements-bench.txt")
+    for package in ("torch", *packages):
+        if importlib.util.find_spec(package) is None:
+            refuse(name, f"{package} is missing; pip install -r requirements-bench.txt")
     return given
 
 

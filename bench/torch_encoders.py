@@ -1,4 +1,4 @@
-"""The encoders of the benchmark as `transformers` has them, embedding texts and fine-tuned, and our parameters copied into them."""
+"""The encoders of the benchmark as `transformers` has them, embedding and fine-tuned, and our parameters copied into them."""
 
 import itertools
 
@@ -17,9 +17,9 @@ class Embedder(nn.Module):
     def __init__(self, sizes: bert.BertConfig, attention: str):
         super().__init__()
         published = dict(zip(pretrained.SIZES[sizes.family], sizes[1:], strict=False))
-        config = AutoConfig.for_model(
-            sizes.family, **published, type_vocab_size=sizes.type_vocab, pad_token_id=sizes.pad_id, layer_norm_eps=sizes.eps,
-            hidden_act=sizes.activation, hidden_dropout_prob=sizes.dropout, attention_probs_dropout_prob=sizes.dropout)  # fmt: skip
+        dropout = dict.fromkeys(("hidden_dropout_prob", "attention_probs_dropout_prob"), sizes.dropout)
+        config = AutoConfig.for_model(sizes.family, **published, **dropout, hidden_act=sizes.activation, layer_norm_eps=sizes.eps,
+                                      type_vocab_size=sizes.type_vocab, pad_token_id=sizes.pad_id)  # fmt: skip
         self.body = AutoModel.from_config(config, attn_implementation=attention, add_pooling_layer=False)
 
     def forward(self, tokens, mask):

@@ -3,8 +3,8 @@
     python launch.py --config=configs/export.py --from=runs/yahoo --config.folder=my_classifier
     python launch.py --config=configs/export.py:smoke            # trains a tiny classifier first; seconds
 
-Then, with transformers and PyTorch: `pipeline("text-classification", "my_classifier")("How do I change a tyre?")`. Networks whose
-pooling is `published` can be exported; transformers has no class for the others.
+Then, with transformers and PyTorch: `pipeline("text-classification", "my_classifier")("Which tyre?", truncation=True)`. Networks
+whose pooling is `published` can be exported; transformers has no class for the others.
 """
 
 from ml_collections import ConfigDict

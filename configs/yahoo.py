@@ -130,7 +130,7 @@ def docstrings(config: ConfigDict) -> None:
     """Which package does a docstring come from? Two layers of width 64, from scratch; about three minutes on a CPU."""
     config.data.name, config.encoder.path, config.encoder.max_length, config.widths = "docstrings", "", 64, (32,)
     config.data.val_fraction, config.data.test_fraction = 0.1, 0.2
-    config.lrs, config.num_epochs, config.patience, config.model.dropout = (1e-3, 3e-3), 4, 0, 0.0
+    config.lrs, config.num_epochs, config.patience, config.model.dropout = (1e-3, 3e-3), 3, 0, 0.0
     set_networks(config, {"lab_b_setting": PADDED, "corrected": {}, "tfidf": TFIDF})
 
 

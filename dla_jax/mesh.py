@@ -12,9 +12,10 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from dla_jax.config import ConfigError
 
 
-def data_mesh() -> Mesh:
-    """All devices on one axis called `data`. `Auto`, because flax's `nn.Embed` fails under the `Explicit` default."""
-    return jax.make_mesh((jax.device_count(),), ("data",), axis_types=(AxisType.Auto,))
+def data_mesh(devices: list | None = None) -> Mesh:
+    """The devices, all by default, on one axis called `data`. `Auto`: flax's `nn.Embed` fails under the `Explicit` default."""
+    devices = devices or jax.devices()
+    return jax.make_mesh((len(devices),), ("data",), axis_types=(AxisType.Auto,), devices=devices)
 
 
 def replicated(mesh: Mesh) -> NamedSharding:

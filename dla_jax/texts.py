@@ -12,6 +12,7 @@ from dla_jax.data.tokenize import Encoded
 from dla_jax.mesh import put, replicated, split_rows
 from dla_jax.metrics import accuracy, cross_entropy
 from dla_jax.models import bert, gpt
+from dla_jax.models.pretrained import shapes_of as shapes_of
 
 
 @functools.partial(jax.jit, static_argnames="model", compiler_options={"xla_backend_optimization_level": 1})
@@ -23,7 +24,7 @@ def init_encoder(key, *, model: bert.Encoder | bert.Classifier) -> dict:
 def init_classifier(key, *, model: bert.Classifier, encoder: dict | None = None, frozen_layers: int = -1) -> tuple[dict, dict]:
     """(params, model_state) of a classifier: what is trained, and {"frozen": what is not}, both parts of one tree.
 
-    `encoder`: published parameters, None for a random start; its pooler stays random where it brings none.
+    `encoder`: published parameters, None for a random start.
     """
     params = init_encoder(key, model=model)
     if encoder is not None:
@@ -43,13 +44,6 @@ def split_frozen(params: dict, frozen_layers: int) -> tuple[dict, dict]:
 def join_frozen(params: dict, model_state: dict) -> dict:
     """The whole parameters again."""
     return params | {"encoder": params["encoder"] | model_state["frozen"]} if "frozen" in model_state else params
-
-
-@functools.cache
-def shapes_of(model: bert.Classifier) -> dict:
-    """The parameters of a classifier as shapes."""
-    tokens = jax.ShapeDtypeStruct((1, 2), "int32")
-    return jax.eval_shape(lambda tokens: model.init(jax.random.key(tokens[0, 0]), tokens, tokens[:, 0]), tokens)["params"]
 
 
 @functools.cache

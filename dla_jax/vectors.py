@@ -14,14 +14,17 @@ def _init(key, *, model, width: int):
     return model.init(key, jnp.zeros((1, width)), train=False)["params"]
 
 
-def init_model(key, *, model, vectors: np.ndarray, standardise: bool) -> tuple[dict, dict]:
-    """(params, {"scale": mean and standard deviation of each feature}) of a model for `vectors` float32 [N, D], those of the
-    training part; without `standardise` 0 and 1."""
-    mean, std = (
-        (vectors.mean(0), vectors.std(0) + 1e-6) if standardise else (np.zeros(vectors.shape[1]), np.ones(vectors.shape[1]))
-    )
-    scale = {"mean": jnp.asarray(mean, jnp.float32), "std": jnp.asarray(std, jnp.float32)}
-    return _init(key, model=model, width=vectors.shape[1]), {"scale": scale}
+def scale_of(vectors: np.ndarray, standardise: bool) -> dict[str, np.ndarray]:
+    """{"mean", "std"} of each feature, float32 [D], over `vectors` float32 [N, D], those of the training part; without
+    `standardise` 0 and 1."""
+    width = vectors.shape[1]
+    mean, std = (vectors.mean(0), vectors.std(0) + 1e-6) if standardise else (np.zeros(width), np.ones(width))
+    return {"mean": mean.astype(np.float32), "std": std.astype(np.float32)}
+
+
+def init_model(key, *, model, scale: dict[str, np.ndarray]) -> tuple[dict, dict]:
+    """(params, {"scale"}) of a model for vectors of that scale."""
+    return _init(key, model=model, width=len(scale["mean"])), {"scale": jax.tree.map(jnp.asarray, scale)}
 
 
 def logits_of(model, params: dict, model_state: dict, x: jax.Array, **options) -> jax.Array:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from launching import ROOT, environment
 
-from bench import language, processes, vision
+from bench import encoders, language, processes, vision
 
 needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs requirements-bench.txt")
 
@@ -121,7 +121,8 @@ def test_a_measurement_that_fails_ends_the_benchmark_with_its_last_line():
 
 
 WRONG = [("vision", "mlp", ("--nets=mpl",)), ("vision", "mlp", ("--rounds=0",)), ("vision", "mlp", ("--nets=mlp", "--seconds=-1")),
-         ("language", "gpt, tiny_llama, small_llama", ("--nets=gtp",)), ("tracing", "digits, resnet20", ("--rounds=0",))]  # fmt: skip
+         ("language", "gpt, tiny_llama, small_llama", ("--nets=gtp",)), ("encoders", "minilm, base", ("--nets=mini",)),
+         ("tracing", "digits, resnet20", ("--rounds=0",))]  # fmt: skip
 
 
 @pytest.mark.parametrize("module, nets, words", WRONG)
@@ -130,7 +131,7 @@ def test_wrong_input_exits_with_2_and_one_line(module, nets, words):
     assert answer.returncode == 2 and len(answer.stderr.splitlines()) == 1 and nets in answer.stderr
 
 
-@pytest.mark.parametrize("module", [vision, language])
+@pytest.mark.parametrize("module", [vision, language, encoders])
 def test_without_pytorch_it_says_what_to_install(module, monkeypatch, capsys):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(sys, "argv", [module.__name__])
@@ -140,6 +141,7 @@ def test_without_pytorch_it_says_what_to_install(module, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("module, job, own", [(language, language.Job("train", "gpt", 2), "train | gpt | 2"),
+                                              (encoders, encoders.Job("embed", "base", 1), "embed | base | 1"),
                                               (vision, vision.Job("mlp"), "mlp | 128")])  # fmt: skip
 def test_the_table_gives_ratios_of_rounds(module, job, own):
     pair = {"ours": {"wall": 3000.0, "cpu": 1000.0, "first": 2.0, "gib": 0.5},

@@ -4,7 +4,7 @@ import sys
 import time
 
 import pytest
-from launching import launch, launch_many
+from launching import ROOT, environment, launch, launch_many
 
 CONFIG = "--config=configs/rescnn.py:smoke"
 DANTE = "--config=configs/dante.py:smoke"
@@ -64,14 +64,18 @@ WRONG = {
     "--config=configs/generate.py:smoke --config.top_k=-1": ["top_k"],
     "--config=configs/generate.py:smoke --config.num_tokens=0": ["num_tokens"],
     "--config=configs/yahoo.py": ["data.path is empty"],
-    "--config=configs/yahoo.py --config.data.path=nowhere.csv --nodownload": ["distilroberta-base", "Hugging Face cache", "--download"],
-    "--config=configs/yahoo.py:smoke --config.data.name=csv --config.data.path=nowhere.csv --config.data.val_fraction=0.1": ["nowhere.csv"],
+    "--config=configs/yahoo.py --config.data.path=nowhere.csv --config.data.test_path=b.csv --nodownload": ["nowhere.csv"],
+    "--config=configs/yahoo.py:smoke --config.encoder.path=distilroberta-base --nodownload":
+        ["distilroberta-base", "Hugging Face cache", "--download"],
+    "--config=configs/yahoo.py:smoke --config.data.name=csv --config.data.path=nowhere.csv": ["nowhere.csv"],
+    "--config=configs/yahoo.py:smoke --config.data.name=csv --config.data.path=nowhere.csv --config.data.test_fraction=0.0":
+        ["data.test_fraction", "data.test_path"],
     "--config=configs/yahoo.py:smoke --config.data.name=docstring": ["data.name", "did you mean 'docstrings'"],
     "--config=configs/yahoo.py:smoke --config.data.name=ag_news_subset --config.data.test_fraction=0.0 --data_dir=tests --nodownload":
         ["ag_news_subset", "tests"],
-    "--config=configs/yahoo.py:smoke --config.networks.corrected.model.frozen_layers=3": ["frozen_layers: 3 of 1 layers"],
+    "--config=configs/yahoo.py:smoke --config.networks.corrected.model.frozen_layers=3": ["networks.corrected", "frozen_layers: 3 of 1 layers"],
     "--config=configs/yahoo.py:smoke --config.encoder.path=configs": ["configs is no model folder"],
-    "--config=configs/yahoo.py:smoke --config.encoder.path=tests/fixtures/llama": ["decoder"],
+    "--config=configs/yahoo.py:smoke --config.encoder.path=tests/fixtures/llama": ["is a Llama; give BERT"],
     "--config=configs/ag_news.py:smoke --config.encoder.path=tests/fixtures/bert": ["encoder.max_length", "positions for 11"],
     "--config=configs/ag_news.py:smoke --config.encoder.path=tests/fixtures/bert --config.encoder.max_length=11 --config.widths=4":
         ["has no tokenizer"],
@@ -164,6 +168,28 @@ def test_wrong_input_is_answered_in_one_line_with_exit_code_2(line, answers):
     assert "Traceback" not in err
     for word in WRONG[line]:
         assert word in err
+
+
+def test_names_in_groups_are_split_at_commas():
+    """As --config.data.text_columns=title,content is written."""
+    from ml_collections import ConfigDict
+
+    import launch as entry
+
+    config = ConfigDict({"arms": ("a,b",), "data": {"columns": ("title,content",), "sizes": (1, 2)}, "none": None})
+    entry.split_words_of(config)
+    assert config.to_dict() == {"arms": ("a", "b"), "data": {"columns": ("title", "content"), "sizes": (1, 2)}, "none": None}
+
+
+def test_who_reads_one_line_of_many_is_no_error(tmp_path):
+    import subprocess
+    import sys
+
+    command = f"{sys.executable} launch.py --config=configs/gpt2.py:smoke --workdir={tmp_path / 'run'} | head -1"
+    answer = subprocess.run(
+        command, shell=True, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=300, check=False
+    )
+    assert answer.stdout.count("\n") == 1 and "Traceback" not in answer.stderr and "BrokenPipe" not in answer.stderr
 
 
 def test_wrong_input_leaves_no_workdir(answers, tmp_path):

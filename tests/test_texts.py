@@ -136,10 +136,10 @@ def test_the_loss_is_cross_entropy_of_the_logits():
 def test_vectors_are_standardised_by_the_training_part():
     x = RNG.normal(3.0, 2.0, (40, 5)).astype(np.float32)
     model = Perceptron((), 0.0, "every", False, 3, (0.0,), (1.0,), "he", "float32")
-    params, state = vectors.init_model(jax.random.key(0), model=model, vectors=x[:30], standardise=True)
+    params, state = vectors.init_model(jax.random.key(0), model=model, scale=vectors.scale_of(x[:30], True))
     found = vectors.evaluate(params, state, jnp.asarray(x), np.arange(30, 40), model=model)
     scaled = (x[30:] - x[:30].mean(0)) / x[:30].std(0)
     np.testing.assert_allclose(found, scaled @ params["head"]["kernel"] + params["head"]["bias"], atol=1e-4)
-    _, plain = vectors.init_model(jax.random.key(0), model=model, vectors=x[:30], standardise=False)
+    _, plain = vectors.init_model(jax.random.key(0), model=model, scale=vectors.scale_of(x[:30], False))
     np.testing.assert_allclose(vectors.evaluate(params, plain, jnp.asarray(x), np.arange(10), model=model),
                                x[:10] @ params["head"]["kernel"] + params["head"]["bias"], atol=1e-4)  # fmt: skip

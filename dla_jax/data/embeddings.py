@@ -34,8 +34,8 @@ def read(key: str) -> np.ndarray | None:
         return None
 
 
-def write(key: str, vectors: np.ndarray) -> None:
-    """Keeps vectors float32 [N, D], whole or not at all; where that is not allowed they are computed again next time."""
+def write(key: str, vectors: np.ndarray) -> Path | None:
+    """Keeps vectors float32 [N, D], whole or not at all; None where that is not allowed: they are computed again next time."""
     path = path_of(key)
     temporary = path.with_name(f".{key}-{uuid.uuid4().hex}")
     try:
@@ -45,5 +45,7 @@ def write(key: str, vectors: np.ndarray) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.rename(path)
+        return path
     except OSError:
         temporary.unlink(missing_ok=True)
+        return None

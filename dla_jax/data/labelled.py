@@ -3,6 +3,7 @@
 import csv
 import functools
 import hashlib
+import io
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -44,7 +45,9 @@ def check_config(data, data_dir: Path, download: bool) -> None:
     if official:
         check(data.test_fraction == 0, f"data.test_fraction: {data.test_fraction} with data that has a test part; leave it at 0")
     else:
-        check_number("data.test_fraction", data.test_fraction, above=0, below=0.5)
+        check(data.test_fraction > 0, f"data.test_fraction: {data.test_fraction}, and no test part; give a fraction, or "
+              "--config.data.test_path=FILE")  # fmt: skip
+        check_number("data.test_fraction", data.test_fraction, below=0.5)
     if data.name in prepared.TEXTS:
         prepared.check_available(data.name, data_dir, download)
     if data.name == "csv":
@@ -66,7 +69,7 @@ def load(data, data_dir: Path, download: bool) -> LabelledTexts:
     if data.name == "csv":
         return load_csv(data.path, data.test_path, data.label_column, tuple(data.text_columns), data.header)
     rows, class_names, test_start = prepared.load_texts(data.name, data_dir, download)
-    texts = [one_line(row[column].replace("\\", " ") for column in AG_COLUMNS) for row in rows]
+    texts = [as_read(data.name, " ".join(row[column] for column in AG_COLUMNS)) for row in rows]
     return check_texts(LabelledTexts(data.name, tuple(texts), np.array([row["label"] for row in rows], np.int32), class_names,
                                      test_start), [f"{data.name} example {i}" for i in range(len(rows))])  # fmt: skip
 
@@ -77,6 +80,13 @@ def docstrings_of() -> LabelledTexts:
     texts, names = docstrings.collect()
     class_names = tuple(sorted(set(names)))
     return LabelledTexts("docstrings", texts, np.array([class_names.index(name) for name in names], np.int32), class_names, None)
+
+
+def as_read(name: str, text: str) -> str:
+    """A text as the set of that name has it; "" names a CSV file."""
+    if name == "docstrings":
+        return docstrings.clean(text)
+    return one_line([text.replace("\\", " ") if name in prepared.TEXTS else text])  # where a backslash ends a line
 
 
 def one_line(parts) -> str:
@@ -98,7 +108,7 @@ def load_csv(path: str, test_path: str, label_column: str, text_columns: tuple[s
     for place, label, _ in test:
         check(label in known, f"{place}: label {label!r} is none of the training part's, {', '.join(class_names[:20])}; mend it")
     rows, index = [*train, *test], {name: i for i, name in enumerate(class_names)}
-    found = LabelledTexts(Path(path).name, tuple(text for _, _, text in rows), np.array([index[label] for _, label, _ in rows],
+    found = LabelledTexts("csv", tuple(text for _, _, text in rows), np.array([index[label] for _, label, _ in rows],
                           np.int32), class_names, len(train) if test else None)  # fmt: skip
     return check_texts(found, [place for place, _, _ in rows])
 
@@ -123,8 +133,8 @@ def read_csv(key: str, path: str, label_column: str, text_columns: tuple[str, ..
     check(place.is_file(), f"{key}: there is no file {path}; give a CSV file")
     csv.field_size_limit(1 << 30)
     try:
-        with open(place, encoding="utf-8-sig", newline="") as file:
-            rows = [row for row in csv.reader(file, strict=True) if row]
+        whole = place.read_bytes().decode("utf-8-sig")
+        rows = [row for row in csv.reader(io.StringIO(whole, newline=""), strict=True) if row]
     except UnicodeDecodeError as error:
         raise ConfigError(f"{key}: {path} is not in UTF-8 (byte {error.start}); convert it, for example with "
                           f"iconv -f latin1 -t utf-8 {place.name}") from None  # fmt: skip

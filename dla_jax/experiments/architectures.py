@@ -11,7 +11,7 @@ from dla_jax import classify
 from dla_jax.config import Run, check, check_choice, check_distinct
 from dla_jax.experiments import classifier_report, image_runs
 from dla_jax.experiments.architectures_report import draw as draw  # launch.py calls it for a workdir alone
-from dla_jax.experiments.grid import Setting, Story, run_grid
+from dla_jax.experiments.grid import Setting, Story, begin, run_grid
 from dla_jax.experiments.networks import check_networks, choose_rates, final_cells, own_config, select_cells
 from dla_jax.mesh import data_mesh
 from dla_jax.models.build import build, check_depth, wire
@@ -51,8 +51,9 @@ def run_networks(config, run: Run, settings: dict[str, Setting], story_of: Calla
     """Trains every network of `settings` with every seed, each at its own learning rate. `story_of`: (setting, seed) -> what
     makes a run."""
     setting_of = lambda cell: settings[cell.group]  # noqa: E731
+    begin(config, run, next(iter(settings.values())).source.identity)
     run_grid(
-        config, run, next(iter(settings.values())).source.identity, select=select_cells(config), final=final_cells(config),
+        config, run, select=select_cells(config), final=final_cells(config),
         choose_rates=functools.partial(choose_rates, config, score=classifier_report.rate_score), setting_of=setting_of,
         story_of=lambda cell: story_of(setting_of(cell), cell.seed), draw=draw, unit="img",
     )  # fmt: skip

@@ -15,7 +15,7 @@ from dla_jax.experiments import image_runs
 from dla_jax.experiments.depth_grid import Arm, Cell, arm_of, choose_rates, final_cells, select_cells
 from dla_jax.experiments.depth_grid import check_config as check_config  # launch.py calls it before anything slow
 from dla_jax.experiments.depth_report import draw as draw  # and this for a workdir alone
-from dla_jax.experiments.grid import Setting, Story, run_grid
+from dla_jax.experiments.grid import Setting, Story, begin, run_grid
 from dla_jax.mesh import data_mesh
 from dla_jax.models.build import build, wire
 
@@ -23,9 +23,10 @@ from dla_jax.models.build import build, wire
 def run(config, run: Run) -> None:
     """Runs the study, or what is left of it, in `run.workdir`, and draws its report."""
     image_set, mesh = image_runs.load(config, run), data_mesh()
+    begin(config, run, image_set.identity)
     setting = image_runs.prepare(config, image_set, image_runs.put_data(image_set, mesh), mesh)
     run_grid(
-        config, run, image_set.identity, select=select_cells(config), final=final_cells(config),
+        config, run, select=select_cells(config), final=final_cells(config),
         choose_rates=functools.partial(choose_rates, config), setting_of=lambda cell: setting,
         story_of=functools.partial(make_story, setting), draw=draw, unit="img",
     )  # fmt: skip

@@ -17,6 +17,9 @@ from dla_jax.experiments.predict import made_run
 from dla_jax.mesh import data_mesh, describe_devices
 from dla_jax.models import pretrained
 
+SPECIAL = {"pad_token": ("[PAD]", "<pad>"), "cls_token": ("[CLS]", "<s>"), "sep_token": ("[SEP]", "</s>"),
+           "unk_token": ("[UNK]", "<unk>"), "mask_token": ("[MASK]", "<mask>")}  # fmt: skip
+
 
 def check_config(config, run: Run) -> None:
     """Raises ConfigError for a workdir without a network that can be exported, or a folder that is taken."""
@@ -25,7 +28,9 @@ def check_config(config, run: Run) -> None:
           "--from is missing; give the workdir of a finished study of fine-tuning, as in --from=runs/yahoo")  # fmt: skip
     check(run.from_dir is None or not config.made, "--from: this preset makes its own model; leave it out")
     folder = target(config, run)
-    check(not folder.exists() or not any(folder.iterdir()), f"folder: {folder} is not empty; give another")
+    check(not folder.exists() or folder.is_dir(), f"folder: {folder} is a file; give a folder")
+    again = (run.workdir / "config.json").is_file()  # the same command: the folder is what it made
+    check(again or not folder.exists() or not any(folder.iterdir()), f"folder: {folder} is not empty; give another")
     if config.made:
         finetune.check_config(config.made, made_run(run))
     else:
@@ -81,8 +86,9 @@ def run(config, run: Run) -> None:
 def write_tokenizer(tokenizer: tokenize.Pieces, config, folder: Path) -> None:
     """Writes the tokenizer as transformers reads it, with the length at which texts are cut."""
     tokenize.save(tokenizer, folder / "tokenizer.json")
-    special = {name: word for name, word in (("pad_token", "[PAD]"), ("pad_token", "<pad>"))
-               if tokenizer.tokenizer.token_to_id(word) is not None}  # fmt: skip
+    special = {
+        name: word for name, words in SPECIAL.items() for word in words if tokenizer.tokenizer.token_to_id(word) is not None
+    }
     written = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": config.encoder.max_length, **special}
     configs.write_atomically(folder / "tokenizer_config.json", json.dumps(written, indent=1))
 

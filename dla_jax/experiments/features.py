@@ -16,14 +16,14 @@ from dla_jax import texts as encoders
 from dla_jax import vectors
 from dla_jax.config import Run, check, check_choice, check_count, check_number, check_seed
 from dla_jax.data import batches, embeddings, labelled
-from dla_jax.experiments import text_runs
+from dla_jax.experiments import text_runs, tfidf
 from dla_jax.experiments.classifier_report import rate_score
 from dla_jax.experiments.classifier_runs import better, make_plan, run_result, shared_optimiser
-from dla_jax.experiments.grid import Setting, Story, run_grid
+from dla_jax.experiments.grid import Setting, Story, begin, run_grid
 from dla_jax.experiments.networks import check_networks, choose_rates, final_cells, own_config, select_cells
 from dla_jax.experiments.text_report import draw as draw  # launch.py calls it for a workdir alone
 from dla_jax.logs import progress_line
-from dla_jax.mesh import data_mesh, put, replicated, together
+from dla_jax.mesh import data_mesh, on_any_process, put, replicated
 from dla_jax.models.bert import BertConfig, Encoder
 from dla_jax.models.gpt import GPT
 from dla_jax.models.layers import INITS
@@ -36,19 +36,18 @@ POOLINGS = ("mean", "mean_padded", "first", "last", "published")
 
 
 def check_config(config, run: Run) -> None:
-    """Raises ConfigError for a config that this study cannot run, before anything slow; reads the texts, and checks that last."""
+    """Raises ConfigError for a config that this study cannot run, before anything slow: keys, then the texts, then weights."""
+    labelled.check_config(config.data, run.data_dir, run.download)
     check_networks(config, functools.partial(check_own, run=run))
     check_choice("encoder.pooling", config.encoder.pooling, POOLINGS)
     check_seed("encoder.seed", config.encoder.seed)
-    text_runs.check_encoder(config.encoder, config.widths, run.download)
+    text_runs.check_encoder(config.encoder, config.widths)
     check_count("embed_batch_size", config.embed_batch_size)
     check(config.embed_batch_size % jax.device_count() == 0,
           f"embed_batch_size: {config.embed_batch_size} is not divisible by {jax.device_count()} devices")  # fmt: skip
-    texts = text_runs.check_data(config, run)
-    family = "none"
-    if config.encoder.path:
-        family = getattr(text_runs.load_body(config.encoder, config.compute_dtype, texts, run).config, "family", family)
-    check(config.encoder.pooling != "published" or family == "bert",
+    text_runs.check_data(config, run)
+    published = text_runs.check_published(config.encoder, (Encoder, GPT), run.download)
+    check(config.encoder.pooling != "published" or getattr(published, "family", "") == "bert",
           f"encoder.pooling: {config.encoder.path or 'an encoder from scratch'} has no pooler; give another")  # fmt: skip
 
 
@@ -57,7 +56,7 @@ def check_own(own, run: Run) -> None:
     check_choice("model.name", own.model.name, ("perceptron", "tfidf"))
     text_runs.check_config(own, run)
     if own.model.name == "tfidf":
-        text_runs.check_tfidf(own.model)
+        tfidf.check_model(own.model)
         return
     check(set(own.model.keys()) == set(MODEL_KEYS), f"model: perceptron has the keys {', '.join(MODEL_KEYS)}")
     for width in own.model.widths:
@@ -69,12 +68,13 @@ def check_own(own, run: Run) -> None:
 def run(config, run: Run) -> None:
     """Runs the study, or what is left of it, in `run.workdir`, and draws its report."""
     texts, mesh = text_runs.load(config, run), data_mesh()
+    begin(config, run, text_runs.identity(texts, [config.encoder], run))
     found, facts = embed(config, texts, mesh, run)
     data = put({"vector": found, "label": texts.labels}, replicated(mesh))
-    settings = {name: prepare(own_config(config, name), texts, data, facts, mesh) for name in config.networks}
+    settings = {name: prepare(own_config(config, name), texts, data, (found, facts), mesh) for name in config.networks}
     setting_of = lambda cell: settings[cell.group]  # noqa: E731
     run_grid(
-        config, run, texts.identity, select=select_cells(config), final=final_cells(config),
+        config, run, select=select_cells(config), final=final_cells(config),
         choose_rates=functools.partial(choose_rates, config, score=rate_score), setting_of=setting_of,
         story_of=lambda cell: make_story(setting_of(cell), cell.seed), draw=draw, unit="text",
     )  # fmt: skip
@@ -92,18 +92,18 @@ def embed(config, texts: labelled.LabelledTexts, mesh, run: Run) -> tuple[np.nda
     encoded = text_runs.encode(body, texts, encoder, config.data.lower)
     model, params = make_embedder(config, body)
     widths = text_runs.widths_of(config)
-    settings = (repr(body.config), encoder.pooling, widths if encoder.pooling == "mean_padded" else "")
+    settings = (repr(body.config), encoder.pooling, widths if encoder.pooling == "mean_padded" else "", jax.default_backend())
     key = embeddings.key_of(params, encoded, settings)
-    held = together(lambda: embeddings.read(key), "read the vectors")
+    held = embeddings.read(key)
     facts = {"truncated": encoded.truncated, "max_length": encoder.max_length, "tokens_per_text": float(encoded.length.mean())}
-    if held is not None:
+    if not on_any_process(held is None):
         print("the vectors were computed before", file=sys.stderr)
         return held, facts
     params, started = put(params, replicated(mesh)), time.perf_counter()
     with progress_line(len(texts.texts), run.quiet, "text") as progress:
 
         def done(count):
-            if stop_requested.is_set():
+            if on_any_process(stop_requested.is_set()):
                 raise Interrupted  # nothing is lost but time: the vectors are kept when all are there
             progress.update(count)
 
@@ -112,17 +112,20 @@ def embed(config, texts: labelled.LabelledTexts, mesh, run: Run) -> tuple[np.nda
     seconds = time.perf_counter() - started
     print(f"embedded in {seconds:.0f} s, {len(found) / seconds:,.0f} texts/s", file=sys.stderr)
     if run.first:
-        embeddings.write(key, found)
+        kept = embeddings.write(key, found)
+        print(
+            f"vectors are kept in {kept}, {found.nbytes / 2**20:.0f} MiB" if kept else "vectors cannot be kept", file=sys.stderr
+        )
     return found, facts
 
 
-def prepare(config, texts: labelled.LabelledTexts, data: dict, facts: dict, mesh) -> Setting:
+def prepare(config, texts: labelled.LabelledTexts, data: dict, embedded: tuple[np.ndarray, dict], mesh) -> Setting:
     """The plan of a network's runs, and its optimiser."""
     if config.model.name == "tfidf":
-        return text_runs.tfidf_setting(config, texts, mesh)
+        return tfidf.make_setting(config, texts, mesh)
     plan = make_plan(config, len(text_runs.split(config, texts, config.seeds[0])["train"]))
     tx = shared_optimiser(config.optim, plan.num_steps)
-    return Setting(config, data, mesh, tx, plan, no_trace, (texts, facts), config.batch_size, config.accumulate)
+    return Setting(config, data, mesh, tx, plan, no_trace, (texts, *embedded), config.batch_size, config.accumulate)
 
 
 def make_model(config, num_classes: int) -> Perceptron:
@@ -135,16 +138,16 @@ def make_story(setting: Setting, seed: int) -> Story:
     """What makes a run of one network."""
     config = setting.config
     if config.model.name == "tfidf":
-        return text_runs.tfidf_story(setting, seed)
-    (texts, facts), data = setting.source, setting.data
+        return tfidf.make_story(setting, seed)
+    (texts, found, facts), data = setting.source, setting.data
     model, parts = make_model(config, len(texts.class_names)), text_runs.split(config, texts, seed)
     train = parts["train"]
 
     def logits(state, rows):
         return np.asarray(vectors.evaluate(state.params, state.model_state, data["vector"], rows, model=model))
 
-    init_fn = functools.partial(vectors.init_model, model=model, vectors=np.asarray(data["vector"])[train],
-                                standardise=config.model.standardise)  # fmt: skip
+    scale = vectors.scale_of(found[train], config.model.standardise)
+    init_fn = functools.partial(vectors.init_model, model=model, scale=scale)
     shapes = jax.eval_shape(init_fn, jax.random.key(seed))[0]
     return Story(
         init_fn=init_fn,

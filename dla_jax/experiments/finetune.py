@@ -8,32 +8,36 @@ seed. TF-IDF with logistic regression stands beside them, on the same splits.
 import functools
 
 import jax
+import numpy as np
 
 from dla_jax import texts as encoders
 from dla_jax.config import Run, check, check_choice, check_count, check_number
 from dla_jax.data import labelled
-from dla_jax.data.batches import POOL
-from dla_jax.experiments import text_runs
+from dla_jax.data.batches import POOL, width_of
+from dla_jax.experiments import text_runs, tfidf
 from dla_jax.experiments.classifier_report import rate_score
 from dla_jax.experiments.classifier_runs import better, make_plan, run_result, shared_optimiser
-from dla_jax.experiments.grid import Setting, Story, run_grid
+from dla_jax.experiments.grid import Setting, Story, begin, run_grid
 from dla_jax.experiments.networks import check_networks, choose_rates, final_cells, own_config, select_cells
 from dla_jax.experiments.text_report import draw as draw  # launch.py calls it for a workdir alone
 from dla_jax.mesh import data_mesh
-from dla_jax.models.bert import POOLINGS, BertConfig, Classifier
+from dla_jax.models.bert import POOLINGS, Classifier, Encoder
 from dla_jax.train import no_trace
 
 MODEL_KEYS = ("name", "dropout", "frozen_layers")
 
 
 def check_config(config, run: Run) -> None:
-    """Raises ConfigError for a config that this study cannot run, before anything slow; reads the texts, and checks that last."""
+    """Raises ConfigError for a config that this study cannot run, before anything slow: keys, then the texts, then weights."""
+    labelled.check_config(config.data, run.data_dir, run.download)
     check_networks(config, functools.partial(check_own, run=run))
-    texts = text_runs.check_data(config, run)
+    text_runs.check_data(config, run)
     for network in config.networks:
         own = own_config(config, network)
         if own.model.name == "encoder":
-            check_body(own, text_runs.load_body(own.encoder, own.compute_dtype, texts, run) if own.encoder.path else None)
+            published = text_runs.check_published(own.encoder, (Encoder,), run.download)
+            layers, frozen = published.n_layer if published else own.encoder.n_layer, own.model.frozen_layers
+            check(frozen <= layers, f"networks.{network}: model.frozen_layers: {frozen} of {layers} layers; give at most that")
 
 
 def check_own(own, run: Run) -> None:
@@ -41,33 +45,25 @@ def check_own(own, run: Run) -> None:
     check_choice("model.name", own.model.name, ("encoder", "tfidf"))
     text_runs.check_config(own, run)
     if own.model.name == "tfidf":
-        text_runs.check_tfidf(own.model)
+        tfidf.check_model(own.model)
         return
     check(set(own.model.keys()) == set(MODEL_KEYS), f"model: encoder has the keys {', '.join(MODEL_KEYS)}")
     check_number("model.dropout", own.model.dropout, low=0, below=1)
     check_count("model.frozen_layers", own.model.frozen_layers, low=-1)
     check_choice("encoder.pooling", own.encoder.pooling, POOLINGS)
     check(own.steps_per_call == 1, f"steps_per_call: {own.steps_per_call}, but batches of texts differ in width; leave it at 1")
-    text_runs.check_encoder(own.encoder, own.widths, run.download)
-
-
-def check_body(own, body: text_runs.Body | None) -> None:
-    """Raises ConfigError for a body that is no encoder, or has fewer layers than are to be frozen."""
-    check(body is None or isinstance(body.config, BertConfig),
-          f"encoder.path: {own.encoder.path} is a decoder; fine-tuning takes BERT, RoBERTa or DistilBERT")  # fmt: skip
-    layers = body.config.n_layer if body else own.encoder.n_layer
-    check(
-        own.model.frozen_layers <= layers, f"model.frozen_layers: {own.model.frozen_layers} of {layers} layers; give at most that"
-    )
+    text_runs.check_encoder(own.encoder, own.widths)
 
 
 def run(config, run: Run) -> None:
     """Runs the study, or what is left of it, in `run.workdir`, and draws its report."""
     texts, mesh, encoded = text_runs.load(config, run), data_mesh(), {}
+    owns = [own_config(config, network) for network in config.networks]
+    begin(config, run, text_runs.identity(texts, [own.encoder for own in owns if own.model.name == "encoder"], run))
     settings = {name: prepare(own_config(config, name), texts, encoded, mesh, run) for name in config.networks}
     setting_of = lambda cell: settings[cell.group]  # noqa: E731
     run_grid(
-        config, run, texts.identity, select=select_cells(config), final=final_cells(config),
+        config, run, select=select_cells(config), final=final_cells(config),
         choose_rates=functools.partial(choose_rates, config, score=rate_score), setting_of=setting_of,
         story_of=lambda cell: make_story(setting_of(cell), cell.seed), draw=draw, unit="text",
     )  # fmt: skip
@@ -76,7 +72,7 @@ def run(config, run: Run) -> None:
 def prepare(config, texts: labelled.LabelledTexts, encoded: dict, mesh, run: Run) -> Setting:
     """The plan of a network's runs, its optimiser, and the texts in tokens. `encoded`: what networks before have made."""
     if config.model.name == "tfidf":
-        return text_runs.tfidf_setting(config, texts, mesh)
+        return tfidf.make_setting(config, texts, mesh)
     body = text_runs.load_body(config.encoder, config.compute_dtype, texts, run)
     key = config.encoder.path, config.encoder.max_length, config.data.lower
     if key not in encoded:
@@ -98,7 +94,7 @@ def make_story(setting: Setting, seed: int) -> Story:
     """What makes a run of one network."""
     config = setting.config
     if config.model.name == "tfidf":
-        return text_runs.tfidf_story(setting, seed)
+        return tfidf.make_story(setting, seed)
     texts, body, encoded = setting.source
     model, parts, frozen = make_model(setting), text_runs.split(config, texts, seed), config.model.frozen_layers
     widths = text_runs.widths_of(config)
@@ -127,7 +123,16 @@ def make_story(setting: Setting, seed: int) -> Story:
         diverged=text_runs.unscored(texts),
         facts={"num_params": num_params} | cut,
         shapes_at=steps_of_each_width(batch_at, setting.plan.num_steps),
+        warm=lambda state: [logits(state, row) for row in one_of_each_width(encoded.length, parts["val"], widths)],
     )  # fmt: skip
+
+
+def one_of_each_width(lengths: np.ndarray, rows: np.ndarray, widths: tuple[int, ...]) -> list[np.ndarray]:
+    """Of the texts at `rows` one, int32 [1], for each of the widths that batches are padded to."""
+    first = {}
+    for row in rows.tolist():
+        first.setdefault(width_of(lengths[row], widths), np.array([row], np.int32))
+    return list(first.values())
 
 
 def steps_of_each_width(batch_at, num_steps: int) -> tuple[int, ...]:

@@ -51,6 +51,7 @@ class Story(NamedTuple):
     facts: dict  # of the network: num_params, ...
     annotate: Callable = lambda row: row  # row of `fit` -> row as it is written
     shapes_at: tuple[int, ...] = (0,)  # steps whose batches have all shapes that there are
+    warm: Callable | None = None  # state -> None: what compiles `evaluate`, where that is less than all of it
     at_once: Callable | None = None  # () -> dict: what the last row says of a model that is not trained step by step
     probe: Callable = lambda state: {}
 
@@ -69,12 +70,17 @@ def best_rates(cells: list, done: dict[str, dict], score: Callable) -> dict[str,
     return rates
 
 
-def run_grid(config, run: Run, identity: dict, *, select: list, final: list, choose_rates: Callable, setting_of: Callable,
+def begin(config, run: Run, identity: dict) -> None:
+    """Writes `config.json`, before anything else is in the workdir. `identity`: of the data."""
+    if run.first:
+        configs.write_config(run.workdir, config.to_dict(), describe_devices(), identity)
+
+
+def run_grid(config, run: Run, *, select: list, final: list, choose_rates: Callable, setting_of: Callable,
              story_of: Callable, draw: Callable, unit: str) -> None:  # fmt: skip
     """Trains the runs of a study, or those left of it, in `run.workdir`, and draws its report.
 
     Args:
-      identity: of the data, for `config.json`.
       select: cells that choose learning rates.
       final: cells that are compared, whose rates are still open.
       choose_rates: {name: last row} of finished runs -> {group: learning rate}.
@@ -85,8 +91,6 @@ def run_grid(config, run: Run, identity: dict, *, select: list, final: list, cho
     Raises:
       NonFiniteLoss: in a study of a single run.
     """
-    if run.first:
-        configs.write_config(run.workdir, config.to_dict(), describe_devices(), identity)
     record, workers, cells = Record(run.workdir, run.first), at_a_time(config.cells_at_a_time), [*select, *final]
     done = f", {len(record.done)} of them done before" if record.done else ""
     print(f"{len(cells)} runs: {len(select)} choose learning rates, {len(final)} are compared{done}", file=sys.stderr)
@@ -183,7 +187,7 @@ def compile_programs(cells: list, setting_of: Callable, story_of: Callable, work
 def compile_program(setting: Setting, story: Story, seed: int) -> None:
     """Compiles the programs of a run by taking no step with them."""
     state, key = init_state(story.init_fn, setting.tx, seed=seed, lr=0.0, mesh=setting.mesh)
-    story.evaluate(state)
+    (story.warm or story.evaluate)(state)
     for step in story.shapes_at:
         batch = stack_batches(story.batch_at, step, step + 1, setting.plan.steps_per_call)
         state, _, _ = STEPS[setting.config.parallel](

@@ -9,7 +9,7 @@ import sys
 
 from dla_jax.config import Run
 from dla_jax.experiments import language_runs
-from dla_jax.experiments.grid import run_grid
+from dla_jax.experiments.grid import begin, run_grid
 from dla_jax.experiments.language_report import draw as draw  # launch.py calls it for a workdir alone
 from dla_jax.experiments.language_report import num_runs as num_runs
 from dla_jax.experiments.networks import check_network, check_networks, choose_rates, final_cells, own_config, select_cells
@@ -28,6 +28,7 @@ def run(config, run: Run) -> None:
     """Runs the study, or what is left of it, in `run.workdir`, and draws its report."""
     mesh, whole, settings, data = data_mesh(), language_runs.read_text(config), {}, {}
     print(f"text: {whole.name}, {len(whole.text):,} characters", file=sys.stderr)
+    begin(config, run, whole.identity)
     for network in config.networks:
         own = own_config(config, network)
         source = language_runs.prepare_source(own, run, network)
@@ -36,7 +37,7 @@ def run(config, run: Run) -> None:
         settings[network] = language_runs.prepare(own, source, data[id(source)], mesh)
     setting_of = lambda cell: settings[cell.group]  # noqa: E731
     run_grid(
-        config, run, whole.identity, select=select_cells(config), final=final_cells(config),
+        config, run, select=select_cells(config), final=final_cells(config),
         choose_rates=functools.partial(choose_rates, config, score=language_runs.rate_score), setting_of=setting_of,
         story_of=lambda cell: language_runs.make_story(setting_of(cell), cell), draw=draw, unit="tok",
     )  # fmt: skip

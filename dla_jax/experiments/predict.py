@@ -1,6 +1,8 @@
 """What does a trained classifier say of one's own texts or images? One line of JSON each, on standard output."""
 
+import functools
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -10,9 +12,11 @@ from scipy.special import softmax
 
 from dla_jax import config as configs
 from dla_jax.config import ConfigError, Run, check, expand, read_config
-from dla_jax.data import folder
+from dla_jax.data import folder, labelled
 from dla_jax.experiments import finetune, trained
 from dla_jax.mesh import data_mesh, describe_devices
+from dla_jax.network import first_line
+from dla_jax.stop import Interrupted, stop_requested
 
 AT_A_TIME = 256  # texts or images that are classified, and written, together
 
@@ -38,7 +42,7 @@ def check_config(config, run: Run) -> None:
     )
     if images:
         image_files(config.image)
-    elif config.text or config.file:
+    else:
         read_texts(config)
 
 
@@ -62,6 +66,12 @@ def image_files(given: str) -> list[Path]:
     return found
 
 
+@functools.cache  # it can be read but once
+def standard_input() -> bytes:
+    """All of it."""
+    return sys.stdin.buffer.read()
+
+
 def read_texts(config) -> list[str]:
     """The texts to classify, of `text`, `file` or standard input.
 
@@ -73,15 +83,14 @@ def read_texts(config) -> list[str]:
     else:
         place = config.file or "standard input"
         try:
-            whole = (
-                expand("file", config.file).read_text("utf-8-sig") if config.file else sys.stdin.buffer.read().decode("utf-8-sig")
-            )
+            read = expand("file", config.file).read_bytes() if config.file else standard_input()
+            whole = read.decode("utf-8-sig")
         except OSError as error:
             raise ConfigError(f"file: {config.file} cannot be read ({error.strerror}); give a file with a text a line") from None
         except UnicodeDecodeError as error:
             raise ConfigError(f"{place} is not in UTF-8 (byte {error.start}); convert it") from None
-        lines = whole.splitlines()
-    check(len(lines) > 0, f"{place} holds no text; give at least one")
+        lines = re.split("\r?\n", whole.removesuffix("\n"))
+    check(lines != [""], f"{place} holds no text; give at least one")
     empty = [number for number, line in enumerate(lines, 1) if not line.strip()]
     check(not empty, f"{place}: line {empty[0] if empty else 0} is empty; leave it out")
     return lines
@@ -102,6 +111,8 @@ def run(config, run: Run) -> None:
     path = run.workdir / "predictions.jsonl"
     with open(path, "w") as file:
         for answer in image_answers(config, workdir, row) if config.image else text_answers(config, workdir, row, run):
+            if stop_requested.is_set():
+                raise Interrupted
             line = json.dumps(answer, ensure_ascii=False)
             print(line, flush=True)
             file.write(line + "\n")
@@ -110,10 +121,12 @@ def run(config, run: Run) -> None:
 
 def text_answers(config, workdir: Path, row: dict, run: Run):
     """What the classifier says of each text."""
-    classifier, texts = trained.read_text_classifier(workdir, row, run, data_mesh()), read_texts(config)
+    texts = read_texts(config)
+    name, mesh = read_config(workdir)["data"]["name"], data_mesh(jax.devices()[:1])  # a few texts: one device is enough
+    classifier = trained.read_text_classifier(workdir, row, run, mesh, at_most=len(texts))
     for first in range(0, len(texts), AT_A_TIME):
         part = texts[first : first + AT_A_TIME]
-        for text, logits in zip(part, classifier.logits([" ".join(text.split()) for text in part]), strict=True):
+        for text, logits in zip(part, classifier.logits([labelled.as_read(name, text) for text in part]), strict=True):
             yield {"text": text} | answer(logits, classifier.class_names)
 
 
@@ -139,7 +152,7 @@ def read_image(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
     try:
         image = folder.read_image(path, shape[0])
     except Exception as error:  # whatever Pillow raises
-        raise ConfigError(f"image: {path} is no image that can be read ({str(error).splitlines()[0]:.60})") from None
+        raise ConfigError(f"image: {path} is no image that can be read ({first_line(error)})") from None
     # The weights of ITU-R 601, as Pillow's own conversion to grey has them.
     return image if shape[2] == 3 else (image @ np.array([0.299, 0.587, 0.114])).round().astype(np.uint8)[..., None]
 

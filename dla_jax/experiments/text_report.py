@@ -78,7 +78,8 @@ def token_words(config, done: dict[str, dict]) -> str:
         if "truncated" in row:
             cut = f"{report.count(row['truncated'], 'text')} cut to {row['max_length']}"
             found.setdefault(f"{row['tokens_per_text']:.0f} tokens a text, {cut}", []).append(network)
-    return "; ".join(f"{', '.join(networks)}: {words}" for words, networks in found.items()) + "."
+    learned = "" if config.encoder.path else " The tokenizer was learned from all texts, without their labels."
+    return "; ".join(f"{', '.join(networks)}: {words}" for words, networks in found.items()) + "." + learned
 
 
 def network_rows(config, summary: dict, done: dict[str, dict]) -> list[list[str]]:

@@ -1,8 +1,8 @@
 """One run of a classifier of texts, from the texts to the scores: what fine-tuning and frozen features share."""
 
 import functools
+import hashlib
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -12,22 +12,18 @@ import numpy as np
 from ml_collections import FrozenConfigDict
 from scipy.special import log_softmax, softmax
 
-from dla_jax.config import ConfigError, Run, check, check_choice, check_count, check_number
+from dla_jax.config import Run, check, check_choice, check_count, check_number
 from dla_jax.data import labelled, splits, tokenize
-from dla_jax.experiments.grid import Setting, Story
 from dla_jax.logs import brief
 from dla_jax.mesh import together
 from dla_jax.models import hub, pretrained
-from dla_jax.models.bert import BertConfig
+from dla_jax.models.bert import BertConfig, Encoder
 from dla_jax.models.build import DTYPES
 from dla_jax.models.gpt import GPT, GPTConfig
 from dla_jax.optim import check_optim
 from dla_jax.steps import STEPS
-from dla_jax.stop import Interrupted, stop_requested
-from dla_jax.train import Plan, no_trace
 
 WRONG, EXCERPT = 8, 300  # examples that a run got most wrong, and characters of each
-TFIDF_KEYS = ("name", "strengths", "longest", "min_texts", "max_features", "max_iter")
 
 
 def check_config(config, run: Run) -> None:
@@ -48,23 +44,41 @@ def check_config(config, run: Run) -> None:
           f"batch_size: {config.batch_size} is not divisible by accumulate times the devices, {parts}")  # fmt: skip
 
 
-def check_encoder(encoder, widths, download: bool) -> None:
-    """Raises ConfigError for a `config.encoder` that is not there or not buildable, and for `widths` that do not fit it."""
+def check_encoder(encoder, widths) -> None:
+    """Raises ConfigError for a `config.encoder` that is not buildable, and for `widths` that do not fit it."""
     check_count("encoder.max_length", encoder.max_length, low=4)
     for width in widths:
         check_count("widths", width)
     check(list(widths) == sorted(set(widths)), f"widths: {widths} must ascend")
     check(not widths or widths[-1] < encoder.max_length, f"widths: {widths[-1:]} must be less than encoder.max_length, "
           f"{encoder.max_length}, which is the last by itself")  # fmt: skip
-    if encoder.path:
-        config = pretrained.build(hub.read_json(find(encoder.path, download) / "config.json"), Path(encoder.path)).config
-        check(encoder.max_length <= config.block_size, f"encoder.max_length: {encoder.max_length} tokens, but {encoder.path} has "
-              f"positions for {config.block_size}; give at most that")  # fmt: skip
-    else:
+    if not encoder.path:
         for key in ("n_layer", "n_head", "n_embd", "intermediate", "vocab_size"):
             check_count(f"encoder.{key}", encoder[key])
         check(encoder.n_embd % encoder.n_head == 0,
               f"encoder.n_embd: {encoder.n_embd} is not divisible by n_head, {encoder.n_head}")  # fmt: skip
+
+
+def check_published(encoder, kinds: tuple, download: bool) -> BertConfig | GPTConfig | None:
+    """The config of the published model of a `config.encoder`, None where there is none.
+
+    Raises:
+      ConfigError: it is not to be had, none of these `kinds`, or has too few positions; weights or tokenizer do not fit.
+    """
+    if not encoder.path:
+        return None
+    folder = find(encoder.path, download)
+    model = pretrained.build(hub.read_json(folder / "config.json"), folder)
+    names = {Encoder: "BERT, RoBERTa or DistilBERT", GPT: "GPT-2"}
+    check(isinstance(model, kinds), f"encoder.path: {encoder.path} is a {type(model).__name__}; give "
+          f"{' or '.join(names[kind] for kind in kinds)}")  # fmt: skip
+    most = model.config.block_size
+    check(
+        encoder.max_length <= most,
+        f"encoder.max_length: {encoder.max_length} tokens, but {encoder.path} has positions for {most}",
+    )
+    fingerprint(folder)
+    return model.config
 
 
 @functools.lru_cache(maxsize=16)  # a cache of the hub is searched once
@@ -140,7 +154,25 @@ def load_body(encoder, dtype: str, texts: labelled.LabelledTexts, run: Run) -> B
 def _published(folder: Path, pooler: bool) -> Body:
     model, params = pretrained.load(folder, pooler=pooler and hub.read_json(folder / "config.json").get("model_type") == "bert")
     tokenizer = tokenize.published(folder, model.config.vocab_size)
+    check(isinstance(model, GPT) or len(tokenizer.encode("a")) > 2,
+          f"the tokenizer of {folder} puts no special tokens around a text, which its model expects")  # fmt: skip
     return Body(model.config, params, tokenizer, 0 if isinstance(model, GPT) else model.config.pad_id)
+
+
+def identity(texts: labelled.LabelledTexts, encoders, run: Run) -> dict:
+    """What a workdir remembers: of its texts, and of the published models that it stands on. `encoders`: groups of the config."""
+    paths = dict.fromkeys(encoder.path for encoder in encoders if encoder.path)
+    return texts.identity | {"encoders": {path: fingerprint(find(path, run.download)) for path in paths}}
+
+
+@functools.lru_cache(maxsize=4)
+def fingerprint(folder: Path) -> str:
+    """16 hex digits over the weights and the tokenizer of a published model."""
+    body = _published(folder, False)
+    digest = hashlib.sha256(body.tokenizer.dumps().encode())
+    for leaf in jax.tree.leaves(body.params):
+        digest.update(np.ascontiguousarray(leaf))
+    return digest.hexdigest()[:16]
 
 
 def encode(body: Body, texts: labelled.LabelledTexts, encoder, lower: bool) -> tokenize.Encoded:
@@ -187,65 +219,6 @@ def unscored(texts: labelled.LabelledTexts) -> dict:
     chance = 1 / len(texts.class_names)
     unknown = ("val_loss", "test_loss", "macro_f1", "examples_per_s", "seconds_per_epoch", "confusion")
     return {"val_accuracy": chance, "test_accuracy": chance, "wrong": []} | dict.fromkeys(unknown)
-
-
-def check_tfidf(model) -> None:
-    """Raises ConfigError for the `model` of a baseline."""
-    check(set(model.keys()) == set(TFIDF_KEYS), f"model: tfidf has the keys {', '.join(TFIDF_KEYS)}")
-    check(len(model.strengths) > 0, "model.strengths is empty; give at least one")
-    for strength in model.strengths:
-        check_number("model.strengths", strength, above=0)
-    for key in TFIDF_KEYS[2:]:
-        check_count(f"model.{key}", model[key])
-
-
-def tfidf_setting(config, texts: labelled.LabelledTexts, mesh) -> Setting:
-    """A setting in which nothing is trained step by step."""
-    return Setting(config, {}, mesh, None, Plan(0, (), 0, 0, 1, 0), no_trace, texts)
-
-
-def tfidf_story(setting: Setting, seed: int) -> Story:
-    """Logistic regression on TF-IDF of words and pairs of words: what can be had without a transformer."""
-    story = Story(*(None,) * 7, {}, {"num_params": 0})
-    return story._replace(at_once=functools.partial(fit_tfidf, setting.config, setting.source, seed))
-
-
-def fit_tfidf(config, texts: labelled.LabelledTexts, seed: int) -> dict:
-    """What the last row says of the baseline: the strength (scikit-learn's C) that is best on validation, its scores.
-
-    Raises:
-      ConfigError: the texts have no words in common.
-      Interrupted: a stop was asked for.
-    """
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.linear_model import LogisticRegression
-
-    started, parts, own = time.perf_counter(), split(config, texts, seed), config.model
-    vectorizer = TfidfVectorizer(ngram_range=(1, own.longest), min_df=own.min_texts, max_features=own.max_features,
-                                 sublinear_tf=True, dtype=np.float32)  # fmt: skip
-    x = {part: [texts.texts[row] for row in rows] for part, rows in parts.items()}
-    try:
-        x = {"train": vectorizer.fit_transform(x["train"])} | {part: vectorizer.transform(x[part]) for part in ("val", "test")}
-    except ValueError as error:  # nothing but symbols, or words that stand in one text each
-        raise ConfigError(f"networks.tfidf: the texts have no words in common ({error}); give longer texts, or more") from None
-    y, best = {part: texts.labels[rows] for part, rows in parts.items()}, None
-    for strength in own.strengths:
-        if stop_requested.is_set():
-            raise Interrupted
-        model = LogisticRegression(C=strength, max_iter=own.max_iter).fit(x["train"], y["train"])
-        if best is None or model.score(x["val"], y["val"]) > best.score(x["val"], y["val"]):
-            best = model
-    seconds = time.perf_counter() - started
-    logits = {part: np.asarray(both(best.decision_function(x[part]))) for part in ("val", "test")}
-    return {"best_step": 0, "step": 0, "train_seconds": seconds, "strength": best.C, "num_params": best.coef_.size,
-            "examples_per_s": x["train"].shape[0] / seconds, "seconds_per_epoch": None,
-            **scores(logits["val"], y["val"], "val"), **scores(logits["test"], y["test"], "test"),
-            **details(logits["test"], parts["test"], texts)}  # fmt: skip
-
-
-def both(decision: np.ndarray) -> np.ndarray:
-    """Logits float [N, C] of a decision function, which for two classes has one column only."""
-    return np.stack([-decision / 2, decision / 2], 1) if decision.ndim == 1 else decision
 
 
 def test_of(state_logits: Callable, config, texts: labelled.LabelledTexts, rows: np.ndarray) -> Callable:

@@ -1,5 +1,6 @@
 """The trained networks of a finished workdir: which one, and how it is read back."""
 
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from dla_jax.experiments import records
 from dla_jax.experiments.networks import own_config
 from dla_jax.logs import read_rows
 
+BATCH = 64  # texts that are classified together
 IMAGES, TEXTS = ("depth_study", "architectures", "gradients"), ("finetune", "features")
 
 
@@ -37,7 +39,8 @@ def choose_run(workdir: Path, network: str, experiments: Iterable[str], what: st
     check((workdir / "summary.json").is_file(), f"the study in {workdir} is not finished; go on with: "
           f"{records.resume_command(written, workdir)}")  # fmt: skip
     rows = [row for row in read_rows(workdir / "metrics.jsonl") if row.get("done") and row["stage"] == "final"]
-    rows = [row for row in rows if (workdir / "checkpoints" / row["run"] / "model").is_dir()]  # a baseline leaves none
+    rows = [row for row in rows if row["diverged"] or (workdir / "checkpoints" / row["run"] / "model").is_dir()]
+    check(len(rows) > 0, f"--from: the study in {workdir} has but a baseline, which leaves no model")
     if network:
         check_choice("network", network, tuple(dict.fromkeys(row["group"] for row in rows)))
     rows = [row for row in rows if network in ("", row["group"]) and not row["diverged"]]
@@ -114,8 +117,8 @@ class TextClassifier(NamedTuple):
     params: dict | None = None
 
 
-def read_text_classifier(workdir: Path, row: dict, run: Run, mesh) -> TextClassifier:
-    """The classifier of a run, with its tokenizer.
+def read_text_classifier(workdir: Path, row: dict, run: Run, mesh, at_most: int = 1) -> TextClassifier:
+    """The classifier of a run, with its tokenizer. `at_most`: texts that it will be given at once.
 
     Raises:
       ConfigError: the model, or the published one that it stands on, is missing or damaged.
@@ -126,34 +129,40 @@ def read_text_classifier(workdir: Path, row: dict, run: Run, mesh) -> TextClassi
 
     written = read_config(workdir)
     config = own_config(ConfigDict(written["config"]), row["group"])
-    class_names = tuple(written["data"]["class_names"])
+    data, class_names = written["data"], tuple(written["data"]["class_names"])
+    path = config.encoder.path
+    check(not path or data["encoders"][path] == text_runs.fingerprint(text_runs.find(path, run.download)),
+          f"--from: {path} has other weights, or another tokenizer, than when {workdir} was made; train again")  # fmt: skip
     body = text_runs.load_body(config.encoder, config.compute_dtype, None, run._replace(workdir=workdir, first=False))
     widths = text_runs.widths_of(config)
 
     def encode(texts):
         words = [text.lower() for text in texts] if config.data.lower else texts
-        return body.tokenizer.encode_all(words, config.encoder.max_length, body.pad_id)
+        encoded = body.tokenizer.encode_all(words, config.encoder.max_length, body.pad_id)
+        if encoded.truncated:
+            print(f"{encoded.truncated} of {len(texts)} texts were cut to {config.encoder.max_length} tokens", file=sys.stderr)
+        return encoded
 
-    def through(model, params, texts, batch_size, **options):
-        encoded = encode(texts)
-        rows = np.arange(len(texts))
-        return encoders.vectors(model, params, encoded, rows, batch_size=batch_size, widths=widths, mesh=mesh, **options)
+    def through(model, params, texts, **options):
+        size = min(BATCH, 1 << (at_most - 1).bit_length())  # a power of two, for few shapes
+        return encoders.vectors(model, params, encode(texts), np.arange(len(texts)), batch_size=size, widths=widths, mesh=mesh,
+                                **options)  # fmt: skip
 
     if config.experiment == "finetune":
         names = text_runs.ClassNames(class_names)
         model = finetune.make_model(Setting(config, {}, mesh, None, None, None, (names, body, None)))
         found = read_variables(workdir, row, *encoders.split_frozen(encoders.shapes_of(model), config.model.frozen_layers))
         params = encoders.join_frozen(found["params"], found["model_state"])
-        return TextClassifier(lambda texts: through(model, params, texts, config.batch_size), class_names, body, model, params)
+        return TextClassifier(lambda texts: through(model, params, texts), class_names, body, model, params)
 
     under, params = features.make_embedder(config, body)
     model = features.make_model(config, len(class_names))
-    blank = np.zeros((1, body.config.n_embd), np.float32)
-    init = lambda seed: vectors.init_model(jax.random.key(seed), model=model, vectors=blank, standardise=True)  # noqa: E731
+    scale = vectors.scale_of(np.zeros((1, body.config.n_embd), np.float32), True)
+    init = lambda seed: vectors.init_model(jax.random.key(seed), model=model, scale=scale)  # noqa: E731
     found = read_variables(workdir, row, *jax.eval_shape(init, 0))
 
     def logits(texts):
-        x = through(under, params, texts, config.embed_batch_size, pooling=config.encoder.pooling)
+        x = through(under, params, texts, pooling=config.encoder.pooling)
         return np.asarray(vectors.evaluate(found["params"], found["model_state"], x, np.arange(len(x)), model=model))
 
     return TextClassifier(logits, class_names, body)

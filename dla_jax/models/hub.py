@@ -16,7 +16,6 @@ ALIASES = {
     "distilroberta-base": "distilbert/distilroberta-base", "distilbert-base-uncased": "distilbert/distilbert-base-uncased",
 }  # fmt: skip
 MINILM = "minilm"  # all-MiniLM-L6-v2, which installs as a package
-HUB = "https://huggingface.co"
 FILES = ("*.json", "*.safetensors", "*.txt")
 
 
@@ -36,27 +35,36 @@ def find(name: str, download: bool, key: str = "encoder.path") -> Path:
         return folder
     check(name.count("/") <= 1 and not name.startswith((".", "/", "~")),
           f"{key}: there is no folder {name}; give one with config.json and safetensors")  # fmt: skip
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     names = dict.fromkeys((name, ALIASES.get(name, name)))
     for repo in names:
         try:
             folder = Path(snapshot_download(repo, local_files_only=True, allow_patterns=FILES))
-            if not download or any(folder.glob("*.safetensors")):
+            if not download or is_whole(folder):
                 return folder
         except (LocalEntryNotFoundError, ValueError):  # not in the cache, or no name that the hub could have
             continue
     missing = f"{key}: there is no folder {name}, and the Hugging Face cache has no {' or '.join(names)}"
-    check(download, f"{missing}{nearest(name, [*ALIASES, MINILM])}; give a folder, or fetch it with --download")
-    reason = unreachable(HUB)
-    check(reason is None, f"{missing}, and {HUB} cannot be reached ({reason}); give a folder with config.json and safetensors, "
+    near = "" if name in ALIASES else nearest(name, [*ALIASES, MINILM])
+    check(download, f"{missing}{near}; give a folder, or fetch it with --download")
+    reason = unreachable(constants.ENDPOINT)
+    check(reason is None, f"{missing}, and {constants.ENDPOINT} cannot be reached ({reason}); give a folder, "
           "or try again with a network")  # fmt: skip
     print(f"fetching {ALIASES.get(name, name)}", file=sys.stderr)
     try:
         return Path(snapshot_download(ALIASES.get(name, name), allow_patterns=FILES))
     except Exception as error:  # whatever the hub and the network raise
         raise ConfigError(f"{missing}, and it cannot be fetched ({first_line(error)}); give a folder") from None
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether a folder has a config, a tokenizer, and all files of its weights."""
+    index = folder / "model.safetensors.index.json"
+    weights = set(read_json(index).get("weight_map", {}).values()) if index.is_file() else {"model.safetensors"}
+    tokenizer = any((folder / name).is_file() for name in ("tokenizer.json", "vocab.txt", "vocab.json"))
+    return tokenizer and all((folder / name).is_file() for name in ("config.json", *weights))
 
 
 def read_json(path: Path) -> dict:

@@ -105,7 +105,10 @@ def build(published: dict, folder: Path) -> GPT | Llama | Encoder:
         pad = published.get("pad_token_id", 1 if kind == "roberta" else 0)
         model = Encoder(BertConfig(kind, *sizes, types, pad or 0, eps, published.get(activation, "gelu")))
     for key, known in expected.items():
-        check(published.get(key, known[0]) in known, f"{folder}: {key} is {published.get(key)!r}; known: {known[-1]!r}")
+        check(
+            published.get(key, known[0]) in known,
+            f"{folder}: {key} is {published.get(key)!r}; known: {', '.join(map(repr, dict.fromkeys(known)))}",
+        )
     return model
 
 
@@ -204,8 +207,11 @@ def save(model: Classifier | GPT, params: dict, folder: Path, class_names: tuple
         model.pooling == "published",
         f"model.pooling: {model.pooling} has no class in transformers; train with model.pooling=published",
     )
-    keys = {"activation": config.activation} if config.family == "distilbert" else {
-        "hidden_act": config.activation, "layer_norm_eps": config.eps, "type_vocab_size": config.type_vocab}  # fmt: skip
+    rate = config.dropout
+    keys = {"activation": config.activation, "dropout": rate, "attention_dropout": rate, "seq_classif_dropout": rate}
+    if config.family != "distilbert":
+        keys = {"hidden_act": config.activation, "layer_norm_eps": config.eps, "type_vocab_size": config.type_vocab,
+                "hidden_dropout_prob": rate, "attention_probs_dropout_prob": rate, "classifier_dropout": rate}  # fmt: skip
     published = {
         "model_type": config.family, "architectures": [f"{CLASSES[config.family]}ForSequenceClassification"],
         **dict(zip(SIZES[config.family], config[1:], strict=False)), **keys, "pad_token_id": config.pad_id,

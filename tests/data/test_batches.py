@@ -131,3 +131,14 @@ def test_batches_by_length_hold_every_position_once_the_shortest_first(lengths, 
     assert sorted(places) == list(range(len(lengths))) and sorted(lengths) == [lengths[place] for place in places]
     assert all(batch.dtype == np.int32 and len(batch) == size for batch in found[:-1])
     assert not found or 1 <= len(found[-1]) <= size
+
+
+@pytest.mark.parametrize(("n", "batch_size"), [(4200, 64), (300, 32), (100, 32), (4200, 30)])
+def test_alike_texts_too_come_once_an_epoch(n, batch_size):
+    """Whatever the number of texts: only the batch in which two epochs meet holds of both."""
+    lengths = np.random.default_rng(1).integers(1, 100, n).astype(np.int32)
+    steps = batches.epoch_end(3, batch_size, n)
+    stream = np.concatenate([batches.alike_positions(5, step, batch_size, lengths) for step in range(steps)])
+    for epoch in range(1, 4):
+        counts = np.bincount(stream[: batches.epoch_end(epoch, batch_size, n) * batch_size], minlength=n)
+        assert counts.min() >= epoch and counts.max() <= epoch + 1 and (counts > epoch).sum() < batch_size
