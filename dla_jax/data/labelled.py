@@ -71,7 +71,7 @@ def load(data, data_dir: Path, download: bool) -> LabelledTexts:
     rows, class_names, test_start = prepared.load_texts(data.name, data_dir, download)
     texts = [as_read(data.name, " ".join(row[column] for column in AG_COLUMNS)) for row in rows]
     return check_texts(LabelledTexts(data.name, tuple(texts), np.array([row["label"] for row in rows], np.int32), class_names,
-                                     test_start), [f"{data.name} example {i}" for i in range(len(rows))])  # fmt: skip
+                                     test_start), [f"{data.name} example {i}" for i in range(len(rows))], data.name)  # fmt: skip
 
 
 @functools.cache
@@ -110,15 +110,15 @@ def load_csv(path: str, test_path: str, label_column: str, text_columns: tuple[s
     rows, index = [*train, *test], {name: i for i, name in enumerate(class_names)}
     found = LabelledTexts("csv", tuple(text for _, _, text in rows), np.array([index[label] for _, label, _ in rows],
                           np.int32), class_names, len(train) if test else None)  # fmt: skip
-    return check_texts(found, [place for place, _, _ in rows])
+    return check_texts(found, [place for place, _, _ in rows], path)
 
 
-def check_texts(found: LabelledTexts, places: list[str]) -> LabelledTexts:
-    """The same. Raises ConfigError for texts that are empty, or all of one class."""
+def check_texts(found: LabelledTexts, places: list[str], where: str) -> LabelledTexts:
+    """The same. `places`: of the texts, `where`: of all. Raises ConfigError for texts that are empty, or all of one class."""
     empty = [place for place, text in zip(places, found.texts, strict=True) if not text]
     check(not empty, f"{len(empty)} texts are empty, the first is {empty[0] if empty else ''}; leave them out of the file")
     check(
-        len(found.class_names) > 1, f"{found.name} has one class only, {''.join(found.class_names)!r}; there is nothing to learn"
+        len(found.class_names) > 1, f"{where} has one class only, {''.join(found.class_names)!r}; there is nothing to learn"
     )
     return found
 

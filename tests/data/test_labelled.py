@@ -53,7 +53,7 @@ def refused(read):
 def test_a_file_with_names_in_its_first_row(read):
     found = read("id,label,text\n7,sport,Two goals\n8,news,A vote\n9,sport,A cup\n")
     assert (
-        found.texts == ("Two goals", "A vote", "A cup") and found.class_names == ("news", "sport") and found.name == "train.csv"
+        found.texts == ("Two goals", "A vote", "A cup") and found.class_names == ("news", "sport") and found.name == "csv"
     )
     np.testing.assert_array_equal(found.labels, [1, 0, 1])
     assert found.labels.dtype == np.int32 and found.test_start is None
@@ -161,7 +161,7 @@ def test_other_files_that_are_not_there(tmp_path):
     ({"name": "docstring"}, "data.name: .*did you mean 'docstrings'"), ({"name": "cifar10"}, "data.name: unknown"),
     ({"path": ""}, "data.path is empty"), ({"text_columns": ()}, "data.text_columns is empty"),
     ({"val_fraction": 0.0}, "data.val_fraction"), ({"val_fraction": 0.5}, "data.val_fraction"), ({"val_fraction": "a"}, "val_fraction"),
-    ({"test_fraction": 0.0}, "data.test_fraction: 0.0 must be greater"), ({"test_path": "x.csv"}, "data.test_fraction: 0.2 .*has a test part"),
+    ({"test_fraction": 0.0}, "data.test_fraction: 0.0, and no test part"), ({"test_path": "x.csv"}, "data.test_fraction: 0.2 .*has a test part"),
     ({"name": "ag_news_subset"}, "data.test_fraction: 0.2 .*has a test part"),
     ({"name": "ag_news_subset", "test_fraction": 0.0}, "ag_news_subset is not in .*--download"),
     ({"name": "docstrings", "test_fraction": 0.5}, "data.test_fraction"),

@@ -64,7 +64,7 @@ def fetched(monkeypatch):
     return names
 
 
-def put_in_cache(cache, repo: str, files=("config.json", "model.safetensors")) -> Path:
+def put_in_cache(cache, repo: str, files=("config.json", "vocab.txt", "model.safetensors")) -> Path:
     """A model as huggingface_hub keeps it."""
     folder = cache / f"models--{repo.replace('/', '--')}"
     snapshot = folder / "snapshots" / COMMIT
