@@ -117,9 +117,7 @@ def check_texts(found: LabelledTexts, places: list[str], where: str) -> Labelled
     """The same. `places`: of the texts, `where`: of all. Raises ConfigError for texts that are empty, or all of one class."""
     empty = [place for place, text in zip(places, found.texts, strict=True) if not text]
     check(not empty, f"{len(empty)} texts are empty, the first is {empty[0] if empty else ''}; leave them out of the file")
-    check(
-        len(found.class_names) > 1, f"{where} has one class only, {''.join(found.class_names)!r}; there is nothing to learn"
-    )
+    check(len(found.class_names) > 1, f"{where} has one class only, {''.join(found.class_names)!r}; there is nothing to learn")
     return found
 
 

@@ -3,6 +3,7 @@
 Devlin et al. 2019, arXiv:1810.04805; Liu et al. 2019, arXiv:1907.11692; Sanh et al. 2019, arXiv:1910.01108.
 """
 
+import math
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -16,7 +17,8 @@ FAMILIES = ("bert", "roberta", "distilbert")
 # What stands for a whole text: means of its tokens (`mean_padded`: of the padding too, as lab B has it), one token, or what
 # the family's published classifiers take: BERT's pooler, the first token of the others.
 POOLINGS = ("mean", "mean_padded", "first", "published")
-ACTIVATIONS = {"gelu": lambda x: nn.gelu(x, approximate=False), "gelu_new": nn.gelu, "relu": nn.relu}
+# As the error function has it, which on CPU is faster than the complement that nn.gelu takes.
+ACTIVATIONS = {"gelu": lambda x: 0.5 * x * (1 + jax.lax.erf(x / math.sqrt(2))), "gelu_new": nn.gelu, "relu": nn.relu}
 
 
 class BertConfig(NamedTuple):
