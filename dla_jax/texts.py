@@ -117,7 +117,7 @@ def vectors(model, params, encoded: Encoded, rows: np.ndarray, *, batch_size: in
     found = None
     for places in batches_by_length(encoded.length[rows], batch_size):
         batch = gather(encoded, rows[np.resize(places, batch_size)], widths)  # the last one is filled up with its own texts
-        values = _vectors(
+        values = _compiled()(
             params, *put((batch["token"], batch["length"]), split_rows(mesh)), model=model, pooling=pooling, mesh=mesh
         )
         found = np.zeros((len(rows), values.shape[1]), np.float32) if found is None else found
