@@ -48,7 +48,7 @@ def get_config(argument: str = "") -> ConfigDict:
     config.steps_per_call, config.log_every_steps, config.checkpoint_every_steps = 50, 0, 0
     lab_c = {"optim": SGD, "num_epochs": 100, "model": {"standardise": False, "init": "torch_default"}}
     set_networks(config, {"mlp_lab_c": lab_c, "mlp": {}, "linear": {"model": {"widths": ()}}, "tfidf": TFIDF},
-                 {"mlp_lab_c": (SAID, 0.87)}, {"name": "ag_news_subset", "num_classes": 4})  # fmt: skip
+                 {"mlp_lab_c": (SAID, 0.87)}, {"name": "ag_news_subset", "num_examples": 127_600})  # fmt: skip
     presets[preset](config)
     config.claims = claims(config.networks.keys())
     return config

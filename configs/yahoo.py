@@ -89,7 +89,7 @@ def set_networks(config: ConfigDict, networks: dict[str, dict], reported: dict[s
                  of: dict | None = None) -> None:  # fmt: skip
     """Puts the networks into the config, with what was reported of each, in words and as accuracy, and of what data."""
     reported = reported or {}
-    config.reported_for = ConfigDict(of or {"name": "", "num_classes": 0})
+    config.reported_for = ConfigDict(of or {"name": "", "num_examples": 0})
     config.networks = ConfigDict(networks)
     config.reported = ConfigDict({name: reported.get(name, ("not in the labs",))[0] for name in networks})
     config.reported_accuracy = ConfigDict({name: accuracy for name, (_, accuracy) in reported.items()})
@@ -107,7 +107,7 @@ def distilroberta(config: ConfigDict) -> None:
             "decayed": "all", "clip_norm": 0.0}  # fmt: skip
     lab_b, own_head = AS_IN_LAB_B | {"optim": lion, "batch_size": 640}, {"encoder": {"pooling": "published"}}
     set_networks(config, {"lab_b": lab_b, "lab_b_setting": AS_IN_LAB_B, "corrected": {}, "published_head": own_head},
-                 {"lab_b": (SAID, 0.758)}, {"name": "csv", "num_classes": 10})  # fmt: skip
+                 {"lab_b": (SAID, 0.758)}, {"name": "csv", "num_examples": 1_460_000})  # fmt: skip
 
 
 def minilm(config: ConfigDict) -> None:

@@ -22,7 +22,7 @@ def draw(workdir: Path) -> None:
     """
     written, config, rows, done = records.read_finished(workdir, num_runs)
     summary = architectures_report.summarise(
-        config, done, lambda run: measured(config, written["data"]["num_classes"], run), sized=lambda *_: {}
+        config, done, lambda run: measured(config, written["data"]["num_examples"], run), sized=lambda *_: {}
     )
     records.write_summary(workdir, summary)
     report.render(workdir / "report.html", title=f"Classifiers of texts on {written['data']['name']}", question=config.question,
@@ -32,10 +32,10 @@ def draw(workdir: Path) -> None:
     records.print_lines(architectures_report.printed_lines(config, summary), summary["claims"], workdir)
 
 
-def measured(config, num_classes: int, run: dict) -> dict:
+def measured(config, num_examples: int, run: dict) -> dict:
     """What claims compare beside accuracy and loss: `beyond_reported`, accuracy minus what the config says was reported of a
-    network; None where the data is another."""
-    same = config.reported_for.to_dict() == {"name": config.data.name, "num_classes": num_classes}
+    network; None where the data is another, or a part of it, on which as many epochs are fewer steps."""
+    same = config.reported_for.to_dict() == {"name": config.data.name, "num_examples": num_examples}
     reported = config.reported_accuracy.to_dict().get(run["group"]) if same else None
     return {"macro_f1": run["macro_f1"], "beyond_reported": None if reported is None else run["test_accuracy"] - reported}
 

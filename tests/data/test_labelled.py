@@ -52,9 +52,7 @@ def refused(read):
 
 def test_a_file_with_names_in_its_first_row(read):
     found = read("id,label,text\n7,sport,Two goals\n8,news,A vote\n9,sport,A cup\n")
-    assert (
-        found.texts == ("Two goals", "A vote", "A cup") and found.class_names == ("news", "sport") and found.name == "csv"
-    )
+    assert found.texts == ("Two goals", "A vote", "A cup") and found.class_names == ("news", "sport") and found.name == "csv"
     np.testing.assert_array_equal(found.labels, [1, 0, 1])
     assert found.labels.dtype == np.int32 and found.test_start is None
 
