@@ -67,7 +67,8 @@ def load(data, data_dir: Path, download: bool) -> LabelledTexts:
     if data.name == "docstrings":
         return docstrings_of()
     if data.name == "csv":
-        return load_csv(data.path, data.test_path, data.label_column, tuple(data.text_columns), data.header)
+        columns = tuple(map(str, data.text_columns))  # --config.data.text_columns=1,2 gives numbers
+        return load_csv(data.path, data.test_path, str(data.label_column), columns, data.header)
     rows, class_names, test_start = prepared.load_texts(data.name, data_dir, download)
     texts = [as_read(data.name, " ".join(row[column] for column in AG_COLUMNS)) for row in rows]
     return check_texts(LabelledTexts(data.name, tuple(texts), np.array([row["label"] for row in rows], np.int32), class_names,
