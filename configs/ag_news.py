@@ -7,6 +7,10 @@ Lab C embeds AG News (Zhang et al. 2015, arXiv:1509.01626) with GPT-2, the mean 
     python launch.py --config=configs/ag_news.py:docstrings             # embedded texts, an encoder with random weights
     python launch.py --config=configs/ag_news.py                        # GPT-2, as the lab; for a GPU
     python launch.py --config=configs/ag_news.py:smoke                  # seconds, with a tiny random encoder
+
+Result of `minilm` (a subset of 14,547 training texts, six seeds, the 7,600 official test texts): linear probe 88.0 %
+[87.5, 88.5], MLP 89.0 % [88.7, 89.3], TF-IDF 89.0 % [88.8, 89.1]. Lab C's recipe stays at 32.4 %: on that subset 100 epochs are
+2,700 steps, at the lab they were 23,500, so that its 87 % are not tested. GPT-2's features have not been run: docs/results.md.
 """
 
 from ml_collections import ConfigDict

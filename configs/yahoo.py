@@ -10,6 +10,10 @@ padding too stands for the text. Papers: Devlin et al. 2019, arXiv:1810.04805; S
     python launch.py --config=configs/yahoo.py:ag_news                  # all-MiniLM-L6-v2 on AG News
     python launch.py --config=configs/yahoo.py --config.data.path=train.csv --config.data.test_path=test.csv     # for a GPU
     python launch.py --config=configs/yahoo.py:smoke                    # seconds, to see that it runs
+
+Result of `docstrings` (434 s of CPU, six seeds): 78.8 % [74.3, 83.4], with lab B's mean over the padding 77.0 % [72.2, 81.8],
+TF-IDF 89.1 %. Result of `ag_news` (a subset of 14,547 training texts, two seeds): 91.0 % on the 7,600 official test texts, TF-IDF
+88.8 %. The preset for a GPU, lab B's own, has not been run: docs/results.md.
 """
 
 from ml_collections import ConfigDict

@@ -60,6 +60,9 @@ def test_a_file_with_names_in_its_first_row(read):
 def test_a_file_without_names_has_numbers_of_columns(read):
     found = read("Two goals,x,sport\nA vote,y,news\n", header=False, label_column="2", text_columns=("0", "1"))
     assert found.texts == ("Two goals x", "A vote y") and found.class_names == ("news", "sport")
+    # --config.data.text_columns=0,1 gives numbers
+    again = read("Two goals,x,sport\nA vote,y,news\n", header=False, label_column="2", text_columns=(0, 1))
+    assert again.texts == found.texts
 
 
 @pytest.mark.parametrize(("labels", "names"), [
