@@ -41,6 +41,9 @@ def check_config(data, data_dir: Path, download: bool) -> None:
     """Raises ConfigError for a `config.data` that cannot be read, before anything is read or fetched."""
     check_choice("data.name", data.name, DATASETS)
     check_number("data.val_fraction", data.val_fraction, above=0, below=0.5)
+    if data.name == "csv":
+        check(bool(data.path), "data.path is empty; give the CSV file of the training texts, as in --config.data.path=train.csv")
+        check(len(data.text_columns) > 0, "data.text_columns is empty; give at least one")
     official = data.name in prepared.TEXTS or (data.name == "csv" and data.test_path)
     if official:
         check(data.test_fraction == 0, f"data.test_fraction: {data.test_fraction} with data that has a test part; leave it at 0")
@@ -50,9 +53,6 @@ def check_config(data, data_dir: Path, download: bool) -> None:
         check_number("data.test_fraction", data.test_fraction, below=0.5)
     if data.name in prepared.TEXTS:
         prepared.check_available(data.name, data_dir, download)
-    if data.name == "csv":
-        check(bool(data.path), "data.path is empty; give the CSV file of the training texts, as in --config.data.path=train.csv")
-        check(len(data.text_columns) > 0, "data.text_columns is empty; give at least one")
 
 
 def load(data, data_dir: Path, download: bool) -> LabelledTexts:

@@ -39,7 +39,7 @@ def choose_run(workdir: Path, network: str, experiments: Iterable[str], what: st
     check((workdir / "summary.json").is_file(), f"the study in {workdir} is not finished; go on with: "
           f"{records.resume_command(written, workdir)}")  # fmt: skip
     rows = [row for row in read_rows(workdir / "metrics.jsonl") if row.get("done") and row["stage"] == "final"]
-    rows = [row for row in rows if row["diverged"] or (workdir / "checkpoints" / row["run"] / "model").is_dir()]
+    rows = [row for row in rows if row["step"]]  # a baseline, which takes none, leaves no model
     check(len(rows) > 0, f"--from: the study in {workdir} has but a baseline, which leaves no model")
     if network:
         check_choice("network", network, tuple(dict.fromkeys(row["group"] for row in rows)))
