@@ -13,7 +13,6 @@ from dla_jax.config import Run, check, expand, read_config
 from dla_jax.data import tokenize
 from dla_jax.experiments import finetune, trained
 from dla_jax.experiments.networks import own_config
-from dla_jax.experiments.predict import made_run
 from dla_jax.mesh import data_mesh, describe_devices
 from dla_jax.models import pretrained
 
@@ -32,7 +31,7 @@ def check_config(config, run: Run) -> None:
     again = (run.workdir / "config.json").is_file()  # the same command: the folder is what it made
     check(again or not folder.exists() or not any(folder.iterdir()), f"folder: {folder} is not empty; give another")
     if config.made:
-        finetune.check_config(config.made, made_run(run))
+        finetune.check_config(config.made, trained.made_run(run))
     else:
         choose(run.from_dir, config.network)
 
@@ -66,11 +65,7 @@ def choose(workdir: Path, network: str) -> dict:
 
 def run(config, run: Run) -> None:
     """Writes the folder."""
-    if config.made:
-        made = made_run(run)
-        made.workdir.mkdir(parents=True, exist_ok=True)
-        finetune.run(config.made, made)
-    workdir, folder = run.from_dir or made_run(run).workdir, target(config, run)
+    workdir, folder = trained.workdir_of(config, run, finetune.run), target(config, run)
     row = choose(workdir, config.network)
     data = read_config(workdir)["data"]
     configs.write_config(run.workdir, config.to_dict(), describe_devices(),

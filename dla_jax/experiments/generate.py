@@ -35,15 +35,10 @@ def check_config(config, run: Run) -> None:
           "--from is missing; give the workdir of a finished study of language models, as in --from=runs/try1")  # fmt: skip
     check(run.from_dir is None or not config.made, "--from: this preset makes its own model; leave it out")
     if config.made:
-        language.check_config(config.made, made_run(run))
+        language.check_config(config.made, trained.made_run(run))
     else:
         best = choose_run(run.from_dir, config.network)
         tokenize.load(language_runs.tokenizer_path(run.from_dir, best["group"])).encode(config.prompt)
-
-
-def made_run(run: Run) -> Run:
-    """What the study that is made first is given."""
-    return run._replace(workdir=run.workdir / "study")
 
 
 def choose_run(workdir: Path, network: str) -> dict:
@@ -71,11 +66,7 @@ def read_model(workdir: Path, row: dict):
 
 def run(config, run: Run) -> None:
     """Writes the samples, or those left of them, to standard output and to `samples.jsonl`."""
-    if config.made:
-        made = made_run(run)
-        made.workdir.mkdir(parents=True, exist_ok=True)
-        language.run(config.made, made)
-    workdir = run.from_dir or made_run(run).workdir
+    workdir = trained.workdir_of(config, run, language.run)
     row = choose_run(workdir, config.network)
     tokenizer, model, params = read_model(workdir, row)
     identity = {"name": str(workdir), "run": row["run"], "fingerprint": read_config(workdir)["data"]["fingerprint"]}

@@ -30,7 +30,7 @@ def check_config(config, run: Run) -> None:
           "--from is missing; give the workdir of a finished study of classifiers, as in --from=runs/try1")  # fmt: skip
     check(run.from_dir is None or not config.made, "--from: this preset makes its own model; leave it out")
     if config.made:
-        finetune.check_config(config.made, made_run(run))
+        finetune.check_config(config.made, trained.made_run(run))
         return
     trained.choose_classifier(run.from_dir, config.network)
     images = read_config(run.from_dir)["config"]["experiment"] in trained.IMAGES
@@ -44,11 +44,6 @@ def check_config(config, run: Run) -> None:
         image_files(config.image)
     else:
         read_texts(config)
-
-
-def made_run(run: Run) -> Run:
-    """What the study that is made first is given."""
-    return run._replace(workdir=run.workdir / "study")
 
 
 def image_files(given: str) -> list[Path]:
@@ -98,11 +93,7 @@ def read_texts(config) -> list[str]:
 
 def run(config, run: Run) -> None:
     """Writes the predictions to standard output and to `predictions.jsonl`."""
-    if config.made:
-        made = made_run(run)
-        made.workdir.mkdir(parents=True, exist_ok=True)
-        finetune.run(config.made, made)
-    workdir = run.from_dir or made_run(run).workdir
+    workdir = trained.workdir_of(config, run, finetune.run)
     row = trained.choose_classifier(workdir, config.network)
     data = read_config(workdir)["data"]
     identity = {"name": str(workdir), "run": row["run"], "fingerprint": data["fingerprint"]}

@@ -21,6 +21,21 @@ BATCH = 64  # texts that are classified together
 IMAGES, TEXTS = ("depth_study", "architectures", "gradients"), ("finetune", "features")
 
 
+def made_run(run: Run) -> Run:
+    """What the study that a preset makes first is given."""
+    return run._replace(workdir=run.workdir / "study")
+
+
+def workdir_of(config, run: Run, study: Callable) -> Path:
+    """The workdir to read a model from: that of `--from`, or of `config.made`, which `study(config, run)` makes first."""
+    if not config.made:
+        return run.from_dir
+    made = made_run(run)
+    made.workdir.mkdir(parents=True, exist_ok=True)
+    study(config.made, made)
+    return made.workdir
+
+
 def choose_run(workdir: Path, network: str, experiments: Iterable[str], what: str, score: Callable) -> dict:
     """The last row of the run that is best on validation, of one network or of all.
 
