@@ -21,9 +21,17 @@ from typing import Any, NamedTuple
 
 # Keys that change what is shown or when it is saved, never a result: a workdir may be resumed with other values.
 FREE_KEYS = frozenset(
-    {"log_every_steps", "checkpoint_every_steps", "steps_per_call", "cells_at_a_time", "data.path", "data.test_path"}
+    {
+        "log_every_steps",
+        "checkpoint_every_steps",
+        "steps_per_call",
+        "cells_at_a_time",
+        "checkpoint_every_evaluations",
+        "data.path",
+        "data.test_path",
+    }
 )
-PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scipy", "scikit-learn")
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scipy", "scikit-learn", "gymnax")
 
 
 class ConfigError(Exception):

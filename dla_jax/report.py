@@ -60,6 +60,11 @@ def power_words(result: dict, margin: float, unit: str, level: float = 0.95) -> 
     return f"yes ({detail})" if half < margin else f"a difference: yes; its absence: no ({detail})"
 
 
+def width(image: bytes) -> int:
+    """Of an image on the page, from its header: two pixels of a PNG make one, for sharp screens; a GIF's are as they are."""
+    return int.from_bytes(image[6:8], "little") if image[:3] == b"GIF" else int.from_bytes(image[16:20], "big") // 2
+
+
 def render(path: Path, **context) -> None:
     """Writes the page.
 
@@ -82,7 +87,7 @@ def render(path: Path, **context) -> None:
         "terms_words": terms_words,
         "power_words": power_words,
     }
-    # The width of a PNG stands in bytes 16 to 19; two of its pixels make one of the page, for sharp screens.
-    environment.filters["width"] = lambda image: int.from_bytes(Path(image).read_bytes()[16:20], "big") // 2
+    environment.filters["width"] = lambda image: width(Path(image).read_bytes())
+    environment.filters["kind"] = lambda image: Path(image).suffix[1:]
     environment.filters["inline"] = lambda image: base64.b64encode(Path(image).read_bytes()).decode()
     write_atomically(path, environment.get_template("report.html.j2").render(**context))

@@ -75,6 +75,43 @@ def superiority(a, b) -> float:
     return float(stats.mannwhitneyu(a, b).statistic / (len(a) * len(b)))
 
 
+def iqm(values, axis: int = 0) -> np.ndarray:
+    """Interquartile mean: of the middle half of the values along an axis (Agarwal et al. 2021, arXiv:2108.13264)."""
+    return stats.trim_mean(np.asarray(values, float), 0.25, axis=axis)
+
+
+def bootstrap(strata: list, statistic, level: float = 0.95, samples: int = 2000) -> tuple[np.ndarray, np.ndarray]:
+    """Percentile interval of a statistic of runs, redrawn within each stratum (Agarwal et al. 2021, section 4).
+
+    Args:
+      strata: arrays float [n_k, ...], the runs of one task each; what is behind the first axis is kept together.
+      statistic: (list of arrays float [samples, n_k, ...]) -> float [samples, ...].
+
+    Returns:
+      (low, high).
+    """
+    rng = np.random.default_rng(0)
+    redrawn = [np.asarray(runs, float)[rng.integers(len(runs), size=(samples, len(runs)))] for runs in strata]
+    low, high = np.quantile(statistic(redrawn), [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return low, high
+
+
+def iqm_interval(strata: list) -> tuple[np.ndarray, np.ndarray]:
+    """The bootstrap interval of the interquartile mean of all runs of all tasks: strata float [n_k, ...]."""
+    return bootstrap(strata, lambda redrawn: iqm(np.concatenate(redrawn, 1), axis=1))
+
+
+def improvement(a, b) -> tuple[float, float, float]:
+    """P(a run of a beats one of b), ties counting half, with its bootstrap interval: (p, low, high); a, b: float [n], [m]."""
+
+    def share(redrawn):
+        a, b = redrawn
+        return np.mean((a[:, :, None] > b[:, None]) + 0.5 * (a[:, :, None] == b[:, None]), axis=(1, 2))
+
+    low, high = bootstrap([a, b], share)
+    return superiority(a, b), float(low), float(high)
+
+
 def slope(depths, accuracies) -> np.ndarray:
     """Least-squares slope of accuracy on log2(depth): depths [D], accuracies [n, D] -> float [n], per doubling."""
     x = np.log2(np.asarray(depths, float))

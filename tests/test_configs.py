@@ -13,6 +13,7 @@ CONFIGS = sorted({path.stem for path in (ROOT / "configs").glob("*.py")} - {"gen
 EVERY = {"seed", "lr", "num_params", "diverged", "train_seconds"}
 KEYS = {
     "language": {"group", "nats_per_char", "bits_per_char", "val_nats_per_char", "ngram_nats_per_char", "scored_on"},
+    "agents": {"env", "algorithm", "eval_return", "env_steps", "solved_at", "last_return", "random_return"},
     "texts": {"arm", "val_accuracy", "test_accuracy", "test_loss", "macro_f1"},
     "images": {"arm", "depth", "val_accuracy", "test_accuracy", "test_loss"},
 }
@@ -46,8 +47,8 @@ def test_the_workdir_holds_what_it_should(finished):
 def test_the_report_is_self_contained_and_complete(finished):
     page = (finished[0] / "report.html").read_text()
     images = re.findall(r"<img[^>]*src=\"([^\"]*)\"", page)
-    assert len(images) == len(list((finished[0] / "figures").glob("*.png")))
-    assert all(image.startswith("data:image/png;base64,iVBOR") for image in images)
+    assert len(images) == len(list((finished[0] / "figures").iterdir()))
+    assert all(image.startswith(("data:image/png;base64,iVBOR", "data:image/gif;base64,R0lGOD")) for image in images)
     assert not re.search(r"(src|href)=\"(?!data:)", page)
     text = re.sub(r"<[^>]*>|data:image[^\"]*", " ", page)
     for missing in ("nan", "None", "undefined", "null", "Undefined", "inf"):
@@ -58,9 +59,12 @@ def test_the_summary_keeps_its_contract(finished):
     summary = json.loads((finished[0] / "summary.json").read_text())
     assert {"study", "runs", "claims"} <= set(summary)
     for run in summary["runs"]:
-        kind = {"language": "language", "finetune": "texts", "features": "texts"}.get(experiment_of(finished[0]), "images")
+        kinds = {"language": "language", "finetune": "texts", "features": "texts", "agents": "agents"}
+        kind = kinds.get(experiment_of(finished[0]), "images")
         assert EVERY | KEYS[kind] <= set(run)
-        if kind != "language":
+        if kind == "agents":
+            assert run["solved_at"] is None or 0 <= run["solved_at"] <= run["env_steps"]
+        elif kind != "language":
             assert 0 <= run["test_accuracy"] <= 1 and 0 <= run["val_accuracy"] <= 1
         else:
             assert run["bits_per_char"] == pytest.approx(run["nats_per_char"] / math.log(2))

@@ -16,7 +16,7 @@ OWNERS = {
     "tensorflow_datasets": ("data/",), "transformers": ("data/tokenize.py", "models/hub.py"),
     "tokenizers": ("data/tokenize.py", "models/hub.py"), "safetensors": ("data/tokenize.py", "models/hub.py"),
     "huggingface_hub": ("models/hub.py",),
-    "matplotlib": ("plots/",), "jinja2": ("report.py",), "tensorflow": ("data/",), "torch": (),
+    "gymnax": ("rl/env.py",), "matplotlib": ("plots/",), "jinja2": ("report.py",), "tensorflow": ("data/",), "torch": (),
 }  # fmt: skip
 
 

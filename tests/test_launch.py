@@ -8,6 +8,7 @@ from launching import ROOT, environment, launch, launch_many
 
 CONFIG = "--config=configs/rescnn.py:smoke"
 DANTE = "--config=configs/dante.py:smoke"
+AGENTS = "--config=configs/agents.py:smoke"
 WRONG = {
     # what is typed: words that the one line must hold
     "": ["--config=configs/rescnn.py:digits"],
@@ -89,6 +90,17 @@ WRONG = {
     "--config=configs/predict.py:smoke --config.image=x.png": ["text and image"],
     "--config=configs/export.py": ["--from is missing"],
     "--config=configs/export.py:smoke --config.folder=configs": ["folder: configs is not empty"],
+    f"{AGENTS} --config.env.name=CartPole-v2": ["arms.", "env.name", "did you mean 'CartPole-v1'", "Acrobot-v1"],
+    f"{AGENTS} --config.env.name=MNISTBandit-bsuite": ["env.name", "from the network"],
+    "--config=configs/dqn.py:smoke --config.env.name=Pendulum-v1": ["agent.name: dqn", "Pendulum-v1", "continuous"],
+    "--config=configs/ppo.py:smoke --config.agent.minibatches=3": ["agent.minibatches", "64 steps", "3 equal minibatches"],
+    f"{AGENTS} --config.gamma=1.01": ["gamma: 1.01", "at most 1"],
+    "--config=configs/ppo.py:smoke --config.total_steps=63": ["total_steps: 63", "one rollout, 64"],
+    "--config=configs/reinforce.py:smoke --config.total_steps=50": ["total_steps: 50", "4 episodes of at most 30 steps, 120"],
+    "--config=configs/dqn.py:smoke --config.agent.learning_starts=500": ["agent.learning_starts: 500", "buffer_size, 400"],
+    "--config=configs/reinforce.py:smoke --config.optim.schedule=linear": ["optim.schedule", "REINFORCE"],
+    "--config=configs/ppo.py:smoke --config.model.name=cnn": ["model.name", "images"],
+    f"{AGENTS} --from=runs/x": ["--from"],
     f"{CONFIG} --workdir=~nobody_of_that_name/x": ["--workdir", "nobody_of_that_name"],
     f"{CONFIG} --data_dir=~nobody_of_that_name/x": ["--data_dir", "nobody_of_that_name"],
     "--config=configs/rescnn.py:digit": ["'digit'", "did you mean 'digits'"],
@@ -139,7 +151,7 @@ WRONG = {
     f"{CONFIG} --workdir=tests": ["tests", "no workdir"],
     f"{CONFIG} --workdir=tests/models": ["not empty", "give another --workdir"],
     f"{CONFIG} --workdir={'x' * 300}": ["too long", "--workdir"],
-    f"{CONFIG} --config.experiment=depth_grid": ["depth_grid", "known: architectures, compare, depth_study, export, features, finetune, generate, gpt2, gradients, language, predict"],
+    f"{CONFIG} --config.experiment=depth_grid": ["depth_grid", "known: agents, architectures, compare, depth_study, export, features, finetune, generate, gpt2, gradients, language, predict"],
     f"{CONFIG} --config.arms=plain,plain+shared_lr": ["plain+shared_lr", "side_arms"],
     f"{CONFIG} --config.arms=both,plain": ["both", "plain or residual"],
     f"{CONFIG} --config.side_arms=residual+scaled+batch,residual+batch+scaled": ["residual+batch+scaled", "name each arm once"],

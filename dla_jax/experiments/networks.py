@@ -1,4 +1,4 @@
-"""The runs of a comparison of networks, and the learning rate that each network gets."""
+"""The runs of a comparison of networks, or of other arms, and the learning rate that each gets."""
 
 import functools
 from collections.abc import Callable
@@ -24,22 +24,33 @@ class Cell(NamedTuple):
         return f"{self.stage}/{self.group}/{lr}seed{self.seed}"
 
 
+def kind_of(config) -> str:
+    """The key under which a config has what it compares: networks, or other arms."""
+    return "arms" if "arms" in config else "networks"
+
+
+def members(config) -> ConfigDict:
+    """What is compared, by name."""
+    return config[kind_of(config)]
+
+
 def check_networks(config, check_own: Callable) -> None:
     """Raises ConfigError for networks, seeds and rates that make no comparison, or as `check_own` does for a network's config."""
-    check(len(config.networks) > 0, "networks is empty; give at least one")
+    kind = kind_of(config)
+    check(len(members(config)) > 0, f"{kind} is empty; give at least one")
     for key in ("seeds", "select_seeds"):
         check_distinct(key, config[key], check_seed)
-    for network in config.networks:
-        check_network(network, check_grid, config, own_config(config, network))
-        check_network(network, check_own, own_config(config, network))
+    for network in members(config):
+        check_network(network, check_grid, config, own_config(config, network), kind=kind)
+        check_network(network, check_own, own_config(config, network), kind=kind)
 
 
-def check_network(network: str, work: Callable, *arguments) -> None:
+def check_network(network: str, work: Callable, *arguments, kind: str = "networks") -> None:
     """`work(*arguments)`, whose ConfigError then names the network."""
     try:
         work(*arguments)
     except ConfigError as error:
-        raise ConfigError(f"networks.{network}: {error}") from None
+        raise ConfigError(f"{kind}.{network}: {error}") from None
 
 
 def check_grid(config, own) -> None:
@@ -52,10 +63,10 @@ def check_grid(config, own) -> None:
 
 def own_config(config, network: str) -> ConfigDict:
     """The config that a network is trained with: the study's, with what the network overrides."""
-    own = ConfigDict({key: value for key, value in config.to_dict().items() if key not in ("networks", "claims")})
-    for key, value in config.networks[network].to_dict().items():
-        if key == "model" and value.keys() >= {"name"}:
-            own.model = ConfigDict(value)  # another family has other keys
+    own = ConfigDict({key: value for key, value in config.to_dict().items() if key not in ("networks", "arms", "claims")})
+    for key, value in members(config)[network].to_dict().items():
+        if key in ("model", "agent") and value.keys() >= {"name"}:
+            own[key] = ConfigDict(value)  # another family has other keys
         elif isinstance(value, dict):
             own[key].update(value)
         else:
@@ -65,7 +76,7 @@ def own_config(config, network: str) -> ConfigDict:
 
 def select_cells(config) -> list[Cell]:
     """The grid that chooses the learning rate of each network that brings none; empty where there is but one rate."""
-    owns = {network: own_config(config, network) for network in config.networks}
+    owns = {network: own_config(config, network) for network in members(config)}
     open_ = {network: own.lrs for network, own in owns.items() if own.optim.lr is None and len(own.lrs) > 1}
     return [Cell("select", network, seed, lr) for network, lrs in open_.items() for lr in lrs for seed in config.select_seeds]
 
@@ -80,12 +91,12 @@ def final_cells(config) -> list[Cell]:
 
     Seed by seed, so that what is compared runs side by side: seconds of an epoch depend on what else a machine has to do.
     """
-    seeds = {network: seeds_of(config, network) for network in config.networks}
+    seeds = {network: seeds_of(config, network) for network in members(config)}
     order = dict.fromkeys(seed for found in seeds.values() for seed in found)
-    return [Cell("final", network, seed, 0.0) for seed in order for network in config.networks if seed in seeds[network]]
+    return [Cell("final", network, seed, 0.0) for seed in order for network in members(config) if seed in seeds[network]]
 
 
 def choose_rates(config, done: dict[str, dict], score: Callable) -> dict[str, float]:
     """{network: the learning rate that it brings, else the one that scores best on validation data, or the only one}."""
-    owns = {network: own_config(config, network) for network in config.networks}
+    owns = {network: own_config(config, network) for network in members(config)}
     return {network: own.optim.lr or own.lrs[0] for network, own in owns.items()} | best_rates(select_cells(config), done, score)

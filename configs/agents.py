@@ -1,0 +1,173 @@
+"""REINFORCE, DQN and PPO on one environment: which learns it, in how many steps, on how many seeds?
+
+Lab C trains REINFORCE with its own code and PPO with Stable-Baselines3 on LunarLander, one seed each, and says that PPO is
+better in time and in return. Here each method has its own learning rate, the same budget and the same seeds, and a time limit is
+not taken for an end. Papers: Williams 1992; Mnih et al. 2015; Schulman et al. 2017, arXiv:1707.06347; Agarwal et al. 2021,
+arXiv:2108.13264.
+
+    python launch.py --config=configs/agents.py                                      # CartPole, 16 seeds
+    python launch.py --config=configs/agents.py:budgets                              # at 25,000 to 400,000 steps
+    python launch.py --config=configs/agents.py --config.env.name=Acrobot-v1         # any environment of gymnax
+    python launch.py --config=configs/agents.py:smoke                                # seconds, to see that it runs
+"""
+
+from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
+
+from dla_jax.claims import answerable, claim, difference
+from dla_jax.config import parse_argument
+
+LAB_C = "lab C, https://github.com/simogiovannini/DLA-lab3"
+RETURN = {"value": "eval_return", "unit": "return", "margin": 10.0}
+FASTER = {"value": "log2_solved", "unit": "doublings", "margin": 0.1, "direction": "<"}
+BUDGETS = (25_000, 50_000, 100_000, 200_000, 400_000)
+
+
+def get_config(argument: str = "") -> ConfigDict:
+    """The study of a preset; every arm is the config with its own overrides."""
+    presets = {"cartpole": cartpole, "budgets": budgets, "smoke": smoke}
+    config, preset = base(), parse_argument(argument, tuple(presets)).preset
+    config.question = "Which method learns the environment, in how many steps, and on how many seeds?"
+    presets[preset](config)
+    config.claims = claims(config.arms.keys())
+    return config
+
+
+def base() -> ConfigDict:
+    """Every key, with the values that most presets share."""
+    config = ConfigDict()
+    config.experiment = "agents"
+    config.question = ""
+    config.seeds = tuple(range(8))  # each fixes initial weights, environments and exploration
+    config.lrs = ()  # for arms that bring no rate
+    config.select_seeds = (100, 101)
+
+    config.env = ConfigDict({"name": "CartPole-v1", "sticky": 0.0, "max_steps": 0})  # max_steps 0: the environment's own limit
+    config.total_steps = 200_000  # environment steps of a run
+    config.gamma = 0.99
+    config.bootstrap = True  # from the value of the state at a time limit; false: a time limit counts as an end
+    config.num_evaluations = 20
+    config.eval_episodes = 20
+    config.test_episodes = 100
+    config.solved_at = placeholder(float)  # return that counts as solved
+
+    config.agent = ppo()
+    config.model = ConfigDict({"name": "mlp", "hidden": (64, 64), "activation": "tanh", "layer_norm": False, "shared": False})
+    config.optim = ConfigDict({
+        "name": "adam", "lr": placeholder(float), "schedule": "linear", "warmup_fraction": 0.0, "decay_factor": 0.1,
+        "milestones": (), "momentum": 0.9, "nesterov": False, "b1": 0.9, "b2": 0.999, "eps": 1e-5, "weight_decay": 0.0,
+        "decayed": "all", "clip_norm": 0.5})  # fmt: skip
+
+    config.checkpoint_every_evaluations = 0  # 0: only when interrupted
+    config.runs_at_once = 4  # runs in one compiled call
+    config.cells_at_a_time = 0  # calls side by side; 0: one a core on a CPU, else one
+    return config
+
+
+def ppo(**changes) -> ConfigDict:
+    """PPO with the settings of Huang et al. 2022."""
+    return ConfigDict({"name": "ppo", "num_envs": 4, "rollout_steps": 128, "epochs": 4, "minibatches": 4, "gae_lambda": 0.95,
+                       "clip": 0.2, "clip_value": True, "entropy": 0.01, "value": 0.5, "normalise_obs": False,
+                       "normalise_reward": False} | changes)  # fmt: skip
+
+
+def dqn(**changes) -> ConfigDict:
+    """DQN; the target network is copied every 50 gradient steps, which are 500 environment steps."""
+    return ConfigDict({"name": "dqn", "num_envs": 10, "steps_per_gradient": 1, "block": 50, "buffer_size": 10_000,
+                       "learning_starts": 1_000, "batch_size": 128, "double": False, "dueling": False, "huber": False,
+                       "n_step": 1, "tau": 1.0, "period": 50, "period_episodes": 0, "epsilon_start": 1.0, "epsilon_end": 0.05,
+                       "epsilon_steps": 100_000.0, "epsilon_schedule": "linear"} | changes)  # fmt: skip
+
+
+def reinforce(**changes) -> ConfigDict:
+    """REINFORCE with a value function as baseline."""
+    return ConfigDict({"name": "reinforce", "num_envs": 8, "baseline": "value", "normalise": "batch", "entropy": 0.01,
+                       "value": 0.5, "temperature_start": 1.0, "temperature_end": 1.0, "greedy_start": 0.0, "greedy_end": 0.0,
+                       "mixture": 0} | changes)  # fmt: skip
+
+
+CONSTANT = {"schedule": "constant"}
+METHODS = {
+    "reinforce": {"agent": reinforce().to_dict(), "optim": CONSTANT, "lrs": (1e-3, 3e-3, 1e-2)},
+    "dqn": {"agent": dqn().to_dict(), "optim": CONSTANT | {"clip_norm": 10.0}, "lrs": (2.5e-4, 5e-4, 1e-3),
+            "model": {"hidden": (120, 84), "activation": "relu"}},
+    "ppo": {"agent": ppo().to_dict(), "lrs": (2.5e-4, 5e-4, 1e-3)},
+}  # fmt: skip
+
+
+def set_arms(config: ConfigDict, arms: dict[str, dict], **reported: str) -> None:
+    """Puts the arms into the config, with what was reported of each."""
+    config.arms = ConfigDict(arms)
+    config.reported = ConfigDict({name: reported.get(name, "not in the labs") for name in arms})
+
+
+def use(config: ConfigDict, method: str) -> None:
+    """Makes a method that of every arm which brings none."""
+    for key, value in METHODS[method].items():
+        if key == "agent":
+            config.agent = ConfigDict(value)
+        elif isinstance(value, dict):
+            config[key].update(value)
+        else:
+            config[key] = value
+
+
+def cartpole(config: ConfigDict) -> None:
+    """The three methods, 5e5 steps each, 16 seeds."""
+    config.solved_at, config.total_steps, config.seeds = 475.0, 500_000, tuple(range(16))
+    set_arms(config, METHODS)
+
+
+def budgets(config: ConfigDict) -> None:
+    """Fresh runs for each budget, as lab C does for PPO: what is annealed ends with the budget."""
+    config.solved_at = 475.0
+    rates = {"reinforce": 3e-3, "dqn": 2.5e-4, "ppo": 2.5e-4}
+    explored = lambda method, steps: {"agent": {"epsilon_steps": 0.5 * steps}} if method == "dqn" else {}  # noqa: E731
+    arms = {}
+    for steps in BUDGETS:
+        for method, arm in METHODS.items():
+            arm = arm | {"total_steps": steps, "optim": arm.get("optim", {}) | {"lr": rates[method]}}
+            arm["agent"] = arm["agent"] | explored(method, steps).get("agent", {})
+            arms[f"{method}_{steps // 1000}k"] = arm
+    set_arms(config, arms)
+
+
+def smoke(config: ConfigDict) -> None:
+    """Seconds."""
+    config.seeds, config.select_seeds, config.solved_at = (0, 1), (100,), 20.0
+    config.total_steps, config.num_evaluations, config.eval_episodes, config.test_episodes = 2000, 3, 4, 6
+    config.env.max_steps, config.runs_at_once = 30, 2
+    config.model.hidden = (16,)
+    small = {
+        "reinforce": {"num_envs": 4},
+        "dqn": {"num_envs": 4, "block": 20, "buffer_size": 400, "learning_starts": 80, "batch_size": 16},
+        "ppo": {"num_envs": 4, "rollout_steps": 16, "minibatches": 2, "epochs": 2},
+    }
+    rates = {"ppo": (1e-3, 3e-3), "dqn": (1e-3,), "reinforce": (1e-3,)}
+    set_arms(config, {name: {key: value for key, value in arm.items() if key != "model"} | {
+        "agent": arm["agent"] | small[name], "lrs": rates[name]} for name, arm in METHODS.items()})  # fmt: skip
+
+
+def claims(found) -> ConfigDict:
+    """Who claimed what, and the one contrast that decides it, fixed before the run.
+
+    `log2_solved` is the binary logarithm of the steps to the first evaluation that counts as solved, or of the whole budget for a
+    run without one, so that -1 is twice as fast.
+    """
+    better = '"PPO overperforms Reinforce both in time and in reached reward"'
+    every = {
+        "a_ppo_beats_reinforce": claim("PPO reaches a higher return than REINFORCE", LAB_C, better,
+                                       difference("ppo", "reinforce"), **RETURN),
+        "b_ppo_faster_than_reinforce": claim("PPO is solved in fewer steps than REINFORCE", LAB_C, better,
+                                             difference("ppo", "reinforce"), **FASTER),
+        "c_ppo_beats_dqn": claim("PPO reaches a higher return than DQN", "hypothesis", "not reported", difference("ppo", "dqn"),
+                                 **RETURN),
+        "d_ppo_faster_than_dqn": claim("PPO is solved in fewer steps than DQN", "hypothesis", "not reported",
+                                       difference("ppo", "dqn"), **FASTER),
+        "e_always_better": claim("At every budget PPO reaches a higher return than REINFORCE", LAB_C, better,
+                                 *(difference(f"ppo_{steps // 1000}k", f"reinforce_{steps // 1000}k") for steps in BUDGETS),
+                                 **RETURN),
+        "f_more_is_better": claim("Sixteen times the budget gives PPO a higher return", LAB_C,
+                                  "its curve over 2,500 to 5,000,000 steps", difference("ppo_400k", "ppo_25k"), **RETURN),
+    }  # fmt: skip
+    return answerable(every, found)

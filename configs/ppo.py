@@ -1,0 +1,99 @@
+"""PPO on any environment of gymnax: returns, seeds, and what bootstrapping at the time limit is worth.
+
+Most implementations take an episode that a time limit cuts off for one that is over, and so teach the value function that a pole
+which has stood for 500 steps is worth nothing more. Papers: Schulman et al. 2017, arXiv:1707.06347; Pardo et al. 2018,
+arXiv:1712.00378; Huang et al. 2022.
+
+    python launch.py --config=configs/ppo.py                                         # CartPole: with and without bootstrapping
+    python launch.py --config=configs/ppo.py:acrobot
+    python launch.py --config=configs/ppo.py:pendulum                                # continuous actions
+    python launch.py --config=configs/ppo.py:breakout                                # MinAtar
+    python launch.py --config=configs/ppo.py:breakout_gpu                            # 1e7 steps; for a GPU
+    python launch.py --config=configs/ppo.py:one --config.env.name=Reacher-misc      # one arm, any environment
+    python launch.py --config=configs/ppo.py:smoke                                   # seconds, to see that it runs
+"""
+
+from ml_collections import ConfigDict
+
+from configs import agents
+from dla_jax.claims import answerable, claim, difference
+from dla_jax.config import parse_argument
+
+CUT = {"ppo": {}, "ppo_limit_is_end": {"bootstrap": False}}
+
+
+def get_config(argument: str = "") -> ConfigDict:
+    """The study of a preset; every arm is the config with its own overrides."""
+    presets = {"cartpole": cartpole, "acrobot": acrobot, "pendulum": pendulum, "breakout": breakout, "breakout_gpu": breakout_gpu,
+               "one": one, "smoke": smoke}  # fmt: skip
+    config, preset = agents.base(), parse_argument(argument, tuple(presets)).preset
+    config.question = "What does PPO reach, on how many seeds, and what is bootstrapping at the time limit worth?"
+    agents.use(config, "ppo")
+    config.optim.lr = 2.5e-4
+    presets[preset](config)
+    config.claims = claims(config.arms.keys())
+    return config
+
+
+def cartpole(config: ConfigDict) -> None:
+    """With and without bootstrapping at the limit of 500 steps, 16 seeds."""
+    config.total_steps, config.seeds, config.solved_at = 500_000, tuple(range(16)), 475.0
+    agents.set_arms(config, CUT)
+
+
+def acrobot(config: ConfigDict) -> None:
+    """Swinging up two links."""
+    config.env.name, config.total_steps, config.solved_at = "Acrobot-v1", 500_000, -100.0
+    config.agent.num_envs, config.optim.lr = 16, 1e-3
+    agents.set_arms(config, CUT)
+
+
+def pendulum(config: ConfigDict) -> None:
+    """Continuous actions, an environment that never ends by itself."""
+    config.env.name, config.total_steps, config.gamma = "Pendulum-v1", 1_000_000, 0.9
+    config.agent.update({"num_envs": 16, "epochs": 10, "minibatches": 32, "entropy": 0.0, "normalise_obs": True,
+                         "normalise_reward": True})  # fmt: skip
+    config.optim.lr, config.solved_at = 1e-3, -250.0
+    agents.set_arms(config, CUT)
+
+
+def breakout(config: ConfigDict) -> None:
+    """MinAtar's Breakout without sticky actions, episodes of 1000 steps at most (the original has no limit)."""
+    config.env.name, config.total_steps, config.seeds, config.runs_at_once = "Breakout-MinAtar", 1_000_000, (0, 1, 2, 3), 2
+    config.agent.update({"num_envs": 64, "rollout_steps": 32, "minibatches": 8})
+    config.model.update({"name": "cnn", "hidden": (128,), "activation": "relu", "shared": True})
+    config.optim.lr = 1e-3
+    agents.set_arms(config, {"ppo": {}})
+
+
+def breakout_gpu(config: ConfigDict) -> None:
+    """The same for 1e7 steps."""
+    breakout(config)
+    config.total_steps, config.agent.num_envs, config.runs_at_once, config.optim.lr = 10_000_000, 256, 4, 5e-4
+    config.checkpoint_every_evaluations = 5
+
+
+def one(config: ConfigDict) -> None:
+    """A single arm."""
+    agents.set_arms(config, {"ppo": {}})
+
+
+def smoke(config: ConfigDict) -> None:
+    """Seconds, with continuous actions and everything normalised."""
+    agents.smoke(config)
+    config.env.name, config.solved_at, config.model.layer_norm = "Pendulum-v1", -100.0, True
+    config.agent.update({"num_envs": 4, "rollout_steps": 16, "minibatches": 2, "epochs": 2, "normalise_obs": True,
+                         "normalise_reward": True})  # fmt: skip
+    agents.set_arms(config, CUT)
+
+
+def claims(found) -> ConfigDict:
+    """Who claimed what, and the one contrast that decides it, fixed before the run. `late_return`: mean of the second half."""
+    late = agents.RETURN | {"value": "late_return", "margin": 2.0}
+    every = {
+        "a_bootstrap_steadies": claim("Bootstrapping at the time limit raises the return of late training", "Pardo et al. 2018",
+                                      "on other environments", difference("ppo", "ppo_limit_is_end"), **late),
+        "b_bootstrap_is_faster": claim("With bootstrapping it is solved in fewer steps", "hypothesis", "not reported",
+                                       difference("ppo", "ppo_limit_is_end"), **agents.FASTER),
+    }  # fmt: skip
+    return answerable(every, found)

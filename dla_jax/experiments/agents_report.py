@@ -1,0 +1,197 @@
+"""From the record of a study of agents to its summary, figures, animations and report."""
+
+from pathlib import Path
+
+import numpy as np
+
+from dla_jax import report, stats
+from dla_jax.config import flatten
+from dla_jax.experiments import records
+from dla_jax.experiments.agents_runs import rate_score
+from dla_jax.experiments.networks import choose_rates, final_cells, own_config, seeds_of, select_cells
+from dla_jax.plots import returns as plots
+from dla_jax.plots.style import draw_all
+from dla_jax.rl import render
+
+HEAD = ["arm", "reported", "learning rate", "runs", "return, best policy: IQM [95 %]", "mean", "last policy", "solved",
+        "steps to solve", "P(better than the first)", "diverged", "parameters", "steps/s"]  # fmt: skip
+INSIDE = ("train_length", "entropy", "kl", "clipped", "value_loss", "q", "td_error", "epsilon")
+
+
+def draw(workdir: Path) -> None:
+    """Writes `summary.json`, `figures/*` and `report.html` of a finished study; the record is only read.
+
+    Raises:
+      ConfigError: no study there, or an unfinished one.
+    """
+    written, config, rows, done = records.read_finished(workdir, num_runs)
+    summary = summarise(config, done)
+    records.write_summary(workdir, summary)
+    report.render(workdir / "report.html", title=f"Agents on {', '.join(environments(config))}", question=config.question,
+                  command=written["launches"][0]["command"], claims=summary["claims"],
+                  sections=sections(config, summary, rows, workdir / "figures"), facts=facts(written, summary))  # fmt: skip
+    records.print_lines(printed_lines(config, summary), summary["claims"], workdir,
+                        "return on fresh episodes, interquartile mean [95 % interval]")  # fmt: skip
+
+
+def num_runs(config) -> int:
+    """How many runs the study has."""
+    return len(select_cells(config)) + len(final_cells(config))
+
+
+def environments(config) -> list[str]:
+    """What the arms play."""
+    return list(dict.fromkeys(own_config(config, arm).env.name for arm in config.arms))
+
+
+def summarise(config, done: dict[str, dict]) -> dict:
+    """The finished runs -> {"study", "runs", "claims", "selection"}."""
+    runs = [{key: value for key, value in row.items() if key not in ("run", "done", "stage")}
+            for row in done.values() if row["stage"] == "final"]  # fmt: skip
+    runs.sort(key=lambda run: (list(config.arms).index(run["group"]), run["seed"]))
+    claims = [{"name": name} | stats.weigh(claim, runs) for name, claim in config.claims.to_dict().items()]
+    cells = select_cells(config)
+    selection = records.select_rows(cells, done, choose_rates(config, done, rate_score), "late_return")
+    return {"study": "agents", "runs": runs, "claims": claims, "selection": selection}
+
+
+def of_arm(summary: dict, arm: str) -> list[dict]:
+    """The runs of an arm."""
+    return [run for run in summary["runs"] if run["group"] == arm]
+
+
+def score_rows(config, summary: dict) -> list[dict]:
+    """What the policies of each arm get on fresh episodes."""
+    found = []
+    for arm in config.arms:
+        returns = [run["eval_return"] for run in of_arm(summary, arm)]
+        low, high = stats.iqm_interval([returns]) if len(returns) > 1 else (-np.inf, np.inf)
+        found.append({"label": arm, "returns": returns, "iqm": float(stats.iqm(returns)), "low": float(low), "high": float(high)})
+    return found
+
+
+def interval_words(row: dict) -> str:
+    """`499.8 [498.0, 500.0]`."""
+    bounds = (f"{bound:.1f}" if np.isfinite(bound) else report.points(bound) for bound in (row["low"], row["high"]))
+    return f"{row['iqm']:.1f} [{', '.join(bounds)}]".replace("-", "−")
+
+
+def table_rows(config, summary: dict) -> list[list[str]]:
+    """The table of the arms, as text."""
+    rows, first = [], of_arm(summary, next(iter(config.arms)))
+    for scored in score_rows(config, summary):
+        arm, runs = scored["label"], of_arm(summary, scored["label"])
+        tried = [row["lr"] for row in summary["selection"] if row["group"] == arm]
+        edge = " (edge)" if tried and runs[0]["lr"] in (min(tried), max(tried)) else ""
+        solved = [run["solved_at"] for run in runs if run["solved_at"] is not None]
+        better = stats.improvement(scored["returns"], [run["eval_return"] for run in first])
+        mean = lambda key, runs=runs: f"{np.mean([run[key] for run in runs]):.1f}".replace("-", "−")  # noqa: E731
+        rows.append([
+            arm, config.reported[arm], f"{runs[0]['lr']:g}{edge}", str(len(runs)), interval_words(scored), mean("eval_return"),
+            mean("last_return"), f"{len(solved)} of {len(runs)}" if config.solved_at is not None else "no threshold",
+            f"{np.median(solved):,.0f} (median)" if solved else "–", "–" if runs is first or runs == first else
+            f"{better[0]:.2f} [{better[1]:.2f}, {better[2]:.2f}]", str(sum(run["diverged"] for run in runs)),
+            f"{runs[0]['num_params']:,}", f"{np.mean([run['env_steps_per_s'] for run in runs]):,.0f}",
+        ])  # fmt: skip
+    return rows
+
+
+def printed_lines(config, summary: dict) -> list[str]:
+    """The short table on the screen."""
+    lines = []
+    for row in score_rows(config, summary):
+        runs = of_arm(summary, row["label"])
+        solved = sum(run["solved_at"] is not None for run in runs)
+        words = f"   solved {solved} of {len(runs)}" if config.solved_at is not None else ""
+        lines.append(f"{row['label']:<24} {interval_words(row)}{words}   reported: {config.reported[row['label']]}")
+    return [*lines, f"{'random actions':<24} {summary['runs'][0]['random_return']:.1f}"]
+
+
+def sections(config, summary: dict, rows: list[dict], folder: Path) -> list[dict]:
+    """The sections of the report, with their figures drawn."""
+    found = draw_figures(config, summary, rows, folder)
+    figure = lambda name, caption: [{"path": found[name], "caption": caption}] if name in found else []  # noqa: E731
+    solved = (
+        ""
+        if config.solved_at is None
+        else f" Solved: an evaluation of {config.eval_episodes} episodes reaches {config.solved_at:g}."
+    )
+    all_sections = [
+        {"title": "Returns", "text": f"The policy that was best in evaluation, greedily on {config.test_episodes} fresh "
+         f"episodes; the last policy beside it. Interquartile means with bootstrap intervals over seeds.{solved}",
+         "figures": figure("scores", "Runs (dots), interquartile mean (diamond), 95 % bootstrap interval (bar)."),
+         "table": {"head": HEAD, "rows": table_rows(config, summary)}},
+        {"title": "Learning curves", "figures": [
+            *figure("together", f"Greedy evaluation on {config.eval_episodes} episodes; band: 95 % bootstrap interval of the "
+                    "interquartile mean; dotted: solved."),
+            *figure("curves", "Each arm with its single seeds.")]},
+        {"title": "When is it solved?", "figures": figure("solved", "Seeds whose evaluation has once reached the return that "
+                                                          "counts as solved; a line that ends low: some seeds fail.")},
+        {"title": "Inside the updates", "figures": figure("inside", "Means over seeds of what the updates said.")},
+        {"title": "The policy, played", "figures": [
+            {"path": path, "caption": f"{name.removeprefix('policy_')}, first seed: before training, halfway, at the end."}
+            for name, path in found.items() if name.startswith("policy_")]},
+    ]  # fmt: skip
+    return [section for section in all_sections if section["figures"]]
+
+
+def curve_of(config, rows: list[dict], arm: str) -> dict:
+    """Evaluations of all seeds of an arm, with interquartile mean and interval at every point."""
+    runs = [
+        [row for row in rows if row["run"] == f"final/{arm}/seed{seed}" and not row.get("done")] for seed in seeds_of(config, arm)
+    ]
+    seeds = np.array([[row["eval_return"] for row in run] for run in runs])
+    low, high = stats.iqm_interval([seeds])
+    found = {"step": [row["step"] for row in runs[0]], "seeds": seeds, "iqm": stats.iqm(seeds), "low": low, "high": high}
+    metrics = {name: np.array([[row[name] for row in run[1:]] for run in runs], float) for name in INSIDE if name in runs[0][1]}
+    return found | {
+        "metrics": {name: np.nanmean(values, 0) for name, values in metrics.items() if not np.isnan(values).all(0).any()}
+    }
+
+
+def draw_figures(config, summary: dict, rows: list[dict], folder: Path) -> dict[str, Path]:
+    """All figures and animations that there is something for: {name: path}."""
+    arms = {arm: curve_of(config, rows, arm) for arm in config.arms}
+    several = arms if len(arms) > 1 else {}
+    solved = {arm: {"steps": [run["solved_at"] for run in of_arm(summary, arm)], "budget": own_config(config, arm).total_steps}
+              for arm in (config.arms if config.solved_at is not None else ())}  # fmt: skip
+    inside = {name: {arm: (found["step"][1:], found["metrics"][name]) for arm, found in arms.items() if name in found["metrics"]}
+              for name in INSIDE}  # fmt: skip
+    paths = draw_all({
+        "scores": (plots.scores, score_rows(config, summary), summary["runs"][0]["random_return"]),
+        "together": (plots.together, several, config.solved_at), "curves": (plots.curves, arms, config.solved_at),
+        "solved": (plots.solved, solved), "inside": (plots.inside, {name: found for name, found in inside.items() if found}),
+    }, folder)  # fmt: skip
+    for arm in config.arms:
+        panels = panels_of(config, rows, arm)
+        if panels:
+            paths[f"policy_{arm}"] = folder / f"policy_{arm}.gif"
+            render.gif(paths[f"policy_{arm}"], panels)
+    return paths
+
+
+def panels_of(config, rows: list[dict], arm: str) -> list[dict]:
+    """The episodes of an arm's first seed that were kept, as `render.gif` takes them."""
+    name, own = f"final/{arm}/seed{seeds_of(config, arm)[0]}", own_config(config, arm)
+    kept = [row for row in rows if row["run"] == name and "watched" in row]
+    return [{"title": f"{row['step']:,} steps", "name": own.env.name, "obs": unpacked(row["watched"]["obs"]),
+             "note": f"return {row['watched']['return']:g}"} for row in kept]  # fmt: skip
+
+
+def unpacked(obs: list) -> np.ndarray:
+    """Observations as `agents_runs.watch` packed them: [T, D] as they are, integers [T, H, W] -> channels [T, H, W, C]."""
+    obs = np.array(obs)
+    if obs.ndim < 3:
+        return obs
+    channels = max(1, int(obs.max()).bit_length())
+    return obs[..., None] >> np.arange(channels) & 1
+
+
+def facts(written: dict, summary: dict) -> dict[str, str]:
+    """What made this report: name -> text."""
+    settings = flatten({key: value for key, value in written["config"].items() if key != "claims"})
+    return {
+        "runs": f"{len(summary['runs'])} compared, {len(summary['selection'])} to choose learning rates",
+        **records.launch_facts(written),
+        "config": ", ".join(f"{key}={value}" for key, value in settings.items() if value is not None),
+    }

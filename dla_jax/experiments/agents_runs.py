@@ -1,0 +1,260 @@
+"""Runs of agents: which program each belongs to, many of them in one, and what their rows say."""
+
+import functools
+import itertools
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import FrozenConfigDict
+
+from dla_jax.checkpoint import Checkpoints, save_model
+from dla_jax.config import flatten
+from dla_jax.experiments.networks import own_config
+from dla_jax.logs import brief, finite_or_none
+from dla_jax.rl import dqn, loop, ppo, reinforce
+from dla_jax.rl import env as envs
+from dla_jax.rl.agent import Agent
+from dla_jax.stop import Interrupted, NonFiniteLoss, stop_requested
+
+METHODS = {"reinforce": reinforce, "dqn": dqn, "ppo": ppo}
+# Where the config has what is data in a program, not structure: runs that differ in it alone share the program.
+HYPERS = {
+    "reinforce": ("gamma", "bootstrap", "agent.entropy", "agent.value", "agent.temperature_start", "agent.temperature_end",
+                  "agent.greedy_start", "agent.greedy_end", "agent.mixture"),
+    "dqn": ("gamma", "bootstrap", "agent.tau", "agent.period", "agent.period_episodes", "agent.epsilon_start",
+            "agent.epsilon_end", "agent.epsilon_steps"),
+    "ppo": ("gamma", "bootstrap", "agent.gae_lambda", "agent.clip", "agent.entropy", "agent.value"),
+}  # fmt: skip
+NOT_STRUCTURE = ("seeds", "select_seeds", "lrs", "optim.lr", "question", "experiment", "cells_at_a_time")
+OVERHEAD = 0.3  # of a program, in runs: what more runs in one save
+
+
+class Program(NamedTuple):
+    """What runs of one structure share."""
+
+    config: object
+    env: envs.Env
+    agent: Agent
+
+
+class Batch(NamedTuple):
+    """Runs that are one array."""
+
+    program: Program
+    cells: list
+    size: int  # places, of which the last may be left over
+
+
+class Point(NamedTuple):
+    """A moment of evaluation."""
+
+    updates: int  # since the one before
+    env_steps: int  # of the budget
+
+
+def make_env(config) -> envs.Env:
+    """The environment of an arm."""
+    return envs.make(
+        config.env.name, flatten=config.model.name == "mlp", sticky=config.env.sticky, max_steps=config.env.max_steps
+    )
+
+
+def lookup(config, path: str):
+    """The value of a dotted key."""
+    return functools.reduce(lambda group, name: group[name], path.split("."), config)
+
+
+def structure(config) -> tuple:
+    """What makes a program: every key but those that are data in it."""
+    left_out = (*NOT_STRUCTURE, *HYPERS[config.agent.name])
+    return tuple((key, str(value)) for key, value in sorted(flatten(config.to_dict()).items()) if key not in left_out)
+
+
+def programs_of(config, cells: list) -> dict[str, Program]:
+    """{arm: its program}; arms of one structure have the same."""
+    made, found = {}, {}
+    for arm in dict.fromkeys(cell.group for cell in cells):
+        own = own_config(config, arm)
+        key = structure(own)
+        if key not in made:
+            env = make_env(own)
+            made[key] = Program(own, env, METHODS[own.agent.name].make(env, FrozenConfigDict(own.to_dict())))
+        found[arm] = made[key]
+    return found
+
+
+def make_hyper(config, lr: float):
+    """The numbers of a run as its method has them."""
+    name = config.agent.name
+    values = {path.removeprefix("agent."): float(lookup(config, path)) for path in HYPERS[name]}
+    return METHODS[name].Hyper(lr=lr, **values)
+
+
+def points_of(program: Program) -> list[Point]:
+    """When a run is evaluated: before its first update, and at equal parts of its budget, after whole updates."""
+    config, agent = program.config, program.agent
+    parts = [i / config.num_evaluations for i in range(config.num_evaluations + 1)]
+    if not agent.steps_per_update:
+        return [Point(0, round(part * config.total_steps)) for part in parts]
+    total = (config.total_steps - agent.first_steps) // agent.steps_per_update
+    at = [round(part * total) for part in parts]
+    later = [(b - a, agent.first_steps + b * agent.steps_per_update) for a, b in itertools.pairwise(at) if b > a]
+    return [Point(0, 0), *(Point(*found) for found in later)]
+
+
+def batch_size(counts: list[int], most: int, devices: int) -> int:
+    """How many runs to put into one program, at most `most`: the cheapest for stages of so many, the last batch filled up."""
+    cost = lambda size: sum(-(-count // size) * (size + OVERHEAD) for count in counts)  # noqa: E731
+    return min(range(most, 0, -devices), key=cost)
+
+
+def batches_of(cells: list, programs: dict[str, Program]) -> list[Batch]:
+    """Cells that run together: of one program and stage, in order, as many as `batch_size` says or fewer."""
+    groups = {}
+    for cell in cells:
+        groups.setdefault(id(programs[cell.group]), {}).setdefault(cell.stage, []).append(cell)
+    batches = []
+    for stages in groups.values():
+        program = programs[next(iter(stages.values()))[0].group]
+        size = batch_size([len(found) for found in stages.values()], program.config.runs_at_once, jax.device_count())
+        batches += [Batch(program, found[i : i + size], size) for found in stages.values() for i in range(0, len(found), size)]
+    return batches
+
+
+def first_states(config, batch: Batch):
+    """The states that the runs of a batch begin with; places that are left over repeat the last run."""
+    cells = batch.cells + batch.cells[-1:] * (batch.size - len(batch.cells))
+    hypers = [make_hyper(own_config(config, cell.group), cell.lr) for cell in cells]
+    states = loop.start(batch.program.agent, [cell.seed for cell in cells], hypers)
+    return states, jax.tree.map(lambda *keys: jnp.stack(keys), *[loop.keys_of(cell.seed) for cell in cells])
+
+
+def compile_program(config, batch: Batch) -> None:
+    """Compiles what a batch needs, by taking no step."""
+    program, (states, keys) = batch.program, first_states(config, batch)
+    states, _ = loop.run_chunk(program.agent, states, jnp.int32(0), jnp.int32(0))
+    for episodes in (program.config.eval_episodes, program.config.test_episodes):
+        loop.evaluate(program.env, program.agent.act, loop.actors_of(program.agent, states), keys.test, episodes)
+
+
+def train_batch(config, batch: Batch, workdir: Path, record, progress, watched: Callable, alone: bool) -> None:
+    """Trains the runs of a batch, or goes on with them, and writes their rows; saves the best policy of those that are compared.
+
+    `watched(cell, step)`: whether an episode of the policy at that step is to be kept, for drawing.
+
+    Raises:
+      NonFiniteLoss: of a run that is `alone`; others are recorded as diverged, and play on.
+    """
+    program, cells = batch.program, batch.cells
+    env, agent, points, own = program.env, program.agent, points_of(program), program.config
+    states, keys = first_states(config, batch)
+    best = loop.none_yet(agent, states, batch.size)
+    checkpoints = Checkpoints(workdir / "checkpoints" / cells[0].name / "training")
+    restored = checkpoints.restore_latest(loop.to_arrays((states, best)))
+    done, arrays = restored or (-1, None)
+    if restored:
+        states, best = loop.from_arrays(arrays, (states, best))
+    places = [(n, cell) for n, cell in enumerate(cells) if cell.name not in record.done]  # others: written before a crash
+    rows = {cell.name: record.resume(cell.name, at(points, done) if restored else -1) for _, cell in places}
+    seconds = rows[places[0][1].name][-1]["seconds"] if restored else 0.0
+    progress.update(len(cells) * at(points, done))
+
+    for i in range(done + 1, len(points)):
+        start, before = time.perf_counter(), at(points, i - 1)
+        states, metrics = loop.run_chunk(agent, states, jnp.int32(points[i].updates), jnp.int32(points[i].env_steps))
+        metrics = {name: np.asarray(values) for name, values in metrics.items()}
+        stretch = time.perf_counter() - start
+        seconds += stretch
+        actors, evaluate_keys = (
+            loop.actors_of(agent, states),
+            jax.vmap(lambda key, i=i: jax.random.fold_in(key, i))(keys.evaluate),
+        )
+        returns = np.asarray(loop.evaluate(env, agent.act, actors, evaluate_keys, own.eval_episodes))
+        best = loop.keep_best(best, returns.mean(1), actors)
+        steps = loop.env_steps(states, batch.size)
+        for n, cell in places:
+            row = {"run": cell.name, "step": points[i].env_steps, "env_steps": int(steps[n])}
+            row |= {"eval_return": float(returns[n].mean()), "eval_std": float(returns[n].std())} | means_of(metrics, n)
+            row |= {"seconds": seconds, "env_steps_per_s": len(cells) * (points[i].env_steps - before) / stretch}
+            if i and alone and not row["finite"]:
+                raise NonFiniteLoss(row["env_steps"])
+            if watched(cell, points[i].env_steps):
+                row["watched"] = watch(env, agent.act, jax.tree.map(lambda x, n=n: x[n], actors), keys.test[n])
+            rows[cell.name].append(row := finite_or_none(row))
+            record.append(row)
+        progress.update(len(cells) * (points[i].env_steps - before))
+        progress.set_postfix_str(
+            f"return {np.mean([rows[cell.name][-1]['eval_return'] for _, cell in places]):.1f}", refresh=False
+        )
+        stopping = stop_requested.is_set()
+        if stopping or (own.checkpoint_every_evaluations and i % own.checkpoint_every_evaluations == 0):
+            checkpoints.save(i, loop.to_arrays((states, best)))
+        if stopping:
+            checkpoints.wait()
+            raise Interrupted
+    last = loop.actors_of(agent, states)
+    tests = [np.asarray(loop.evaluate(env, agent.act, actors, keys.test, own.test_episodes)) for actors in (best.actor, last)]
+    random = np.asarray(loop.evaluate_random(env, keys.test[0], own.test_episodes))
+    for n, cell in places:
+        if cell.stage == "final":
+            save_model(workdir / "checkpoints" / cell.name / "model", jax.tree.map(lambda x, n=n: x[n], best.actor))
+        size = sum(x[n].size for x in jax.tree.leaves(states.params))
+        facts = {"env": own.env.name, "algorithm": own.agent.name, "num_params": size, "train_seconds": seconds,
+                 "eval_return": float(tests[0][n].mean()), "eval_std": float(tests[0][n].std()),
+                 "last_return": float(tests[1][n].mean()), "random_return": float(random.mean())}  # fmt: skip
+        identity = {"run": cell.name, "done": True} | cell._asdict() | {"group": cell.group}
+        record.append(finite_or_none(identity | facts | result_of(own, rows[cell.name])))
+    checkpoints.delete()
+
+
+def at(points: list[Point], i: int) -> int:
+    """Environment steps of the budget at a point; 0 before the first."""
+    return points[i].env_steps if i >= 0 else 0
+
+
+def means_of(metrics: dict[str, np.ndarray], n: int) -> dict:
+    """Of run n in a chunk: the mean training return and length, and what the updates said."""
+    episodes = metrics["episodes"][n]
+    told = {name: float(values[n]) for name, values in metrics.items() if name not in loop.SUMS}
+    train = {f"train_{name}": float(metrics[f"{name}_sum"][n] / episodes) if episodes else None for name in ("return", "length")}
+    return train | {"episodes": int(episodes)} | told | {"finite": bool(np.isfinite(list(told.values())).all())}
+
+
+def result_of(config, rows: list[dict]) -> dict:
+    """What a run's evaluations come to.
+
+    `mean_return` is the mean over all of them after the first update (the area under the curve), `late_return` over the second
+    half; `solved_at` the environment steps at the first that reaches `config.solved_at`, None for never.
+    """
+    later = rows[1:] or rows
+    curve = [row["eval_return"] for row in later]
+    best = max(rows, key=lambda row: (row["eval_return"], row["step"]))
+    solved = [row["env_steps"] for row in rows if config.solved_at is not None and row["eval_return"] >= config.solved_at]
+    broken = [row["env_steps"] for row in later if not row["finite"]]
+    return {
+        "step": rows[-1]["step"], "env_steps": rows[-1]["env_steps"], "best_step": best["env_steps"],
+        "mean_return": float(np.mean(curve)),
+        "late_return": float(np.mean(curve[len(curve) // 2 :])), "solved_at": solved[0] if solved else None,
+        "log2_solved": float(np.log2(max(1, solved[0] if solved else config.total_steps))),
+        "env_steps_per_s": float(np.mean([row["env_steps_per_s"] for row in later])),
+        "diverged": bool(broken), "diverged_at": broken[0] if broken else None,
+    }  # fmt: skip
+
+
+def rate_score(rows: list[dict]) -> tuple[float, float]:
+    """How good a learning rate is: the mean return of the second half of its runs, then of all of them."""
+    return tuple(float(np.mean([row[name] for row in rows])) for name in ("late_return", "mean_return"))
+
+
+def watch(env: envs.Env, act: Callable, actor, key: jax.Array) -> dict:
+    """An episode as the record keeps it: {"obs": [T][...], "length", "return"}; images as one integer a cell, a bit a channel."""
+    obs, length, total = loop.watch(env, act, actor, key)
+    obs = np.asarray(obs)[: int(length)].reshape(-1, *env.native_shape)
+    if obs.ndim > 2:
+        obs = (obs > 0).reshape(*obs.shape[:3], -1) @ (1 << np.arange(obs[0, 0, 0].size))
+    return brief({"obs": obs, "length": length, "return": total})

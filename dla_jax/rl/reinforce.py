@@ -1,0 +1,164 @@
+"""REINFORCE (Williams 1992): the policy gradient of whole episodes, with no baseline, the batch's mean, or a value function.
+
+An update plays E episodes to their end, so that returns are those of Monte Carlo. Actions are drawn from softmax(logits /
+temperature) and learned from as such. `greedy` is the labs' own way instead: the likeliest action with that probability, else
+any action at random, while the gradient is still that of the softmax, so that it is no longer the gradient of what is played.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from dla_jax.optim import make_optimiser, set_learning_rate
+from dla_jax.rl import env as envs
+from dla_jax.rl import networks, returns
+from dla_jax.rl.agent import Agent
+
+BASELINES = ("none", "mean", "value")
+NORMALISE = ("none", "batch", "episode")
+
+
+class Hyper(NamedTuple):
+    """What differs between runs of one compiled program: float32 [] each."""
+
+    lr: jax.Array
+    gamma: jax.Array
+    bootstrap: jax.Array  # 1: from the value at a time limit, with a value function; 0: a time limit counts as an end
+    entropy: jax.Array  # weight of the entropy bonus
+    value: jax.Array  # weight of the value loss
+    temperature_start: jax.Array
+    temperature_end: jax.Array  # reached in a line at the end of the budget
+    greedy_start: jax.Array  # probability of the labs' greedy action
+    greedy_end: jax.Array
+    mixture: jax.Array  # 1: the labs' way of acting; 0: the softmax
+
+
+class State(NamedTuple):
+    """Everything a run is: its checkpoint."""
+
+    params: dict
+    opt_state: object
+    key: jax.Array
+    updates: jax.Array  # int32 []
+    env_steps: jax.Array  # int32 []
+    hyper: Hyper
+
+
+class Episodes(NamedTuple):
+    """E episodes: arrays [T, E, ...], whose rows past an episode's end are not `alive`."""
+
+    obs: jax.Array
+    action: jax.Array
+    reward: jax.Array
+    terminated: jax.Array
+    truncated: jax.Array
+    alive: jax.Array  # bool: the step belongs to the episode
+
+
+def make(env: envs.Env, config) -> Agent:
+    """The agent of a config whose `agent.name` is "reinforce"."""
+    own, continuous = config.agent, env.num_actions == 0
+    outputs, most = env.action_size if continuous else env.num_actions, env.max_steps
+    net = networks.ActorCritic(networks.make_torso(config.model), outputs, continuous, config.model.shared)
+    tx = optax.flatten(make_optimiser(config.optim, 1))  # the number of updates depends on the episodes: no schedule
+    policy = lambda params, obs: net.apply(params, obs, method="policy")  # noqa: E731
+    value = lambda params, obs: net.apply(params, obs, method="value")  # noqa: E731
+
+    def init(key, hyper):
+        net_key, key = jax.random.split(key)
+        params = net.init(net_key, jnp.zeros((1, *env.obs_shape)))
+        return State(params, set_learning_rate(tx.init(params), hyper.lr), key, jnp.int32(0), jnp.int32(0), hyper)
+
+    def scheduled(state, name):
+        begin, end = getattr(state.hyper, f"{name}_start"), getattr(state.hyper, f"{name}_end")
+        return begin + (end - begin) * jnp.minimum(1.0, state.env_steps / config.total_steps)
+
+    def tempered(params, obs, temperature):
+        found = policy(params, obs)
+        return found if continuous else networks.Categorical(found.logits / temperature)
+
+    def play(state, key, temperature, greedy):
+        """E episodes, to the end of the longest: (Episodes, observations float32 [E, ...] that they ended with)."""
+        reset_key, step_key, *keys = jax.random.split(key, 5)
+        obs, env_state = jax.vmap(env.reset)(jax.random.split(reset_key, own.num_envs))
+        noise = networks.draw_noise(keys[0], (most, own.num_envs, outputs), continuous)
+        chance = jax.random.uniform(keys[1], (most, own.num_envs))
+        any_action = jax.random.randint(keys[2], (most, own.num_envs), 0, max(1, env.num_actions))
+        step_keys = jax.random.split(step_key, (most, own.num_envs))
+
+        def unfinished(carry):
+            t, _, _, alive, _, _ = carry
+            return (t < most) & jnp.any(alive)
+
+        def take(carry):
+            t, obs, env_state, alive, last_obs, rows = carry
+            found = tempered(state.params, obs, temperature)
+            action = found.sample(noise[t])
+            if not continuous:
+                mixed = jnp.where(chance[t] < greedy, found.mode(), any_action[t])
+                action = jnp.where(state.hyper.mixture > 0, mixed, action)
+            next_obs, env_state, reward, terminated, truncated = jax.vmap(env.step)(step_keys[t], env_state, action)
+            row = Episodes(obs, action, reward, terminated, truncated, alive)
+            rows = jax.tree.map(lambda store, new: jax.lax.dynamic_update_index_in_dim(store, new, t, 0), rows, row)
+            last_obs = jnp.where(alive.reshape(-1, *[1] * (obs.ndim - 1)), next_obs, last_obs)
+            return t + 1, next_obs, env_state, alive & ~(terminated | truncated), last_obs, rows
+
+        alive = jnp.ones(own.num_envs, bool)
+        action = tempered(state.params, obs, temperature).mode()
+        row = Episodes(obs, action, jnp.zeros(own.num_envs), ~alive, ~alive, ~alive)
+        rows = jax.tree.map(lambda new: jnp.zeros((most, *new.shape), new.dtype), row)
+        *_, last_obs, rows = jax.lax.while_loop(unfinished, take, (jnp.int32(0), obs, env_state, alive, obs, rows))
+        return rows, last_obs
+
+    def loss_fn(params, episodes, temperature, advantage, target, hyper):
+        found, alive = tempered(params, episodes.obs, temperature), episodes.alive
+        mean = lambda values: jnp.sum(jnp.where(alive, values, 0.0)) / jnp.sum(alive)  # noqa: E731
+        policy_loss = -mean(found.log_prob(episodes.action) * advantage)
+        entropy = mean(found.entropy())
+        loss, metrics = policy_loss - hyper.entropy * entropy, {"policy_loss": policy_loss, "entropy": entropy}
+        if own.baseline == "value":
+            metrics["value_loss"] = 0.5 * mean((value(params, episodes.obs) - target) ** 2)
+            loss += hyper.value * metrics["value_loss"]
+        return loss, metrics
+
+    def update(state):
+        temperature, greedy = scheduled(state, "temperature"), scheduled(state, "greedy")
+        episodes, last_obs = play(state, jax.random.fold_in(state.key, state.updates), temperature, greedy)
+        if own.baseline == "value":
+            values, last_value = value(state.params, episodes.obs), value(state.params, last_obs) * state.hyper.bootstrap
+        else:
+            values, last_value = jnp.zeros_like(episodes.reward), jnp.zeros(own.num_envs)
+        target = returns_of(episodes, last_value, state.hyper.gamma)
+        advantage = normalised(target - values, episodes.alive, own.normalise, own.baseline == "mean")
+        grads, metrics = jax.grad(loss_fn, has_aux=True)(state.params, episodes, temperature, advantage, target, state.hyper)
+        updates, opt_state = tx.update(grads, state.opt_state, state.params)
+        steps = jnp.sum(episodes.alive)
+        state = state._replace(params=optax.apply_updates(state.params, updates), opt_state=opt_state,
+                               updates=state.updates + 1, env_steps=state.env_steps + steps)  # fmt: skip
+        return state, metrics | {"episodes": jnp.float32(own.num_envs), "return_sum": jnp.sum(episodes.reward * episodes.alive),
+                                 "length_sum": jnp.float32(steps)}  # fmt: skip
+
+    act = lambda actor, obs: policy(actor, obs).mode()  # noqa: E731
+    return Agent(init, update, lambda state: state.params, act, 0, own.num_envs * most)
+
+
+def returns_of(episodes: Episodes, last_value: jax.Array, gamma) -> jax.Array:
+    """Discounted returns of the rows that are alive: float32 [T, E]. `last_value`: float32 [E], of where truncated episodes end.
+
+    What is learned from is not weighted by gamma^t, as the gradient of the discounted return would be (Thomas 2014): nobody does.
+    """
+    reward, over = jnp.where(episodes.alive, episodes.reward, 0.0), ~episodes.alive | episodes.terminated
+    last = jnp.broadcast_to(last_value, reward.shape)
+    return returns.discounted_returns(reward, over, episodes.alive & episodes.truncated, last, gamma)
+
+
+def normalised(advantage: jax.Array, alive: jax.Array, how: str, centre: bool) -> jax.Array:
+    """Advantages float32 [T, E] less their mean (`centre`), or with mean 0 and deviation 1 over the batch or each episode."""
+    if how == "none" and not centre:
+        return advantage
+    axis = 0 if how == "episode" else (0, 1)
+    mean = jnp.mean(advantage, axis, where=alive, keepdims=True)
+    scale = 1.0 if how == "none" else jnp.std(advantage, axis, where=alive, keepdims=True) + 1e-8
+    return (advantage - mean) / scale

@@ -1,0 +1,185 @@
+"""The study of agents: its programs, its rows, and that an interrupted one ends where an uninterrupted one does."""
+
+import json
+import time
+from typing import NamedTuple
+
+import numpy as np
+import orbax.checkpoint as ocp
+import pytest
+from launching import launch, start
+
+from configs import agents, dqn, ppo, reinforce
+from dla_jax.experiments import agents_checks, agents_report, agents_runs
+from dla_jax.experiments.networks import Cell, final_cells, own_config, select_cells
+from dla_jax.logs import read_rows
+
+STUDY = ("--config=configs/agents.py:smoke", "--config.total_steps=6000", "--config.num_evaluations=12", "--config.solved_at=29.0",
+         "--config.checkpoint_every_evaluations=2")  # fmt: skip
+TIMES = ("seconds", "env_steps_per_s", "train_seconds")
+
+
+def rows_of(workdir):
+    """The record without times, by run."""
+    by_run = {}
+    for row in read_rows(workdir / "metrics.jsonl"):
+        by_run.setdefault(row["run"], []).append({key: value for key, value in row.items() if key not in TIMES})
+    return by_run
+
+
+def models_of(workdir):
+    with ocp.StandardCheckpointer() as checkpointer:
+        return {str(path.relative_to(workdir)): checkpointer.restore(path.absolute())
+                for path in sorted((workdir / "checkpoints").rglob("model"))}  # fmt: skip
+
+
+def assert_same_study(workdir, expected):
+    import jax
+
+    assert rows_of(workdir) == rows_of(expected)
+    ours, theirs = models_of(workdir), models_of(expected)
+    assert ours.keys() == theirs.keys() and len(ours) == 6
+    jax.tree.map(np.testing.assert_array_equal, ours, theirs)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("agents") / "run"
+    answer = launch(*STUDY, f"--workdir={workdir}")
+    assert answer.code == 0, answer.err
+    return workdir
+
+
+def test_killed_and_asked_to_stop(uninterrupted, tmp_path):
+    """Killed in its middle, then interrupted, then one call at a time: the same bits."""
+    workdir, rows = tmp_path / "run", len(read_rows(uninterrupted / "metrics.jsonl"))
+    for part, stop in ((0.3, "kill"), (0.6, "terminate")):
+        process = start(*STUDY, f"--workdir={workdir}")
+        deadline = time.time() + 120
+        while process.poll() is None and len(read_rows(workdir / "metrics.jsonl")) < part * rows:
+            assert time.time() < deadline, "no progress"
+            time.sleep(0.01)
+        assert process.poll() is None, "finished before it was stopped"
+        getattr(process, stop)()
+        process.communicate()
+    assert process.returncode == 143
+    answer = launch(*STUDY, f"--workdir={workdir}", "--config.cells_at_a_time=1")
+    assert answer.code == 0 and "done before" in answer.err, answer.err
+    assert_same_study(workdir, uninterrupted)
+
+
+def test_arms_that_differ_in_numbers_share_a_program():
+    config = reinforce.get_config("temperature")
+    programs = agents_runs.programs_of(config, final_cells(config))
+    assert len(programs) == 6 and len({id(program) for program in programs.values()}) == 1
+    config = dqn.get_config("targets")
+    assert len({id(program) for program in agents_runs.programs_of(config, final_cells(config)).values()}) == 1
+    config = dqn.get_config("extras")  # double, dueling, n-step and Huber change the program, the time limit does not
+    assert len({id(program) for program in agents_runs.programs_of(config, final_cells(config)).values()}) == 5
+
+
+def test_what_is_data_in_a_program_reaches_the_method():
+    config = ppo.get_config("cartpole")
+    cut = agents_runs.make_hyper(own_config(config, "ppo_limit_is_end"), 3e-4)
+    assert cut == agents_runs.make_hyper(own_config(config, "ppo"), 3e-4)._replace(bootstrap=0.0)
+    assert cut.lr == 3e-4 and cut.gamma == 0.99 and cut.clip == 0.2
+    for name, config in (("soft", dqn.get_config("targets")), ("lab_c_80", reinforce.get_config("temperature"))):
+        own = own_config(config, name)
+        hyper = agents_runs.make_hyper(own, 1.0)
+        assert set(hyper._fields) == {"lr"} | {path.removeprefix("agent.") for path in agents_runs.HYPERS[own.agent.name]}
+
+
+@pytest.mark.parametrize("preset", ["cartpole", "acrobot", "pendulum", "breakout", "breakout_gpu"])
+def test_every_evaluation_lies_within_the_budget(preset):
+    config = ppo.get_config(preset)
+    program = next(iter(agents_runs.programs_of(config, final_cells(config)).values()))
+    points = agents_runs.points_of(program)
+    assert points[0] == (0, 0) and len(points) == config.num_evaluations + 1
+    spent = sum(point.updates for point in points) * program.agent.steps_per_update
+    assert spent == points[-1].env_steps <= config.total_steps < spent + program.agent.steps_per_update
+
+
+def test_dqn_counts_the_steps_before_its_first_update():
+    config = dqn.get_config("targets")
+    program = next(iter(agents_runs.programs_of(config, final_cells(config)).values()))
+    points = agents_runs.points_of(program)
+    assert points[-1].env_steps == 1000 + sum(point.updates for point in points) * 500 <= config.total_steps
+
+
+def test_batches_hold_every_run_once_and_waste_little():
+    assert agents_runs.batch_size([16], 4, 1) == 4 and agents_runs.batch_size([3], 4, 1) == 3
+    assert agents_runs.batch_size([6, 6], 4, 1) == 3 and agents_runs.batch_size([5], 4, 4) == 4
+    config = agents.get_config("smoke")
+    cells = [*select_cells(config), *final_cells(config)]
+    batches = agents_runs.batches_of(cells, agents_runs.programs_of(config, cells))
+    assert sorted(cell.name for batch in batches for cell in batch.cells) == sorted(cell.name for cell in cells)
+    assert all(len({cell.stage for cell in batch.cells}) == 1 and len(batch.cells) <= batch.size for batch in batches)
+
+
+class Evaluation(NamedTuple):
+    env_steps: int
+    eval_return: float
+    finite: bool = True
+
+    def row(self):
+        return {"step": self.env_steps, "env_steps": self.env_steps, "eval_return": self.eval_return, "env_steps_per_s": 1.0} | (
+            {"finite": self.finite} if self.env_steps else {"finite": False})  # fmt: skip
+
+
+def test_what_a_runs_evaluations_come_to():
+    rows = [Evaluation(*found).row() for found in ((0, 9), (100, 20), (200, 80), (300, 80), (400, 40))]
+    result = agents_runs.result_of(agents_config(solved_at=75.0), rows)
+    assert result["solved_at"] == 200 and result["log2_solved"] == pytest.approx(np.log2(200))
+    assert result["mean_return"] == 55 and result["late_return"] == 60 and result["best_step"] == 300
+    assert not result["diverged"] and result["env_steps"] == 400
+    never = agents_runs.result_of(agents_config(solved_at=99.0), rows)
+    assert never["solved_at"] is None and never["log2_solved"] == pytest.approx(np.log2(400))
+    rows[3]["finite"] = False
+    assert agents_runs.result_of(agents_config(solved_at=75.0), rows)["diverged_at"] == 300
+
+
+def agents_config(**changes):
+    config = agents.get_config("smoke")
+    config.update({"total_steps": 400} | changes)
+    return config
+
+
+def test_the_rate_is_that_of_the_better_second_half():
+    rows = lambda *pairs: [{"late_return": late, "mean_return": mean} for late, mean in pairs]  # noqa: E731
+    assert agents_runs.rate_score(rows((500, 100), (400, 100))) > agents_runs.rate_score(rows((440, 400), (450, 400)))
+    assert agents_runs.rate_score(rows((500, 300))) > agents_runs.rate_score(rows((500, 200)))
+
+
+def test_images_are_packed_into_the_record_and_back():
+    channels = np.random.default_rng(0).random((7, 10, 10, 4)) > 0.7
+    channels[0, 0, 0] = True
+    packed = channels @ (1 << np.arange(4))
+    np.testing.assert_array_equal(agents_report.unpacked(packed.tolist()), channels)
+    vectors = np.random.default_rng(1).normal(size=(5, 4))
+    np.testing.assert_array_equal(agents_report.unpacked(vectors.tolist()), vectors)
+
+
+@pytest.mark.parametrize("config", [ppo.get_config(preset) for preset in ("cartpole", "acrobot", "pendulum", "breakout")]
+                         + [dqn.get_config(preset) for preset in ("targets", "gamma", "extras", "one")]
+                         + [reinforce.get_config(preset) for preset in ("temperature", "baselines", "gamma", "one")]
+                         + [agents.get_config(preset) for preset in ("cartpole", "budgets")])  # fmt: skip
+def test_every_preset_is_one_that_can_run(config):
+    config.runs_at_once *= 4  # tests have four devices
+    for arm in config.arms:
+        agents_checks.check_config(own_config(config, arm))
+    groups = set(config.arms)
+    for claim in config.claims.values():
+        assert {group for terms in claim.contrasts for _, group in terms} <= groups
+
+
+def test_the_summary_of_a_study(uninterrupted):
+    summary = json.loads((uninterrupted / "summary.json").read_text())
+    assert [run["group"] for run in summary["runs"]] == ["dqn"] * 2 + ["ppo"] * 2 + ["reinforce"] * 2
+    assert {row["group"] for row in summary["selection"]} == {"ppo"} and sum(row["chosen"] for row in summary["selection"]) == 1
+    chosen = next(row["lr"] for row in summary["selection"] if row["chosen"])
+    assert {run["lr"] for run in summary["runs"] if run["group"] == "ppo"} == {chosen}
+    for run in summary["runs"]:
+        curve = [row["eval_return"] for row in rows_of(uninterrupted)[f"final/{run['group']}/seed{run['seed']}"][1:-1]]
+        assert run["mean_return"] == pytest.approx(np.mean(curve)) and run["num_params"] == (4 + 1) * 16 * (
+            1 if run["group"] == "dqn" else 2) + 17 * (2 if run["group"] == "dqn" else 3)  # fmt: skip
+    assert {Cell("final", run["group"], run["seed"], 0.0).name for run in summary["runs"]} <= set(rows_of(uninterrupted))
