@@ -17,12 +17,14 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "benchmarks.md"
 
 
-def arguments(name: str, doc: str, nets, **numbers) -> argparse.Namespace:
-    """The command line of `bench.name`, checked, `nets` as a list. `numbers`: (default, help) of each."""
+def arguments(name: str, doc: str, nets, paths: dict[str, str] | None = None, **numbers) -> argparse.Namespace:
+    """The command line of `bench.name`, checked, `nets` as a list. `numbers`: (default, help) of each; `paths`: help of each."""
     parser = argparse.ArgumentParser(prog=f"python -m bench.{name}", description=doc.splitlines()[0])
     parser.add_argument("--nets", default=",".join(nets), help="which networks: " + ",".join(nets))
     for number, (default, told) in numbers.items():
         parser.add_argument(f"--{number}", type=type(default), default=default, help=told)
+    for path, told in (paths or {}).items():
+        parser.add_argument(f"--{path}", default="", help=told)
     parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
     given = parser.parse_args()
     if set(given.nets.split(",")) - set(nets) or min(getattr(given, number) for number in numbers) <= 0:

@@ -1,8 +1,9 @@
 """Two sides measured in turn, each time in a process of its own: what the benchmarks beside PyTorch share.
 
-A side is "ours" or "torch", a job is a named tuple that says what is measured, and the benchmark `bench.name` brings three
-functions: `work_of(side, job, setting)` makes a function of n that does about n pieces of work, done when it returns, and says
-how many it did; `units_of(job)` is what one piece counts for; `settings_of(side, job)` is what to choose a side's best from.
+A side is "ours" or "torch", or another where a benchmark says so; a job is a named tuple that says what is measured, and the
+benchmark `bench.name` brings three functions: `work_of(side, job, setting)` makes a function of n that does about n pieces of
+work, done when it returns, and says how many it did; `units_of(job)` is what one piece counts for; `settings_of(side, job)` is
+what to choose a side's best from.
 """
 
 import ctypes
@@ -129,22 +130,28 @@ def run_once(name: str, side: str, job, setting: dict, seconds: float) -> dict:
     return json.loads(result.stdout.splitlines()[-1])
 
 
-def answered(make_job, work_of, units_of) -> bool:
-    """Whether this process is one that `run_once` started; then what it asks for is measured and printed."""
+def answered(make_job, *functions, by=measure) -> bool:
+    """Whether this process is one that `run_once` started; then what it asks for is measured and printed.
+
+    `functions`: what `by` needs beside what it is asked for; `measure` needs `work_of` and `units_of`.
+    """
     if sys.argv[1:2] != ["--measure"]:
         return False
     side, job, setting, seconds = json.loads(sys.argv[2])
-    print(json.dumps(measure(side, make_job(*job), setting, seconds, work_of, units_of)))
+    print(json.dumps(by(side, make_job(*job), setting, seconds, *functions)))
     return True
 
 
-def compare(name: str, job, settings_of, rounds: int, seconds: float) -> dict:
-    """Best settings, then `rounds` pairs of runs that take turns."""
+def compare(name: str, job, settings_of, rounds: int, seconds: float, sides: tuple[str, str] = SIDES) -> dict:
+    """Best settings, where there is a choice, then `rounds` pairs of runs that take turns. `sides`: ours and the other."""
     best = {}
-    for side in SIDES:
-        best[side] = max(settings_of(side, job), key=lambda setting: run_once(name, side, job, setting, seconds / 3)["wall"])
+    for side in sides:
+        one, *more = settings_of(side, job)
+        rate = lambda setting: run_once(name, side, job, setting, seconds / 3)["wall"]  # noqa: B023, E731 - used in this turn
+        best[side] = max([one, *more], key=rate) if more else one
     pairs = []
     for i in range(rounds):
-        pairs.append({side: run_once(name, side, job, best[side], seconds) for side in sorted(SIDES, reverse=i % 2 == 1)})
-        print(f"{job}: round {i + 1}: {pairs[-1]['ours']['wall'] / pairs[-1]['torch']['wall']:.2f}", file=sys.stderr)
+        pairs.append({side: run_once(name, side, job, best[side], seconds) for side in sides[:: -1 if i % 2 else 1]})
+        ours, other = (pairs[-1][side]["wall"] for side in sides)
+        print(f"{job}: round {i + 1}: {ours / other:.2f}", file=sys.stderr)
     return {"job": job, "best": best, "pairs": pairs}

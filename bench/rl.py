@@ -1,0 +1,171 @@
+"""Our agents beside purejaxrl, Stable-Baselines3 and CleanRL: python -m bench.rl [--purejaxrl=PATH] [--cleanrl=PATH] [--write]
+
+Environment steps on CartPole-v1. Every measurement is a process of its own, on one core, and the two sides take turns. What is
+timed in JAX is whole runs, from the first parameters to the last update, and their compilation apart. PyTorch has one thread.
+"""
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from bench import page, processes, rl_others
+
+
+class Job(NamedTuple):
+    """What is compared."""
+
+    agent: str
+    runs: int  # side by side in one program
+    beside: str
+    path: str  # of the other side's checkout, where it is one
+    steps: int  # environment steps of a run
+
+    def __str__(self):
+        return f"{self.agent}, {self.runs} run{'s' * (self.runs > 1)}, beside {self.beside}"
+
+
+class Other(NamedTuple):
+    """What another side needs."""
+
+    name: str
+    packages: tuple[str, ...]
+    files: tuple[str, ...] = ()  # of a checkout whose folder the command line names
+
+
+OTHERS = {
+    "purejaxrl": Other("purejaxrl", ("distrax", "flashbax"), ("ppo.py", "dqn.py", "wrappers.py")),
+    "sb3": Other("Stable-Baselines3", ("stable_baselines3",)),
+    "cleanrl": Other("CleanRL", ("torch", "tyro", "tensorboard"), ("ppo.py",)),
+}
+AIMS = {("ppo", 1, "purejaxrl"): 1.0, ("ppo", 4, "purejaxrl"): None, ("dqn", 1, "purejaxrl"): 1.0, ("dqn", 4, "purejaxrl"): None,
+        ("ppo", 1, "sb3"): 20.0, ("dqn", 1, "sb3"): 5.0, ("ppo", 1, "cleanrl"): 20.0}  # fmt: skip
+OPTIM = {"name": "adam", "lr": 1.0, "schedule": "constant", "warmup_fraction": 0.0, "decay_factor": 0.1, "milestones": (),
+         "momentum": 0.9, "nesterov": False, "b1": 0.9, "b2": 0.999, "eps": 1e-8, "weight_decay": 0.0, "decayed": "all",
+         "clip_norm": 0.0}  # fmt: skip
+AGENTS = {
+    "ppo": ({"agent": {"rollout_steps": 128, "num_envs": 4, "epochs": 4, "minibatches": 4, "clip_value": True,
+                       "normalise_obs": False, "normalise_reward": False},
+             "model": {"name": "mlp", "hidden": (64, 64), "activation": "tanh", "layer_norm": False, "shared": False},
+             "optim": OPTIM | {"schedule": "linear", "eps": 1e-5, "clip_norm": 0.5}},
+            {"lr": 2.5e-4, "gamma": 0.99, "gae_lambda": 0.95, "clip": 0.2, "entropy": 0.01, "value": 0.5, "bootstrap": 1.0}),
+    "dqn": ({"agent": {"num_envs": 10, "steps_per_gradient": 1, "block": 50, "buffer_size": 10_000, "learning_starts": 10_000,
+                       "batch_size": 128, "dueling": False, "double": False, "huber": False, "n_step": 1,
+                       "epsilon_schedule": "linear"},
+             "model": {"name": "mlp", "hidden": (120, 84), "activation": "relu", "layer_norm": False, "shared": False},
+             "optim": OPTIM},
+            {"lr": 2.5e-4, "gamma": 0.99, "bootstrap": 1.0, "tau": 1.0, "period": 50, "period_episodes": 0, "epsilon_start": 1.0,
+             "epsilon_end": 0.05, "epsilon_steps": 250_000}),
+}  # fmt: skip
+FEWEST = 20_000  # environment steps: learning has to start
+
+
+def config_of(job: Job) -> tuple[ConfigDict, dict]:
+    """(config, what differs between runs of a program)."""
+    config, hyper = AGENTS[job.agent]
+    return ConfigDict({"total_steps": job.steps, "env": "CartPole-v1", **config}), hyper
+
+
+def our_runs(job: Job):
+    """(`prepare` as `rl_others.timed` takes it, environment steps of what it makes)."""
+    import importlib
+
+    import jax
+    import jax.numpy as jnp
+
+    from dla_jax.rl import env, loop
+
+    config, hyper = config_of(job)
+    module = importlib.import_module(f"dla_jax.rl.{job.agent}")
+    agent = module.make(env.make(config.env, flatten=True), config)
+    updates = (job.steps - agent.first_steps) // agent.steps_per_update
+
+    def run(updates):
+        states = loop.start(agent, list(range(job.runs)), [module.Hyper(**hyper)] * job.runs)
+        return jax.block_until_ready(loop.run_chunk(agent, states, jnp.int32(updates), jnp.int32(job.steps)))
+
+    def prepare():
+        run(0)
+        return lambda: run(updates)
+
+    return prepare, job.runs * (agent.first_steps + updates * agent.steps_per_update)
+
+
+def measure(side: str, job: Job, setting: dict, seconds: float) -> dict:
+    """In this process: environment steps per second of wall time and of CPU time, seconds of compilation."""
+    processes.keep_to(1)
+    if side == "ours":
+        return rl_others.timed(*our_runs(job), seconds)
+    return rl_others.SIDES[side](job, *config_of(job), seconds)
+
+
+def absent(paths: dict[str, str]) -> dict[str, str]:
+    """{side that cannot be measured: why}; ends the benchmark where a path is wrong."""
+    found = {}
+    for side, other in OTHERS.items():
+        if path := paths.get(side):
+            lacking = [file for file in other.files if not (Path(path) / file).is_file()]
+            if lacking:
+                page.refuse("rl", f"--{side}={path}: no {lacking[0]} there; give the folder that {', '.join(other.files)} is in")
+        missing = [name for name in other.packages if importlib.util.find_spec(name) is None]
+        if other.files and not path:
+            found[side] = f"no --{side}=PATH is given"
+        elif missing:
+            found[side] = f"{', '.join(missing)} is missing; pip install -r requirements-bench.txt"
+    return found
+
+
+def table(results: list[dict], without: dict[str, str]) -> str:
+    """Markdown: medians with the smallest and largest, and what was not measured."""
+    head = ["agent", "runs", "beside", "ours, steps per CPU-second", "theirs", "ratio", "aim", "ours, steps/s", "theirs", "ratio",
+            "compilation", "steps/s with it"]  # fmt: skip
+    rows = []
+    for result in results:
+        job, pairs = result["job"], result["pairs"]
+
+        def of(key, pairs=pairs, beside=job.beside):
+            return [np.array([pair[side][key] for pair in pairs]) for side in ("ours", beside)]
+
+        units, cells = job.steps * job.runs, []
+        for key in ("cpu", "wall"):
+            ours, theirs = of(key)
+            cells.append([page.spread(ours, ",.0f"), page.spread(theirs, ",.0f"), page.spread(ours / theirs)])
+        compiled = of("compile")
+        whole = [units / (first + units / rate) for first, rate in zip(compiled, of("wall"), strict=True)]
+        aim = f"at least {AIMS[job[:3]]:.0f}" if AIMS[job[:3]] else ""
+        rows.append([job.agent, str(job.runs), OTHERS[job.beside].name, *cells[0], aim, *cells[1],
+                     " / ".join(f"{np.median(first):.1f} s" for first in compiled),
+                     " / ".join(f"{np.median(rate):,.0f}" for rate in whole)])  # fmt: skip
+    told = "".join(f"\n\nNot measured: {OTHERS[side].name}, {why}." for side, why in without.items())
+    return page.markdown(head, rows) + told
+
+
+def main() -> None:
+    if processes.answered(Job, by=measure):
+        return
+    paths = {side: f"folder of {other.name}'s {', '.join(other.files)}" for side, other in OTHERS.items() if other.files}
+    numbers = {"rounds": (3, "pairs of runs"), "seconds": (8.0, "that each is timed for, if one run is shorter"),
+               "steps": (500_000, "environment steps of a run")}  # fmt: skip
+    given = page.arguments("rl", __doc__, AGENTS, paths, **numbers)
+    if given.steps < FEWEST:
+        page.refuse("rl", f"--steps={given.steps}: at least {FEWEST}, or DQN does not learn")
+    places = {side: str(Path(path).resolve()) for side in paths if (path := getattr(given, side))}
+    without = absent(places)
+    jobs = [Job(*key, places.get(key[2], ""), given.steps) for key in AIMS if key[0] in given.nets and key[2] not in without]
+    if not jobs:
+        page.refuse("rl", "nothing to compare with: " + ", ".join(f"{OTHERS[side].name}: {why}" for side, why in without.items()))
+    for side, why in without.items():
+        print(f"bench.rl: without {OTHERS[side].name}: {why}", file=sys.stderr)
+    os.environ |= {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "1", "JAX_ENABLE_COMPILATION_CACHE": "false",
+                   "OMP_NUM_THREADS": "1"}  # fmt: skip
+    results = [processes.compare("rl", job, lambda *_: [{}], given.rounds, given.seconds, ("ours", job.beside)) for job in jobs]
+    needed = ["gymnax", *dict.fromkeys(name for side, other in OTHERS.items() if side not in without for name in other.packages)]
+    page.show("rl", table(results, without), given.write, *needed)
+
+
+if __name__ == "__main__":
+    main()
