@@ -1,8 +1,9 @@
 """DQN: how its target network should move, how far it should look ahead, and what its later inventions add.
 
 Lab C solves LunarLander by DQN. Its code means to copy the target network every so many episodes, but stands in the loop over
-steps, so that in each such episode it is copied at every step. Papers: Mnih et al. 2015; van Hasselt et al. 2016,
-arXiv:1509.06461; Wang et al. 2016, arXiv:1511.06581; Hessel et al. 2018, arXiv:1710.02298.
+steps, so that in each such episode it is copied at every step; here, with ten environments, that is while the number of ended
+episodes is a multiple of ten. Papers: Mnih et al. 2015; van Hasselt et al. 2016, arXiv:1509.06461; Wang et al. 2016,
+arXiv:1511.06581; Hessel et al. 2018, arXiv:1710.02298.
 
     python launch.py --config=configs/dqn.py                                         # target rules, CartPole
     python launch.py --config=configs/dqn.py:gamma
@@ -36,7 +37,7 @@ def get_config(argument: str = "") -> ConfigDict:
     config, preset = agents.base(), parse_argument(argument, tuple(presets)).preset
     config.question = "How should DQN's target network move, how far should it look ahead, and what do its later inventions add?"
     agents.use(config, "dqn")
-    config.optim.lr, config.solved_at = 2.5e-4, 475.0
+    config.solved_at = 475.0
     presets[preset](config)
     config.claims = claims(config.arms.keys())
     return config
@@ -59,13 +60,14 @@ def extras(config: ConfigDict) -> None:
 
 def one(config: ConfigDict) -> None:
     """A single arm."""
-    config.solved_at = None
+    config.solved_at, config.optim.lr = None, 2.5e-4
     agents.set_arms(config, {"dqn": {}})
 
 
 def smoke(config: ConfigDict) -> None:
     """Seconds."""
     agents.smoke(config)
+    config.lrs = (1e-3,)
     config.agent.update(config.arms.dqn.agent.to_dict() | {"epsilon_schedule": "exponential"})
     config.env.name, config.solved_at = "Catch-bsuite", 1.0
     agents.set_arms(
@@ -75,26 +77,25 @@ def smoke(config: ConfigDict) -> None:
 
 def claims(found) -> ConfigDict:
     """Who claimed what, and the one contrast that decides it, fixed before the run. `mean_return`: over all evaluations."""
-    whole = agents.RETURN | {"value": "mean_return"}
     matters, hypothesis = '"the choice of discount factor is determinant of convergence"', ("hypothesis", "not reported")
 
     def helps(what, arm):
         said = f"{what} raises the mean return over training"
-        return claim(said, "its paper", "on Atari", difference(arm, "dqn"), **whole)
+        return claim(said, "its paper", "on Atari", difference(arm, "dqn"), **agents.WHOLE)
 
     every = {
         "a_target_network_helps": claim("A target network helps, whichever its rule", "Mnih et al. 2015", "on Atari",
                                         difference("soft", "none"), difference("hard_50", "none"), difference("hard_500", "none"),
-                                        **whole),
+                                        **agents.WHOLE),
         "b_soft_beats_hard": claim("Soft updates are better than copies every 500 gradient steps", *hypothesis,
-                                   difference("soft", "hard_500"), **whole),
+                                   difference("soft", "hard_500"), **agents.WHOLE),
         "c_as_in_lab_c": claim("Copies at every step of each tenth episode, as lab C's code has it, are worse than every 50 "
-                               "gradient steps", *hypothesis, difference("lab_c_10", "hard_50"), direction="<", **whole),
+                               "gradient steps", *hypothesis, difference("lab_c_10", "hard_50"), direction="<", **agents.WHOLE),
         "d_99_is_best": claim("Discount .99 is better than .9, .95 and .999", agents.LAB_C, matters,
-                              *(difference("gamma_99", f"gamma_{other}") for other in ("9", "95", "999")), **whole),
+                              *(difference("gamma_99", f"gamma_{other}") for other in ("9", "95", "999")), **agents.WHOLE),
         "e_double": helps("Double Q-learning", "double"), "f_dueling": helps("A dueling network", "dueling"),
         "g_three_steps": helps("Returns of three steps", "three_steps"), "h_huber": helps("Huber's loss", "huber"),
         "i_limit": claim("Taking a time limit for an end lowers the mean return", "Pardo et al. 2018", "on other environments",
-                         difference("limit_is_end", "dqn"), direction="<", **whole),
+                         difference("limit_is_end", "dqn"), direction="<", **agents.WHOLE),
     }  # fmt: skip
     return answerable(every, found)

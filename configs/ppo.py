@@ -29,7 +29,6 @@ def get_config(argument: str = "") -> ConfigDict:
     config, preset = agents.base(), parse_argument(argument, tuple(presets)).preset
     config.question = "What does PPO reach, on how many seeds, and what is bootstrapping at the time limit worth?"
     agents.use(config, "ppo")
-    config.optim.lr = 2.5e-4
     presets[preset](config)
     config.claims = claims(config.arms.keys())
     return config
@@ -37,7 +36,7 @@ def get_config(argument: str = "") -> ConfigDict:
 
 def cartpole(config: ConfigDict) -> None:
     """With and without bootstrapping at the limit of 500 steps, 16 seeds."""
-    config.total_steps, config.seeds, config.solved_at = 500_000, tuple(range(16)), 475.0
+    config.total_steps, config.seeds, config.solved_at, config.num_evaluations = 500_000, tuple(range(16)), 475.0, 50
     agents.set_arms(config, CUT)
 
 
@@ -45,7 +44,7 @@ def acrobot(config: ConfigDict) -> None:
     """Swinging up two links."""
     config.env.name, config.total_steps, config.solved_at = "Acrobot-v1", 500_000, -100.0
     config.agent.num_envs, config.optim.lr = 16, 1e-3
-    agents.set_arms(config, CUT)
+    agents.set_arms(config, {"ppo": {}})
 
 
 def pendulum(config: ConfigDict) -> None:
@@ -54,7 +53,7 @@ def pendulum(config: ConfigDict) -> None:
     config.agent.update({"num_envs": 16, "epochs": 10, "minibatches": 32, "entropy": 0.0, "normalise_obs": True,
                          "normalise_reward": True})  # fmt: skip
     config.optim.lr, config.solved_at = 1e-3, -250.0
-    agents.set_arms(config, CUT)
+    agents.set_arms(config, {"ppo": {}})
 
 
 def breakout(config: ConfigDict) -> None:
@@ -75,12 +74,14 @@ def breakout_gpu(config: ConfigDict) -> None:
 
 def one(config: ConfigDict) -> None:
     """A single arm."""
+    config.optim.lr = 1e-3
     agents.set_arms(config, {"ppo": {}})
 
 
 def smoke(config: ConfigDict) -> None:
     """Seconds, with continuous actions and everything normalised."""
     agents.smoke(config)
+    config.lrs = (1e-3,)
     config.env.name, config.solved_at, config.model.layer_norm = "Pendulum-v1", -100.0, True
     config.agent.update({"num_envs": 4, "rollout_steps": 16, "minibatches": 2, "epochs": 2, "normalise_obs": True,
                          "normalise_reward": True})  # fmt: skip

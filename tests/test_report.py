@@ -72,3 +72,9 @@ def test_a_missing_value_is_an_error_not_a_gap(missing, tmp_path):
     with pytest.raises(jinja2.UndefinedError):
         report.render(tmp_path / "report.html", **values)
     assert not (tmp_path / "report.html").exists()
+
+
+def test_the_width_of_an_image_is_read_from_its_header(tmp_path):
+    for name, expected in (("a.png", 321), ("a.gif", 642)):
+        Image.new("P", (642, 33)).save(tmp_path / name)
+        assert report.width((tmp_path / name).read_bytes()) == expected

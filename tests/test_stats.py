@@ -166,3 +166,32 @@ def test_a_claim_about_groups_that_were_not_run_says_so():
         {"contrasts": [((1.0, "a"), (-1.0, "c"))], "direction": ">", "value": "test_accuracy", "margin": 0.005}, runs
     )
     assert (weighed["verdict"], weighed["missing"], weighed["results"]) == ("not run", ["c"], [])
+
+
+def test_interquartile_mean_leaves_out_a_quarter_at_each_end():
+    assert stats.iqm([0, 1, 2, 3, 4, 5, 6, 1000]) == pytest.approx(np.mean([2, 3, 4, 5]))
+    np.testing.assert_allclose(stats.iqm(np.arange(24.0).reshape(8, 3)), [10.5, 11.5, 12.5])
+
+
+def test_bootstrap_covers_the_mean_about_as_often_as_it_says():
+    rng, hits = np.random.default_rng(0), 0
+    for _ in range(200):
+        low, high = stats.bootstrap([rng.normal(1.0, 2.0, 30)], lambda redrawn: redrawn[0].mean(1), samples=400)
+        hits += low < 1.0 < high
+    assert 0.88 <= hits / 200 <= 0.98
+
+
+def test_bootstrap_redraws_within_strata():
+    """Two tasks without spread of their own have no interval, however far apart they lie."""
+    low, high = stats.iqm_interval([np.full(8, 1.0), np.full(8, 9.0)])
+    assert low == high == 5.0
+    low, high = stats.iqm_interval([np.array([1.0] * 8 + [9.0] * 8)])
+    assert low < 5.0 < high
+
+
+def test_probability_of_improvement():
+    better, low, high = stats.improvement([3, 4, 5, 6], [0, 1, 2, 2])
+    assert (better, low, high) == (1.0, 1.0, 1.0)
+    assert stats.improvement([1, 1], [1, 1])[0] == 0.5
+    p, low, high = stats.improvement([1, 3, 5], [2, 4, 6])
+    assert p == pytest.approx(3 / 9) and low < p < high

@@ -56,9 +56,11 @@ def check_reinforce(config, env: envs.Env) -> None:
         check_number(f"agent.{key}", own[key], above=0)
     for key in ("greedy_start", "greedy_end"):
         check_number(f"agent.{key}", own[key], low=0, high=1)
-    for key in ("entropy", "value"):
-        check_number(f"agent.{key}", own[key], low=0)
-    check(env.num_actions > 0 or not own.mixture, f"agent.mixture: {env.name} has continuous actions; leave it out")
+    check_number("agent.entropy", own.entropy, low=0)
+    check_count("agent.value_steps", own.value_steps)
+    plain = own.temperature_start == own.temperature_end == 1 and not own.mixture
+    check(env.num_actions > 0 or plain,
+          f"agent.temperature_start, agent.mixture: {env.name}'s actions are continuous; leave them at 1 and 0")  # fmt: skip
     check(config.optim.schedule == "constant" and config.optim.warmup_fraction == 0,
           f"optim.schedule: {config.optim.schedule} needs to know how many updates there are, which depends on the episodes of "
           "REINFORCE; give constant")  # fmt: skip

@@ -13,8 +13,9 @@ from dla_jax.plots import returns as plots
 from dla_jax.plots.style import draw_all
 from dla_jax.rl import render
 
-HEAD = ["arm", "reported", "learning rate", "runs", "return, best policy: IQM [95 %]", "mean", "last policy", "solved",
-        "steps to solve", "P(better than the first)", "diverged", "parameters", "steps/s"]  # fmt: skip
+HEAD = ["arm", "reported", "learning rate", "runs", "best policy", "last policy", "mean over training", "solved",
+        "steps to solve (median)", "P(better than the first)", "diverged", "parameters", "steps/s, side by side"]  # fmt: skip
+FEW = " With fewer than eight seeds an interval is hardly more than their range."
 INSIDE = ("train_length", "entropy", "kl", "clipped", "value_loss", "q", "td_error", "epsilon")
 
 
@@ -48,10 +49,10 @@ def summarise(config, done: dict[str, dict]) -> dict:
     """The finished runs -> {"study", "runs", "claims", "selection"}."""
     runs = [{key: value for key, value in row.items() if key not in ("run", "done", "stage")}
             for row in done.values() if row["stage"] == "final"]  # fmt: skip
-    runs.sort(key=lambda run: (list(config.arms).index(run["group"]), run["seed"]))
+    runs.sort(key=lambda run: (list(config.order).index(run["group"]), run["seed"]))
     claims = [{"name": name} | stats.weigh(claim, runs) for name, claim in config.claims.to_dict().items()]
     cells = select_cells(config)
-    selection = records.select_rows(cells, done, choose_rates(config, done, rate_score), "late_return")
+    selection = records.select_rows(cells, done, choose_rates(config, done, rate_score), "mean_return")
     return {"study": "agents", "runs": runs, "claims": claims, "selection": selection}
 
 
@@ -60,13 +61,21 @@ def of_arm(summary: dict, arm: str) -> list[dict]:
     return [run for run in summary["runs"] if run["group"] == arm]
 
 
+def scored(runs: list[dict], key: str) -> dict:
+    """A value of the runs of an arm, with its interquartile mean and interval; a single run has none."""
+    values = [run[key] for run in runs]
+    low, high = stats.iqm_interval([values]) if len(values) > 1 else (-np.inf, np.inf)
+    return {"values": values, "iqm": float(stats.iqm(values)), "low": float(low), "high": float(high)}
+
+
 def score_rows(config, summary: dict) -> list[dict]:
-    """What the policies of each arm get on fresh episodes."""
-    found = []
-    for arm in config.arms:
-        returns = [run["eval_return"] for run in of_arm(summary, arm)]
-        low, high = stats.iqm_interval([returns]) if len(returns) > 1 else (-np.inf, np.inf)
-        found.append({"label": arm, "returns": returns, "iqm": float(stats.iqm(returns)), "low": float(low), "high": float(high)})
+    """What each arm, and actions at random where all play one environment, come to: best policies, and the whole of training."""
+    both = lambda runs: {"best": scored(runs, "eval_return"), "whole": scored(runs, "mean_return")}  # noqa: E731
+    found = [{"label": arm} | both(of_arm(summary, arm)) for arm in config.order]
+    if len(environments(config)) == 1:
+        found.append(
+            {"label": "random actions", "best": scored(of_arm(summary, config.order[0]), "random_return"), "whole": None}
+        )
     return found
 
 
@@ -78,48 +87,66 @@ def interval_words(row: dict) -> str:
 
 def table_rows(config, summary: dict) -> list[list[str]]:
     """The table of the arms, as text."""
-    rows, first = [], of_arm(summary, next(iter(config.arms)))
-    for scored in score_rows(config, summary):
-        arm, runs = scored["label"], of_arm(summary, scored["label"])
-        tried = [row["lr"] for row in summary["selection"] if row["group"] == arm]
+    rows, first = [], of_arm(summary, config.order[0])
+    for row in score_rows(config, summary):
+        if row["whole"] is None:
+            rows.append([row["label"], "", "", str(len(first)), interval_words(row["best"]), *[""] * (len(HEAD) - 5)])
+            continue
+        arm, runs = row["label"], of_arm(summary, row["label"])
+        tried = [found["lr"] for found in summary["selection"] if found["group"] == arm]
         edge = " (edge)" if tried and runs[0]["lr"] in (min(tried), max(tried)) else ""
-        solved = [run["solved_at"] for run in runs if run["solved_at"] is not None]
-        better = stats.improvement(scored["returns"], [run["eval_return"] for run in first])
-        mean = lambda key, runs=runs: f"{np.mean([run[key] for run in runs]):.1f}".replace("-", "−")  # noqa: E731
+        solved = sum(run["solved_at"] is not None for run in runs)
+        better = stats.improvement(row["whole"]["values"], [run["mean_return"] for run in first])
         rows.append([
-            arm, config.reported[arm], f"{runs[0]['lr']:g}{edge}", str(len(runs)), interval_words(scored), mean("eval_return"),
-            mean("last_return"), f"{len(solved)} of {len(runs)}" if config.solved_at is not None else "no threshold",
-            f"{np.median(solved):,.0f} (median)" if solved else "–", "–" if runs is first or runs == first else
-            f"{better[0]:.2f} [{better[1]:.2f}, {better[2]:.2f}]", str(sum(run["diverged"] for run in runs)),
-            f"{runs[0]['num_params']:,}", f"{np.mean([run['env_steps_per_s'] for run in runs]):,.0f}",
+            arm, config.reported[arm], f"{runs[0]['lr']:g}{edge}", str(len(runs)), interval_words(row["best"]),
+            interval_words(scored(runs, "last_return")), interval_words(row["whole"]),
+            f"{solved} of {len(runs)}" if config.solved_at is not None else "no threshold", steps_words(config, arm, runs),
+            "–" if runs == first else f"{better[0]:.2f} [{better[1]:.2f}, {better[2]:.2f}]",
+            str(sum(run["diverged"] for run in runs)), f"{runs[0]['num_params']:,}",
+            f"{np.mean([run['env_steps_per_s'] for run in runs]):,.0f}",
         ])  # fmt: skip
     return rows
+
+
+def steps_words(config, arm: str, runs: list[dict]) -> str:
+    """The median of the steps to solve over all runs of an arm, those that are never solved included."""
+    steps = np.median([np.inf if run["solved_at"] is None else run["solved_at"] for run in runs])
+    if config.solved_at is None:
+        return "–"
+    return f"{steps:,.0f}" if np.isfinite(steps) else f"> {own_config(config, arm).total_steps:,}"
 
 
 def printed_lines(config, summary: dict) -> list[str]:
     """The short table on the screen."""
     lines = []
     for row in score_rows(config, summary):
-        runs = of_arm(summary, row["label"])
-        solved = sum(run["solved_at"] is not None for run in runs)
-        words = f"   solved {solved} of {len(runs)}" if config.solved_at is not None else ""
-        lines.append(f"{row['label']:<24} {interval_words(row)}{words}   reported: {config.reported[row['label']]}")
-    return [*lines, f"{'random actions':<24} {summary['runs'][0]['random_return']:.1f}"]
+        words = f"{row['label']:<24} {interval_words(row['best'])}"
+        if row["whole"] is not None:
+            runs = of_arm(summary, row["label"])
+            solved = sum(run["solved_at"] is not None for run in runs)
+            words += f"   over training {interval_words(row['whole'])}"
+            words += f"   solved {solved} of {len(runs)}" if config.solved_at is not None else ""
+            words += f"   reported: {config.reported[row['label']]}"
+        lines.append(words)
+    return lines
+
+
+def solved_words(config) -> str:
+    """What counts as solved."""
+    if config.solved_at is None:
+        return ""
+    return f" Solved: an evaluation of {config.eval_episodes} episodes reaches {config.solved_at:g}."
 
 
 def sections(config, summary: dict, rows: list[dict], folder: Path) -> list[dict]:
     """The sections of the report, with their figures drawn."""
     found = draw_figures(config, summary, rows, folder)
     figure = lambda name, caption: [{"path": found[name], "caption": caption}] if name in found else []  # noqa: E731
-    solved = (
-        ""
-        if config.solved_at is None
-        else f" Solved: an evaluation of {config.eval_episodes} episodes reaches {config.solved_at:g}."
-    )
     all_sections = [
         {"title": "Returns", "text": f"The policy that was best in evaluation, greedily on {config.test_episodes} fresh "
-         f"episodes; the last policy beside it. Interquartile means with bootstrap intervals over seeds.{solved}",
-         "figures": figure("scores", "Runs (dots), interquartile mean (diamond), 95 % bootstrap interval (bar)."),
+         f"episodes, the last one, and the mean over all evaluations of training, which P(better) compares. Interquartile means "
+         f"with 95 % bootstrap intervals over seeds.{solved_words(config)}",
+         "figures": figure("scores", f"Runs (dots), interquartile mean (diamond), 95 % bootstrap interval (bar).{FEW}"),
          "table": {"head": HEAD, "rows": table_rows(config, summary)}},
         {"title": "Learning curves", "figures": [
             *figure("together", f"Greedy evaluation on {config.eval_episodes} episodes; band: 95 % bootstrap interval of the "
@@ -141,7 +168,7 @@ def curve_of(config, rows: list[dict], arm: str) -> dict:
         [row for row in rows if row["run"] == f"final/{arm}/seed{seed}" and not row.get("done")] for seed in seeds_of(config, arm)
     ]
     seeds = np.array([[row["eval_return"] for row in run] for run in runs])
-    low, high = stats.iqm_interval([seeds])
+    low, high = stats.iqm_interval([seeds]) if len(seeds) > 1 else (seeds[0], seeds[0])
     found = {"step": [row["step"] for row in runs[0]], "seeds": seeds, "iqm": stats.iqm(seeds), "low": low, "high": high}
     metrics = {name: np.array([[row[name] for row in run[1:]] for run in runs], float) for name in INSIDE if name in runs[0][1]}
     return found | {
@@ -151,18 +178,18 @@ def curve_of(config, rows: list[dict], arm: str) -> dict:
 
 def draw_figures(config, summary: dict, rows: list[dict], folder: Path) -> dict[str, Path]:
     """All figures and animations that there is something for: {name: path}."""
-    arms = {arm: curve_of(config, rows, arm) for arm in config.arms}
+    arms = {arm: curve_of(config, rows, arm) for arm in config.order}
     several = arms if len(arms) > 1 else {}
     solved = {arm: {"steps": [run["solved_at"] for run in of_arm(summary, arm)], "budget": own_config(config, arm).total_steps}
-              for arm in (config.arms if config.solved_at is not None else ())}  # fmt: skip
+              for arm in (config.order if config.solved_at is not None else ())}  # fmt: skip
     inside = {name: {arm: (found["step"][1:], found["metrics"][name]) for arm, found in arms.items() if name in found["metrics"]}
               for name in INSIDE}  # fmt: skip
     paths = draw_all({
-        "scores": (plots.scores, score_rows(config, summary), summary["runs"][0]["random_return"]),
+        "scores": (plots.scores, score_rows(config, summary)),
         "together": (plots.together, several, config.solved_at), "curves": (plots.curves, arms, config.solved_at),
         "solved": (plots.solved, solved), "inside": (plots.inside, {name: found for name, found in inside.items() if found}),
     }, folder)  # fmt: skip
-    for arm in config.arms:
+    for arm in config.order:
         panels = panels_of(config, rows, arm)
         if panels:
             paths[f"policy_{arm}"] = folder / f"policy_{arm}.gif"

@@ -24,7 +24,7 @@ from dla_jax.stop import Interrupted, NonFiniteLoss, stop_requested
 METHODS = {"reinforce": reinforce, "dqn": dqn, "ppo": ppo}
 # Where the config has what is data in a program, not structure: runs that differ in it alone share the program.
 HYPERS = {
-    "reinforce": ("gamma", "bootstrap", "agent.entropy", "agent.value", "agent.temperature_start", "agent.temperature_end",
+    "reinforce": ("gamma", "bootstrap", "agent.entropy", "agent.temperature_start", "agent.temperature_end",
                   "agent.greedy_start", "agent.greedy_end", "agent.mixture"),
     "dqn": ("gamma", "bootstrap", "agent.tau", "agent.period", "agent.period_episodes", "agent.epsilon_start",
             "agent.epsilon_end", "agent.epsilon_steps"),
@@ -137,7 +137,7 @@ def first_states(config, batch: Batch):
 def compile_program(config, batch: Batch) -> None:
     """Compiles what a batch needs, by taking no step."""
     program, (states, keys) = batch.program, first_states(config, batch)
-    states, _ = loop.run_chunk(program.agent, states, jnp.int32(0), jnp.int32(0))
+    states, _ = loop.run_chunk(program.agent, states, jnp.int32(0), jnp.int32(0), jnp.int32(0))
     for episodes in (program.config.eval_episodes, program.config.test_episodes):
         loop.evaluate(program.env, program.agent.act, loop.actors_of(program.agent, states), keys.test, episodes)
 
@@ -161,12 +161,14 @@ def train_batch(config, batch: Batch, workdir: Path, record, progress, watched: 
         states, best = loop.from_arrays(arrays, (states, best))
     places = [(n, cell) for n, cell in enumerate(cells) if cell.name not in record.done]  # others: written before a crash
     rows = {cell.name: record.resume(cell.name, at(points, done) if restored else -1) for _, cell in places}
-    seconds = rows[places[0][1].name][-1]["seconds"] if restored else 0.0
+    seconds = rows[places[0][1].name][-1]["seconds"] if rows[places[0][1].name] else 0.0
     progress.update(len(cells) * at(points, done))
+    chance = np.asarray(loop.evaluate_random(env, keys.random, own.test_episodes)).mean(1)
 
     for i in range(done + 1, len(points)):
         start, before = time.perf_counter(), at(points, i - 1)
-        states, metrics = loop.run_chunk(agent, states, jnp.int32(points[i].updates), jnp.int32(points[i].env_steps))
+        amounts = map(jnp.int32, (points[i].updates, points[i].env_steps, own.total_steps))
+        states, metrics = loop.run_chunk(agent, states, *amounts)
         metrics = {name: np.asarray(values) for name, values in metrics.items()}
         stretch = time.perf_counter() - start
         seconds += stretch
@@ -174,19 +176,21 @@ def train_batch(config, batch: Batch, workdir: Path, record, progress, watched: 
             loop.actors_of(agent, states),
             jax.vmap(lambda key, i=i: jax.random.fold_in(key, i))(keys.evaluate),
         )
-        returns = np.asarray(loop.evaluate(env, agent.act, actors, evaluate_keys, own.eval_episodes))
-        best = loop.keep_best(best, returns.mean(1), actors)
+        returns = loop.evaluate(env, agent.act, actors, evaluate_keys, own.eval_episodes)
+        best, returns = loop.keep_best(best, returns.mean(1), actors), np.asarray(returns)
         steps = loop.env_steps(states, batch.size)
         for n, cell in places:
             row = {"run": cell.name, "step": points[i].env_steps, "env_steps": int(steps[n])}
             row |= {"eval_return": float(returns[n].mean()), "eval_std": float(returns[n].std())} | means_of(metrics, n)
             row |= {"seconds": seconds, "env_steps_per_s": len(cells) * (points[i].env_steps - before) / stretch}
-            if i and alone and not row["finite"]:
-                raise NonFiniteLoss(row["env_steps"])
             if watched(cell, points[i].env_steps):
                 row["watched"] = watch(env, agent.act, jax.tree.map(lambda x, n=n: x[n], actors), keys.test[n])
+            row["finite"] &= bool(np.isfinite(returns[n]).all())
+            row["eval_return"] = row["eval_return"] if row["finite"] else float(chance[n])
             rows[cell.name].append(row := finite_or_none(row))
             record.append(row)
+            if alone and not row["finite"]:
+                raise NonFiniteLoss(row["env_steps"])
         progress.update(len(cells) * (points[i].env_steps - before))
         progress.set_postfix_str(
             f"return {np.mean([rows[cell.name][-1]['eval_return'] for _, cell in places]):.1f}", refresh=False
@@ -199,16 +203,15 @@ def train_batch(config, batch: Batch, workdir: Path, record, progress, watched: 
             raise Interrupted
     last = loop.actors_of(agent, states)
     tests = [np.asarray(loop.evaluate(env, agent.act, actors, keys.test, own.test_episodes)) for actors in (best.actor, last)]
-    random = np.asarray(loop.evaluate_random(env, keys.test[0], own.test_episodes))
     for n, cell in places:
         if cell.stage == "final":
             save_model(workdir / "checkpoints" / cell.name / "model", jax.tree.map(lambda x, n=n: x[n], best.actor))
         size = sum(x[n].size for x in jax.tree.leaves(states.params))
-        facts = {"env": own.env.name, "algorithm": own.agent.name, "num_params": size, "train_seconds": seconds,
+        facts = {"env": own.env.name, "algorithm": own.agent.name, "num_params": size, "train_seconds": seconds / len(cells),
                  "eval_return": float(tests[0][n].mean()), "eval_std": float(tests[0][n].std()),
-                 "last_return": float(tests[1][n].mean()), "random_return": float(random.mean())}  # fmt: skip
+                 "last_return": float(tests[1][n].mean()), "random_return": float(chance[n])}  # fmt: skip
         identity = {"run": cell.name, "done": True} | cell._asdict() | {"group": cell.group}
-        record.append(finite_or_none(identity | facts | result_of(own, rows[cell.name])))
+        record.append(finite_or_none(identity | facts | result_of(own, rows[cell.name], facts)))
     checkpoints.delete()
 
 
@@ -225,30 +228,35 @@ def means_of(metrics: dict[str, np.ndarray], n: int) -> dict:
     return train | {"episodes": int(episodes)} | told | {"finite": bool(np.isfinite(list(told.values())).all())}
 
 
-def result_of(config, rows: list[dict]) -> dict:
-    """What a run's evaluations come to.
+def result_of(config, rows: list[dict], scores: dict) -> dict:
+    """What a run's evaluations come to. A run that diverged counts as chance: its scores are `scores["random_return"]`.
 
     `mean_return` is the mean over all of them after the first update (the area under the curve), `late_return` over the second
-    half; `solved_at` the environment steps at the first that reaches `config.solved_at`, None for never.
+    half; `solved_at` the steps of the budget at the first that reaches `config.solved_at`, None for never; `log2_solved` their
+    binary logarithm, of the whole budget for never.
     """
     later = rows[1:] or rows
     curve = [row["eval_return"] for row in later]
     best = max(rows, key=lambda row: (row["eval_return"], row["step"]))
-    solved = [row["env_steps"] for row in rows if config.solved_at is not None and row["eval_return"] >= config.solved_at]
-    broken = [row["env_steps"] for row in later if not row["finite"]]
+    solved = [row["step"] for row in rows if config.solved_at is not None and row["eval_return"] >= config.solved_at]
+    broken = [row["env_steps"] for row in rows if not row["finite"]]
+    chance = (
+        dict.fromkeys(("eval_return", "last_return", "mean_return", "late_return"), scores["random_return"]) if broken else {}
+    )
+    log2_solved = float(np.log2(max(1, solved[0] if solved else config.total_steps)))
     return {
         "step": rows[-1]["step"], "env_steps": rows[-1]["env_steps"], "best_step": best["env_steps"],
         "mean_return": float(np.mean(curve)),
         "late_return": float(np.mean(curve[len(curve) // 2 :])), "solved_at": solved[0] if solved else None,
-        "log2_solved": float(np.log2(max(1, solved[0] if solved else config.total_steps))),
+        "log2_solved": None if config.solved_at is None else log2_solved,
         "env_steps_per_s": float(np.mean([row["env_steps_per_s"] for row in later])),
         "diverged": bool(broken), "diverged_at": broken[0] if broken else None,
-    }  # fmt: skip
+    } | chance  # fmt: skip
 
 
-def rate_score(rows: list[dict]) -> tuple[float, float]:
-    """How good a learning rate is: the mean return of the second half of its runs, then of all of them."""
-    return tuple(float(np.mean([row[name] for row in rows])) for name in ("late_return", "mean_return"))
+def rate_score(rows: list[dict]) -> float:
+    """How good a learning rate is: the mean return over all evaluations of its runs."""
+    return float(np.mean([row["mean_return"] for row in rows]))
 
 
 def watch(env: envs.Env, act: Callable, actor, key: jax.Array) -> dict:

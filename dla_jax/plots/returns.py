@@ -8,6 +8,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from dla_jax.plots.style import COLOURS, MARKERS, PAGE, STYLE, plt, save
 
+LINES = "-", "--", ":"  # one more for every seven colours
 LABELS = {
     "entropy": "entropy of the policy, nats", "kl": "KL divergence of an update, nats", "clipped": "share of ratios clipped",
     "value_loss": "value loss", "policy_loss": "policy loss", "q": "mean action value of the batch",
@@ -61,7 +62,8 @@ def together(arms: dict[str, dict], solved_at: float | None, path: Path) -> None
         for i, (name, found) in enumerate(arms.items()):
             colour = COLOURS[i % 7]
             axis.fill_between(found["step"], found["low"], found["high"], color=colour, alpha=0.12, linewidth=0)
-            axis.plot(found["step"], found["iqm"], color=colour, marker=MARKERS[i % 7], markersize=2.5, label=name)
+            axis.plot(found["step"], found["iqm"], color=colour, marker=MARKERS[i % 7], markersize=2, linestyle=LINES[i // 7 % 3],
+                      label=name)  # fmt: skip
         if solved_at is not None:
             axis.axhline(solved_at, color="0.4", linewidth=0.7, linestyle=(0, (1, 2)))
         axis.xaxis.set_major_formatter(EngFormatter(sep=""))
@@ -71,27 +73,30 @@ def together(arms: dict[str, dict], solved_at: float | None, path: Path) -> None
         save(figure, path)
 
 
-def scores(rows: list[dict], random_return: float, path: Path) -> None:
-    """What the trained policies get on fresh episodes: runs (dots), interquartile mean (diamond), bootstrap interval (bar).
+def scores(rows: list[dict], path: Path) -> None:
+    """What the best policies get on fresh episodes, and the mean over training: runs (dots), interquartile mean, interval.
 
     Args:
-      rows: [{"label", "returns": float [n], "iqm", "low", "high"}].
-      random_return: of actions drawn at random, a dotted line.
+      rows: [{"label", "best", "whole": {"values": float [n], "iqm", "low", "high"} or None}].
     """
     with plt.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(PAGE, 0.8 + 0.3 * len(rows)))
-        for y, row in enumerate(rows):
-            spread = y + np.linspace(-0.25, 0.25, len(row["returns"]))
-            axis.plot(row["returns"], spread, ".", color=COLOURS[5], markersize=4, markeredgewidth=0)
-            if math.isfinite(row["low"]):
-                axis.plot([row["low"], row["high"]], [y, y], color=COLOURS[1], linewidth=1.6, zorder=3)
-            axis.plot(row["iqm"], y, "D", color=COLOURS[1], zorder=4)
-            axis.annotate(f"{row['iqm']:.1f}", (1.005, y), xycoords=("axes fraction", "data"), va="center", fontsize=6.5)
-        axis.axvline(random_return, color="0.5", linewidth=0.8, linestyle=":")
-        axis.set_yticks(range(len(rows)), [row["label"] for row in rows])
-        axis.invert_yaxis()
-        axis.grid(axis="y", visible=False)
-        axis.set_xlabel("return of an episode (dotted: random actions)")
+        figure, axes = plt.subplots(1, 2, figsize=(PAGE, 0.8 + 0.28 * len(rows)), sharey=True)
+        titles = "return of the best policy", "mean return over training"
+        for axis, key, title in zip(axes, ("best", "whole"), titles, strict=True):
+            for y, row in enumerate(rows):
+                found = row[key]
+                if found is None:
+                    continue
+                places = y + np.linspace(-0.25, 0.25, len(found["values"]))
+                axis.plot(found["values"], places, ".", color=COLOURS[5], markersize=4, markeredgewidth=0)
+                if math.isfinite(found["low"]):
+                    axis.plot([found["low"], found["high"]], [y, y], color=COLOURS[1], linewidth=1.6, zorder=3)
+                axis.plot(found["iqm"], y, "D", color=COLOURS[1], markersize=3, zorder=4)
+                axis.annotate(f"{found['iqm']:.1f}", (1.01, y), xycoords=("axes fraction", "data"), va="center", fontsize=6.5)
+            axis.set_yticks(range(len(rows)), [row["label"] for row in rows])
+            axis.grid(axis="y", visible=False)
+            axis.set_xlabel(title)
+        axes[0].invert_yaxis()
         save(figure, path)
 
 
@@ -102,8 +107,9 @@ def solved(arms: dict[str, dict], path: Path) -> None:
         for i, (name, found) in enumerate(arms.items()):
             steps = sorted(step for step in found["steps"] if step is not None)
             share = np.arange(len(steps) + 1) / len(found["steps"])
-            shift = 0.006 * (i - len(arms) / 2)  # lines that coincide stay visible
-            axis.step([0, *steps, found["budget"]], np.array([*share, share[-1]]) + shift, where="post", color=COLOURS[i % 7],
+            wide = 1.0 + 0.5 * (len(arms) - i) / len(arms) * 3  # lines that coincide stay visible
+            axis.step([0, *steps, found["budget"]], [*share, share[-1]], where="post", color=COLOURS[i % 7], linewidth=wide,
+                      linestyle=LINES[i // 7 % 3],
                       label=f"{name}: {len(steps)} of {len(found['steps'])}")  # fmt: skip
         axis.set_ylim(-0.05, 1.05)
         axis.xaxis.set_major_formatter(EngFormatter(sep=""))
@@ -124,10 +130,12 @@ def inside(metrics: dict[str, dict[str, tuple]], path: Path) -> None:
         names = list(dict.fromkeys(arm for found in metrics.values() for arm in found))
         for axis, (metric, found) in zip(axes.flat, metrics.items(), strict=False):
             for arm, (step, mean) in found.items():
-                axis.plot(step, mean, color=COLOURS[names.index(arm) % 7], label=arm)
+                axis.plot(step, mean, color=COLOURS[names.index(arm) % 7], linestyle=LINES[names.index(arm) // 7 % 3])
             axis.set_title(LABELS.get(metric, metric), loc="left", fontsize=7)
             if metric in ("value_loss", "loss", "td_error"):
                 axis.set_yscale("log")
-        handles = [plt.Line2D([], [], color=COLOURS[i % 7], label=arm) for i, arm in enumerate(names)]
+        handles = [
+            plt.Line2D([], [], color=COLOURS[i % 7], linestyle=LINES[i // 7 % 3], label=arm) for i, arm in enumerate(names)
+        ]
         figure.legend(handles=handles, loc="outside lower center", ncols=min(5, len(names)))
         save(figure, path)

@@ -5,6 +5,7 @@ resets are the larger part of a small environment's step.
 """
 
 import functools
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -112,7 +113,14 @@ def make(name: str, *, flatten: bool, sticky: float = 0.0, max_steps: int = 0) -
     native = jax.eval_shape(lambda seed: game.reset_env(jax.random.key(seed), params)[0], 0).shape
     size = 0 if discrete else int(np.prod(action_space.shape))
     env = Env(
-        name, shape, native or shape, action_space.n if discrete else 0, size, int(params.max_steps_in_episode), reset, step
+        name,
+        shape,
+        native if math.prod(native) == math.prod(shape) else shape,
+        action_space.n if discrete else 0,
+        size,
+        int(params.max_steps_in_episode),
+        reset,
+        step,
     )
     return with_sticky_actions(env, sticky) if sticky else env
 
@@ -125,10 +133,11 @@ def _make(name: str):
 def _encoder(space, flatten: bool) -> Callable:
     """Observation as the environment has it -> float32 vector or image."""
 
+    highest = space.n - 1 if isinstance(space, spaces.Discrete) else np.max(np.asarray(space.high))  # now: `encode` is traced
+
     def encode(obs):
         if jnp.issubdtype(obs.dtype, jnp.integer):
-            choices = space.n if isinstance(space, spaces.Discrete) else int(np.max(space.high)) + 1
-            return jax.nn.one_hot(obs, choices).reshape(-1)
+            return jax.nn.one_hot(obs, int(highest) + 1).reshape(-1)
         return jnp.float32(obs.reshape(-1) if flatten else obs)
 
     return encode

@@ -25,6 +25,7 @@ class Keys(NamedTuple):
     train: jax.Array
     evaluate: jax.Array  # which policy is best
     test: jax.Array  # what it is worth
+    random: jax.Array  # what actions at random are worth
 
 
 class Best(NamedTuple):
@@ -36,7 +37,7 @@ class Best(NamedTuple):
 
 def keys_of(seed: int) -> Keys:
     """The keys of run `seed`."""
-    return Keys(*jax.random.split(jax.random.key(seed), 3))
+    return Keys(*jax.random.split(jax.random.key(seed), 4))
 
 
 def start(agent: Agent, seeds: list[int], hypers: list) -> object:
@@ -67,12 +68,13 @@ def axes_of(agent: Agent, states):
 
 
 @functools.partial(jax.jit, static_argnames="agent", donate_argnames="states")
-def run_chunk(agent: Agent, states, updates: jax.Array, target: jax.Array):
+def run_chunk(agent: Agent, states, updates: jax.Array, target: jax.Array, limit: jax.Array):
     """Updates of every run.
 
     Args:
       updates: int32 [], how many; used where an update has a fixed number of environment steps.
-      target: int32 [], environment steps that a run stays below otherwise: it goes on as long as another update surely fits.
+      target: int32 [], environment steps that a run goes on to otherwise.
+      limit: int32 [], environment steps that it never exceeds: another update must surely fit.
 
     Returns:
       (states, {name: float32 [N]}): metrics, means over the updates, but sums for those of episodes.
@@ -87,7 +89,9 @@ def run_chunk(agent: Agent, states, updates: jax.Array, target: jax.Array):
             return state, jax.tree.map(jnp.add, sums, metrics), count + 1
 
         def unfinished(carry):
-            return carry[2] < updates if agent.steps_per_update else carry[0].env_steps + agent.most_steps <= target
+            if agent.steps_per_update:
+                return carry[2] < updates
+            return (carry[0].env_steps < target) & (carry[0].env_steps + agent.most_steps <= limit)
 
         state, sums, count = jax.lax.while_loop(unfinished, body, (state, zeros, jnp.int32(0)))
         return state, {name: total if name in SUMS else total / jnp.maximum(count, 1) for name, total in sums.items()}
@@ -118,17 +122,21 @@ def evaluate(env: Env, act: Callable, actors, keys: jax.Array, episodes: int) ->
 
 
 @functools.partial(jax.jit, static_argnames=("env", "episodes"))
-def evaluate_random(env: Env, key: jax.Array, episodes: int) -> jax.Array:
-    """Returns of whole episodes of actions drawn uniformly: float32 [episodes]."""
-    env_key, action_key = jax.random.split(key)
+def evaluate_random(env: Env, keys: jax.Array, episodes: int) -> jax.Array:
+    """Returns of whole episodes of actions drawn uniformly: float32 [N, episodes]. `keys`: [N]."""
 
-    def choose(obs, t):
-        key = jax.random.fold_in(action_key, t)
-        if env.num_actions:
-            return jax.random.randint(key, (episodes,), 0, env.num_actions)
-        return jax.random.uniform(key, (episodes, env.action_size), minval=-1.0, maxval=1.0)
+    def of_run(key):
+        env_key, action_key = jax.random.split(key)
 
-    return play(env, choose, env_key, episodes)
+        def choose(obs, t):
+            key = jax.random.fold_in(action_key, t)
+            if env.num_actions:
+                return jax.random.randint(key, (episodes,), 0, env.num_actions)
+            return jax.random.uniform(key, (episodes, env.action_size), minval=-1.0, maxval=1.0)
+
+        return play(env, choose, env_key, episodes)
+
+    return jax.vmap(of_run)(keys)
 
 
 @functools.partial(jax.jit, static_argnames=("env", "act"))
@@ -153,7 +161,7 @@ def keep_best(best: Best, score: jax.Array, actors) -> Best:
     """The better of each run's best so far and its policy now; of equals the later."""
     better = score >= best.score
     pick = lambda new, old: jnp.where(better.reshape(-1, *[1] * (old.ndim - 1)), new, old)  # noqa: E731
-    return Best(jnp.maximum(score, best.score), jax.tree.map(pick, actors, best.actor))
+    return Best(jnp.where(better, score, best.score), jax.tree.map(pick, actors, best.actor))
 
 
 def none_yet(agent: Agent, states, runs: int) -> Best:

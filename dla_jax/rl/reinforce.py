@@ -18,6 +18,7 @@ from dla_jax.rl.agent import Agent
 
 BASELINES = ("none", "mean", "value")
 NORMALISE = ("none", "batch", "episode")
+BLOCK = 32  # steps between two looks whether all episodes are over
 
 
 class Hyper(NamedTuple):
@@ -27,7 +28,6 @@ class Hyper(NamedTuple):
     gamma: jax.Array
     bootstrap: jax.Array  # 1: from the value at a time limit, with a value function; 0: a time limit counts as an end
     entropy: jax.Array  # weight of the entropy bonus
-    value: jax.Array  # weight of the value loss
     temperature_start: jax.Array
     temperature_end: jax.Array  # reached in a line at the end of the budget
     greedy_start: jax.Array  # probability of the labs' greedy action
@@ -40,6 +40,7 @@ class State(NamedTuple):
 
     params: dict
     opt_state: object
+    value_opt_state: object
     key: jax.Array
     updates: jax.Array  # int32 []
     env_steps: jax.Array  # int32 []
@@ -60,7 +61,8 @@ class Episodes(NamedTuple):
 def make(env: envs.Env, config) -> Agent:
     """The agent of a config whose `agent.name` is "reinforce"."""
     own, continuous = config.agent, env.num_actions == 0
-    outputs, most = env.action_size if continuous else env.num_actions, env.max_steps
+    outputs = env.action_size if continuous else env.num_actions
+    most = -(-env.max_steps // BLOCK) * BLOCK  # rows: whole blocks
     net = networks.ActorCritic(networks.make_torso(config.model), outputs, continuous, config.model.shared)
     tx = optax.flatten(make_optimiser(config.optim, 1))  # the number of updates depends on the episodes: no schedule
     policy = lambda params, obs: net.apply(params, obs, method="policy")  # noqa: E731
@@ -69,7 +71,8 @@ def make(env: envs.Env, config) -> Agent:
     def init(key, hyper):
         net_key, key = jax.random.split(key)
         params = net.init(net_key, jnp.zeros((1, *env.obs_shape)))
-        return State(params, set_learning_rate(tx.init(params), hyper.lr), key, jnp.int32(0), jnp.int32(0), hyper)
+        opt_state = set_learning_rate(tx.init(params), hyper.lr)
+        return State(params, opt_state, opt_state, key, jnp.int32(0), jnp.int32(0), hyper)
 
     def scheduled(state, name):
         begin, end = getattr(state.hyper, f"{name}_start"), getattr(state.hyper, f"{name}_end")
@@ -88,40 +91,54 @@ def make(env: envs.Env, config) -> Agent:
         any_action = jax.random.randint(keys[2], (most, own.num_envs), 0, max(1, env.num_actions))
         step_keys = jax.random.split(step_key, (most, own.num_envs))
 
-        def unfinished(carry):
-            t, _, _, alive, _, _ = carry
-            return (t < most) & jnp.any(alive)
-
-        def take(carry):
-            t, obs, env_state, alive, last_obs, rows = carry
+        def take(carry, t):
+            obs, env_state, alive, last_obs = carry
             found = tempered(state.params, obs, temperature)
             action = found.sample(noise[t])
             if not continuous:
                 mixed = jnp.where(chance[t] < greedy, found.mode(), any_action[t])
                 action = jnp.where(state.hyper.mixture > 0, mixed, action)
             next_obs, env_state, reward, terminated, truncated = jax.vmap(env.step)(step_keys[t], env_state, action)
-            row = Episodes(obs, action, reward, terminated, truncated, alive)
-            rows = jax.tree.map(lambda store, new: jax.lax.dynamic_update_index_in_dim(store, new, t, 0), rows, row)
-            last_obs = jnp.where(alive.reshape(-1, *[1] * (obs.ndim - 1)), next_obs, last_obs)
-            return t + 1, next_obs, env_state, alive & ~(terminated | truncated), last_obs, rows
+            living = alive.reshape(-1, *[1] * (obs.ndim - 1))
+            last_obs = jnp.where(living, next_obs, last_obs)
+            carry = next_obs, env_state, alive & ~(terminated | truncated), last_obs
+            return carry, Episodes(jnp.where(living, obs, 0.0), action, reward, terminated, truncated, alive)
+
+        def block(carry):  # not step by step: between runs that end at different times, each turn copies all rows
+            t, carry, rows = carry
+            carry, new = jax.lax.scan(take, carry, t + jnp.arange(BLOCK))
+            rows = jax.tree.map(lambda store, new: jax.lax.dynamic_update_slice_in_dim(store, new, t, 0), rows, new)
+            return t + BLOCK, carry, rows
 
         alive = jnp.ones(own.num_envs, bool)
-        action = tempered(state.params, obs, temperature).mode()
-        row = Episodes(obs, action, jnp.zeros(own.num_envs), ~alive, ~alive, ~alive)
-        rows = jax.tree.map(lambda new: jnp.zeros((most, *new.shape), new.dtype), row)
-        *_, last_obs, rows = jax.lax.while_loop(unfinished, take, (jnp.int32(0), obs, env_state, alive, obs, rows))
+        carry = obs, env_state, alive, obs
+        rows = jax.tree.map(lambda row: jnp.zeros((most, *row.shape), row.dtype), jax.eval_shape(take, carry, 0)[1])
+        unfinished = lambda carry: (carry[0] < most) & jnp.any(carry[1][2])  # noqa: E731
+        _, (*_, last_obs), rows = jax.lax.while_loop(unfinished, block, (jnp.int32(0), carry, rows))
         return rows, last_obs
 
-    def loss_fn(params, episodes, temperature, advantage, target, hyper):
-        found, alive = tempered(params, episodes.obs, temperature), episodes.alive
-        mean = lambda values: jnp.sum(jnp.where(alive, values, 0.0)) / jnp.sum(alive)  # noqa: E731
-        policy_loss = -mean(found.log_prob(episodes.action) * advantage)
-        entropy = mean(found.entropy())
-        loss, metrics = policy_loss - hyper.entropy * entropy, {"policy_loss": policy_loss, "entropy": entropy}
-        if own.baseline == "value":
-            metrics["value_loss"] = 0.5 * mean((value(params, episodes.obs) - target) ** 2)
-            loss += hyper.value * metrics["value_loss"]
-        return loss, metrics
+    def policy_loss(params, episodes, temperature, advantage, hyper):
+        found = tempered(params, episodes.obs, temperature)
+        entropy = mean_alive(found.entropy(), episodes.alive)
+        loss = -mean_alive(found.log_prob(episodes.action) * advantage, episodes.alive)
+        return loss - hyper.entropy * entropy, {"policy_loss": loss, "entropy": entropy}
+
+    def value_loss(params, episodes, target):
+        return 0.5 * mean_alive((value(params, episodes.obs) - target) ** 2, episodes.alive)
+
+    def descend(params, opt_state, grads):
+        updates, opt_state = tx.update(grads, opt_state, params)
+        return optax.apply_updates(params, updates), opt_state
+
+    def fit_value(state, episodes, target):
+        """Some steps of the value function towards the returns, with an optimiser of its own: (state, loss before them)."""
+
+        def step(carry, _):
+            loss, grads = jax.value_and_grad(value_loss)(carry[0], episodes, target)
+            return descend(*carry, grads), loss
+
+        (params, opt_state), losses = jax.lax.scan(step, (state.params, state.value_opt_state), None, own.value_steps)
+        return state._replace(params=params, value_opt_state=opt_state), losses[0]
 
     def update(state):
         temperature, greedy = scheduled(state, "temperature"), scheduled(state, "greedy")
@@ -132,16 +149,22 @@ def make(env: envs.Env, config) -> Agent:
             values, last_value = jnp.zeros_like(episodes.reward), jnp.zeros(own.num_envs)
         target = returns_of(episodes, last_value, state.hyper.gamma)
         advantage = normalised(target - values, episodes.alive, own.normalise, own.baseline == "mean")
-        grads, metrics = jax.grad(loss_fn, has_aux=True)(state.params, episodes, temperature, advantage, target, state.hyper)
-        updates, opt_state = tx.update(grads, state.opt_state, state.params)
+        grads, metrics = jax.grad(policy_loss, has_aux=True)(state.params, episodes, temperature, advantage, state.hyper)
+        params, opt_state = descend(state.params, state.opt_state, grads)
         steps = jnp.sum(episodes.alive)
-        state = state._replace(params=optax.apply_updates(state.params, updates), opt_state=opt_state,
-                               updates=state.updates + 1, env_steps=state.env_steps + steps)  # fmt: skip
+        state = state._replace(params=params, opt_state=opt_state, updates=state.updates + 1, env_steps=state.env_steps + steps)
+        if own.baseline == "value":
+            state, metrics["value_loss"] = fit_value(state, episodes, target)
         return state, metrics | {"episodes": jnp.float32(own.num_envs), "return_sum": jnp.sum(episodes.reward * episodes.alive),
                                  "length_sum": jnp.float32(steps)}  # fmt: skip
 
     act = lambda actor, obs: policy(actor, obs).mode()  # noqa: E731
-    return Agent(init, update, lambda state: state.params, act, 0, own.num_envs * most)
+    return Agent(init, update, lambda state: state.params, act, 0, own.num_envs * env.max_steps)
+
+
+def mean_alive(values: jax.Array, alive: jax.Array) -> jax.Array:
+    """The mean over the steps that belong to episodes: float32 [T, E] -> []. So each step weighs the same, not each episode."""
+    return jnp.sum(jnp.where(alive, values, 0.0)) / jnp.sum(alive)
 
 
 def returns_of(episodes: Episodes, last_value: jax.Array, gamma) -> jax.Array:

@@ -122,20 +122,26 @@ class Evaluation(NamedTuple):
     finite: bool = True
 
     def row(self):
-        return {"step": self.env_steps, "env_steps": self.env_steps, "eval_return": self.eval_return, "env_steps_per_s": 1.0} | (
-            {"finite": self.finite} if self.env_steps else {"finite": False})  # fmt: skip
+        return {"step": self.env_steps, "env_steps": self.env_steps, "eval_return": self.eval_return, "env_steps_per_s": 1.0} | {
+            "finite": self.finite
+        }
 
 
 def test_what_a_runs_evaluations_come_to():
     rows = [Evaluation(*found).row() for found in ((0, 9), (100, 20), (200, 80), (300, 80), (400, 40))]
-    result = agents_runs.result_of(agents_config(solved_at=75.0), rows)
+    result = agents_runs.result_of(agents_config(solved_at=75.0), rows, SCORES)
     assert result["solved_at"] == 200 and result["log2_solved"] == pytest.approx(np.log2(200))
     assert result["mean_return"] == 55 and result["late_return"] == 60 and result["best_step"] == 300
     assert not result["diverged"] and result["env_steps"] == 400
-    never = agents_runs.result_of(agents_config(solved_at=99.0), rows)
+    never = agents_runs.result_of(agents_config(solved_at=99.0), rows, SCORES)
     assert never["solved_at"] is None and never["log2_solved"] == pytest.approx(np.log2(400))
     rows[3]["finite"] = False
-    assert agents_runs.result_of(agents_config(solved_at=75.0), rows)["diverged_at"] == 300
+    broken = agents_runs.result_of(agents_config(solved_at=75.0), rows, SCORES)
+    assert broken["diverged_at"] == 300 and broken["eval_return"] == broken["mean_return"] == broken["late_return"] == 9.0
+    assert agents_runs.result_of(agents_config(solved_at=None), rows, SCORES)["log2_solved"] is None
+
+
+SCORES = {"eval_return": 80.0, "last_return": 40.0, "random_return": 9.0}
 
 
 def agents_config(**changes):
@@ -144,10 +150,9 @@ def agents_config(**changes):
     return config
 
 
-def test_the_rate_is_that_of_the_better_second_half():
-    rows = lambda *pairs: [{"late_return": late, "mean_return": mean} for late, mean in pairs]  # noqa: E731
-    assert agents_runs.rate_score(rows((500, 100), (400, 100))) > agents_runs.rate_score(rows((440, 400), (450, 400)))
-    assert agents_runs.rate_score(rows((500, 300))) > agents_runs.rate_score(rows((500, 200)))
+def test_the_rate_is_that_of_the_better_training():
+    rows = lambda *means: [{"late_return": 500, "mean_return": mean} for mean in means]  # noqa: E731
+    assert agents_runs.rate_score(rows(100, 400)) > agents_runs.rate_score(rows(200, 200))
 
 
 def test_images_are_packed_into_the_record_and_back():
