@@ -25,6 +25,7 @@ def check_config(config) -> None:
     check_choice("agent.name", config.agent.name, tuple(METHODS))
     check_model(config.model)
     check_optim(config.optim)
+    check(config.optim.decayed == "all", f"optim.decayed: {config.optim.decayed}; agents' parameters decay alike: give all")
     env = make_env(config)
     check(config.model.name == "mlp" or len(env.obs_shape) == 3,
           f"model.name: cnn is for images, and {config.env.name} has observations {env.obs_shape}; give mlp")  # fmt: skip

@@ -171,9 +171,7 @@ def curve_of(config, rows: list[dict], arm: str) -> dict:
     low, high = stats.iqm_interval([seeds]) if len(seeds) > 1 else (seeds[0], seeds[0])
     found = {"step": [row["step"] for row in runs[0]], "seeds": seeds, "iqm": stats.iqm(seeds), "low": low, "high": high}
     metrics = {name: np.array([[row[name] for row in run[1:]] for run in runs], float) for name in INSIDE if name in runs[0][1]}
-    return found | {
-        "metrics": {name: np.nanmean(values, 0) for name, values in metrics.items() if not np.isnan(values).all(0).any()}
-    }
+    return found | {"metrics": {name: np.ma.masked_invalid(values).mean(0).filled(np.nan) for name, values in metrics.items()}}
 
 
 def draw_figures(config, summary: dict, rows: list[dict], folder: Path) -> dict[str, Path]:

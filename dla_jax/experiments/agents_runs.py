@@ -223,9 +223,15 @@ def at(points: list[Point], i: int) -> int:
 def means_of(metrics: dict[str, np.ndarray], n: int) -> dict:
     """Of run n in a chunk: the mean training return and length, and what the updates said."""
     episodes = metrics["episodes"][n]
-    told = {name: float(values[n]) for name, values in metrics.items() if name not in loop.SUMS}
+    told = {name: float(values[n]) for name, values in metrics.items() if name not in (*loop.SUMS, "updates")}
+    told = told if metrics["updates"][n] else dict.fromkeys(told)
     train = {f"train_{name}": float(metrics[f"{name}_sum"][n] / episodes) if episodes else None for name in ("return", "length")}
-    return train | {"episodes": int(episodes)} | told | {"finite": bool(np.isfinite(list(told.values())).all())}
+    return (
+        train
+        | {"episodes": int(episodes)}
+        | told
+        | {"finite": all(value is None or np.isfinite(value) for value in told.values())}
+    )
 
 
 def result_of(config, rows: list[dict], scores: dict) -> dict:

@@ -100,7 +100,8 @@ def make(name: str, *, flatten: bool, sticky: float = 0.0, max_steps: int = 0) -
 
     def reset(key):
         obs, state = game.reset_env(key, params)
-        return encode(obs), state
+        typed = lambda x: jax.lax.convert_element_type(x, jnp.asarray(x).dtype)  # noqa: E731 - as a checkpoint gives it back
+        return encode(obs), jax.tree.map(typed, state)
 
     def step(key, state, action):
         if not discrete:

@@ -54,7 +54,7 @@ def start(agent: Agent, seeds: list[int], hypers: list) -> object:
 
 
 def spread(states):
-    """The runs of the leading axis over the devices; what has none on every device."""
+    """The runs of the leading axis over the devices, which must divide their number; what has none on every device."""
     mesh = data_mesh()
     if mesh.size == 1:
         return states
@@ -77,7 +77,7 @@ def run_chunk(agent: Agent, states, updates: jax.Array, target: jax.Array, limit
       limit: int32 [], environment steps that it never exceeds: another update must surely fit.
 
     Returns:
-      (states, {name: float32 [N]}): metrics, means over the updates, but sums for those of episodes.
+      (states, {name: float32 [N]}): metrics, means over the updates, but sums for those of episodes; and "updates", how many.
     """
 
     def of_run(state):
@@ -94,7 +94,8 @@ def run_chunk(agent: Agent, states, updates: jax.Array, target: jax.Array, limit
             return (carry[0].env_steps < target) & (carry[0].env_steps + agent.most_steps <= limit)
 
         state, sums, count = jax.lax.while_loop(unfinished, body, (state, zeros, jnp.int32(0)))
-        return state, {name: total if name in SUMS else total / jnp.maximum(count, 1) for name, total in sums.items()}
+        means = {name: total if name in SUMS else total / jnp.maximum(count, 1) for name, total in sums.items()}
+        return state, means | {"updates": count}
 
     axes = axes_of(agent, states)
     return jax.vmap(of_run, in_axes=(axes,), out_axes=(axes, 0))(states)

@@ -155,8 +155,8 @@ def make(env: envs.Env, config) -> Agent:
         state = state._replace(params=params, opt_state=opt_state, updates=state.updates + 1, env_steps=state.env_steps + steps)
         if own.baseline == "value":
             state, metrics["value_loss"] = fit_value(state, episodes, target)
-        return state, metrics | {"episodes": jnp.float32(own.num_envs), "return_sum": jnp.sum(episodes.reward * episodes.alive),
-                                 "length_sum": jnp.float32(steps)}  # fmt: skip
+        sums = {"episodes": jnp.float32(own.num_envs), "length_sum": jnp.float32(steps)}
+        return state, metrics | sums | {"return_sum": jnp.sum(jnp.where(episodes.alive, episodes.reward, 0.0))}
 
     act = lambda actor, obs: policy(actor, obs).mode()  # noqa: E731
     return Agent(init, update, lambda state: state.params, act, 0, own.num_envs * env.max_steps)
@@ -178,7 +178,10 @@ def returns_of(episodes: Episodes, last_value: jax.Array, gamma) -> jax.Array:
 
 
 def normalised(advantage: jax.Array, alive: jax.Array, how: str, centre: bool) -> jax.Array:
-    """Advantages float32 [T, E] less their mean (`centre`), or with mean 0 and deviation 1 over the batch or each episode."""
+    """Advantages float32 [T, E] less their mean (`centre`), or with mean 0 and deviation 1 over the batch or each episode.
+
+    The mean is one number for all time steps, as the labs have it; over each episode, one of a single step teaches nothing.
+    """
     if how == "none" and not centre:
         return advantage
     axis = 0 if how == "episode" else (0, 1)

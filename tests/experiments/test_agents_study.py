@@ -179,7 +179,7 @@ def test_every_preset_is_one_that_can_run(config):
 
 def test_the_summary_of_a_study(uninterrupted):
     summary = json.loads((uninterrupted / "summary.json").read_text())
-    assert [run["group"] for run in summary["runs"]] == ["dqn"] * 2 + ["ppo"] * 2 + ["reinforce"] * 2
+    assert [run["group"] for run in summary["runs"]] == ["reinforce"] * 2 + ["dqn"] * 2 + ["ppo"] * 2
     assert {row["group"] for row in summary["selection"]} == {"ppo"} and sum(row["chosen"] for row in summary["selection"]) == 1
     chosen = next(row["lr"] for row in summary["selection"] if row["chosen"])
     assert {run["lr"] for run in summary["runs"] if run["group"] == "ppo"} == {chosen}

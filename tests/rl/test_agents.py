@@ -1,0 +1,135 @@
+"""What all three methods promise: the same key the same bits, one program for all runs and numbers, resuming, sums of episodes."""
+
+import functools
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from small import METHODS, make_agent, make_hyper, nothing_compiled, run_chunk
+
+from dla_jax.mesh import data_mesh
+from dla_jax.rl import env as envs
+from dla_jax.rl import loop
+
+LIMIT = 12
+
+
+@functools.cache
+def agent_of(name):
+    return make_agent(name, envs.make("CartPole-v1", flatten=True, max_steps=LIMIT))
+
+
+def begin(name, seeds=(0, 1, 2, 3), **changes):
+    return loop.start(agent_of(name), list(seeds), [make_hyper(name, **changes)] * len(seeds))
+
+
+def go_on(name, states, updates, done=0):
+    """So many updates; those of REINFORCE take at most 4 * LIMIT steps, and more than half of that."""
+    most = jnp.int32((done + updates) * 4 * LIMIT)
+    return run_chunk(agent_of(name), states, jnp.int32(updates), most, most)
+
+
+def arrays(states):
+    return {name: np.asarray(leaf) for name, leaf in loop.to_arrays(states).items()}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_same_seeds_give_the_same_bits_and_others_do_not(name):
+    first, again, others = (go_on(name, begin(name, seeds), 1)[0] for seeds in ((0, 1, 2, 3), (0, 1, 2, 3), (0, 1, 5, 1)))
+    chex.assert_trees_all_equal(arrays(first), arrays(again))
+    weights = [
+        np.concatenate([leaf.reshape(4, -1) for leaf in jax.tree.leaves(jax.device_get(states.params))], 1)
+        for states in (first, others)
+    ]
+    np.testing.assert_array_equal(weights[0][:2], weights[1][:2])
+    np.testing.assert_array_equal(weights[1][1], weights[1][3])
+    assert len(np.unique(np.concatenate(weights), axis=0)) == 5
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_chunks_and_other_numbers_compile_nothing_new(name):
+    states, _ = go_on(name, begin(name), 1)
+    others = begin(name, (7, 8, 9, 10), lr=1e-4, gamma=0.5, bootstrap=0.0, epsilon_end=0.1, period=3.0)
+    with nothing_compiled():
+        states, _ = go_on(name, states, 2, 1)
+        go_on(name, states, 1, 3)
+        go_on(name, others, 1)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_resumed_run_is_the_run_itself(name):
+    whole = begin(name)
+    for done in range(3):
+        whole, _ = go_on(name, whole, 1, done)
+    parted, _ = go_on(name, begin(name), 1)
+    saved = arrays(parted)
+    parted = loop.from_arrays(saved, begin(name, (4, 5, 6, 7), lr=1.0))
+    for done in (1, 2):
+        parted, _ = go_on(name, parted, 1, done)
+    chex.assert_trees_all_equal(arrays(whole), arrays(parted))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_what_was_read_from_a_checkpoint_is_not_compiled_again(name):
+    """It has the types of what was written, weak ones too, for which everything would be traced and compiled anew."""
+    states = begin(name)
+    found = loop.from_arrays(arrays(states), states)
+    for (path, old), new in zip(jax.tree_util.tree_leaves_with_path(states), jax.tree.leaves(found), strict=True):
+        assert (jax.typeof(old), old.sharding) == (jax.typeof(new), new.sharding), jax.tree_util.keystr(path)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_run_among_others_is_close_to_the_run_alone(name, monkeypatch):
+    together, metrics = go_on(name, begin(name), 2)
+    monkeypatch.setattr(loop, "data_mesh", lambda: data_mesh(jax.devices()[:1]))
+    alone, own = go_on(name, begin(name, (2,)), 2)
+    for ours, theirs in zip(jax.tree.leaves(alone.params), jax.tree.leaves(together.params), strict=True):
+        np.testing.assert_allclose(ours[0], theirs[2], rtol=1e-3, atol=1e-4)
+    for key in own:
+        np.testing.assert_allclose(own[key][0], metrics[key][2], rtol=1e-2, atol=1e-3, err_msg=key)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_metrics_are_one_number_a_run_and_count_the_episodes(name):
+    """Rewards of CartPole are 1, so that returns are lengths."""
+    updates = 5
+    states, metrics = go_on(name, begin(name), updates)
+    assert {values.shape for values in metrics.values()} == {(4,)}
+    assert all(np.isfinite(values).all() for values in metrics.values())
+    np.testing.assert_array_equal(metrics["return_sum"], metrics["length_sum"])
+    assert (metrics["episodes"] > 0).all()
+    mean = metrics["length_sum"] / metrics["episodes"]
+    assert (mean <= LIMIT).all() and (mean > 7).all()
+    steps = loop.env_steps(states, 4)
+    assert steps.shape == (4,)
+    if name == "reinforce":
+        np.testing.assert_array_equal(steps, metrics["length_sum"])
+        np.testing.assert_array_equal(metrics["episodes"], 4 * np.asarray(states.updates))
+    else:
+        agent = agent_of(name)
+        assert (steps == agent.first_steps + updates * agent.steps_per_update).all() and int(states.updates) == updates
+        under_way = np.asarray(states.running.episode_length).sum(1)
+        if name == "ppo":  # the random steps that DQN begins with are not among the sums
+            np.testing.assert_array_equal(steps - under_way, metrics["length_sum"])
+
+
+def test_reinforce_goes_on_to_its_target_and_never_beyond_its_limit():
+    agent, chunk = (
+        agent_of("reinforce"),
+        lambda *numbers: run_chunk(agent_of("reinforce"), begin("reinforce"), *map(jnp.int32, numbers)),
+    )
+    for target, limit in ((4 * LIMIT, 4 * LIMIT), (300, 300), (100, 1000)):
+        states, metrics = chunk(0, target, limit)
+        steps = np.asarray(states.env_steps)
+        assert (steps <= limit).all() and (steps > target - agent.most_steps).all() and (steps < target + agent.most_steps).all()
+        assert target == limit or (steps >= target).all()
+        np.testing.assert_array_equal(steps, metrics["length_sum"])
+
+
+def test_a_chunk_without_room_for_an_update_has_no_metric_that_is_not_a_number():
+    """A run that has spent its budget has not diverged."""
+    states, metrics = run_chunk(agent_of("reinforce"), begin("reinforce"), *map(jnp.int32, (0, 1, 1)))
+    assert all(np.isfinite(values).all() for values in metrics.values())
+    assert not np.asarray(states.env_steps).any()

@@ -1,0 +1,120 @@
+"""Running, judging and keeping: evaluation against a plain loop, the best policy, runs over several devices."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from small import clock, make_agent, make_hyper, quickly_compiled, run_chunk, table
+
+from dla_jax.mesh import data_mesh
+from dla_jax.rl import env as envs
+from dla_jax.rl import loop
+
+LEAN = jnp.array([[1.0, 0.3, 4.0, 1.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, -1.0, 0.0]])
+
+
+def lean(actor, obs):
+    """A policy for CartPole: to the side that the sum of weighted observations is on."""
+    return jnp.int32(obs @ actor > 0)
+
+
+@pytest.fixture(scope="module")
+def cart_pole():
+    return envs.make("CartPole-v1", flatten=True, max_steps=40)
+
+
+def test_evaluation_is_a_plain_loop_over_whole_episodes(cart_pole):
+    keys = jax.random.split(jax.random.key(5), len(LEAN))
+    found = quickly_compiled(loop.evaluate.__wrapped__, static_argnums=(0, 1, 4))(cart_pole, lean, LEAN, keys, 3)
+    assert found.shape == (3, 3) and found.dtype == jnp.float32
+    reset, step = quickly_compiled(cart_pole.reset), quickly_compiled(cart_pole.step)
+    for actor, key, row in zip(LEAN, keys, found, strict=True):
+        reset_key, step_key = jax.random.split(key)
+        for e, episode_key in enumerate(jax.random.split(reset_key, 3)):
+            obs, state = reset(episode_key)
+            total, over = 0.0, False
+            while not over:
+                obs, state, reward, terminated, truncated = step(step_key, state, int(lean(actor, obs)))  # CartPole has no chance
+                total, over = total + float(reward), bool(terminated) or bool(truncated)
+            assert row[e] == total
+    assert found.min() < 20 and found[0].max() == 40
+
+
+def test_episodes_of_different_lengths_are_told_apart():
+    """Action 1 ends an episode for 5; action 0 gives 1, up to the limit of 7 steps."""
+    env = table([[0, 0]], [[1.0, 5.0]], [[0, 1]], limit=7)
+    act = lambda actor, obs: jnp.full(len(obs), actor)  # noqa: E731
+    found = loop.evaluate(env, act, jnp.array([0, 1]), jax.random.split(jax.random.key(0), 2), 3)
+    np.testing.assert_array_equal(found, [[7] * 3, [5] * 3])
+    for actor, length, total in ((0, 7, 7), (1, 1, 5)):
+        rows, *numbers = loop.watch(env, act, jnp.int32(actor), jax.random.key(0))
+        assert numbers == [length, total] and rows.shape == (7, 1)
+
+
+def test_random_actions_are_uniform():
+    env = table([[0, 0, 0, 0]], [[0.0, 0.0, 0.0, 1.0]], limit=50)
+    returns = loop.evaluate_random(env, jax.random.split(jax.random.key(0), 2), 200)
+    assert returns.shape == (2, 200) and not np.array_equal(*returns) and float(returns.mean()) == pytest.approx(50 / 4, rel=0.05)
+    assert float(returns.std()) == pytest.approx(np.sqrt(50 * 3 / 16), rel=0.2)
+
+
+def test_a_watched_episode_is_what_was_seen(cart_pole):
+    watch = quickly_compiled(loop.watch.__wrapped__, static_argnums=(0, 1))
+    for actor in LEAN:
+        rows, length, total = watch(cart_pole, lean, actor, jax.random.key(1))
+        assert length == total and rows.shape == (40, 4)
+        seen = np.asarray(rows[: int(length)])
+        assert (np.abs(seen[0]) <= 0.05).all() and (np.abs(seen[:, 2]) <= 0.2095).all()
+        np.testing.assert_allclose(seen[1:, 2] - seen[:-1, 2], 0.02 * seen[:-1, 3], atol=1e-6)  # Euler's steps
+        pushed = np.sign(seen[1:, 1] - seen[:-1, 1])
+        np.testing.assert_array_equal(pushed > 0, np.asarray(lean(actor, rows))[: int(length) - 1])
+
+
+def best(scores, actors):
+    return loop.Best(jnp.float32(scores), jnp.float32(actors))
+
+
+def test_of_each_run_the_better_policy_is_kept_and_of_equals_the_later():
+    kept = loop.keep_best(best([1, 5, 3, -jnp.inf], [[10, 10]] * 4), jnp.array([2.0, 4.0, 3.0, -100.0]), jnp.full((4, 2), 20.0))
+    np.testing.assert_array_equal(kept.score, [2, 5, 3, -100])
+    np.testing.assert_array_equal(kept.actor, [[20] * 2, [10] * 2, [20] * 2, [20] * 2])
+
+
+def test_a_score_that_is_no_number_is_not_kept():
+    """Nor does it keep better ones from being kept later."""
+    kept = loop.keep_best(best([1.0], [10.0]), jnp.array([jnp.nan]), jnp.array([20.0]))
+    kept = loop.keep_best(kept, jnp.array([2.0]), jnp.array([30.0]))
+    assert kept.score == 2 and kept.actor == 30
+
+
+def test_the_first_score_is_always_kept():
+    agent = make_agent("ppo", clock(4), hidden=())
+    states = loop.start(agent, [0, 1, 2, 3], [make_hyper("ppo")] * 4)
+    none = loop.none_yet(agent, states, 4)
+    assert none.score.shape == (4,) and (none.score == -jnp.inf).all()
+    states, _ = run_chunk(agent, states, *map(jnp.int32, (1, 0, 0)))
+    actors = loop.actors_of(agent, states)
+    kept = loop.keep_best(none, jnp.full(4, -1e30), actors)  # `none` has outlived the states that it was made of
+    chex.assert_trees_all_equal(jax.device_get(kept.actor), jax.device_get(actors))
+    returns = loop.evaluate(clock(4), agent.act, kept.actor, jax.random.split(jax.random.key(0), 4), 2)
+    np.testing.assert_array_equal(returns, np.full((4, 2), 4.0))
+
+
+def test_four_devices_give_what_one_gives(monkeypatch):
+    env = table([[0, 1], [1, 0]], [[0.0, -0.5], [1.0, 2.0]], [[0, 0], [0, 1]], limit=5)
+    agent, found = make_agent("ppo", env, hidden=()), []
+    for devices in (4, 1):
+        monkeypatch.setattr(loop, "data_mesh", lambda devices=devices: data_mesh(jax.devices()[:devices]))
+        states = loop.start(agent, list(range(8)), [make_hyper("ppo", lr=lr) for lr in (1e-3, 1e-2)] * 4)
+        assert len(states.key.sharding.device_set) == devices
+        states, metrics = run_chunk(agent, states, *map(jnp.int32, (3, 0, 0)))
+        assert len(states.key.sharding.device_set) == devices
+        found.append(jax.device_get((states.params, metrics)))
+    chex.assert_trees_all_close(*found, rtol=1e-3, atol=1e-4)
+
+
+def test_runs_have_chances_of_their_own():
+    """Of seed and of purpose: no key of training is one of evaluation."""
+    keys = [jax.random.key_data(key).tolist() for seed in range(20) for key in loop.keys_of(seed)]
+    assert len({tuple(key) for key in keys}) == len(keys) >= 60
