@@ -14,6 +14,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from bench import page, processes, rl_others
+from configs import agents
 
 
 class Job(NamedTuple):
@@ -44,30 +45,21 @@ OTHERS = {
 }
 AIMS = {("ppo", 1, "purejaxrl"): 1.0, ("ppo", 4, "purejaxrl"): None, ("dqn", 1, "purejaxrl"): 1.0, ("dqn", 4, "purejaxrl"): None,
         ("ppo", 1, "sb3"): 20.0, ("dqn", 1, "sb3"): 5.0, ("ppo", 1, "cleanrl"): 20.0}  # fmt: skip
-OPTIM = {"name": "adam", "lr": 1.0, "schedule": "constant", "warmup_fraction": 0.0, "decay_factor": 0.1, "milestones": (),
-         "momentum": 0.9, "nesterov": False, "b1": 0.9, "b2": 0.999, "eps": 1e-8, "weight_decay": 0.0, "decayed": "all",
-         "clip_norm": 0.0}  # fmt: skip
-AGENTS = {
-    "ppo": ({"agent": {"rollout_steps": 128, "num_envs": 4, "epochs": 4, "minibatches": 4, "clip_value": True,
-                       "normalise_obs": False, "normalise_reward": False},
-             "model": {"name": "mlp", "hidden": (64, 64), "activation": "tanh", "layer_norm": False, "shared": False},
-             "optim": OPTIM | {"schedule": "linear", "eps": 1e-5, "clip_norm": 0.5}},
-            {"lr": 2.5e-4, "gamma": 0.99, "gae_lambda": 0.95, "clip": 0.2, "entropy": 0.01, "value": 0.5, "bootstrap": 1.0}),
-    "dqn": ({"agent": {"num_envs": 10, "steps_per_gradient": 1, "block": 50, "buffer_size": 10_000, "learning_starts": 10_000,
-                       "batch_size": 128, "dueling": False, "double": False, "huber": False, "n_step": 1,
-                       "epsilon_schedule": "linear"},
-             "model": {"name": "mlp", "hidden": (120, 84), "activation": "relu", "layer_norm": False, "shared": False},
-             "optim": OPTIM},
-            {"lr": 2.5e-4, "gamma": 0.99, "bootstrap": 1.0, "tau": 1.0, "period": 50, "period_episodes": 0, "epsilon_start": 1.0,
-             "epsilon_end": 0.05, "epsilon_steps": 250_000}),
-}  # fmt: skip
+# As purejaxrl and CleanRL have them; what is not here is as in configs/agents.py.
+PPO = {"optim": {"lr": 2.5e-4}}
+DQN = {"agent": {"learning_starts": 10_000, "epsilon_steps": 250_000.0}, "optim": {"lr": 2.5e-4, "clip_norm": 0.0, "eps": 1e-8}}
+AGENTS = {"ppo": PPO, "dqn": DQN}
 FEWEST = 20_000  # environment steps: learning has to start
 
 
 def config_of(job: Job) -> tuple[ConfigDict, dict]:
     """(config, what differs between runs of a program)."""
-    config, hyper = AGENTS[job.agent]
-    return ConfigDict({"total_steps": job.steps, "env": "CartPole-v1", **config}), hyper
+    from dla_jax.experiments.agents_runs import make_hyper
+
+    config = agents.base()
+    agents.use(config, job.agent)
+    config.update({"total_steps": job.steps, **AGENTS[job.agent]})
+    return config, make_hyper(config, config.optim.lr)._asdict()
 
 
 def our_runs(job: Job):
@@ -81,12 +73,12 @@ def our_runs(job: Job):
 
     config, hyper = config_of(job)
     module = importlib.import_module(f"dla_jax.rl.{job.agent}")
-    agent = module.make(env.make(config.env, flatten=True), config)
+    agent = module.make(env.make(config.env.name, flatten=True), config)
     updates = (job.steps - agent.first_steps) // agent.steps_per_update
 
     def run(updates):
         states = loop.start(agent, list(range(job.runs)), [module.Hyper(**hyper)] * job.runs)
-        return jax.block_until_ready(loop.run_chunk(agent, states, jnp.int32(updates), jnp.int32(job.steps)))
+        return jax.block_until_ready(loop.run_chunk(agent, states, jnp.int32(updates), *[jnp.int32(job.steps)] * 2))
 
     def prepare():
         run(0)
