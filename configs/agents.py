@@ -90,7 +90,7 @@ def reinforce(**changes) -> ConfigDict:
 
 CONSTANT = {"schedule": "constant"}
 METHODS = {
-    "reinforce": {"agent": reinforce().to_dict(), "optim": CONSTANT, "lrs": (1e-3, 3e-3, 1e-2)},
+    "reinforce": {"agent": reinforce().to_dict(), "optim": CONSTANT, "lrs": (3e-4, 1e-3, 3e-3, 1e-2)},
     "dqn": {"agent": dqn().to_dict(), "optim": CONSTANT | {"clip_norm": 10.0}, "lrs": (1e-4, 2.5e-4, 5e-4, 1e-3),
             "model": {"hidden": (120, 84), "activation": "relu"}},
     "ppo": {"agent": ppo().to_dict(), "lrs": (2.5e-4, 5e-4, 1e-3, 2e-3)},
