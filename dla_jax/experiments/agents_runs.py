@@ -172,47 +172,46 @@ def train_batch(config, batch: Batch, workdir: Path, record, progress, watched: 
         metrics = {name: np.asarray(values) for name, values in metrics.items()}
         stretch = time.perf_counter() - start
         seconds += stretch
-        actors, evaluate_keys = (
-            loop.actors_of(agent, states),
-            jax.vmap(lambda key, i=i: jax.random.fold_in(key, i))(keys.evaluate),
-        )
-        returns = loop.evaluate(env, agent.act, actors, evaluate_keys, own.eval_episodes)
+        actors = loop.actors_of(agent, states)
+        fresh = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys.evaluate, i)
+        returns = loop.evaluate(env, agent.act, actors, fresh, own.eval_episodes)
         best, returns = loop.keep_best(best, returns.mean(1), actors), np.asarray(returns)
-        steps = loop.env_steps(states, batch.size)
+        steps, rate = loop.env_steps(states, batch.size), len(cells) * (points[i].env_steps - before) / stretch
         for n, cell in places:
             row = {"run": cell.name, "step": points[i].env_steps, "env_steps": int(steps[n])}
-            row |= {"eval_return": float(returns[n].mean()), "eval_std": float(returns[n].std())} | means_of(metrics, n)
-            row |= {"seconds": seconds, "env_steps_per_s": len(cells) * (points[i].env_steps - before) / stretch}
+            row |= row_of(metrics, returns, n, chance[n]) | {"seconds": seconds, "env_steps_per_s": rate}
             if watched(cell, points[i].env_steps):
-                row["watched"] = watch(env, agent.act, jax.tree.map(lambda x, n=n: x[n], actors), keys.test[n])
-            row["finite"] &= bool(np.isfinite(returns[n]).all())
-            row["eval_return"] = row["eval_return"] if row["finite"] else float(chance[n])
-            rows[cell.name].append(row := finite_or_none(row))
-            record.append(row)
+                row["watched"] = watch(env, agent.act, run_of(actors, n), keys.evaluate[n])
+            rows[cell.name].append(finite_or_none(row))
+            record.append(rows[cell.name][-1])
             if alone and not row["finite"]:
                 raise NonFiniteLoss(row["env_steps"])
         progress.update(len(cells) * (points[i].env_steps - before))
-        progress.set_postfix_str(
-            f"return {np.mean([rows[cell.name][-1]['eval_return'] for _, cell in places]):.1f}", refresh=False
-        )
+        progress.set_postfix_str(f"return {returns.mean():.1f}", refresh=False)
         stopping = stop_requested.is_set()
         if stopping or (own.checkpoint_every_evaluations and i % own.checkpoint_every_evaluations == 0):
             checkpoints.save(i, loop.to_arrays((states, best)))
         if stopping:
             checkpoints.wait()
             raise Interrupted
-    last = loop.actors_of(agent, states)
-    tests = [np.asarray(loop.evaluate(env, agent.act, actors, keys.test, own.test_episodes)) for actors in (best.actor, last)]
+
+    policies = {"eval_return": best.actor, "last_return": loop.actors_of(agent, states)}
+    tests = {name: np.asarray(loop.evaluate(env, agent.act, actors, keys.test, own.test_episodes)).mean(1)
+             for name, actors in policies.items()} | {"random_return": chance}  # fmt: skip
     for n, cell in places:
         if cell.stage == "final":
-            save_model(workdir / "checkpoints" / cell.name / "model", jax.tree.map(lambda x, n=n: x[n], best.actor))
-        size = sum(x[n].size for x in jax.tree.leaves(states.params))
-        facts = {"env": own.env.name, "algorithm": own.agent.name, "num_params": size, "train_seconds": seconds / len(cells),
-                 "eval_return": float(tests[0][n].mean()), "eval_std": float(tests[0][n].std()),
-                 "last_return": float(tests[1][n].mean()), "random_return": float(chance[n])}  # fmt: skip
+            save_model(workdir / "checkpoints" / cell.name / "model", run_of(best.actor, n))
+        scores = {name: float(values[n]) for name, values in tests.items()}
+        facts = {"env": own.env.name, "algorithm": own.agent.name, "train_seconds": seconds / len(cells),
+                 "num_params": sum(leaf.size for leaf in jax.tree.leaves(run_of(states.params, n)))}  # fmt: skip
         identity = {"run": cell.name, "done": True} | cell._asdict() | {"group": cell.group}
-        record.append(finite_or_none(identity | facts | result_of(own, rows[cell.name], facts)))
+        record.append(finite_or_none(identity | facts | scores | result_of(own, rows[cell.name], scores)))
     checkpoints.delete()
+
+
+def run_of(tree, n: int):
+    """Run n of stacked runs."""
+    return jax.tree.map(lambda leaf: leaf[n], tree)
 
 
 def at(points: list[Point], i: int) -> int:
@@ -220,18 +219,21 @@ def at(points: list[Point], i: int) -> int:
     return points[i].env_steps if i >= 0 else 0
 
 
-def means_of(metrics: dict[str, np.ndarray], n: int) -> dict:
-    """Of run n in a chunk: the mean training return and length, and what the updates said."""
-    episodes = metrics["episodes"][n]
+def row_of(metrics: dict[str, np.ndarray], returns: np.ndarray, n: int, chance: float) -> dict:
+    """What run n of a batch has to say at a point: its evaluation, its training since the last one, what its updates said.
+
+    Args:
+      metrics: {name: float [N]} as `loop.run_chunk` gives them; means of no update are None.
+      returns: float [N, episodes], of the evaluation.
+      chance: the return of random actions, which stands for an evaluation that is no number.
+    """
+    episodes, own = metrics["episodes"][n], returns[n]
     told = {name: float(values[n]) for name, values in metrics.items() if name not in (*loop.SUMS, "updates")}
     told = told if metrics["updates"][n] else dict.fromkeys(told)
+    finite = np.isfinite(own).all() and all(value is None or np.isfinite(value) for value in told.values())
     train = {f"train_{name}": float(metrics[f"{name}_sum"][n] / episodes) if episodes else None for name in ("return", "length")}
-    return (
-        train
-        | {"episodes": int(episodes)}
-        | told
-        | {"finite": all(value is None or np.isfinite(value) for value in told.values())}
-    )
+    return {"eval_return": float(own.mean()) if finite else float(chance), "eval_std": float(own.std()),
+            "episodes": int(episodes), "finite": bool(finite)} | train | told  # fmt: skip
 
 
 def result_of(config, rows: list[dict], scores: dict) -> dict:

@@ -141,6 +141,26 @@ def test_what_a_runs_evaluations_come_to():
     assert agents_runs.result_of(agents_config(solved_at=None), rows, SCORES)["log2_solved"] is None
 
 
+def test_an_evaluation_that_is_no_number_counts_as_chance():
+    metrics = {"episodes": np.array([4.0, 0.0]), "return_sum": np.array([80.0, 0.0]), "length_sum": np.array([40.0, 0.0]),
+               "loss": np.array([0.5, 0.0]), "updates": np.array([3, 0])}  # fmt: skip
+    returns = np.array([[10.0, 30.0], [5.0, 7.0]])
+    row = agents_runs.row_of(metrics, returns, 0, 9.0)
+    assert (
+        row["eval_return"] == 20
+        and row["finite"]
+        and row["loss"] == 0.5
+        and row["train_return"] == 20
+        and row["train_length"] == 10
+    )
+    quiet = agents_runs.row_of(metrics, returns, 1, 9.0)  # no update, no episode: nothing to say
+    assert quiet["finite"] and quiet["loss"] is None and quiet["train_return"] is None and quiet["eval_return"] == 6
+    for broken in (metrics | {"loss": np.array([np.nan, 0.0])}, metrics):
+        returns[0, 0] = np.nan if broken is metrics else 10.0
+        row = agents_runs.row_of(broken, returns, 0, 9.0)
+        assert row["eval_return"] == 9.0 and not row["finite"]
+
+
 SCORES = {"eval_return": 80.0, "last_return": 40.0, "random_return": 9.0}
 
 
