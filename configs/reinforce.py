@@ -49,10 +49,15 @@ def get_config(argument: str = "") -> ConfigDict:
     return config
 
 
+def as_lab_c(config: ConfigDict) -> None:
+    """Without a baseline; runs differ much then, so that more of them choose the rates and are compared."""
+    config.agent.update(AS_LAB_C)
+    config.seeds, config.select_seeds = tuple(range(16)), (100, 101, 102, 103)
+
+
 def temperature(config: ConfigDict) -> None:
     """Four true temperatures and lab C's two mixtures."""
-    config.seeds, config.select_seeds = tuple(range(16)), (100, 101, 102, 103)  # without a baseline runs differ much
-    config.agent.update(AS_LAB_C)
+    as_lab_c(config)
     agents.set_arms(config, TEMPERATURES, sampled="about 130 on LunarLander", lab_c_80=FAILED, lab_c_rising=FAILED)
 
 
@@ -64,7 +69,7 @@ def baselines(config: ConfigDict) -> None:
 
 def gamma(config: ConfigDict) -> None:
     """Four discount factors, as lab C has them."""
-    config.agent.update(AS_LAB_C)
+    as_lab_c(config)
     agents.set_arms(config, GAMMAS)
 
 
