@@ -10,6 +10,9 @@ arXiv:1511.06581; Hessel et al. 2018, arXiv:1710.02298.
     python launch.py --config=configs/dqn.py:extras                                  # double, dueling, n-step, Huber, time limits
     python launch.py --config=configs/dqn.py:one --config.env.name=Acrobot-v1        # one arm, any environment
     python launch.py --config=configs/dqn.py:smoke                                   # seconds, to see that it runs
+
+Result of `targets` (202 s on 2 cores of an Intel Xeon, 8 seeds): in 200,000 steps of CartPole no rule does better than no target
+network: 348 [282, 400] over training without, 306 with copies every 50 gradient steps, 238 every 500, 193 soft.
 """
 
 from ml_collections import ConfigDict
