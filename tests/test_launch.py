@@ -94,6 +94,7 @@ WRONG = {
     f"{AGENTS} --config.env.name=MNISTBandit-bsuite": ["env.name", "from the network"],
     "--config=configs/dqn.py:smoke --config.env.name=Pendulum-v1": ["agent.name: dqn", "Pendulum-v1", "continuous"],
     "--config=configs/ppo.py:smoke --config.agent.minibatches=3": ["agent.minibatches", "64 steps", "3 equal minibatches"],
+    f"{AGENTS} --config.order=ppo,dqn": ["order: ppo, dqn", "dqn, ppo, reinforce"],
     f"{AGENTS} --config.gamma=1.01": ["gamma: 1.01", "at most 1"],
     "--config=configs/ppo.py:smoke --config.total_steps=63": ["total_steps: 63", "one rollout, 64"],
     "--config=configs/reinforce.py:smoke --config.total_steps=50": ["total_steps: 50", "4 episodes of at most 30 steps, 120"],

@@ -25,6 +25,8 @@ def check_config(config, run: Run) -> None:
     """Raises ConfigError for a config that this study cannot run, before anything slow."""
     check(run.from_dir is None, "--from: this study trains its own agents; leave it out")
     check(jax.process_count() == 1, "--multihost: agents run on the devices of one host; leave it out")
+    check(sorted(config.order) == sorted(config.arms),
+          f"order: {', '.join(config.order)} is no order of the arms; give each once: {', '.join(config.arms)}")  # fmt: skip
     check_networks(config, agents_checks.check_config)
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 
 from dla_jax import report, stats
-from dla_jax.config import flatten
 from dla_jax.experiments import records
 from dla_jax.experiments.agents_runs import rate_score
 from dla_jax.experiments.networks import choose_rates, final_cells, own_config, seeds_of, select_cells
@@ -30,7 +29,8 @@ def draw(workdir: Path) -> None:
     records.write_summary(workdir, summary)
     report.render(workdir / "report.html", title=f"Agents on {', '.join(environments(config))}", question=config.question,
                   command=written["launches"][0]["command"], claims=summary["claims"],
-                  sections=sections(config, summary, rows, workdir / "figures"), facts=facts(written, summary))  # fmt: skip
+                  sections=sections(config, summary, rows, workdir / "figures"),
+                  facts=records.facts(written, summary, ""))  # fmt: skip
     records.print_lines(printed_lines(config, summary), summary["claims"], workdir,
                         "return on fresh episodes, interquartile mean [95 % interval]")  # fmt: skip
 
@@ -210,13 +210,3 @@ def unpacked(obs: list) -> np.ndarray:
         return obs
     channels = max(1, int(obs.max()).bit_length())
     return obs[..., None] >> np.arange(channels) & 1
-
-
-def facts(written: dict, summary: dict) -> dict[str, str]:
-    """What made this report: name -> text."""
-    settings = flatten({key: value for key, value in written["config"].items() if key != "claims"})
-    return {
-        "runs": f"{len(summary['runs'])} compared, {len(summary['selection'])} to choose learning rates",
-        **records.launch_facts(written),
-        "config": ", ".join(f"{key}={value}" for key, value in settings.items() if value is not None),
-    }

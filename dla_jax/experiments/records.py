@@ -45,12 +45,15 @@ def select_rows(cells: list, done: dict[str, dict], rates: dict[str, float], val
 
 
 def facts(written: dict, summary: dict, examples: str = "examples") -> dict[str, str]:
-    """What made this report: name -> text."""
+    """What made this report: name -> text. `examples`: what the data are counted in; empty for a study without data."""
     data = written["data"]
+    counted = {}
+    if examples:
+        counted = {"data": f"{data['name']}, {data['num_examples']:,} {examples}, fingerprint {data['fingerprint']}"}
     settings = flatten({key: value for key, value in written["config"].items() if key != "claims"})
     return {
         "runs": f"{len(summary['runs'])} compared, {len(summary['selection'])} to choose learning rates",
-        "data": f"{data['name']}, {data['num_examples']:,} {examples}, fingerprint {data['fingerprint']}",
+        **counted,
         **launch_facts(written),
         "config": ", ".join(f"{key}={value}" for key, value in settings.items() if value is not None),
     }  # fmt: skip

@@ -128,12 +128,12 @@ def make(name: str, *, flatten: bool, sticky: float = 0.0, max_steps: int = 0) -
 
 @functools.cache
 def _make(name: str):
-    return gymnax.make(name) if name != "MountainCarContinuous-v0" else ((car := MountainCarContinuous()), car.default_params)
+    game, params = gymnax.make(name)
+    return (MountainCarContinuous() if name == "MountainCarContinuous-v0" else game), params
 
 
 def _encoder(space, flatten: bool) -> Callable:
     """Observation as the environment has it -> float32 vector or image."""
-
     highest = space.n - 1 if isinstance(space, spaces.Discrete) else np.max(np.asarray(space.high))  # now: `encode` is traced
 
     def encode(obs):
@@ -149,10 +149,7 @@ def with_sticky_actions(env: Env, probability: float) -> Env:
 
     def reset(key):
         obs, state = env.reset(key)
-        return obs, (
-            state,
-            jnp.zeros((env.action_size,) if env.action_size else (), jnp.float32 if env.action_size else jnp.int32),
-        )
+        return obs, (state, jnp.zeros(env.action_size) if env.action_size else jnp.int32(0))
 
     def step(key, state, action):
         inner, last = state
