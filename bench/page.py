@@ -37,10 +37,15 @@ def arguments(name: str, doc: str, nets, paths: dict[str, str] | None = None, **
 def arguments_with_torch(name: str, doc: str, nets, rounds: int, seconds: float, *packages: str) -> argparse.Namespace:
     """The command line of a benchmark beside PyTorch, which has to be there, and the other packages too."""
     given = arguments(name, doc, nets, rounds=(rounds, "pairs of runs"), seconds=(seconds, "that each run is timed for"))
-    for package in ("torch", *packages):
+    need(name, "torch", *packages)
+    return given
+
+
+def need(name: str, *packages: str) -> None:
+    """Ends `bench.name` where a package is missing."""
+    for package in packages:
         if importlib.util.find_spec(package) is None:
             refuse(name, f"{package} is missing; pip install -r requirements-bench.txt")
-    return given
 
 
 def refuse(name: str, why: str) -> NoReturn:
@@ -88,17 +93,17 @@ def machine(*packages: str) -> str:
     return ", ".join([names[0], f"{os.cpu_count()} cores", platform.system(), f"Python {platform.python_version()}", *versions])
 
 
-def show(name: str, text: str, write: bool, *packages: str) -> None:
-    """Prints the table of `bench.name`; with `write` puts it into docs/benchmarks.md too."""
+def show(name: str, text: str, write: bool, *packages: str, section: str | None = None) -> None:
+    """Prints the table of `bench.name`; with `write` puts it into docs/benchmarks.md too, where `section` stands."""
     where = machine(*packages)
     print(f"{where}\n\n{text}")
     if write:
-        put(name, where, text)
+        put(name, where, text, section or name)
 
 
-def put(name: str, where: str, text: str) -> None:
-    """Puts the table of this command line into its section of docs/benchmarks.md, in place of the one there."""
-    begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+def put(name: str, where: str, text: str, section: str) -> None:
+    """Puts the table of this command line into a section of docs/benchmarks.md, in place of the one there."""
+    begin, end = f"<!-- {section} -->\n", f"<!-- end of {section} -->"
     page = PAGE.read_text()
     before, after = page.split(begin)[0], page.split(end)[1]
     command = shlex.join(["python", "-m", f"bench.{name}", *sys.argv[1:]])

@@ -38,13 +38,13 @@ class DigitsCNN(nn.Module):
         super().__init__()
         self.stem = conv(1, width, bias=True)
         self.blocks = nn.ModuleList(conv(width, width, bias=True) for _ in range(depth - 1))
-        self.head = nn.Linear(width, 10)
+        self.last_conv, self.head = nn.ReLU(), nn.Linear(width, 10)
 
     def forward(self, x):
         h = F.max_pool2d(self.stem(x), 2)
         for block in self.blocks:
             h = h + block(F.relu(h))
-        return self.head(F.relu(h).mean((2, 3)))
+        return self.head(self.last_conv(h).mean((2, 3)))
 
     def sources(self, params, state):
         stacked = params["blocks"]["block"]["Conv_0"]
@@ -82,13 +82,13 @@ class ResNet20(nn.Module):
         widths = [16, 16, 16, 32, 32, 32, 64, 64, 64]
         before = [16, *widths[:-1]]
         self.blocks = nn.ModuleList(Block(a, b, b, 1 + (a != b)) for a, b in zip(before, widths, strict=True))
-        self.head = nn.Linear(64, 10)
+        self.last_conv, self.head = nn.Identity(), nn.Linear(64, 10)
 
     def forward(self, x):
         h = F.relu(self.stem_norm(self.stem(x)))
         for block in self.blocks:
             h = block(h)
-        return self.head(h.mean((2, 3)))
+        return self.head(self.last_conv(h).mean((2, 3)))
 
     def sources(self, params, state):
         found = [(self.stem, params["stem"], None), (self.stem_norm, params["stem_norm"], state["stem_norm"])]

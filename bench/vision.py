@@ -1,4 +1,4 @@
-"""Our training step beside PyTorch's best, on the same networks: python -m bench.vision [--nets=mlp,...] [--write]
+"""Our training step and maps beside PyTorch's best, on the same networks: python -m bench.vision [--nets=mlp,...] [--write]
 
 Every measurement is a process of its own: one side, one network, one setting, warmed up, then timed. First each side's best
 setting is found, then the two sides take turns. Ours is the step that the studies run, with its gradient norms layer by
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bench import page, processes
+from bench import maps, page, processes
 from configs import rescnn
 
 
@@ -26,7 +26,7 @@ class Net(NamedTuple):
 
 
 class Job(NamedTuple):
-    """The training of one network."""
+    """The training of one network, or class activation maps of one, "<network>_maps"."""
 
     net: str
 
@@ -43,6 +43,7 @@ NETS = {
     "cnn17": Net(LAB_B, 17, (32, 32, 3), 128, "sgd", 4),
     "resnet20": Net(rescnn.resnet(), 20, (32, 32, 3), 128, "sgd", 4),
 }  # fmt: skip
+MAPS = {f"{name}_maps": NETS[name] for name in ("digits_cnn", "resnet20")}
 MEAN, STD = 0.5, 0.25
 
 
@@ -123,36 +124,60 @@ def torch_steps(job: Job, setting: dict):
     return processes.repeated(once, torch.cuda.synchronize if place == "cuda" else None)
 
 
+def maps_work(side: str, job: Job, setting: dict):
+    """The same for maps: calls."""
+    net = MAPS[job.net]
+    if side == "ours":
+        import jax
+
+        made, story = our_setting(net)
+        params, model_state = story.init_fn(jax.random.key(0))
+        return maps.our_work(net, our_module(net, made), {"params": params, **model_state})
+    from bench import torch_nets
+
+    return maps.torch_work(net, torch_nets.make(job.net.removesuffix("_maps")).eval(), setting, MEAN, STD)
+
+
 def work_of(side: str, job: Job, setting: dict):
-    """What `processes` measures: steps."""
+    """What `processes` measures: steps, or calls."""
+    if job.net in MAPS:
+        return maps_work(side, job, setting)
     return our_steps(NETS[job.net]) if side == "ours" else torch_steps(job, setting)
 
 
 def units_of(job: Job) -> int:
-    """Images of a step."""
-    return NETS[job.net].batch_size
+    """Images of a step, or maps of a call."""
+    return maps.NUM_IMAGES * maps.NUM_CLASSES if job.net in MAPS else NETS[job.net].batch_size
 
 
 def settings_of(side: str, job: Job) -> list[dict]:
     """What to choose a side's best from."""
     if side == "ours":
         return processes.settings()
+    if job.net in MAPS:
+        return maps.torch_settings()
     layouts = ("contiguous",) if job.net == "mlp" else ("contiguous", "channels last")
     return processes.settings(layout=layouts, threads=(1, processes.cores()))
 
 
-def table(results: list[dict]) -> str:
+def table(results: list[dict], unit: str = "images", piece: str = "step") -> str:
     """Markdown."""
-    return page.table(["network", "batch"], lambda job: (job.net, NETS[job.net].batch_size), results, "images", "step")
+    batch = lambda job: maps.NUM_IMAGES if job.net in MAPS else NETS[job.net].batch_size  # noqa: E731
+    return page.table(["network", "batch"], lambda job: (job.net, batch(job)), results, unit, piece)
 
 
 def main() -> None:
     if processes.answered(Job, work_of, units_of):
         return
-    given = page.arguments_with_torch("vision", __doc__, NETS, rounds=5, seconds=6.0)
-    jobs = map(Job, given.nets)
-    results = [processes.compare("vision", job, settings_of, given.rounds, given.seconds) for job in jobs]
-    page.show("vision", table(results), given.write, "torch")
+    given = page.arguments_with_torch("vision", __doc__, (*NETS, *MAPS), rounds=5, seconds=6.0)
+    if set(given.nets) & set(MAPS):
+        page.need("vision", "pytorch_grad_cam")
+    results = [processes.compare("vision", Job(net), settings_of, given.rounds, given.seconds) for net in given.nets]
+    trained, mapped = ([result for result in results if (result["job"].net in MAPS) == which] for which in (False, True))
+    if trained:
+        page.show("vision", table(trained), given.write, "torch")
+    if mapped:
+        page.show("vision", table(mapped, "maps", "call"), given.write, "torch", "grad-cam", section="maps")
 
 
 if __name__ == "__main__":

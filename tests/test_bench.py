@@ -47,6 +47,29 @@ def test_both_sides_compute_the_same_function_with_the_same_parameters(name):
 
 
 @needs_torch
+@pytest.mark.parametrize("name", vision.MAPS)
+def test_maps_are_those_of_pytorch_grad_cam(name):
+    import torch
+
+    pytest.importorskip("pytorch_grad_cam")
+    from bench import maps, torch_nets
+
+    net = vision.NETS[name.removesuffix("_maps")]
+    setting, story = vision.our_setting(net)
+    params, model_state = story.init_fn(jax.random.key(0))
+    model = torch_nets.make(name.removesuffix("_maps")).eval()
+    torch_nets.copy(model, params, model_state.get("batch_stats", {}))
+    x = maps.images_of(net)[:6]
+    ours = maps.our_maps(vision.our_module(net, setting), {"params": params, **model_state})(x)
+    for choice in maps.torch_settings():
+        theirs = maps.torch_maps(model, choice, vision.MEAN, vision.STD)(x)
+        assert ours.shape == theirs.shape == (6, 10, *net.shape[:2])
+        # They resize by OpenCV after scaling to [0, 1], and scale again; near the edge of an image the two differ by rounding.
+        np.testing.assert_allclose(ours, theirs, atol=5e-3)
+    assert torch.is_tensor(model.head.weight)
+
+
+@needs_torch
 def test_a_short_run_prints_the_ratio():
     answer = bench("vision", "--nets=mlp", "--rounds=1", "--seconds=0.2")
     assert answer.returncode == 0, answer.stderr

@@ -15,6 +15,7 @@ KEYS = {
     "language": {"group", "nats_per_char", "bits_per_char", "val_nats_per_char", "ngram_nats_per_char", "scored_on"},
     "agents": {"env", "algorithm", "eval_return", "env_steps", "solved_at", "last_return", "random_return"},
     "texts": {"arm", "val_accuracy", "test_accuracy", "test_loss", "macro_f1"},
+    "maps": {"arm", "insertion_auc", "deletion_auc", "similarity_forgotten", "canvas_accuracy", "val_accuracy", "test_accuracy"},
     "images": {"arm", "depth", "val_accuracy", "test_accuracy", "test_loss"},
 }
 
@@ -38,9 +39,9 @@ def test_the_screen_says_devices_table_and_paths(finished):
 def test_the_workdir_holds_what_it_should(finished):
     workdir, _ = finished
     expected = {"config.json", "metrics.jsonl", "figures", "summary.json", "report.html"}
-    trains = experiment_of(workdir) != "compare"
-    assert expected | ({"tb", "checkpoints"} if trains else set()) <= {path.name for path in workdir.iterdir()}
-    assert list((workdir / "figures").glob("*.png")) and (not trains or list((workdir / "tb").rglob("events*")))
+    reads = experiment_of(workdir) in ("compare", "cam")
+    assert expected | (set() if reads else {"tb", "checkpoints"}) <= {path.name for path in workdir.iterdir()}
+    assert list((workdir / "figures").glob("*.png")) and (reads or list((workdir / "tb").rglob("events*")))
     assert not list(workdir.rglob("*.tmp")) and not list((workdir / "checkpoints").rglob("training"))
 
 
@@ -59,7 +60,7 @@ def test_the_summary_keeps_its_contract(finished):
     summary = json.loads((finished[0] / "summary.json").read_text())
     assert {"study", "runs", "claims"} <= set(summary)
     for run in summary["runs"]:
-        kinds = {"language": "language", "finetune": "texts", "features": "texts", "agents": "agents"}
+        kinds = {"language": "language", "finetune": "texts", "features": "texts", "agents": "agents", "cam": "maps"}
         kind = kinds.get(experiment_of(finished[0]), "images")
         assert EVERY | KEYS[kind] <= set(run)
         if kind == "agents":

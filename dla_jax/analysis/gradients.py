@@ -109,27 +109,36 @@ def step_statistics(grads: dict, updates: dict, params: dict) -> dict[str, jax.A
     return statistics(grads, params) | {name.replace("relative", "update_ratio"): value for name, value in ratios.items()}
 
 
+def units_of(params: dict) -> list[tuple[set[str], int | None]]:
+    """The layers or blocks of one of our nets in its order: (entries of `params`, place in a stack of blocks or None).
+
+    First the stem ("stem", "stem_norm"), then "blocks..." (a stack of blocks, leaves [n, ...], where it holds "block") or
+    "layer...", each counted alone and in the order of their names, with their norms, and the rest: the head and what stands
+    before it.
+    """
+    stem = {name for name in params if name.startswith("stem")}
+    inner = sorted({name.removesuffix("_norm") for name in params if name.startswith(("blocks", "layer"))})
+    units = [(stem, None)]
+    for name in inner:
+        names = {name, f"{name}_norm"} & params.keys()
+        stacked = "block" in params[name]
+        units += [(names, i) for i in range(len(jax.tree.leaves(params[name])[0]))] if stacked else [(names, None)]
+    taken = set().union(*(names for names, _ in units))
+    return [*units, (params.keys() - taken, None)]
+
+
 def layer_norms(grads: dict) -> jax.Array:
-    """L2 norm of each layer's gradient: kernel, bias and norm of the layer together, in the order of the network.
+    """L2 norm of each layer's gradient: kernel, bias and norm of the layer together.
 
     Args:
-      grads: gradients of one of our nets. Its entries are the stem ("stem", "stem_norm"), then "blocks..." (a stack of
-        blocks, leaves [n, ...], where it holds "block") or "layer...", each counted alone and in the order of their names,
-        and the rest: the head and what stands before it.
+      grads: gradients of one of our nets.
 
     Returns:
-      float32 [layers]: the stem, the blocks or layers in order, the head.
+      float32 [layers], as `units_of` orders them: the stem, the blocks or layers in order, the head.
     """
 
-    def norm(trees, stacked=False):
-        squares = [jnp.square(leaf.astype(jnp.float32)) for leaf in jax.tree.leaves(trees)]
+    def norm(names, stacked):
+        squares = [jnp.square(leaf.astype(jnp.float32)) for name in sorted(names) for leaf in jax.tree.leaves(grads[name])]
         return jnp.sqrt(sum(s.reshape(len(s), -1).sum(1) if stacked else s.sum()[None] for s in squares))
 
-    stem = [name for name in grads if name.startswith("stem")]
-    inner = sorted({name.removesuffix("_norm") for name in grads if name.startswith(("blocks", "layer"))})
-    parts = [norm([grads[name] for name in stem])]
-    for name in inner:
-        parts.append(norm([grads[name], grads.get(f"{name}_norm", {})], stacked="block" in grads[name]))
-    last = grads.keys() - {*stem, *inner, *(f"{name}_norm" for name in inner)}
-    parts.append(norm([grads[name] for name in sorted(last)]))
-    return jnp.concatenate(parts)
+    return jnp.concatenate([norm(names, index == 0) for names, index in units_of(grads) if not index])

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from dla_jax.config import ConfigError, check, check_count, expand
 from dla_jax.data.cache import Decoded, cached, channel_stats, content_key
+from dla_jax.network import first_line
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
@@ -60,9 +61,8 @@ def load(path: str, size: int, skip_bad: bool) -> Decoded:
     return decoded
 
 
-def read_image(path: Path, size: int) -> np.ndarray:
-    """An image file as uint8 [size, size, 3]: turned as its EXIF tag says, transparent parts on white, 16 bits brought to 8, the
-    short side resized to `size` (antialiased), the middle cut out.
+def open_upright(path: Path):
+    """An image file as a Pillow image in RGB: turned as its EXIF tag says, transparent parts on white, 16 bits brought to 8.
 
     Raises:
       Exception: whatever Pillow raises for what is not an image.
@@ -76,7 +76,46 @@ def read_image(path: Path, size: int) -> np.ndarray:
         if image.has_transparency_data:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        return np.asarray(ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.BILINEAR))
+        return image.convert("RGB")
+
+
+def read_image(path: Path, size: int) -> np.ndarray:
+    """An image file as uint8 [size, size, 3]: `open_upright`, the short side resized to `size` (antialiased), the middle cut out.
+
+    Raises:
+      Exception: whatever Pillow raises for what is not an image.
+    """
+    from PIL import Image, ImageOps
+
+    return np.asarray(ImageOps.fit(open_upright(path), (size, size), Image.Resampling.BILINEAR))
+
+
+def files_of(given: str) -> list[Path]:
+    """The image files that a key `image` names: a file, or those of a folder.
+
+    Raises:
+      ConfigError: nothing there, or a folder without images.
+    """
+    path = expand("image", given)
+    check(path.exists(), f"image: there is no file or folder {given}")
+    if not path.is_dir():
+        return [path]
+    found = sorted(images_in(path))
+    check(len(found) > 0, f"image: no image ({', '.join(SUFFIXES)}) in {given}; give another folder, or a file")
+    return found
+
+
+def read_or_refuse(read: Callable, path: Path):
+    """read(path), with a ConfigError where that is no image."""
+    try:
+        return read(path)
+    except Exception as error:  # whatever Pillow raises
+        raise ConfigError(f"image: {path} is no image that can be read ({first_line(error)})") from None
+
+
+def grey(image: np.ndarray) -> np.ndarray:
+    """uint8 [..., 3] -> uint8 [..., 1], by the weights of ITU-R 601, as Pillow's own conversion to grey has them."""
+    return (image @ np.array([0.299, 0.587, 0.114])).round().astype(np.uint8)[..., None]
 
 
 def _decode(folder: Path, files: list[tuple[Path, int]], class_names: tuple[str, ...], size: int, skip_bad: bool) -> Decoded:

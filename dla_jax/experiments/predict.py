@@ -15,7 +15,6 @@ from dla_jax.config import ConfigError, Run, check, expand, read_config
 from dla_jax.data import folder, labelled
 from dla_jax.experiments import finetune, trained
 from dla_jax.mesh import data_mesh, describe_devices
-from dla_jax.network import first_line
 from dla_jax.stop import Interrupted, stop_requested
 
 AT_A_TIME = 256  # texts or images that are classified, and written, together
@@ -41,24 +40,9 @@ def check_config(config, run: Run) -> None:
         f"image: {run.from_dir} classifies texts; give --config.text=, --config.file= or standard input",
     )
     if images:
-        image_files(config.image)
+        folder.files_of(config.image)
     else:
         read_texts(config)
-
-
-def image_files(given: str) -> list[Path]:
-    """The image files of a path.
-
-    Raises:
-      ConfigError: nothing there, or a folder without images.
-    """
-    path = expand("image", given)
-    check(path.exists(), f"image: there is no file or folder {given}")
-    if not path.is_dir():
-        return [path]
-    found = sorted(folder.images_in(path))
-    check(len(found) > 0, f"image: no image ({', '.join(folder.SUFFIXES)}) in {given}; give another folder, or a file")
-    return found
 
 
 @functools.cache  # it can be read but once
@@ -125,7 +109,7 @@ def image_answers(config, workdir: Path, row: dict):
     """What the classifier says of each image."""
     classifier = trained.read_image_classifier(workdir, row)
     apply = jax.jit(lambda variables, x: classifier.model.apply(variables, x, train=False)[0])
-    files = image_files(config.image)
+    files = folder.files_of(config.image)
     for first in range(0, len(files), AT_A_TIME):
         part = files[first : first + AT_A_TIME]
         x = np.stack([read_image(path, classifier.shape) for path in part]).astype(np.float32) / 255
@@ -140,12 +124,8 @@ def read_image(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
     Raises:
       ConfigError: no image.
     """
-    try:
-        image = folder.read_image(path, shape[0])
-    except Exception as error:  # whatever Pillow raises
-        raise ConfigError(f"image: {path} is no image that can be read ({first_line(error)})") from None
-    # The weights of ITU-R 601, as Pillow's own conversion to grey has them.
-    return image if shape[2] == 3 else (image @ np.array([0.299, 0.587, 0.114])).round().astype(np.uint8)[..., None]
+    image = folder.read_or_refuse(lambda path: folder.read_image(path, shape[0]), path)
+    return image if shape[2] == 3 else folder.grey(image)
 
 
 def answer(logits: np.ndarray, class_names: tuple[str, ...]) -> dict:

@@ -36,14 +36,13 @@ def workdir_of(config, run: Run, study: Callable) -> Path:
     return made.workdir
 
 
-def choose_run(workdir: Path, network: str, experiments: Iterable[str], what: str, score: Callable) -> dict:
-    """The last row of the run that is best on validation, of one network or of all.
+def finished_runs(workdir: Path, network: str, experiments: Iterable[str], what: str) -> list[dict]:
+    """The last rows of the runs that left a model, of one network or of all.
 
     Args:
       network: as the report names it; "": any.
       experiments: that make such a model.
       what: they make, in words.
-      score: a last row -> larger for a better one.
 
     Raises:
       ConfigError: no such study there, not finished, or without such a network.
@@ -60,7 +59,12 @@ def choose_run(workdir: Path, network: str, experiments: Iterable[str], what: st
         check_choice("network", network, tuple(dict.fromkeys(row["group"] for row in rows)))
     rows = [row for row in rows if network in ("", row["group"]) and not row["diverged"]]
     check(len(rows) > 0, f"--from: every run of {network or 'the study'} in {workdir} diverged; there is no model")
-    return max(rows, key=score)
+    return rows
+
+
+def choose_run(workdir: Path, network: str, experiments: Iterable[str], what: str, score: Callable) -> dict:
+    """That of the `finished_runs` with the largest score(last row)."""
+    return max(finished_runs(workdir, network, experiments, what), key=score)
 
 
 def choose_classifier(workdir: Path, network: str) -> dict:

@@ -65,6 +65,11 @@ def check_images(model, shape: tuple[int, ...]) -> None:
     )
 
 
+def ends_in_mean(module) -> bool:
+    """Whether a network ends in the mean over "last_conv" and one dense layer, so that its class activation maps are exact."""
+    return isinstance(module, (CNN, ResNet)) or (isinstance(module, LabA) and module.residual)
+
+
 def build(model, *, depth: int, skip: bool, norm: str, init_scheme: str, num_classes: int, mean, std, dtype: str):
     """The Flax module of a `config.model`: x float32 [B, H, W, C] in [0, 1] -> (logits float32 [B, num_classes], features).
 

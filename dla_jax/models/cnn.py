@@ -5,7 +5,7 @@ import functools
 import flax.linen as nn
 import jax.numpy as jnp
 
-from dla_jax.models.layers import Block, Stack, batch_norm, conv, dense, halve, standardise
+from dla_jax.models.layers import Block, Stack, batch_norm, conv, dense, halve, mean_head, nudged, standardise
 
 
 class CNN(nn.Module):
@@ -17,6 +17,9 @@ class CNN(nn.Module):
     Args of the call:
       x: float [B, H, W, C] in [0, 1]; normalisation is part of the model.
       train: whether BatchNorm uses, and updates, batch statistics.
+      nudge: None, or arrays like some of the features, which are added to them (`layers.nudged`).
+      window: None, or the height and width of the features of a training image: the head is then applied to every window of
+        that size in the features of a larger image, and the logits are float32 [B, h', w', num_classes].
 
     Returns:
       logits: float32 [B, num_classes].
@@ -34,19 +37,19 @@ class CNN(nn.Module):
     dtype: str
 
     @nn.compact
-    def __call__(self, x, *, train: bool):
+    def __call__(self, x, *, train: bool, nudge: dict | None = None, window: tuple[int, int] | None = None):
         h = standardise(x, self.mean, self.std, self.dtype)
         h = conv(self.width, h.shape[-1], self.init_scheme, self.dtype, name="stem")(h)
         for _ in range(self.pools):
             h = halve(h)
-        features = {}
+        features, nudge = {}, nudge or {}
         if self.depth > 1:
             layer = functools.partial(conv, self.width, self.width, self.init_scheme, self.dtype)
             block = functools.partial(Block, layer=layer, norm=self.norm, train=train)
-            h, features["blocks"] = Stack(block, self.depth - 1, name="blocks")(h)
+            h, features["blocks"] = Stack(block, self.depth - 1, name="blocks")(h, nudge.get("blocks"))
         if self.norm == "batch":
             h = batch_norm(train, h.dtype, "norm")(h)
-        features["last_conv"] = h = nn.relu(h)
+        features["last_conv"] = h = nudged(nn.relu(h), nudge.get("last_conv"))
         head_init = "he" if self.init_scheme == "dirac" else self.init_scheme  # no identity there, whatever the widths
         head = dense(self.num_classes, self.width, head_init, jnp.float32, name="head")
-        return head(h.astype(jnp.float32).mean((1, 2))), features
+        return mean_head(head, h, window), features

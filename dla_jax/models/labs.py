@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from dla_jax.models.layers import batch_norm, conv, dense, halve, standardise
+from dla_jax.models.layers import FlatDense, batch_norm, conv, dense, halve, mean_head, nudged, standardise
 from dla_jax.models.resnet import subsample
 
 LAB_B_BLOCKS = {9: 1, 17: 2, 32: 4, 48: 6}  # what lab B calls the depth -> blocks a stage; 8 convolutions each, and the stem
@@ -20,10 +20,10 @@ class LabA(nn.Module):
     Residual: a stem, then `depth` bottleneck blocks relu(h + norm(conv 64 <- 16 (relu(norm(conv 16 <- 64 (h)))))), then the mean
     over the image, dense: "depth 50" is 101 convolutions, and no dropout.
 
-    Args of the call: x float [B, H, W, C] in [0, 1]; train. Needs the rng "dropout" when train.
+    Args of the call: x float [B, H, W, C] in [0, 1]; train, nudge and window as `cnn.CNN`. Needs the rng "dropout" when train.
 
     Returns:
-      logits float32 [B, num_classes]; features {"last_conv": [B, H, W, 64]}.
+      logits float32 [B, num_classes]; features {"layer000": [B, H, W, 64], ... what each layer or block puts out, "last_conv"}.
     """
 
     depth: int
@@ -35,11 +35,12 @@ class LabA(nn.Module):
     width: int = 64
 
     @nn.compact
-    def __call__(self, x, *, train: bool):
+    def __call__(self, x, *, train: bool, nudge: dict | None = None, window: tuple[int, int] | None = None):
         def layer(h, width, name):
             h = conv(width, h.shape[-1], INIT, self.dtype, name=name)(h)
             return batch_norm(train, self.dtype, f"{name}_norm")(h)
 
+        features, nudge = {}, nudge or {}
         h = nn.relu(layer(standardise(x, self.mean, self.std, self.dtype), self.width, "stem"))
         for i in range(self.depth if self.residual else self.depth - 1):
             if self.residual:
@@ -47,14 +48,13 @@ class LabA(nn.Module):
                 h = nn.relu(h + layer(f, self.width, f"layer{i:03}b"))
             else:
                 h = nn.relu(layer(h, self.width, f"layer{i:03}"))
-        features = {"last_conv": h}
+            features[f"layer{i:03}"] = h = nudged(h, nudge.get(f"layer{i:03}"))
+        features["last_conv"] = h = nudged(h, nudge.get("last_conv"))
         if self.residual:
-            h = h.mean((1, 2))
-        else:
-            h = halve(h).reshape(len(h), -1)
-            h = nn.Dropout(0.2, deterministic=not train)(h)
-        h = h.astype(jnp.float32)
-        return dense(self.num_classes, h.shape[-1], INIT, jnp.float32, name="head")(h), features
+            return mean_head(dense(self.num_classes, self.width, INIT, jnp.float32, name="head"), h, window), features
+        h = nn.Dropout(0.2, deterministic=not train)(halve(h).astype(jnp.float32))
+        window = None if window is None else (window[0] // 2, window[1] // 2)
+        return FlatDense(self.num_classes, INIT, name="head")(h, window), features
 
 
 class LabB(nn.Module):
@@ -67,10 +67,10 @@ class LabB(nn.Module):
     where shapes change the shortcut is a 1x1 convolution with norm, which the plain net has not (`projection`).
     Without a shortcut the two are the same net.
 
-    Args of the call: x float [B, 32, 32, C] in [0, 1]; train.
+    Args of the call: x float [B, 32, 32, C] in [0, 1], larger only with a window; train, nudge and window as `cnn.CNN`.
 
     Returns:
-      logits float32 [B, num_classes]; features {"last_conv": [B, 2, 2, 512]}.
+      logits float32 [B, num_classes]; features {"layer000": ..., what each block puts out, "last_conv": [B, 2, 2, 512]}.
     """
 
     depth: int
@@ -82,12 +82,13 @@ class LabB(nn.Module):
     dtype: str
 
     @nn.compact
-    def __call__(self, x, *, train: bool):
+    def __call__(self, x, *, train: bool, nudge: dict | None = None, window: tuple[int, int] | None = None):
         num_blocks = 4 * LAB_B_BLOCKS[self.depth]
         ones = lambda: {"skip": jnp.ones(num_blocks), "branch": jnp.ones(num_blocks)}  # noqa: E731
         wiring = jax.tree.map(lambda number: number.astype(self.dtype), self.variable("wiring", "blocks", ones).value)
         layer = functools.partial(conv, init=INIT, dtype=self.dtype, bias=False)
         norm = functools.partial(batch_norm, train, self.dtype)
+        features, nudge = {}, nudge or {}
         h = standardise(x, self.mean, self.std, self.dtype)
         h = conv(64, h.shape[-1], INIT, self.dtype, padding="VALID", name="stem")(h)
         for i in range(num_blocks):
@@ -103,11 +104,10 @@ class LabB(nn.Module):
             f = wiring["branch"][i] * f
             if not (self.as_implemented and net_ends):
                 f = f + wiring["skip"][i] * self._shortcut(h, f.shape, layer, norm, name)
-            h = nn.relu(f)
-        features = {"last_conv": h}
-        h = h.reshape(len(h), -1).astype(jnp.float32)
-        for name in ("last1", "last2"):
-            h = nn.relu(dense(1024, h.shape[-1], INIT, jnp.float32, name=name)(h))
+            features[name] = h = nudged(nn.relu(f), nudge.get(name))
+        features["last_conv"] = h = nudged(h, nudge.get("last_conv"))
+        h = nn.relu(FlatDense(1024, INIT, name="last1")(h.astype(jnp.float32), window))
+        h = nn.relu(dense(1024, 1024, INIT, jnp.float32, name="last2")(h))
         return dense(self.num_classes, 1024, INIT, jnp.float32, name="head")(h), features
 
     def _shortcut(self, h, shape, layer, norm, name):

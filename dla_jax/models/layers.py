@@ -134,6 +134,45 @@ def halve(h: jax.Array) -> jax.Array:
     return jnp.maximum(tall[:, :, ::2], tall[:, :, 1::2])
 
 
+def nudged(h: jax.Array, nudge: jax.Array | None) -> jax.Array:
+    """h + nudge, or h where there is none. The gradient with respect to a nudge of zeros is that with respect to h: how
+    Grad-CAM asks for the gradient of a layer, without a hook."""
+    return h if nudge is None else h + nudge.astype(h.dtype)
+
+
+def mean_head(head: nn.Module, h: jax.Array, window: tuple[int, int] | None) -> jax.Array:
+    """A dense layer on the mean of a map [B, h, w, D] -> [B, C]; with a window on the mean of every window: [B, h', w', C].
+
+    The dense layer at every place, then the mean of each window, is the same, and cheaper.
+    """
+    h = h.astype(jnp.float32)
+    return head(h.mean((1, 2))) if window is None else nn.avg_pool(head(h), window)
+
+
+class FlatDense(nn.Module):
+    """A dense layer on a flattened map.
+
+    Args of the call: h [B, h, w, D]; window: None, or the (height, width) that the kernel float32 [height * width * D, C] is for:
+      reshaped to [height, width, D, C] it is a convolution, which looks at every window of a larger map.
+
+    Returns:
+      [B, C], or with a window [B, h', w', C].
+    """
+
+    width: int
+    init_scheme: str
+
+    @nn.compact
+    def __call__(self, h, window: tuple[int, int] | None = None):
+        size = (*(window or h.shape[1:3]), h.shape[-1])
+        kernel = self.param("kernel", kernel_init(self.init_scheme, square=False), (math.prod(size), self.width))
+        bias = self.param("bias", bias_init(self.init_scheme, math.prod(size)), (self.width,))
+        if window is None:
+            return h.reshape(len(h), -1) @ kernel + bias
+        return lax.conv_general_dilated(h, kernel.reshape(*size, self.width), (1, 1), "VALID",
+                                        dimension_numbers=("NHWC", "HWIO", "NHWC")) + bias  # fmt: skip
+
+
 def batch_norm(train: bool, dtype, name: str | None = None) -> nn.BatchNorm:
     """BatchNorm with PyTorch's momentum and epsilon; whatever the dtype, its statistics stay in float32."""
     return nn.BatchNorm(use_running_average=not train, momentum=0.9, dtype=dtype, name=name)
@@ -153,17 +192,17 @@ def dense(width: int, in_width: int, init: str, dtype, name: str | None = None) 
 
 
 class Block(nn.Module):
-    """One pre-activation block: h <- skip * h + branch * layer(relu(norm(h)))  (He et al. 2016, arXiv:1603.05027)."""
+    """One pre-activation block: h <- skip * h + branch * layer(relu(norm(h))) + nudge  (He et al. 2016, arXiv:1603.05027)."""
 
     layer: Callable[[], nn.Module]
     norm: str
     train: bool
 
     @nn.compact
-    def __call__(self, h, skip, branch):
+    def __call__(self, h, skip, branch, nudge=None):
         f = batch_norm(self.train, h.dtype, "norm")(h) if self.norm == "batch" else h
         f = self.layer()(nn.relu(f))
-        h = skip.astype(h.dtype) * h + branch.astype(h.dtype) * f
+        h = nudged(skip.astype(h.dtype) * h + branch.astype(h.dtype) * f, nudge)
         return h, h
 
 
@@ -174,24 +213,27 @@ class Stack(nn.Module):
     "wiring". Plain: skip 0, branch 1. Residual: skip 1. So the arms of a study have the same parameters and run the
     very same compiled program, and a lesion is an edit of two vectors.
 
+    Args of the call: h; nudge: None, or [num_blocks, *h.shape], added to the blocks' outputs.
+
     Returns:
       h: like the input; outputs: [num_blocks, *h.shape], every block's output.
     """
 
-    block: functools.partial  # of a module class whose call is (h, skip, branch) -> (h, output)
+    block: functools.partial  # of a module class whose call is (h, skip, branch, nudge) -> (h, output)
     num_blocks: int
     scan: bool = True  # False for one block whose output has another shape than its input: leaves without the first axis
 
     @nn.compact
-    def __call__(self, h):
+    def __call__(self, h, nudge=None):
         skip = self.variable("wiring", "skip", jnp.ones, self.num_blocks).value
         branch = self.variable("wiring", "branch", jnp.ones, self.num_blocks).value
         if not self.scan:
-            h, output = self.block.func(**self.block.keywords, name="single")(h, skip[0], branch[0])
+            h, output = self.block.func(**self.block.keywords, name="single")(
+                h, skip[0], branch[0], None if nudge is None else nudge[0])  # fmt: skip
             return h, output[None]
         scanned = nn.scan(self.block.func, variable_axes={"params": 0, "batch_stats": 0}, split_rngs={"params": True},
                           length=self.num_blocks)  # fmt: skip
-        return scanned(**self.block.keywords, name="block")(h, skip, branch)
+        return scanned(**self.block.keywords, name="block")(h, skip, branch, nudge)
 
 
 def fast_dot_general(x: jax.Array, kernel: jax.Array, dimension_numbers, precision=None, preferred_element_type=None):

@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from dla_jax.models.layers import Stack, batch_norm, conv, dense, standardise
+from dla_jax.models.layers import Stack, batch_norm, conv, dense, mean_head, nudged, standardise
 
 # Depth -> blocks a stage, at widths 64, 128, 256, 512 (He et al. 2015, table 1). Others are for small images: n blocks a stage
 # at 16, 32, 64, and depth 6n + 2 (section 4.2), or 9n + 2 with bottlenecks (He et al. 2016, arXiv:1603.05027).
@@ -36,7 +36,7 @@ def subsample(h: jax.Array, width: int, stride: int) -> jax.Array:
 
 
 class ResidualBlock(nn.Module):
-    """h <- relu(skip * shortcut(h) + branch * f(h)), f convolutions and norms with ReLUs between.
+    """h <- relu(skip * shortcut(h) + branch * f(h)) + nudge, f convolutions and norms with ReLUs between.
 
     Basic: f is 3x3, 3x3. Bottleneck: f is 1x1, 3x3, 1x1, the last to a width 4 times larger (He et al. 2015, figure 5), with the
     stride in the 3x3.
@@ -52,7 +52,7 @@ class ResidualBlock(nn.Module):
     train: bool
 
     @nn.compact
-    def __call__(self, h, skip, branch):
+    def __call__(self, h, skip, branch, nudge=None):
         layer = functools.partial(conv, init=self.init_scheme, dtype=self.dtype, bias=False)
         norm = functools.partial(batch_norm, self.train, self.dtype)
         out = self.width * EXPANSION if self.bottleneck else self.width
@@ -66,7 +66,7 @@ class ResidualBlock(nn.Module):
             f = layer(out, out, name="conv2")(nn.relu(norm("norm1")(f)))
             f = norm("norm2")(f)
         if not self.shortcut:
-            h = nn.relu(branch.astype(h.dtype) * f)
+            h = nudged(nn.relu(branch.astype(h.dtype) * f), nudge)
             return h, h
         if f.shape == h.shape:
             shortcut = h
@@ -74,7 +74,7 @@ class ResidualBlock(nn.Module):
             shortcut = norm("shortcut_norm")(layer(out, h.shape[-1], window=1, stride=self.stride, name="shortcut")(h))
         else:
             shortcut = subsample(h, out, self.stride)
-        h = nn.relu(skip.astype(h.dtype) * shortcut + branch.astype(h.dtype) * f)
+        h = nudged(nn.relu(skip.astype(h.dtype) * shortcut + branch.astype(h.dtype) * f), nudge)
         return h, h
 
 
@@ -91,6 +91,9 @@ class ResNet(nn.Module):
     Args of the call:
       x: float [B, H, W, C] in [0, 1]; normalisation is part of the model.
       train: whether BatchNorm uses, and updates, batch statistics.
+      nudge: None, or arrays like some of the features, which are added to them (`layers.nudged`).
+      window: None, or the height and width of the features of a training image: the head is then applied to every window of
+        that size in the features of a larger image, and the logits are float32 [B, h', w', num_classes].
 
     Returns:
       logits: float32 [B, num_classes].
@@ -109,12 +112,12 @@ class ResNet(nn.Module):
     dtype: str
 
     @nn.compact
-    def __call__(self, x, *, train: bool):
+    def __call__(self, x, *, train: bool, nudge: dict | None = None, window: tuple[int, int] | None = None):
         sizes, widths = stages_of(self.depth, self.bottleneck)
         h = standardise(x, self.mean, self.std, self.dtype)
         h = conv(widths[0], h.shape[-1], self.init_scheme, self.dtype, bias=False, name="stem")(h)
         h = nn.relu(batch_norm(train, self.dtype, "stem_norm")(h))
-        features = {}
+        features, nudge = {}, nudge or {}
         for stage, (size, width) in enumerate(zip(sizes, widths, strict=True), 1):
             for part, length, stride in (("a", 1, min(stage, 2)), ("b", size - 1, 1)):
                 if length:
@@ -122,7 +125,7 @@ class ResNet(nn.Module):
                                               shortcut=self.shortcut, stride=stride, projection=self.projection,
                                               init_scheme=self.init_scheme, dtype=self.dtype, train=train)  # fmt: skip
                     name = f"blocks{stage}{part}"
-                    h, features[name] = Stack(block, length, scan=part == "b", name=name)(h)
-        features["last_conv"] = h
+                    h, features[name] = Stack(block, length, scan=part == "b", name=name)(h, nudge.get(name))
+        features["last_conv"] = h = nudged(h, nudge.get("last_conv"))
         head = dense(self.num_classes, h.shape[-1], self.init_scheme, jnp.float32, name="head")
-        return head(h.astype(jnp.float32).mean((1, 2))), features
+        return mean_head(head, h, window), features

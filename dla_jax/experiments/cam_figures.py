@@ -1,0 +1,137 @@
+"""The pictures and figures of a study of maps, from the arrays that it kept and what it recorded."""
+
+from pathlib import Path
+
+import numpy as np
+
+from dla_jax.analysis import cam
+from dla_jax.plots import maps
+
+LARGE = 256  # pixels that the sides of small images are shown with
+FEW = 5  # images in a figure that shows each many times
+MOST_COLOURS = 10  # classes that all have a colour of their own
+
+
+def of_method(rows: list[dict], method: str) -> list[dict]:
+    """The rows of a method, seed by seed."""
+    return sorted((row for row in rows if row["group"] == method), key=lambda row: row["seed"])
+
+
+def bare(image: np.ndarray) -> dict:
+    """A cell of a grid: an image at a size that one can see."""
+    return {"picture": maps.picture(image, LARGE), "title": ""}
+
+
+def mapped(image: np.ndarray, heat: np.ndarray, title: str = "") -> dict:
+    """A cell of a grid: an image with a map in [-1, 1] over it."""
+    return {"picture": maps.overlay(maps.picture(image, LARGE), heat), "title": title}
+
+
+def words(names: list[str], p: np.ndarray, label: int) -> str:
+    """`ship 0.98`."""
+    return f"{names[label]} {p[label]:.2f}"
+
+
+def write_overlays(shown: dict, wrong: np.ndarray, names: list[str], folder: Path) -> None:
+    """`right/{index}-{predicted}.png` and `wrong/...`, one picture each."""
+    for i, predicted in enumerate(shown["p"].argmax(-1)):
+        name = f"{shown['index'][i]}-{maps.slug(names[predicted])}.png"
+        cell = mapped(shown["image"][i], cam.scaled(shown["maps"][i, predicted]))
+        maps.save_picture(cell["picture"], folder / ("wrong" if wrong[i] else "right") / name)
+
+
+def draw_right(shown: dict, chosen: np.ndarray, names: list[str], path: Path) -> Path:
+    """Image and map, four pairs a row."""
+    cells = []
+    for i in np.flatnonzero(chosen):
+        image, p = shown["image"][i], shown["p"][i]
+        cells += [bare(image), mapped(image, cam.scaled(shown["maps"][i, p.argmax()]), words(names, p, p.argmax()))]
+    maps.grid([cells[k : k + 8] for k in range(0, len(cells), 8)], path)
+    return path
+
+
+def draw_wrong(shown: dict, chosen: np.ndarray, names: list[str], path: Path) -> Path:
+    """Image, map of the predicted class, map of the true one; two triples a row."""
+    cells = []
+    for i in np.flatnonzero(chosen):
+        image, p, label = shown["image"][i], shown["p"][i], shown["label"][i]
+        taken_for, true = together(shown["maps"][i, [p.argmax(), label]])
+        cells += [bare(image), mapped(image, taken_for, f"taken for: {words(names, p, p.argmax())}"),
+                  mapped(image, true, f"is: {words(names, p, label)}")]  # fmt: skip
+    maps.grid([cells[k : k + 6] for k in range(0, len(cells), 6)], path)
+    return path
+
+
+def together(heats: np.ndarray) -> np.ndarray:
+    """Maps [n, h, w] in [-1, 1] with one scale."""
+    return cam.scaled(heats.reshape(1, -1)).reshape(heats.shape)
+
+
+def draw_classes(shown: dict, names: list[str], path: Path) -> Path:
+    """Maps of the ten most probable classes of a few images, with one scale for each image."""
+    rows = []
+    for image, p, heats in list(zip(shown["image"], shown["p"], shown["maps"], strict=True))[:FEW]:
+        chosen = np.sort(np.argsort(-p, kind="stable")[:10])
+        cells = zip(together(heats[chosen]), chosen, strict=True)
+        rows.append([bare(image), *(mapped(image, heat, words(names, p, label)) for heat, label in cells)])
+    maps.grid(rows, path)
+    return path
+
+
+def draw_methods(methods: tuple[str, ...], shown: dict, path: Path) -> Path:
+    """What each method marks in a few images."""
+    rows = [[bare(image), *(mapped(image, cam.scaled(shown[f"method_{method}"][i])) for method in methods)]
+            for i, image in enumerate(shown["image"][:FEW])]  # fmt: skip
+    maps.grid(rows, path, ["", *methods])
+    return path
+
+
+def draw_cascade(shown: dict, path: Path) -> Path:
+    """The maps of a few images as the network forgets, at most eight steps of it."""
+    last = shown["cascade"].shape[1] - 1
+    steps = np.unique(np.linspace(0, last, min(last, 7) + 1).round().astype(int))
+    rows = [[mapped(image, cam.scaled(heats[k])) for k in steps]
+            for image, heats in list(zip(shown["image"], shown["cascade"], strict=True))[:FEW]]  # fmt: skip
+    maps.grid(rows, path, ["trained", *(f"{k} of {last} forgotten" for k in steps[1:])])
+    return path
+
+
+def draw_faithfulness(methods: tuple[str, ...], done: list[dict], path: Path) -> Path:
+    """Insertion, deletion and forgetting."""
+    of = lambda key: {method: np.array([row[key] for row in of_method(done, method)]) for method in methods}  # noqa: E731
+    curves, another = {"insertion": of("insertion_curve"), "deletion": of("deletion_curve")}, of("likeness_another")[methods[0]]
+    shares = np.array(done[0]["counts"]) / done[0]["counts"][-1]
+    maps.faithfulness(curves, shares, of("likeness_curve"), None if None in another else float(np.mean(another)), path)
+    return path
+
+
+def draw_aucs(methods: tuple[str, ...], done: list[dict], path: Path) -> Path:
+    """Areas of each network."""
+    maps.aucs([{"label": method} | {name: [row[f"{name}_auc"] for row in of_method(done, method)]
+                                    for name in ("insertion", "deletion")} for method in methods], path)  # fmt: skip
+    return path
+
+
+def draw_canvas(found: dict, names: list[str], path: Path) -> Path:
+    """The canvas with the heat map of the class that stands on it most often; of many classes only those on it have a colour."""
+    p, boxes = found["probabilities"], zip(found["corners"], found["labels"] == found["there"], strict=True)
+    coloured = np.arange(len(names)) if len(names) <= MOST_COLOURS else np.unique(found["labels"])[:20]
+    place_of = np.full(len(names), -1)
+    place_of[coloured] = np.arange(len(coloured))
+    label = int(np.bincount(found["labels"]).argmax())
+    maps.canvas(found["image"], [(*corner, int(found["side"]), right) for corner, right in boxes], int(found["step"]),
+                p[..., label], names[label], place_of[p.argmax(-1)], p.max(-1), [names[i] for i in coloured], path)  # fmt: skip
+    return path
+
+
+def draw_photos(done: list[dict], arrays: list[dict], folder: Path) -> list[Path]:
+    """Six photos a figure."""
+    rows, paths = [], []
+    for row, found in zip(done, arrays, strict=True):
+        picture = maps.picture(found["image"], 1)
+        rows.append({"picture": picture, "overlay": maps.overlay(picture, found["heat"]), "name": Path(row["image"]).name,
+                     "top": list(row["top"].items())})  # fmt: skip
+    for k in range(0, len(rows), 6):
+        paths.append(folder / f"photos{k // 6:02}.png")
+        maps.photos(rows[k : k + 6], paths[-1])
+    return paths

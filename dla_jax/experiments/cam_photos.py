@@ -1,0 +1,88 @@
+"""What a network makes of one's own photos, whatever their size: the most probable classes, and where they come from."""
+
+import hashlib
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import jax
+import numpy as np
+from PIL import Image
+from scipy.special import softmax
+
+from dla_jax.analysis import cam
+from dla_jax.config import Run, check
+from dla_jax.data import folder
+from dla_jax.experiments.cam_examples import window_of
+from dla_jax.experiments.cam_report import write_arrays
+from dla_jax.experiments.cam_runs import Network, maps_of
+from dla_jax.logs import Record
+from dla_jax.models.build import ends_in_mean
+from dla_jax.plots import maps
+from dla_jax.stop import Interrupted, stop_requested
+
+MOST = 5  # classes that are named
+LONGEST = 16  # times its width that a photo may be long
+THUMBNAIL = 480  # pixels of the longer side of what the report shows
+
+
+def check_photos(config) -> None:
+    """Raises ConfigError for files that are no photos, or too long ones."""
+    with ThreadPoolExecutor() as pool:  # Pillow decodes without Python's lock
+        list(pool.map(check_photo, folder.files_of(config.image)))
+
+
+def check_photo(path: Path) -> None:
+    """Raises ConfigError for a file that is no photo, or a too long one."""
+    size = folder.read_or_refuse(folder.open_upright, path).size
+    check(max(size) <= LONGEST * min(size),
+          f"image: {path} is {size[0]}x{size[1]} pixels, more than {LONGEST} times as long as wide; cut it")  # fmt: skip
+
+
+def fingerprints(config) -> dict[str, str]:
+    """{file: SHA-256 of its content} of the photos: what a workdir remembers of them."""
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in folder.files_of(config.image)}
+
+
+def as_input(photo: Image.Image, shape: tuple[int, int, int], scale: float) -> np.ndarray:
+    """A photo as the network reads it, float32 [1, H, W, C] in [0, 1]: its aspect ratio kept, the short side `scale` times
+    that of a training image."""
+    factor = scale * shape[0] / min(photo.size)
+    size = [round(factor * side) for side in photo.size]
+    pixels = np.asarray(photo.resize(size, Image.Resampling.BILINEAR))  # as training images are shrunk
+    return (pixels if shape[2] == 3 else folder.grey(pixels))[None].astype(np.float32) / 255
+
+
+def look(config, run: Run, network: Network) -> None:
+    """Writes one line of JSON for each photo to standard output and to the record, and an overlay of its own size."""
+    record = Record(run.workdir)
+    for i, path in enumerate(folder.files_of(config.image)):
+        if stop_requested.is_set():
+            raise Interrupted
+        name = f"photo/{i:03}"
+        if name not in record.done:
+            answer = look_at(config, run.workdir, network, path, f"{i:03}")
+            record.append({"run": name, "done": True, "stage": "photo", "step": 0} | answer)
+        row = record.done[name]
+        print(
+            json.dumps({key: row[key] for key in ("image", "label", "probability", "top", "overlay")}, ensure_ascii=False),
+            flush=True,
+        )
+    record.close()
+
+
+def look_at(config, workdir: Path, network: Network, path: Path, number: str) -> dict:
+    """What the network says of one photo, after its overlay and what the report shows of it are written."""
+    photo, method = folder.read_or_refuse(folder.open_upright, path), config.methods[0]
+    window = None if ends_in_mean(network.model) else window_of(network)
+    key = jax.random.key(network.row["seed"])
+    logits, found = maps_of(network.variables, as_input(photo, network.shape, config.scale), None, key, model=network.model,
+                            layer=network.layer, methods=(method,), window=window)  # fmt: skip
+    p, heat = softmax(np.asarray(logits[0], np.float64)), cam.scaled(np.asarray(found[method])[0, 0])
+    top = {network.class_names[label]: round(float(p[label]), 6) for label in np.argsort(-p, kind="stable")[:MOST]}
+    best = next(iter(top))
+    overlay = workdir / "overlays" / f"{number}-{maps.slug(path.stem)}-{maps.slug(best)}.jpg"
+    maps.save_picture(maps.overlay(photo, heat), overlay)
+    photo.thumbnail((THUMBNAIL, THUMBNAIL))
+    write_arrays(workdir / "photos" / f"{number}.npz", {"image": np.asarray(photo), "heat": heat})
+    return {"image": str(path), "label": best, "probability": top[best], "top": top, "overlay": str(overlay)}
