@@ -145,7 +145,9 @@ received: list[int] = []  # signals, in order
 def study_module(name: str):
     """`dla_jax.experiments.<name>`, imported: the first thing that is slow."""
     files = (ROOT / "dla_jax" / "experiments").glob("*.py")
-    configs.check_choice("experiment", name, sorted(path.stem for path in files if "\ndef run(" in path.read_text()))
+    configs.check_choice(
+        "experiment", name, sorted(path.stem for path in files if "\ndef run(" in path.read_text(encoding="utf-8"))
+    )
     return importlib.import_module(f"dla_jax.experiments.{name}")
 
 
@@ -200,6 +202,7 @@ def join_processes() -> bool:
 
 def main(argv: list[str]) -> None:
     """Runs or re-draws a study; what goes wrong becomes one line and an exit code."""
+    sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # JSON and text, wherever they go
     logging.set_verbosity(logging.FATAL)  # JAX and orbax report their every step; what a user must know, we print
     try:
         given = configs.expand("--workdir", FLAGS.workdir) if FLAGS.workdir else None

@@ -48,6 +48,8 @@ def torch_maps(model, setting: dict, mean: float, std: float):
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
     torch.set_num_threads(setting["threads"])
+    layout = torch.channels_last if setting["layout"] == "channels last" else torch.contiguous_format
+    model = model.to(memory_format=layout)
     if setting["gradient"] == "from the layer on":
         last = {id(parameter) for layer in (model.blocks[-1], model.head) for parameter in layer.parameters()}
         for parameter in model.parameters():
@@ -55,7 +57,7 @@ def torch_maps(model, setting: dict, mean: float, std: float):
     explain = GradCAM(model=model, target_layers=[model.last_conv])
 
     def maps(x):
-        x = (torch.from_numpy(x).permute(0, 3, 1, 2).contiguous() - mean) / std
+        x = (torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(memory_format=layout) - mean) / std
         if setting["classes"] == "in one batch":
             targets = [ClassifierOutputTarget(label) for label in range(NUM_CLASSES)] * len(x)
             return explain(x.repeat_interleave(NUM_CLASSES, 0), targets).reshape(len(x), NUM_CLASSES, *x.shape[2:])
@@ -72,6 +74,5 @@ def torch_work(net, model, setting: dict, mean: float, std: float):
 
 def torch_settings() -> list[dict]:
     """What to choose pytorch-grad-cam's best from."""
-    return [{"heap": "default", "threads": threads, "classes": classes, "gradient": gradient}
-            for threads in dict.fromkeys((1, processes.cores())) for classes in ("in turn", "in one batch")
-            for gradient in ("through all", "from the layer on")]  # fmt: skip
+    return processes.settings(threads=(1, processes.cores()), layout=("contiguous", "channels last"),
+                              classes=("in turn", "in one batch"), gradient=("through all", "from the layer on"))  # fmt: skip

@@ -130,6 +130,8 @@ def maps_work(side: str, job: Job, setting: dict):
     if side == "ours":
         import jax
 
+        if jax.default_backend() != "cpu":
+            page.refuse("vision", "maps are compared on a CPU; start it with JAX_PLATFORMS=cpu")
         made, story = our_setting(net)
         params, model_state = story.init_fn(jax.random.key(0))
         return maps.our_work(net, our_module(net, made), {"params": params, **model_state})

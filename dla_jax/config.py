@@ -248,8 +248,9 @@ def write_config(workdir: Path, config: dict, devices: list[str], data: dict) ->
     launches = []
     if (workdir / "config.json").exists():
         written = read_config(workdir)
-        check(written["data"] == data, f"workdir {workdir} was begun on other data ({written['data']}, now {data}); "
-              "give another --workdir")  # fmt: skip
+        other = [key for key in data if written["data"].get(key) != data[key]] or sorted(written["data"].keys() - data.keys())
+        listed = ", ".join(f"{key} was {written['data'].get(key)}, is {data.get(key)}" for key in other)
+        check(written["data"] == data, f"workdir {workdir} was begun on other data ({listed}); give another --workdir")
         launches = written["launches"]
     text = json.dumps({"config": config, "data": data, "launches": [*launches, launch]}, indent=1)
     write_atomically(workdir / "config.json", text)

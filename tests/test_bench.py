@@ -61,7 +61,7 @@ def test_maps_are_those_of_pytorch_grad_cam(name):
     torch_nets.copy(model, params, model_state.get("batch_stats", {}))
     x = maps.images_of(net)[:6]
     ours = maps.our_maps(vision.our_module(net, setting), {"params": params, **model_state})(x)
-    for choice in maps.torch_settings():
+    for choice in maps.torch_settings()[:: 5 if name == "resnet20_maps" else 1]:
         theirs = maps.torch_maps(model, choice, vision.MEAN, vision.STD)(x)
         assert ours.shape == theirs.shape == (6, 10, *net.shape[:2])
         # They resize by OpenCV after scaling to [0, 1], and scale again; near the edge of an image the two differ by rounding.

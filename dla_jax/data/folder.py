@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,7 +10,6 @@ import numpy as np
 
 from dla_jax.config import ConfigError, check, check_count, expand
 from dla_jax.data.cache import Decoded, cached, channel_stats, content_key
-from dla_jax.network import first_line
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
@@ -42,7 +41,7 @@ def images_in(folder: Path) -> Iterator[Path]:
     """Files in a folder, and in those below it, that are named as images; hidden ones left out."""
     for path in folder.rglob("*"):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix.lower() in SUFFIXES and not hidden and not path.is_dir():
+        if path.suffix.lower() in SUFFIXES and not hidden and path.is_file():
             yield path
 
 
@@ -103,14 +102,6 @@ def files_of(given: str) -> list[Path]:
     found = sorted(images_in(path))
     check(len(found) > 0, f"image: no image ({', '.join(SUFFIXES)}) in {given}; give another folder, or a file")
     return found
-
-
-def read_or_refuse(read: Callable, path: Path):
-    """read(path), with a ConfigError where that is no image."""
-    try:
-        return read(path)
-    except Exception as error:  # whatever Pillow raises
-        raise ConfigError(f"image: {path} is no image that can be read ({first_line(error)})") from None
 
 
 def grey(image: np.ndarray) -> np.ndarray:

@@ -35,6 +35,8 @@ def check_config(config, run: Run) -> None:
           f"methods: {config.methods[0]} is the first, which is drawn; give {' or '.join(cam_runs.EXPLAIN)} there")  # fmt: skip
     for key in ("num_shown", "num_scored", "num_steps"):
         check_count(key, config[key])
+    check("another_image" not in config.methods or min(config.num_shown, config.num_scored) > 1,
+          "num_shown, num_scored: another_image needs two images or more; give 2, or leave it out of methods")  # fmt: skip
     check(config.num_scored <= 1000, f"num_scored: {config.num_scored} must be at most 1000: they are scored together")
     check(len(config.canvas) == 2, f"canvas: {config.canvas} is not (rows, columns)")
     for size in config.canvas:
@@ -107,8 +109,9 @@ def run(config, run: Run) -> None:
 
 
 def fingerprint(rows: list[dict]) -> str:
-    """Of the runs whose networks are looked at."""
-    return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()[:16]
+    """Of the runs whose networks are looked at: what they reached, not how fast."""
+    kept = [{key: row[key] for key in ("run", "lr", "step", "val_accuracy", "test_accuracy", "test_loss")} for row in rows]
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def measure_all(config, run: Run, workdir: Path, rows: list[dict]) -> None:
@@ -117,6 +120,9 @@ def measure_all(config, run: Run, workdir: Path, rows: list[dict]) -> None:
     left = [row for row in rows if run_name(config.methods[-1], row) not in record.done]
     done = f", {len(rows) - len(left)} of them done before" if len(left) < len(rows) else ""
     print(f"{len(rows)} networks, {rows[0]['group']} of {workdir}{done}", file=sys.stderr)
+    num_test = len(test_part(image_set, read_config(workdir)["config"]["data"], rows[0]["seed"]).index)
+    if num_test < config.num_scored:
+        print(f"num_scored: the test part has but {num_test} images; all are scored", file=sys.stderr)
     with progress_line(len(left), run.quiet, "network") as progress:
         for row in left:
             following = rows[(rows.index(row) + 1) % len(rows)] if len(rows) > 1 else None

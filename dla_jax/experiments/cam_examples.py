@@ -10,6 +10,7 @@ from dla_jax.data import canvas
 from dla_jax.experiments.cam_runs import Examples, Network, all_maps, features_of, forgetting, maps_of
 
 NUM_CANVASES = 8
+MOST = 10  # classes of an image whose maps are kept, beside that of its own class
 
 
 def shown(config, network: Network, test: Examples, p: np.ndarray) -> dict[str, np.ndarray]:
@@ -17,21 +18,26 @@ def shown(config, network: Network, test: Examples, p: np.ndarray) -> dict[str, 
 
     Args:
       p: float32 [N, C], what the network says of the test part.
+
+    Returns:
+      Of n images: image, label, index and p; classes int32 [n, K], the most probable first and the true one last, with their maps
+      [n, K, h, w]; method_<name> [n, h, w] of the most probable class, and cascade [n, layers + 1, h, w] as the network forgets.
     """
-    rng, correct = np.random.default_rng(network.row["seed"]), p.argmax(-1) == test.labels
+    rng, correct = np.random.default_rng((network.row["seed"], 1)), p.argmax(-1) == test.labels
     right, wrong = (rng.permutation(np.flatnonzero(which)) for which in (correct, ~correct))
     num_right = min(len(right), config.num_shown - min(len(wrong), config.num_shown // 2))
     chosen = np.concatenate([right[:num_right], wrong[: config.num_shown - num_right]])
-    images, predicted, key = test.images[chosen], p[chosen].argmax(-1).astype(np.int32), jax.random.key(network.row["seed"])
-    everyone = np.broadcast_to(np.arange(p.shape[1], dtype=np.int32), (len(chosen), p.shape[1]))
-    first = config.methods[:1]
-    _, own = maps_of(network.variables, images.astype(np.float32) / 255, everyone, key, model=network.model, layer=network.layer,
+    images, labels, key, first = test.images[chosen], test.labels[chosen], jax.random.key(network.row["seed"]), config.methods[:1]
+    probable = np.argsort(-p[chosen], axis=1, kind="stable")[:, :MOST]
+    classes = np.concatenate([probable, labels[:, None]], 1).astype(np.int32)
+    _, own = maps_of(network.variables, images.astype(np.float32) / 255, classes, key, model=network.model, layer=network.layer,
                      methods=first)  # fmt: skip
-    methods = all_maps(network, network.variables, images, predicted, key, config.methods)
-    cascade = [all_maps(network, variables, images, predicted, key, first)[first[0]] for variables in forgetting(network)]
-    return {"image": images, "label": test.labels[chosen], "index": test.index[chosen], "p": p[chosen],
+    look = lambda variables, methods: all_maps(network, variables, images, classes[:, 0], key, methods)  # noqa: E731
+    trained = look(network.variables, config.methods)
+    cascade = [trained[first[0]], *(look(variables, first)[first[0]] for variables in forgetting(network))]
+    return {"image": images, "label": labels, "index": test.index[chosen], "p": p[chosen], "classes": classes,
             "maps": np.asarray(own[first[0]]), "cascade": np.stack(cascade, 1),
-            **{f"method_{name}": maps for name, maps in methods.items()}}  # fmt: skip
+            **{f"method_{name}": maps for name, maps in trained.items()}}  # fmt: skip
 
 
 def window_of(network: Network) -> tuple[int, int]:
@@ -68,7 +74,7 @@ def on_canvases(
       ("canvas_accuracy") or black ("black_canvas_accuracy"); and of the first canvas of the mean colour what is drawn: its
       image, corners, side, step and labels, the probabilities float32 [h', w', C], the class found at the corners ("there").
     """
-    rng, step, side = np.random.default_rng(network.row["seed"]), step_of(network), network.shape[:2]
+    rng, step, side = np.random.default_rng((network.row["seed"], 2)), step_of(network), network.shape[:2]
     placed = [canvas.scatter(rng, side, *config.canvas, step) for _ in range(NUM_CANVASES)]
     corners, size = np.stack([corners for corners, _ in placed]), placed[0][1]
     chosen = rng.integers(len(test.images), size=corners.shape[:2])

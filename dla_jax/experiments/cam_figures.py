@@ -36,7 +36,7 @@ def write_overlays(shown: dict, wrong: np.ndarray, names: list[str], folder: Pat
     """`right/{index}-{predicted}.png` and `wrong/...`, one picture each."""
     for i, predicted in enumerate(shown["p"].argmax(-1)):
         name = f"{shown['index'][i]}-{maps.slug(names[predicted])}.png"
-        cell = mapped(shown["image"][i], cam.scaled(shown["maps"][i, predicted]))
+        cell = mapped(shown["image"][i], cam.scaled(shown["maps"][i, 0]))
         maps.save_picture(cell["picture"], folder / ("wrong" if wrong[i] else "right") / name)
 
 
@@ -45,7 +45,7 @@ def draw_right(shown: dict, chosen: np.ndarray, names: list[str], path: Path) ->
     cells = []
     for i in np.flatnonzero(chosen):
         image, p = shown["image"][i], shown["p"][i]
-        cells += [bare(image), mapped(image, cam.scaled(shown["maps"][i, p.argmax()]), words(names, p, p.argmax()))]
+        cells += [bare(image), mapped(image, cam.scaled(shown["maps"][i, 0]), words(names, p, p.argmax()))]
     maps.grid([cells[k : k + 8] for k in range(0, len(cells), 8)], path)
     return path
 
@@ -55,7 +55,7 @@ def draw_wrong(shown: dict, chosen: np.ndarray, names: list[str], path: Path) ->
     cells = []
     for i in np.flatnonzero(chosen):
         image, p, label = shown["image"][i], shown["p"][i], shown["label"][i]
-        taken_for, true = together(shown["maps"][i, [p.argmax(), label]])
+        taken_for, true = together(shown["maps"][i, [0, -1]])
         cells += [bare(image), mapped(image, taken_for, f"taken for: {words(names, p, p.argmax())}"),
                   mapped(image, true, f"is: {words(names, p, label)}")]  # fmt: skip
     maps.grid([cells[k : k + 6] for k in range(0, len(cells), 6)], path)
@@ -68,11 +68,11 @@ def together(heats: np.ndarray) -> np.ndarray:
 
 
 def draw_classes(shown: dict, names: list[str], path: Path) -> Path:
-    """Maps of the ten most probable classes of a few images, with one scale for each image."""
+    """Maps of the most probable classes of a few images, in the order of the classes, with one scale for each image."""
     rows = []
-    for image, p, heats in list(zip(shown["image"], shown["p"], shown["maps"], strict=True))[:FEW]:
-        chosen = np.sort(np.argsort(-p, kind="stable")[:10])
-        cells = zip(together(heats[chosen]), chosen, strict=True)
+    for image, p, classes, heats in list(zip(shown["image"], shown["p"], shown["classes"], shown["maps"], strict=True))[:FEW]:
+        order = np.argsort(classes[:-1])
+        cells = zip(together(heats[order]), classes[order], strict=True)
         rows.append([bare(image), *(mapped(image, heat, words(names, p, label)) for heat, label in cells)])
     maps.grid(rows, path)
     return path
@@ -129,7 +129,8 @@ def draw_photos(done: list[dict], arrays: list[dict], folder: Path) -> list[Path
     rows, paths = [], []
     for row, found in zip(done, arrays, strict=True):
         picture = maps.picture(found["image"], 1)
-        rows.append({"picture": picture, "overlay": maps.overlay(picture, found["heat"]), "name": Path(row["image"]).name,
+        name = Path(row["image"]).name.encode(errors="replace").decode()  # a name may hold what is no character
+        rows.append({"picture": picture, "overlay": maps.overlay(picture, found["heat"]), "name": name,
                      "top": list(row["top"].items())})  # fmt: skip
     for k in range(0, len(rows), 6):
         paths.append(folder / f"photos{k // 6:02}.png")

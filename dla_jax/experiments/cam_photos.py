@@ -18,6 +18,7 @@ from dla_jax.experiments.cam_report import write_arrays
 from dla_jax.experiments.cam_runs import Network, maps_of
 from dla_jax.logs import Record
 from dla_jax.models.build import ends_in_mean
+from dla_jax.network import first_line
 from dla_jax.plots import maps
 from dla_jax.stop import Interrupted, stop_requested
 
@@ -28,15 +29,21 @@ THUMBNAIL = 480  # pixels of the longer side of what the report shows
 
 def check_photos(config) -> None:
     """Raises ConfigError for files that are no photos, or too long ones."""
+    files = folder.files_of(config.image)
     with ThreadPoolExecutor() as pool:  # Pillow decodes without Python's lock
-        list(pool.map(check_photo, folder.files_of(config.image)))
+        wrong = [reason for reason in pool.map(refused, files) if reason]
+    more = f"; and {len(wrong) - 1} more of {len(files)}" if len(wrong) > 1 else ""
+    check(not wrong, f"image: {wrong[0] if wrong else ''}{more}")
 
 
-def check_photo(path: Path) -> None:
-    """Raises ConfigError for a file that is no photo, or a too long one."""
-    size = folder.read_or_refuse(folder.open_upright, path).size
-    check(max(size) <= LONGEST * min(size),
-          f"image: {path} is {size[0]}x{size[1]} pixels, more than {LONGEST} times as long as wide; cut it")  # fmt: skip
+def refused(path: Path) -> str | None:
+    """Why a file is no photo to look at."""
+    try:
+        width, height = folder.open_upright(path).size
+    except Exception as error:  # whatever Pillow raises
+        return f"{path} is no image that can be read ({first_line(error)})"
+    long = max(width, height) > LONGEST * min(width, height)
+    return f"{path} is {width}x{height} pixels, more than {LONGEST} times as long as wide; cut it" if long else None
 
 
 def fingerprints(config) -> dict[str, str]:
@@ -73,7 +80,7 @@ def look(config, run: Run, network: Network) -> None:
 
 def look_at(config, workdir: Path, network: Network, path: Path, number: str) -> dict:
     """What the network says of one photo, after its overlay and what the report shows of it are written."""
-    photo, method = folder.read_or_refuse(folder.open_upright, path), config.methods[0]
+    photo, method = folder.open_upright(path), config.methods[0]
     window = None if ends_in_mean(network.model) else window_of(network)
     key = jax.random.key(network.row["seed"])
     logits, found = maps_of(network.variables, as_input(photo, network.shape, config.scale), None, key, model=network.model,

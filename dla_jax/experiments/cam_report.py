@@ -7,24 +7,30 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from dla_jax import report, stats
+from dla_jax.claims import answerable
 from dla_jax.config import check, read_config
 from dla_jax.experiments import cam_figures, records
 from dla_jax.experiments.cam_figures import of_method
+from dla_jax.experiments.cam_runs import BLIND
 from dla_jax.logs import read_rows
 
-HEAD = ["method", "insertion %", "deletion %", "insertion minus random's [95 % interval]", "like its map, all forgotten",
-        "the same with the sign", "like another net's"]  # fmt: skip
-SERIES = ("insertion_curve", "deletion_curve", "likeness_curve", "insertion_aucs", "counts")
+HEAD = ["method", "insertion %", "deletion %", "insertion minus random's [95 % interval]", "deletion minus random's",
+        "like its map, all forgotten", "the same with the sign", "like another net's"]  # fmt: skip
+SERIES = ("insertion_curve", "deletion_curve", "likeness_curve", "insertion_aucs", "deletion_aucs", "counts")
+TOLD = {  # of methods, where they are shown
+    "random": "“Random” is noise of the map's size.", "random_cam": "“Random cam” is the features weighted at random.",
+    "edges": "“Edges” is Sobel's filter.",
+    "another_image": "“Another image” is CAM on the features of another image, as lab C's code has it.",
+}  # fmt: skip
+SAME = "At the last layer before a mean Grad-CAM and HiResCAM are CAM without what speaks against the class."
 CAPTIONS = {
     "right": """Test images that are classified rightly, and the {first} map of their class: orange speaks for it, blue against
         it. Every map is in overlays/, named by its image's place in the data and its predicted class.""",
     "wrong": """Wrongly classified, chosen on purpose: image, map of the predicted class, map of the true one, both with one
         scale.""",
     "classes": "A row an image, a column a class, one scale for each row: what speaks for each class, and where.",
-    "faithfulness": """Mean over images and networks; bands: range of the networks. “Random” is noise of the map's size, “random
-        cam” the features weighted at random, “edges” Sobel's filter, “another image” CAM on the features of another image, as
-        lab C's code has it. At the last layer before a mean Grad-CAM and HiResCAM are CAM without what speaks against the class.
-        Right: how alike two maps look, colours aside; noise and edges know no network, and stay as they are by construction.""",
+    "faithfulness": """Mean over images and networks; bands: range of the networks. {told} Right: how alike two maps look, colours
+        aside; what knows no network stays as it is by construction.""",
     "areas": "A dot a network, a diamond their mean.",
     "methods": "Maps of the predicted class.",
     "forgetting": "The {first} map as the network forgets, from the head down to its first layer.",
@@ -68,28 +74,33 @@ def draw(workdir: Path) -> None:
         sections, head = study_sections(config, data, summary, done, workdir), ", ".join(HEAD[:4])
         lines = [f"{row[0]:<14} {row[1]:>6} {row[2]:>6}   {row[3]}" for row in table(config, done)]
     records.write_summary(workdir, summary)
-    report.render(workdir / "report.html", title=f"Class activation maps: {data['network']} on {data['name']}",
+    report.render(workdir / "report.html", title=f"Class activation maps: {data['network']} on {data['name']}, {config.layer}",
                   question="Where does the network look, and is the map right?", command=written["launches"][0]["command"],
                   claims=summary["claims"], sections=sections,
-                  facts={"networks": f"{report.count(data['num_networks'], 'run')} of {data['network']}"}
-                  | records.launch_facts(written))  # fmt: skip
-    records.print_lines(lines, summary["claims"], workdir, head)
+                  facts={"networks": f"{report.count(data['num_networks'], 'run')} of {data['network']}",
+                         "data": f"{data['name']}, fingerprint {data['fingerprint']}"}
+                  | records.launch_facts(written) | records.config_facts(written))  # fmt: skip
+    records.print_lines(lines, summary["claims"], workdir, head, also=("overlays",))
 
 
 def summarise(config, done: list[dict]) -> dict:
     """The finished rows -> {"study", "runs", "claims"}."""
     runs = [{key: value for key, value in row.items() if key not in ("run", "done", "stage", "step", *SERIES)} for row in done]
     runs.sort(key=lambda run: (list(config.methods).index(run["group"]), run["seed"]))
-    claims = [{"name": name} | stats.weigh(claim, runs) for name, claim in config.claims.to_dict().items()]
+    asked = answerable(config.claims.to_dict(), config.methods)
+    claims = [{"name": name} | stats.weigh(claim, runs) for name, claim in asked.to_dict().items()]
     return {"study": "cam", "runs": runs, "claims": claims}
 
 
-def against_random(done: list[dict], method: str) -> list[float]:
-    """Insertion's area minus that of noise: one number a network, or of a single network one an image."""
+def against_random(done: list[dict], method: str, score: str) -> str:
+    """A score's area minus that of noise, with its interval over networks, or over the images of a single one."""
     own, noise = of_method(done, method), of_method(done, "random")
-    if len(own) > 1:
-        return [a["insertion_auc"] - b["insertion_auc"] for a, b in zip(own, noise, strict=True)]
-    return list(np.subtract(own[0]["insertion_aucs"], noise[0]["insertion_aucs"]))
+    if not noise or method == "random":
+        return "–"
+    key = f"{score}_auc" if len(own) > 1 else f"{score}_aucs"
+    differences = np.ravel([np.subtract(a[key], b[key]) for a, b in zip(own, noise, strict=True)])
+    low, high = stats.t_interval(differences)
+    return f"{report.points(np.mean(differences))} [{report.points(low)}, {report.points(high)}]"
 
 
 def table(config, done: list[dict]) -> list[list[str]]:
@@ -98,15 +109,13 @@ def table(config, done: list[dict]) -> list[list[str]]:
     for method in config.methods:
         runs = of_method(done, method)
         mean = lambda key, runs=runs: np.mean([run[key] for run in runs])  # noqa: E731
-        against = "–"
-        if "random" in config.methods and method != "random":
-            differences = against_random(done, method)
-            low, high = stats.t_interval(differences)
-            against = f"{report.points(np.mean(differences))} [{report.points(low)}, {report.points(high)}]"
+        number = lambda value: f"{value:.2f}".replace("-", "−")  # noqa: E731
         others = [run["likeness_another"] for run in runs if run["likeness_another"] is not None]
-        rows.append([method.replace("_", " "), f"{100 * mean('insertion_auc'):.1f}", f"{100 * mean('deletion_auc'):.1f}", against,
-                     f"{mean('likeness_forgotten'):.2f}", f"{mean('signed_likeness_forgotten'):.2f}".replace("-", "−"),
-                     f"{np.mean(others):.2f}" if others else "no other"])  # fmt: skip
+        likeness = [number(mean("likeness_forgotten")), number(mean("signed_likeness_forgotten")),
+                    number(np.mean(others)) if others else "none to compare"]  # fmt: skip
+        rows.append([method.replace("_", " "), f"{100 * mean('insertion_auc'):.1f}", f"{100 * mean('deletion_auc'):.1f}",
+                     against_random(done, method, "insertion"), against_random(done, method, "deletion"),
+                     *(["by construction"] * 3 if method in BLIND else likeness)])  # fmt: skip
     return rows
 
 
@@ -118,7 +127,8 @@ def study_sections(config, data: dict, summary: dict, done: list[dict], workdir:
         workdir / "figures",
         config.methods,
     )
-    captions = {name: caption.format(first=methods[0].replace("_", " ")) for name, caption in CAPTIONS.items()}
+    told = " ".join([*(words for method, words in TOLD.items() if method in methods), *([SAME] if "cam" in methods else [])])
+    captions = {name: caption.format(first=methods[0].replace("_", " "), told=told) for name, caption in CAPTIONS.items()}
     figure = lambda name, draw, *what: {"path": draw(*what, folder / f"{name}.png"), "caption": captions[name]}  # noqa: E731
     wrong, best = shown["p"].argmax(-1) != shown["label"], max(done, key=lambda row: row["val_accuracy"])
     cam_figures.write_overlays(shown, wrong, names, workdir / "overlays")
@@ -136,7 +146,7 @@ def study_sections(config, data: dict, summary: dict, done: list[dict], workdir:
                      figure("methods", cam_figures.draw_methods, methods, shown),
                      figure("forgetting", cam_figures.draw_cascade, shown)],
          "table": {"head": HEAD, "rows": table(config, done)}},
-        {"title": "On a canvas", "text": canvas_words(summary["runs"]),
+        {"title": "On a canvas", "text": canvas_words(of_method(done, methods[0])),
          "figures": [figure("canvas", cam_figures.draw_canvas, read_arrays(workdir / "canvas.npz"), names)]},
     ]  # fmt: skip
 
@@ -146,10 +156,10 @@ def right_words(done: list[dict], num_networks: int) -> str:
     over = "networks" if num_networks > 1 else "the images of the one network"
     return f"""Insertion: the pixels of a test image are put back into its blurred copy, the hottest first; deletion: they become
         the mean colour of the training images. Percentages are areas under the curve of the predicted class's probability, over
-        {len(done[0]["insertion_aucs"])} test images of each of {report.count(num_networks, "network")}; intervals are over
-        {over}. Forgetting: layers get fresh random weights, from the head down; a map that stays as it was does not depend on
-        them. Two maps are as like as their ranks correlate (Spearman), by absolute values: a fresh head has either sign as
-        often. Another net's maps are compared on images that neither was trained on."""
+        {report.count(len(done[0]["insertion_aucs"]), "test image")} of each of {report.count(num_networks, "network")};
+        intervals are over {over}. Forgetting: layers get fresh random weights, from the head down; a map that stays as it was
+        does not depend on them. Two maps are as like as their ranks correlate (Spearman), by absolute values: a fresh head has
+        either sign as often. Another net's maps are compared on images that neither was trained on."""
 
 
 def canvas_words(runs: list[dict]) -> str:

@@ -158,7 +158,7 @@ def measure(config, network: Network, other: Network | None, unseen: np.ndarray,
       p: float32 [N, C], what the network says of the test part.
       mean: of the training images, per channel: what a deleted pixel becomes.
     """
-    sample = np.random.default_rng(network.row["seed"]).permutation(len(test.images))[: config.num_scored]
+    sample = np.random.default_rng((network.row["seed"], 0)).permutation(len(test.images))[: config.num_scored]
     images, classes = test.images[sample], p[sample].argmax(-1).astype(np.int32)
     key_maps, key_ties = jax.random.split(jax.random.key(network.row["seed"]))
     maps = all_maps(network, network.variables, images, classes, key_maps, config.methods)
@@ -185,7 +185,7 @@ def exchange_scores(config, network: Network, images, classes, maps: dict, key, 
         areas = {name: faithfulness.area(curve, counts) for name, curve in curves.items()}
         found[method] = {f"{name}_auc": float(area.mean()) for name, area in areas.items()}
         found[method] |= {f"{name}_curve": curve.mean(1).tolist() for name, curve in curves.items()}
-        found[method] |= {"insertion_aucs": areas["insertion"].tolist(), "counts": counts.tolist()}
+        found[method] |= {f"{name}_aucs": area.tolist() for name, area in areas.items()} | {"counts": counts.tolist()}
     return found
 
 
@@ -201,7 +201,7 @@ def likeness(maps: np.ndarray, others: np.ndarray) -> tuple[float, float]:
 def forgetting_scores(network: Network, images, classes, maps: dict, key) -> dict[str, dict]:
     """{method: how like its map stays as the network forgets layer by layer}; what knows no network stays as it is."""
     looking = tuple(method for method in maps if method not in BLIND)
-    curves = {method: [] for method in maps}
+    curves = {method: [(1.0, 1.0)] for method in maps}
     for variables in forgetting(network):
         again = all_maps(network, variables, images, classes, key, looking)
         for method, curve in curves.items():
@@ -212,8 +212,10 @@ def forgetting_scores(network: Network, images, classes, maps: dict, key) -> dic
 
 
 def forgetting(network: Network):
-    """The variables of a network as it forgets layer by layer, from none to all."""
+    """The variables of a network as it forgets layer by layer, from the head alone to all."""
     key = jax.random.fold_in(jax.random.key(network.row["seed"]), FORGETS)
     fresh = classify.init_variables(key, model=network.model, shape=network.shape)
-    for count in range(faithfulness.num_units(network.variables) + 1):
+    # Where the trained ones are: otherwise each mixture would be a program of its own.
+    fresh = jax.device_put(fresh, jax.tree.leaves(network.variables)[0].sharding)
+    for count in range(1, faithfulness.num_units(network.variables) + 1):
         yield faithfulness.forget(network.variables, fresh, count)

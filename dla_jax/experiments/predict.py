@@ -15,6 +15,7 @@ from dla_jax.config import ConfigError, Run, check, expand, read_config
 from dla_jax.data import folder, labelled
 from dla_jax.experiments import finetune, trained
 from dla_jax.mesh import data_mesh, describe_devices
+from dla_jax.network import first_line
 from dla_jax.stop import Interrupted, stop_requested
 
 AT_A_TIME = 256  # texts or images that are classified, and written, together
@@ -124,7 +125,10 @@ def read_image(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
     Raises:
       ConfigError: no image.
     """
-    image = folder.read_or_refuse(lambda path: folder.read_image(path, shape[0]), path)
+    try:
+        image = folder.read_image(path, shape[0])
+    except Exception as error:  # whatever Pillow raises
+        raise ConfigError(f"image: {path} is no image that can be read ({first_line(error)})") from None
     return image if shape[2] == 3 else folder.grey(image)
 
 

@@ -50,13 +50,18 @@ def facts(written: dict, summary: dict, examples: str = "examples") -> dict[str,
     counted = {}
     if examples:
         counted = {"data": f"{data['name']}, {data['num_examples']:,} {examples}, fingerprint {data['fingerprint']}"}
-    settings = flatten({key: value for key, value in written["config"].items() if key != "claims"})
     return {
         "runs": f"{len(summary['runs'])} compared, {len(summary['selection'])} to choose learning rates",
         **counted,
         **launch_facts(written),
-        "config": ", ".join(f"{key}={value}" for key, value in settings.items() if value is not None),
+        **config_facts(written),
     }  # fmt: skip
+
+
+def config_facts(written: dict) -> dict[str, str]:
+    """The config, but for its claims and what it made first."""
+    settings = flatten({key: value for key, value in written["config"].items() if key not in ("claims", "made")})
+    return {"config": ", ".join(f"{key}={value}" for key, value in settings.items() if value is not None)}
 
 
 def launch_facts(written: dict) -> dict[str, str]:
@@ -69,17 +74,19 @@ def launch_facts(written: dict) -> dict[str, str]:
     }  # fmt: skip
 
 
-def print_lines(groups: list[str], claims: list[dict], workdir: Path, head: str = "test accuracy, % [95 % interval]") -> None:
-    """A short table, the verdicts and the paths written, on standard error."""
+def print_lines(groups: list[str], claims: list[dict], workdir: Path, head: str = "test accuracy, % [95 % interval]",
+                also: tuple[str, ...] = ()) -> None:  # fmt: skip
+    """A short table, the verdicts and the paths written, `also` among them, on standard error."""
     say = lambda text: print(text, file=sys.stderr)  # noqa: E731
     say(f"\n{head}")
     for line in groups:
         say(f"  {line}")
-    say("\nclaims" if claims else "")
+    if claims:
+        say("\nclaims")
     for claim in claims:
         say(f"  {claim['verdict']:<14} {claim['statement']}")
         for result in claim["results"]:
             say(f"{'':17}{report.terms_words(result['terms'])}: {report.contrast_words(result, claim['unit'])}")
     say("\nwritten")
-    for name in ("report.html", "summary.json", "figures", "metrics.jsonl", "tb"):
+    for name in ("report.html", "summary.json", "figures", *also, "metrics.jsonl", "tb"):
         say(f"  {workdir / name}")

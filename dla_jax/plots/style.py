@@ -1,5 +1,6 @@
 """How figures look: for a paper column, in colours that colour-blind readers can tell apart."""
 
+import warnings
 from pathlib import Path
 
 import matplotlib
@@ -32,7 +33,9 @@ def epoch_axis(axis) -> None:
 def save(figure, path: Path) -> None:
     """Writes a PNG and frees the figure."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # of a name in a script that the font has not
+        figure.savefig(path)
     plt.close(figure)
 
 

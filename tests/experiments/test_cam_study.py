@@ -68,7 +68,8 @@ def test_each_picture_is_of_its_own_image_and_class(three_nets):
     for i, image in enumerate(shown["image"]):  # alone: no other image is in the batch
         logits, features = network.model.apply(network.variables, image[None] / np.float32(255), train=False)
         by_hand = np.einsum("hwd,dc->chw", features["last_conv"][0], kernel)
-        np.testing.assert_allclose(shown["maps"][i], by_hand, atol=1e-4 * np.abs(by_hand).max())
+        assert shown["classes"][i, 0] == predicted[i] and shown["classes"][i, -1] == shown["label"][i]
+        np.testing.assert_allclose(shown["maps"][i], by_hand[shown["classes"][i]], atol=1e-4 * np.abs(by_hand).max())
         np.testing.assert_allclose(by_hand.mean((1, 2)) + bias, logits[0], rtol=1e-4, atol=1e-4)
         folder = "right" if predicted[i] == shown["label"][i] else "wrong"
         picture = Image.open(three_nets / "overlays" / folder / f"{shown['index'][i]}-{predicted[i]}.png")
@@ -203,6 +204,8 @@ def test_wrong_input_is_one_line_and_exit_code_2(smoke, study, tmp_path):
         (cam_study, where, f"--config.image={empty}"): ["no image (.jpg, .jpeg, .png, .webp) in", "give another folder, or a file"],
         (cam_study, where, "--config.image=nowhere.jpg"): ["no file or folder nowhere.jpg"],
         (cam_study, where, f"--config.image={long}"): ["100x2 pixels", "cut it"],
+        (cam_study, where, f"--config.image={tmp_path}"): ["long.png is 100x2", "and 1 more of 2"],
+        (cam_study, where, "--config.num_shown=1"): ["another_image needs two images"],
         (cam_study, where, "--config.layer=blocks/9"): ["layer: unknown 'blocks/9'", "known: blocks/0, last_conv"],
         (cam_study, where, "--config.layer=blocks/0"): ["cam, random_cam, another_image need", "cam.py:method=grad_cam"],
         (cam_study, where, "--config.methods=cam,gradcam"): ["methods: unknown 'gradcam'", "did you mean 'grad_cam'"],
@@ -220,6 +223,16 @@ def test_wrong_input_is_one_line_and_exit_code_2(smoke, study, tmp_path):
     for (command, words), answer in zip(wrong.items(), launch_many([list(command) for command in wrong]), strict=True):
         assert answer.code == 2 and len(answer.err.splitlines()) == 1, (command, answer)
         assert all(word in answer.err for word in words), answer.err
+
+
+def test_forgetting_compiles_nothing_anew(study):
+    network = cam_runs.read_network(study, cam.networks_of(study, "")[0], "last_conv")
+    x, classes = np.zeros((3, 8, 8, 1), np.uint8), np.zeros(3, np.int32)
+    look = lambda variables: cam_runs.all_maps(network, variables, x, classes, jax.random.key(0), ("cam",))  # noqa: E731
+    look(network.variables)
+    before = cam_runs.maps_of._cache_size()
+    assert [look(variables)["cam"].shape for variables in cam_runs.forgetting(network)] == [(3, 8, 8)] * 3
+    assert cam_runs.maps_of._cache_size() == before
 
 
 def test_a_map_of_one_place_is_refused_with_the_layers_to_choose(monkeypatch, tmp_path):
