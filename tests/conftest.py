@@ -28,6 +28,13 @@ def no_stop_request():
     stop_requested.clear()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def no_programs_of_other_files():
+    """Each compiled program takes memory maps, of which Linux gives a process 65,530; beyond, XLA's compiler crashes."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture(scope="session")
 def smoke(tmp_path_factory):
     """name of a config -> (workdir, answer) of its smoke preset, run once for all tests that read it."""
