@@ -39,10 +39,8 @@ def our_work(net, module, variables):
 
 
 def torch_maps(model, setting: dict, mean: float, std: float):
-    """The same with pytorch-grad-cam, class by class or all in one batch, whichever is faster.
-
-    With "gradient" "from the layer on" the weights before the layer are frozen, so that nothing is computed for them.
-    """
+    """The same with pytorch-grad-cam, class by class or all in one batch, whichever is faster; the weights before the layer are
+    frozen, so that nothing is computed for them."""
     import torch
     from pytorch_grad_cam import GradCAM
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
@@ -50,10 +48,9 @@ def torch_maps(model, setting: dict, mean: float, std: float):
     torch.set_num_threads(setting["threads"])
     layout = torch.channels_last if setting["layout"] == "channels last" else torch.contiguous_format
     model = model.to(memory_format=layout)
-    if setting["gradient"] == "from the layer on":
-        last = {id(parameter) for layer in (model.blocks[-1], model.head) for parameter in layer.parameters()}
-        for parameter in model.parameters():
-            parameter.requires_grad_(id(parameter) in last)
+    last = {id(parameter) for layer in (model.blocks[-1], model.head) for parameter in layer.parameters()}
+    for parameter in model.parameters():
+        parameter.requires_grad_(id(parameter) in last)
     explain = GradCAM(model=model, target_layers=[model.last_conv])
 
     def maps(x):
@@ -75,4 +72,4 @@ def torch_work(net, model, setting: dict, mean: float, std: float):
 def torch_settings() -> list[dict]:
     """What to choose pytorch-grad-cam's best from."""
     return processes.settings(threads=(1, processes.cores()), layout=("contiguous", "channels last"),
-                              classes=("in turn", "in one batch"), gradient=("through all", "from the layer on"))  # fmt: skip
+                              classes=("in turn", "in one batch"))  # fmt: skip

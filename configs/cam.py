@@ -54,7 +54,7 @@ def get_config(argument: str = "") -> ConfigDict:
     if preset != "cam":
         config.made = study(preset)
     if preset == "smoke":
-        config.num_shown, config.num_scored, config.num_steps, config.canvas = 6, 8, 4, (2, 2)
+        config.num_shown, config.num_scored, config.num_steps, config.canvas = 4, 8, 4, (2, 2)
     config.claims = claims(given.method, config.methods)
     return config
 

@@ -29,10 +29,12 @@ def no_stop_request():
 
 
 @pytest.fixture(autouse=True, scope="module")
-def no_programs_of_other_files():
+def not_too_many_programs():
     """Each compiled program takes memory maps, of which Linux gives a process 65,530; beyond, XLA's compiler crashes."""
     yield
-    jax.clear_caches()
+    maps = Path("/proc/self/maps")
+    if maps.exists() and len(maps.read_text().splitlines()) > 20_000:
+        jax.clear_caches()
 
 
 @pytest.fixture(scope="session")

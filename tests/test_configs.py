@@ -15,7 +15,7 @@ KEYS = {
     "language": {"group", "nats_per_char", "bits_per_char", "val_nats_per_char", "ngram_nats_per_char", "scored_on"},
     "agents": {"env", "algorithm", "eval_return", "env_steps", "solved_at", "last_return", "random_return"},
     "texts": {"arm", "val_accuracy", "test_accuracy", "test_loss", "macro_f1"},
-    "maps": {"arm", "insertion_auc", "deletion_auc", "similarity_forgotten", "canvas_accuracy", "val_accuracy", "test_accuracy"},
+    "maps": {"arm", "insertion_auc", "deletion_auc", "likeness_forgotten", "canvas_accuracy", "val_accuracy", "test_accuracy"},
     "images": {"arm", "depth", "val_accuracy", "test_accuracy", "test_loss"},
 }
 

@@ -41,7 +41,7 @@ def images_in(folder: Path) -> Iterator[Path]:
     """Files in a folder, and in those below it, that are named as images; hidden ones left out."""
     for path in folder.rglob("*"):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix.lower() in SUFFIXES and not hidden and path.is_file():
+        if path.suffix.lower() in SUFFIXES and not hidden and not path.is_dir() and not path.is_fifo():
             yield path
 
 

@@ -90,7 +90,7 @@ def test_it_is_drawn_again_from_its_record_alone(smoke, tmp_path):
         assert (copy / path.relative_to(before)).read_bytes() == path.read_bytes()
 
 
-@pytest.mark.parametrize("kept", [0, 3, 7, 10])  # rows; seven methods a network
+@pytest.mark.parametrize("kept", [3, 10])  # rows; seven methods a network
 def test_stopped_anywhere_it_goes_on_to_the_same_record(kept, smoke, tmp_path):
     before, copy = smoke("cam")[0], tmp_path / "copy"
     shutil.copytree(before, copy)
