@@ -115,7 +115,7 @@ def draw_aucs(methods: tuple[str, ...], done: list[dict], path: Path) -> Path:
 def draw_canvas(found: dict, names: list[str], path: Path) -> Path:
     """The canvas with the heat map of the class that stands on it most often; of many classes only those on it have a colour."""
     p, boxes = found["probabilities"], zip(found["corners"], found["labels"] == found["there"], strict=True)
-    coloured = np.arange(len(names)) if len(names) <= MOST_COLOURS else np.unique(found["labels"])[:20]
+    coloured = np.arange(len(names)) if len(names) <= MOST_COLOURS else np.unique(found["labels"])[:18]
     place_of = np.full(len(names), -1)
     place_of[coloured] = np.arange(len(coloured))
     label = int(np.bincount(found["labels"]).argmax())

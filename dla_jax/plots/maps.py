@@ -5,6 +5,7 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
+from matplotlib.colors import ListedColormap
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
@@ -152,7 +153,10 @@ def canvas(image: np.ndarray, boxes: list[tuple], step: int, probability: np.nda
         heat = axes[1].imshow(probability, extent=extent, cmap="inferno", vmin=0, vmax=1, alpha=0.7)
         axes[1].set_title(f"probability of {label}", loc="left", parse_math=False)
         figure.colorbar(heat, ax=axes[1], shrink=0.8, pad=0.01)
-        colours = matplotlib.colormaps["tab20" if len(names) > 10 else "tab10"].with_extremes(under="0.5")
+        few, many = (matplotlib.colormaps[name].colors for name in ("tab10", "tab20"))
+        grey = lambda colour: max(colour) == min(colour)  # noqa: E731 - which is what has no colour here
+        distinct = ["black" if grey(c) else c for c in few] if len(names) <= 10 else [c for c in many if not grey(c)]
+        colours = ListedColormap(distinct[: len(names)]).with_extremes(under="0.5")
         best = axes[2].imshow(predicted, extent=extent, cmap=colours, vmin=-0.5, vmax=len(names) - 0.5, interpolation="nearest",
                               alpha=sureness**2)  # fmt: skip
         axes[2].set_title("most probable class", loc="left")
