@@ -98,7 +98,7 @@ def run(config, run: Run) -> None:
     rows, data = networks_of(workdir, config.network), read_config(workdir)["data"]
     best = cam_runs.read_network(workdir, rows[0], config.layer)
     cam_runs.check_methods(config, best.model, rows[0]["group"])
-    kept = {key: data[key] for key in ("name", "fingerprint", "class_names", "shape")}
+    kept = {key: data[key] for key in ("name", "fingerprint", "class_names")}
     begin(config, run, kept | {"network": rows[0]["group"], "num_networks": len(rows), "networks": fingerprint(rows),
                                "photos": cam_photos.fingerprints(config) if config.image else {}})  # fmt: skip
     if config.image:

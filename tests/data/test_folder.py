@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -163,3 +165,9 @@ def test_a_folder_that_is_no_image_set_is_refused_before_anything_is_opened(imag
 def test_a_size_that_makes_no_sense_is_refused(images, size):
     with pytest.raises(ConfigError, match=r"data\.size"):
         folder.check_folder(str(images), size)
+
+
+def test_a_pipe_is_no_image_whatever_its_name(images):
+    before = sorted(folder.images_in(images))
+    os.mkfifo(images / "cat" / "pipe.png")  # to open it would wait for ever
+    assert sorted(folder.images_in(images)) == before
