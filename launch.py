@@ -4,6 +4,7 @@ The same --workdir again goes on where it stopped. `python launch.py --workdir=F
 """
 
 import contextlib
+import difflib
 import functools
 import importlib.util
 import os
@@ -17,14 +18,26 @@ from absl import app, flags, logging
 from ml_collections.config_flags import config_flags
 
 from dla_jax import config as configs
+from dla_jax import overrides, workdirs
 from dla_jax.config import ConfigError, Run, check, nearest
 from dla_jax.stop import Interrupted, NonFiniteLoss, stop_requested
 
+
+def fail(message: str, code: int):
+    """Ends with one line on standard error."""
+    print(f"launch.py: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
 FLAGS = flags.FLAGS
-config_flags.DEFINE_config_file("config", None, "The study: configs/NAME.py:PRESET.", lock_config=True)
+try:
+    config_flags.DEFINE_config_file("config", None, "The study: configs/NAME.py:PRESET.", lock_config=True)
+except flags.Error as error:  # it reads the file of --flagfile already
+    fail(f"--flagfile: {str(error).strip().splitlines()[0]}; give a file with a flag a line", 2)
 flags.DEFINE_string("workdir", None, "Folder of the results; default runs/<config>-<preset>/<UTC time>.")
 flags.DEFINE_string("from", None, "A finished workdir to read a trained model from.")
-flags.DEFINE_string("data_dir", os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets"), "Folder of prepared data sets.")
+DATA_DIR = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+flags.DEFINE_string("data_dir", DATA_DIR, "Folder of prepared data sets.")
 flags.DEFINE_bool("download", True, "Whether missing data may be downloaded.")
 flags.DEFINE_bool("quiet", False, "No progress line.")
 flags.DEFINE_bool("multihost", False, "Join the processes of all hosts (Slurm, Cloud TPU, or JAX_COORDINATOR_ADDRESS and so on).")
@@ -54,9 +67,26 @@ def join_values(arguments: list[str]) -> list[str]:
     return joined
 
 
+def of_this_project(arguments: list[str]) -> list[str]:
+    """`--config=configs/x.py` -> that file of this project, where the folder that it was started from has none."""
+    found = []
+    for argument in arguments:
+        match = re.match(r"(--?config=)([^:]+)(:.*)?$", argument, re.S)
+        if match and not Path(match[2]).exists() and (ROOT / match[2]).is_file():
+            argument = f"{match[1]}{ROOT / match[2]}{match[3] or ''}"
+        found.append(argument)
+    return found
+
+
+def config_flags_of(arguments: list[str]) -> list[re.Match]:
+    """Those of the arguments that set the config (group 1 None) or a key of it (group 1), to group 2."""
+    matches = (re.match(r"--?(?:no)?config(?:\.([\w.]+))?(?:=(.*))?$", argument, re.S) for argument in arguments)
+    return [match for match in matches if match]
+
+
 def check_config_flags(arguments: list[str]) -> None:
     """Raises ConfigError for a config file, config argument or `--config.key` that does not exist, before absl sees them."""
-    given = [match for match in (re.match(r"--?(?:no)?config(?:\.([\w.]+))?(?:=(.*))?$", a, re.S) for a in arguments) if match]
+    given = config_flags_of(arguments)
     files = [match[2] for match in given if match[1] is None]
     check(not given or bool(files and files[0]), "--config is missing; give it as in --config=configs/rescnn.py:digits")
     if not given:
@@ -78,7 +108,16 @@ def check_config_flags(arguments: list[str]) -> None:
     for key in (match[1] for match in given if match[1]):
         group = next((name for name in known if name.startswith(key + ".")), None)
         check(group is None, f"--config.{key} is a group of keys; give one of them, as in --config.{group}=VALUE")
-        check(key in known, f"--config.{key}: unknown key{nearest(key, known)}; known: {', '.join(known)}")
+        check(key in known, f"--config.{key}: unknown key{near_keys(key, known)}; {path} has them all")
+
+
+def near_keys(key: str, known) -> str:
+    """` (did you mean 'optim.lr'?)`: up to three keys, but for those of claims, that are spelled or end like an unknown one."""
+    names = [name for name in known if not name.startswith("claims.")]
+    last = {name: name.rpartition(".")[2] for name in names}
+    like = difflib.get_close_matches(key.rpartition(".")[2], last.values(), n=3)
+    near = dict.fromkeys([*difflib.get_close_matches(key, names, n=3), *(name for name in names if last[name] in like)])
+    return f" (did you mean {' or '.join(map(repr, list(near)[:3]))}?)" if near else ""
 
 
 def parse_flags(argv: list[str]) -> list[str]:
@@ -86,10 +125,11 @@ def parse_flags(argv: list[str]) -> list[str]:
     if {"--help", "-h", "-help", "--helpfull", "--helpshort"} & set(argv):
         print(usage())
         sys.exit(0)
-    argv = join_values(argv)
     try:
-        check_config_flags(argv[1:])
-        rest = FLAGS(argv)
+        arguments = of_this_project(join_values(FLAGS.read_flags_from_files(argv[1:], force_gnu=False)))
+        check_config_flags(arguments)
+        typed[:] = arguments
+        rest = FLAGS([argv[0], *arguments])
         check(len(rest) == 1, f"{' '.join(rest[1:])}: not a flag; flags begin with --, as in --workdir=FOLDER")
         check(FLAGS.config is not None or FLAGS.workdir is not None,
               "nothing to do; give --config=configs/rescnn.py:digits to run a study, or --workdir to draw one again")  # fmt: skip
@@ -98,32 +138,14 @@ def parse_flags(argv: list[str]) -> list[str]:
     return rest
 
 
-def given_config(argv: list[str]) -> str:
-    """The value of --config as it was typed."""
-    return next((text.partition("=")[2] for text in join_values(argv) if re.match("--?config=", text)), "study")
-
-
-def fail(message: str, code: int):
-    """Ends with one line on standard error."""
-    print(f"launch.py: {message}", file=sys.stderr)
-    sys.exit(code)
+typed: list[str] = []  # the arguments, those of --flagfile among them
 
 
 def set_up_jax() -> None:
     """The persistent compilation cache, the first printed line, and the signals that ask a study to stop."""
-    import jax
-
     from dla_jax import mesh
 
-    unkept = None
-    default = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "dla_jax" / "xla"
-    cache = Path(os.environ.get("JAX_COMPILATION_CACHE_DIR", default))
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        jax.config.update("jax_compilation_cache_dir", str(cache))
-    except OSError as error:
-        unkept = f"compiled programs are not kept: {cache} cannot be written ({error.strerror})"
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+    unkept = mesh.keep_programs()
     print("devices: " + ", ".join(mesh.describe_devices()), file=sys.stderr)
     for warning in filter(None, (mesh.idle_gpu_warning(), unkept)):
         print(warning, file=sys.stderr)
@@ -154,7 +176,7 @@ def study_module(name: str):
 def draw(workdir: Path) -> None:
     """Draws the report of a workdir again, from its record alone."""
     study = study_module(configs.read_config(workdir)["config"]["experiment"])
-    with configs.lock_workdir(workdir):
+    with workdirs.lock_workdir(workdir):
         study.draw(workdir)
 
 
@@ -167,19 +189,37 @@ def split_words_of(config) -> None:
             config[key] = configs.split_words(value)
 
 
+def data_dir() -> Path:
+    """The folder of prepared data sets; where it is the default and there is no home, `tensorflow_datasets` here."""
+    try:
+        return configs.expand("--data_dir", FLAGS.data_dir)
+    except ConfigError:
+        if FLAGS["data_dir"].present or os.environ.get("TFDS_DATA_DIR"):
+            raise
+        return Path("tensorflow_datasets")
+
+
 def start(config, workdir: Path) -> None:
     """Checks the config and the workdir, then runs the study."""
     split_words_of(config)
+    carried = overrides.carry(config, [match[1] for match in config_flags_of(typed) if match[1]])
     study = study_module(config.experiment)
-    from_dir = configs.expand("--from", FLAGS["from"].value) if FLAGS["from"].value else None
     first = join_processes() if FLAGS.multihost else True
-    run = Run(workdir, from_dir, configs.expand("--data_dir", FLAGS.data_dir), FLAGS.download, FLAGS.quiet, first)
-    configs.check_workdir(workdir, config.to_dict())
-    study.check_config(config, run)
-    lock = functools.partial(configs.lock_workdir, workdir) if first else functools.partial(open, os.devnull, "w")
-    with in_step(lock, "take the workdir") as held, contextlib.nullcontext() if first else contextlib.redirect_stderr(held):
-        set_up_jax()
-        study.run(config, run)
+    with contextlib.nullcontext() if first else contextlib.redirect_stderr(open(os.devnull, "w")):  # the first one speaks
+        from dla_jax import mesh
+
+        mesh.check_devices()
+        from_dir = workdirs.follow_made("--from", configs.expand("--from", FLAGS["from"].value)) if FLAGS["from"].value else None
+        run = Run(workdir, from_dir, data_dir(), FLAGS.download, FLAGS.quiet, first)
+        workdirs.check_workdir(workdir, config.to_dict())
+        study.check_config(config, run)
+        with in_step(functools.partial(workdirs.lock_workdir, workdir) if first else contextlib.nullcontext, "take the workdir"):
+            # Once more: while the data were read, another launch may have begun, and ended, another study there.
+            in_step(functools.partial(workdirs.check_workdir, workdir, config.to_dict()), "use the workdir")
+            set_up_jax()
+            for line in carried:
+                print(line, file=sys.stderr)
+            study.run(config, run)
 
 
 def in_step(work, what: str):
@@ -204,29 +244,36 @@ def main(argv: list[str]) -> None:
     """Runs or re-draws a study; what goes wrong becomes one line and an exit code."""
     sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # JSON and text, wherever they go
     logging.set_verbosity(logging.FATAL)  # JAX and orbax report their every step; what a user must know, we print
+    workdir, made = None, False
     try:
-        given = configs.expand("--workdir", FLAGS.workdir) if FLAGS.workdir else None
-    except ConfigError as error:
-        fail(str(error), 2)
-    workdir = given or configs.default_workdir(given_config(sys.argv))
-    again = [*sys.argv, *([] if given else [f"--workdir={workdir}"])] if FLAGS.config is not None else argv
-    try:
+        if FLAGS.workdir:
+            workdir = configs.expand("--workdir", FLAGS.workdir)
+        else:
+            workdir = workdirs.make_workdir(next(match[2] for match in config_flags_of(typed) if match[1] is None))
+            made = True
         draw(workdir) if FLAGS.config is None else start(FLAGS.config, workdir)
     except ConfigError as error:
+        if made:
+            workdirs.remove_if_empty(workdir)
         fail(str(error), 2)
     except NonFiniteLoss as error:
         fail(f"{error}; its record is in {workdir}; try a smaller optim.lr in another --workdir", 3)
     except (Interrupted, KeyboardInterrupt):
-        fail(f"interrupted; go on with: {shlex.join(['python', *again])}", 128 + (received[0] if received else signal.SIGINT))
+        fail(f"interrupted; go on with: {again(workdir, made)}", 128 + (received[0] if received else signal.SIGINT))
     except BrokenPipeError:  # whoever read standard output has enough: | head -1
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
         if "No space left on device" not in str(error):
             raise
-        again_words = shlex.join(["python", *again])
-        print(f"launch.py: no space left on the device of {workdir}; free some and go on with: {again_words}", file=sys.stderr)
+        print(f"launch.py: no space left on the device of {workdir}; free some and go on with: {again(workdir, made)}",
+              file=sys.stderr)  # fmt: skip
         sys.stderr.flush()
         os._exit(1)  # at once: TensorBoard's threads would each report the full disk again
+
+
+def again(workdir: Path, made: bool) -> str:
+    """The command that goes on."""
+    return shlex.join(["python", *sys.argv, *([f"--workdir={workdir}"] if made else [])])
 
 
 if __name__ == "__main__":

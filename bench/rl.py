@@ -47,7 +47,7 @@ AIMS = {("ppo", 1, "purejaxrl"): 1.0, ("ppo", 4, "purejaxrl"): None, ("dqn", 1, 
         ("ppo", 1, "sb3"): 20.0, ("dqn", 1, "sb3"): 5.0, ("ppo", 1, "cleanrl"): 20.0}  # fmt: skip
 # As purejaxrl and CleanRL have them; what is not here is as in configs/agents.py.
 PPO = {"optim": {"lr": 2.5e-4}}
-DQN = {"agent": {"learning_starts": 10_000, "epsilon_steps": 250_000.0}, "optim": {"lr": 2.5e-4, "clip_norm": 0.0, "eps": 1e-8}}
+DQN = {"agent": {"learning_starts": 10_000, "epsilon_fraction": 0.5}, "optim": {"lr": 2.5e-4, "clip_norm": 0.0, "eps": 1e-8}}
 AGENTS = {"ppo": PPO, "dqn": DQN}
 FEWEST = 20_000  # environment steps: learning has to start
 

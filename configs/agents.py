@@ -8,6 +8,7 @@ arXiv:2108.13264.
     python launch.py --config=configs/agents.py                                      # CartPole, 16 seeds
     python launch.py --config=configs/agents.py:budgets                              # at 25,000 to 400,000 steps
     python launch.py --config=configs/agents.py --config.env.name=Acrobot-v1 --config.solved_at=-100     # any of gymnax
+    python launch.py --config=configs/agents.py:quick                                # 100,000 steps, 6 seeds: about a minute
     python launch.py --config=configs/agents.py:smoke                                # seconds, to see that it runs
 
 Result (310 s on 2 cores of an Intel Xeon, 16 seeds): all three are solved on all seeds, after 20,000 (REINFORCE), 255,500 (DQN)
@@ -29,7 +30,7 @@ BUDGETS = (25_000, 50_000, 100_000, 200_000, 400_000)
 
 def get_config(argument: str = "") -> ConfigDict:
     """The study of a preset; every arm is the config with its own overrides."""
-    presets = {"cartpole": cartpole, "budgets": budgets, "smoke": smoke}
+    presets = {"cartpole": cartpole, "budgets": budgets, "quick": quick, "smoke": smoke}
     config, preset = base(), parse_argument(argument, tuple(presets)).preset
     config.question = "Which method learns the environment, in how many steps, and on how many seeds?"
     presets[preset](config)
@@ -81,7 +82,7 @@ def dqn(**changes) -> ConfigDict:
     return ConfigDict({"name": "dqn", "num_envs": 10, "steps_per_gradient": 1, "block": 50, "buffer_size": 10_000,
                        "learning_starts": 1_000, "batch_size": 128, "double": False, "dueling": False, "huber": False,
                        "n_step": 1, "tau": 1.0, "period": 50, "period_episodes": 0, "epsilon_start": 1.0, "epsilon_end": 0.05,
-                       "epsilon_steps": 100_000.0, "epsilon_schedule": "linear"} | changes)  # fmt: skip
+                       "epsilon_fraction": 0.5, "epsilon_schedule": "linear"} | changes)  # fmt: skip
 
 
 def reinforce(**changes) -> ConfigDict:
@@ -120,7 +121,8 @@ def use(config: ConfigDict, method: str) -> None:
 def cartpole(config: ConfigDict) -> None:
     """The three methods, 5e5 steps each, 16 seeds."""
     config.solved_at, config.total_steps, config.seeds, config.num_evaluations = 475.0, 500_000, tuple(range(16)), 50
-    set_arms(config, METHODS, reinforce="about 130, on LunarLander", ppo="better, on LunarLander")
+    dqn = METHODS["dqn"] | {"agent": METHODS["dqn"]["agent"] | {"epsilon_fraction": 0.2}}
+    set_arms(config, METHODS | {"dqn": dqn}, reinforce="about 130, on LunarLander", ppo="better, on LunarLander")
 
 
 def budgets(config: ConfigDict) -> None:
@@ -128,13 +130,26 @@ def budgets(config: ConfigDict) -> None:
 
     REINFORCE plays four episodes an update here: it stops where another might not fit, up to 2,000 steps before the end.
     """
-    changes = lambda steps: {"dqn": {"epsilon_steps": 0.5 * steps}, "reinforce": {"num_envs": 4}, "ppo": {}}  # noqa: E731
+    changes = {"dqn": {}, "reinforce": {"num_envs": 4}, "ppo": {}}
     arms = {}
     for steps in BUDGETS:
         for method, arm in METHODS.items():
-            agent = arm["agent"] | changes(steps)[method]
+            agent = arm["agent"] | changes[method]
             arms[f"{method}_{steps // 1000}k"] = arm | {"total_steps": steps, "agent": agent}
     set_arms(config, arms)
+
+
+def quick(config: ConfigDict) -> None:
+    """About a minute: a fifth of the steps, six seeds, two rates each."""
+    cartpole(config)
+    shorten(config, 100_000)
+    for arm in config.arms.values():
+        arm.lrs = tuple(arm.lrs[1:3])
+
+
+def shorten(config: ConfigDict, total_steps: int) -> None:
+    """Fewer steps, evaluations and seeds, but enough seeds for a verdict."""
+    config.total_steps, config.num_evaluations, config.seeds, config.select_seeds = total_steps, 20, tuple(range(6)), (100,)
 
 
 def smoke(config: ConfigDict) -> None:

@@ -10,6 +10,7 @@ Touvron et al. 2023, arXiv:2307.09288.
     python launch.py --config=configs/dante.py:llama --config.data.path=inferno.txt          # lab B's; for a GPU
     python launch.py --config=configs/dante.py:shakespeare --config.data.path=input.txt      # nanoGPT's; for a GPU
     python launch.py --config=configs/dante.py:gpt2 --config.data.path=corpus.txt            # GPT-2 small, 124M; for a GPU
+    python launch.py --config=configs/dante.py:quick                                         # two of tiny's, about a minute
     python launch.py --config=configs/dante.py:smoke                                         # seconds, to see that it runs
 
 Result of `tiny` (144 s on 2 cores of an Intel Xeon, six seeds): bits per character of the Llama with 4 heads 2.247 [2.223,
@@ -33,10 +34,12 @@ NATS = {"unit": "nats/char", "margin": 0.01}
 def get_config(argument: str = "") -> ConfigDict:
     """The study of a preset; every network is the config with its own overrides."""
     presets = {"gpt": lab_gpt, "llama": lab_llama, "tiny": tiny, "small": small, "shakespeare": shakespeare, "gpt2": gpt2,
-               "smoke": smoke}  # fmt: skip
+               "quick": quick, "smoke": smoke}  # fmt: skip
     config, preset = base(), parse_argument(argument, tuple(presets)).preset
     presets[preset](config)
-    config.claims = claims(config.networks.keys(), over_fits=preset not in ("tiny", "smoke"))  # which see the text once or twice
+    config.claims = claims(
+        config.networks.keys(), over_fits=preset not in ("tiny", "quick", "smoke")
+    )  # which see the text once or twice
     return config
 
 
@@ -108,6 +111,13 @@ def tiny(config: ConfigDict) -> None:
     set_networks(config, {
         "gpt": {"model": gpt(2, 4, 64, 64)}, "llama_4_heads": {}, "llama_16_heads": {"model": {"n_head": 16, "n_kv_head": 16}},
     })  # fmt: skip
+
+
+def quick(config: ConfigDict) -> None:
+    """About a minute: two of tiny's decoders for 300 steps."""
+    tiny(config)
+    set_networks(config, {"gpt": {"model": gpt(2, 4, 64, 64)}, "llama_4_heads": {}})
+    config.lrs, config.num_steps, config.eval_every_steps, config.target_order = (3e-3, 6e-3), 300, 100, 2
 
 
 def small(config: ConfigDict) -> None:

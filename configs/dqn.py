@@ -9,6 +9,7 @@ arXiv:1511.06581; Hessel et al. 2018, arXiv:1710.02298.
     python launch.py --config=configs/dqn.py:gamma
     python launch.py --config=configs/dqn.py:extras                                  # double, dueling, n-step, Huber, time limits
     python launch.py --config=configs/dqn.py:one --config.env.name=Acrobot-v1        # one arm, any environment
+    python launch.py --config=configs/dqn.py:quick                                   # 50,000 steps, 6 seeds: about a minute
     python launch.py --config=configs/dqn.py:smoke                                   # seconds, to see that it runs
 
 Result of `targets` (202 s on 2 cores of an Intel Xeon, 8 seeds): in 200,000 steps of CartPole no rule does better than no target
@@ -36,7 +37,7 @@ EXTRAS = {"dqn": {}, "double": {"agent": {"double": True}}, "dueling": {"agent":
 
 def get_config(argument: str = "") -> ConfigDict:
     """The study of a preset; every arm is the config with its own overrides."""
-    presets = {"targets": targets, "gamma": gamma, "extras": extras, "one": one, "smoke": smoke}
+    presets = {"targets": targets, "gamma": gamma, "extras": extras, "one": one, "quick": quick, "smoke": smoke}
     config, preset = agents.base(), parse_argument(argument, tuple(presets)).preset
     config.question = "How should DQN's target network move, how far should it look ahead, and what do its later inventions add?"
     agents.use(config, "dqn")
@@ -65,6 +66,13 @@ def one(config: ConfigDict) -> None:
     """A single arm."""
     config.solved_at, config.optim.lr = None, 2.5e-4
     agents.set_arms(config, {"dqn": {}})
+
+
+def quick(config: ConfigDict) -> None:
+    """About a minute: three rules and none, 50,000 steps, six seeds, two rates."""
+    agents.shorten(config, 50_000)
+    config.lrs = (2.5e-4, 5e-4)
+    agents.set_arms(config, {name: TARGETS[name] for name in ("soft", "hard_50", "hard_500", "none")})
 
 
 def smoke(config: ConfigDict) -> None:

@@ -7,6 +7,7 @@ arXiv:1512.03385, section 4.1; Balduzzi et al. 2017, arXiv:1702.08591.
     python launch.py --config=configs/gradients.py                # CIFAR-10, lab B's net of "48" layers; for a GPU
     python launch.py --config=configs/gradients.py:lab_c          # CIFAR-10, ResNet-34 and its plain twin; for a GPU
     python launch.py --config=configs/gradients.py:digits         # about 2.5 minutes on 2 CPU cores
+    python launch.py --config=configs/gradients.py:quick          # about a minute: 15 layers, five networks
     python launch.py --config=configs/gradients.py:smoke          # seconds, to see that it runs
 
 Result of `digits` (150 s on 2 cores of an Intel Xeon, 6 seeds): with BatchNorm the plain net's gradient does not vanish
@@ -22,7 +23,7 @@ from configs.rescnn import LAB_B, LAB_E
 from dla_jax.claims import answerable, claim, difference
 from dla_jax.config import parse_argument
 
-PRESETS = ("cifar10", "lab_c", "digits", "smoke")
+PRESETS = ("cifar10", "lab_c", "digits", "quick", "smoke")
 PLAIN, RESIDUAL = {"model": {"skip": False}}, {"model": {"skip": True}}
 CLIPPED, FROZEN = {"optim": {"clip_norm": 1.0}}, {"freeze_norm_after_epochs": 1}
 
@@ -31,7 +32,7 @@ def get_config(argument: str = "") -> ConfigDict:
     """The study of a preset; every network is the config with its own overrides."""
     preset = parse_argument(argument, PRESETS).preset
     config = base()
-    {"cifar10": cifar10, "lab_c": lab_c, "digits": digits, "smoke": smoke}[preset](config)
+    {"cifar10": cifar10, "lab_c": lab_c, "digits": digits, "quick": quick, "smoke": smoke}[preset](config)
     config.reported = ConfigDict({name: "only pictures" if name in ("plain", "residual") else "not in the labs"
                                   for name in config.networks})  # fmt: skip
     config.claims = claims(config.networks.keys())
@@ -81,6 +82,14 @@ def digits(config: ConfigDict) -> None:
     config.lrs = (1e-3, 1e-2, 3e-2, 1e-1, 3e-1)
     config.num_epochs, config.batch_size, config.probe_every_steps = 9, 64, 10
     config.log_every_steps, config.checkpoint_every_steps = 10, 0  # a run of seconds starts again
+
+
+def quick(config: ConfigDict) -> None:
+    """About a minute: fewer networks and epochs."""
+    digits(config)
+    config.model.depth, config.lrs, config.num_epochs = 15, (1e-2, 3e-2, 1e-1), 4
+    for name in ("plain_clipped", "residual_clipped", "residual_frozen_norm", "plain_no_norm"):
+        del config.networks[name]
 
 
 def smoke(config: ConfigDict) -> None:

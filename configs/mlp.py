@@ -7,6 +7,7 @@ He et al. 2016, arXiv:1603.05027 (pre-activation).
     python launch.py --config=configs/mlp.py                          # MNIST: four nets; 1.5 minutes on 2 CPU cores
     python launch.py --config=configs/mlp.py:mnist,as_implemented=true    # the labs' nets with the labs' recipes
     python launch.py --config=configs/mlp.py:digits                   # depths 1 to 50; about 2 minutes on 2 CPU cores
+    python launch.py --config=configs/mlp.py:quick                    # depths 5 and 20; about a minute
     python launch.py --config=configs/mlp.py:smoke                    # seconds, to see that it runs
 
 Result of `digits` (114 s on 2 cores of an Intel Xeon): a plain MLP of depth 20 has 94.9 % [93.9, 95.8] with He initialisation
@@ -24,8 +25,8 @@ COURSE = "the course's baseline (Lab 1, exercise 1.1)"
 
 
 def get_config(argument: str = "") -> ConfigDict:
-    """The study of a preset. `digits` and `smoke` are the depth study of configs/rescnn.py with other nets, and take `depth=`."""
-    given = parse_argument(argument, ("mnist", "digits", "smoke"), depth=0, as_implemented=False)
+    """The study of a preset. All but `mnist` are the depth study of configs/rescnn.py with other nets, and take `depth=`."""
+    given = parse_argument(argument, ("mnist", "digits", "quick", "smoke"), depth=0, as_implemented=False)
     check(given.preset == "mnist" or not given.as_implemented,
           f"config argument as_implemented: {given.preset} has no other version; it is for mnist")  # fmt: skip
     if given.preset == "mnist":
@@ -33,10 +34,13 @@ def get_config(argument: str = "") -> ConfigDict:
         return mnist(given.as_implemented)
     config = rescnn.get_config(argument)
     config.model = ConfigDict({"name": "mlp", "norm": "none", "init": "he", "width": 8})
+    if given.preset != "smoke":
+        config.model.width, config.num_epochs, config.log_every_steps = 64, 20, 0
     if given.preset == "digits":
         config.depths = tuple(sorted({1, 5, 10, 20, 50} | ({given.depth} - {0})))
-        config.side_depths = tuple(sorted({5, 20, max(config.depths)}))
-        config.model.width, config.num_epochs, config.log_every_steps = 64, 20, 0
+        config.side_depths = ("reference", 20, "deepest")
+    if given.preset == "quick":
+        config.side_arms, config.side_depths = ("plain+torch_default", "residual+scaled"), ("reference", 20)
     config.claims = claims(config)
     return config
 

@@ -10,6 +10,7 @@ arXiv:1712.00378; Huang et al. 2022.
     python launch.py --config=configs/ppo.py:breakout                                # MinAtar
     python launch.py --config=configs/ppo.py:breakout_gpu                            # 1e7 steps; for a GPU
     python launch.py --config=configs/ppo.py:one --config.env.name=Reacher-misc      # one arm, any environment
+    python launch.py --config=configs/ppo.py:quick                                   # 100,000 steps, 6 seeds: about a minute
     python launch.py --config=configs/ppo.py:smoke                                   # seconds, to see that it runs
 
 Results (2 cores of an Intel Xeon): CartPole in 78 s, 16 seeds at 500 with and without bootstrapping, though the value loss is a
@@ -29,7 +30,7 @@ CUT = {"ppo": {}, "ppo_limit_is_end": {"bootstrap": False}}
 def get_config(argument: str = "") -> ConfigDict:
     """The study of a preset; every arm is the config with its own overrides."""
     presets = {"cartpole": cartpole, "acrobot": acrobot, "pendulum": pendulum, "breakout": breakout, "breakout_gpu": breakout_gpu,
-               "one": one, "smoke": smoke}  # fmt: skip
+               "one": one, "quick": quick, "smoke": smoke}  # fmt: skip
     config, preset = agents.base(), parse_argument(argument, tuple(presets)).preset
     config.question = "What does PPO reach, on how many seeds, and what is bootstrapping at the time limit worth?"
     agents.use(config, "ppo")
@@ -80,6 +81,13 @@ def one(config: ConfigDict) -> None:
     """A single arm."""
     config.optim.lr = 1e-3
     agents.set_arms(config, {"ppo": {}})
+
+
+def quick(config: ConfigDict) -> None:
+    """About a minute: CartPole for 100,000 steps, six seeds, two rates."""
+    cartpole(config)
+    agents.shorten(config, 100_000)
+    config.lrs = (1e-3, 2e-3)
 
 
 def smoke(config: ConfigDict) -> None:

@@ -3,8 +3,9 @@
 Labs: depth studies of CNNs on CIFAR-10 (README, "The labs"). Papers: He et al. 2015, arXiv:1512.03385 and arXiv:1603.05027.
 
     python launch.py --config=configs/rescnn.py                   # CIFAR-10, depths 1 to 25, matched twins; for a GPU
-    python launch.py --config=configs/rescnn.py:digits            # about 3.5 minutes on 2 CPU cores
+    python launch.py --config=configs/rescnn.py:digits            # 3.5 to 5 minutes on 2 CPU cores
     python launch.py --config=configs/rescnn.py:digits,depth=50   # one more depth
+    python launch.py --config=configs/rescnn.py:quick             # about a minute: two depths, four arms
     python launch.py --config=configs/rescnn.py:smoke             # seconds, to see that it runs
 
 The labs' and papers' own tables, on CIFAR-10, for a GPU:
@@ -17,8 +18,8 @@ The labs' and papers' own tables, on CIFAR-10, for a GPU:
     python launch.py --config=configs/rescnn.py:he,as_implemented=true       # as published: 64,000 steps, one rate
     python launch.py --config=configs/rescnn.py:resnet18          # ResNet-18 and -34 and plain twins
 
-Result of `digits` (201 s on 2 cores of an Intel Xeon, 8 seeds): at depth 25 plain 48.3 % [36.6, 60.0], residual 94.5 %
-[93.0, 96.1]; the gain from depth 5 to 25 differs by 46.8 points [35.1, 58.6]. All of it, and what was run on CIFAR-10:
+Result of `digits` (284 s on 2 cores of an AMD EPYC, 8 seeds): at depth 25 plain 50.2 % [38.8, 61.7], residual 94.4 %
+[93.3, 95.6]; the gain from depth 5 to 25 differs by 44.6 points [34.0, 55.3]. All of it, and what was run on CIFAR-10:
 docs/results.md.
 """
 
@@ -29,6 +30,7 @@ from ml_collections.config_dict import placeholder
 
 from dla_jax.claims import answerable, claim, difference
 from dla_jax.config import check, flatten, parse_argument
+from dla_jax.overrides import CARRIED
 
 LAB_A = "lab A, https://github.com/giovancombo/DLA-Labs"
 LAB_B = "lab B, https://github.com/ZappaRoberto/DeepLearningApplications"
@@ -45,7 +47,7 @@ OWN_FIGURES = {
     ),
     "resnet34": (LAB_D, "validation: ResNet-18 and -34 about 90.5 %; VGG-16, -19 and -24 about 83, 82 and 80 % (pictures)"),
 }
-PRESETS = ("cifar10", "digits", "smoke", "lab_a", "lab_b", "he", "resnet18")
+PRESETS = ("cifar10", "digits", "quick", "smoke", "lab_a", "lab_b", "he", "resnet18")
 
 
 def get_config(argument: str = "") -> ConfigDict:
@@ -54,11 +56,13 @@ def get_config(argument: str = "") -> ConfigDict:
     check(not given.as_implemented or given.preset in ("lab_a", "lab_b", "he"),
           f"config argument as_implemented: {given.preset} has no other version; it is for lab_a, lab_b and he")  # fmt: skip
     config = base()
-    {"cifar10": cifar10, "digits": digits, "smoke": smoke, "lab_a": lab_a, "lab_b": lab_b, "he": he,
+    {"cifar10": cifar10, "digits": digits, "quick": quick, "smoke": smoke, "lab_a": lab_a, "lab_b": lab_b, "he": he,
      "resnet18": resnet18}[given.preset](config, given.as_implemented)  # fmt: skip
     if given.depth:
-        before, config.depths = max(config.depths), tuple(sorted({*config.depths, given.depth}))
-        config.side_depths = tuple(sorted({max(config.depths) if d == before else d for d in config.side_depths}))
+        shallowest = min(depth for depth in config.depths if depth > 1)
+        check(given.depth > shallowest, f"config argument depth: {given.depth} is not below {shallowest}, the first of "
+              f"{config.depths} that has blocks; give a deeper one")  # fmt: skip
+        config.depths = tuple(sorted({*config.depths, given.depth}))
     config.claims = claims(config)
     return config
 
@@ -70,20 +74,21 @@ def base() -> ConfigDict:
 
     # The question: depth x arm x seed, paired by seed. "both" stands for all arms at depth 1, where they are one net.
     config.depths = (1, 5, 10, 20, 25)
-    config.reference_depth = 5  # where the gain from depth is measured from
+    config.reference_depth = 0  # where the gain from depth is measured from; 0: the smallest depth that has blocks
     config.arms = ("plain", "residual")
     config.seeds = tuple(range(6))  # 2/2^6 = .03 is the smallest p; each fixes split, order, initial weights
-    # The other explanations, at fewer depths and seeds.
+    # The other explanations, at fewer depths and seeds: what `depths` and `seeds` are shortened to, they follow.
     config.side_arms = ()
-    config.side_depths = ()
-    config.side_seeds = tuple(range(6))
+    config.side_depths = ("reference", "deepest")  # of depths, by number or these words
+    config.num_side_seeds = 6  # the first so many of seeds
     # Each arm at each depth gets its own learning rate, on validation, from seeds that no final run has.
     config.lrs = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
     config.select_seeds = (100,)
 
     config.data = ConfigDict()
     config.data.name = "cifar10"
-    config.data.path = placeholder(str)  # for data.name=folder: one sub-folder a class
+    config.data.path = placeholder(str)  # for data.name=folder: one sub-folder a class, or train/, val/ and test/ with such
+    config.data.test_path = placeholder(str)  # an official test part elsewhere: a folder with one sub-folder a class
     config.data.size = 32  # pixels that a folder's images are resized to
     config.data.skip_bad = False  # go on without a folder's unreadable files
     config.data.val_fraction = 0.1
@@ -102,6 +107,7 @@ def base() -> ConfigDict:
     config.num_epochs = 20
     config.batch_size = 128
     config.label_smoothing = 0.0
+    config.class_weight = "none"  # or balanced: a class weighs as much as another in the loss, however rare it is
     config.freeze_norm_after_epochs = 0  # leaves BatchNorm in evaluation mode from then on, lab C's mistake; 0: never
     config.patience = 0  # evaluations without improvement before a run stops; 0: never
     config.optim = ConfigDict()
@@ -132,7 +138,7 @@ def base() -> ConfigDict:
 def networks_base(experiment: str) -> ConfigDict:
     """The keys of a study that compares networks of its own instead of arms at several depths."""
     config = base()
-    for key in ("depths", "reference_depth", "arms", "side_arms", "side_depths", "side_seeds"):
+    for key in ("depths", "reference_depth", "arms", "side_arms", "side_depths", "num_side_seeds"):
         del config[key]
     config.experiment = experiment
     return config
@@ -141,7 +147,6 @@ def networks_base(experiment: str) -> ConfigDict:
 def cifar10(config: ConfigDict, as_implemented: bool) -> None:
     """Lab E's depths, with BatchNorm as all the labs have it; without norm, and from other starts, at two depths."""
     config.side_arms = ("plain+no_norm", "residual+no_norm", "plain+dirac", "plain+torch_default", "plain+shared_lr")
-    config.side_depths = (5, 25)
 
 
 def digits(config: ConfigDict, as_implemented: bool) -> None:
@@ -152,16 +157,21 @@ def digits(config: ConfigDict, as_implemented: bool) -> None:
     config.seeds, config.select_seeds = tuple(range(8)), (100, 101)
     config.side_arms = ("residual+scaled", "plain+torch_default", "plain+dirac", "plain+batch", "residual+batch",
                         "plain+shared_lr")  # fmt: skip
-    config.side_depths = (5, 25)
     config.num_epochs, config.batch_size = 9, 64
     config.log_every_steps, config.checkpoint_every_steps = 6, 0  # a run of seconds starts again
+
+
+def quick(config: ConfigDict, as_implemented: bool) -> None:
+    """About a minute: two depths, the two cures, one seed to choose rates; enough seeds for a verdict."""
+    digits(config, as_implemented)
+    config.depths, config.seeds, config.side_depths = (5, 20), tuple(range(6)), ("deepest",)
+    config.side_arms, config.lrs, config.select_seeds = ("plain+dirac", "plain+batch"), (1e-3, 3e-3, 1e-2), (100,)
 
 
 def smoke(config: ConfigDict, as_implemented: bool) -> None:
     """Seconds."""
     digits(config, as_implemented)
-    config.depths, config.reference_depth, config.seeds = (1, 2, 4), 2, (0, 1)
-    config.side_arms, config.side_depths, config.side_seeds = ("plain+batch", "plain+shared_lr"), (2, 4), (0, 1)
+    config.depths, config.seeds, config.side_arms = (1, 2, 4), (0, 1), ("plain+batch", "plain+shared_lr")
     config.lrs, config.select_seeds = (3e-3, 1e-2), (100,)
     config.model.width, config.num_epochs = 4, 2
 
@@ -178,7 +188,7 @@ def lab_a(config: ConfigDict, as_implemented: bool) -> None:
 
 def lab_b(config: ConfigDict, as_implemented: bool) -> None:
     """Lab B's nets, trained as it did with Lion and one cycle; its AutoAugment is crops and flips here, and never on test."""
-    config.depths, config.reference_depth = (9, 17, 48), 9
+    config.depths = (9, 17, 48)
     config.model = ConfigDict({"name": "lab_b", "norm": "batch", "init": "torch_default", "as_implemented": as_implemented})
     config.lrs = (1e-4, 2e-4, 5e-4, 1e-3)
     config.num_epochs, config.batch_size, config.patience = 60, 512, 0
@@ -195,7 +205,7 @@ def resnet(**changes) -> dict:
 
 def he(config: ConfigDict, as_implemented: bool) -> None:
     """The paper's nets. As implemented: its schedule, 64,000 steps at one rate; as intended: one cycle, 30 epochs, own rates."""
-    config.depths, config.reference_depth = (20, 32, 44, 56, 110), 20
+    config.depths = (20, 32, 44, 56, 110)
     config.model = ConfigDict(resnet())
     config.lrs = (0.03, 0.1, 0.3, 1.0)
     config.num_epochs = 30
@@ -210,7 +220,7 @@ def he(config: ConfigDict, as_implemented: bool) -> None:
 def resnet18(config: ConfigDict, as_implemented: bool) -> None:
     """The wide ResNets of lab D, and their plain twins: shortcuts without parameters."""
     he(config, as_implemented)
-    config.depths, config.reference_depth = (18, 34), 18
+    config.depths = (18, 34)
     config.lrs = (0.03, 0.1, 0.3)
     config.batch_size, config.compute_dtype, config.label_smoothing = 512, "bfloat16", 0.1
 
@@ -222,7 +232,7 @@ def set_networks(config: ConfigDict, networks: dict[str, dict]) -> None:
     common = functools.reduce(set.intersection, (set(flatten(network.to_dict())) for network in config.networks.values()))
     if "model.name" in common:
         del config.model
-    for group, _, key in (name.rpartition(".") for name in common if not name.startswith("model.")):
+    for group, _, key in (name.rpartition(".") for name in common - set(CARRIED) if not name.startswith("model.")):
         del (config[group] if group else config)[key]
 
 

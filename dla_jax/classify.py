@@ -12,7 +12,7 @@ import numpy as np
 
 from dla_jax.data import batches, images
 from dla_jax.mesh import split_rows
-from dla_jax.metrics import accuracy, cross_entropy, masked_sums
+from dla_jax.metrics import accuracy, class_scores, cross_entropy, masked_sums
 
 
 # Initialisation runs once a cell and compiles once a depth: cheap code generation suits it better than fast code.
@@ -50,11 +50,13 @@ def counting_steps(init_fn: Callable) -> Callable:
 
 
 @functools.cache
-def make_loss(model, pad: int, flip: bool, label_smoothing: float, freeze_norm_at: int = 0):
+def make_loss(model, pad: int, flip: bool, label_smoothing: float, freeze_norm_at: int = 0,
+              class_weights: tuple[float, ...] | None = None):  # fmt: skip
     """The loss function of a model: one object for each, so that the train step compiles once for all cells that share it.
 
     `label_smoothing` e trains towards (1 - e) one-hot + e / C (Szegedy et al. 2016, arXiv:1512.00567, section 7).
     `freeze_norm_at`: the step from which on BatchNorm and dropout are left in evaluation mode, as lab C has it; 0: never.
+    `class_weights`: of each class, with mean 1 over the examples; None: all alike.
     """
 
     def loss_fn(params, model_state, batch, key):
@@ -71,7 +73,7 @@ def make_loss(model, pad: int, flip: bool, label_smoothing: float, freeze_norm_a
             updates = updates | {"steps": {"taken": taken + 1}}
         else:
             (logits, _), updates = forward(True)
-        loss = cross_entropy(logits, batch["label"], label_smoothing).mean()
+        loss = cross_entropy(logits, batch["label"], label_smoothing, class_weights).mean()
         return loss, ({**model_state, **updates}, {"train_accuracy": accuracy(logits, batch["label"])})
 
     return loss_fn
@@ -79,23 +81,34 @@ def make_loss(model, pad: int, flip: bool, label_smoothing: float, freeze_norm_a
 
 @functools.partial(jax.jit, static_argnames=("model", "mesh"))
 def score(variables, data, positions, mask, *, model, mesh) -> dict[str, jax.Array]:
-    """Loss (nats) and accuracy over the rows of `positions` int32 [N, B] where `mask` float32 [N, B] is 1."""
+    """Return loss (nats) and accuracy over the rows of `positions` int32 [N, B] where `mask` float32 [N, B] is 1.
+
+    And "correct", float32 [C]: how many of each class were taken for it.
+    """
 
     def sums(batch):
         rows, weights = jax.lax.with_sharding_constraint(batch, split_rows(mesh))
         logits, _ = model.apply(variables, data["image"][rows].astype(jnp.float32) / 255, train=False)
         return masked_sums(logits, data["label"][rows], weights)
 
-    totals = jax.tree.map(jnp.sum, jax.lax.map(sums, (positions, mask)))
-    return {name: totals[name] / totals["count"] for name in ("loss", "accuracy")}
+    totals = jax.tree.map(lambda parts: parts.sum(0), jax.lax.map(sums, (positions, mask)))
+    return {name: totals[name] / totals["count"] for name in ("loss", "accuracy")} | {"correct": totals["correct"]}
 
 
-def make_evaluate(model, data: dict, mesh, positions: np.ndarray, batch_size: int, prefix: str) -> Callable:
-    """state -> {"<prefix>_loss", "<prefix>_accuracy"} over the examples at `positions`, each exactly once."""
+def make_evaluate(model, data: dict, mesh, positions: np.ndarray, batch_size: int, prefix: str,
+                  labels: np.ndarray | None = None) -> Callable:  # fmt: skip
+    """Return state -> {"<prefix>_loss", "<prefix>_accuracy"} over the examples at `positions`, each exactly once.
+
+    With `labels` int32 [N], those of all examples, also what `metrics.class_scores` says of them.
+    """
     padded, mask = batches.padded_batches(positions, batch_size)
 
-    def evaluate(state) -> dict[str, float]:
+    def evaluate(state) -> dict:
         scores = score({"params": state.params, **state.model_state}, data, padded, mask, model=model, mesh=mesh)
-        return {f"{prefix}_{name}": float(value) for name, value in scores.items()}
+        correct = np.asarray(scores.pop("correct"))
+        found = {f"{prefix}_{name}": float(value) for name, value in scores.items()}
+        if labels is None:
+            return found
+        return found | class_scores(correct, np.bincount(labels[positions], minlength=len(correct)))
 
     return evaluate

@@ -1,20 +1,12 @@
-"""Configs and workdirs: typed config arguments, one-line errors, and which workdir belongs to which config.
+"""Configs: typed config arguments, one-line errors, and what a workdir says of its own.
 
 Imports neither JAX nor anything else that is slow: `launch.py --help` and a mistyped key go no further than here.
 """
 
-import datetime
 import difflib
-import fcntl
-import importlib.metadata
 import json
 import math
 import os
-import platform
-import re
-import shlex
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -31,7 +23,6 @@ FREE_KEYS = frozenset(
         "data.test_path",
     }
 )
-PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scipy", "scikit-learn", "gymnax")
 
 
 class ConfigError(Exception):
@@ -98,6 +89,14 @@ def check_distinct(key: str, values, check_one, *, empty: bool = False) -> None:
         check(list(values).count(value) == 1, f"{key}: {value!r} is given twice; give each value once")
 
 
+def cache_folder() -> Path | None:
+    """Return where this project keeps what it can make again: `dla_jax` in $XDG_CACHE_HOME or ~/.cache; None without a home."""
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "dla_jax"
+    except RuntimeError:  # neither HOME nor an entry for this user, as in a container
+        return None
+
+
 def expand(key: str, path: str) -> Path:
     """A path as it was typed, `~` replaced by a home directory.
 
@@ -161,16 +160,6 @@ def differences(old: dict, new: dict) -> dict[str, tuple[Any, Any]]:
     return {key: (old.get(key), new.get(key)) for key in keys if old.get(key) != new.get(key)}
 
 
-def default_workdir(config_flag: str, root: str | Path = "runs") -> Path:
-    """`runs/<config>-<argument as slug>/<UTC time>`, a path that does not exist yet."""
-    path, _, argument = config_flag.partition(":")
-    slug = re.sub(r"[^A-Za-z0-9.]+", "-", argument).strip("-")
-    time = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
-    first = Path(root) / "-".join(filter(None, (Path(path).stem, slug))) / time
-    candidates = (first, *(first.with_name(f"{time}-{n}") for n in range(2, 1000)))
-    return next(path for path in candidates if not path.exists())
-
-
 def read_config(workdir: Path) -> dict:
     """The `config.json` of a workdir.
 
@@ -180,90 +169,20 @@ def read_config(workdir: Path) -> dict:
     path = workdir / "config.json"
     check(path.is_file(), f"{workdir} is no workdir of this project (no config.json); give --config to start a study there")
     try:
-        written = json.loads(path.read_text())
+        written = json.loads(path.read_text(encoding="utf-8"))
         return {"config": written["config"], "launches": written["launches"], "data": written["data"]}
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{path} is damaged ({error}); give another --workdir") from None
 
 
-def check_workdir(workdir: Path, config: dict) -> None:
-    """Raises ConfigError when the path cannot hold this study: a file, a foreign folder, or a study with another config."""
-    try:
-        parents = [path for path in (workdir, *workdir.parents) if path.exists()]
-    except OSError as error:
-        raise ConfigError(f"workdir {workdir}: {error.strerror}; give another --workdir") from None
-    check(parents[0].is_dir(), f"workdir {workdir}: {parents[0]} is a file; give a folder, as in --workdir=runs/try1")
-    if not workdir.exists() or not any(path for path in workdir.iterdir() if path.name != ".lock"):
-        return
-    check((workdir / "config.json").is_file(),
-          f"workdir {workdir} is not empty, and no workdir of this project (no config.json); give another --workdir")  # fmt: skip
-    changed = differences(read_config(workdir)["config"], config)
-    listed = ", ".join(f"{key} (there {old}, now {new})" for key, (old, new) in list(changed.items())[:8])
-    check(not changed, f"workdir {workdir} holds a study with another config: {listed}; give another --workdir")
-
-
-def lock_workdir(workdir: Path):
-    """Makes the folder and takes its lock, held while the returned file is open.
-
-    Raises:
-      ConfigError: the folder cannot be written, or another process is at work in it.
-    """
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        lock = open(workdir / ".lock", "a+")  # noqa: SIM115 - open as long as the process lives
-    except OSError as error:
-        raise ConfigError(f"workdir {workdir} cannot be written ({error.strerror}); give another --workdir") from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise ConfigError(f"workdir {workdir} is in use by another process; wait for it or give another --workdir") from None
-    return lock
-
-
 def write_atomically(path: Path, text: str) -> None:
-    """Writes a file such that a reader, or a crash, sees the old text or the new one, never a part."""
+    """Write a file in UTF-8 such that a reader, or a crash, sees the old text or the new one, never a part.
+
+    What cannot be encoded, a file name in another encoding, is written as `\\udc..`.
+    """
     temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "w") as file:
+    with open(temporary, "w", encoding="utf-8", errors="backslashreplace") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)
-
-
-def write_config(workdir: Path, config: dict, devices: list[str], data: dict) -> None:
-    """Writes `config.json`, or adds this launch to it.
-
-    `data` is what identifies the data (name, number of examples, fingerprint): other data in a resumed workdir
-    raises ConfigError, since half of the cells would have been trained on something else.
-    """
-    launch = {
-        "command": shlex.join(["python", *sys.argv]),
-        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
-        "devices": devices,
-        "git_commit": git_commit(),
-    }
-    launches = []
-    if (workdir / "config.json").exists():
-        written = read_config(workdir)
-        other = [key for key in data if written["data"].get(key) != data[key]] or sorted(written["data"].keys() - data.keys())
-        listed = ", ".join(f"{key} was {written['data'].get(key)}, is {data.get(key)}" for key in other)
-        check(written["data"] == data, f"workdir {workdir} was begun on other data ({listed}); give another --workdir")
-        launches = written["launches"]
-    text = json.dumps({"config": config, "data": data, "launches": [*launches, launch]}, indent=1)
-    write_atomically(workdir / "config.json", text)
-
-
-def git_commit() -> str:
-    """The commit of this source, with `+changes` when files differ from it; `unknown` outside a git checkout."""
-    root = Path(__file__).resolve().parent
-    try:
-        ask = lambda *words: subprocess.run(("git", *words), cwd=root, capture_output=True, text=True, timeout=10)  # noqa: E731
-        commit, changes = ask("rev-parse", "HEAD"), ask("status", "--porcelain", "--untracked-files=no")
-    except (OSError, subprocess.TimeoutExpired):
-        return "unknown"
-    if commit.returncode:
-        return "unknown"
-    return commit.stdout.strip() + ("+changes" if changes.stdout.strip() else "")

@@ -43,7 +43,7 @@ def read_rows(path: Path) -> list[dict]:
     if not path.exists():
         return []
     rows = []
-    for line in path.read_text().splitlines(keepends=True):
+    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
         if line.endswith("\n"):
             try:
                 rows.append(json.loads(line))
@@ -91,7 +91,7 @@ class Record:
         if not self._writes:
             return
         write_atomically(self.path, "".join(json.dumps(row) + "\n" for row in rows))
-        self._file = open(self.path, "a")  # noqa: SIM115 - closed by close()
+        self._file = open(self.path, "a", encoding="utf-8")  # noqa: SIM115 - closed by close()
 
     def resume(self, run: str, step: int) -> list[dict]:
         """The rows of an unfinished run up to a step; later ones leave the record, and TensorBoard starts again."""

@@ -3,13 +3,14 @@
 import os
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from dla_jax.config import ConfigError
+from dla_jax.config import ConfigError, cache_folder
 
 
 def data_mesh(devices: list | None = None) -> Mesh:
@@ -101,3 +102,30 @@ def idle_gpu_warning() -> str | None:
     if jax.default_backend() != "cpu" or not has_gpu or os.environ.get("JAX_PLATFORMS", "") == "cpu":
         return None
     return 'warning: this machine has an NVIDIA GPU but JAX runs on the CPU; install it with: pip install -U "jax[cuda13]"'
+
+
+def check_devices() -> None:
+    """Raises ConfigError where JAX finds no device of the kind that JAX_PLATFORMS asks for."""
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as error:  # the latter where no plug-in of that name is installed
+        asked = os.environ.get("JAX_PLATFORMS", "")
+        reason = (str(error) or "no backend of that name").splitlines()[0][:120]
+        what = f"JAX_PLATFORMS={asked}: JAX finds no such device ({reason}); unset it" if asked else (
+            f"JAX finds no device ({reason}); set JAX_PLATFORMS=cpu")  # fmt: skip
+        raise ConfigError(f'{what}, or install JAX for the device, as in pip install -U "jax[cuda13]"') from None
+
+
+def keep_programs() -> str | None:
+    """Switches the persistent compilation cache on; returns why it cannot be kept, None where it is."""
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+    folder, given = cache_folder(), os.environ.get("JAX_COMPILATION_CACHE_DIR")
+    if not given and folder is None:
+        return "compiled programs are not kept: there is no home folder; give one with JAX_COMPILATION_CACHE_DIR=FOLDER"
+    cache = Path(given) if given else folder / "xla"
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        jax.config.update("jax_compilation_cache_dir", str(cache))
+    except OSError as error:
+        return f"compiled programs are not kept: {cache} cannot be written ({error.strerror})"
+    return None

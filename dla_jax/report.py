@@ -1,44 +1,20 @@
 """One self-contained HTML page: the claims with their verdicts, figures inline, tables, the command that made it."""
 
 import base64
-import math
 from pathlib import Path
 
 import jinja2
 
 from dla_jax.config import write_atomically
-
-
-def points(fraction: float, sign: bool = True) -> str:
-    """A difference of accuracies in [-1, 1] -> percentage points, `+1.2`; bounds that do not exist -> the infinity sign."""
-    if math.isinf(fraction):
-        return "−∞" if fraction < 0 else "+∞"
-    return f"{100 * fraction:{'+' if sign else ''}.1f}".replace("-", "−")
-
-
-def amount(value: float, unit: str, sign: bool = True) -> str:
-    """A value in its unit: accuracies in "points", others as they are ("decades": powers of ten)."""
-    if unit == "points" or math.isinf(value):
-        return points(value, sign)
-    digits = 3 if unit == "nats/char" else 2
-    return f"{value:{'+' if sign else ''}.{digits}f}".replace("-", "−")
-
-
-def p_value(p: float) -> str:
-    """A p-value in two digits."""
-    return f"{p:.2g}" if p < 0.095 else f"{p:.2f}"
-
-
-def count(number: int, thing: str) -> str:
-    """`1 seed`, `2 seeds`."""
-    return f"{number} {thing}{'s' * (number != 1)}"
+from dla_jax.formatting import amount, count, interval, number, p_value
 
 
 def contrast_words(result: dict, unit: str) -> str:
-    """`+3.2 points [+1.1, +5.2], p = 0.0078, 8 of 8 seeds` of a contrast."""
-    interval = f"[{amount(result['low'], unit)}, {amount(result['high'], unit)}]"
+    """Return `+3.2 points [+1.1, +5.2], p = 0.0078, 8 of 8 seeds` of a contrast, and why it was not decided."""
     seeds = f"{result['in_favour']} of {count(result['n'], 'seed')}"
-    return f"{amount(result['mean'], unit)} {unit} {interval}, p = {p_value(result['p'])}, {seeds}"
+    bounds = interval(result["low"], result["high"], unit)
+    reason = f" ({result['reason']})" if result["reason"] else ""
+    return f"{amount(result['mean'], unit)} {unit}{bounds}, p = {p_value(result['p'])}, {seeds}{reason}"
 
 
 def terms_words(terms) -> str:
@@ -50,12 +26,15 @@ def terms_words(terms) -> str:
 
 
 def power_words(result: dict, margin: float, unit: str, level: float = 0.95) -> str:
-    """Whether these runs could have decided the claim either way."""
-    half = (result["high"] - result["low"]) / 2
+    """Return whether these runs could have decided the claim either way: presence and absence need the same evidence."""
     if result["smallest_p"] >= 1 - level:
         needed = next(n for n in range(2, 64) if 2.0 / 2**n < 1 - level)
-        why = f"{count(result['n'], 'seed')} cannot give p < {1 - level:.2f}, {needed} are needed"
-        return f"a difference: no, {why}; its absence: {'yes' if half < margin else 'no'}"
+        return f"no: {count(result['n'], 'seed')} cannot give p < {number(1 - level, 2)}, {needed} are needed"
+    if not result["varies"]:
+        return "a difference: yes; its absence: no, the runs do not vary"
+    if result["censored"]:
+        return "a difference: yes; its absence: no, runs were cut off at the budget"
+    half = (result["high"] - result["low"]) / 2
     detail = f"interval ±{amount(half, unit, False)}, margin {amount(margin, unit, False)}"
     return f"yes ({detail})" if half < margin else f"a difference: yes; its absence: no ({detail})"
 

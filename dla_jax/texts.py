@@ -47,13 +47,13 @@ def join_frozen(params: dict, model_state: dict) -> dict:
 
 
 @functools.cache
-def make_loss(model: bert.Classifier, frozen_layers: int, label_smoothing: float):
+def make_loss(model: bert.Classifier, frozen_layers: int, label_smoothing: float, class_weights: tuple[float, ...] | None = None):
     """The loss function of a classifier of texts: one object for each, so that its train step compiles once a width."""
 
     def loss_fn(params, model_state, batch, key):
         logits, _ = model.apply({"params": join_frozen(params, model_state)}, batch["token"], batch["length"], train=True,
                                 frozen_layers=frozen_layers, rngs={"dropout": key})  # fmt: skip
-        loss = cross_entropy(logits, batch["label"], label_smoothing).mean()
+        loss = cross_entropy(logits, batch["label"], label_smoothing, class_weights).mean()
         return loss, (model_state, {"train_accuracy": accuracy(logits, batch["label"])})
 
     return loss_fn

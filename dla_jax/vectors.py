@@ -34,12 +34,12 @@ def logits_of(model, params: dict, model_state: dict, x: jax.Array, **options) -
 
 
 @functools.cache
-def make_loss(model, label_smoothing: float):
+def make_loss(model, label_smoothing: float, class_weights: tuple[float, ...] | None = None):
     """The loss function of a model: one object for each, so that the train step compiles once for all runs that share it."""
 
     def loss_fn(params, model_state, batch, key):
         logits = logits_of(model, params, model_state, batch["vector"], train=True, rngs={"dropout": key})
-        loss = cross_entropy(logits, batch["label"], label_smoothing).mean()
+        loss = cross_entropy(logits, batch["label"], label_smoothing, class_weights).mean()
         return loss, (model_state, {"train_accuracy": accuracy(logits, batch["label"])})
 
     return loss_fn

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from dla_jax import config as configs
+from dla_jax import workdirs
 from dla_jax.config import ConfigError
 
 
@@ -38,22 +39,21 @@ def test_only_keys_that_change_results_make_a_difference():
 
 
 def test_default_workdirs_are_new_and_tell_what_they_hold(tmp_path):
-    first = configs.default_workdir("configs/rescnn.py:digits,depth=50", tmp_path)
-    assert re.fullmatch(r"rescnn-digits-depth-50/\d{8}T\d{6}Z", str(first.relative_to(tmp_path)))
-    first.mkdir(parents=True)
-    assert configs.default_workdir("configs/rescnn.py:digits,depth=50", tmp_path) != first
+    first = workdirs.make_workdir("configs/rescnn.py:digits,depth=50", tmp_path)
+    assert re.fullmatch(r"rescnn-digits-depth-50/\d{8}T\d{6}Z", str(first.relative_to(tmp_path))) and first.is_dir()
+    assert workdirs.make_workdir("configs/rescnn.py:digits,depth=50", tmp_path) != first
 
 
 def written(workdir, config=None, data="digits"):
     workdir.mkdir(exist_ok=True)
-    configs.write_config(workdir, config or {"optim": {"lr": 0.1}}, ["1 x cpu"], {"name": data})
+    workdirs.write_config(workdir, config or {"optim": {"lr": 0.1}}, ["1 x cpu"], {"name": data})
 
 
 def test_a_workdir_belongs_to_one_config_and_one_data_set(tmp_path):
     written(tmp_path / "run")
-    configs.check_workdir(tmp_path / "run", {"optim": {"lr": 0.1}})
+    workdirs.check_workdir(tmp_path / "run", {"optim": {"lr": 0.1}})
     with pytest.raises(ConfigError, match=r"optim.lr \(there 0.1, now 0.3\)"):
-        configs.check_workdir(tmp_path / "run", {"optim": {"lr": 0.3}})
+        workdirs.check_workdir(tmp_path / "run", {"optim": {"lr": 0.3}})
     with pytest.raises(ConfigError, match="other data"):
         written(tmp_path / "run", data="mnist")
     written(tmp_path / "run")
@@ -71,15 +71,15 @@ def test_foreign_and_damaged_folders_are_refused(tmp_path):
     (tmp_path / "damaged" / "config.json").write_text('{"config": {')
     for name, words in [("file", "is a file"), ("file/below", "is a file"), ("foreign", "no workdir"), ("damaged", "damaged")]:
         with pytest.raises(ConfigError, match=words):
-            configs.check_workdir(tmp_path / name, {})
+            workdirs.check_workdir(tmp_path / name, {})
     (tmp_path / "empty").mkdir()
-    configs.check_workdir(tmp_path / "empty", {})
-    configs.check_workdir(tmp_path / "new" / "below", {})
+    workdirs.check_workdir(tmp_path / "empty", {})
+    workdirs.check_workdir(tmp_path / "new" / "below", {})
 
 
 def test_a_workdir_is_locked_against_a_second_process(tmp_path):
-    lock = configs.lock_workdir(tmp_path / "run")
-    code = f"from dla_jax import config; config.lock_workdir(__import__('pathlib').Path({str(tmp_path / 'run')!r}))"
+    lock = workdirs.lock_workdir(tmp_path / "run")
+    code = f"from dla_jax import workdirs; workdirs.lock_workdir(__import__('pathlib').Path({str(tmp_path / 'run')!r}))"
     second = subprocess.run(
         (sys.executable, "-c", code), capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": "."}
     )

@@ -1,5 +1,6 @@
 """Every config's smoke preset, from the command line to the report."""
 
+import importlib
 import json
 import math
 import re
@@ -7,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from launching import ROOT
+
+from dla_jax.config import Run
 
 # These make no report: tests/experiments/test_generate.py, test_text_studies.py
 CONFIGS = sorted({path.stem for path in (ROOT / "configs").glob("*.py")} - {"generate", "gpt2", "predict", "export"})
@@ -99,3 +102,16 @@ def test_the_record_pairs_seeds(finished):
     assert {row["seed"] for row in done if row["stage"] == "select"}.isdisjoint(
         {row["seed"] for row in done if row["stage"] == "final"}
     )
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_every_study_has_a_quick_preset_that_can_run_and_can_decide(name):
+    config = importlib.import_module(f"configs.{name}").get_config("quick")
+    if name == "compare":
+        assert set(config.made) == {"he", "torch_default"} and all(len(study.seeds) >= 6 for study in config.made.values())
+        return
+    study = importlib.import_module(f"dla_jax.experiments.{config.experiment}")
+    study.check_config(config, Run(Path("nowhere"), None, Path("nowhere"), False, True))
+    claims, seeds = config.claims, (config.made if name == "cam" else config).seeds
+    assert len(seeds) >= 6 and all(len(claim.contrasts) for claim in claims.values())
+    assert len(claims) > 0

@@ -33,7 +33,7 @@ WRONG = {
     "--config=configs/mlp.py --config.networks.mlp_784.model.dropout=1.5 --nodownload": ["mlp_784", "dropout", "1.5"],
     "--config=configs/mlp.py --config.networks.mlp_784.model.widths=0 --nodownload": ["mlp_784", "widths", "0"],
     "--config=configs/mlp.py --config.model.init=dirac": ["--config.model.init", "unknown key"],
-    "--config=configs/mlp.py:mnist,as_implemented=true --config.num_epochs=1": ["--config.num_epochs", "unknown key"],
+    "--config=configs/rescnn.py:digits,depth=3": ["depth: 3 is not below 5", "give a deeper one"],
     "--config=configs/mlp.py:smoke --config.model.name=cnn": ["model.name", "cnn needs model.pools"],
     "--config=configs/mlp.py:smoke --config.model.name=resnet": ["model.name", "model.bottleneck"],
     "--config=configs/gradients.py:smoke --config.model.depth=1": ["networks.plain", "model.depth: 1"],
@@ -156,7 +156,9 @@ WRONG = {
     f"{CONFIG} --config.arms=plain,plain+shared_lr": ["plain+shared_lr", "side_arms"],
     f"{CONFIG} --config.arms=both,plain": ["both", "plain or residual"],
     f"{CONFIG} --config.side_arms=residual+scaled+batch,residual+batch+scaled": ["residual+batch+scaled", "name each arm once"],
-    f"{CONFIG} --config.side_seeds=5,6": ["side_seeds", "(5, 6)", "paired"],
+    f"{CONFIG} --config.num_side_seeds=0": ["num_side_seeds"],
+    f"{CONFIG} --config.side_depths=3": ["side_depths", "none of (3,) is among depths"],
+    f"{CONFIG} --config.side_depths=deep": ["side_depths", "'deep' is neither a depth nor reference or deepest"],
     f"{CONFIG} --config.seeds=0,4294967296": ["seeds", "2^32"],
     f"{CONFIG} --config.reference_depth=3": ["reference_depth", "not among depths"],
     f"{CONFIG} --config.claims.b_residual_gains.contrasts=foo": ["claims.b_residual_gains.contrasts", "foo"],
@@ -274,9 +276,3 @@ def test_a_full_disk_while_rows_are_written(tmp_path):
     record._file = open("/dev/full", "w")  # noqa: SIM115
     with pytest.raises(OSError, match="No space left on device"):
         record.append({"run": "a", "step": 1})
-
-
-def test_the_default_workdir_is_named_after_the_config():
-    import launch as entry
-
-    assert entry.given_config(["launch.py", "--config", "configs/mlp.py:digits", "--quiet"]) == "configs/mlp.py:digits"

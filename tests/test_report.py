@@ -2,11 +2,11 @@ import jinja2
 import pytest
 from PIL import Image
 
-from dla_jax import report, stats
+from dla_jax import formatting, report, stats
 
 
-def result_of(differences):
-    return stats.judge(differences, ">", 0.005)._asdict() | {
+def result_of(differences, **options):
+    return stats.judge(differences, ">", 0.005, **options)._asdict() | {
         "terms": [[1.0, "a-2"], [-2.0, "b-1"]],
         "in_favour": 3,
         "without_diverged": None,
@@ -14,25 +14,32 @@ def result_of(differences):
 
 
 def test_numbers_in_words():
-    assert report.points(0.0123) == "+1.2" and report.points(-0.5) == "−50.0" and report.points(0.004, sign=False) == "0.4"
-    assert (
-        report.points(float("-inf")) == "−∞"
-        and report.amount(-1.234, "decades") == "−1.23"
-        and report.amount(0.5, "points") == "+50.0"
-    )
-    assert report.p_value(2 / 256) == "0.0078" and report.p_value(1.0) == "1.00"
+    assert formatting.points(0.0123) == "+1.2" and formatting.points(-0.5) == "−50.0" and formatting.points(0.004, False) == "0.4"
+    assert formatting.amount(-1.234, "decades") == "−1.23" and formatting.amount(0.5, "points") == "+50.0"
+    assert formatting.p_value(2 / 256) == "0.0078" and formatting.p_value(1.0) == "1.00"
     assert report.terms_words([[1.0, "a-2"], [-2.0, "b-1"]]) == "a-2 − 2 b-1"
 
 
+def test_zero_has_no_sign_and_minus_is_a_minus():
+    assert formatting.points(-0.0001) == formatting.points(0.0001) == formatting.points(-0.0, False) == "0.0"
+    assert formatting.number(-0.004, 2, sign=True) == "0.00" and formatting.number(-1.5, 1) == "−1.5"
+    assert formatting.interval(-0.0001, 0.5) == " [0.0, +50.0]"
+
+
+def test_what_has_no_interval_shows_none():
+    assert formatting.interval(float("-inf"), float("inf")) == ""
+    words = report.contrast_words(result_of([0.1, 0.2]), "points")
+    assert words == "+15.0 points, p = 0.50, 3 of 2 seeds (too few seeds)"
+
+
 def test_whether_a_claim_could_be_decided():
-    few = report.power_words(result_of([0.1, 0.2, 0.3, 0.1]), 0.005, "points")
-    assert few.startswith("a difference: no, 4 seeds") and "6 are needed; its absence: no" in few
-    same = [0.001, 0.0011, 0.0009, 0.001]
-    assert result_of(same)["verdict"] == "does not hold" and report.power_words(result_of(same), 0.005, "points").endswith(
-        "absence: yes"
-    )
-    assert report.power_words(result_of([0.001, 0.0011, 0.0009, 0.001, 0.001, 0.001]), 0.005, "points").startswith("yes")
-    assert report.power_words(result_of([0.1, -0.1, 0.2, -0.2, 0.1, -0.1]), 0.005, "points").startswith("a difference: yes")
+    power = lambda *found, **options: report.power_words(result_of(*found, **options), 0.005, "points")  # noqa: E731
+    assert power([0.1, 0.2, 0.3, 0.1]) == "no: 4 seeds cannot give p < 0.05, 6 are needed"
+    same = [0.001, 0.0011, 0.0009, 0.001, 0.001, 0.001]
+    assert power(same).startswith("yes (interval ±0.0, margin 0.5)")
+    assert power(same, at_least=True).endswith("absence: no, runs were cut off at the budget")
+    assert power([0.001] * 6).endswith("absence: no, the runs do not vary")
+    assert power([0.1, -0.1, 0.2, -0.2, 0.1, -0.1]).startswith("a difference: yes; its absence: no (interval")
 
 
 def test_seeds_needed_are_those_of_the_test():

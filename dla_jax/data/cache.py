@@ -11,8 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-VERSION = 1  # of the decoding: another one makes old caches invisible
-ARRAYS = ("images", "labels", "mean", "std")
+from dla_jax.config import cache_folder
+
+VERSION = 2  # of the decoding: another one makes old caches invisible
+ARRAYS = ("images", "labels", "mean", "std", "test_start")
 BLOCK = 1 << 22  # pixel values looked at in one go
 
 
@@ -63,25 +65,30 @@ def channel_stats(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float, .
 
 
 def cached(
-    source: Path, key: str, decode: Callable[[], Decoded], class_names: tuple[str, ...], test_start: int | None
+    source: Path, key: str, decode: Callable[[], Decoded], class_names: tuple[str, ...], test_start: int | None = None
 ) -> Decoded:
     """What `decode` returns, from the cache of that key where there is one; images and labels are read-only memory maps.
 
     The cache lies beside the data, in `source/.dla_jax/<key>`, where that may be written, else in `~/.cache/dla_jax/data/<key>`
     (`$XDG_CACHE_HOME`); where neither may, nothing is kept, and one line says so.
+
+    `test_start`: where it is known beforehand; None: as `decode` says, which is kept with the arrays.
     """
-    home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "dla_jax" / "data" / key
-    beside = source / ".dla_jax" / key
-    found = _read(beside) or _read(home)
+    cache, beside = cache_folder(), source / ".dla_jax" / key
+    home = cache and cache / "data" / key
+    found = _read(beside) or (home and _read(home))
     if found is None:
         decoded = decode()
-        arrays = {name: np.asarray(getattr(decoded, name)) for name in ARRAYS}
-        found = (_writable(source) and _write(beside, arrays)) or _write(home, arrays)
+        kept = decoded._replace(test_start=[-1 if decoded.test_start is None else decoded.test_start])
+        arrays = {name: np.asarray(getattr(kept, name)) for name in ARRAYS}
+        found = (_writable(source) and _write(beside, arrays)) or (home and _write(home, arrays))
         if not found:
-            print(f"{source}: decoded images cannot be kept, neither there nor in {home.parent}; they are decoded again "
-                  "each time", file=sys.stderr)  # fmt: skip
+            print(f"{source}: decoded images cannot be kept, neither there nor in {cache or 'a home folder'}; they are decoded "
+                  "again each time", file=sys.stderr)  # fmt: skip
             found = arrays
     mean, std = (tuple(map(float, found[name])) for name in ("mean", "std"))
+    if test_start is None and found["test_start"][0] >= 0:
+        test_start = int(found["test_start"][0])
     return Decoded(found["images"], found["labels"], class_names, mean, std, test_start)
 
 

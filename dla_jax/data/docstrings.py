@@ -8,11 +8,10 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import json
-import os
 import re
 from pathlib import Path
 
-from dla_jax.config import write_atomically
+from dla_jax.config import cache_folder, write_atomically
 
 PACKAGES = {"numpy": "numpy", "scipy": "scipy", "sklearn": "scikit-learn", "jax": "jax"}  # module: distribution
 NAMES = re.compile(
@@ -30,14 +29,18 @@ def collect() -> tuple[tuple[str, ...], tuple[str, ...]]:
     """
     versions = ",".join(f"{name}{importlib.metadata.version(dist)}" for name, dist in PACKAGES.items())
     key = hashlib.sha256(f"{VERSION} {versions}".encode()).hexdigest()[:16]
-    path = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "dla_jax" / "data" / f"docstrings-{key}.json"
+    cache = cache_folder()
+    path = cache and cache / "data" / f"docstrings-{key}.json"
     try:
-        texts, packages = json.loads(path.read_text())
+        texts, packages = json.loads(path.read_text(encoding="utf-8")) if path else (None, None)
     except (OSError, ValueError):
+        texts, packages = None, None
+    if texts is None:
         texts, packages = gather({name: docstrings_in(folder_of(name)) for name in PACKAGES})
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, json.dumps([texts, packages]))
+            if path:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(path, json.dumps([texts, packages]))
         except OSError:  # read-only: collected again next time
             pass
     return tuple(texts), tuple(packages)

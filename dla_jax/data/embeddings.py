@@ -8,6 +8,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
+from dla_jax.config import cache_folder
 from dla_jax.data.tokenize import Encoded
 
 VERSION = 1  # of what is computed: another one makes old files invisible
@@ -21,15 +22,17 @@ def key_of(params: dict, encoded: Encoded, settings: tuple) -> str:
     return digest.hexdigest()[:16]
 
 
-def path_of(key: str) -> Path:
-    """`~/.cache/dla_jax/vectors/<key>.npy` (`$XDG_CACHE_HOME`)."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "dla_jax" / "vectors" / f"{key}.npy"
+def path_of(key: str) -> Path | None:
+    """Return `~/.cache/dla_jax/vectors/<key>.npy` (`$XDG_CACHE_HOME`); None without a home."""
+    cache = cache_folder()
+    return cache and cache / "vectors" / f"{key}.npy"
 
 
 def read(key: str) -> np.ndarray | None:
     """The vectors float32 [N, D] of that key; None where there are none, or a damaged file."""
+    path = path_of(key)
     try:
-        return np.load(path_of(key))
+        return np.load(path) if path else None
     except (OSError, ValueError, EOFError):
         return None
 
@@ -37,6 +40,8 @@ def read(key: str) -> np.ndarray | None:
 def write(key: str, vectors: np.ndarray) -> Path | None:
     """Keeps vectors float32 [N, D], whole or not at all; None where that is not allowed: they are computed again next time."""
     path = path_of(key)
+    if path is None:
+        return None
     temporary = path.with_name(f".{key}-{uuid.uuid4().hex}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

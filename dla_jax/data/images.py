@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dla_jax.config import check, check_choice, check_count, check_number
-from dla_jax.data import folder, prepared
+from dla_jax.data import folder, prepared, splits
 
 DATASETS = ("digits", *prepared.NAMES, "folder")
 
@@ -19,6 +19,7 @@ class ImageSet(NamedTuple):
     """images: uint8 [N, H, W, C]; labels: int32 [N]; mean, std: per channel, of images in [0, 1].
 
     test_start: where the official test part begins, to the end; None where there is none and `split` makes one.
+    copies: int32 [N], the first image with the same pixels (`splits.copies_of`); None: not looked for.
     """
 
     name: str
@@ -28,31 +29,37 @@ class ImageSet(NamedTuple):
     mean: tuple[float, ...]
     std: tuple[float, ...]
     test_start: int | None
+    copies: np.ndarray | None = None
 
     @property
     def identity(self) -> dict:
         """What a workdir remembers of its data: name, sizes, what a trained net is used with, a SHA-256 of pixels and labels."""
         digest = hashlib.sha256(np.ascontiguousarray(self.images))
         digest.update(np.ascontiguousarray(self.labels))
-        return {"name": self.name, "num_examples": len(self.labels), "num_classes": len(self.class_names),
+        # A folder of one's own may be cut into training and test part in several ways, a published set only in its own.
+        official = {"test_start": self.test_start} if self.name == "folder" and self.test_start is not None else {}
+        return official | {"name": self.name, "num_examples": len(self.labels), "num_classes": len(self.class_names),
                 "class_names": list(self.class_names), "shape": list(self.images.shape[1:]), "mean": list(self.mean),
-                "std": list(self.std), "fingerprint": digest.hexdigest()[:16]}  # fmt: skip
+                "std": list(self.std), "fingerprint": digest.hexdigest()[:16]} | splits.counted_copies(self)  # fmt: skip
 
 
 def check_config(data, data_dir: Path, download: bool) -> None:
     """Raises ConfigError for a `config.data` that cannot be read, before anything is decoded or downloaded."""
     check_choice("data.name", data.name, DATASETS)
     check_number("data.val_fraction", data.val_fraction, above=0, below=0.5)
-    if data.name in prepared.NAMES:
+    check_count("data.pad", data.pad, low=0)
+    official = data.name in prepared.NAMES
+    if data.name == "folder":
+        official = folder.check_folder(data.path, data.size, data.get("test_path")).test is not None
+        missing = f"data.test_fraction: {data.test_fraction}, and {data.path} has no test part"
+        check(official or data.test_fraction != 0, f"{missing}; give a fraction, or --config.data.test_path=FOLDER")
+    if official:
         check(data.test_fraction == 0,
               f"data.test_fraction: {data.test_fraction} with {data.name}, which has a test part; leave it at 0")  # fmt: skip
     else:
         check_number("data.test_fraction", data.test_fraction, above=0, below=0.5)
-    check_count("data.pad", data.pad, low=0)
     if data.name in prepared.NAMES:
         prepared.check_available(data.name, data_dir, download)
-    elif data.name == "folder":
-        folder.check_folder(data.path, data.size)
 
 
 def load(data, data_dir: Path, download: bool) -> ImageSet:
@@ -61,7 +68,7 @@ def load(data, data_dir: Path, download: bool) -> ImageSet:
     `digits`: 1,797 8x8 images, the test part of the UCI optical digits, embedded in scikit-learn
     (Alpaydin and Kaynak 1998, doi:10.24432/C50P49). `mnist` (LeCun et al. 1998), `fashion_mnist` (Xiao et al. 2017,
     arXiv:1708.07747), `cifar10`, `cifar100` (Krizhevsky 2009): prepared by tensorflow_datasets in `data_dir`, or fetched.
-    `folder`: one's own images, a sub-folder a class.
+    `folder`: one's own images in `data.path`, a sub-folder a class, and where there is one `data.test_path`.
 
     Raises:
       ConfigError: not there, not readable.
@@ -69,10 +76,11 @@ def load(data, data_dir: Path, download: bool) -> ImageSet:
     if data.name == "digits":
         return digits()
     if data.name == "folder":
-        found = folder.load(data.path, data.size, data.skip_bad)
+        found = folder.load(data.path, data.size, data.skip_bad, data.get("test_path"))  # a workdir of before has no such key
     else:
         found = prepared.load(data.name, data_dir, download)
-    return ImageSet(name=data.name, **found._asdict())
+    copies = splits.copies_of(np.ascontiguousarray(image) for image in found.images)
+    return ImageSet(name=data.name, **found._asdict(), copies=copies)
 
 
 @functools.cache

@@ -4,27 +4,35 @@ import csv
 import functools
 import hashlib
 import io
+import math
 import re
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from dla_jax.config import ConfigError, check, check_choice, check_number, expand, nearest
-from dla_jax.data import docstrings, prepared
+from dla_jax.data import docstrings, prepared, splits
+from dla_jax.data.encoding import decode
 
 DATASETS = ("docstrings", "csv", *prepared.TEXTS)
 AG_COLUMNS = ("title", "description")
+SEPARATORS = (",", ";", "\t", "|")  # of columns; the first is taken wherever it fits
 
 
 class LabelledTexts(NamedTuple):
-    """labels: int32 [N]. test_start: where the official test part begins, to the end; None where there is none."""
+    """labels: int32 [N]. test_start: where the official test part begins, to the end; None where there is none.
+
+    copies: int32 [N], the first text of the same words (`splits.copies_of`); None: not looked for.
+    """
 
     name: str
     texts: tuple[str, ...]
     labels: np.ndarray
     class_names: tuple[str, ...]
     test_start: int | None
+    copies: np.ndarray | None = None
 
     @property
     def identity(self) -> dict:
@@ -34,7 +42,7 @@ class LabelledTexts(NamedTuple):
             digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
         return {"name": self.name, "num_examples": len(self.labels), "num_classes": len(self.class_names),
                 "class_names": list(self.class_names), "test_start": self.test_start,
-                "fingerprint": digest.hexdigest()[:16]}  # fmt: skip
+                "fingerprint": digest.hexdigest()[:16]} | splits.counted_copies(self)  # fmt: skip
 
 
 def check_config(data, data_dir: Path, download: bool) -> None:
@@ -97,7 +105,7 @@ def one_line(parts) -> str:
 
 @functools.lru_cache(maxsize=1)  # once for the check of a config and its run
 def load_csv(path: str, test_path: str, label_column: str, text_columns: tuple[str, ...], header: bool) -> LabelledTexts:
-    """Texts and labels of CSV files in UTF-8.
+    """Texts and labels of CSV files.
 
     `label_column`, `text_columns`: names in the first row, or without `header` numbers of columns, 0 the first.
     """
@@ -115,42 +123,121 @@ def load_csv(path: str, test_path: str, label_column: str, text_columns: tuple[s
 
 
 def check_texts(found: LabelledTexts, places: list[str], where: str) -> LabelledTexts:
-    """The same. `places`: of the texts, `where`: of all. Raises ConfigError for texts that are empty, or all of one class."""
+    """Return the same with its copies known. `places`: of the texts, `where`: of all.
+
+    Raises:
+      ConfigError: texts that are empty, or all of one class.
+    """
     empty = [place for place, text in zip(places, found.texts, strict=True) if not text]
     check(not empty, f"{len(empty)} texts are empty, the first is {empty[0] if empty else ''}; leave them out of the file")
     check(len(found.class_names) > 1, f"{where} has one class only, {''.join(found.class_names)!r}; there is nothing to learn")
-    return found
+    return found._replace(copies=splits.copies_of(text.encode("utf-8", "surrogatepass") for text in found.texts))
+
+
+class Table(NamedTuple):
+    """A CSV file under one separator. rows: without that of the names; lines: where each begins, from 1; error: what the reader
+    stopped at, "" where it did not.
+    """
+
+    separator: str
+    names: list[str]
+    rows: list[list[str]]
+    lines: list[int]
+    error: str
+
+    @property
+    def ragged(self) -> list[int]:
+        """Which rows have not as many cells as there are names."""
+        return [i for i, row in enumerate(self.rows) if len(row) != len(self.names)]
 
 
 def read_csv(key: str, path: str, label_column: str, text_columns: tuple[str, ...], header: bool) -> list[tuple[str, str, str]]:
-    """(where it stands, label, text) of each row.
+    """(where it stands, label, text) of each row. A separator other than a comma is named on standard error.
 
     Raises:
-      ConfigError: no such file, no UTF-8, no CSV, no such column, or a row without it.
+      ConfigError: no such file, no text, no CSV, no such column or two of it, or a row with more or fewer cells than others.
     """
     place = expand(key, path)
     check(place.is_file(), f"{key}: there is no file {path}; give a CSV file")
-    csv.field_size_limit(1 << 30)
     try:
-        whole = place.read_bytes().decode("utf-8-sig")
-        rows = [row for row in csv.reader(io.StringIO(whole, newline=""), strict=True) if row]
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{key}: {path} is not in UTF-8 (byte {error.start}); convert it, for example with "
-                          f"iconv -f latin1 -t utf-8 {place.name}") from None  # fmt: skip
-    except (OSError, csv.Error) as error:
-        raise ConfigError(f"{key}: {path} cannot be read as CSV ({error}); mend it") from None
-    check(len(rows) > header, f"{key}: {path} has no rows; give a CSV file with texts and labels")
-    names = rows.pop(0) if header else [str(number) for number in range(len(rows[0]))]
-    columns = []
+        content = place.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{key}: {path} cannot be read ({error.strerror})") from None
+    found = choose_table(decode(content, f"{key}: {path}", str(place)), label_column, text_columns, header)
+    comma, separator = found.separator == SEPARATORS[0], repr(found.separator).replace("\\t", "tab")
+    shown = path if comma else f"{path}, separated by {separator},"
+    check(not found.error, f"{key}: {shown} cannot be read as CSV ({found.error}); mend it")
+    check(len(found.rows) > 0, f"{key}: {shown} has no rows; give a CSV file with texts and labels")
+    columns, names = [], found.names
     for given, column in (("data.label_column", label_column), *(("data.text_columns", column) for column in text_columns)):
         listed = f"{one_line([', '.join(names)]):.300}"
         how = "" if header else "; data.header is false, so columns have numbers"
-        check(column in names, f"{given}: {path} has no column {column!r}{nearest(column, names)}; it has {listed}{how}")
+        check(column in names, f"{given}: {shown} has no column {column!r}{nearest(column, names)}; it has {listed}{how}")
+        count = names.count(column)
+        check(count == 1, f"{given}: {path} has {count} columns {column!r}; give each a name of its own in the first row")
         columns.append(names.index(column))
-    found = []
-    for number, row in enumerate(rows, 1 + header):
-        check(len(row) > max(columns), f"{path} row {number} has {len(row)} columns of {len(names)}; mend it")
+    ragged = found.ragged
+    some = [f"line {found.lines[i]} has {len(found.rows[i])}" for i in ragged[:5]] + ["..."] * (len(ragged) > 5)
+    check(not ragged, f"{key}: {shown} has {len(ragged)} of {len(found.rows)} rows with more or fewer cells than its "
+          f"{len(names)} columns ({', '.join(some)}); put texts that hold {separator} in double quotes")  # fmt: skip
+    if not comma:
+        print(f"{key}: {path} is separated by {separator}", file=sys.stderr)
+    rows = []
+    for line, row in zip(found.lines, found.rows, strict=True):
         label = row[columns[0]].strip()
-        check(label != "", f"{path} row {number} has no label; mend it, or leave it out")
-        found.append((f"{path} row {number}", label, one_line(row[column] for column in columns[1:])))
-    return found
+        check(label != "", f"{path} line {line} has no label; mend it, or leave it out")
+        rows.append((f"{path} line {line}", label, one_line(row[column] for column in columns[1:])))
+    return rows
+
+
+def choose_table(whole: str, label_column: str, text_columns: tuple[str, ...], header: bool) -> Table:
+    """Return the file under the separator that gives the columns, and rows of as many cells; the best guess where none does.
+
+    Each separator is tried on all of the file: `csv.Sniffer` is mostly wrong about columns of prose.
+    """
+    wanted = {label_column, *text_columns}
+    tables = [parse_csv(whole, SEPARATORS[0], wanted, header)]
+    if beyond_doubt(tables[0], wanted, label_column, header):
+        return tables[0]
+    tables += [parse_csv(whole, separator, wanted, header) for separator in SEPARATORS[1:]]
+
+    def merit(table):
+        if wanted <= set(table.names):
+            return True, -math.inf if table.error else -len(table.ragged)
+        return False, len(table.names) if len(table.names) > 1 else 0
+
+    return max(tables, key=merit)  # the first of equals
+
+
+def beyond_doubt(table: Table, wanted: set[str], label_column: str, header: bool) -> bool:
+    """Return whether it is this separator, though rows be ragged or damaged, whatever others would give."""
+    if header or not wanted <= set(table.names):
+        return wanted <= set(table.names)
+    # Numbers of columns say little. Where every row is wide enough and labels come again, it is texts that were not quoted;
+    # another separator that stands once in each row would cut them elsewhere.
+    labels = [row[int(label_column)] for row in table.rows if len(row) > max(map(int, wanted))]
+    return len(labels) == len(table.rows) >= 2 * len(set(labels))
+
+
+def parse_csv(whole: str, separator: str, wanted: set[str], header: bool) -> Table:
+    """Return what is read under a separator, without blank lines; where that has no `wanted` columns, the first row only.
+
+    Without a header columns have numbers, as many as the first row has cells.
+    """
+    csv.field_size_limit(1 << 30)
+    reader = csv.reader(io.StringIO(whole, newline=""), delimiter=separator, strict=True)
+    names, rows, lines, begin, error = [], [], [], 1, ""
+    try:
+        for row in reader:
+            if row and header and not names:
+                names = row
+            elif row:
+                names = names or [str(number) for number in range(len(row))]
+                rows.append(row)
+                lines.append(begin)
+                if len(rows) == 1 and not wanted <= set(names):
+                    break
+            begin = reader.line_num + 1  # a cell in quotes may go on over lines
+    except csv.Error as stopped:
+        error = f"line {begin}: {stopped}"
+    return Table(separator, names, rows, lines, error)

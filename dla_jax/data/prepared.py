@@ -126,12 +126,13 @@ def _describe(folder: Path) -> tuple[dict[str, int], tuple[str, ...]]:
       ConfigError: they are damaged, or the records are in a format that only TensorFlow reads, and it is missing.
     """
     try:
-        splits = json.loads((folder / "dataset_info.json").read_text())["splits"]
+        splits = json.loads((folder / "dataset_info.json").read_text(encoding="utf-8"))["splits"]
         sizes = {split["name"]: sum(map(int, split["shardLengths"])) for split in splits}
-        label = json.loads((folder / "features.json").read_text())["featuresDict"]["features"]["label"]
+        label = json.loads((folder / "features.json").read_text(encoding="utf-8"))["featuresDict"]["features"]["label"]
         names = folder / "label.labels.txt"  # absent where the classes are only numbered
         numbers = map(str, range(int(label["classLabel"]["numClasses"])))
-        described = {split: sizes[split] for split in PARTS}, tuple(names.read_text().splitlines() if names.exists() else numbers)
+        known = names.read_text(encoding="utf-8").splitlines() if names.exists() else numbers
+        described = {split: sizes[split] for split in PARTS}, tuple(known)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             f"{folder}: its JSON files are damaged ({error!r:.120}); prepare it again, or give another --data_dir=FOLDER"

@@ -9,6 +9,7 @@ import numpy as np
 
 from dla_jax.config import ConfigError, check, check_number, expand
 from dla_jax.data.batches import batch_positions
+from dla_jax.data.encoding import decode
 
 EMBEDDED = "pydoc_data.topics"
 PARTS = ("train", "val", "test")
@@ -35,13 +36,13 @@ def check_config(data) -> None:
 
 
 def load(path: str) -> Text:
-    """The text of a file in UTF-8, any line ends as `\\n`; "" is the embedded one.
+    """The text of a file as `encoding.decode` reads it, any line ends as `\\n`; "" is the embedded one.
 
     That is the language reference which every Python brings for its help (`pydoc_data.topics`, about 0.7 MB of English);
     it differs between versions of Python.
 
     Raises:
-      ConfigError: no such file, empty, or not text in UTF-8.
+      ConfigError: no such file, empty, or no text.
     """
     return _load(str(expand("data.path", path))) if path else _load("")
 
@@ -59,12 +60,7 @@ def _load(path: str) -> Text:
     except OSError as error:
         raise ConfigError(f"data.path: {path} cannot be read ({error.strerror})") from None
     check(len(content) > 0, f"data.path: {path} is empty")
-    check(b"\0" not in content, f"data.path: {path} is binary; give a text file in UTF-8")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"data.path: {path} is not UTF-8 at byte {error.start}; convert it, as in: "
-                          f"iconv -f latin1 -t utf-8 {path} > utf8.txt") from None  # fmt: skip
+    text = decode(content, f"data.path: {path}", path)
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     check(text.strip() != "", f"data.path: {path} holds nothing but spaces")
     return Text(Path(path).name, text)

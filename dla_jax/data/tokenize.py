@@ -183,7 +183,8 @@ def published(folder: Path, vocab_size: int) -> Pieces:
             tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
             tokenizer.no_truncation(), tokenizer.no_padding()
         elif has("vocab.txt"):
-            settings = json.loads((folder / "tokenizer_config.json").read_text()) if has("tokenizer_config.json") else {}
+            path = folder / "tokenizer_config.json"
+            settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
             lower = settings.get("do_lower_case", True)
             tokenizer = BertWordPieceTokenizer(str(folder / "vocab.txt"), lowercase=lower)._tokenizer
             tokenizer.encode("\u2603")  # fails where the vocabulary has no piece for what it does not know
@@ -216,7 +217,7 @@ def load(path: Path) -> Characters | Pieces:
     """
     check(path.is_file(), f"there is no tokenizer {path}; has the study finished?")
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
         found = json.loads(text)
         if found.get("kind") == "characters":
             return Characters(found["alphabet"])

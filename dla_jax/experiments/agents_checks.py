@@ -27,6 +27,7 @@ def check_config(config) -> None:
     check_optim(config.optim)
     check(config.optim.decayed == "all", f"optim.decayed: {config.optim.decayed}; agents' parameters decay alike: give all")
     env = make_env(config)
+    check(env.num_actions != 1, f"env.name: {config.env.name} has one action, so there is nothing to choose; give another")
     check(config.model.name == "mlp" or len(env.obs_shape) == 3,
           f"model.name: cnn is for images, and {config.env.name} has observations {env.obs_shape}; give mlp")  # fmt: skip
     {"reinforce": check_reinforce, "dqn": check_dqn, "ppo": check_ppo}[config.agent.name](config, env)
@@ -65,6 +66,10 @@ def check_reinforce(config, env: envs.Env) -> None:
     check(config.optim.schedule == "constant" and config.optim.warmup_fraction == 0,
           f"optim.schedule: {config.optim.schedule} needs to know how many updates there are, which depends on the episodes of "
           "REINFORCE; give constant")  # fmt: skip
+    steps = env.max_steps if own.normalise == "episode" else own.num_envs * env.max_steps
+    check(steps > 1 or (own.normalise == "none" and own.baseline != "mean"),
+          f"agent.normalise: {own.normalise}, baseline {own.baseline}, over a single step leaves an advantage of 0: nothing "
+          "would be learned; give more agent.num_envs, or normalise none")  # fmt: skip
     check_budget(config, own.num_envs * env.max_steps, f"{own.num_envs} episodes of at most {env.max_steps} steps")
 
 
@@ -81,7 +86,7 @@ def check_dqn(config, env: envs.Env) -> None:
     check_number("agent.tau", own.tau, above=0, high=1)
     for key in ("epsilon_start", "epsilon_end"):
         check_number(f"agent.{key}", own[key], low=0, high=1)
-    check_number("agent.epsilon_steps", own.epsilon_steps, above=0)
+    check_number("agent.epsilon_fraction", own.epsilon_fraction, above=0)
     check_choice("agent.epsilon_schedule", own.epsilon_schedule, ("linear", "exponential"))
     for key in ("buffer_size", "learning_starts"):
         check(own[key] % own.num_envs == 0, f"agent.{key}: {own[key]} is not divisible by agent.num_envs, {own.num_envs}")
@@ -103,4 +108,6 @@ def check_ppo(config, env: envs.Env) -> None:
     rows = ppo.steps_per_update(own)
     check(rows % own.minibatches == 0, f"agent.minibatches: {rows} steps of a rollout ({own.rollout_steps} x {own.num_envs} "
           f"environments) cannot be cut into {own.minibatches} equal minibatches; give a divisor")  # fmt: skip
+    check(rows > own.minibatches, f"agent.minibatches: {own.minibatches} of {rows} steps are minibatches of one, whose "
+          "advantage less its own mean is 0: nothing would be learned; give fewer")  # fmt: skip
     check_budget(config, rows, "one rollout")

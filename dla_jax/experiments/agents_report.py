@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from dla_jax import report, stats
+from dla_jax import formatting, report, stats
 from dla_jax.experiments import records
-from dla_jax.experiments.agents_runs import rate_score
+from dla_jax.experiments.agents_runs import make_env, rate_score
 from dla_jax.experiments.networks import choose_rates, final_cells, own_config, seeds_of, select_cells
 from dla_jax.plots import returns as plots
 from dla_jax.plots.style import draw_all
@@ -47,7 +47,7 @@ def environments(config) -> list[str]:
 
 def summarise(config, done: dict[str, dict]) -> dict:
     """The finished runs -> {"study", "runs", "claims", "selection"}."""
-    runs = [{key: value for key, value in row.items() if key not in ("run", "done", "stage")}
+    runs = [{key: value for key, value in row.items() if key not in ("run", "done", "stage")} | {"censored": censored_of(row)}
             for row in done.values() if row["stage"] == "final"]  # fmt: skip
     runs.sort(key=lambda run: (list(config.order).index(run["group"]), run["seed"]))
     claims = [{"name": name} | stats.weigh(claim, runs) for name, claim in config.claims.to_dict().items()]
@@ -56,15 +56,20 @@ def summarise(config, done: dict[str, dict]) -> dict:
     return {"study": "agents", "runs": runs, "claims": claims, "selection": selection}
 
 
+def censored_of(run: dict) -> list[str]:
+    """Return the values of a run that are only bounds: of one that was never solved, the steps to it are those of the budget."""
+    return [] if run["solved_at"] is not None else ["log2_solved"]
+
+
 def of_arm(summary: dict, arm: str) -> list[dict]:
     """The runs of an arm."""
     return [run for run in summary["runs"] if run["group"] == arm]
 
 
 def scored(runs: list[dict], key: str) -> dict:
-    """A value of the runs of an arm, with its interquartile mean and interval; a single run has none."""
+    """A value of the runs of an arm, with its interquartile mean and interval; one or two runs have none."""
     values = [run[key] for run in runs]
-    low, high = stats.iqm_interval([values]) if len(values) > 1 else (-np.inf, np.inf)
+    low, high = stats.iqm_interval([values]) if len(values) >= stats.FEWEST else (-np.inf, np.inf)
     return {"values": values, "iqm": float(stats.iqm(values)), "low": float(low), "high": float(high)}
 
 
@@ -81,8 +86,8 @@ def score_rows(config, summary: dict) -> list[dict]:
 
 def interval_words(row: dict) -> str:
     """`499.8 [498.0, 500.0]`."""
-    bounds = (f"{bound:.1f}" if np.isfinite(bound) else report.points(bound) for bound in (row["low"], row["high"]))
-    return f"{row['iqm']:.1f} [{', '.join(bounds)}]".replace("-", "−")
+    ends = [formatting.number(row[end], 1) for end in ("low", "high")] if np.isfinite(row["low"]) else []
+    return formatting.number(row["iqm"], 1) + (f" [{', '.join(ends)}]" if ends else "")
 
 
 def table_rows(config, summary: dict) -> list[list[str]]:
@@ -101,11 +106,16 @@ def table_rows(config, summary: dict) -> list[list[str]]:
             arm, config.reported[arm], f"{runs[0]['lr']:g}{edge}", str(len(runs)), interval_words(row["best"]),
             interval_words(scored(runs, "last_return")), interval_words(row["whole"]),
             f"{solved} of {len(runs)}" if config.solved_at is not None else "no threshold", steps_words(config, arm, runs),
-            "–" if runs == first else f"{better[0]:.2f} [{better[1]:.2f}, {better[2]:.2f}]",
+            "–" if runs == first else better_words(better, min(len(runs), len(first))),
             str(sum(run["diverged"] for run in runs)), f"{runs[0]['num_params']:,}",
             f"{np.mean([run['env_steps_per_s'] for run in runs]):,.0f}",
         ])  # fmt: skip
     return rows
+
+
+def better_words(better: tuple[float, float, float], fewest: int) -> str:
+    """Return `0.75 [0.50, 0.94]`; without the interval where an arm has hardly any runs."""
+    return f"{better[0]:.2f}" + (f" [{better[1]:.2f}, {better[2]:.2f}]" if fewest >= stats.FEWEST else "")
 
 
 def steps_words(config, arm: str, runs: list[dict]) -> str:
@@ -128,6 +138,19 @@ def printed_lines(config, summary: dict) -> list[str]:
             words += f"   solved {solved} of {len(runs)}" if config.solved_at is not None else ""
             words += f"   reported: {config.reported[row['label']]}"
         lines.append(words)
+    undrawn = undrawn_environments(config)
+    return lines + nothing_to_learn(config, summary) + ([undrawn_words(undrawn)] if undrawn else [])
+
+
+def nothing_to_learn(config, summary: dict) -> list[str]:
+    """Return a line for each arm whose every evaluation had the return of random actions: no choice changes anything there."""
+    lines = []
+    for arm in config.order:
+        keys = ("eval_return", "last_return", "mean_return", "random_return")
+        found = {run[key] for run in of_arm(summary, arm) for key in keys}
+        if len(found) == 1:
+            value = formatting.short(found.pop())
+            lines.append(f"{arm}: every episode has return {value}, as random actions have; there is nothing to learn")
     return lines
 
 
@@ -135,17 +158,18 @@ def solved_words(config) -> str:
     """What counts as solved."""
     if config.solved_at is None:
         return ""
-    return f" Solved: an evaluation of {config.eval_episodes} episodes reaches {config.solved_at:g}."
+    return f" Solved: an evaluation of {config.eval_episodes} episodes reaches {formatting.short(config.solved_at)}."
 
 
 def sections(config, summary: dict, rows: list[dict], folder: Path) -> list[dict]:
     """The sections of the report, with their figures drawn."""
-    found = draw_figures(config, summary, rows, folder)
+    found, missing = draw_figures(config, summary, rows, folder), undrawn_environments(config)
+    undrawn, alike = {"text": undrawn_words(missing)} if missing else {}, " ".join(nothing_to_learn(config, summary))
     figure = lambda name, caption: [{"path": found[name], "caption": caption}] if name in found else []  # noqa: E731
     all_sections = [
         {"title": "Returns", "text": f"The policy that was best in evaluation, greedily on {config.test_episodes} fresh "
          f"episodes, the last one, and the mean over all evaluations of training, which P(better) compares. Interquartile means "
-         f"with 95 % bootstrap intervals over seeds.{solved_words(config)}",
+         f"with 95 % bootstrap intervals over seeds.{solved_words(config)} {alike}",
          "figures": figure("scores", f"Runs (dots), interquartile mean (diamond), 95 % bootstrap interval (bar).{FEW}"),
          "table": {"head": HEAD, "rows": table_rows(config, summary)}},
         {"title": "Learning curves", "figures": [
@@ -157,9 +181,27 @@ def sections(config, summary: dict, rows: list[dict], folder: Path) -> list[dict
         {"title": "Inside the updates", "figures": figure("inside", "Means over seeds of what the updates said.")},
         {"title": "The policy, played", "figures": [
             {"path": path, "caption": f"{name.removeprefix('policy_')}, first seed: before training, halfway, at the end."}
-            for name, path in found.items() if name.startswith("policy_")]},
+            for name, path in found.items() if name.startswith("policy_")], **undrawn},
     ]  # fmt: skip
-    return [section for section in all_sections if section["figures"]]
+    return [section for section in all_sections if section["figures"] or "text" in section]
+
+
+def undrawn_environments(config) -> list[str]:
+    """Return the environments whose episodes cannot be drawn."""
+    found = {}
+    for arm in config.order:
+        env = make_env(own_config(config, arm))
+        if not render.can_draw(env.name, env.native_shape):
+            found[env.name] = None
+    return list(found)
+
+
+def undrawn_words(environments: list[str]) -> str:
+    """Return why there is no animation."""
+    return (
+        f"No episode of {', '.join(environments)} is drawn: pictures are made of {', '.join(render.CONTROL)} and of environments "
+        "whose observations are images."
+    )
 
 
 def curve_of(config, rows: list[dict], arm: str) -> dict:
@@ -168,7 +210,7 @@ def curve_of(config, rows: list[dict], arm: str) -> dict:
         [row for row in rows if row["run"] == f"final/{arm}/seed{seed}" and not row.get("done")] for seed in seeds_of(config, arm)
     ]
     seeds = np.array([[row["eval_return"] for row in run] for run in runs])
-    low, high = stats.iqm_interval([seeds]) if len(seeds) > 1 else (seeds[0], seeds[0])
+    low, high = stats.iqm_interval([seeds]) if len(seeds) >= stats.FEWEST else (stats.iqm(seeds), stats.iqm(seeds))
     found = {"step": [row["step"] for row in runs[0]], "seeds": seeds, "iqm": stats.iqm(seeds), "low": low, "high": high}
     metrics = {name: np.array([[row[name] for row in run[1:]] for run in runs], float) for name in INSIDE if name in runs[0][1]}
     return found | {"metrics": {name: np.ma.masked_invalid(values).mean(0).filled(np.nan) for name, values in metrics.items()}}
@@ -200,7 +242,7 @@ def panels_of(config, rows: list[dict], arm: str) -> list[dict]:
     name, own = f"final/{arm}/seed{seeds_of(config, arm)[0]}", own_config(config, arm)
     kept = [row for row in rows if row["run"] == name and "watched" in row]
     return [{"title": f"{row['step']:,} steps", "name": own.env.name, "obs": unpacked(row["watched"]["obs"]),
-             "note": f"return {row['watched']['return']:g}"} for row in kept]  # fmt: skip
+             "note": f"return {formatting.short(row['watched']['return'])}"} for row in kept]  # fmt: skip
 
 
 def unpacked(obs: list) -> np.ndarray:

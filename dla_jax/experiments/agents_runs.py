@@ -27,7 +27,7 @@ HYPERS = {
     "reinforce": ("gamma", "bootstrap", "agent.entropy", "agent.temperature_start", "agent.temperature_end",
                   "agent.greedy_start", "agent.greedy_end", "agent.mixture"),
     "dqn": ("gamma", "bootstrap", "agent.tau", "agent.period", "agent.period_episodes", "agent.epsilon_start",
-            "agent.epsilon_end", "agent.epsilon_steps"),
+            "agent.epsilon_end", "agent.epsilon_fraction"),
     "ppo": ("gamma", "bootstrap", "agent.gae_lambda", "agent.clip", "agent.entropy", "agent.value"),
 }  # fmt: skip
 NOT_STRUCTURE = ("seeds", "select_seeds", "lrs", "optim.lr", "question", "experiment", "cells_at_a_time")
@@ -92,6 +92,8 @@ def make_hyper(config, lr: float):
     """The numbers of a run as its method has them."""
     name = config.agent.name
     values = {path.removeprefix("agent."): float(lookup(config, path)) for path in HYPERS[name]}
+    if "epsilon_fraction" in values:
+        values["epsilon_steps"] = values.pop("epsilon_fraction") * config.total_steps
     return METHODS[name].Hyper(lr=lr, **values)
 
 

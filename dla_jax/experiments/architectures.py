@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from dla_jax import classify
 from dla_jax.config import Run, check, check_choice, check_distinct
+from dla_jax.data import splits
 from dla_jax.experiments import classifier_report, image_runs
 from dla_jax.experiments.architectures_report import draw as draw  # launch.py calls it for a workdir alone
 from dla_jax.experiments.grid import Setting, Story, begin, run_grid
@@ -51,7 +52,8 @@ def run_networks(config, run: Run, settings: dict[str, Setting], story_of: Calla
     """Trains every network of `settings` with every seed, each at its own learning rate. `story_of`: (setting, seed) -> what
     makes a run."""
     setting_of = lambda cell: settings[cell.group]  # noqa: E731
-    begin(config, run, next(iter(settings.values())).source.identity)
+    image_set = next(iter(settings.values())).source
+    begin(config, run, image_set.identity, splits.remarks(image_set))
     run_grid(
         config, run, select=select_cells(config), final=final_cells(config),
         choose_rates=functools.partial(choose_rates, config, score=classifier_report.rate_score), setting_of=setting_of,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dla_jax import report, stats
+from dla_jax import formatting, report, stats
 from dla_jax.experiments import classifier_report, records
 from dla_jax.experiments.networks import choose_rates, final_cells, own_config, seeds_of, select_cells
 from dla_jax.plots import accuracy
@@ -25,7 +25,8 @@ def draw(workdir: Path) -> None:
     records.write_summary(workdir, summary)
     report.render(workdir / "report.html", title=f"Networks on {config.data.name}", question=config.question,
                   command=written["launches"][0]["command"], claims=summary["claims"],
-                  sections=sections(config, summary, rows, workdir), facts=records.facts(written, summary))  # fmt: skip
+                  sections=[*sections(config, summary, rows, workdir), *class_section(config, written, summary)],
+                  facts=records.facts(written, summary))  # fmt: skip
     records.print_lines(printed_lines(config, summary), summary["claims"], workdir)
 
 
@@ -41,9 +42,19 @@ def sections(config, summary: dict, rows: list[dict], workdir: Path) -> list[dic
     ]  # fmt: skip
 
 
+def class_section(config, written: dict, summary: dict) -> list[dict]:
+    """Return the section of accuracy class by class, where the record has it."""
+    runs = {network: [run for run in summary["runs"] if run["group"] == network] for network in by_size(config, summary)}
+    return classifier_report.class_section(written["data"]["class_names"], runs)
+
+
 def printed_lines(config, summary: dict) -> list[str]:
     """The short table on the screen."""
-    return [f"{row[0]:<24} {row[TEST]}   reported: {row[1]}" for row in network_rows(config, summary)]
+    lines = []
+    for row in network_rows(config, summary):
+        runs = [run for run in summary["runs"] if run["group"] == row[0]]
+        lines.append(f"{row[0]:<24} {row[TEST]}{classifier_report.balanced_words(runs)}   reported: {row[1]}")
+    return lines + classifier_report.largest_words(summary["runs"])
 
 
 def by_size(config, summary: dict) -> list[str]:
@@ -79,8 +90,8 @@ def summarise(config, done: dict[str, dict], measured: Callable, sized: Callable
     `measured`: the last row of a run -> what else its claims compare; `sized`: (config, network) -> what else is said of it.
     """
     final = [row for row in done.values() if row["stage"] == "final"]
-    runs = [{"arm": row["group"]} | sized(config, row["group"]) | {key: row[key] for key in classifier_report.RUN_KEYS}
-            | measured(row) for row in final]  # fmt: skip
+    runs = [{"arm": row["group"]} | sized(config, row["group"]) | classifier_report.run_of(row) | measured(row)
+            for row in final]  # fmt: skip
     runs.sort(key=lambda run: (list(config.networks).index(run["arm"]), run["seed"]))
     claims = [{"name": name} | stats.weigh(claim, runs) for name, claim in config.claims.to_dict().items()]
     cells = select_cells(config)
@@ -113,8 +124,7 @@ def draw_networks(config, summary: dict, workdir: Path) -> Path:
         runs = [run for run in summary["runs"] if run["group"] == network]
         losses = [run["test_loss"] for run in runs if run["test_loss"] is not None]
         rows.append({"label": network, "accuracy": [run["test_accuracy"] for run in runs], "loss": losses})
-    accuracy.networks(rows, {key: [stats.t_interval(row[key]) for row in rows if row[key]] for key in ("accuracy", "loss")},
-                   workdir / "figures" / "networks.png")  # fmt: skip
+    accuracy.networks(rows, classifier_report.intervals(rows), workdir / "figures" / "networks.png")
     return workdir / "figures" / "networks.png"
 
 
@@ -129,10 +139,10 @@ def draw_pair(config, summary: dict, workdir: Path) -> list[dict]:
                for network, by_seed in timed_runs(config, summary).items()}  # fmt: skip
     first, second = config.pair
     path = workdir / "figures" / "pair.png"
-    accuracy.pair(values, stats.t_interval(values[second] - values[first]), seconds, path)
-    caption = f"""{report.count(len(seeds), "paired run")}: a line a seed, which fixes split, order and the initial weights that
-        both share, blue where the second is better, orange where it is worse (left); the differences with their mean and 95 %
-        t-interval (middle); seconds of an epoch, all runs (right)."""
+    accuracy.pair(values, stats.t_interval(values[second] - values[first], bounds=(-1.0, 1.0)), seconds, path)
+    caption = f"""{formatting.count(len(seeds), "paired run")}: a line a seed, which fixes split, order and the weights that
+        both share at first, blue where the second is better, orange where it is worse (left); the differences with their mean
+        and 95 % t-interval (middle); seconds of an epoch, all runs (right)."""
     return [{"path": path, "caption": caption}]
 
 

@@ -89,6 +89,9 @@ def load(workdir: Path, run: Run) -> images.ImageSet:
     image_set = images.load(data, run.data_dir, run.download)
     check(image_set.identity["fingerprint"] == written["data"]["fingerprint"],
           f"--from: the images of {data.name} are others than when {workdir} was made; train again")  # fmt: skip
+    copies = {key: written["data"].get(key) for key in splits.counted_copies(image_set)}
+    check(copies == splits.counted_copies(image_set),
+          f"--from: {workdir} is of an earlier version, with copies of an image in training and test; train again")  # fmt: skip
     return image_set
 
 

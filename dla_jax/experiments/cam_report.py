@@ -1,13 +1,13 @@
 """From what was measured of maps, and the arrays that were kept, to pictures, figures and report."""
 
+import functools
 import os
 from pathlib import Path
 
 import numpy as np
 from ml_collections import ConfigDict
 
-from dla_jax import report, stats
-from dla_jax.claims import answerable
+from dla_jax import formatting, report, stats
 from dla_jax.config import check, read_config
 from dla_jax.experiments import cam_figures, records
 from dla_jax.experiments.cam_figures import of_method
@@ -77,7 +77,7 @@ def draw(workdir: Path) -> None:
     report.render(workdir / "report.html", title=f"Class activation maps: {data['network']} on {data['name']}, {config.layer}",
                   question="Where does the network look, and is the map right?", command=written["launches"][0]["command"],
                   claims=summary["claims"], sections=sections,
-                  facts={"networks": f"{report.count(data['num_networks'], 'run')} of {data['network']}",
+                  facts={"networks": f"{formatting.count(data['num_networks'], 'run')} of {data['network']}",
                          "data": f"{data['name']}, fingerprint {data['fingerprint']}"}
                   | records.launch_facts(written) | records.config_facts(written))  # fmt: skip
     records.print_lines(lines, summary["claims"], workdir, head, also=("overlays",))
@@ -87,8 +87,7 @@ def summarise(config, done: list[dict]) -> dict:
     """The finished rows -> {"study", "runs", "claims"}."""
     runs = [{key: value for key, value in row.items() if key not in ("run", "done", "stage", "step", *SERIES)} for row in done]
     runs.sort(key=lambda run: (list(config.methods).index(run["group"]), run["seed"]))
-    asked = answerable(config.claims.to_dict(), config.methods)
-    claims = [{"name": name} | stats.weigh(claim, runs) for name, claim in asked.to_dict().items()]
+    claims = [{"name": name} | stats.weigh(claim, runs) for name, claim in config.claims.to_dict().items()]
     return {"study": "cam", "runs": runs, "claims": claims}
 
 
@@ -99,8 +98,7 @@ def against_random(done: list[dict], method: str, score: str) -> str:
         return "–"
     key = f"{score}_auc" if len(own) > 1 else f"{score}_aucs"
     differences = np.ravel([np.subtract(a[key], b[key]) for a, b in zip(own, noise, strict=True)])
-    low, high = stats.t_interval(differences)
-    return f"{report.points(np.mean(differences))} [{report.points(low)}, {report.points(high)}]"
+    return formatting.points(np.mean(differences)) + formatting.interval(*stats.t_interval(differences, bounds=(-1.0, 1.0)))
 
 
 def table(config, done: list[dict]) -> list[list[str]]:
@@ -109,7 +107,7 @@ def table(config, done: list[dict]) -> list[list[str]]:
     for method in config.methods:
         runs = of_method(done, method)
         mean = lambda key, runs=runs: np.mean([run[key] for run in runs])  # noqa: E731
-        number = lambda value: f"{value:.2f}".replace("-", "−")  # noqa: E731
+        number = functools.partial(formatting.number, digits=2)
         others = [run["likeness_another"] for run in runs if run["likeness_another"] is not None]
         likeness = [number(mean("likeness_forgotten")), number(mean("signed_likeness_forgotten")),
                     number(np.mean(others)) if others else "none to compare"]  # fmt: skip
@@ -156,7 +154,7 @@ def right_words(done: list[dict], num_networks: int) -> str:
     over = "networks" if num_networks > 1 else "the images of the one network"
     return f"""Insertion: the pixels of a test image are put back into its blurred copy, the hottest first; deletion: they become
         the mean colour of the training images. Percentages are areas under the curve of the predicted class's probability, over
-        {report.count(len(done[0]["insertion_aucs"]), "test image")} of each of {report.count(num_networks, "network")};
+        {formatting.count(len(done[0]["insertion_aucs"]), "test image")} of each of {formatting.count(num_networks, "network")};
         intervals are over {over}. Forgetting: layers get fresh random weights, from the head down; a map that stays as it was
         does not depend on them. Two maps are as like as their ranks correlate (Spearman), by absolute values: a fresh head has
         either sign as often. Another net's maps are compared on images that neither was trained on."""

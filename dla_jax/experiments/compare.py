@@ -1,14 +1,17 @@
 """Finished studies in one table and one figure."""
 
+import glob
 import importlib
+import itertools
 import json
+import os
 import sys
 from pathlib import Path
 
 import numpy as np
 
 from dla_jax import config as configs
-from dla_jax import report, stats
+from dla_jax import formatting, report, stats, workdirs
 from dla_jax.config import ConfigError, Run, check, expand, read_config
 from dla_jax.experiments import classifier_report, records
 from dla_jax.logs import read_rows
@@ -16,6 +19,8 @@ from dla_jax.mesh import describe_devices
 from dla_jax.plots import accuracy
 
 HEAD = ["study: network", *classifier_report.MEASURE_HEAD]
+PAIR_HEAD = ["network", "studies", "parameters", "points [95 % interval]", "p", "seeds", "verdict"]
+MARGIN = 0.005  # of accuracy: a smaller difference is none that one would care for
 
 
 def check_config(config, run: Run) -> None:
@@ -34,8 +39,31 @@ def check_config(config, run: Run) -> None:
 
 
 def folders_of(config) -> list[Path]:
-    """The workdirs that `runs` names."""
-    return [expand("runs", folder.strip()) for folder in config.runs.split(",") if folder.strip()]
+    """Return the workdirs that `runs` names: paths and patterns such as `runs/rescnn*`, with commas between.
+
+    A comma may belong to a path: the longest piece that is a folder is taken. A workdir that made its study inside stands for it.
+
+    Raises:
+      ConfigError: a pattern that no workdir matches, a workdir that made several studies.
+    """
+    pieces, found, first = config.runs.split(","), [], 0
+    while first < len(pieces):
+        stops = range(len(pieces), first, -1)
+        names = {stop: ",".join(pieces[first:stop]).strip() for stop in stops}
+        stop = next((stop for stop in stops if names[stop] and os.path.isdir(expand("runs", names[stop]))), first + 1)
+        found += matching(names[stop]) if names[stop] else []
+        first = stop
+    return [workdirs.follow_made("runs", folder, say=False) for folder in found]
+
+
+def matching(name: str) -> list[Path]:
+    """Return the workdir of that name, or those that a pattern matches."""
+    path = expand("runs", name)
+    if os.path.exists(path) or not any(sign in name for sign in "*?["):
+        return [path]
+    found = [Path(match) for match in sorted(glob.glob(str(path))) if (Path(match) / "config.json").is_file()]
+    check(len(found) > 0, f"runs: no workdir matches {name}; give workdirs of finished studies")
+    return found
 
 
 def study_module(made):
@@ -54,7 +82,7 @@ def run(config, run: Run) -> None:
     folders = [*folders_of(config), *(other.workdir for other in made)]
     if run.first:
         identity = {"name": "compare", "folders": [str(folder) for folder in folders]}
-        configs.write_config(run.workdir, config.to_dict(), describe_devices(), identity)
+        workdirs.write_config(run.workdir, config.to_dict(), describe_devices(), identity)
     for (name, study), other in zip(config.made.items(), made, strict=True):
         print(f"\n{name}: {other.workdir}", file=sys.stderr)
         other.workdir.mkdir(parents=True, exist_ok=True)
@@ -90,7 +118,7 @@ def read_study(folder: Path) -> tuple[dict, dict]:
     written, path = read_config(folder), folder / "summary.json"
     check(path.is_file(), f"runs: the study in {folder} is not finished; go on with: {records.resume_command(written, folder)}")
     try:
-        summary = json.loads(path.read_text())
+        summary = json.loads(path.read_text(encoding="utf-8"))
         supervised = len(summary["runs"]) > 0 and all(set(classifier_report.RUN_KEYS) <= run.keys() for run in summary["runs"])
     except (json.JSONDecodeError, KeyError, AttributeError, TypeError) as error:
         raise ConfigError(f"runs: {path} is damaged ({error}); draw it again with --workdir={folder}") from None
@@ -116,25 +144,48 @@ def draw(workdir: Path) -> None:
     written, rows = read_config(workdir), read_rows(workdir / "metrics.jsonl")
     check(len(rows) > 0, f"the study in {workdir} is not finished; go on with: {records.resume_command(written, workdir)}")
     sections = []
-    for data in dict.fromkeys(row["data"]["name"] for row in rows):
-        here = [row for row in rows if row["data"]["name"] == data]
-        figure = draw_networks(here, workdir / "figures" / f"{data}.png")
+    for title, slug, here in by_data(rows):
+        figure = draw_networks(here, workdir / "figures" / f"{slug}.png")
         caption = "Test accuracy and loss: mean (diamond), 95 % t-interval (bar), seeds (dots)."
-        sections.append({"title": f"On {data}", "figures": [{"path": figure, "caption": caption}],
+        sections.append({"title": f"On {title}", "figures": [{"path": figure, "caption": caption}],
                          "table": {"head": HEAD, "rows": table(here)}})  # fmt: skip
+    column = HEAD.index("test % [95 % interval]")
+    lines = []
+    for section in sections:
+        shown = [f"  {row[0]:<40} {row[column]}, balanced {row[column + 1]}" for row in section["table"]["rows"]]
+        lines += [section["title"], *shown]
     pairs = paired(rows)
     if pairs:
-        text = "Networks of one name and size in two studies on the same data, seed by seed. P-values are not corrected."
-        head = ["network", "studies", "points [95 % interval]", "p", "seeds"]
-        sections.append({"title": "The same network in two studies", "text": text, "table": {"head": head, "rows": pairs}})
-    summary = {"study": "compare", "runs": rows, "claims": []}
+        text = (
+            "Networks of one name in two studies on the same data, seed by seed, whatever their sizes. By the rule for claims, "
+            f"with a margin of {formatting.points(MARGIN, False)} points; p-values are not corrected for the number of pairs."
+        )
+        sections.append({"title": "The same network in two studies", "text": text, "table": {"head": PAIR_HEAD, "rows": pairs}})
+        lines += ["the same network in two studies, seed by seed", *(f"  {row[0]:<24} {', '.join(row[1:])}" for row in pairs)]
+    summary = {
+        "study": "compare",
+        "runs": rows,
+        "claims": [],
+        "paired": [dict(zip(PAIR_HEAD, row, strict=True)) for row in pairs],
+    }
     records.write_summary(workdir, summary)
     report.render(workdir / "report.html", title="Studies side by side", question="Which network is best, and did a change help?",
                   command=written["launches"][0]["command"], claims=[], sections=sections,
                   facts={"studies": ", ".join(written["data"]["folders"])} | records.launch_facts(written))  # fmt: skip
-    lines = [f"{row[0]:<40} {row[HEAD.index('test % [95 % interval]')]}" for section in sections[: len(sections) - bool(pairs)]
-             for row in section["table"]["rows"]]  # fmt: skip
     records.print_lines(lines, [], workdir)
+
+
+def by_data(rows: list[dict]) -> list[tuple[str, str, list[dict]]]:
+    """Return (title, name of a file, rows) of each data set; two of one name, folders of images, are told apart."""
+    found = {}
+    for row in rows:
+        found.setdefault((row["data"]["name"], row["data"]["fingerprint"]), []).append(row)
+    names, told = [name for name, _ in found], []
+    for (name, fingerprint), own in found.items():
+        one = names.count(name) == 1
+        size = f"{name} of {own[0]['data']['num_examples']:,} examples, {fingerprint[:8]}"
+        told.append((name if one else size, name if one else f"{name}-{fingerprint[:8]}", own))
+    return told
 
 
 def groups(rows: list[dict]) -> dict[str, list[dict]]:
@@ -155,27 +206,34 @@ def draw_networks(rows: list[dict], path: Path) -> Path:
     shown = [{"label": name, "accuracy": [run["test_accuracy"] for run in runs],
               "loss": [run["test_loss"] for run in runs if run["test_loss"] is not None]}
              for name, runs in groups(rows).items()]  # fmt: skip
-    accuracy.networks(shown[::-1], {key: [stats.t_interval(row[key]) for row in shown[::-1] if row[key]]
-                                    for key in ("accuracy", "loss")}, path)  # fmt: skip
+    accuracy.networks(shown[::-1], classifier_report.intervals(shown[::-1]), path)
     return path
 
 
 def paired(rows: list[dict]) -> list[list[str]]:
-    """Differences between two studies, for networks of one name and size, on the same data, with two common seeds at least."""
+    """Return differences between two studies, for networks of one name on the same data with a common seed: rows of PAIR_HEAD."""
     names, found = list(dict.fromkeys(row["study"] for row in rows)), []
-    for i, first in enumerate(names):
-        for second in names[i + 1 :]:
-            for group in dict.fromkeys(row["group"] for row in rows if row["study"] == first):
-                both = [{"group": row["study"], "seed": row["seed"], "test_accuracy": row["test_accuracy"],
-                         "same": (row["data"], row["num_params"])}
-                        for row in rows if row["study"] in (first, second) and row["group"] == group]  # fmt: skip
-                if len({row["group"] for row in both}) < 2 or any(row["same"] != both[0]["same"] for row in both):
-                    continue
-                differences = list(stats.paired_values(((1.0, second), (-1.0, first)), both, "test_accuracy").values())
-                if len(differences) < 2:
-                    continue
-                low, high = stats.t_interval(differences)
-                found.append([group, f"{second} − {first}", f"{report.points(float(np.mean(differences)))} "
-                              f"[{report.points(low)}, {report.points(high)}]", report.p_value(stats.sign_flip_p(differences)),
-                              str(len(differences))])  # fmt: skip
+    for first, second in itertools.combinations(names, 2):
+        for group in dict.fromkeys(row["group"] for row in rows if row["study"] == first):
+            both = [row | {"group": row["study"]} for row in rows if row["study"] in (first, second) and row["group"] == group]
+            if len({row["group"] for row in both}) < 2 or any(row["data"] != both[0]["data"] for row in both):
+                continue
+            differences = list(stats.paired_values(((1.0, second), (-1.0, first)), both, "test_accuracy").values())
+            if differences:
+                sizes = dict.fromkeys(f"{row['num_params']:,}" for row in both)
+                found.append([group, f"{second} − {first}", " and ".join(sizes), *pair_words(differences)])
     return found
+
+
+def pair_words(differences: list[float]) -> list[str]:
+    """Return points with their interval, p, number of seeds, and a verdict on paired differences of accuracy float [n]."""
+    contrast = stats.judge(differences, ">", MARGIN, bound=1.0)
+    verdict = contrast.verdict
+    if verdict == stats.HOLDS:
+        verdict = "better"
+    elif verdict == stats.FAILS:
+        verdict = f"no difference ({contrast.reason})" if contrast.reason else "worse"
+    elif contrast.reason:
+        verdict = f"{verdict} ({contrast.reason})"
+    shown = formatting.points(contrast.mean) + formatting.interval(contrast.low, contrast.high)
+    return [shown, f"p = {formatting.p_value(contrast.p)}", formatting.count(contrast.n, "seed"), verdict]

@@ -6,7 +6,7 @@ import numpy as np
 
 from dla_jax import stats
 from dla_jax.experiments.classifier_report import curve
-from dla_jax.experiments.depth_grid import groups_of
+from dla_jax.experiments.depth_grid import groups_of, reference_of
 from dla_jax.plots import accuracy, gradients
 from dla_jax.plots.style import draw_all
 
@@ -31,9 +31,10 @@ def draw_figures(config, chance: float, summary: dict, rows: list[dict], folder:
     by_group = {group: list(seeds.values()) for group, seeds in by_group.items()}
     arms = [arm for arm in (*config.arms, *config.side_arms) if f"{arm}-{max(config.depths)}" in by_group]
     deepest = {label(arm): by_group[f"{arm}-{max(config.depths)}"] for arm in arms}
-    shown = [(arm, depth) for depth in (config.reference_depth, max(config.depths)) for arm in config.arms]
+    reference = reference_of(config)
+    shown = [(arm, depth) for depth in (reference, max(config.depths)) for arm in config.arms]
     curves = {label(f"{arm}-{depth}"): curve(config, by_group[f"{arm}-{depth}"])
-              | {"colour": config.arms.index(arm), "dashed": depth == config.reference_depth}
+              | {"colour": config.arms.index(arm), "dashed": depth == reference}
               for arm, depth in shown if f"{arm}-{depth}" in by_group}  # fmt: skip
     starts = {name: [seed[0]["layer_grad_norm"] for seed in seeds] for name, seeds in deepest.items() if "shared lr" not in name}
     maps = {name: ([row["step"] for row in seeds[0]], np.array([row["layer_grad_norm"] for row in seeds[0]]))
@@ -56,7 +57,7 @@ def accuracy_points(config, runs: list[dict]) -> tuple[dict, dict]:
     def points(arm):
         depths = [depth for other, depth, _ in groups_of(config) if other == arm]
         values = {depth: accuracies_of(runs, f"{arm}-{depth}") for depth in depths}
-        return {depth: (accuracies, stats.t_interval(accuracies)) for depth, accuracies in values.items()}
+        return {depth: (accuracies, stats.accuracy_interval(accuracies)) for depth, accuracies in values.items()}
 
     main = {label(arm): points(arm) | points("both") for arm in config.arms}
     side = {label(arm): points(arm) for arm in config.side_arms}
@@ -71,7 +72,7 @@ def explanations(config, runs: list[dict]) -> list[dict]:
         if arm == "plain" or any(all(run["group"] != group for run in runs) for _, group in terms):
             continue
         values = list(stats.paired_values(terms, runs, "test_accuracy").values())
-        low, high = stats.t_interval(values)
+        low, high = stats.t_interval(values, bounds=(-1.0, 1.0))
         name = label(arm)
         rows.append({"label": name, "mean": float(np.mean(values)), "low": low, "high": high, "values": values})
     return rows

@@ -4,13 +4,14 @@ import functools
 import itertools
 from typing import NamedTuple
 
-from dla_jax.config import ConfigError, Run, check, check_choice, check_distinct, check_number, check_seed
+from dla_jax.config import ConfigError, Run, check, check_choice, check_count, check_distinct, check_number, check_seed
 from dla_jax.experiments import classifier_report, image_runs
 from dla_jax.experiments.grid import best_rates
 from dla_jax.models.build import check_depth
 
 STARTS = ("he", "torch_default", "dirac")
 NORMS = {"batch": "batch", "no_norm": "none"}
+NAMED_DEPTHS = ("reference", "deepest")  # that follow when `depths` changes
 # What may follow the "+" in the name of an arm, by family of networks.
 MODIFIERS = {
     "cnn": ("scaled", "shared_lr", *NORMS, *STARTS), "mlp": ("scaled", "shared_lr", *NORMS, *STARTS),
@@ -82,34 +83,35 @@ def check_arm(config, key: str, name: str) -> None:
     for modifier in str(name).split("+")[1:]:
         check(modifier in allowed, f"{key}: {name}: {config.model.name} has no {modifier!r}; known: {', '.join(allowed)}")
     base = str(name).replace("+shared_lr", "")
-    check(not arm.shared_lr or (base in config.arms and config.reference_depth in config.depths),
-          f"{key}: {name} needs {base} among arms and {config.reference_depth} among depths")  # fmt: skip
+    check(not arm.shared_lr or base in config.arms, f"{key}: {name} needs {base} among arms")
 
 
 def check_config(config, run: Run) -> None:
     """Raises ConfigError for a config that this study cannot run, before anything slow; reads the data, and checks that last."""
     check_choice("model.name", config.model.name, tuple(MODIFIERS))
     image_runs.check_config(config, run)
-    for key in ("seeds", "side_seeds", "select_seeds"):
+    for key in ("seeds", "select_seeds"):
         check_distinct(key, config[key], check_seed)
-    check(not config.side_arms or set(config.side_seeds) & set(config.seeds),
-          f"side_seeds: none of {config.side_seeds} is among seeds, {config.seeds}, to be paired with")  # fmt: skip
-    shared = sorted(set(config.select_seeds) & {*config.seeds, *config.side_seeds})
+    check_count("num_side_seeds", config.num_side_seeds)
+    shared = sorted(set(config.select_seeds) & set(config.seeds))
     check(not shared, f"select_seeds: {shared} are also seeds of final runs, which would choose on what they test; give others")
     depth = functools.partial(check_depth, config.model)
     check_distinct("depths", config.depths, depth)
     check(max(config.depths) > 1 or not merges_at_one(config),
           "depths: 1 alone leaves nothing to compare; give more, as in --config.depths=1,5,10")  # fmt: skip
-    check_distinct("side_depths", config.side_depths, depth, empty=True)
-    check(1 not in config.side_depths or not merges_at_one(config), "side_depths: 1 has no blocks, so all arms are one net there")
-    check(config.reference_depth in config.depths,
-          f"reference_depth: {config.reference_depth} is not among depths, {config.depths}; give one of them")  # fmt: skip
+    check(config.reference_depth in (0, *config.depths),
+          f"reference_depth: {config.reference_depth} is not among depths, {config.depths}; give one of them, or 0 for the "
+          "smallest that has blocks")  # fmt: skip
+    check_distinct("side_depths", config.side_depths, functools.partial(check_side_depth, config), empty=True)
+    check(not config.side_arms or len(side_depths_of(config)) > 0,
+          f"side_depths: none of {config.side_depths} is among depths, {config.depths}; give one of these")  # fmt: skip
     check_distinct("lrs", config.lrs, functools.partial(check_number, above=0))
     arm = functools.partial(check_arm, config)
     check_distinct("arms", config.arms, arm)
     check_distinct("side_arms", config.side_arms, arm, empty=True)
     names = {}
     for name in (*config.arms, *config.side_arms):
+        image_runs.check_norm(config, arm_of(config, name).norm)
         other = names.setdefault(arm_of(config, name), name)
         check(other == name and (name not in config.side_arms or name not in config.arms),
               f"side_arms: {name} is already among arms, as {other}; name each arm once")  # fmt: skip
@@ -124,6 +126,46 @@ def check_config(config, run: Run) -> None:
     image_runs.check_fit(config, image_runs.check_data(config, run))
 
 
+def check_side_depth(config, key: str, given) -> None:
+    """Raise ConfigError for a side depth that is no word and no depth of the family of networks."""
+    if str(given) in NAMED_DEPTHS:
+        return
+    check(str(given).isdecimal(), f"{key}: {given!r} is neither a depth nor {' or '.join(NAMED_DEPTHS)}")
+    check_depth(config.model, key, int(given))
+    check(int(given) > 1 or not merges_at_one(config), f"{key}: 1 has no blocks, so all arms are one net there")
+
+
+def reference_of(config) -> int:
+    """Return the depth that the gain from depth is measured from: the configured one, or the smallest that has blocks."""
+    blocks = [depth for depth in config.depths if depth > 1 or not merges_at_one(config)]
+    return config.reference_depth or min(blocks or config.depths)
+
+
+def side_depths_of(config) -> tuple[int, ...]:
+    """Return the depths at which side arms run: those of `depths` that `side_depths` names, by number or word.
+
+    Workdirs of before, which list their side seeds, ran them at all that are named.
+    """
+    named = {"reference": reference_of(config), "deepest": max(config.depths)}
+    wanted = [named[str(given)] if str(given) in named else int(given) for given in config.side_depths]
+    return tuple(sorted(set(wanted) if "side_seeds" in config else set(wanted) & set(config.depths)))
+
+
+def left_out_depths(config) -> list[str]:
+    """Return a line where `side_depths` has depths that the study does not run."""
+    absent = [str(given) for given in config.side_depths if str(given).isdecimal() and int(given) not in config.depths]
+    if not (absent and config.side_arms):
+        return []
+    return [
+        f"side_depths: {', '.join(absent)} is not among depths; side arms run at {', '.join(map(str, side_depths_of(config)))}"
+    ]
+
+
+def side_seeds_of(config) -> tuple[int, ...]:
+    """Return the seeds of side arms, paired with those of the main ones; workdirs of before list them."""
+    return tuple(config.side_seeds if "side_seeds" in config else config.seeds[: config.num_side_seeds])
+
+
 def merges_at_one(config) -> bool:
     """Whether plain and residual are one net at depth 1, a stem and a head."""
     return config.model.name in ("cnn", "mlp")
@@ -133,8 +175,8 @@ def groups_of(config) -> list[tuple[str, int, tuple[int, ...]]]:
     """(arm, depth, seeds) of the study, deepest first; where depth 1 has no blocks, all arms are the one net `both` there."""
     one = 1 in config.depths and merges_at_one(config)
     groups = [(arm, depth, config.seeds) for arm in config.arms for depth in config.depths if depth > 1 or not one]
-    groups += [(arm, depth, config.side_seeds) for arm in config.side_arms for depth in config.side_depths
-               if not (parse_arm("arm", arm).shared_lr and depth == config.reference_depth)]  # fmt: skip
+    groups += [(arm, depth, side_seeds_of(config)) for arm in config.side_arms for depth in side_depths_of(config)
+               if not (parse_arm("arm", arm).shared_lr and depth == reference_of(config))]  # fmt: skip
     groups += [("both", 1, config.seeds)] if one else []
     return sorted(groups, key=lambda group: -group[1])
 
@@ -164,7 +206,7 @@ def choose_rates(config, done: dict[str, dict]) -> dict[str, float]:
     best = best_rates(cells, done, classifier_report.rate_score)
     for arm, depth, _ in groups_of(config):
         shared = parse_arm("arm", arm).shared_lr
-        own = f"{arm.replace('+shared_lr', '')}-{config.reference_depth}" if shared else f"{arm}-{depth}"
+        own = f"{arm.replace('+shared_lr', '')}-{reference_of(config)}" if shared else f"{arm}-{depth}"
         rates[f"{arm}-{depth}"] = best[own] if cells else rates_to_try(config)[0]
     return rates
 
@@ -175,8 +217,8 @@ def resolve(config, contrasts) -> list[tuple]:
     `deepest` and `reference` stand for those depths; a contrast between `each` and `next` for one from every depth, from the
     reference on, to the next.
     """
-    later = sorted(depth for depth in config.depths if depth >= config.reference_depth)
-    named = {"deepest": max(config.depths), "reference": config.reference_depth}
+    later = sorted(depth for depth in config.depths if depth >= reference_of(config))
+    named = {"deepest": max(config.depths), "reference": reference_of(config)}
     found = []
     for terms in contrasts:
         parts = [(float(weight), *group.rpartition("-")[::2]) for weight, group in terms]

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from dla_jax import report, stats
+from dla_jax import formatting, report, stats
 from dla_jax.experiments import classifier_report, records
 from dla_jax.experiments.depth_figures import accuracies_of, draw_figures, label
-from dla_jax.experiments.depth_grid import choose_rates, final_cells, groups_of, resolve, select_cells
+from dla_jax.experiments.depth_grid import choose_rates, final_cells, groups_of, reference_of, resolve, select_cells
 
 GROUP_HEAD = ["arm", "depth", "learning rate", *classifier_report.MEASURE_HEAD]
 QUESTION = """Deeper plain nets stop improving, residual ones do not: is it true, by how much, and is it the skip, the
@@ -46,7 +46,7 @@ def draw(workdir: Path) -> None:
 def summarise(config, done: dict[str, dict]) -> dict:
     """The finished runs -> {"study", "runs", "claims", "secondary", "selection"}."""
     runs = [
-        {key: row[key] for key in ("arm", "depth", *classifier_report.RUN_KEYS)}
+        {"arm": row["arm"], "depth": row["depth"]} | classifier_report.run_of(row)
         for row in done.values()
         if row["stage"] == "final"
     ]
@@ -71,19 +71,22 @@ def secondary(config, runs: list[dict]) -> dict:
         terms = ((1.0, f"residual-{depth}"), (-1.0, f"plain-{depth}"))
         differences = list(stats.paired_values(terms, runs, "test_accuracy").values())
         values = {arm: accuracies_of(runs, f"{arm}-{depth}") for arm in ("residual", "plain")}
-        contrast = stats.judge(differences, ">", 0.005)._asdict()
-        del contrast["verdict"]
+        contrast = contrast_of(differences)
         rows.append({"depth": depth, **contrast, "superiority": stats.superiority(values["residual"], values["plain"])})
     for row, p in zip(rows, stats.holm([row["p"] for row in rows]), strict=True):
         row["p_holm"] = float(p)
-    late = [depth for depth in depths if depth >= config.reference_depth]
+    late = [depth for depth in depths if depth >= reference_of(config)]
     if len(late) < 2:
         return {"per_depth": rows, "slope": None}
     by_depth = [stats.paired_values(((1.0, f"residual-{d}"), (-1.0, f"plain-{d}")), runs, "test_accuracy") for d in late]
     per_seed = [[found[seed] for found in by_depth] for seed in by_depth[0]]
-    contrast = stats.judge(stats.slope(late, per_seed), ">", 0.005)._asdict()
-    del contrast["verdict"]
-    return {"per_depth": rows, "slope": contrast}
+    return {"per_depth": rows, "slope": contrast_of(stats.slope(late, per_seed))}
+
+
+def contrast_of(differences) -> dict:
+    """Return what paired differences of accuracy say, without a verdict."""
+    found = stats.judge(differences, ">", 0.005, bound=1.0)._asdict()
+    return {key: value for key, value in found.items() if key not in ("verdict", "reason")}
 
 
 def group_rows(config, summary: dict) -> list[list[str]]:
@@ -102,9 +105,10 @@ def secondary_table(summary: dict) -> dict:
     head = ["residual minus plain", "points [95 % interval]", "p", "p (Holm)", "Hedges' g", "P(residual > plain)"]
 
     def cells(row):
-        g = "no spread" if np.isnan(row["hedges_g"]) else f"{row['hedges_g']:+.2f}"
-        return [f"{report.points(row['mean'])} [{report.points(row['low'])}, {report.points(row['high'])}]",
-                report.p_value(row["p"]), report.p_value(row["p_holm"]) if "p_holm" in row else "one test", g,
+        undefined = "no spread" if row["n"] >= stats.FEWEST else "too few seeds"
+        g = undefined if np.isnan(row["hedges_g"]) else formatting.number(row["hedges_g"], 2, sign=True)
+        return [formatting.points(row["mean"]) + formatting.interval(row["low"], row["high"]),
+                formatting.p_value(row["p"]), formatting.p_value(row["p_holm"]) if "p_holm" in row else "one test", g,
                 f"{row['superiority']:.2f}" if "superiority" in row else "not defined"]  # fmt: skip
 
     rows = [[f"depth {row['depth']}", *cells(row)] for row in summary["secondary"]["per_depth"]]
@@ -115,9 +119,7 @@ def secondary_table(summary: dict) -> dict:
 
 def report_context(config, written: dict, summary: dict, figures: dict[str, Path]) -> dict:
     """What the report template is given."""
-    captions = {
-        name: text.format(deepest=max(config.depths), reference=config.reference_depth) for name, text in CAPTIONS.items()
-    }
+    captions = {name: text.format(deepest=max(config.depths), reference=reference_of(config)) for name, text in CAPTIONS.items()}
     drawn = lambda *names: [{"path": figures[name], "caption": captions[name]} for name in names if name in figures]  # noqa: E731
     sections = [
         {"title": "Accuracy against depth", "figures": drawn("accuracy", "explanations"),
@@ -127,6 +129,9 @@ def report_context(config, written: dict, summary: dict, figures: dict[str, Path
         {"title": "Training", "figures": drawn("curves")},
         {"title": "Gradients", "figures": drawn("gradients_start", "gradients")},
     ]  # fmt: skip
+    shown = {label(f"{arm}-{depth}"): [run for run in summary["runs"] if run["group"] == f"{arm}-{depth}"]
+             for depth in dict.fromkeys((reference_of(config), max(config.depths))) for arm in config.arms}  # fmt: skip
+    sections += classifier_report.class_section(written["data"]["class_names"], shown)
     if "rates" in figures:
         text = "Chosen on validation data, mean over selection seeds that no final run has."
         sections.append({"title": "Learning rates", "text": text, "figures": drawn("rates")})
@@ -139,5 +144,8 @@ def report_context(config, written: dict, summary: dict, figures: dict[str, Path
 def print_summary(config, summary: dict, workdir: Path) -> None:
     """A short table and the paths written, on standard error."""
     column = GROUP_HEAD.index("test % [95 % interval]")
-    lines = [f"{row[0]:<24} depth {row[1]:>3}   {row[column]}" for row in group_rows(config, summary)]
-    records.print_lines(lines, summary["claims"], workdir)
+    lines = []
+    for row in group_rows(config, summary):
+        runs = [run for run in summary["runs"] if (label(run["arm"]), str(run["depth"])) == (row[0], row[1])]
+        lines.append(f"{row[0]:<24} depth {row[1]:>3}   {row[column]}{classifier_report.balanced_words(runs)}")
+    records.print_lines(lines + classifier_report.largest_words(summary["runs"]), summary["claims"], workdir)

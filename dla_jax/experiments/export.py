@@ -9,9 +9,10 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from dla_jax import config as configs
+from dla_jax import workdirs
 from dla_jax.config import Run, check, expand, read_config
 from dla_jax.data import tokenize
-from dla_jax.experiments import finetune, trained
+from dla_jax.experiments import classifier_report, finetune, trained
 from dla_jax.experiments.networks import own_config
 from dla_jax.mesh import data_mesh, describe_devices
 from dla_jax.models import pretrained
@@ -68,13 +69,14 @@ def run(config, run: Run) -> None:
     workdir, folder = trained.workdir_of(config, run, finetune.run), target(config, run)
     row = choose(workdir, config.network)
     data = read_config(workdir)["data"]
-    configs.write_config(run.workdir, config.to_dict(), describe_devices(),
+    workdirs.write_config(run.workdir, config.to_dict(), describe_devices(),
                          {"name": str(workdir), "run": row["run"], "fingerprint": data["fingerprint"]})  # fmt: skip
     found = trained.read_text_classifier(workdir, row, run, data_mesh())
     params = jax.tree.map(np.asarray, found.params)
     pretrained.save(found.model, params, folder, found.class_names)
     write_tokenizer(found.body.tokenizer, own_config(ConfigDict(read_config(workdir)["config"]), row["group"]), folder)
-    print(f"{row['run']} of {workdir}: {100 * row['test_accuracy']:.1f} % on its test part", file=sys.stderr)
+    balanced = classifier_report.balanced_words([row])
+    print(f"{row['run']} of {workdir}: {100 * row['test_accuracy']:.1f} % on its test part{balanced}", file=sys.stderr)
     print(f"written: {folder}", file=sys.stderr)
 
 

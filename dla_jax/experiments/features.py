@@ -15,7 +15,7 @@ import numpy as np
 from dla_jax import texts as encoders
 from dla_jax import vectors
 from dla_jax.config import Run, check, check_choice, check_count, check_number, check_seed
-from dla_jax.data import batches, embeddings, labelled
+from dla_jax.data import batches, embeddings, labelled, splits
 from dla_jax.experiments import text_runs, tfidf
 from dla_jax.experiments.classifier_report import rate_score
 from dla_jax.experiments.classifier_runs import better, make_plan, run_result, shared_optimiser
@@ -45,7 +45,7 @@ def check_config(config, run: Run) -> None:
     check_count("embed_batch_size", config.embed_batch_size)
     check(config.embed_batch_size % jax.device_count() == 0,
           f"embed_batch_size: {config.embed_batch_size} is not divisible by {jax.device_count()} devices")  # fmt: skip
-    text_runs.check_data(config, run)
+    tfidf.check_words(config, text_runs.check_data(config, run))
     published = text_runs.check_published(config.encoder, (Encoder, GPT), run.download)
     check(config.encoder.pooling != "published" or getattr(published, "family", "") == "bert",
           f"encoder.pooling: {config.encoder.path or 'an encoder from scratch'} has no pooler; give another")  # fmt: skip
@@ -68,7 +68,7 @@ def check_own(own, run: Run) -> None:
 def run(config, run: Run) -> None:
     """Runs the study, or what is left of it, in `run.workdir`, and draws its report."""
     texts, mesh = text_runs.load(config, run), data_mesh()
-    begin(config, run, text_runs.identity(texts, [config.encoder], run))
+    begin(config, run, text_runs.identity(texts, [config.encoder], run), splits.remarks(texts))
     found, facts = embed(config, texts, mesh, run)
     data = put({"vector": found, "label": texts.labels}, replicated(mesh))
     settings = {name: prepare(own_config(config, name), texts, data, (found, facts), mesh) for name in config.networks}
@@ -151,7 +151,7 @@ def make_story(setting: Setting, seed: int) -> Story:
     shapes = jax.eval_shape(init_fn, jax.random.key(seed))[0]
     return Story(
         init_fn=init_fn,
-        loss_fn=vectors.make_loss(model, config.label_smoothing),
+        loss_fn=vectors.make_loss(model, config.label_smoothing, splits.class_weights(config.class_weight, texts)),
         batch_at=lambda step: {"index": train[batches.batch_positions(seed, step, config.batch_size, len(train))]},
         evaluate=lambda state: text_runs.scores(logits(state, parts["val"]), texts.labels[parts["val"]], "val"),
         better=better,

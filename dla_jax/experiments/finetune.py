@@ -12,7 +12,7 @@ import numpy as np
 
 from dla_jax import texts as encoders
 from dla_jax.config import Run, check, check_choice, check_count, check_number
-from dla_jax.data import labelled
+from dla_jax.data import labelled, splits
 from dla_jax.data.batches import POOL, width_of
 from dla_jax.experiments import text_runs, tfidf
 from dla_jax.experiments.classifier_report import rate_score
@@ -31,7 +31,7 @@ def check_config(config, run: Run) -> None:
     """Raises ConfigError for a config that this study cannot run, before anything slow: keys, then the texts, then weights."""
     labelled.check_config(config.data, run.data_dir, run.download)
     check_networks(config, functools.partial(check_own, run=run))
-    text_runs.check_data(config, run)
+    tfidf.check_words(config, text_runs.check_data(config, run))
     for network in config.networks:
         own = own_config(config, network)
         if own.model.name == "encoder":
@@ -59,7 +59,8 @@ def run(config, run: Run) -> None:
     """Runs the study, or what is left of it, in `run.workdir`, and draws its report."""
     texts, mesh, encoded = text_runs.load(config, run), data_mesh(), {}
     owns = [own_config(config, network) for network in config.networks]
-    begin(config, run, text_runs.identity(texts, [own.encoder for own in owns if own.model.name == "encoder"], run))
+    encoders_of = [own.encoder for own in owns if own.model.name == "encoder"]
+    begin(config, run, text_runs.identity(texts, encoders_of, run), splits.remarks(texts))
     settings = {name: prepare(own_config(config, name), texts, encoded, mesh, run) for name in config.networks}
     setting_of = lambda cell: settings[cell.group]  # noqa: E731
     run_grid(
@@ -113,7 +114,7 @@ def make_story(setting: Setting, seed: int) -> Story:
     }
     return Story(
         init_fn=functools.partial(encoders.init_classifier, model=model, encoder=body.params, frozen_layers=frozen),
-        loss_fn=encoders.make_loss(model, frozen, config.label_smoothing),
+        loss_fn=encoders.make_loss(model, frozen, config.label_smoothing, splits.class_weights(config.class_weight, texts)),
         batch_at=batch_at,
         evaluate=lambda state: text_runs.scores(logits(state, parts["val"]), texts.labels[parts["val"]], "val"),
         better=better,

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from dla_jax import config as configs
-from dla_jax import sampling
+from dla_jax import sampling, workdirs
 from dla_jax.checkpoint import load_model
 from dla_jax.config import Run, check, check_count, check_seed, read_config
 from dla_jax.data import tokenize
@@ -70,9 +70,9 @@ def run(config, run: Run) -> None:
     row = choose_run(workdir, config.network)
     tokenizer, model, params = read_model(workdir, row)
     identity = {"name": str(workdir), "run": row["run"], "fingerprint": read_config(workdir)["data"]["fingerprint"]}
-    configs.write_config(run.workdir, config.to_dict(), describe_devices(), identity)
+    workdirs.write_config(run.workdir, config.to_dict(), describe_devices(), identity)
     prompt = config.prompt or row["prompt"]
-    print(f"{row['run']} of {workdir}: {row['bits_per_char']:.3f} bits per character; prompt {prompt!r}", file=sys.stderr)
+    print(f"{row['run']} of {workdir}: {row['nats_per_char']:.3f} nats per character; prompt {prompt!r}", file=sys.stderr)
     write_samples(config, run.workdir / "samples.jsonl", prompt, tokenizer, model, params)
 
 
@@ -86,7 +86,7 @@ def write_samples(config, path: Path, prompt: str, tokenizer, model, params) -> 
         show(sample)
     for number in range(len(seen), config.num_samples):
         sample = write(config, number, prompt, tokenizer, model, params)
-        with open(path, "a") as file:
+        with open(path, "a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(json.dumps(sample) + "\n")
         print(f"{sample['num_tokens'] / sample['seconds']:,.0f} tokens/s", file=sys.stderr)
     print(f"written: {path}", file=sys.stderr)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dla_jax import config as configs
+from dla_jax import workdirs
 from dla_jax.config import Run, check, check_count, check_seed
 from dla_jax.data import text, tokenize
 from dla_jax.experiments import language_runs
@@ -54,7 +54,7 @@ def run(config, run: Run) -> None:
         "name": str(folder) if config.path else "random weights",
         "num_params": sum(map(np.size, jax.tree.leaves(params))),
     }
-    configs.write_config(run.workdir, config.to_dict(), describe_devices(), identity)
+    workdirs.write_config(run.workdir, config.to_dict(), describe_devices(), identity)
     print("\n".join(token_lines(tokenizer, config.sentence)))
     params = jax.tree.map(jnp.asarray, params)
     write_samples(config, run.workdir / "samples.jsonl", config.prompt, tokenizer, model, params)

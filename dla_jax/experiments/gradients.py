@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from dla_jax import classify
 from dla_jax.analysis.gradients import BINS, SMALLEST, layers_of, statistics, step_statistics
 from dla_jax.config import Run, check, check_count
+from dla_jax.data import splits
 from dla_jax.experiments import architectures, image_runs
 from dla_jax.experiments.gradients_report import draw as draw  # launch.py calls it for a workdir alone
 from dla_jax.experiments.grid import Setting, Story
@@ -50,8 +51,9 @@ def make_story(setting: Setting, seed: int) -> Story:
     """What makes a run that is probed as it trains."""
     index = image_runs.split(setting.config, setting.source, seed)["train"][: setting.config.batch_size]
     # What the net would learn from, but for the augmentation, and where there is dropout always the same.
+    config, weights = setting.config, splits.class_weights(setting.config.class_weight, setting.source)
     loss_fn = classify.make_loss(
-        architectures.make_model(setting), 0, False, setting.config.label_smoothing, image_runs.freeze_norm_at(setting)
+        architectures.make_model(setting), 0, False, config.label_smoothing, image_runs.freeze_norm_at(setting), weights
     )
     probe = functools.partial(probe_gradients, data=setting.data, index=index, key=jax.random.key(seed), loss_fn=loss_fn)
     return architectures.make_story(setting, seed)._replace(probe=probe, annotate=functools.partial(annotate, setting=setting))

@@ -52,6 +52,7 @@ def draw(workdir: Path) -> None:
         {"title": "What the mistakes would have reported", "text": MISTAKES,
          "figures": draw_mistakes(config, traces, trained, workdir / "figures")},
         *architectures_report.sections(config, summary, rows, workdir),
+        *architectures_report.class_section(config, written, summary),
     ]  # fmt: skip
     report.render(workdir / "report.html", title=f"Gradients on {config.data.name}", question=config.question,
                   command=written["launches"][0]["command"], claims=summary["claims"], sections=sections,
@@ -127,7 +128,7 @@ def gradient_rows(config, summary: dict) -> list[list[str]]:
         kept = [run for run in runs if not run["diverged"]]
         start = mean_of(run["start_above_vanishing"] for run in runs) - 1
         along = [run["first_layer"] for run in kept if run["first_layer"] is not None]
-        interval = f" [{', '.join(map(factor, stats.t_interval(along)))}]" if len(along) > 1 else ""
+        interval = f" [{', '.join(map(factor, stats.t_interval(along)))}]" if len(along) >= stats.FEWEST else ""
         table.append([network, str(len(runs) - len(kept)), factor(start), factor(mean_of(along)) + interval,
                       factor(mean_of(run["last_dense"] for run in kept) - 1), factor(2 - mean_of(run["bounded"] for run in kept)),
                       f"{100 * mean_of(run['clipped_steps'] for run in runs):.0f} %"])  # fmt: skip

@@ -6,13 +6,13 @@ a learning rate) and a name.
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import jax
 
-from dla_jax import config as configs
+from dla_jax import workdirs
 from dla_jax.cells import at_a_time, run_all
 from dla_jax.checkpoint import Checkpoints, save_model
 from dla_jax.config import Run
@@ -70,10 +70,15 @@ def best_rates(cells: list, done: dict[str, dict], score: Callable) -> dict[str,
     return rates
 
 
-def begin(config, run: Run, identity: dict) -> None:
-    """Writes `config.json`, before anything else is in the workdir. `identity`: of the data."""
+def begin(config, run: Run, identity: dict, remarks: Iterable[str] = ()) -> None:
+    """Write `config.json`, before anything else is in the workdir, and say what has to be said of the data.
+
+    `identity`: of the data, `remarks`: lines for the screen.
+    """
     if run.first:
-        configs.write_config(run.workdir, config.to_dict(), describe_devices(), identity)
+        workdirs.write_config(run.workdir, config.to_dict(), describe_devices(), identity)
+        for remark in remarks:
+            print(remark, file=sys.stderr)
 
 
 def run_grid(config, run: Run, *, select: list, final: list, choose_rates: Callable, setting_of: Callable,

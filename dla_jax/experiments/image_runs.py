@@ -25,16 +25,24 @@ def check_config(config, run: Run) -> None:
     check_model(config.model)
     check_choice("compute_dtype", config.compute_dtype, DTYPES)
     check_number("label_smoothing", config.label_smoothing, low=0, below=1)
+    check_choice("class_weight", config.class_weight, splits.CLASS_WEIGHTS)
     check_choice("parallel", config.parallel, tuple(STEPS))
     check(config.parallel == "jit" or jax.process_count() == 1,
           "parallel: pmap runs on one host; with --multihost leave it at jit")  # fmt: skip
     optim.check_optim(config.optim)
     for key in ("num_epochs", "batch_size", "eval_every_epochs", "steps_per_call"):
         check_count(key, config[key])
+    check_norm(config, config.model.norm)
     check(config.batch_size % jax.device_count() == 0,
           f"batch_size: {config.batch_size} is not divisible by {jax.device_count()} devices")  # fmt: skip
     for key in ("log_every_steps", "checkpoint_every_steps", "patience", "cells_at_a_time", "freeze_norm_after_epochs"):
         check_count(key, config[key], low=0)
+
+
+def check_norm(config, norm: str) -> None:
+    """Raise ConfigError for batches of one example with BatchNorm: less its own mean, each feature of it may be 0."""
+    check(norm != "batch" or config.batch_size > 1, "batch_size: 1 with BatchNorm, which has nothing to compare an example with; "
+          "give 2 or more, or another norm")  # fmt: skip
 
 
 def load(config, run: Run) -> images.ImageSet:
@@ -114,15 +122,16 @@ def make_story(setting: Setting, model, applied, init_fn: Callable, seed: int) -
     config, image_set, frozen = setting.config, setting.source, freeze_norm_at(setting)
     parts, shape, chance = split(config, image_set, seed), image_set.images.shape[1:], 1 / len(image_set.class_names)
     evaluate = functools.partial(classify.make_evaluate, applied, setting.data, setting.mesh, batch_size=config.batch_size)
-    order, unknown = parts["train"], dict.fromkeys(("val_loss", "test_loss", "examples_per_s", "seconds_per_epoch"))
+    order, weights = parts["train"], splits.class_weights(config.class_weight, image_set)
+    unknown = dict.fromkeys(("val_loss", "test_loss", "examples_per_s", "seconds_per_epoch", "class_counts", "class_accuracy"))
     return Story(
         init_fn=classify.counting_steps(init_fn) if frozen else init_fn,
-        loss_fn=classify.make_loss(applied, config.data.pad, config.data.flip, config.label_smoothing, frozen),
+        loss_fn=classify.make_loss(applied, config.data.pad, config.data.flip, config.label_smoothing, frozen, weights),
         batch_at=lambda step: {"index": order[batches.batch_positions(seed, step, config.batch_size, len(order))]},
         evaluate=evaluate(parts["val"], prefix="val"),
         better=better,
-        test=evaluate(parts["test"], prefix="test"),
+        test=evaluate(parts["test"], prefix="test", labels=image_set.labels),
         result=functools.partial(run_result, batch_size=config.batch_size, num_examples=len(order), chance=chance),
-        diverged={"val_accuracy": chance, "test_accuracy": chance} | unknown,
+        diverged={"val_accuracy": chance, "test_accuracy": chance, "balanced_accuracy": chance} | unknown,
         facts={"num_params": classify.count_params(model, shape)},
     )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dla_jax import report, stats
+from dla_jax import formatting, report, stats
 from dla_jax.experiments import records
 from dla_jax.experiments.language_runs import rate_score
 from dla_jax.experiments.networks import choose_rates, final_cells, own_config, seeds_of, select_cells
@@ -30,7 +30,7 @@ def draw(workdir: Path) -> None:
                   command=written["launches"][0]["command"], claims=summary["claims"],
                   sections=sections(config, summary, rows, done, workdir),
                   facts=records.facts(written, summary, "characters"))  # fmt: skip
-    records.print_lines(printed_lines(config, summary), summary["claims"], workdir, "bits per character [95 % interval]")
+    records.print_lines(printed_lines(config, summary), summary["claims"], workdir, "nats per character [95 % interval]")
 
 
 def num_runs(config) -> int:
@@ -41,12 +41,21 @@ def num_runs(config) -> int:
 def summarise(config, done: dict[str, dict]) -> dict:
     """The finished runs -> {"study", "runs", "claims", "selection"}."""
     left_out = ("run", "done", "stage", "attention", "attention_tokens", "nats_by_position")
-    runs = [{key: value for key, value in row.items() if key not in left_out} for row in done.values() if row["stage"] == "final"]
+    runs = [{key: value for key, value in row.items() if key not in left_out} | {"censored": censored_of(row)}
+            for row in done.values() if row["stage"] == "final"]  # fmt: skip
     runs.sort(key=lambda run: (list(config.networks).index(run["group"]), run["seed"]))
     claims = [{"name": name} | stats.weigh(claim, runs) for name, claim in config.claims.to_dict().items()]
     cells = select_cells(config)
     return {"study": "language", "runs": runs, "claims": claims, "selection": records.select_rows(
         cells, done, choose_rates(config, done, rate_score), "val_nats_per_char")}  # fmt: skip
+
+
+def censored_of(run: dict) -> list[str]:
+    """Return the values of a run that are only bounds, since its budget ended: the steps to an n-gram that it never reached, and
+    where validation fell to the last, what it may have risen later, and where it may have been best."""
+    never = [] if run["reached_target"] else ["log2_steps"]
+    falling = run["nats_risen"] is not None and run["nats_risen"] <= 0
+    return never + (["over_fits", "best_past_reported"] if falling else [])
 
 
 def of_network(summary: dict, network: str) -> list[dict]:
@@ -63,14 +72,14 @@ def verdict_words(config, summary: dict) -> str:
     """Which networks are better than the best n-gram, and which are not."""
     first = summary["runs"][0]
     order = best_ngram(first)
-    bits = first["ngram_nats_per_char"][order] * plots.BITS
-    words = [f"Of the n-grams the one of order {order} is best on validation; it has {bits:.3f} bits per character."]
+    nats = first["ngram_nats_per_char"][order]
+    words = [f"Of the n-grams the one of order {order} is best on validation; it has {nats:.3f} nats per character."]
     for network in config.networks:
         runs = of_network(summary, network)
-        mean, beaten = np.mean([run["above_ngram"] for run in runs]) * plots.BITS, sum(run["above_ngram"] < 0 for run in runs)
-        which = f"{beaten} of {report.count(len(runs), 'run')}"
+        mean, beaten = np.mean([run["above_ngram"] for run in runs]), sum(run["above_ngram"] < 0 for run in runs)
+        which = f"{beaten} of {formatting.count(len(runs), 'run')}"
         what = "is better than it" if mean < 0 else "does not beat it"
-        words.append(f"{network} {what}: {abs(mean):.3f} bits {'less' if mean < 0 else 'more'} on average, less in {which}.")
+        words.append(f"{network} {what}: {abs(mean):.3f} nats {'less' if mean < 0 else 'more'} on average, less in {which}.")
     return " ".join(words)
 
 
@@ -82,22 +91,26 @@ def network_rows(config, summary: dict) -> list[list[str]]:
 
         def mean(key, form, runs=runs):
             values = [run[key] for run in runs if run[key] is not None]
-            return format(np.mean(values), form).replace("-", "−") if values else "diverged"
+            return format(np.mean(values), form) if values else "diverged"
 
         nats = [run["nats_per_char"] for run in runs]
-        low, high = stats.t_interval(nats)
+        above = np.mean([run["above_ngram"] for run in runs])
         tried = [row["lr"] for row in summary["selection"] if row["group"] == network]
         edge = bool(tried) and runs[0]["lr"] in (min(tried), max(tried))
-        interval = f"[{report.amount(low, 'nats/char', False)}, {report.amount(high, 'nats/char', False)}]"
         rows.append([
             network, config.reported[network], f"{runs[0]['lr']:g}{' (edge)' if edge else ''}", str(len(runs)),
-            f"{np.mean(nats):.3f} {interval}", mean("bits_per_char", ".3f"), mean("nats_per_token", ".3f"),
-            mean("perplexity", ".2f"), mean("tokens_per_char", ".2f"), mean("above_ngram", "+.3f"), mean("best_step", ",.0f"),
-            reached_words(config, runs),
+            nats_words(nats), mean("bits_per_char", ".3f"), mean("nats_per_token", ".3f"),
+            mean("perplexity", ".2f"), mean("tokens_per_char", ".2f"), formatting.amount(above, "nats/char"),
+            mean("best_step", ",.0f"), reached_words(config, runs),
             str(sum(run["diverged"] for run in runs)), f"{runs[0]['num_params']:,}", mean("train_seconds", ".1f"),
             mean("tokens_per_s", ",.0f"),
         ])  # fmt: skip
     return rows
+
+
+def nats_words(values: list[float]) -> str:
+    """Return the mean of nats per character float [n] with its interval: `1.557 [1.541, 1.573]`."""
+    return f"{np.mean(values):.3f}{formatting.interval(*stats.t_interval(values), 'nats/char', False)}"
 
 
 def reached_words(config, runs: list[dict]) -> str:
@@ -118,12 +131,10 @@ def printed_lines(config, summary: dict) -> list[str]:
     """The short table on the screen."""
     lines = []
     for network in config.networks:
-        bits = [run["bits_per_char"] for run in of_network(summary, network)]
-        low, high = stats.t_interval(bits)
-        lines.append(f"{network:<20} {np.mean(bits):.3f} [{report.amount(low, 'nats/char', False)}, "
-                     f"{report.amount(high, 'nats/char', False)}]   reported: {config.reported[network]}")  # fmt: skip
+        nats = [run["nats_per_char"] for run in of_network(summary, network)]
+        lines.append(f"{network:<20} {nats_words(nats)}   reported: {config.reported[network]}")
     run = summary["runs"][0]
-    lines += [f"{f'{order}-gram':<20} {nats * plots.BITS:.3f}" for order, nats in run["ngram_nats_per_char"].items()]
+    lines += [f"{f'{order}-gram':<20} {nats:.3f}" for order, nats in run["ngram_nats_per_char"].items()]
     return [*lines, *verdict_words(config, summary).replace(". ", ".\n").splitlines()]
 
 

@@ -2,7 +2,6 @@
 
 import functools
 import json
-import re
 import sys
 from pathlib import Path
 
@@ -10,10 +9,11 @@ import jax
 import numpy as np
 from scipy.special import softmax
 
-from dla_jax import config as configs
+from dla_jax import workdirs
 from dla_jax.config import ConfigError, Run, check, expand, read_config
-from dla_jax.data import folder, labelled
-from dla_jax.experiments import finetune, trained
+from dla_jax.data import folder, labelled, photos
+from dla_jax.data.encoding import decode
+from dla_jax.experiments import classifier_report, finetune, trained
 from dla_jax.mesh import data_mesh, describe_devices
 from dla_jax.network import first_line
 from dla_jax.stop import Interrupted, stop_requested
@@ -53,23 +53,22 @@ def standard_input() -> bytes:
 
 
 def read_texts(config) -> list[str]:
-    """The texts to classify, of `text`, `file` or standard input.
+    """The texts to classify, of `text`, or of the lines of `file` or standard input, however they end.
 
     Raises:
-      ConfigError: no such file, not UTF-8, none, or an empty one.
+      ConfigError: no such file, no text, none, or an empty one.
     """
     if config.text:
-        lines, place = [config.text], "text"
+        whole, place = config.text, "text"
     else:
         place = config.file or "standard input"
         try:
             read = expand("file", config.file).read_bytes() if config.file else standard_input()
-            whole = read.decode("utf-8-sig")
         except OSError as error:
             raise ConfigError(f"file: {config.file} cannot be read ({error.strerror}); give a file with a text a line") from None
-        except UnicodeDecodeError as error:
-            raise ConfigError(f"{place} is not in UTF-8 (byte {error.start}); convert it") from None
-        lines = re.split("\r?\n", whole.removesuffix("\n"))
+        whole = decode(read, f"file: {place}" if config.file else place, config.file)
+    whole = whole.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n")
+    lines = [whole] if config.text else whole.split("\n")
     check(lines != [""], f"{place} holds no text; give at least one")
     empty = [number for number, line in enumerate(lines, 1) if not line.strip()]
     check(not empty, f"{place}: line {empty[0] if empty else 0} is empty; leave it out")
@@ -82,10 +81,11 @@ def run(config, run: Run) -> None:
     row = trained.choose_classifier(workdir, config.network)
     data = read_config(workdir)["data"]
     identity = {"name": str(workdir), "run": row["run"], "fingerprint": data["fingerprint"]}
-    configs.write_config(run.workdir, config.to_dict(), describe_devices(), identity)
-    print(f"{row['run']} of {workdir}: {100 * row['test_accuracy']:.1f} % on its test part", file=sys.stderr)
+    workdirs.write_config(run.workdir, config.to_dict(), describe_devices(), identity)
+    balanced = classifier_report.balanced_words([row])
+    print(f"{row['run']} of {workdir}: {100 * row['test_accuracy']:.1f} % on its test part{balanced}", file=sys.stderr)
     path = run.workdir / "predictions.jsonl"
-    with open(path, "w") as file:
+    with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:
         for answer in image_answers(config, workdir, row) if config.image else text_answers(config, workdir, row, run):
             if stop_requested.is_set():
                 raise Interrupted
@@ -107,16 +107,31 @@ def text_answers(config, workdir: Path, row: dict, run: Run):
 
 
 def image_answers(config, workdir: Path, row: dict):
-    """What the classifier says of each image."""
-    classifier = trained.read_image_classifier(workdir, row)
+    """What the classifier says of each image; those that cannot be read are named on standard error, and counted.
+
+    Raises:
+      ConfigError: none can be read.
+    """
+    found, bad = folder.files_of(config.image), 0
+    for line in folder.words_of_files(config.image, found):
+        print(line, file=sys.stderr)
+    files, classifier = found.images, trained.read_image_classifier(workdir, row)
     apply = jax.jit(lambda variables, x: classifier.model.apply(variables, x, train=False)[0])
-    files = folder.files_of(config.image)
     for first in range(0, len(files), AT_A_TIME):
-        part = files[first : first + AT_A_TIME]
-        x = np.stack([read_image(path, classifier.shape) for path in part]).astype(np.float32) / 255
-        full = np.resize(x, (min(AT_A_TIME, len(files)), *classifier.shape))  # one shape, one program
-        for path, logits in zip(part, np.asarray(apply(classifier.variables, full)), strict=False):
-            yield {"image": str(path)} | answer(logits, classifier.class_names)
+        images = {}
+        for path in files[first : first + AT_A_TIME]:
+            try:
+                images[path] = read_image(path, classifier.shape)
+            except ConfigError as error:
+                print(error, file=sys.stderr)
+                bad += 1
+        if images:
+            x = np.stack(list(images.values())).astype(np.float32) / 255
+            full = np.resize(x, (min(AT_A_TIME, len(files)), *classifier.shape))  # one shape, one program
+            for path, logits in zip(images, np.asarray(apply(classifier.variables, full)), strict=False):
+                yield {"image": str(path)} | answer(logits, classifier.class_names)
+    if bad:
+        print(f"{bad} of {len(files)} images could not be read", file=sys.stderr)
 
 
 def read_image(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
@@ -126,10 +141,10 @@ def read_image(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
       ConfigError: no image.
     """
     try:
-        image = folder.read_image(path, shape[0])
+        image = photos.read_image(path, shape[0])
     except Exception as error:  # whatever Pillow raises
         raise ConfigError(f"image: {path} is no image that can be read ({first_line(error)})") from None
-    return image if shape[2] == 3 else folder.grey(image)
+    return image if shape[2] == 3 else photos.grey(image)
 
 
 def answer(logits: np.ndarray, class_names: tuple[str, ...]) -> dict:
@@ -147,4 +162,4 @@ def draw(workdir: Path) -> None:
     """
     path = workdir / "predictions.jsonl"
     check(path.is_file(), f"the workdir {workdir} holds no predictions; start it again with --config")
-    print(path.read_text(), end="")
+    print(path.read_text(encoding="utf-8"), end="")

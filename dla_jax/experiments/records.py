@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 
 from dla_jax import report
 from dla_jax.config import check, flatten, read_config, write_atomically
+from dla_jax.data import splits
 from dla_jax.logs import finite_or_none, read_rows
 
 
@@ -50,6 +51,8 @@ def facts(written: dict, summary: dict, examples: str = "examples") -> dict[str,
     counted = {}
     if examples:
         counted = {"data": f"{data['name']}, {data['num_examples']:,} {examples}, fingerprint {data['fingerprint']}"}
+        if words := splits.copies_words(data, data["num_examples"]):
+            counted["copies"] = words
     return {
         "runs": f"{len(summary['runs'])} compared, {len(summary['selection'])} to choose learning rates",
         **counted,
@@ -85,6 +88,8 @@ def print_lines(groups: list[str], claims: list[dict], workdir: Path, head: str 
         say("\nclaims")
     for claim in claims:
         say(f"  {claim['verdict']:<14} {claim['statement']}")
+        if claim["missing"]:
+            say(f"{'':17}this grid lacks {', '.join(claim['missing'])}")
         for result in claim["results"]:
             say(f"{'':17}{report.terms_words(result['terms'])}: {report.contrast_words(result, claim['unit'])}")
     say("\nwritten")

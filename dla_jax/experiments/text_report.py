@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from dla_jax import report
-from dla_jax.experiments import architectures_report, records
+from dla_jax import formatting, report
+from dla_jax.experiments import architectures_report, classifier_report, records
 from dla_jax.experiments.architectures_report import by_size, num_runs
 from dla_jax.experiments.classifier_report import MEASURE_HEAD
 from dla_jax.experiments.networks import own_config, seeds_of
@@ -56,6 +56,7 @@ def sections(config, summary: dict, rows: list[dict], done: dict[str, dict], cla
         {"title": "What was most surely wrong", "text": f"Test texts that {best}, best on validation, took for something else "
          "with the highest probability; first seed. Some labels are wrong themselves.",
          "samples": wrong_texts(config, done, best)},
+        *classifier_report.class_section(class_names, {network: finals(config, done, network) for network in config.networks}),
     ]  # fmt: skip
 
 
@@ -76,7 +77,7 @@ def token_words(config, done: dict[str, dict]) -> str:
     for network in config.networks:
         row = finals(config, done, network)[0]
         if "truncated" in row:
-            cut = f"{report.count(row['truncated'], 'text')} cut to {row['max_length']}"
+            cut = f"{formatting.count(row['truncated'], 'text')} cut to {row['max_length']}"
             found.setdefault(f"{row['tokens_per_text']:.0f} tokens a text, {cut}", []).append(network)
     learned = "" if config.encoder.path else " The tokenizer was learned from all texts, without their labels."
     return "; ".join(f"{', '.join(networks)}: {words}" for words, networks in found.items()) + "." + learned

@@ -16,6 +16,7 @@ from dla_jax.config import Run, check, check_choice, check_count, check_number
 from dla_jax.data import labelled, splits, tokenize
 from dla_jax.logs import brief
 from dla_jax.mesh import together
+from dla_jax.metrics import class_scores
 from dla_jax.models import hub, pretrained
 from dla_jax.models.bert import BertConfig, Encoder
 from dla_jax.models.build import DTYPES
@@ -31,6 +32,7 @@ def check_config(config, run: Run) -> None:
     check(run.from_dir is None, "--from: this study trains its own models; leave it out")
     check_choice("compute_dtype", config.compute_dtype, DTYPES)
     check_number("label_smoothing", config.label_smoothing, low=0, below=1)
+    check_choice("class_weight", config.class_weight, splits.CLASS_WEIGHTS)
     check_choice("parallel", config.parallel, tuple(STEPS))
     check(config.parallel == "jit" or jax.process_count() == 1,
           "parallel: pmap runs on one host; with --multihost leave it at jit")  # fmt: skip
@@ -196,7 +198,8 @@ def scores(logits: np.ndarray, labels: np.ndarray, prefix: str) -> dict[str, flo
 
 
 def details(logits: np.ndarray, rows: np.ndarray, texts: labelled.LabelledTexts) -> dict:
-    """What the report shows of a test part: macro F1, the confusion matrix, and what was most surely taken for something else.
+    """Return what the report shows of a test part: macro F1, the accuracy of each class, the confusion matrix, and what was most
+    surely taken for something else.
 
     Args:
       logits: float [N, C].
@@ -209,16 +212,17 @@ def details(logits: np.ndarray, rows: np.ndarray, texts: labelled.LabelledTexts)
     worst = [i for i in np.argsort(-p, kind="stable") if found[i] != labels[i]][:WRONG]
     wrong = [{"text": texts.texts[rows[i]][:EXCERPT], "label": texts.class_names[labels[i]],
               "predicted": texts.class_names[found[i]], "probability": round(float(p[i]), 4)} for i in worst]  # fmt: skip
-    return {"macro_f1": float(f1_score(labels, found, average="macro", zero_division=0)), "wrong": wrong} | brief(
-        {"confusion": confusion_matrix(labels, found, labels=range(len(texts.class_names)))}
-    )
+    confusion = confusion_matrix(labels, found, labels=range(len(texts.class_names)))
+    return {"macro_f1": float(f1_score(labels, found, average="macro", zero_division=0)), "wrong": wrong,
+            **class_scores(np.diag(confusion), confusion.sum(1)), **brief({"confusion": confusion})}  # fmt: skip
 
 
 def unscored(texts: labelled.LabelledTexts) -> dict:
     """What stands for the scores of a run whose loss became non-finite: chance."""
     chance = 1 / len(texts.class_names)
-    unknown = ("val_loss", "test_loss", "macro_f1", "examples_per_s", "seconds_per_epoch", "confusion")
-    return {"val_accuracy": chance, "test_accuracy": chance, "wrong": []} | dict.fromkeys(unknown)
+    unknown = ("val_loss", "test_loss", "macro_f1", "examples_per_s", "seconds_per_epoch", "confusion", "class_counts",
+               "class_accuracy")  # fmt: skip
+    return {"val_accuracy": chance, "test_accuracy": chance, "balanced_accuracy": chance, "wrong": []} | dict.fromkeys(unknown)
 
 
 def test_of(state_logits: Callable, config, texts: labelled.LabelledTexts, rows: np.ndarray) -> Callable:

@@ -1,4 +1,4 @@
-"""GPT-2: learned positions, LayerNorm before each part, GELU, and a head tied to the embedding.
+"""GPT-2: learned positions, LayerNorm before each part, GELU, and a head that is the embedding.
 
 Radford et al. 2019, "Language models are unsupervised multitask learners". Parameters are named as in the published weights.
 """
@@ -14,13 +14,17 @@ from dla_jax.models.layers import fast_dot_general, to_logits
 
 
 class GPTConfig(NamedTuple):
-    """Sizes: positions, layers, heads, width. `dropout`: of embeddings, attention weights and what each part adds."""
+    """Sizes: positions, layers, heads, width. `dropout`: of embeddings, attention weights and what each part adds.
+
+    `tied`: whether the embedding is the head too, as in GPT-2; else there is one of its own.
+    """
 
     vocab_size: int
     block_size: int
     n_layer: int
     n_head: int
     n_embd: int
+    tied: bool = True
     dropout: float = 0.0
     dtype: str = "float32"  # of the computation; parameters, norms' statistics, softmax and logits are float32
 
@@ -106,7 +110,9 @@ class GPT(nn.Module):
         for i in range(config.n_layer):
             x, attention[i], held[i] = Block(config, name=f"h_{i}")(x, cache and cache[i], start, train)
         x = config.norm("ln_f")(x)
-        return to_logits(x, wte.embedding), {"hidden": x, "attention": tuple(attention), "cache": tuple(held)}
+        own = (config.vocab_size, config.n_embd)
+        head = wte.embedding if config.tied else self.param("lm_head", nn.initializers.normal(0.02), own)
+        return to_logits(x, head), {"hidden": x, "attention": tuple(attention), "cache": tuple(held)}
 
     def empty_cache(self, batch: int) -> tuple:
         """A cache for `block_size` positions."""

@@ -74,7 +74,7 @@ def read_json(path: Path) -> dict:
       ConfigError: not there, or damaged.
     """
     try:
-        found = json.loads(path.read_text())
+        found = json.loads(path.read_text(encoding="utf-8"))
         check(isinstance(found, dict), f"{path} is damaged (no JSON object)")
         return found
     except OSError as error:

@@ -8,15 +8,16 @@ import numpy as np
 
 from dla_jax.config import check
 from dla_jax.models import decoders
-from dla_jax.models.bert import ACTIVATIONS, BertConfig, Classifier, Encoder
-from dla_jax.models.gpt import GPT, GPTConfig
+from dla_jax.models.bert import BertConfig, Classifier, Encoder
+from dla_jax.models.gpt import GPT
 from dla_jax.models.hub import read_json, read_tensors, write_folder
-from dla_jax.models.llama import Llama, LlamaConfig
+from dla_jax.models.llama import Llama
+from dla_jax.models.published import PREFIXES, SIZES, build, refuse_unknown
 
-PREFIXES = {"gpt2": "transformer.", "llama": "model.", "bert": "bert.", "roberta": "roberta.", "distilbert": "distilbert."}
 # Causal masks, angles and positions, which are no parameters; and heads of tasks that are not ours.
 BUFFERS = re.compile(r"\.attn\.(masked_)?bias$|rotary_emb\.inv_freq$|^embeddings\.position_ids$")
 OTHER_HEADS = re.compile(r"^(cls|lm_head|vocab_\w+|qa_outputs|pooler|classifier|pre_classifier)(\.|$)")
+EMBEDDINGS = {GPT: "wte.weight", Llama: "embed_tokens.weight"}  # which may be the head too
 # Parts of an encoder's layer: ours, BERT's and RoBERTa's name, DistilBERT's.
 PARTS = {
     "query": ("attention.self.query", "attention.q_lin"), "key": ("attention.self.key", "attention.k_lin"),
@@ -24,13 +25,6 @@ PARTS = {
     "attention_norm": ("attention.output.LayerNorm", "sa_layer_norm"), "intermediate": ("intermediate.dense", "ffn.lin1"),
     "output": ("output.dense", "ffn.lin2"), "output_norm": ("output.LayerNorm", "output_layer_norm"),
 }  # fmt: skip
-# Sizes of an encoder in `config.json`, in the order of BertConfig's fields from vocab_size on.
-SIZES = {
-    "bert": ("vocab_size", "max_position_embeddings", "num_hidden_layers", "num_attention_heads", "hidden_size",
-             "intermediate_size"),
-    "distilbert": ("vocab_size", "max_position_embeddings", "n_layers", "n_heads", "dim", "hidden_dim"),
-}  # fmt: skip
-SIZES["roberta"] = SIZES["bert"]
 CLASSES = {"bert": "Bert", "roberta": "Roberta", "distilbert": "DistilBert"}
 
 
@@ -51,7 +45,7 @@ def load_classifier(folder: Path) -> tuple[Classifier, dict, tuple[str, ...]]:
     """The classifier of a folder, its parameters, and the names of its classes.
 
     Raises:
-      ConfigError: as for `load`, and for a folder that says no classes.
+      ConfigError: as for `load`, and for a folder that says no classes, or classes that do not exclude each other.
     """
     published = read_json(folder / "config.json")
     encoder = build(published, folder)
@@ -60,56 +54,20 @@ def load_classifier(folder: Path) -> tuple[Classifier, dict, tuple[str, ...]]:
         isinstance(encoder, Encoder) and len(labels) > 1,
         f"{folder} holds no classifier of texts; its config.json names no classes",
     )
+    numbers = [str(i) for i in range(len(labels))]
+    check(
+        isinstance(labels, dict) and set(labels) == set(numbers),
+        f"{folder}: id2label has {', '.join(map(str, labels))}; known: the numbers from 0 to {len(labels) - 1}",
+    )
+    refuse_unknown(published, {"problem_type": (None, "single_label_classification")}, folder)
     model = Classifier(with_pooler(encoder.config), len(labels), "published")
-    names = tuple(labels[str(i)] for i in range(len(labels)))
+    names = tuple(labels[number] for number in numbers)
     return model, to_params(model, read_tensors(folder), PREFIXES[published["model_type"]]), names
 
 
 def with_pooler(config: BertConfig) -> BertConfig:
     """The same with a pooler where the family's classifiers have one."""
     return config._replace(pooler=config.family == "bert")
-
-
-def build(published: dict, folder: Path) -> GPT | Llama | Encoder:
-    """The model of a `config.json`.
-
-    Raises:
-      ConfigError: another architecture, or a variant of it that this is not.
-    """
-    kind = published.get("model_type")
-    check(kind in PREFIXES, f"{folder}: its config.json is of a model {kind!r}; known: {', '.join(PREFIXES)}")
-    needed = {"gpt2": ("vocab_size", "n_positions", "n_layer", "n_head", "n_embd"),
-              "llama": ("vocab_size", "max_position_embeddings", "num_hidden_layers", "num_attention_heads",
-                        "num_key_value_heads", "hidden_size", "intermediate_size")} | SIZES  # fmt: skip
-    missing = [key for key in needed[kind] if key not in published]
-    check(not missing, f"{folder}: its config.json has no {', '.join(missing)}")
-    sizes = [published[key] for key in needed[kind]]
-    if kind == "gpt2":
-        expected = {"n_inner": (None, 4 * published["n_embd"]), "layer_norm_epsilon": (1e-5,),
-                    "activation_function": ("gelu_new",), "scale_attn_weights": (True,),
-                    "scale_attn_by_inverse_layer_idx": (False,)}  # fmt: skip
-        model = GPT(GPTConfig(*sizes))
-    elif kind == "llama":
-        # Before version 5 of transformers the angle stood alone, and Llama 2's own files left it at 10,000.
-        rope = published.get("rope_parameters") or {"rope_theta": published.get("rope_theta", 1e4), "rope_type": "default"}
-        check(rope["rope_type"] == "default", f"{folder}: rotary positions of type {rope['rope_type']!r}, known: 'default'")
-        expected = {"hidden_act": ("silu",), "attention_bias": (False,), "mlp_bias": (False,), "rope_scaling": (None,)}
-        eps, tied = published.get("rms_norm_eps", 1e-6), published.get("tie_word_embeddings", False)
-        model = Llama(LlamaConfig(*sizes, rope["rope_theta"], eps, tied))
-    else:
-        activation = "activation" if kind == "distilbert" else "hidden_act"
-        expected = {"position_embedding_type": ("absolute",), "is_decoder": (False,), "add_cross_attention": (False,),
-                    activation: ("gelu", *ACTIVATIONS)}  # fmt: skip
-        types = 0 if kind == "distilbert" else published.get("type_vocab_size", 2)
-        eps = 1e-12 if kind == "distilbert" else published.get("layer_norm_eps", 1e-12)
-        pad = published.get("pad_token_id", 1 if kind == "roberta" else 0)
-        model = Encoder(BertConfig(kind, *sizes, types, pad or 0, eps, published.get(activation, "gelu")))
-    for key, known in expected.items():
-        check(
-            published.get(key, known[0]) in known,
-            f"{folder}: {key} is {published.get(key)!r}; known: {', '.join(map(repr, dict.fromkeys(known)))}",
-        )
-    return model
 
 
 def published_name(model, path: str) -> str:
@@ -150,6 +108,8 @@ def shapes_of(model) -> dict:
 def to_params(model, tensors: dict[str, np.ndarray], prefix: str) -> dict:
     """The parameters of a model from published tensors; heads that the model has not are left out.
 
+    Of an embedding that is the head too, a file may have either name, or both.
+
     Raises:
       ConfigError: tensors that are missing, not expected or of another shape, by name.
     """
@@ -157,6 +117,12 @@ def to_params(model, tensors: dict[str, np.ndarray], prefix: str) -> dict:
              for name, tensor in ((name.removeprefix(prefix), tensor) for name, tensor in tensors.items())
              if not BUFFERS.search(name)}  # fmt: skip
     taken, wrong = set(), []
+    name = EMBEDDINGS.get(type(model))
+    if name and model.config.tied and "lm_head.weight" in found:
+        # Of two that differ transformers 5 takes each for itself, older versions the embedding alone.
+        head = found["lm_head.weight"]
+        if not np.array_equal(found.setdefault(name, head), head):
+            wrong.append(f"lm_head.weight differs from {name}, though they are tied; is tie_word_embeddings false?")
 
     def take(keys, shape):
         path = path_of(keys)
@@ -171,7 +137,7 @@ def to_params(model, tensors: dict[str, np.ndarray], prefix: str) -> dict:
         return tensor
 
     params = jax.tree_util.tree_map_with_path(take, shapes_of(model))
-    # A head of another task is no part of the body; GPT-2's and Llama's own is in some files though it is tied.
+    # A head of another task is no part of the body.
     wrong += [f"{name} is not expected" for name in sorted(found.keys() - taken) if not OTHER_HEADS.search(name)]
     check(not wrong, f"weights do not fit {type(model).__name__}: {'; '.join(wrong[:8])}{' ...' if len(wrong) > 8 else ''}")
     return params
@@ -200,6 +166,7 @@ def save(model: Classifier | GPT, params: dict, folder: Path, class_names: tuple
         sizes = dict(zip(("vocab_size", "n_positions", "n_layer", "n_head", "n_embd"), model.config, strict=False))
         ids = {"bos_token_id": None, "eos_token_id": None}
         published = {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"]} | sizes | ids
+        published["tie_word_embeddings"] = model.config.tied
         write_folder(folder, published, to_tensors(model, params, PREFIXES["gpt2"]))
         return
     config = model.config

@@ -6,7 +6,8 @@ import matplotlib
 import numpy as np
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator, PercentFormatter
 
-from dla_jax.plots.style import COLOURS, COLUMN, MARKERS, PAGE, STYLE, epoch_axis, plt, save
+from dla_jax.formatting import interval, number, points
+from dla_jax.plots.style import COLOURS, COLUMN, MANY_COLOURS, MARKERS, PAGE, STYLE, epoch_axis, plt, save
 
 
 def _depth_axis(axis, depths) -> None:
@@ -22,7 +23,8 @@ def _series(axis, points: dict, colour, marker, label, shift=0.0, line=True) -> 
     depths = sorted(points)
     x = np.array(depths) * 2**shift
     means = np.array([np.mean(points[depth][0]) for depth in depths])
-    bounds = np.array([np.clip(points[depth][1], 0, 1) for depth in depths])
+    bounds = np.array([np.where(np.isfinite(points[depth][1]), points[depth][1], mean)
+                       for depth, mean in zip(depths, means, strict=True)])  # fmt: skip
     for at, depth in zip(x, depths, strict=True):
         values = points[depth][0]
         spread = at * 2 ** np.linspace(-0.035, 0.035, len(values)) if len(values) > 1 else [at]
@@ -47,9 +49,10 @@ def accuracy_against_depth(main: dict, side: dict, chance: float, path: Path) ->
             depths = sorted({depth for points in arms.values() for depth in points})
             axis.axhline(chance, color="0.6", linestyle=":", linewidth=0.9)
             axis.annotate("chance", (depths[0], chance), textcoords="offset points", xytext=(2, 2), color="0.4", fontsize=6.5)
-            for i, (arm, points) in enumerate(arms.items()):
+            before = 0 if arms is main else len(main)  # no colour stands for two arms of a figure
+            for i, (arm, values) in enumerate(arms.items()):
                 shift = (i - (len(arms) - 1) / 2) * (0.05 if arms is main else 0.09)
-                _series(axis, points, COLOURS[i % 7], MARKERS[i % 7], arm, shift)
+                _series(axis, values, MANY_COLOURS[(before + i) % 12], MARKERS[(before + i) % 7], arm, shift)
             _depth_axis(axis, depths)
             axis.set_title(title, loc="left")
             axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
@@ -65,14 +68,15 @@ def contrasts(rows: list[dict], xlabel: str, path: Path) -> None:
         for y, row in enumerate(reversed(rows)):
             values = 100 * np.asarray(row["values"])
             axis.plot(values, y + np.linspace(-0.18, 0.18, len(values)), ".", color=COLOURS[5], markersize=4, markeredgewidth=0)
-            low, high = (np.clip(100 * row[end], -100, 100) for end in ("low", "high"))
-            axis.plot([low, high], [y, y], color=COLOURS[1], linewidth=1.6, solid_capstyle="butt", zorder=3)
+            if np.isfinite(row["low"]):
+                ends = 100 * row["low"], 100 * row["high"]
+                axis.plot(ends, [y, y], color=COLOURS[1], linewidth=1.6, solid_capstyle="butt", zorder=3)
             axis.plot(100 * row["mean"], y, "D", color=COLOURS[1], zorder=4)
-            text = f"{100 * row['mean']:+.1f} [{low:+.1f}, {high:+.1f}]"
+            text = points(row["mean"]) + interval(row["low"], row["high"])
             axis.annotate(text, (1.01, y), xycoords=("axes fraction", "data"), va="center", fontsize=7)
         axis.axvline(0, color="0.3", linewidth=0.8)
         axis.set_yticks(range(len(rows)), [row["label"] for row in reversed(rows)])
-        axis.xaxis.set_major_formatter(lambda x, _: f"{x:+.0f}".replace("+0", "0").replace("-", "−"))
+        axis.xaxis.set_major_formatter(lambda x, _: number(x, 0, sign=True))
         axis.grid(axis="y", visible=False)
         axis.set_xlabel(xlabel)
         save(figure, path)
@@ -95,7 +99,6 @@ def networks(rows: list[dict], intervals: dict[str, list[tuple]], path: Path) ->
                     values, y + np.linspace(-0.18, 0.18, len(values)), ".", color=COLOURS[5], markersize=4, markeredgewidth=0
                 )
                 if np.isfinite(low):
-                    low, high = np.clip((low, high), 0, 1 if key == "accuracy" else None)
                     axis.plot([low, high], [y, y], color=COLOURS[1], linewidth=1.6, solid_capstyle="butt", zorder=3)
                 axis.plot(np.mean(values), y, "D", color=COLOURS[1], zorder=4)
             axis.set_xlabel(titles[key])
@@ -106,12 +109,12 @@ def networks(rows: list[dict], intervals: dict[str, list[tuple]], path: Path) ->
         save(figure, path)
 
 
-def pair(values: dict[str, np.ndarray], interval: tuple[float, float], seconds: dict[str, np.ndarray], path: Path) -> None:
+def pair(values: dict[str, np.ndarray], bounds: tuple[float, float], seconds: dict[str, np.ndarray], path: Path) -> None:
     """Two networks, run by run: slope chart, strip plot of the differences, seconds of an epoch.
 
     Args:
       values: {network: test accuracies float [n]}, the same seeds in the same order.
-      interval: of the mean difference, second minus first.
+      bounds: interval of the mean difference, second minus first.
       seconds: {network: float [m]}, networks that may have other names.
     """
     names = [name.replace("_", " ") for name in values]
@@ -128,7 +131,8 @@ def pair(values: dict[str, np.ndarray], interval: tuple[float, float], seconds: 
         differences = 100 * (second - first)
         spread = np.linspace(-0.12, 0.12, len(differences))
         axes[1].plot(spread, differences, ".", color=COLOURS[5], markersize=6, markeredgewidth=0)
-        axes[1].plot([0.3, 0.3], 100 * np.array(interval), color=COLOURS[1], linewidth=1.6)
+        if np.isfinite(bounds[0]):
+            axes[1].plot([0.3, 0.3], 100 * np.array(bounds), color=COLOURS[1], linewidth=1.6)
         axes[1].plot(0.3, differences.mean(), "D", color=COLOURS[1])
         axes[1].axhline(0, color="0.3", linewidth=0.8)
         axes[1].set_xlim(-0.4, 0.6)

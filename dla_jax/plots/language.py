@@ -73,7 +73,7 @@ def curves(networks: dict[str, dict], ngrams: dict[int, float], path: Path) -> N
         figure, axes = plt.subplots(rows, columns, figsize=(PAGE, 2.5 * rows), sharey=True, squeeze=False)
         for axis in axes.flat[len(networks) :]:
             axis.set_visible(False)
-        best, top = [], []
+        drawn = []
         for axis, (name, found) in zip(axes.flat, networks.items(), strict=False):
             for key, steps, colour, label in (("train", found["train_step"], COLOURS[4], "training"),
                                               ("val", found["step"], COLOURS[1], "validation")):  # fmt: skip
@@ -83,17 +83,16 @@ def curves(networks: dict[str, dict], ngrams: dict[int, float], path: Path) -> N
                 mean = values.mean(0)
                 axis.fill_between(steps, values.min(0), values.max(0), color=colour, alpha=0.2, linewidth=0)
                 axis.plot(steps, mean, color=colour, label=label, marker=".", markersize=3 if key == "val" else 0)
-                best.append(mean.min())
-                top += [mean[0]] if key == "val" else []
+                drawn += [values.min(), values.max()]
             axis.set_title(name, loc="left")
             axis.set_xlabel("optimiser step")
             axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-        lowest = min([*best, *(nats * BITS for nats in ngrams.values())])
-        axes[0, 0].set_ylim(lowest - 0.08, max(max(top), lowest + 0.5) + 0.1)
+        lowest = min([*drawn, *(nats * BITS for nats in ngrams.values())])
+        axes[0, 0].set_ylim(lowest - 0.08, max(*drawn, lowest + 0.5) + 0.1)
         for axis in axes.flat[: len(networks)]:
             _ngram_lines(axis, ngrams)
         axes[0, 0].set_ylabel("bits per character")
-        axes[0, columns - 1].legend(loc="upper right")
+        figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
         save(figure, path)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
+from dla_jax.formatting import number
 from dla_jax.plots.style import COLOURS, MARKERS, PAGE, STYLE, plt, save
 
 LINES = "-", "--", ":"  # one more for every seven colours
@@ -92,7 +93,7 @@ def scores(rows: list[dict], path: Path) -> None:
                 if math.isfinite(found["low"]):
                     axis.plot([found["low"], found["high"]], [y, y], color=COLOURS[1], linewidth=1.6, zorder=3)
                 axis.plot(found["iqm"], y, "D", color=COLOURS[1], markersize=3, zorder=4)
-                axis.annotate(f"{found['iqm']:.1f}", (1.01, y), xycoords=("axes fraction", "data"), va="center", fontsize=6.5)
+                axis.annotate(number(found["iqm"], 1), (1.01, y), xycoords=("axes fraction", "data"), va="center", fontsize=6.5)
             axis.set_yticks(range(len(rows)), [row["label"] for row in rows])
             axis.grid(axis="y", visible=False)
             axis.set_xlabel(title)

@@ -12,6 +12,8 @@ from matplotlib.ticker import MaxNLocator
 
 # Okabe and Ito's palette (jfly.uni-koeln.de/color), in an order that keeps neighbours apart in grey too.
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+# Where more are told apart: with five of Paul Tol's muted scheme (personal.sron.nl/~pault), darker or greyer than those above.
+MANY_COLOURS = (*COLOURS, "#882255", "#999933", "#332288", "#999999", "#AA4499")
 MARKERS = ("s", "o", "^", "D", "v", "P", "X")
 COLUMN, PAGE = 3.4, 7.0  # inches
 STYLE = {

@@ -51,6 +51,13 @@ def test_what_was_decoded_once_is_memory_mapped_beside_the_data(tmp_path, home):
     assert decode.calls == 2
 
 
+@pytest.mark.parametrize("test_start", [15, 0, None])
+def test_where_the_test_part_begins_is_kept_too(tmp_path, test_start):
+    for _ in range(2):  # the second time from the cache
+        found = cached(tmp_path, "k", lambda: WHOLE._replace(test_start=test_start), ("a", "b"))
+        assert found.test_start == test_start and (tmp_path / ".dla_jax" / "k").is_dir()
+
+
 def test_a_read_only_folder_is_left_alone_and_the_users_cache_used(tmp_path, home):
     source, decode = tmp_path / "data", Decoder()
     source.mkdir()
@@ -123,7 +130,8 @@ def test_others_may_read_a_cache_beside_shared_data(tmp_path):
         os.umask(mask)
     folder = tmp_path / ".dla_jax" / "k"
     assert {path.name: path.stat().st_mode & 0o777 for path in (folder, *folder.iterdir())} == {
-        "k": 0o755, "images.npy": 0o644, "labels.npy": 0o644, "mean.npy": 0o644, "std.npy": 0o644}  # fmt: skip
+        "k": 0o755, "images.npy": 0o644, "labels.npy": 0o644, "mean.npy": 0o644, "std.npy": 0o644,
+        "test_start.npy": 0o644}  # fmt: skip
 
 
 def test_an_empty_variable_means_the_usual_cache(tmp_path, monkeypatch):

@@ -1,7 +1,8 @@
 import jax
 import numpy as np
 import pytest
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict, FrozenConfigDict
+from PIL import Image
 from sklearn.datasets import load_digits
 
 from dla_jax.config import ConfigError
@@ -9,7 +10,7 @@ from dla_jax.data import images, splits
 
 
 def config(**changes):
-    return ConfigDict({"name": "digits", "path": None, "size": 32, "skip_bad": False, "val_fraction": 0.2, "test_fraction": 0.2,
+    return ConfigDict({"name": "digits", "path": None, "test_path": None, "size": 32, "skip_bad": False, "val_fraction": 0.2, "test_fraction": 0.2,
                        "pad": 0, "flip": False} | changes)  # fmt: skip
 
 
@@ -47,7 +48,7 @@ def test_the_split_is_disjoint_complete_stratified_and_seeded():
 
 def test_a_split_too_small_for_its_classes_is_refused():
     with pytest.raises(ConfigError, match="cannot split"):
-        splits.split(image_set(range(10)), 0, 0.2, 0.2)
+        splits.split(image_set([*range(10)] * 3), 0, 0.2, 0.2)
 
 
 def test_a_part_without_one_of_the_classes_is_refused():
@@ -71,6 +72,49 @@ def test_an_official_test_part_is_every_seeds_test_part():
 def test_wrong_data_keys_are_refused(changes, words, tmp_path):
     with pytest.raises(ConfigError, match=words):
         images.check_config(config(**changes), tmp_path, False)
+
+
+@pytest.fixture
+def photos(tmp_path, monkeypatch):
+    """{"plain", "parts", "held": folder}: without a test part, with one, and one to test on."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    for place in ("plain/cat", "plain/dog", "parts/train/cat", "parts/train/dog", "parts/test/dog", "held/dog"):
+        (tmp_path / place).mkdir(parents=True)
+        for i in range(3):
+            Image.new("RGB", (4, 4), (len(place), 50 * i, 9)).save(tmp_path / place / f"{i}.png")
+    return {name: str(tmp_path / name) for name in ("plain", "parts", "held")}
+
+
+def of_folder(photos, path, test_path=None, **changes):
+    return config(name="folder", path=photos[path], test_path=test_path and photos[test_path], size=4, **changes)
+
+
+def test_a_folder_with_an_official_test_part_is_tested_on_it(photos):
+    for data in (of_folder(photos, "parts", test_fraction=0.0), of_folder(photos, "plain", "held", test_fraction=0.0)):
+        images.check_config(data, None, False)
+        found = images.load(FrozenConfigDict(data.to_dict()), None, False)
+        assert found.test_start == 6 and found.labels.tolist() == [0, 0, 0, 1, 1, 1, 1, 1, 1]
+    images.check_config(of_folder(photos, "plain"), None, False)
+    assert images.load(of_folder(photos, "plain"), None, False).test_start is None
+
+
+def test_a_config_of_before_has_no_test_path(photos):
+    data = of_folder(photos, "plain")
+    del data.test_path
+    images.check_config(data, None, False)
+    assert len(images.load(data, None, False).labels) == 6
+
+
+@pytest.mark.parametrize(("path", "changes", "words"), [
+    ("parts", {}, "0.2 with folder, which has a test part; leave it at 0"),
+    ("plain", {"test_fraction": 0.0}, r"0.0, and .*plain has no test part; give a fraction, or --config\.data\.test_path=FOLDER"),
+    ("plain", {"test_fraction": 0.5}, "must be less than 0.5"), ("plain", {"test_fraction": -0.1}, "must be greater than 0"),
+    ("plain", {"test_path": "held"}, "which has a test part; leave it at 0"),
+])  # fmt: skip
+def test_the_fraction_of_a_test_part_that_is_there_or_not(photos, path, changes, words):
+    with pytest.raises(ConfigError, match=words) as caught:
+        images.check_config(of_folder(photos, path, **changes), None, False)
+    assert str(caught.value).startswith("data.test_fraction: ") and "\n" not in str(caught.value)
 
 
 def test_the_fingerprint_depends_on_pixels_and_labels():

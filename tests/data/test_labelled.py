@@ -1,5 +1,7 @@
 """Labelled texts from CSV files, a prepared set and the embedded docstrings."""
 
+import csv
+import io
 import json
 import os
 from pathlib import Path
@@ -121,28 +123,179 @@ ROWS = "label,text\nx,a\ny,b\n"
     ([ROWS], {"header": False}, ["no column 'label'", "it has 0, 1", "data.header is false"]),
     ([ROWS], {"header": False, "label_column": "0", "text_columns": ("2",)}, ["data.text_columns", "no column '2'", "it has 0, 1"]),
     (['"a first text\nthat goes on",x\nb,y\n'], {}, ["no column 'label'", "a first text"]),
-    (["label;text\nx;a\n"], {}, ["no column 'label'", "label;text"]),
-    (["label,text\nx,a\ny\n"], {}, ["train.csv", "row 3", "has 1 columns of 2", "mend it"]),
-    (["label,text\nx,a\n ,b\ny,c\n"], {}, ["train.csv", "row 3", "has no label", "leave it out"]),
-    (["label,text\nx,a\ny,\nx, \\n \ny,b\n"], {}, ["2 texts are empty", "train.csv", "row 3", "leave them out"]),
+    (["label,text\nx,a\n ,b\ny,c\n"], {}, ["train.csv line 3", "has no label", "leave it out"]),
+    (['label,text\n\nx,"a\nb\r\nc"\n\n ,b\ny,c\n'], {}, ["train.csv line 7 has no label"]),
+    (["label,text\nx,a\ny,\nx, \\n \ny,b\n"], {}, ["2 texts are empty", "train.csv line 3", "leave them out"]),
     (["label,text\nx,a\nx,b\n"], {}, ["train.csv", "one class only", "'x'"]),
-    (["label,text\nx,perché\ny,b\n".encode("latin-1")], {}, ["data.path", "train.csv", "not in UTF-8", "byte 18", "iconv -f latin1"]),
-    ([ROWS.encode("utf-16")], {}, ["data.path", "train.csv", "not in UTF-8"]),
-    (['label,text\nx,"a\ny,b\n'], {}, ["data.path", "train.csv", "cannot be read as CSV", "mend it"]),
-    (['label,text\nx,"a"b\ny,b\n'], {}, ["data.path", "cannot be read as CSV"]),
+    (["label,text\nx,perché\ny,b\n".encode("latin-1")], {}, ["data.path", "train.csv", "not UTF-8 at byte 18", "iconv -f latin1"]),
+    ([ROWS.encode("utf-16le")], {}, ["data.path", "train.csv", "UTF-16 without a byte order mark", "iconv -f utf-16le"]),
+    (['label,text\nx,"a\ny,b\n'], {}, ["data.path", "train.csv", "cannot be read as CSV (line 2: ", "mend it"]),
+    (['label,text\nz,"a\nb"\n\nx,"a"b\ny,b\n'], {}, ["data.path", "cannot be read as CSV (line 5: "]),
+    (['x,"a"b\ny,b\n'], {"header": False, "label_column": "0", "text_columns": ("1",)}, ["cannot be read as CSV (line 1: "]),
     ([""], {}, ["data.path", "train.csv", "has no rows", "give a CSV file"]),
     ([""], {"header": False}, ["data.path", "has no rows"]),
     (["label,text\n"], {}, ["data.path", "has no rows"]),
     ([None], {}, ["data.path", "no file", "train.csv", "give a CSV file"]),
-    ([ROWS, "label,text\nx,a\nz,b\n"], {}, ["test.csv row 3", "label 'z'", "none of the training part's", "x, y"]),
-    ([ROWS, "label,text\nx,\n"], {}, ["1 texts are empty", "test.csv row 2"]),
+    ([ROWS, "label,text\nx,a\nz,b\n"], {}, ["test.csv line 3", "label 'z'", "none of the training part's", "x, y"]),
+    ([ROWS, "label,text\nx,\n"], {}, ["1 texts are empty", "test.csv line 2"]),
     ([ROWS, "label,words\nx,a\n"], {}, ["test.csv", "no column 'text'"]),
     ([ROWS, "label,text\n"], {}, ["data.test_path", "test.csv", "has no rows"]),
-    ([ROWS, "label,text\nx,è\n".encode("latin-1")], {}, ["data.test_path", "test.csv", "not in UTF-8"]),
+    ([ROWS, "label,text\nx,è\n".encode("latin-1")], {}, ["data.test_path", "test.csv", "not UTF-8"]),
 ])  # fmt: skip
 def test_what_is_wrong_is_named_in_one_line(refused, contents, changes, words):
     message = refused(*contents, **changes)
     assert [word for word in words if word not in message] == []
+
+
+NUMBERS = {"header": False, "label_column": "0", "text_columns": ("1",)}
+
+
+@pytest.mark.parametrize(("content", "changes", "words"), [
+    ("label,text\nsport,So, goal 3 again\nnews,A vote\n", {}, "has 1 of 2 rows with more or fewer cells than its 2 columns (line 2 has 3);"),
+    ("label,text\nsport,a\nnews\nnews,b\n", {}, "1 of 3 rows with more or fewer cells than its 2 columns (line 3 has 1);"),
+    ("label,text\nsport,a,\nnews,b\n", {}, "(line 2 has 3);"),  # even where what is left over is empty
+    ('id,label,text\n\n1,sport,"two\nlines"\n\n2,"a\n\nb",c,d,e\n3,news\n', {}, "2 of 3 rows with more or fewer cells than its 3 columns (line 6 has 5, line 9 has 2);"),
+    ("label,text\r\nsport,a\r\n\r\nnews,b,c\r\n", {}, "(line 4 has 3);"),
+    ("label,text\rsport,a\rnews,b,c\r", {}, "(line 3 has 3);"),
+    ("label,text\n" + "sport,a,b\n" * 9 + "news,a\n", {}, "9 of 10 rows with more or fewer cells than its 2 columns (line 2 has 3, line 3 has 3, "
+     "line 4 has 3, line 5 has 3, line 6 has 3, ...);"),
+    ("sport,a\nnews,So, goal\n", NUMBERS, "1 of 2 rows with more or fewer cells than its 2 columns (line 2 has 3);"),
+    ("sport,So, goal\nnews,a\n", NUMBERS, "1 of 2 rows with more or fewer cells than its 3 columns (line 2 has 2);"),
+    ("label;text\nsport;a; b\nnews;c, d, e\n", {}, "separated by ';', has 1 of 2 rows with more or fewer cells than its 2 columns (line 2 has 3); put texts that hold ';' in"),
+    ("label\ttext\nsport\ta\tb\nnews\tc\n", {}, "separated by 'tab', has 1 of 2 rows with more or fewer cells than its 2 columns (line 2 has 3); put texts that hold 'tab' in"),
+    ("text\nSo, goal\nA vote\n", {"label_column": "text"}, "1 of 2 rows with more or fewer cells than its 1 columns (line 2 has 2);"),  # '|' fits, and is not there
+])  # fmt: skip
+def test_rows_with_other_cells_than_the_first_are_named_by_their_lines(refused, content, changes, words):
+    """A comma that nobody quoted cut the text before: `So` of `So, goal 3 again`."""
+    message = refused(content, **changes)
+    assert (
+        words in message and message.startswith("data.path: ") and message.endswith("in double quotes") and "train.csv" in message
+    )
+
+
+def test_rows_of_a_test_file_are_counted_in_that_file(refused):
+    message = refused(ROWS, "label,text\nx,a\ny,b,c\n")
+    assert message.startswith("data.test_path: ") and "test.csv has 1 of 2 rows" in message and "(line 3 has 3)" in message
+
+
+def test_a_column_that_is_there_twice_is_refused_where_it_is_asked_for(read, refused):
+    rows = "text,label,text,note,note\na,x,b,1,2\nc,y,d,3,4\n"
+    message = refused(rows)
+    assert "data.text_columns: " in message and "has 2 columns 'text'; give each a name of its own" in message
+    assert "data.label_column: " in refused(rows, label_column="note", text_columns=("label",))
+    assert read(rows, label_column="label", text_columns=("label",)).texts == (
+        "x",
+        "y",
+    )  # which of the others are alike does not matter
+
+
+def quoted(rows, separator):
+    """The rows as Excel writes them."""
+    file = io.StringIO()
+    csv.writer(file, delimiter=separator).writerows(rows)
+    return file.getvalue()
+
+
+PROSE = [  # each of the separators, in every number
+    ["sport", "So, goal 3 again; and | again"], ["news", "one; two; three; four"], ["sport", "a\tb | c | d\te"], ["news", "plain"],
+    ["sport", 'he said "yes", twice;'], ["news", "two\nlines, and; more\n\nlines"], ["sport", "perché; 天气, 😀"], ["news", ";;;,,,|||"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("header", [True, False])
+@pytest.mark.parametrize(("separator", "name"), [(",", ""), (";", "';'"), ("\t", "'tab'"), ("|", "'|'")])
+def test_the_separator_is_found_and_named(read, capsys, separator, name, header):
+    found = read(quoted([["label", "text"]] * header + PROSE * 3, separator), **{} if header else NUMBERS)
+    assert found.texts == tuple(" ".join(text.split()) for _, text in PROSE * 3) and found.class_names == ("news", "sport")
+    error = capsys.readouterr().err
+    assert error.count("\n") == (1 if name else 0) and error.endswith(f"train.csv is separated by {name}\n" if name else "")
+    assert error.startswith("data.path: " if name else "")
+
+
+def test_each_file_has_its_own_separator(read, capsys):
+    found = read("label;text\nx;a, b\ny;c\n", "text\tlabel\nd; e, f\ty\n", test_fraction=0.0)
+    assert found.texts == ("a, b", "c", "d; e, f") and found.test_start == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(": ")[0] for line in lines] == ["data.path", "data.test_path"]
+    assert lines[0].endswith("train.csv is separated by ';'") and lines[1].endswith("test.csv is separated by 'tab'")
+
+
+@pytest.mark.parametrize(("content", "changes"), [
+    ("label,text\nx,a; b\ny,c; d\n", {}),  # a semicolon in each text, once
+    ("x,a; b\ny,c; d\n", NUMBERS),
+    ("a|b,c; d\na|c,e; f\n" * 3, NUMBERS),  # and a bar in each label
+    ("label;x,text\na|b,c\nd|e,f\n", {"label_column": "label;x"}),
+    ("x,a\tb\ny,c\td\n", NUMBERS),
+])  # fmt: skip
+def test_a_comma_is_taken_wherever_it_fits(read, capsys, content, changes):
+    found = read(content, **changes)
+    assert found.texts == tuple(
+        " ".join(line.split(",")[1].split()) for line in content.splitlines()[changes.get("header", True) :]
+    )
+    assert capsys.readouterr().err == ""
+
+
+def test_what_separates_elsewhere_by_chance_is_not_taken_for_the_separator(refused):
+    """Without a header both have two columns and even rows under it; but labels that come again stand before a comma."""
+    rows = [f"{label},So{', goal' * (i % 3)}; number {i}\n" for i in range(10) for label in ("sport", "news")]
+    assert "train.csv has 12 of 20 rows with more or fewer cells than its 2 columns" in refused("".join(rows), **NUMBERS)
+    hierarchy = "".join(row.replace(",", "|x,", 1).replace(";", "") for row in rows)
+    assert "train.csv has 12 of 20 rows" in refused(hierarchy, **NUMBERS)
+
+
+def test_commas_in_every_text_are_not_the_separator(read, capsys):
+    """Nor is a quotation behind one, which under a comma is no CSV."""
+    rows = "".join(f"{label};{i}, she said{', and said' * (i % 3)}\n" for i in range(10) for label in ("sport", "news"))
+    for content in (rows, rows + 'sport;so,"no" one\n', 'sport;so,"no" one\nnews;a\n', 'sport;a, b\nnews;c,"d" e\n'):
+        assert read(content, **NUMBERS).class_names == ("news", "sport")
+        assert capsys.readouterr().err.endswith("train.csv is separated by ';'\n")
+
+
+def test_a_damaged_row_does_not_change_the_separator(refused):
+    rows = "".join(f"{label},number {i}; so\n" for i in range(10) for label in ("sport", "news"))
+    assert "train.csv cannot be read as CSV (line 21: " in refused(rows + 'news,"a"b; c\n', **NUMBERS)
+    assert "train.csv, separated by ';', cannot be read as CSV (line 2: " in refused('label;text\nx;"a"b\ny;c\n')
+
+
+def test_of_a_separator_without_the_columns_one_row_is_kept():
+    content = "\n\nlabel;text\n\nx;a\ny;b\n"
+    assert labelled.parse_csv(content, ",", {"label", "text"}, True) == (",", ["label;text"], [["x;a"]], [5], "")
+    assert labelled.parse_csv(content, ";", {"label"}, True) == (";", ["label", "text"], [["x", "a"], ["y", "b"]], [5, 6], "")
+    assert labelled.parse_csv(content, ";", {"1"}, False) == (
+        ";",
+        ["0", "1"],
+        [["label", "text"], ["x", "a"], ["y", "b"]],
+        [3, 5, 6],
+        "",
+    )
+
+
+def test_columns_that_no_separator_gives_are_listed_under_the_best(refused):
+    message = refused("kind;text\nx;a, b\ny;c\n")
+    assert "train.csv, separated by ';', has no column 'label'" in message and message.endswith("it has kind, text")
+    assert "train.csv has no column 'label'; it has kind, text" in refused("kind,text\nx,a; b; c\ny,c;\n")
+    assert message.startswith("data.label_column: ")
+    message = refused("just a line\nand another\n")
+    assert "train.csv has no column 'label'; it has just a line" in message
+    assert "it has 0, 1; data.header is false" in refused("x\ta, b\ny\tc, d\n", **NUMBERS | {"text_columns": ("2",)})
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_what_excel_writes_is_read(read, encoding):
+    """Its "Unicode text" is UTF-16 with tabs, its "CSV" has semicolons where a comma is in numbers."""
+    for separator in "\t;,":
+        assert read(quoted([["label", "text"], *PROSE], separator).encode(encoding)).texts[4] == 'he said "yes", twice;'
+
+
+def test_a_large_file_is_read_once_under_a_comma(read, monkeypatch):
+    seen, reader = [], csv.reader
+    monkeypatch.setattr(
+        csv,
+        "reader",
+        lambda *arguments, delimiter, **others: seen.append(delimiter) or reader(*arguments, delimiter=delimiter, **others),
+    )
+    read(ROWS)
+    assert seen == [","]
 
 
 def test_a_message_stays_short_whatever_stands_in_the_file(refused):

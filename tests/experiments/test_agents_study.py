@@ -10,6 +10,7 @@ import pytest
 from launching import launch, start
 
 from configs import agents, dqn, ppo, reinforce
+from dla_jax.config import ConfigError
 from dla_jax.experiments import agents_checks, agents_report, agents_runs
 from dla_jax.experiments.networks import Cell, final_cells, own_config, select_cells
 from dla_jax.logs import read_rows
@@ -86,7 +87,38 @@ def test_what_is_data_in_a_program_reaches_the_method():
     for name, config in (("soft", dqn.get_config("targets")), ("lab_c_80", reinforce.get_config("temperature"))):
         own = own_config(config, name)
         hyper = agents_runs.make_hyper(own, 1.0)
-        assert set(hyper._fields) == {"lr"} | {path.removeprefix("agent.") for path in agents_runs.HYPERS[own.agent.name]}
+        names = {path.removeprefix("agent.") for path in agents_runs.HYPERS[own.agent.name]}
+        assert set(hyper._fields) == {"lr"} | {name.replace("epsilon_fraction", "epsilon_steps") for name in names}
+
+
+@pytest.mark.parametrize(("config", "steps"), [(dqn.get_config("targets"), 100_000), (agents.get_config("cartpole"), 100_000)])
+def test_exploration_is_shortened_with_the_budget(config, steps):
+    """A tenth of the steps must not leave a policy that plays at random to the end."""
+    arm = next(name for name in config.arms if own_config(config, name).agent.name == "dqn")
+    assert agents_runs.make_hyper(own_config(config, arm), 1e-3).epsilon_steps == steps
+    config.total_steps //= 10
+    assert agents_runs.make_hyper(own_config(config, arm), 1e-3).epsilon_steps == steps / 10
+
+
+@pytest.mark.parametrize(("module", "changes", "words"), [
+    (ppo, {"minibatches": 512}, "512 of 512 steps are minibatches of one"), (ppo, {"num_envs": 1, "rollout_steps": 8}, None),
+    (reinforce, {"num_envs": 1, "normalise": "batch"}, "over a single step"), (reinforce, {"num_envs": 2, "normalise": "batch"}, None),
+    (reinforce, {"num_envs": 2, "normalise": "episode"}, "over a single step"),
+    (reinforce, {"num_envs": 1, "normalise": "none", "baseline": "mean"}, "over a single step"),
+    (reinforce, {"num_envs": 1, "normalise": "none", "baseline": "value"}, None),
+])  # fmt: skip
+def test_a_batch_that_nothing_can_be_learned_from_is_refused(module, changes, words):
+    """An advantage less the mean of one is 0: the study would run, and learn nothing, without a word."""
+    config = module.get_config("one")
+    config.runs_at_once *= 4
+    config.agent.update(changes)
+    config.env.max_steps = 1 if module is reinforce else 0
+    own = own_config(config, next(iter(config.arms)))
+    if words is None:
+        agents_checks.check_config(own)
+        return
+    with pytest.raises(ConfigError, match=words):
+        agents_checks.check_config(own)
 
 
 @pytest.mark.parametrize("preset", ["cartpole", "acrobot", "pendulum", "breakout", "breakout_gpu"])
@@ -208,3 +240,54 @@ def test_the_summary_of_a_study(uninterrupted):
         assert run["mean_return"] == pytest.approx(np.mean(curve)) and run["num_params"] == (4 + 1) * 16 * (
             1 if run["group"] == "dqn" else 2) + 17 * (2 if run["group"] == "dqn" else 3)  # fmt: skip
     assert {Cell("final", run["group"], run["seed"], 0.0).name for run in summary["runs"]} <= set(rows_of(uninterrupted))
+
+
+def done_rows(config, **values):
+    """The last rows of a made-up study: values[arm] = (solved_at, return) of each seed."""
+    return {f"final/{arm}/seed{seed}": {
+        "stage": "final", "run": f"final/{arm}/seed{seed}", "done": True, "group": arm, "seed": seed, "lr": 1e-3, "diverged": False,
+        "solved_at": solved, "log2_solved": float(np.log2(solved or config.total_steps)), "eval_return": value,
+        "late_return": value, "mean_return": value, "last_return": value, "random_return": 20.0}
+        for arm, runs in values.items() for seed, (solved, value) in enumerate(runs)}  # fmt: skip
+
+
+def verdicts_of(config, **values):
+    config.select_seeds, config.lrs = (), (1e-3,)
+    found = agents_report.summarise(config, done_rows(config, **values))
+    return {claim["name"]: (claim["verdict"], claim["results"][0]["reason"]) for claim in found["claims"]}, found
+
+
+def test_runs_that_never_solve_it_are_no_evidence_that_arms_are_alike():
+    config = ppo.get_config("cartpole")
+    never = [(None, 20.0)] * 16
+    found, summary = verdicts_of(config, ppo=never, ppo_limit_is_end=never)
+    assert set(found.values()) == {("not decided", "the runs do not vary")}
+    assert all(run["censored"] == ["log2_solved"] for run in summary["runs"])
+    nearly = [(config.total_steps - 1, 20.0)] * 8 + never[:8]
+    found, _ = verdicts_of(config, ppo=nearly, ppo_limit_is_end=never)
+    assert found["b_bootstrap_is_faster"] == ("not decided", "runs were cut off at the budget")
+    solved = [(100_000 + seed, 500.0 + seed / 100) for seed in range(16)]
+    other = [(100_000 - seed, 500.0 - seed / 100) for seed in range(16)]
+    found, _ = verdicts_of(config, ppo=solved, ppo_limit_is_end=other)
+    assert set(found.values()) == {("does not hold", ""), ("does not hold", "too small to matter")}  # slower, and hardly better
+
+
+def test_two_seeds_that_solve_nothing_decide_nothing():
+    found, _ = verdicts_of(ppo.get_config("smoke"), ppo=[(None, -900.0)] * 2, ppo_limit_is_end=[(None, -900.0)] * 2)
+    assert set(found.values()) == {("not decided", "too few seeds")}
+
+
+def test_an_environment_in_which_every_episode_returns_the_same_is_named():
+    config = ppo.get_config("cartpole")
+    config.select_seeds, config.lrs = (), (1e-3,)
+    summary = agents_report.summarise(config, done_rows(config, ppo=[(None, 20.0)] * 3, ppo_limit_is_end=[(None, 21.0)] * 3))
+    (line,) = agents_report.nothing_to_learn(config, summary)
+    assert line.startswith("ppo: every episode has return 20") and "nothing to learn" in line
+
+
+def test_an_environment_without_a_picture_is_named():
+    config = ppo.get_config("cartpole")
+    config.env.name = "Reacher-misc"
+    assert agents_report.undrawn_environments(config) == ["Reacher-misc"]
+    assert "No episode of Reacher-misc is drawn" in agents_report.undrawn_words(["Reacher-misc"])
+    assert agents_report.undrawn_environments(ppo.get_config("cartpole")) == []

@@ -201,7 +201,7 @@ def test_wrong_input_is_one_line_and_exit_code_2(smoke, study, tmp_path):
         (cam_study, f"--from={smoke('mlp')[0]}"): ["has no convolution", "--config.network="],
         (cam_study, f"--from={tmp_path}"): ["no workdir of this project"],
         (cam_study, where, f"--config.image={text}"): [str(text), "no image that can be read"],
-        (cam_study, where, f"--config.image={empty}"): ["no image (.jpg, .jpeg, .png, .webp) in", "give another folder, or a file"],
+        (cam_study, where, f"--config.image={empty}"): ["no image (.jpg, .jpeg, .jfif, .png, .webp, .bmp, .gif, .tif, .tiff) in", "give another folder, or a file"],
         (cam_study, where, "--config.image=nowhere.jpg"): ["no file or folder nowhere.jpg"],
         (cam_study, where, f"--config.image={long}"): ["100x2 pixels", "cut it"],
         (cam_study, where, f"--config.image={tmp_path}"): ["long.png is 100x2", "and 1 more of 2"],

@@ -58,8 +58,53 @@ def test_the_same_network_is_compared_seed_by_seed(compared, studies):
     by_seed = {name: {run["seed"]: run["test_accuracy"] for run in runs_of(studies / name) if run["group"] == "plain-2"}
                for name in ("short", "long")}  # fmt: skip
     mean = 100 * np.mean([by_seed["long"][seed] - by_seed["short"][seed] for seed in by_seed["short"]])
-    assert rows["plain-2"][1] == "long − short" and rows["plain-2"][4] == "2"
-    assert float(rows["plain-2"][2].split(" ")[0].replace("−", "-")) == pytest.approx(mean, abs=0.06)
+    _, studies_of, _, points, p, seeds, verdict = rows["plain-2"]
+    assert (studies_of, p, seeds, verdict) == ("long − short", "p = 0.50", "2 seeds", "not decided (too few seeds)")
+    assert float(points.split(" ")[0].replace("−", "-")) == pytest.approx(mean, abs=0.06)
+    screen = next(line for line in compared[1].err.splitlines() if line.strip().startswith("plain-2 "))
+    assert "long − short" in screen and points in screen and "not decided" in screen
+
+
+@pytest.mark.parametrize(("differences", "verdict"), [
+    ([0.03, 0.04, 0.035, 0.03, 0.045, 0.04], "better"), ([-0.03, -0.04, -0.035, -0.03, -0.045, -0.04], "worse"),
+    ([0.001, -0.001, 0.0005, 0, -0.0005, 0.0008], "no difference (within the margin)"),
+    ([0.001, 0.0011, 0.0009, 0.001, 0.0012, 0.001], "no difference (too small to matter)"),
+    ([0.03, -0.04, 0.035, 0.03, -0.045, 0.04], "not decided"), ([0.0] * 6, "not decided (the runs do not vary)"),
+])  # fmt: skip
+def test_a_pair_gets_a_verdict(differences, verdict):
+    assert compare.pair_words(differences)[-1] == verdict
+
+
+def test_networks_of_other_sizes_are_compared_too(compared):
+    rows = [row | {"num_params": row["num_params"] * (3 if row["study"] == "long" else 1)} for row in runs_of(compared[0])]
+    found = {row[0]: row for row in compare.paired(rows)}
+    size = next(row["num_params"] for row in rows if row["group"] == "plain-2" and row["study"] == "short")
+    assert found["plain-2"][2] == f"{size:,} and {3 * size:,}"
+
+
+def test_two_data_sets_of_one_name_are_ranked_apart(compared):
+    rows = runs_of(compared[0])
+    assert [title for title, _, _ in compare.by_data(rows)] == ["digits"]
+    other = [row | {"data": row["data"] | {"fingerprint": "0123456789abcdef"}} if row["study"] == "long" else row for row in rows]
+    (first, one, short), (second, two, long) = compare.by_data(other)
+    assert {row["study"] for row in short} == {"short"} and {row["study"] for row in long} == {"long"}
+    assert second == "digits of 1,797 examples, 01234567" and first != second and one != two
+
+
+def test_patterns_and_commas_in_paths(tmp_path):
+    from ml_collections import ConfigDict
+
+    for name in ("run1", "run2", "a,b", "other", "cam/study"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "config.json").write_text("{}")
+    folders = lambda *names: compare.folders_of(ConfigDict({"runs": ",".join(f"{tmp_path}/{name}" for name in names)}))  # noqa: E731
+    names = lambda found: [str(path.relative_to(tmp_path)) for path in found]  # noqa: E731
+    assert names(folders("run*")) == ["run1", "run2"] and names(folders("a,b", "run2")) == ["a,b", "run2"]
+    assert names(folders("run1", "a,b")) == ["run1", "a,b"] and names(folders("cam")) == ["cam/study"]
+    assert names(folders("none")) == ["none"]  # refused where it is read
+    assert len(folders(*(f"try{i}" for i in range(300)))) == 300  # longer than a path may be
+    with pytest.raises(ConfigError, match="no workdir matches"):
+        folders("x*")
 
 
 def test_studies_on_other_data_are_not_compared_seed_by_seed(compared):

@@ -127,11 +127,11 @@ def test_the_grid_is_the_one_the_config_describes():
     assert ("both", 1, config.seeds) in groups and not any(depth == 1 for arm, depth, _ in groups if arm != "both")
     assert {depth for arm, depth, _ in groups if arm == "plain"} == {5, 10, 20, 25}
     assert {depth for arm, depth, _ in groups if arm == "plain+shared_lr"} == {25}
-    assert len(config.seeds) >= 8 and stats.smallest_p(len(config.side_seeds)) < 0.05
+    assert len(config.seeds) >= 8 and stats.smallest_p(len(depth_grid.side_seeds_of(config))) < 0.05
     cells = depth_grid.select_cells(config)
     assert len({cell.name for cell in cells}) == len(cells)
     assert not any("shared_lr" in cell.arm for cell in cells)
-    assert {cell.seed for cell in cells}.isdisjoint({*config.seeds, *config.side_seeds})
+    assert {cell.seed for cell in cells}.isdisjoint(config.seeds)
 
 
 def make_done(config, accuracy, loss=lambda cell: 1.0):
@@ -217,3 +217,65 @@ def test_label_smoothing_is_the_cross_entropy_with_softened_labels(study):
     soft = 0.8 * np.eye(10)[np.asarray(batch["label"])] + 0.02
     np.testing.assert_allclose(loss, -(soft * jax.nn.log_softmax(logits)).sum(1).mean(), rtol=1e-5)
     assert float(loss) != pytest.approx(float(story.loss_fn(state.params, state.model_state, batch, jax.random.key(0))[0]))
+
+
+def groups_of(config):
+    return {(arm, depth): tuple(seeds) for arm, depth, seeds in depth_grid.groups_of(config)}
+
+
+def test_side_arms_follow_the_depths_and_seeds_that_a_study_is_shortened_to():
+    config = load("digits")
+    config.depths, config.seeds = (5, 10), (0, 1)
+    groups = groups_of(config)
+    assert {depth for _, depth in groups} == {5, 10} and set(groups.values()) == {(0, 1)}
+    assert ("plain+dirac", 10) in groups and ("plain+shared_lr", 10) in groups and ("plain+shared_lr", 5) not in groups
+    run = {f"{arm}-{depth}" for arm, depth in groups}
+    for name, claim in config.claims.items():
+        contrasts = [stats.combined(terms) for terms in depth_grid.resolve(config, claim.contrasts)]
+        assert all(group in run for terms in contrasts for _, group in terms), name
+    config.depths, config.seeds = (5, 10, 50), tuple(range(10, 30))
+    assert groups_of(config)["plain+dirac", 50] == tuple(range(10, 16))
+
+
+def test_the_reference_depth_follows_too():
+    config = load("digits")
+    for depths, reference in (((1, 5, 10), 5), ((10, 20), 10), ((1,), 1)):
+        config.depths = depths
+        assert depth_grid.reference_of(config) == reference
+    config.depths, config.reference_depth = (5, 10, 20), 10
+    assert depth_grid.reference_of(config) == 10
+    config = load("he")
+    assert depth_grid.reference_of(config) == 20
+
+
+def test_a_side_depth_that_is_not_run_is_named():
+    config = load("digits", "mlp")
+    assert depth_grid.left_out_depths(config) == []
+    config.depths = (5, 10)
+    assert depth_grid.side_depths_of(config) == (5, 10)
+    assert depth_grid.left_out_depths(config) == ["side_depths: 20 is not among depths; side arms run at 5, 10"]
+    config.side_arms = ()
+    assert depth_grid.left_out_depths(config) == []
+
+
+def test_workdirs_of_before_name_their_side_seeds():
+    config = load("smoke")
+    config.unlock()
+    config.side_seeds, config.side_depths, config.reference_depth = (1,), (2, 4), 2
+    assert groups_of(config)["plain+batch", 4] == (1,) and groups_of(config)["plain", 4] == (0, 1)
+    config.depths = (1, 2)  # side arms were run at 4 all the same
+    assert groups_of(config)["plain+batch", 4] == (1,) and ("plain", 4) not in groups_of(config)
+
+
+@pytest.mark.parametrize(("depths", "arms"), [((5,), ("plain", "residual")), ((5,), ("plain",)), ((1, 5), ("residual",))])
+def test_what_has_no_contrast_was_not_run(depths, arms):
+    """A single depth, or a single arm: no claim may hold, or fail, on a net against itself."""
+    config = load("digits")
+    config.depths, config.arms, config.side_arms = depths, arms, ()
+    runs = [{"group": f"{arm}-{depth}", "seed": seed, "test_accuracy": 0.9 + seed / 100, "diverged": False}
+            for arm, depth in groups_of(config) for seed in range(8)]  # fmt: skip
+    for name, claim in config.claims.to_dict().items():
+        found = stats.weigh(claim | {"contrasts": depth_grid.resolve(config, claim["contrasts"])}, runs)
+        asked = {"d_skip_helps_deep", "e_skip_hurts_shallow"} if len(arms) == 2 else set()
+        assert (found["verdict"] == "not run") == (name not in asked), (name, found["verdict"])
+        assert found["missing"] or name in asked

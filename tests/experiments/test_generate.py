@@ -21,7 +21,7 @@ def test_the_smoke_preset_makes_a_model_and_writes(own):
     samples = [json.loads(line) for line in (workdir / "samples.jsonl").read_text().splitlines()]
     assert len(samples) == 2 and samples[0]["text"] != samples[1]["text"]
     assert answer.out == "".join(f"{sample['prompt']}{sample['text']}\n" for sample in samples)
-    assert (workdir / "study" / "report.html").exists() and "bits per character" in answer.err
+    assert (workdir / "study" / "report.html").exists() and "nats per character" in answer.err
 
 
 def test_a_workdir_shows_its_samples_again(own):

@@ -225,3 +225,19 @@ def test_a_rise_below_the_threshold_is_no_over_fitting():
     ]
     assert stats.weigh(claim, runs)["verdict"] == "does not hold"
     assert stats.weigh(claim, [run | {"over_fits": run["over_fits"] + 0.05} for run in runs])["verdict"] == "holds"
+
+
+def test_the_screen_has_one_unit(finished, smoke):
+    answer = smoke("dante")[1]
+    assert "nats per character" in answer.err and "bits" not in answer.err
+    done = done_of(finished)
+    own = next(row for row in done if row["group"] == "gpt" and row["stage"] == "final")
+    assert f"3-gram{own['ngram_nats_per_char']['3']:>20.3f}".split() == next(
+        line for line in answer.err.splitlines() if line.strip().startswith("3-gram")).split()  # fmt: skip
+
+
+def test_runs_that_never_reach_the_n_gram_are_cut_off(finished):
+    row = next(row for row in done_of(finished) if row["stage"] == "final")
+    cut = lambda **changes: language_report.censored_of(row | {"reached_target": True, "nats_risen": 0.2} | changes)  # noqa: E731
+    assert cut() == [] and cut(reached_target=False) == ["log2_steps"] and cut(nats_risen=None) == []
+    assert cut(nats_risen=0.0) == ["over_fits", "best_past_reported"]  # validation fell to the end: what follows is not known

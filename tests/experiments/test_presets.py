@@ -52,7 +52,7 @@ def test_every_block_of_a_residual_net_has_a_skip_and_none_of_its_plain_twin(con
     config = get_config(config)
     for arm, value in (("plain", 0), ("residual", 1)):
         known = depth_grid.arm_of(config, arm)
-        depth = config.reference_depth
+        depth = depth_grid.reference_of(config)
         module = build(config.model, depth=depth, skip=known.skip, norm=known.norm, init_scheme=known.init, num_classes=10,
                        mean=(0.5,) * 3, std=(0.25,) * 3, dtype="float32")  # fmt: skip
         _, model_state = depth_study.init_arm(jax.random.key(0), model=module, shape=(32, 32, 3), arm=known)
@@ -93,7 +93,7 @@ def photos(tmp_path_factory):
 def test_the_presets_train_on_ones_own_images(photos, tmp_path, preset, depths, arms):
     answer = launch(f"--config=configs/rescnn.py:{preset}", "--config.data.name=folder", f"--config.data.path={photos}",
                     "--config.data.val_fraction=0.2", "--config.data.test_fraction=0.2", f"--config.depths={depths}",
-                    f"--config.arms={arms}", "--config.side_arms=", "--config.seeds=0", "--config.optim.lr=1e-3", f"--config.reference_depth={depths[0]}",
+                    f"--config.arms={arms}", "--config.side_arms=", "--config.seeds=0", "--config.optim.lr=1e-3",
                     "--config.batch_size=8", "--config.num_epochs=3", "--config.steps_per_call=4", "--quiet",
                     f"--workdir={tmp_path / 'run'}", XDG_CACHE_HOME=str(tmp_path))  # fmt: skip
     assert answer.code == 0, answer.err
