@@ -7,6 +7,7 @@ from scipy import special
 from scipy import stats as scipy_stats
 
 from dla_jax import stats
+from dla_jax.experiments import depth_report
 
 RNG = np.random.default_rng(0)
 
@@ -32,6 +33,13 @@ def test_sign_flip_equals_brute_force(values):
     means = np.abs((flips * values).mean(1))
     expected = (means >= abs(values.mean()) - 1e-12).mean()
     assert stats.sign_flip_p(values) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("n", [2, 5, 9, 12])
+def test_sign_flip_equals_scipy(n):
+    for values in (RNG.normal(0.3, 1, n), np.round(RNG.normal(0, 1, n), 1)):  # and with ties
+        expected = scipy_stats.permutation_test((values,), np.mean, permutation_type="samples", n_resamples=np.inf).pvalue
+        assert stats.sign_flip_p(values) == pytest.approx(min(1.0, expected))
 
 
 def test_sign_flip_p_bounds():
@@ -72,7 +80,7 @@ def test_superiority_equals_a_double_loop():
 def test_slope_equals_polyfit():
     depths, accuracies = [5, 10, 20, 25], RNG.uniform(0, 1, (3, 4))
     expected = np.polyfit(np.log2(depths), accuracies.T, 1)[0]
-    np.testing.assert_allclose(stats.slope(depths, accuracies), expected)
+    np.testing.assert_allclose(depth_report.slope(depths, accuracies), expected)
 
 
 def paired(effect, sd, n=10, seed=3):

@@ -44,7 +44,7 @@ def copies_words(counts: dict, num_examples: int) -> str:
     """Return what is said of `counted_copies`; empty where there are none."""
     kinds = {"copies": "exact copies of others", "copies_of_test": "exact copies of examples of the test part"}
     parts = [f"{counts[key]:,} {words}" for key, words in kinds.items() if counts.get(key)]
-    return f"of {num_examples:,} examples {' and '.join(parts)} are left out of training and validation" if parts else ""
+    return f"of {num_examples:,} examples {' and '.join(parts)} are left out" if parts else ""
 
 
 def class_weights(how: str, examples) -> tuple[float, ...] | None:

@@ -80,7 +80,14 @@ def secondary(config, runs: list[dict]) -> dict:
         return {"per_depth": rows, "slope": None}
     by_depth = [stats.paired_values(((1.0, f"residual-{d}"), (-1.0, f"plain-{d}")), runs, "test_accuracy") for d in late]
     per_seed = [[found[seed] for found in by_depth] for seed in by_depth[0]]
-    return {"per_depth": rows, "slope": contrast_of(stats.slope(late, per_seed))}
+    return {"per_depth": rows, "slope": contrast_of(slope(late, per_seed))}
+
+
+def slope(depths, accuracies) -> np.ndarray:
+    """Return the least-squares slope of accuracy on log2(depth): depths [D], accuracies [n, D] -> float [n], per doubling."""
+    x = np.log2(np.asarray(depths, float))
+    x = x - x.mean()
+    return np.asarray(accuracies, float) @ x / (x @ x)
 
 
 def contrast_of(differences) -> dict:

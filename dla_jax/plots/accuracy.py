@@ -15,6 +15,8 @@ def _depth_axis(axis, depths) -> None:
     axis.xaxis.set_major_locator(FixedLocator(depths))
     axis.xaxis.set_major_formatter(FixedFormatter([str(depth) for depth in depths]))
     axis.xaxis.set_minor_locator(NullLocator())
+    if len(depths) == 1:  # else the arms, which stand a little apart, would fill the panel
+        axis.set_xlim(depths[0] / 1.5, depths[0] * 1.5)
     axis.set_xlabel("depth (layers before the head, log scale)")
 
 

@@ -63,8 +63,7 @@ def test_what_an_official_test_part_holds_is_left_out_of_training():
     assert {*parts["train"], *parts["val"]} == set(range(5, 40)) and len(parts["train"]) + len(parts["val"]) == 35
     assert splits.counted_copies(examples) == {"copies": 2, "copies_of_test": 5}
     (words,) = splits.remarks(examples)
-    assert words == ("data: of 50 examples 2 exact copies of others and 5 exact copies of examples of the test part are left out "
-                     "of training and validation")  # fmt: skip
+    assert words == "data: of 50 examples 2 exact copies of others and 5 exact copies of examples of the test part are left out"
 
 
 def test_a_test_part_that_is_all_in_training_says_so():
