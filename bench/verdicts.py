@@ -49,7 +49,8 @@ def page(samples: int) -> str:
         "deviation 1, and a mean of 0, 0.5 or 2. The rule is that of `dla_jax/stats.py: judge`; *holds* and *does not hold* both "
         "need six seeds, since below no sign-flip test can give p < .05.",
         "What it says: without an effect a claim holds in at most some 3 % of studies. Six seeds nearly always see a large "
-        "effect, and seldom a middling one. Absence is said only where the margin is as wide as the spread, or there are many seeds.",
+        "effect, and seldom a middling one. Absence is said only where the margin is as wide as the spread, or there are many "
+        "seeds.",
     ]
     for margin, told in MARGINS.items():
         parts += [f"## A margin of {margin:g} standard deviations", told, table(margin, SEEDS, samples)]
