@@ -11,7 +11,7 @@ import orbax.checkpoint as ocp
 import pytest
 from launching import launch, start
 
-from dla_jax.config import lock_workdir
+from dla_jax.workdirs import lock_workdir
 
 STUDY = ("--config=configs/rescnn.py:smoke", "--config.depths=2", "--config.arms=plain,residual", "--config.side_arms=",
          "--config.optim.lr=1e-2", "--config.seeds=0,1", "--quiet")  # fmt: skip

@@ -83,7 +83,8 @@ def test_a_network_overrides_what_it_names_and_nothing_else():
     own, base = networks.own_config(config, "mlp_784"), config.to_dict()
     assert own.batch_size == 16384 and own.optim.name == "lion" and tuple(own.model.widths) == (784,)
     assert own.optim.momentum == base["optim"]["momentum"] and own.data.to_dict() == base["data"]
-    assert "model" not in base and "num_epochs" not in base and "lr" not in base["optim"]  # of no effect here
+    assert "model" not in base and "lr" not in base["optim"]  # of no effect here
+    assert "num_epochs" in base  # which reaches all of them when it is given
     assert (own.num_epochs, networks.own_config(config, "depth_20").model.dropout_at) == (150, "last")
     assert "networks" not in own and networks.own_config(config, "depth_20").batch_size == base["batch_size"]
     assert config.to_dict() == base

@@ -54,14 +54,17 @@ def test_what_is_wrong_is_named(trained, own, smoke, tmp_path):
         [*flags, f"--from={trained}", "--config.network=gbt"],
         [*flags, f"--from={depth}"],
         [*flags, f"--from={tmp_path}"],
-        [*flags, f"--from={own[0]}"],
     ])  # fmt: skip
-    expected = (["never saw '漢'"], ["network", "did you mean 'gpt'"], ["no language model", "depth_study"], ["no workdir"],
-                ["no language model", "generate"])  # fmt: skip
+    expected = (["never saw '漢'"], ["network", "did you mean 'gpt'"], ["no language model", "depth_study"], ["no workdir"])
     for answer, words in zip(answers, expected, strict=True):
         assert answer.code == 2 and answer.out == "" and len(answer.err.strip().splitlines()) == 1, answer.err
         assert all(word in answer.err for word in words), answer.err
     assert not (tmp_path / "x").exists()
+
+
+def test_a_workdir_that_made_its_study_inside_stands_for_it(own, tmp_path):
+    answer = launch("--config=configs/generate.py", f"--from={own[0]}", f"--workdir={tmp_path / 'x'}", "--config.num_tokens=3")
+    assert answer.code == 0 and answer.out and f"made its study in {own[0] / 'study'}" in answer.err, answer.err
 
 
 def test_a_missing_model_is_named(trained, tmp_path):
