@@ -151,8 +151,8 @@ def cifar10(config: ConfigDict, as_implemented: bool) -> None:
 
 def digits(config: ConfigDict, as_implemented: bool) -> None:
     """The embedded set; without norm, since with it 8x8 digits show no effect of depth."""
-    config.data.update({"name": "digits", "val_fraction": 0.2, "test_fraction": 0.2})
-    config.data.update({"pad": 0, "flip": False})  # digits are centred and have a left and a right
+    # Digits are centred, and have a left and a right: no crops, no flips.
+    config.data.update({"name": "digits", "val_fraction": 0.2, "test_fraction": 0.2, "pad": 0, "flip": False})
     config.model.update({"norm": "none", "width": 16})
     config.seeds, config.select_seeds = tuple(range(8)), (100, 101)
     config.side_arms = ("residual+scaled", "plain+torch_default", "plain+dirac", "plain+batch", "residual+batch",
@@ -205,10 +205,8 @@ def resnet(**changes) -> dict:
 
 def he(config: ConfigDict, as_implemented: bool) -> None:
     """The paper's nets. As implemented: its schedule, 64,000 steps at one rate; as intended: one cycle, 30 epochs, own rates."""
-    config.depths = (20, 32, 44, 56, 110)
+    config.depths, config.lrs, config.num_epochs = (20, 32, 44, 56, 110), (0.03, 0.1, 0.3, 1.0), 30
     config.model = ConfigDict(resnet())
-    config.lrs = (0.03, 0.1, 0.3, 1.0)
-    config.num_epochs = 30
     config.optim.update({"name": "sgd", "schedule": "one_cycle", "warmup_fraction": 0.3, "nesterov": True,
                          "weight_decay": 5e-4, "clip_norm": 0.0})  # fmt: skip
     if as_implemented:
