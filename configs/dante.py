@@ -15,7 +15,7 @@ Touvron et al. 2023, arXiv:2307.09288.
 
 Result of `tiny` (144 s on 2 cores of an Intel Xeon, six seeds): bits per character of the Llama with 4 heads 2.247 [2.223,
 2.270], with 16 heads 2.379 [2.347, 2.411], of the GPT 2.677 [2.636, 2.719]; of the 3-gram 2.538, of the best n-gram 2.024,
-which none beats. Result of `small` on the Inferno (565 s, two seeds): 1.500 nats per character on its last tenth, the best
+which none beats. Result of `small` on the Inferno (two seeds): 1.501 nats per character on its last tenth, the best
 n-gram 1.628; lab D reports 1.533 for a GPT of 10.8 million parameters. The presets for a GPU have not been run:
 docs/results.md.
 """
