@@ -53,7 +53,7 @@ def page(samples: int) -> str:
         "seeds.",
     ]
     for margin, told in MARGINS.items():
-        parts += [f"## A margin of {margin:g} standard deviations", told, table(margin, SEEDS, samples)]
+        parts += [f"## A margin of {margin:g} standard deviation{'s' * (margin != 1)}", told, table(margin, SEEDS, samples)]
     return "\n\n".join(parts) + "\n"
 
 
