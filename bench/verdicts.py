@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from bench.page import ROOT
-from dla_jax import stats
+from dla_jax import verdicts
 
 PAGE = ROOT / "docs" / "verdicts.md"
 SEEDS = (2, 4, 5, 6, 7, 8, 10, 12, 16)
@@ -20,13 +20,13 @@ MARGINS = {  # in standard deviations of a difference, with what is said of each
     1.0: "An effect of half a standard deviation is within it: one that nobody would care for.",
     0.25: "Absence would take more seeds than any study here has.",
 }
-VERDICTS = (stats.HOLDS, stats.FAILS, stats.OPEN)
+VERDICTS = (verdicts.HOLDS, verdicts.FAILS, verdicts.OPEN)
 
 
 def shares(n: int, effect: float, margin: float, samples: int) -> dict[str, float]:
     """Return {verdict: share of `samples` studies} of n normal differences with standard deviation 1 and mean `effect`."""
     rng = np.random.default_rng((n, int(100 * effect)))
-    found = [stats.judge(rng.normal(effect, 1.0, n), ">", margin).verdict for _ in range(samples)]
+    found = [verdicts.judge(rng.normal(effect, 1.0, n), ">", margin).verdict for _ in range(samples)]
     return {verdict: found.count(verdict) / samples for verdict in VERDICTS}
 
 

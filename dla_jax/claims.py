@@ -1,4 +1,4 @@
-"""How a config writes a claim down: who made it, what was reported, and the one contrast that decides it (`stats.weigh`).
+"""How a config writes a claim down: who made it, what was reported, and the contrasts that decide it (`verdicts.weigh`).
 
 Imports nothing that is slow: configs are read before anything else.
 """
@@ -8,22 +8,56 @@ from collections.abc import Iterable
 from ml_collections import ConfigDict
 
 
-def claim(statement: str, source: str, reported: str, *contrasts: tuple, direction: str = ">", value: str = "test_accuracy",
-          unit: str = "points", margin: float = 0.005) -> dict:  # fmt: skip
-    """One claim, as `stats.weigh` takes it."""
-    return {"statement": statement, "source": source, "reported": reported, "contrasts": contrasts, "direction": direction,
-            "value": value, "unit": unit, "margin": margin}  # fmt: skip
+def claim(
+    statement: str,
+    source: str,
+    reported: str,
+    *contrasts: tuple,
+    direction: str = ">",
+    value: str = "test_accuracy",
+    unit: str = "points",
+    margin: float = 0.005,
+    threshold: float = 0.0,
+) -> dict:
+    """Return one claim, as `verdicts.weigh` takes it.
+
+    Args:
+      statement: the claim, in words that its contrasts bear out.
+      source: who says so, or "hypothesis".
+      reported: what they reported.
+      contrasts: made with `difference`, or with `alone` for a claim about one arm. Several mean "always": the claim holds
+        only if each does.
+      direction: the side of the threshold where the claim wants a contrast: ">", "<", or "=" for within the margin of it.
+      value: the key of a run that is compared.
+      unit: "points" for fractions of one; else the word that is written behind a number.
+      margin: the difference below which one would not care, > 0.
+      threshold: what a contrast is measured from.
+    """
+    return {
+        "statement": statement,
+        "source": source,
+        "reported": reported,
+        "contrasts": contrasts,
+        "direction": direction,
+        "value": value,
+        "unit": unit,
+        "margin": margin,
+        "threshold": threshold,
+    }
 
 
 def difference(a: str, b: str) -> tuple:
-    """The contrast a - b of two groups."""
+    """Return the contrast a - b of two groups."""
     return ((1.0, a), (-1.0, b))
 
 
+def alone(group: str) -> tuple:
+    """Return the contrast of one group with the threshold: it is judged by its median run (`verdicts.judge_one_arm`)."""
+    return ((1.0, group),)
+
+
 def answerable(found: dict[str, dict], groups: Iterable[str]) -> ConfigDict:
-    """The claims whose every group is among those that are run."""
-    groups, asked = (
-        set(groups),
-        {name: {group for terms in entry["contrasts"] for _, group in terms} for name, entry in found.items()},
-    )
+    """Return the claims whose every group is among those that are run."""
+    groups = set(groups)
+    asked = {name: {group for terms in entry["contrasts"] for _, group in terms} for name, entry in found.items()}
     return ConfigDict({name: entry for name, entry in found.items() if asked[name] <= groups})

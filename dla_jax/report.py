@@ -49,7 +49,7 @@ def render(path: Path, **context) -> None:
 
     Args:
       path: the HTML file.
-      context: title, question, claims (as `stats.weigh` gives them), sections ([{"title", "text", "figures":
+      context: title, question, claims (as `verdicts.weigh` gives them), sections ([{"title", "text", "figures":
         [{"path", "caption"}], "samples": [{"caption", "text"}], "table": {"head", "rows"}}], each part but the title
         optional), facts (name -> text), command.
 

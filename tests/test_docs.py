@@ -6,7 +6,7 @@ import re
 import pytest
 from launching import ROOT
 
-from dla_jax import stats
+from dla_jax import verdicts
 from dla_jax.experiments import depth_grid
 
 PRESETS = {
@@ -33,8 +33,8 @@ def claims_of_configs():
 def rows_of_page():
     """(verdict, statement, measured) of every row of the tables of claims."""
     rows = [line.strip().strip("|").split(" | ") for line in (ROOT / "docs" / "results.md").read_text().splitlines()]
-    verdicts = (stats.HOLDS, stats.FAILS, stats.OPEN, stats.NOT_RUN)
-    return [tuple(part.strip() for part in row) for row in rows if len(row) == 3 and row[0].strip() in verdicts]
+    known = (verdicts.HOLDS, verdicts.FAILS, verdicts.OPEN, verdicts.NOT_RUN)
+    return [tuple(part.strip() for part in row) for row in rows if len(row) == 3 and row[0].strip() in known]
 
 
 def number(text):
@@ -49,22 +49,22 @@ def verdict_of(claim, words):
     lowest, highest = sorted((sign * low, sign * high))
     inside = -margin < low and high < margin and n >= 6 and low < high
     if highest < 0 and p < 0.05:
-        return stats.FAILS
+        return verdicts.FAILS
     if lowest > 0 and p < 0.05 and not inside:
-        return stats.HOLDS
-    return stats.FAILS if inside and "cut off" not in words else stats.OPEN
+        return verdicts.HOLDS
+    return verdicts.FAILS if inside and "cut off" not in words else verdicts.OPEN
 
 
 @pytest.mark.parametrize(("verdict", "statement", "measured"), rows_of_page())
 def test_the_verdicts_of_the_page_follow_from_its_figures(verdict, statement, measured):
     claims = claims_of_configs()
     assert statement in claims, "no config makes this claim"
-    if verdict == stats.NOT_RUN:
+    if verdict == verdicts.NOT_RUN:
         return
     parts = measured.split("<br>")
     fitting = [claim for claim in claims[statement] if len(claim["contrasts"]) == len(parts)]
     assert fitting, f"{len(parts)} contrasts"
-    assert stats.judge_all([verdict_of(fitting[0], part) for part in parts]) == verdict
+    assert verdicts.judge_all([verdict_of(fitting[0], part) for part in parts]) == verdict
 
 
 def test_every_table_of_claims_was_read():

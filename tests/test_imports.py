@@ -18,6 +18,7 @@ LEAVES = {
     "logs",
     "metrics",
     "stats",
+    "verdicts",
     "optim",
     "plots",
     "report",

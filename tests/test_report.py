@@ -2,11 +2,11 @@ import jinja2
 import pytest
 from PIL import Image
 
-from dla_jax import formatting, report, stats
+from dla_jax import formatting, report, stats, verdicts
 
 
 def result_of(differences, **options):
-    return stats.judge(differences, ">", 0.005, **options)._asdict() | {
+    return verdicts.judge(differences, ">", 0.005, **options)._asdict() | {
         "terms": [[1.0, "a-2"], [-2.0, "b-1"]],
         "in_favour": 3,
         "without_diverged": None,

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from dla_jax import stats
+from dla_jax import stats, verdicts
 
 RNG = np.random.default_rng(0)
 
@@ -37,11 +37,11 @@ def paired(effect, sd, n=10, seed=3):
     ],
 )
 def test_the_verdict_rule_on_data_with_a_known_effect(differences, direction, verdict):
-    assert stats.judge(differences, direction, margin=0.005).verdict == verdict
+    assert verdicts.judge(differences, direction, margin=0.005).verdict == verdict
 
 
 def test_why_a_claim_was_not_decided_or_does_not_hold_is_said():
-    reason = lambda differences, **options: stats.judge(differences, ">", 0.005, **options).reason  # noqa: E731
+    reason = lambda differences, **options: verdicts.judge(differences, ">", 0.005, **options).reason  # noqa: E731
     assert reason([0.0, 0.0]) == "too few seeds"
     assert reason(np.zeros(8)) == "the runs do not vary"
     assert reason(paired(0.0, 0.001), at_least=True) == "runs were cut off at the budget"
@@ -55,7 +55,7 @@ def test_rounding_is_no_spread():
     equal = np.array([0.3 - 0.2, 0.9 - 0.8, 0.7 - 0.6, 1.0 - 0.9, 0.5 - 0.4, 0.2 - 0.1])
     assert np.ptp(equal) > 0 and not stats.varies(equal) and stats.varies([0.1, 0.1001])
     assert math.isnan(stats.hedges_g(equal))
-    assert stats.judge(equal - 0.1, ">", 0.005).verdict == "not decided"
+    assert verdicts.judge(equal - 0.1, ">", 0.005).verdict == "not decided"
 
 
 @pytest.mark.parametrize(("effect", "at_least", "at_most", "more", "less"), [
@@ -68,30 +68,30 @@ def test_rounding_is_no_spread():
 def test_differences_that_are_only_bounds_show_one_side_and_no_absence(effect, at_least, at_most, more, less):
     """At least so large: it may lie above 0, and never below; how far it lies is not known."""
     for direction, verdict in ((">", more), ("<", less)):
-        found = stats.judge(paired(effect, 0.0005), direction, 0.005, at_least=at_least, at_most=at_most)
+        found = verdicts.judge(paired(effect, 0.0005), direction, 0.005, at_least=at_least, at_most=at_most)
         assert found.verdict == verdict and found.censored
 
 
 def test_presence_and_absence_need_the_same_number_of_seeds():
     """Below six neither can be shown, whatever the spread; from six on both can."""
     for n in range(2, 9):
-        verdicts = {stats.judge(paired(effect, 1e-4, n=n), ">", 0.005).verdict for effect in (-0.3, 0.0, 0.3)}
+        verdicts = {verdicts.judge(paired(effect, 1e-4, n=n), ">", 0.005).verdict for effect in (-0.3, 0.0, 0.3)}
         assert verdicts == ({"not decided"} if n < 6 else {"does not hold", "holds"})
 
 
 def test_the_t_interval_alone_or_the_sign_flip_alone_does_not_decide():
     outlier = np.array([0.01, 0.011, 0.009, 0.01, 0.01, 0.2])  # all positive, p = 2/2^6, but the interval crosses 0
     assert stats.sign_flip_p(outlier) < 0.05
-    assert stats.judge(outlier, ">", 0.005).verdict == "not decided"
+    assert verdicts.judge(outlier, ">", 0.005).verdict == "not decided"
     four = np.array([0.1, 0.1, 0.1, 0.11])  # the interval is clear of 0, p = 2/2^4
     assert stats.t_interval(four)[0] > 0
-    assert stats.judge(four, ">", 0.005).verdict == "not decided"
+    assert verdicts.judge(four, ">", 0.005).verdict == "not decided"
 
 
 def test_the_rule_is_calibrated():
     """Under no effect it must not say "holds" in more than about 2.5 % of studies (one side of 5 %)."""
     rng = np.random.default_rng(1)
-    wrong = np.mean([stats.judge(rng.normal(0, 1, 8), ">", 1e-9).verdict == "holds" for _ in range(600)])
+    wrong = np.mean([verdicts.judge(rng.normal(0, 1, 8), ">", 1e-9).verdict == "holds" for _ in range(600)])
     assert wrong < 0.045
 
 
@@ -102,16 +102,16 @@ def test_the_rule_is_calibrated():
 def test_how_often_the_rule_says_what(n, effect, holds, fails):
     """The table of docs/verdicts.md, of fewer samples: effects in standard deviations of a difference, margin 1."""
     rng = np.random.default_rng((n, int(10 * effect)))
-    found = [stats.judge(rng.normal(effect, 1, n), ">", 1.0).verdict for _ in range(60 if n > 10 else 300)]
+    found = [verdicts.judge(rng.normal(effect, 1, n), ">", 1.0).verdict for _ in range(60 if n > 10 else 300)]
     for verdict, (low, high) in (("holds", holds), ("does not hold", fails)):
         assert low <= found.count(verdict) / len(found) <= high, (verdict, found.count(verdict) / len(found))
 
 
 def test_always_needs_every_contrast():
-    assert stats.judge_all([]) == "not run"
-    assert stats.judge_all(["holds", "holds"]) == "holds"
-    assert stats.judge_all(["holds", "not decided"]) == "not decided"
-    assert stats.judge_all(["holds", "not decided", "does not hold"]) == "does not hold"
+    assert verdicts.judge_all([]) == "not run"
+    assert verdicts.judge_all(["holds", "holds"]) == "holds"
+    assert verdicts.judge_all(["holds", "not decided"]) == "not decided"
+    assert verdicts.judge_all(["holds", "not decided", "does not hold"]) == "does not hold"
 
 
 def make_runs(**values):
@@ -124,7 +124,7 @@ def make_runs(**values):
 
 def test_contrasts_are_paired_by_seed_whatever_the_order_of_the_runs():
     runs = make_runs(a={0: 0.9, 1: 0.8, 2: 0.7}, b={2: 0.6, 1: 0.75, 0: 0.5, 7: 0.3})
-    found = stats.paired_values(((1.0, "a"), (-1.0, "b")), runs[::-1], "test_accuracy")
+    found = verdicts.paired_values(((1.0, "a"), (-1.0, "b")), runs[::-1], "test_accuracy")
     assert found == pytest.approx({0: 0.4, 1: 0.05, 2: 0.1})
 
 
@@ -142,16 +142,16 @@ def test_a_difference_of_differences_has_the_right_signs():
         "margin": 0.005,
         "unit": "points",
     }
-    weighed = stats.weigh(claim, runs)
+    weighed = verdicts.weigh(claim, runs)
     assert weighed["verdict"] == "holds"
     assert weighed["results"][0]["mean"] == pytest.approx(0.02 + 0.26)
     assert weighed["results"][0]["in_favour"] == 8
-    assert stats.weigh(claim | {"direction": "<"}, runs)["verdict"] == "does not hold"
+    assert verdicts.weigh(claim | {"direction": "<"}, runs)["verdict"] == "does not hold"
 
 
 def test_diverged_runs_count_and_the_result_without_them_is_shown():
     runs = make_runs(a={s: 0.9 + 0.001 * s for s in range(8)}, b={s: 0.1 if s < 3 else 0.9 + 0.001 * s for s in range(8)})
-    result = stats.weigh(
+    result = verdicts.weigh(
         {"contrasts": [((1.0, "a"), (-1.0, "b"))], "direction": ">", "value": "test_accuracy", "margin": 0.005, "unit": "points"},
         runs,
     )["results"][0]
@@ -162,7 +162,7 @@ def test_diverged_runs_count_and_the_result_without_them_is_shown():
 
 def test_a_claim_about_groups_that_were_not_run_says_so():
     runs = make_runs(a={0: 0.9})
-    weighed = stats.weigh(
+    weighed = verdicts.weigh(
         {"contrasts": [((1.0, "a"), (-1.0, "c"))], "direction": ">", "value": "test_accuracy", "margin": 0.005, "unit": "points"},
         runs,
     )
@@ -176,24 +176,24 @@ def claim_of(*contrasts, **changes):
 def test_a_claim_without_a_contrast_was_not_run():
     runs = make_runs(a={seed: 0.9 + 0.001 * seed for seed in range(8)})
     for contrasts in ((), (((1.0, "a"), (-1.0, "a")),), (((1.0, "a"), (-1.0, "b"), (1.0, "b"), (-1.0, "a")),)):
-        weighed = stats.weigh(claim_of(*contrasts), runs)
+        weighed = verdicts.weigh(claim_of(*contrasts), runs)
         assert (weighed["verdict"], weighed["results"]) == ("not run", []) and weighed["missing"]
-    partly = stats.weigh(claim_of(((2.0, "a"), (-1.0, "a")), ((1.0, "a"), (-1.0, "a"))), runs)
+    partly = verdicts.weigh(claim_of(((2.0, "a"), (-1.0, "a")), ((1.0, "a"), (-1.0, "a"))), runs)
     assert [result["terms"] for result in partly["results"]] == [[[1.0, "a"]]]
 
 
 def test_a_claim_about_nets_without_a_seed_in_common_was_not_run():
-    weighed = stats.weigh(claim_of(((1.0, "a"), (-1.0, "b"))), make_runs(a={0: 0.9, 1: 0.8}, b={2: 0.7, 3: 0.6}))
+    weighed = verdicts.weigh(claim_of(((1.0, "a"), (-1.0, "b"))), make_runs(a={0: 0.9, 1: 0.8}, b={2: 0.7, 3: 0.6}))
     assert weighed["verdict"] == "not run" and weighed["missing"] == ["a seed that a and b share"]
 
 
 def test_a_contrast_of_accuracies_stays_within_what_accuracies_can_differ_by():
     runs = make_runs(a={0: 1.0, 1: 0.2, 2: 1.0}, b={0: 0.0, 1: 0.9, 2: 0.05})
-    simple = stats.weigh(claim_of(((1.0, "a"), (-1.0, "b"))), runs)["results"][0]
+    simple = verdicts.weigh(claim_of(((1.0, "a"), (-1.0, "b"))), runs)["results"][0]
     assert (simple["low"], simple["high"]) == (-1.0, 1.0)
-    double = stats.weigh(claim_of(((2.0, "a"), (-2.0, "b"))), runs)["results"][0]
+    double = verdicts.weigh(claim_of(((2.0, "a"), (-2.0, "b"))), runs)["results"][0]
     assert (double["low"], double["high"]) == (-2.0, 2.0)
-    other = stats.weigh(claim_of(((1.0, "a"), (-1.0, "b")), unit="doublings"), runs)["results"][0]
+    other = verdicts.weigh(claim_of(((1.0, "a"), (-1.0, "b")), unit="doublings"), runs)["results"][0]
     assert other["low"] < -1 and other["high"] > 1
 
 
@@ -207,7 +207,7 @@ FASTER = claim_of(((1.0, "a"), (-1.0, "b")), value="steps", unit="doublings", ma
 
 
 def verdict_of_cut_off(**values):
-    found = stats.weigh(FASTER, cut_off_runs(**values))
+    found = verdicts.weigh(FASTER, cut_off_runs(**values))
     return found["verdict"], found["results"][0]["reason"]
 
 
@@ -230,10 +230,10 @@ def test_budgets_of_other_lengths_are_no_evidence():
 
 def test_a_value_that_is_a_bound_alone_cannot_lie_below_a_threshold():
     runs = cut_off_runs(a=[(-2.0 - 0.01 * s, True) for s in range(8)])
-    assert stats.weigh(FASTER | {"contrasts": [((1.0, "a"),)]}, runs)["verdict"] == "not decided"
-    assert stats.weigh(FASTER | {"contrasts": [((1.0, "a"),)]}, [run | {"censored": []} for run in runs])["verdict"] == "holds"
+    assert verdicts.weigh(FASTER | {"contrasts": [((1.0, "a"),)]}, runs)["verdict"] == "not decided"
+    assert verdicts.weigh(FASTER | {"contrasts": [((1.0, "a"),)]}, [run | {"censored": []} for run in runs])["verdict"] == "holds"
     assert (
-        stats.weigh(FASTER | {"contrasts": [((1.0, "a"),)]}, [run | {"censored": ["other"]} for run in runs])["verdict"]
+        verdicts.weigh(FASTER | {"contrasts": [((1.0, "a"),)]}, [run | {"censored": ["other"]} for run in runs])["verdict"]
         == "holds"
     )
 
@@ -241,5 +241,5 @@ def test_a_value_that_is_a_bound_alone_cannot_lie_below_a_threshold():
 def test_without_diverged_runs_their_bounds_do_not_count():
     runs = cut_off_runs(a=[(15.0 + 0.01 * s, s == 0) for s in range(8)], b=[(17.0, False)] * 8)
     runs[0]["diverged"] = True
-    result = stats.weigh(FASTER, runs)["results"][0]
+    result = verdicts.weigh(FASTER, runs)["results"][0]
     assert result["censored"] and not result["without_diverged"]["censored"] and result["without_diverged"]["n"] == 7

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dla_jax import formatting, report, stats
+from dla_jax import formatting, report, stats, verdicts
 from dla_jax.experiments import records
 from dla_jax.experiments.agents_runs import make_env, rate_score
 from dla_jax.experiments.networks import choose_rates, final_cells, own_config, seeds_of, select_cells
@@ -50,7 +50,7 @@ def summarise(config, done: dict[str, dict]) -> dict:
     runs = [{key: value for key, value in row.items() if key not in ("run", "done", "stage")} | {"censored": censored_of(row)}
             for row in done.values() if row["stage"] == "final"]  # fmt: skip
     runs.sort(key=lambda run: (list(config.order).index(run["group"]), run["seed"]))
-    claims = [{"name": name} | stats.weigh(claim, runs) for name, claim in config.claims.to_dict().items()]
+    claims = [{"name": name} | verdicts.weigh(claim, runs) for name, claim in config.claims.to_dict().items()]
     cells = select_cells(config)
     selection = records.select_rows(cells, done, choose_rates(config, done, rate_score), "mean_return")
     return {"study": "agents", "runs": runs, "claims": claims, "selection": selection}

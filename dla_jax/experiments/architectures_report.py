@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dla_jax import formatting, report, stats
+from dla_jax import formatting, report, stats, verdicts
 from dla_jax.experiments import classifier_report, records
 from dla_jax.experiments.networks import choose_rates, final_cells, own_config, seeds_of, select_cells
 from dla_jax.plots import accuracy
@@ -93,7 +93,7 @@ def summarise(config, done: dict[str, dict], measured: Callable, sized: Callable
     runs = [{"arm": row["group"]} | sized(config, row["group"]) | classifier_report.run_of(row) | measured(row)
             for row in final]  # fmt: skip
     runs.sort(key=lambda run: (list(config.networks).index(run["arm"]), run["seed"]))
-    claims = [{"name": name} | stats.weigh(claim, runs) for name, claim in config.claims.to_dict().items()]
+    claims = [{"name": name} | verdicts.weigh(claim, runs) for name, claim in config.claims.to_dict().items()]
     cells = select_cells(config)
     return {"study": f"{config.experiment} on {config.data.name}", "runs": runs, "claims": claims,
             "selection": records.select_rows(cells, done, choose_rates(config, done, classifier_report.rate_score))}  # fmt: skip

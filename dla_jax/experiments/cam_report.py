@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from ml_collections import ConfigDict
 
-from dla_jax import formatting, report, stats
+from dla_jax import formatting, report, stats, verdicts
 from dla_jax.config import check, read_config
 from dla_jax.experiments import cam_figures, records
 from dla_jax.experiments.cam_figures import of_method
@@ -87,7 +87,7 @@ def summarise(config, done: list[dict]) -> dict:
     """The finished rows -> {"study", "runs", "claims"}."""
     runs = [{key: value for key, value in row.items() if key not in ("run", "done", "stage", "step", *SERIES)} for row in done]
     runs.sort(key=lambda run: (list(config.methods).index(run["group"]), run["seed"]))
-    claims = [{"name": name} | stats.weigh(claim, runs) for name, claim in config.claims.to_dict().items()]
+    claims = [{"name": name} | verdicts.weigh(claim, runs) for name, claim in config.claims.to_dict().items()]
     return {"study": "cam", "runs": runs, "claims": claims}
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from dla_jax import config as configs
-from dla_jax import formatting, report, stats, workdirs
+from dla_jax import formatting, report, verdicts, workdirs
 from dla_jax.config import ConfigError, Run, check, expand, read_config
 from dla_jax.experiments import classifier_report, records
 from dla_jax.logs import read_rows
@@ -218,7 +218,7 @@ def paired(rows: list[dict]) -> list[list[str]]:
             both = [row | {"group": row["study"]} for row in rows if row["study"] in (first, second) and row["group"] == group]
             if len({row["group"] for row in both}) < 2 or any(row["data"] != both[0]["data"] for row in both):
                 continue
-            differences = list(stats.paired_values(((1.0, second), (-1.0, first)), both, "test_accuracy").values())
+            differences = list(verdicts.paired_values(((1.0, second), (-1.0, first)), both, "test_accuracy").values())
             if differences:
                 sizes = dict.fromkeys(f"{row['num_params']:,}" for row in both)
                 found.append([group, f"{second} − {first}", " and ".join(sizes), *pair_words(differences)])
@@ -227,11 +227,11 @@ def paired(rows: list[dict]) -> list[list[str]]:
 
 def pair_words(differences: list[float]) -> list[str]:
     """Return points with their interval, p, number of seeds, and a verdict on paired differences of accuracy float [n]."""
-    contrast = stats.judge(differences, ">", MARGIN, bound=1.0)
+    contrast = verdicts.judge(differences, ">", MARGIN, bound=1.0)
     verdict = contrast.verdict
-    if verdict == stats.HOLDS:
+    if verdict == verdicts.HOLDS:
         verdict = "better"
-    elif verdict == stats.FAILS:
+    elif verdict == verdicts.FAILS:
         verdict = f"no difference ({contrast.reason})" if contrast.reason else "worse"
     elif contrast.reason:
         verdict = f"{verdict} ({contrast.reason})"

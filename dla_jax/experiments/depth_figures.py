@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dla_jax import stats
+from dla_jax import stats, verdicts
 from dla_jax.experiments.classifier_report import curve
 from dla_jax.experiments.depth_grid import groups_of, reference_of
 from dla_jax.plots import accuracy, gradients
@@ -71,7 +71,7 @@ def explanations(config, runs: list[dict]) -> list[dict]:
         terms = ((1.0, f"{arm}-{deepest}"), (-1.0, f"plain-{deepest}"))
         if arm == "plain" or any(all(run["group"] != group for run in runs) for _, group in terms):
             continue
-        values = list(stats.paired_values(terms, runs, "test_accuracy").values())
+        values = list(verdicts.paired_values(terms, runs, "test_accuracy").values())
         low, high = stats.t_interval(values, bounds=(-1.0, 1.0))
         name = label(arm)
         rows.append({"label": name, "mean": float(np.mean(values)), "low": low, "high": high, "values": values})

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dla_jax import formatting, report, stats
+from dla_jax import formatting, report, stats, verdicts
 from dla_jax.experiments import classifier_report, records
 from dla_jax.experiments.depth_figures import accuracies_of, draw_figures, label
 from dla_jax.experiments.depth_grid import choose_rates, final_cells, groups_of, reference_of, resolve, select_cells
@@ -53,7 +53,7 @@ def summarise(config, done: dict[str, dict]) -> dict:
     order = ["both", *config.arms, *config.side_arms]
     runs.sort(key=lambda run: (order.index(run["arm"]), run["depth"], run["seed"]))
     claims = [
-        {"name": name} | stats.weigh(claim | {"contrasts": resolve(config, claim["contrasts"])}, runs)
+        {"name": name} | verdicts.weigh(claim | {"contrasts": resolve(config, claim["contrasts"])}, runs)
         for name, claim in config.claims.to_dict().items()
     ]
     selection = records.select_rows(select_cells(config), done, choose_rates(config, done))
@@ -69,7 +69,7 @@ def secondary(config, runs: list[dict]) -> dict:
     rows = []
     for depth in depths:
         terms = ((1.0, f"residual-{depth}"), (-1.0, f"plain-{depth}"))
-        differences = list(stats.paired_values(terms, runs, "test_accuracy").values())
+        differences = list(verdicts.paired_values(terms, runs, "test_accuracy").values())
         values = {arm: accuracies_of(runs, f"{arm}-{depth}") for arm in ("residual", "plain")}
         contrast = contrast_of(differences)
         rows.append({"depth": depth, **contrast, "superiority": stats.superiority(values["residual"], values["plain"])})
@@ -78,7 +78,7 @@ def secondary(config, runs: list[dict]) -> dict:
     late = [depth for depth in depths if depth >= reference_of(config)]
     if len(late) < 2:
         return {"per_depth": rows, "slope": None}
-    by_depth = [stats.paired_values(((1.0, f"residual-{d}"), (-1.0, f"plain-{d}")), runs, "test_accuracy") for d in late]
+    by_depth = [verdicts.paired_values(((1.0, f"residual-{d}"), (-1.0, f"plain-{d}")), runs, "test_accuracy") for d in late]
     per_seed = [[found[seed] for found in by_depth] for seed in by_depth[0]]
     return {"per_depth": rows, "slope": contrast_of(slope(late, per_seed))}
 
@@ -92,7 +92,7 @@ def slope(depths, accuracies) -> np.ndarray:
 
 def contrast_of(differences) -> dict:
     """Return what paired differences of accuracy say, without a verdict."""
-    found = stats.judge(differences, ">", 0.005, bound=1.0)._asdict()
+    found = verdicts.judge(differences, ">", 0.005, bound=1.0)._asdict()
     return {key: value for key, value in found.items() if key not in ("verdict", "reason")}
 
 

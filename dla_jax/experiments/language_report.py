@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dla_jax import formatting, report, stats
+from dla_jax import formatting, report, stats, verdicts
 from dla_jax.experiments import records
 from dla_jax.experiments.language_runs import rate_score
 from dla_jax.experiments.networks import choose_rates, final_cells, own_config, seeds_of, select_cells
@@ -44,7 +44,7 @@ def summarise(config, done: dict[str, dict]) -> dict:
     runs = [{key: value for key, value in row.items() if key not in left_out} | {"censored": censored_of(row)}
             for row in done.values() if row["stage"] == "final"]  # fmt: skip
     runs.sort(key=lambda run: (list(config.networks).index(run["group"]), run["seed"]))
-    claims = [{"name": name} | stats.weigh(claim, runs) for name, claim in config.claims.to_dict().items()]
+    claims = [{"name": name} | verdicts.weigh(claim, runs) for name, claim in config.claims.to_dict().items()]
     cells = select_cells(config)
     return {"study": "language", "runs": runs, "claims": claims, "selection": records.select_rows(
         cells, done, choose_rates(config, done, rate_score), "val_nats_per_char")}  # fmt: skip

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from dla_jax import classify, stats, steps, train
+from dla_jax import classify, stats, steps, train, verdicts
 from dla_jax.config import ConfigError
 from dla_jax.data import images
 from dla_jax.experiments import depth_grid, depth_study, image_runs
@@ -231,7 +231,7 @@ def test_side_arms_follow_the_depths_and_seeds_that_a_study_is_shortened_to():
     assert ("plain+dirac", 10) in groups and ("plain+shared_lr", 10) in groups and ("plain+shared_lr", 5) not in groups
     run = {f"{arm}-{depth}" for arm, depth in groups}
     for name, claim in config.claims.items():
-        contrasts = [stats.combined(terms) for terms in depth_grid.resolve(config, claim.contrasts)]
+        contrasts = [verdicts.combined(terms) for terms in depth_grid.resolve(config, claim.contrasts)]
         assert all(group in run for terms in contrasts for _, group in terms), name
     config.depths, config.seeds = (5, 10, 50), tuple(range(10, 30))
     assert groups_of(config)["plain+dirac", 50] == tuple(range(10, 16))
@@ -275,7 +275,7 @@ def test_what_has_no_contrast_was_not_run(depths, arms):
     runs = [{"group": f"{arm}-{depth}", "seed": seed, "test_accuracy": 0.9 + seed / 100, "diverged": False}
             for arm, depth in groups_of(config) for seed in range(8)]  # fmt: skip
     for name, claim in config.claims.to_dict().items():
-        found = stats.weigh(claim | {"contrasts": depth_grid.resolve(config, claim["contrasts"])}, runs)
+        found = verdicts.weigh(claim | {"contrasts": depth_grid.resolve(config, claim["contrasts"])}, runs)
         asked = {"d_skip_helps_deep", "e_skip_hurts_shallow"} if len(arms) == 2 else set()
         assert (found["verdict"] == "not run") == (name not in asked), (name, found["verdict"])
         assert found["missing"] or name in asked

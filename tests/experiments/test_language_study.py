@@ -11,7 +11,7 @@ from launching import launch, start
 from ml_collections import ConfigDict
 
 from configs import dante
-from dla_jax import stats
+from dla_jax import verdicts
 from dla_jax.analysis.ngrams import interpolated
 from dla_jax.config import ConfigError, Run
 from dla_jax.data import text, tokenize
@@ -222,8 +222,8 @@ def test_a_rise_below_the_threshold_is_no_over_fitting():
         {"group": "llama_4_heads", "seed": seed, "diverged": False, "over_fits": 0.001 * seed - language_runs.RISE}
         for seed in range(6)
     ]
-    assert stats.weigh(claim, runs)["verdict"] == "does not hold"
-    assert stats.weigh(claim, [run | {"over_fits": run["over_fits"] + 0.05} for run in runs])["verdict"] == "holds"
+    assert verdicts.weigh(claim, runs)["verdict"] == "does not hold"
+    assert verdicts.weigh(claim, [run | {"over_fits": run["over_fits"] + 0.05} for run in runs])["verdict"] == "holds"
 
 
 def test_the_screen_has_one_unit(finished, smoke):

@@ -9,7 +9,7 @@ import pytest
 from launching import launch
 
 from configs import resnet34
-from dla_jax import classify, stats
+from dla_jax import classify, verdicts
 from dla_jax.config import ConfigError, Run
 from dla_jax.experiments import architectures, architectures_report, image_runs
 from dla_jax.experiments.networks import final_cells, own_config, seeds_of, select_cells
@@ -109,7 +109,7 @@ def test_an_mlp_that_guesses_is_called_useless_and_one_that_does_not_is_not(accu
             for seed, value in enumerate(accuracies)]  # fmt: skip
     runs = [run | architectures_report.cost_and_use(run, 10) for run in runs]
     claim = resnet34.get_config("cifar10").claims.e_mlp_useless_as_intended.to_dict()
-    assert stats.weigh(claim, runs)["verdict"] == verdict
+    assert verdicts.weigh(claim, runs)["verdict"] == verdict
 
 
 @pytest.mark.parametrize(("change", "words"), [
