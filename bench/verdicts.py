@@ -6,6 +6,7 @@ It takes a minute or two on one core, and puts its tables into docs/verdicts.md:
 """
 
 import argparse
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -21,6 +22,13 @@ MARGINS = {  # in standard deviations of a difference, with what is said of each
     0.25: "Absence would take more seeds than any study here has.",
 }
 VERDICTS = (verdicts.HOLDS, verdicts.FAILS, verdicts.OPEN)
+# Runs of one arm whose mean, and whose median, is that of the claim's threshold: nothing is there to be found.
+ONE_ARM = {
+    "normal": (lambda rng, n: rng.normal(size=n), 0.0),
+    "skewed (log-normal)": (lambda rng, n: -np.exp(rng.normal(size=n)), -math.exp(0.5)),
+    "one run in ten fails": (lambda rng, n: rng.normal(0, 0.1, n) - 5.0 * (rng.uniform(size=n) < 0.1), -0.5),
+}
+MEDIANS = {"normal": 0.0, "skewed (log-normal)": -1.0, "one run in ten fails": -0.014}
 
 
 def shares(n: int, effect: float, margin: float, samples: int) -> dict[str, float]:
@@ -40,20 +48,72 @@ def table(margin: float, seeds: Iterable[int], samples: int) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
+def one_arm_table(seeds: Iterable[int], samples: int) -> str:
+    """Return how often a claim about one arm holds though nothing is there, in per cent: judged as a mean, and as a median."""
+    head = ["seeds", *(f"{name}: {about}" for name in ONE_ARM for about in ("as a mean", "as a median"))]
+    rows = [head, ["---"] * len(head)]
+    for n in seeds:
+        row = [str(n)]
+        for name, (draw, mean) in ONE_ARM.items():
+            rng = np.random.default_rng(n)
+            for about, truth in (("mean", mean), ("median", MEDIANS[name])):
+                found = [verdicts.judge(draw(rng, n) - truth, ">", 1e-9, about=about).verdict for _ in range(samples)]
+                row.append(f"{100 * found.count(verdicts.HOLDS) / samples:.1f}")
+        rows.append(row)
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def power_table(seeds: Iterable[int], samples: int) -> str:
+    """Return in how many studies, in per cent, a difference of one standard deviation is seen, and two equal arms are."""
+    head = [
+        "seeds",
+        "one standard deviation: holds",
+        "80 % power at",
+        "equal, margin of 1.5: holds",
+        "apart by the margin: holds",
+    ]
+    rows = [head, ["---"] * len(head)]
+    for n in seeds:
+        found = held(n, 1.0, ">", 1e-9, samples), held(n, 0.0, "=", 1.5, samples), held(n, 1.5, "=", 1.5, samples)
+        words = [f"{100 * share:.1f}" for share in found]
+        rows.append([str(n), words[0], f"{verdicts.mean_factor(n):g} standard deviations", *words[1:]])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def held(n: int, mean: float, direction: str, margin: float, samples: int) -> float:
+    """Return the share of `samples` studies of n normal differences with that mean in which a claim holds."""
+    rng = np.random.default_rng(n)
+    found = [verdicts.judge(rng.normal(mean, 1, n), direction, margin).verdict for _ in range(samples)]
+    return found.count(verdicts.HOLDS) / samples
+
+
 def page(samples: int) -> str:
     """Return docs/verdicts.md."""
     parts = [
         "# What the verdict rule says where the truth is known",
         f"    python -m bench.verdicts --samples={samples} --write",
         f"Per cent of {samples:,} simulated studies of a claim `a > b`: so many seeds, differences that are normal with standard "
-        "deviation 1, and a mean of 0, 0.5 or 2. The rule is that of `dla_jax/stats.py: judge`; *holds* and *does not hold* both "
-        "need six seeds, since below no sign-flip test can give p < .05.",
+        "deviation 1, and a mean of 0, 0.5 or 2. The rule is that of `dla_jax/verdicts.py: judge`; *holds* and *does not hold* "
+        "both need six seeds, since below no sign-flip test can give p < .05.",
         "What it says: without an effect a claim holds in at most some 3 % of studies. Six seeds nearly always see a large "
         "effect, and seldom a middling one. Absence is said only where the margin is as wide as the spread, or there are many "
         "seeds.",
     ]
     for margin, told in MARGINS.items():
         parts += [f"## A margin of {margin:g} standard deviation{'s' * (margin != 1)}", told, table(margin, SEEDS, samples)]
+    parts += [
+        "## Claims about one arm",
+        "Per cent of studies in which a claim `a > threshold` holds though the mean, or the median, of the runs is the "
+        "threshold. With one arm there is nothing to exchange signs with: judged by t-interval and sign flips, as differences "
+        "are, such claims hold falsely wherever scores are skewed or a run fails now and then, and more seeds help little. The "
+        "rule judges them as a median, by the exact binomial test, which keeps 2.5 % whatever the runs look like.",
+        one_arm_table((6, 8, 10, 16), samples),
+        "## Power, and claims of equality",
+        "Per cent of studies of normal differences with standard deviation 1. The third column is what stands beside a claim "
+        "that is not decided, there in the spread of its own differences. A claim of equality holds by two one-sided tests at "
+        "the margin.",
+        power_table((6, 8, 10, 16), samples // 4),
+    ]
     return "\n\n".join(parts) + "\n"
 
 

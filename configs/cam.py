@@ -21,8 +21,8 @@ import functools
 from ml_collections import ConfigDict
 
 from configs import rescnn
-from configs.rescnn import LAB_A, LAB_C
-from dla_jax.claims import answerable, claim, difference
+from configs.statements.depth import LAB_A, LAB_C
+from dla_jax.claims import alone, answerable, claim, difference
 from dla_jax.config import check_choice, parse_argument
 
 ADEBAYO = "Adebayo et al. 2018, arXiv:1810.03292"
@@ -69,7 +69,7 @@ def study(preset: str) -> ConfigDict:
     config.depths = (min(depth for depth in config.depths if depth > 1),)
     config.model.pools = 0
     if preset == "digits":
-        config.seeds, config.lrs, config.select_seeds = tuple(range(8)), (1e-3, 3e-3, 1e-2), (100,)
+        config.seeds, config.lrs, config.select_seeds = tuple(range(8)), (1e-3, 3e-3, 1e-2), (100, 101)
         config.num_epochs = 20
     if preset == "quick":
         config.seeds, config.optim.lr, config.num_epochs = tuple(range(6)), 3e-3, 12
@@ -100,7 +100,7 @@ def claims(method: str, methods: tuple[str, ...]) -> ConfigDict:
         "f_outlives": claim(
             f"{name}'s map outlives its network: a rank correlation above .5 with itself when every layer has forgotten (a map "
             "that passes the check does not)", f"{ADEBAYO}; the threshold was set after a first run on digits",
-            "ImageNet: guided backpropagation's does, Grad-CAM's does not", ((1.0, method),), value="likeness_beyond_half",
+            "ImageNet: guided backpropagation's does, Grad-CAM's does not", alone(method), value="likeness_beyond_half",
             unit="rank correlation", margin=0.05),
     }  # fmt: skip
     return answerable(found, methods)

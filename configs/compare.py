@@ -37,7 +37,7 @@ def study(family, preset: str, init: str) -> ConfigDict:
     config.model.init = init
     config.side_arms, config.claims = (), ConfigDict()
     if preset != "smoke":
-        config.depths, config.seeds, config.lrs, config.select_seeds = (5, 10), tuple(range(6)), (1e-3, 3e-3, 1e-2), (100,)
+        config.depths, config.seeds, config.lrs, config.select_seeds = (5, 10), tuple(range(6)), (1e-3, 3e-3, 1e-2), (100, 101)
     if preset == "quick":
-        config.lrs, config.num_epochs = (3e-3, 1e-2), 10
+        config.lrs, config.select_seeds, config.num_epochs = (3e-3, 1e-2), (100,), 10
     return config

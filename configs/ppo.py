@@ -41,7 +41,8 @@ def get_config(argument: str = "") -> ConfigDict:
 
 def cartpole(config: ConfigDict) -> None:
     """With and without bootstrapping at the limit of 500 steps, 16 seeds."""
-    config.total_steps, config.seeds, config.solved_at, config.num_evaluations = 500_000, tuple(range(16)), 475.0, 50
+    config.total_steps, config.seeds, config.solved_at, config.num_evaluations = 500_000, tuple(range(16)), 475.0, 100
+    config.lrs = (1e-3, 2e-3, 4e-3)  # few, for four seeds each: one rate's differ by 5 or 6 (sd), the best two by 4 or 6
     agents.set_arms(config, CUT)
 
 
@@ -64,6 +65,7 @@ def pendulum(config: ConfigDict) -> None:
 def breakout(config: ConfigDict) -> None:
     """MinAtar's Breakout without sticky actions, episodes of 1000 steps at most (the original has no limit)."""
     config.env.name, config.total_steps, config.seeds, config.runs_at_once = "Breakout-MinAtar", 1_000_000, (0, 1, 2, 3), 2
+    config.num_evaluations = 20  # whole episodes of up to 1,000 steps through a convolution; nothing here counts as solved
     config.agent.update({"num_envs": 64, "rollout_steps": 32, "minibatches": 8})
     config.model.update({"name": "cnn", "hidden": (128,), "activation": "relu", "shared": True})
     config.optim.lr = 1e-3

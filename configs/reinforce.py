@@ -12,14 +12,15 @@ Sutton et al. 1999.
     python launch.py --config=configs/reinforce.py:quick                             # 60,000 steps, 6 seeds: about a minute
     python launch.py --config=configs/reinforce.py:smoke                             # seconds, to see that it runs
 
-Result of `temperature` (396 s on 2 cores of an Intel Xeon, 16 seeds): lab C's mixtures cost 98 and 85 of return over training,
-and both converge on CartPole, p = 0.8 to 500 on all seeds, p rising to 472; true temperatures are alike.
+Result of `temperature` (396 s on 2 cores of an Intel Xeon, 16 seeds): lab C's mixtures cost 98 and 85 of return over training; on
+CartPole p = 0.8 is solved on 16 of 16 seeds and p rising on 13. True temperatures of 0.5, and from 2 to 0.5, are not told apart
+from 1.
 """
 
 from ml_collections import ConfigDict
 
 from configs import agents
-from dla_jax.claims import answerable, claim, difference
+from dla_jax.claims import alone, answerable, claim, difference
 from dla_jax.config import parse_argument
 
 FAILED = '"does not converge at all", on LunarLander'
@@ -54,9 +55,9 @@ def get_config(argument: str = "") -> ConfigDict:
 
 
 def as_lab_c(config: ConfigDict) -> None:
-    """Without a baseline; runs differ much then, so that more of them choose the rates and are compared."""
+    """Without a baseline; runs differ much then, so that more of them are compared."""
     config.agent.update(AS_LAB_C)
-    config.seeds, config.select_seeds = tuple(range(16)), (100, 101, 102, 103)
+    config.seeds = tuple(range(16))
 
 
 def temperature(config: ConfigDict) -> None:
@@ -67,7 +68,7 @@ def temperature(config: ConfigDict) -> None:
 
 def baselines(config: ConfigDict) -> None:
     """What is subtracted from the return. No arm bootstraps at the time limit, since two have nothing to do it with."""
-    config.bootstrap = False
+    config.bootstrap, config.lrs = False, (1e-3, 3e-3, 1e-2, 3e-2)  # a rate less than elsewhere, for four seeds each
     agents.set_arms(config, BASELINES)
 
 
@@ -84,7 +85,7 @@ def one(config: ConfigDict) -> None:
 
 
 def quick(config: ConfigDict) -> None:
-    """About a minute: three of the temperatures, 60,000 steps, six seeds, two rates."""
+    """About a minute: three of the temperatures, 60,000 steps, six seeds, two rates, chosen on two seeds."""
     as_lab_c(config)
     agents.shorten(config, 60_000)
     config.lrs = (3e-3, 1e-2)
@@ -105,18 +106,19 @@ def claims(found) -> ConfigDict:
     def beats(what, who, said, arm, *others, **more):
         return claim(what, who, said, *(difference(arm, other) for other in others), **(agents.WHOLE | more))
 
-    alone = lambda arm: difference(arm, "none")  # noqa: E731
     every = {
         "a_sampling_beats_mixture": beats("Sampling from the policy is better than lab C's mixtures", agents.LAB_C, sampling,
                                           "sampled", "lab_c_80", "lab_c_rising"),
-        "b_not_for_being_greedy": beats("A colder true temperature is worse than 1", "hypothesis", "not reported",
+        "a_mixtures_fail": claim("With either of lab C's mixtures the best policy stays below 475 of 500", agents.LAB_C, FAILED,
+                                 alone("lab_c_80"), alone("lab_c_rising"), direction="<", threshold=475.0, **agents.RETURN),
+        "b_not_for_being_greedy": beats("A true temperature of 0.5 is worse than 1", "hypothesis", "not reported",
                                         "cold", "sampled", direction="<"),
         "c_annealing_helps": beats("Annealing the true temperature from 2 to 0.5 is better than 1", "hypothesis", "not reported",
                                    "annealed", "sampled"),
         "d_99_is_best": beats("Discount .99 is better than .9, .95 and .999", agents.LAB_C, matters, "gamma_99", "gamma_9",
                               "gamma_95", "gamma_999"),
         "e_baseline_helps": beats("The batch's mean helps, and so does a value function", "Williams 1992", "lower variance",
-                                  "mean", "none") | {"contrasts": (alone("mean"), alone("value"))},
+                                  "mean", "none") | {"contrasts": (difference("mean", "none"), difference("value", "none"))},
         "f_value_beats_mean": beats("A value function is a better baseline than the batch's mean", "Sutton et al. 1999",
                                     "lower variance", "value", "mean"),
         "g_entropy_helps": beats("An entropy bonus helps", "hypothesis", "not reported", "value_normalised", "value_no_entropy"),

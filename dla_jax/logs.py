@@ -126,7 +126,7 @@ class Record:
             from tensorboardX import SummaryWriter
 
             self._writers[row["run"]] = SummaryWriter(str(self._tensorboard / row["run"]))
-        writer, step = self._writers[row["run"]], row["step"]
+        writer, step = self._writers[row["run"]], row.get("env_steps", row["step"])  # what an agent really played
         for name, value in row.items():
             if isinstance(value, (int, float)) and not isinstance(value, bool) and name != "step":
                 writer.add_scalar(name, value, step)

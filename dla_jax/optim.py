@@ -42,15 +42,14 @@ def check_optim(config) -> None:
 def make_schedule(config, num_steps: int) -> Callable[[jax.Array], jax.Array]:
     """The schedule as a shape: step (int32 []) -> fraction of the peak learning rate, float32 [] in [0, 1].
 
-    `warmup_fraction` of the steps rise linearly from 0 (`one_cycle`: from 1/25 along a cosine); then
+    `warmup_fraction` of the steps rise linearly from 0 (but for `one_cycle`, which see); then
     `constant` stays at 1; `cosine` falls to 0 (Loshchilov and Hutter 2017, arXiv:1608.03983), `linear` falls to 0
     in a line; `multi_step` multiplies
-    by `decay_factor` at each of `milestones`, fractions of all steps (He et al. 2015, arXiv:1512.03385);
-    `one_cycle` falls along a cosine to 1/250,000 (Smith and Topin 2018, arXiv:1708.07120).
+    by `decay_factor` at each of `milestones`, fractions of all steps (He et al. 2015, arXiv:1512.03385).
     """
     warmup_steps = round(config.warmup_fraction * num_steps)
     if config.schedule == "one_cycle":
-        return optax.cosine_onecycle_schedule(num_steps, 1.0, pct_start=config.warmup_fraction)
+        return one_cycle(num_steps, config.warmup_fraction)
     if config.schedule == "multi_step":
         drops = collections.defaultdict(lambda: 1.0)
         for fraction in config.milestones:  # two may fall on one step
@@ -65,6 +64,30 @@ def make_schedule(config, num_steps: int) -> Callable[[jax.Array], jax.Array]:
     if not warmup_steps:
         return main
     return optax.join_schedules([optax.linear_schedule(0.0, 1.0, warmup_steps), main], [warmup_steps])
+
+
+def one_cycle(num_steps: int, warmup_fraction: float) -> Callable[[jax.Array], jax.Array]:
+    """Return the learning rate of PyTorch's OneCycleLR, by its defaults, as a shape.
+
+    (Smith and Topin 2018, arXiv:1708.07120.) A cosine from 1/25 at step 0 to 1 at step
+    `warmup_fraction * num_steps - 1`, which need not be whole, and one from there to 4e-6, a 10,000th
+    of the start, at the last step, `num_steps - 1`; the end is kept after it. Where the first part has
+    no length, as in a run of a few steps, the second starts at or before step 0. PyTorch's also moves
+    momentum, or b1, from .95 to .85 and back (`cycle_momentum`); here it stays as the config has it.
+    """
+    start, end = 1 / 25, 1 / 25 / 10_000
+    peak = warmup_fraction * num_steps - 1
+
+    def shape(step):
+        step = jnp.minimum(jnp.asarray(step, jnp.float32), num_steps - 1)
+        # sin² and cos² of half the angle: (1 - cos) / 2 and (1 + cos) / 2 lose digits near 0
+        fall = end + (1 - end) * jnp.cos(jnp.pi / 2 * (step - peak) / (num_steps - 1 - peak)) ** 2
+        if peak <= 0:
+            return fall
+        rise = start + (1 - start) * jnp.sin(jnp.pi / 2 * step / peak) ** 2
+        return jnp.where(step <= peak, rise, fall)
+
+    return shape
 
 
 def make_optimiser(config, num_steps: int) -> optax.GradientTransformation:

@@ -1,20 +1,29 @@
 """One self-contained HTML page: the claims with their verdicts, figures inline, tables, the command that made it."""
 
 import base64
+import math
 from pathlib import Path
 
 import jinja2
 
+from dla_jax import verdicts
 from dla_jax.config import write_atomically
 from dla_jax.formatting import amount, count, interval, number, p_value
 
 
 def contrast_words(result: dict, unit: str) -> str:
-    """Return `+3.2 points [+1.1, +5.2], p = 0.0078, 8 of 8 seeds` of a contrast, and why it was not decided."""
+    """Return `+3.2 points [+1.1, +5.2], p = 0.0078, 8 of 8 seeds` of a contrast, and why it was not decided.
+
+    Where only more seeds would help, the difference that these would have seen in 80 % of studies stands behind it.
+    """
     seeds = f"{result['in_favour']} of {count(result['n'], 'seed')}"
     bounds = interval(result["low"], result["high"], unit)
-    reason = f" ({result['reason']})" if result["reason"] else ""
-    return f"{amount(result['mean'], unit)} {unit}{bounds}, p = {p_value(result['p'])}, {seeds}{reason}"
+    notes = [result["reason"]] if result["reason"] else []
+    if result["verdict"] == verdicts.OPEN and not result["reason"] and math.isfinite(result["seen"]):
+        notes.append(f"80 % power at {amount(result['seen'], unit, False)}")
+    words = f"median {amount(result['median'], unit)}" if result["about"] == "median" else amount(result["mean"], unit)
+    behind = f" ({'; '.join(notes)})" if notes else ""
+    return f"{words} {unit}{bounds}, p = {p_value(result['p'])}, {seeds}{behind}"
 
 
 def terms_words(terms) -> str:
@@ -35,8 +44,12 @@ def power_words(result: dict, margin: float, unit: str, level: float = 0.95) -> 
     if result["censored"]:
         return "a difference: yes; its absence: no, runs were cut off at the budget"
     half = (result["high"] - result["low"]) / 2
+    if result["seen"] > margin:
+        seen = f"; {count(result['n'], 'seed')} see {amount(result['seen'], unit, False)} in 80 % of studies"
+    else:
+        seen = ""
     detail = f"interval ±{amount(half, unit, False)}, margin {amount(margin, unit, False)}"
-    return f"yes ({detail})" if half < margin else f"a difference: yes; its absence: no ({detail})"
+    return (f"yes ({detail})" if half < margin else f"a difference: yes; its absence: no ({detail})") + seen
 
 
 def width(image: bytes) -> int:

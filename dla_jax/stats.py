@@ -4,7 +4,7 @@ import functools
 import math
 
 import numpy as np
-from scipy import special, stats
+from scipy import optimize, special, stats
 
 FEWEST = 3  # values that an interval needs: the one of two is some nine times as wide as they lie apart
 EXACT_UP_TO = 16  # pairs; beyond, 2^n sign patterns are sampled
@@ -64,8 +64,27 @@ def _sign_patterns(n: int) -> np.ndarray:
     return 1.0 - 2.0 * bits
 
 
+def binomial_p(successes) -> float:
+    """Return the two-sided p of the sign test: of so many successes, bool [n], or more, if each had chance 1/2 at most."""
+    successes = np.asarray(successes, bool)
+    return float(min(1.0, 2 * stats.binom.sf(successes.sum() - 1, len(successes), 0.5)))
+
+
+def median_interval(values, level: float = 0.95) -> tuple[float, float]:
+    """Return the interval of the median between two order statistics, which covers whatever the distribution; infinite below six.
+
+    Of independent values float [n]: the tightest pair, as far from either end, that covers at least `level`.
+    """
+    values = np.sort(np.asarray(values, float))
+    n = len(values)
+    outside = int(stats.binom.ppf((1 - level) / 2, n, 0.5))  # the smallest k with P(X <= k) >= half of what may be missed
+    if outside == 0:
+        return -math.inf, math.inf
+    return float(values[outside - 1]), float(values[n - outside])
+
+
 def smallest_p(n: int) -> float:
-    """The smallest p that `sign_flip_p` can give for n pairs."""
+    """Return the smallest p that `sign_flip_p` and `binomial_p` can give for n values."""
     return min(1.0, 2.0 / 2**n) if n <= EXACT_UP_TO else 2.0 / (SAMPLES + 1)
 
 
@@ -102,30 +121,37 @@ def iqm(values, axis: int = 0) -> np.ndarray:
     return stats.trim_mean(np.asarray(values, float), 0.25, axis=axis)
 
 
-def bootstrap(strata: list, statistic, level: float = 0.95, samples: int = 2000) -> tuple[np.ndarray, np.ndarray]:
-    """Return the percentile interval (low, high) of a statistic of runs, redrawn within strata (Agarwal et al. 2021, section 4).
+def iqm_interval(values, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+    """Return the t-interval (low, high) of the interquartile mean along the first axis; infinite below FEWEST values.
 
-    Args:
-      strata: arrays float [n_k, ...], the runs of one task each; what is behind the first axis is kept together.
-      statistic: (list of arrays float [samples, n_k, ...]) -> float [samples, ...].
+    Of independent values float [n, ...], after Tukey and McLaughlin (1963): the spread is that of the winsorised values.
+    It covers 93 to 95 % of normal values from three on, and 85 to 92 % of values piled up at a ceiling, the more the more
+    runs (tests/test_coverage.py); the percentile bootstrap of Agarwal et al. covers normal ones in 87 % with 4 runs.
     """
-    rng = np.random.default_rng(0)
-    redrawn = [np.asarray(runs, float)[rng.integers(len(runs), size=(samples, len(runs)))] for runs in strata]
-    low, high = np.quantile(statistic(redrawn), [(1 - level) / 2, (1 + level) / 2], axis=0)
-    return low, high
+    values = np.sort(np.asarray(values, float), axis=0)
+    n, cut = len(values), len(values) // 4
+    centre, kept = iqm(values), n - 2 * (n // 4)
+    if n < FEWEST:
+        return np.full_like(centre, -math.inf), np.full_like(centre, math.inf)
+    squares = np.var(np.clip(values, values[cut], values[n - cut - 1]), axis=0) * n
+    half = stats.t.ppf((1 + level) / 2, kept - 1) * np.sqrt(squares / (kept * (kept - 1)))
+    return centre - half, centre + half
 
 
-def iqm_interval(strata: list) -> tuple[np.ndarray, np.ndarray]:
-    """The bootstrap interval of the interquartile mean of all runs of all tasks: strata float [n_k, ...]."""
-    return bootstrap(strata, lambda redrawn: iqm(np.concatenate(redrawn, 1), axis=1))
+def improvement(a, b, level: float = 0.95) -> tuple[float, float, float]:
+    """Return P(a run of a beats one of b), ties counting half, with its score interval: (p, low, high).
 
+    Of independent values float [n] and [m]: Newcombe (2006), "Confidence intervals for an effect size measure based on the
+    Mann-Whitney statistic", method 5, which has a width also where every run of one beats every run of the other.
+    """
+    found, z = superiority(a, b), stats.norm.ppf((1 + level) / 2)
+    pairs, fewer = len(a) * len(b), (len(a) + len(b)) / 2 - 1
 
-def improvement(a, b) -> tuple[float, float, float]:
-    """P(a run of a beats one of b), ties counting half, with its bootstrap interval: (p, low, high); a, b: float [n], [m]."""
+    def excess(p):
+        variance = p * (1 - p) * (1 + fewer * ((1 - p) / (2 - p) + p / (1 + p))) / pairs
+        return (p - found) ** 2 - z**2 * variance
 
-    def share(redrawn):
-        a, b = redrawn
-        return np.mean((a[:, :, None] > b[:, None]) + 0.5 * (a[:, :, None] == b[:, None]), axis=(1, 2))
-
-    low, high = bootstrap([a, b], share)
-    return superiority(a, b), float(low), float(high)
+    tiny = 1e-9  # beside the root at `found` itself, where it is 0 or 1
+    low = optimize.brentq(excess, 0, found - tiny) if found > 0 else 0.0
+    high = optimize.brentq(excess, found + tiny, 1) if found < 1 else 1.0
+    return found, float(low), float(high)

@@ -41,18 +41,28 @@ def number(text):
     return float(text.replace("−", "-"))
 
 
-def verdict_of(claim, words):
+def verdict_of(claim, terms, words):
     """What the rule says of a contrast as it is printed: `+46.8 points [+35.1, +58.6], p = 0.0078, 8 of 8 seeds`."""
-    mean, low, high, p, _, n = (number(text) for text in CONTRAST.search(words).groups())
-    assert low <= mean <= high, words
-    margin, sign = claim["margin"] * (100 if claim["unit"] == "points" else 1), 1 if claim["direction"] == ">" else -1
-    lowest, highest = sorted((sign * low, sign * high))
-    inside = -margin < low and high < margin and n >= 6 and low < high
-    if highest < 0 and p < 0.05:
+    centre, low, high, p, _, n = (number(text) for text in CONTRAST.search(words).groups())
+    assert low <= centre <= high, words
+    assert (": median " in words) == (len(terms) == 1), "a claim about one arm is about its median run, others are not"
+    verdict = ruled(claim, low, high, p, n, "cut off" in words)
+    assert ("80 % power at" in words) == (verdict == verdicts.OPEN and "(" not in words.replace("(80 %", "")), words
+    return verdict
+
+
+def ruled(claim, low, high, p, n, cut_off):
+    """The rule, once more, on what a table shows."""
+    margin = claim["margin"] * (100 if claim["unit"] == "points" else 1)
+    shown = p < 0.05 and n >= 6
+    inside = -margin < low < high < margin and n >= 6 and not cut_off
+    if claim["direction"] == "=":
+        apart = shown and (low > margin or high < -margin)
+        return verdicts.FAILS if apart else verdicts.HOLDS if inside and p < 0.05 else verdicts.OPEN
+    claimed, opposite = (low > 0, high < 0) if claim["direction"] == ">" else (high < 0, low > 0)
+    if (opposite and shown) or inside:
         return verdicts.FAILS
-    if lowest > 0 and p < 0.05 and not inside:
-        return verdicts.HOLDS
-    return verdicts.FAILS if inside and "cut off" not in words else verdicts.OPEN
+    return verdicts.HOLDS if claimed and shown else verdicts.OPEN
 
 
 @pytest.mark.parametrize(("verdict", "statement", "measured"), rows_of_page())
@@ -64,7 +74,9 @@ def test_the_verdicts_of_the_page_follow_from_its_figures(verdict, statement, me
     parts = measured.split("<br>")
     fitting = [claim for claim in claims[statement] if len(claim["contrasts"]) == len(parts)]
     assert fitting, f"{len(parts)} contrasts"
-    assert verdicts.judge_all([verdict_of(fitting[0], part) for part in parts]) == verdict
+    claim = fitting[0]
+    found = [verdict_of(claim, terms, part) for terms, part in zip(claim["contrasts"], parts, strict=True)]
+    assert verdicts.judge_all(found) == verdict
 
 
 def test_every_table_of_claims_was_read():

@@ -109,11 +109,42 @@ def test_warm_up_is_linear_and_leaves_the_milestones_where_they_are(schedule):
         np.testing.assert_allclose(shape[60], 0.5, atol=1e-6)
 
 
-def test_one_cycle_rises_to_one_and_falls_to_almost_zero():
-    shape = shape_of(schedule="one_cycle", warmup_fraction=0.3)
-    assert shape.argmax() == 30 and shape[30] == pytest.approx(1)
-    assert shape[0] == pytest.approx(1 / 25) and shape[-1] < 0.01
-    assert (np.diff(shape[:31]) > 0).all() and (np.diff(shape[30:]) < 0).all()
+TORCH = {  # what torch.optim.lr_scheduler.OneCycleLR(max_lr=1) gives at every step: {(total_steps, pct_start): fractions}
+    (10, 0.3): [0.04, 0.52, 1, 0.950484632, 0.8117456539, 0.6112620219, 0.3887419781, 0.1882583461, 0.04951936799, 4e-6],
+    (7, 0.25): [0.04, 0.9944154355, 0.8665264698, 0.6112620219, 0.3173322185, 0.08688426532, 4e-6],
+    (5, 0.05): [0.9397371167, 0.7008489089, 0.3772597474, 0.1054333236, 4e-6],
+    (4, 0.5): [0.04, 1, 0.500002, 4e-6],
+    (4, 0.3): [0.04, 0.8117456539, 0.2830609982, 4e-6],
+    (3, 0.3): [0.9944154355, 0.4626371027, 4e-6],
+    (2, 0.3): [0.8117456539, 4e-6],
+    (1, 0.3): [4e-6],
+}
+
+
+@pytest.mark.parametrize("num_steps, fraction", TORCH)
+def test_one_cycle_is_pytorchs(num_steps, fraction):
+    shape = shape_of(num_steps, schedule="one_cycle", warmup_fraction=fraction)
+    np.testing.assert_allclose(shape, TORCH[num_steps, fraction], rtol=2e-5)
+
+
+@pytest.mark.parametrize("num_steps, fraction", [(100, 0.3), (1000, 0.1), (20_000, 0.3), (12, 0.9)])
+def test_one_cycle_has_its_closed_form(num_steps, fraction):
+    steps, top, last = np.arange(num_steps, dtype=float), fraction * num_steps - 1, num_steps - 1
+    cosine = lambda start, end, part: end + (start - end) / 2 * (1 + np.cos(np.pi * part))  # noqa: E731
+    expected = np.where(steps <= top, cosine(1 / 25, 1, steps / top), cosine(1, 4e-6, (steps - top) / (last - top)))
+    schedule = jax.jit(jax.vmap(make_schedule(make_config(schedule="one_cycle", warmup_fraction=fraction), num_steps)))
+    shape = np.asarray(schedule(jnp.arange(num_steps)))
+    np.testing.assert_allclose(shape, expected, rtol=1e-3, atol=1e-9)
+    assert shape[-1] == pytest.approx(4e-6, rel=1e-5) and shape.max() <= 1
+
+
+def test_one_cycle_keeps_its_end_and_has_a_value_however_few_the_steps():
+    for num_steps in range(1, 9):
+        for fraction in (0.125, 0.25, 0.3, 0.5, 0.99):  # a quarter of four steps: a first part of no length
+            schedule = make_schedule(make_config(schedule="one_cycle", warmup_fraction=fraction), num_steps)
+            shape = np.array([schedule(step) for step in range(num_steps + 3)])
+            assert ((shape > 0) & (shape <= 1)).all(), (num_steps, fraction)
+            np.testing.assert_allclose(shape[num_steps - 1 :], 4e-6, rtol=1e-4)
 
 
 @pytest.mark.parametrize("key, value", [("name", "adamm"), ("schedule", "cosin"), ("lr", 0.0), ("lr", -1.0), ("lr", float("nan")),

@@ -15,8 +15,9 @@ from dla_jax.config import Run, check
 from dla_jax.experiments import agents_checks, agents_runs
 from dla_jax.experiments.agents_report import draw as draw  # launch.py calls it for a workdir alone
 from dla_jax.experiments.agents_runs import batches_of, programs_of
+from dla_jax.experiments.agents_scores import rate_score
 from dla_jax.experiments.grid import begin
-from dla_jax.experiments.networks import check_networks, choose_rates, final_cells, select_cells
+from dla_jax.experiments.networks import check_networks, choose_rates, final_cells, select_cells, undecidable_claims
 from dla_jax.logs import Record, progress_line
 from dla_jax.rl.render import can_draw
 
@@ -32,7 +33,7 @@ def check_config(config, run: Run) -> None:
 
 def run(config, run: Run) -> None:
     """Runs the study, or what is left of it, in `run.workdir`, and draws its report."""
-    begin(config, run, {"name": config.env.name})
+    begin(config, run, {"name": config.env.name}, undecidable_claims(config))
     record, workers = Record(run.workdir, run.first), at_a_time(config.cells_at_a_time)
     select, final = select_cells(config), final_cells(config)
     cells, programs = [*select, *final], programs_of(config, [*select, *final])
@@ -48,7 +49,7 @@ def run(config, run: Run) -> None:
             progress.update(budget(cells) - sum(budget(batch.cells) for stage in ("select", "final") for batch in left(stage)))
             train = functools.partial(train_batch, config, run, record, progress, alone=len(cells) == 1)
             run_all(train, left("select"), workers)
-            rates = choose_rates(config, record.done, agents_runs.rate_score)
+            rates = choose_rates(config, record.done, rate_score)
             at_rates = lambda cells: [cell._replace(lr=rates[cell.group]) for cell in cells]  # noqa: E731
             run_all(train, [batch._replace(cells=at_rates(batch.cells)) for batch in left("final")], workers)
     else:

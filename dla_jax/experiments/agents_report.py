@@ -5,16 +5,18 @@ from pathlib import Path
 import numpy as np
 
 from dla_jax import formatting, report, stats, verdicts
-from dla_jax.experiments import records
-from dla_jax.experiments.agents_runs import make_env, rate_score
+from dla_jax.experiments import records, selection
+from dla_jax.experiments.agents_runs import make_env
+from dla_jax.experiments.agents_scores import on_grid, rate_score
 from dla_jax.experiments.networks import choose_rates, final_cells, own_config, seeds_of, select_cells
 from dla_jax.plots import returns as plots
 from dla_jax.plots.style import draw_all
+from dla_jax.rl import env as envs
 from dla_jax.rl import render
 
 HEAD = ["arm", "reported", "learning rate", "runs", "best policy", "last policy", "mean over training", "solved",
         "steps to solve (median)", "P(better than the first)", "diverged", "parameters", "steps/s, side by side"]  # fmt: skip
-FEW = " With fewer than eight seeds an interval is hardly more than their range."
+FEW = " It rests on the middle half of the runs, of four on two, and is wide then; of one or two runs there is none."
 INSIDE = ("train_length", "entropy", "kl", "clipped", "value_loss", "q", "td_error", "epsilon")
 
 
@@ -47,13 +49,13 @@ def environments(config) -> list[str]:
 
 def summarise(config, done: dict[str, dict]) -> dict:
     """The finished runs -> {"study", "runs", "claims", "selection"}."""
-    runs = [{key: value for key, value in row.items() if key not in ("run", "done", "stage")} | {"censored": censored_of(row)}
-            for row in done.values() if row["stage"] == "final"]  # fmt: skip
+    runs = [{"resolution": {}} | {key: value for key, value in row.items() if key not in ("run", "done", "stage")}
+            | {"censored": censored_of(row)} for row in done.values() if row["stage"] == "final"]  # fmt: skip
     runs.sort(key=lambda run: (list(config.order).index(run["group"]), run["seed"]))
     claims = [{"name": name} | verdicts.weigh(claim, runs) for name, claim in config.claims.to_dict().items()]
     cells = select_cells(config)
-    selection = records.select_rows(cells, done, choose_rates(config, done, rate_score), "mean_return")
-    return {"study": "agents", "runs": runs, "claims": claims, "selection": selection}
+    choices = records.select_rows(cells, done, choose_rates(config, done, rate_score), "mean_return")
+    return {"study": "agents", "runs": runs, "claims": claims, "selection": choices}
 
 
 def censored_of(run: dict) -> list[str]:
@@ -66,21 +68,27 @@ def of_arm(summary: dict, arm: str) -> list[dict]:
     return [run for run in summary["runs"] if run["group"] == arm]
 
 
-def scored(runs: list[dict], key: str) -> dict:
-    """A value of the runs of an arm, with its interquartile mean and interval; one or two runs have none."""
-    values = [run[key] for run in runs]
-    low, high = stats.iqm_interval([values]) if len(values) >= stats.FEWEST else (-np.inf, np.inf)
-    return {"values": values, "iqm": float(stats.iqm(values)), "low": float(low), "high": float(high)}
+def bounded_interval(config, arm: str, values) -> tuple[np.ndarray, np.ndarray]:
+    """Return the interval of the interquartile mean of returns float [runs, ...], cut where no return of the arm can lie."""
+    bounds = envs.return_bounds(make_env(own_config(config, arm)))
+    low, high = stats.iqm_interval(values)
+    return np.clip(low, *bounds), np.clip(high, *bounds)
+
+
+def scored(config, summary: dict, arm: str, key: str) -> dict:
+    """Return a value of the runs of an arm, with its interquartile mean and interval; of one or two runs that is infinite."""
+    values = [run[key] for run in of_arm(summary, arm)]
+    ends = bounded_interval(config, arm, values) if len(values) >= stats.FEWEST else (-np.inf, np.inf)
+    return {"values": values, "iqm": float(stats.iqm(values)), "low": float(ends[0]), "high": float(ends[1])}
 
 
 def score_rows(config, summary: dict) -> list[dict]:
     """What each arm, and actions at random where all play one environment, come to: best policies, and the whole of training."""
-    both = lambda runs: {"best": scored(runs, "eval_return"), "whole": scored(runs, "mean_return")}  # noqa: E731
-    found = [{"label": arm} | both(of_arm(summary, arm)) for arm in config.order]
+    keys, first = {"best": "eval_return", "last": "last_return", "whole": "mean_return"}, config.order[0]
+    found = [{"label": arm} | {name: scored(config, summary, arm, key) for name, key in keys.items()} for arm in config.order]
     if len(environments(config)) == 1:
-        found.append(
-            {"label": "random actions", "best": scored(of_arm(summary, config.order[0]), "random_return"), "whole": None}
-        )
+        best = scored(config, summary, first, "random_return")
+        found.append({"label": "random actions", "best": best, "last": None, "whole": None})
     return found
 
 
@@ -98,13 +106,12 @@ def table_rows(config, summary: dict) -> list[list[str]]:
             rows.append([row["label"], "", "", str(len(first)), interval_words(row["best"]), *[""] * (len(HEAD) - 5)])
             continue
         arm, runs = row["label"], of_arm(summary, row["label"])
-        tried = [found["lr"] for found in summary["selection"] if found["group"] == arm]
-        edge = " (edge)" if tried and runs[0]["lr"] in (min(tried), max(tried)) else ""
+        rate = selection.rate_words(summary["selection"], arm, runs[0]["lr"], "mean_return")
         solved = sum(run["solved_at"] is not None for run in runs)
         better = stats.improvement(row["whole"]["values"], [run["mean_return"] for run in first])
         rows.append([
-            arm, config.reported[arm], f"{runs[0]['lr']:g}{edge}", str(len(runs)), interval_words(row["best"]),
-            interval_words(scored(runs, "last_return")), interval_words(row["whole"]),
+            arm, config.reported[arm], rate, str(len(runs)), interval_words(row["best"]),
+            interval_words(row["last"]), interval_words(row["whole"]),
             f"{solved} of {len(runs)}" if config.solved_at is not None else "no threshold", steps_words(config, arm, runs),
             "–" if runs == first else better_words(better, min(len(runs), len(first))),
             str(sum(run["diverged"] for run in runs)), f"{runs[0]['num_params']:,}",
@@ -119,11 +126,19 @@ def better_words(better: tuple[float, float, float], fewest: int) -> str:
 
 
 def steps_words(config, arm: str, runs: list[dict]) -> str:
-    """The median of the steps to solve over all runs of an arm, those that are never solved included."""
-    steps = np.median([np.inf if run["solved_at"] is None else run["solved_at"] for run in runs])
+    """Return `15,360 to 20,480`: between which steps the median run is solved, of all runs of an arm.
+
+    A run that is never solved counts as later than any; of records that do not say after which steps, only the second number.
+    """
     if config.solved_at is None:
         return "–"
-    return f"{steps:,.0f}" if np.isfinite(steps) else f"> {own_config(config, arm).total_steps:,}"
+    steps = np.median([np.inf if run["solved_at"] is None else run["solved_at"] for run in runs])
+    if not np.isfinite(steps):
+        return f"> {own_config(config, arm).total_steps:,}"
+    if any("solved_after" not in run for run in runs):
+        return f"{steps:,.0f}"
+    after = np.median([np.inf if run["solved_at"] is None else run["solved_after"] for run in runs])
+    return f"{after:,.0f} to {steps:,.0f}"
 
 
 def printed_lines(config, summary: dict) -> list[str]:
@@ -155,10 +170,14 @@ def nothing_to_learn(config, summary: dict) -> list[str]:
 
 
 def solved_words(config) -> str:
-    """What counts as solved."""
+    """Return what counts as solved, and how closely it is known when."""
     if config.solved_at is None:
         return ""
-    return f" Solved: an evaluation of {config.eval_episodes} episodes reaches {formatting.short(config.solved_at)}."
+    return (
+        f" Solved: an evaluation of {config.eval_episodes} episodes reaches {formatting.short(config.solved_at)}. When, is known "
+        'up to the interval between two evaluations, which is what "steps to solve" shows of the median run; claims about it '
+        "take the middle, on the scale of doublings, and their intervals are widened by half of what the two lie apart."
+    )
 
 
 def sections(config, summary: dict, rows: list[dict], folder: Path) -> list[dict]:
@@ -169,21 +188,24 @@ def sections(config, summary: dict, rows: list[dict], folder: Path) -> list[dict
     all_sections = [
         {"title": "Returns", "text": f"The policy that was best in evaluation, greedily on {config.test_episodes} fresh "
          f"episodes, the last one, and the mean over all evaluations of training, which P(better) compares. Interquartile means "
-         f"with 95 % bootstrap intervals over seeds.{solved_words(config)} {alike}",
-         "figures": figure("scores", f"Runs (dots), interquartile mean (diamond), 95 % bootstrap interval (bar).{FEW}"),
+         f"with 95 % intervals over seeds.{solved_words(config)} {alike}",
+         "figures": figure("scores", f"Runs (dots), interquartile mean (diamond), its 95 % interval (bar).{FEW}"),
          "table": {"head": HEAD, "rows": table_rows(config, summary)}},
+        *selection.section(summary["selection"], "mean_return", "return"),
         {"title": "Learning curves", "figures": [
-            *figure("together", f"Greedy evaluation on {config.eval_episodes} episodes; band: 95 % bootstrap interval of the "
-                    "interquartile mean; dotted: solved."),
-            *figure("curves", "Each arm with its single seeds.")]},
+            *figure("together", f"Greedy evaluation on {config.eval_episodes} episodes; band: 95 % interval of the "
+                    "interquartile mean; dotted: solved. A run whose evaluations do not lie at equal parts of the budget, since "
+                    "its updates are whole episodes, is interpolated there."),
+            *figure("curves", "Each arm with its single seeds, where they were evaluated.")]},
         {"title": "When is it solved?", "figures": figure("solved", "Seeds whose evaluation has once reached the return that "
-                                                          "counts as solved; a line that ends low: some seeds fail.")},
+                                                          "counts as solved, from that evaluation on; a line that ends low: some "
+                                                          "seeds fail.")},
         {"title": "Inside the updates", "figures": figure("inside", "Means over seeds of what the updates said.")},
         {"title": "The policy, played", "figures": [
             {"path": path, "caption": f"{name.removeprefix('policy_')}, first seed: before training, halfway, at the end."}
             for name, path in found.items() if name.startswith("policy_")], **undrawn},
     ]  # fmt: skip
-    return [section for section in all_sections if section["figures"] or "text" in section]
+    return [section for section in all_sections if section.get("figures") or "text" in section]
 
 
 def undrawn_environments(config) -> list[str]:
@@ -205,15 +227,24 @@ def undrawn_words(environments: list[str]) -> str:
 
 
 def curve_of(config, rows: list[dict], arm: str) -> dict:
-    """Evaluations of all seeds of an arm, with interquartile mean and interval at every point."""
+    """Return the evaluations of all seeds of an arm, and at equal parts of the budget their interquartile mean and interval."""
     runs = [
         [row for row in rows if row["run"] == f"final/{arm}/seed{seed}" and not row.get("done")] for seed in seeds_of(config, arm)
     ]
-    seeds = np.array([[row["eval_return"] for row in run] for run in runs])
-    low, high = stats.iqm_interval([seeds]) if len(seeds) >= stats.FEWEST else (stats.iqm(seeds), stats.iqm(seeds))
-    found = {"step": [row["step"] for row in runs[0]], "seeds": seeds, "iqm": stats.iqm(seeds), "low": low, "high": high}
-    metrics = {name: np.array([[row[name] for row in run[1:]] for run in runs], float) for name in INSIDE if name in runs[0][1]}
-    return found | {"metrics": {name: np.ma.masked_invalid(values).mean(0).filled(np.nan) for name, values in metrics.items()}}
+    grid = [row["step"] for row in runs[0]]
+    returns = np.array([on_grid(run, grid, "eval_return") for run in runs])
+    iqm, ends = stats.iqm(returns), bounded_interval(config, arm, returns)
+    low, high = (np.where(np.isfinite(end), end, iqm) for end in ends) if len(runs) >= stats.FEWEST else (iqm, iqm)
+    told = [name for name in INSIDE if name in runs[0][1]]
+    metrics = {name: np.array([on_grid(run[1:], grid[1:], name) for run in runs]) for name in told}
+    return {
+        "step": grid,
+        "seeds": [([row["env_steps"] for row in run], [row["eval_return"] for row in run]) for run in runs],
+        "iqm": iqm,
+        "low": low,
+        "high": high,
+        "metrics": {name: np.ma.masked_invalid(values).mean(0).filled(np.nan) for name, values in metrics.items()},
+    }
 
 
 def draw_figures(config, summary: dict, rows: list[dict], folder: Path) -> dict[str, Path]:
@@ -241,7 +272,7 @@ def panels_of(config, rows: list[dict], arm: str) -> list[dict]:
     """The episodes of an arm's first seed that were kept, as `render.gif` takes them."""
     name, own = f"final/{arm}/seed{seeds_of(config, arm)[0]}", own_config(config, arm)
     kept = [row for row in rows if row["run"] == name and "watched" in row]
-    return [{"title": f"{row['step']:,} steps", "name": own.env.name, "obs": unpacked(row["watched"]["obs"]),
+    return [{"title": f"{row['env_steps']:,} steps", "name": own.env.name, "obs": unpacked(row["watched"]["obs"]),
              "note": f"return {formatting.short(row['watched']['return'])}"} for row in kept]  # fmt: skip
 
 

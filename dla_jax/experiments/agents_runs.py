@@ -14,6 +14,7 @@ from ml_collections import FrozenConfigDict
 
 from dla_jax.checkpoint import Checkpoints, save_model
 from dla_jax.config import flatten
+from dla_jax.experiments.agents_scores import result_of
 from dla_jax.experiments.networks import own_config
 from dla_jax.logs import brief, finite_or_none
 from dla_jax.rl import dqn, loop, ppo, reinforce
@@ -155,6 +156,7 @@ def train_batch(config, batch: Batch, workdir: Path, record, progress, watched: 
     program, cells = batch.program, batch.cells
     env, agent, points, own = program.env, program.agent, points_of(program), program.config
     states, keys = first_states(config, batch)
+    first_update = loop.first_update_steps(agent, states, batch.size, own.total_steps)
     best = loop.none_yet(agent, states, batch.size)
     checkpoints = Checkpoints(workdir / "checkpoints" / cells[0].name / "training")
     restored = checkpoints.restore_latest(loop.to_arrays((states, best)))
@@ -168,7 +170,8 @@ def train_batch(config, batch: Batch, workdir: Path, record, progress, watched: 
     chance = np.asarray(loop.evaluate_random(env, keys.random, own.test_episodes)).mean(1)
 
     for i in range(done + 1, len(points)):
-        start, before = time.perf_counter(), at(points, i - 1)
+        before, taken = at(points, i - 1), loop.env_steps(states, batch.size)[: len(cells)].sum()
+        start = time.perf_counter()
         amounts = map(jnp.int32, (points[i].updates, points[i].env_steps, own.total_steps))
         states, metrics = loop.run_chunk(agent, states, *amounts)
         metrics = {name: np.asarray(values) for name, values in metrics.items()}
@@ -178,7 +181,8 @@ def train_batch(config, batch: Batch, workdir: Path, record, progress, watched: 
         fresh = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys.evaluate, i)
         returns = loop.evaluate(env, agent.act, actors, fresh, own.eval_episodes)
         best, returns = loop.keep_best(best, returns.mean(1), actors), np.asarray(returns)
-        steps, rate = loop.env_steps(states, batch.size), len(cells) * (points[i].env_steps - before) / stretch
+        steps = loop.env_steps(states, batch.size)
+        rate = float(steps[: len(cells)].sum() - taken) / stretch
         for n, cell in places:
             row = {"run": cell.name, "step": points[i].env_steps, "env_steps": int(steps[n])}
             row |= row_of(metrics, returns, n, chance[n]) | {"seconds": seconds, "env_steps_per_s": rate}
@@ -207,7 +211,7 @@ def train_batch(config, batch: Batch, workdir: Path, record, progress, watched: 
         facts = {"env": own.env.name, "algorithm": own.agent.name, "train_seconds": seconds / len(cells),
                  "num_params": sum(leaf.size for leaf in jax.tree.leaves(run_of(states.params, n)))}  # fmt: skip
         identity = {"run": cell.name, "done": True} | cell._asdict() | {"group": cell.group}
-        record.append(finite_or_none(identity | facts | scores | result_of(own, rows[cell.name], scores)))
+        record.append(finite_or_none(identity | facts | scores | result_of(own, rows[cell.name], scores, first_update[n])))
     checkpoints.delete()
 
 
@@ -236,37 +240,6 @@ def row_of(metrics: dict[str, np.ndarray], returns: np.ndarray, n: int, chance: 
     train = {f"train_{name}": float(metrics[f"{name}_sum"][n] / episodes) if episodes else None for name in ("return", "length")}
     return {"eval_return": float(own.mean()) if finite else float(chance), "eval_std": float(own.std()),
             "episodes": int(episodes), "finite": bool(finite)} | train | told  # fmt: skip
-
-
-def result_of(config, rows: list[dict], scores: dict) -> dict:
-    """What a run's evaluations come to. A run that diverged counts as chance: its scores are `scores["random_return"]`.
-
-    `mean_return` is the mean over all of them after the first update (the area under the curve), `late_return` over the second
-    half; `solved_at` the steps of the budget at the first that reaches `config.solved_at`, None for never; `log2_solved` their
-    binary logarithm, of the whole budget for never.
-    """
-    later = rows[1:] or rows
-    curve = [row["eval_return"] for row in later]
-    best = max(rows, key=lambda row: (row["eval_return"], row["step"]))
-    solved = [row["step"] for row in rows if config.solved_at is not None and row["eval_return"] >= config.solved_at]
-    broken = [row["env_steps"] for row in rows if not row["finite"]]
-    chance = (
-        dict.fromkeys(("eval_return", "last_return", "mean_return", "late_return"), scores["random_return"]) if broken else {}
-    )
-    log2_solved = float(np.log2(max(1, solved[0] if solved else config.total_steps)))
-    return {
-        "step": rows[-1]["step"], "env_steps": rows[-1]["env_steps"], "best_step": best["env_steps"],
-        "mean_return": float(np.mean(curve)),
-        "late_return": float(np.mean(curve[len(curve) // 2 :])), "solved_at": solved[0] if solved else None,
-        "log2_solved": None if config.solved_at is None else log2_solved,
-        "env_steps_per_s": float(np.mean([row["env_steps_per_s"] for row in later])),
-        "diverged": bool(broken), "diverged_at": broken[0] if broken else None,
-    } | chance  # fmt: skip
-
-
-def rate_score(rows: list[dict]) -> float:
-    """How good a learning rate is: the mean return over all evaluations of its runs."""
-    return float(np.mean([row["mean_return"] for row in rows]))
 
 
 def watch(env: envs.Env, act: Callable, actor, key: jax.Array) -> dict:

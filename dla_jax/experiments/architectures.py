@@ -13,7 +13,7 @@ from dla_jax.data import splits
 from dla_jax.experiments import classifier_report, image_runs
 from dla_jax.experiments.architectures_report import draw as draw  # launch.py calls it for a workdir alone
 from dla_jax.experiments.grid import Setting, Story, begin, run_grid
-from dla_jax.experiments.networks import check_networks, choose_rates, final_cells, own_config, select_cells
+from dla_jax.experiments.networks import check_networks, choose_rates, final_cells, own_config, select_cells, undecidable_claims
 from dla_jax.mesh import data_mesh
 from dla_jax.models.build import build, check_depth, wire
 from dla_jax.models.resnet import stages_of
@@ -53,7 +53,7 @@ def run_networks(config, run: Run, settings: dict[str, Setting], story_of: Calla
     makes a run."""
     setting_of = lambda cell: settings[cell.group]  # noqa: E731
     image_set = next(iter(settings.values())).source
-    begin(config, run, image_set.identity, splits.remarks(image_set))
+    begin(config, run, image_set.identity, [*splits.remarks(image_set), *undecidable_claims(config)])
     run_grid(
         config, run, select=select_cells(config), final=final_cells(config),
         choose_rates=functools.partial(choose_rates, config, score=classifier_report.rate_score), setting_of=setting_of,

@@ -8,7 +8,8 @@ import numpy as np
 
 from dla_jax import formatting, report, stats, verdicts
 from dla_jax.experiments import classifier_report, records
-from dla_jax.experiments.networks import choose_rates, final_cells, own_config, seeds_of, select_cells
+from dla_jax.experiments.networks import choose_rates, final_cells, lender_of, own_config, seeds_of, select_cells
+from dla_jax.experiments.selection import rate_words, section
 from dla_jax.plots import accuracy
 
 TEST = 3 + classifier_report.MEASURE_HEAD.index("test % [95 % interval]")
@@ -39,6 +40,7 @@ def sections(config, summary: dict, rows: list[dict], workdir: Path) -> list[dic
          "table": {"head": ["network", "reported", "learning rate", *classifier_report.MEASURE_HEAD],
                    "rows": network_rows(config, summary)}},
         {"title": "Training", "figures": [{"path": draw_curves(config, summary, rows, workdir), "caption": "Mean and range."}]},
+        *section(summary["selection"]),
     ]  # fmt: skip
 
 
@@ -104,13 +106,12 @@ def network_rows(config, summary: dict) -> list[list[str]]:
     rows = []
     for network in by_size(config, summary):
         runs = [run for run in summary["runs"] if run["group"] == network]
-        tried = [row["lr"] for row in summary["selection"] if row["group"] == network]
-        edge = bool(tried) and runs[0]["lr"] in (min(tried), max(tried))
+        rate, lender = rate_words(summary["selection"], network, runs[0]["lr"]), lender_of(config, network)
         rows.append(
             [
                 network,
                 config.reported[network],
-                f"{runs[0]['lr']:g}{' (edge)' if edge else ''}",
+                rate if lender is None else f"{rate} (that of {lender})",
                 *classifier_report.measures(runs),
             ]
         )

@@ -6,7 +6,8 @@ from dla_jax import formatting, stats
 
 RUN_KEYS = ("group", "seed", "lr", "num_params", "val_accuracy", "test_accuracy", "test_loss", "best_step", "diverged",
             "diverged_at", "train_seconds", "examples_per_s", "seconds_per_epoch")  # fmt: skip
-CLASS_KEYS = ("balanced_accuracy", "class_accuracy", "class_counts")  # which records of before do not have
+CURVE_KEYS = ("mean_val_loss", "val_loss_rise")  # which records of before do not have, as these
+CLASS_KEYS = ("balanced_accuracy", "class_accuracy", "class_counts")
 MEASURE_HEAD = ["runs", "validation %", "test % [95 % interval]", "balanced %", "worst %", "test loss", "diverged", "parameters",
                 "train s", "examples/s"]  # fmt: skip
 MOST_CLASSES = 20  # that a table shows
@@ -14,7 +15,8 @@ MOST_CLASSES = 20  # that a table shows
 
 def run_of(row: dict) -> dict:
     """Return what the summary keeps of the last row of a run."""
-    return {key: row[key] for key in RUN_KEYS} | {key: row[key] for key in CLASS_KEYS if key in row}
+    kept = {key: row[key] for key in RUN_KEYS} | {key: row.get(key) for key in CURVE_KEYS}
+    return kept | {key: row[key] for key in CLASS_KEYS if key in row}
 
 
 def accuracy_words(values) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from dla_jax import config as configs
-from dla_jax import formatting, report, verdicts, workdirs
+from dla_jax import formatting, report, stats, verdicts, workdirs
 from dla_jax.config import ConfigError, Run, check, expand, read_config
 from dla_jax.experiments import classifier_report, records
 from dla_jax.logs import read_rows
@@ -19,7 +19,7 @@ from dla_jax.mesh import describe_devices
 from dla_jax.plots import accuracy
 
 HEAD = ["study: network", *classifier_report.MEASURE_HEAD]
-PAIR_HEAD = ["network", "studies", "parameters", "points [95 % interval]", "p", "seeds", "verdict"]
+PAIR_HEAD = ["network", "studies", "parameters", "points [95 % interval]", "p", "p (Holm)", "seeds", "verdict"]
 MARGIN = 0.005  # of accuracy: a smaller difference is none that one would care for
 
 
@@ -158,7 +158,8 @@ def draw(workdir: Path) -> None:
     if pairs:
         text = (
             "Networks of one name in two studies on the same data, seed by seed, whatever their sizes. By the rule for claims, "
-            f"with a margin of {formatting.points(MARGIN, False)} points; p-values are not corrected for the number of pairs."
+            f"with a margin of {formatting.points(MARGIN, False)} points, each verdict is that of its pair alone; p (Holm) is "
+            f"corrected for all {len(pairs)} of them."
         )
         sections.append({"title": "The same network in two studies", "text": text, "table": {"head": PAIR_HEAD, "rows": pairs}})
         lines += ["the same network in two studies, seed by seed", *(f"  {row[0]:<24} {', '.join(row[1:])}" for row in pairs)]
@@ -212,7 +213,7 @@ def draw_networks(rows: list[dict], path: Path) -> Path:
 
 def paired(rows: list[dict]) -> list[list[str]]:
     """Return differences between two studies, for networks of one name on the same data with a common seed: rows of PAIR_HEAD."""
-    names, found = list(dict.fromkeys(row["study"] for row in rows)), []
+    names, known, contrasts = list(dict.fromkeys(row["study"] for row in rows)), [], []
     for first, second in itertools.combinations(names, 2):
         for group in dict.fromkeys(row["group"] for row in rows if row["study"] == first):
             both = [row | {"group": row["study"]} for row in rows if row["study"] in (first, second) and row["group"] == group]
@@ -221,13 +222,14 @@ def paired(rows: list[dict]) -> list[list[str]]:
             differences = list(verdicts.paired_values(((1.0, second), (-1.0, first)), both, "test_accuracy").values())
             if differences:
                 sizes = dict.fromkeys(f"{row['num_params']:,}" for row in both)
-                found.append([group, f"{second} − {first}", " and ".join(sizes), *pair_words(differences)])
-    return found
+                known.append([group, f"{second} − {first}", " and ".join(sizes)])
+                contrasts.append(verdicts.judge(differences, ">", MARGIN, bound=1.0))
+    corrected = stats.holm([contrast.p for contrast in contrasts])
+    return [row + pair_words(contrast, p) for row, contrast, p in zip(known, contrasts, corrected, strict=True)]
 
 
-def pair_words(differences: list[float]) -> list[str]:
-    """Return points with their interval, p, number of seeds, and a verdict on paired differences of accuracy float [n]."""
-    contrast = verdicts.judge(differences, ">", MARGIN, bound=1.0)
+def pair_words(contrast: verdicts.Contrast, p_holm: float) -> list[str]:
+    """Return points with their interval, p, the corrected one, number of seeds, and the verdict of a contrast of accuracies."""
     verdict = contrast.verdict
     if verdict == verdicts.HOLDS:
         verdict = "better"
@@ -236,4 +238,5 @@ def pair_words(differences: list[float]) -> list[str]:
     elif contrast.reason:
         verdict = f"{verdict} ({contrast.reason})"
     shown = formatting.points(contrast.mean) + formatting.interval(contrast.low, contrast.high)
-    return [shown, f"p = {formatting.p_value(contrast.p)}", formatting.count(contrast.n, "seed"), verdict]
+    p = [f"p = {formatting.p_value(contrast.p)}", f"Holm {formatting.p_value(p_holm)}"]
+    return [shown, *p, formatting.count(contrast.n, "seed"), verdict]

@@ -5,7 +5,7 @@ import itertools
 from typing import NamedTuple
 
 from dla_jax.config import ConfigError, Run, check, check_choice, check_count, check_distinct, check_number, check_seed
-from dla_jax.experiments import classifier_report, image_runs
+from dla_jax.experiments import classifier_report, image_runs, undecidable
 from dla_jax.experiments.grid import best_rates
 from dla_jax.models.build import check_depth
 
@@ -102,6 +102,7 @@ def check_config(config, run: Run) -> None:
     check(config.reference_depth in (0, *config.depths),
           f"reference_depth: {config.reference_depth} is not among depths, {config.depths}; give one of them, or 0 for the "
           "smallest that has blocks")  # fmt: skip
+    check_distinct("step_depths", config.step_depths, check_count, empty=True)
     check_distinct("side_depths", config.side_depths, functools.partial(check_side_depth, config), empty=True)
     check(not config.side_arms or len(side_depths_of(config)) > 0,
           f"side_depths: none of {config.side_depths} is among depths, {config.depths}; give one of these")  # fmt: skip
@@ -116,7 +117,7 @@ def check_config(config, run: Run) -> None:
         check(other == name and (name not in config.side_arms or name not in config.arms),
               f"side_arms: {name} is already among arms, as {other}; name each arm once")  # fmt: skip
     for name, claim in config.claims.items():
-        check_choice(f"claims.{name}.direction", claim.direction, (">", "<"))
+        check_choice(f"claims.{name}.direction", claim.direction, (">", "<", "="))
         check_number(f"claims.{name}.margin", claim.margin, above=0)
         try:
             resolve(config, claim.contrasts)
@@ -211,19 +212,40 @@ def choose_rates(config, done: dict[str, dict]) -> dict[str, float]:
     return rates
 
 
+def steps_of(config) -> list[tuple[int, int]]:
+    """Return the steps in depth that "each" and "next" stand for: those of `step_depths` where all of them are run, else all.
+
+    Workdirs of before have no `step_depths`.
+    """
+    given = config.get("step_depths", ())
+    depths = given if given and set(given) <= set(config.depths) else config.depths
+    return list(itertools.pairwise(sorted(depths)))
+
+
 def resolve(config, contrasts) -> list[tuple]:
     """The contrasts of a claim in terms of the study's own depths.
 
-    `deepest` and `reference` stand for those depths; a contrast between `each` and `next` for one from every depth, from the
-    reference on, to the next.
+    "reference", "deepest" and "second", the first depth after the reference, stand for those depths; a contrast between "each"
+    and "next" for one from every depth of `steps_of` to the next. At depth 1, where all arms are one net, that is "both".
     """
-    later = sorted(depth for depth in config.depths if depth >= reference_of(config))
-    named = {"deepest": max(config.depths), "reference": reference_of(config)}
+    later = [depth for depth in config.depths if depth > reference_of(config)]
+    named = {"deepest": max(config.depths), "reference": reference_of(config), "second": min(later, default="second")}
+
+    def group(arm, depth):
+        merged = str(depth) == "1" and arm in config.arms and merges_at_one(config)
+        return f"{'both' if merged else arm}-{depth}"
+
     found = []
     for terms in contrasts:
-        parts = [(float(weight), *group.rpartition("-")[::2]) for weight, group in terms]
-        pairs = itertools.pairwise(later) if any(depth == "next" for _, _, depth in parts) else [(None, None)]
-        for here, following in pairs:
+        parts = [(float(weight), *name.rpartition("-")[::2]) for weight, name in terms]
+        each = any(depth == "next" for _, _, depth in parts)
+        for here, following in steps_of(config) if each else [(None, None)]:
             depths = named | {"each": here, "next": following}
-            found.append(tuple((weight, f"{arm}-{depths.get(depth, depth)}") for weight, arm, depth in parts))
+            found.append(tuple((weight, group(arm, depths.get(depth, depth))) for weight, arm, depth in parts))
     return found
+
+
+def undecidable_claims(config) -> list[str]:
+    """Return a line for the screen where claims cannot be decided with these depths, arms and seeds."""
+    claims = [{"contrasts": resolve(config, claim["contrasts"])} for claim in config.claims.to_dict().values()]
+    return undecidable.remarks(claims, {f"{arm}-{depth}": seeds for arm, depth, seeds in groups_of(config)})

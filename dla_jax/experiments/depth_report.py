@@ -8,6 +8,7 @@ from dla_jax import formatting, report, stats, verdicts
 from dla_jax.experiments import classifier_report, records
 from dla_jax.experiments.depth_figures import accuracies_of, draw_figures, label
 from dla_jax.experiments.depth_grid import choose_rates, final_cells, groups_of, reference_of, resolve, select_cells
+from dla_jax.experiments.selection import rate_words, section
 
 GROUP_HEAD = ["arm", "depth", "learning rate", *classifier_report.MEASURE_HEAD]
 QUESTION = """Deeper plain nets stop improving, residual ones do not: is it true, by how much, and is it the skip, the
@@ -102,8 +103,8 @@ def group_rows(config, summary: dict) -> list[list[str]]:
     order = ["both", *config.arms, *config.side_arms]
     for arm, depth, _ in sorted(groups_of(config), key=lambda group: (order.index(group[0]), group[1])):
         runs = [run for run in summary["runs"] if run["group"] == f"{arm}-{depth}"]
-        edge = bool(summary["selection"]) and runs[0]["lr"] in (min(config.lrs), max(config.lrs))
-        table.append([label(arm), str(depth), f"{runs[0]['lr']:g}{' (edge)' if edge else ''}", *classifier_report.measures(runs)])
+        rate = rate_words(summary["selection"], f"{arm}-{depth}", runs[0]["lr"])
+        table.append([label(arm), str(depth), rate, *classifier_report.measures(runs)])
     return table
 
 
@@ -139,9 +140,7 @@ def report_context(config, written: dict, summary: dict, figures: dict[str, Path
     shown = {label(f"{arm}-{depth}"): [run for run in summary["runs"] if run["group"] == f"{arm}-{depth}"]
              for depth in dict.fromkeys((reference_of(config), max(config.depths))) for arm in config.arms}  # fmt: skip
     sections += classifier_report.class_section(written["data"]["class_names"], shown)
-    if "rates" in figures:
-        text = "Chosen on validation data, mean over selection seeds that no final run has."
-        sections.append({"title": "Learning rates", "text": text, "figures": drawn("rates")})
+    sections += [found | {"figures": drawn("rates")} for found in section(summary["selection"])]
     networks = {"mlp": "MLPs", "resnet": "ResNets"}.get(config.model.name, "CNNs")
     return {"title": f"Depth study of {networks} on {config.data.name}", "question": QUESTION, "claims": summary["claims"],
             "sections": sections, "facts": records.facts(written, summary),

@@ -13,7 +13,16 @@ from dla_jax import classify
 from dla_jax.config import Run
 from dla_jax.data import splits
 from dla_jax.experiments import image_runs
-from dla_jax.experiments.depth_grid import Arm, Cell, arm_of, choose_rates, final_cells, left_out_depths, select_cells
+from dla_jax.experiments.depth_grid import (
+    Arm,
+    Cell,
+    arm_of,
+    choose_rates,
+    final_cells,
+    left_out_depths,
+    select_cells,
+    undecidable_claims,
+)
 from dla_jax.experiments.depth_grid import check_config as check_config  # launch.py calls it before anything slow
 from dla_jax.experiments.depth_report import draw as draw  # and this for a workdir alone
 from dla_jax.experiments.grid import Setting, Story, begin, run_grid
@@ -24,7 +33,8 @@ from dla_jax.models.build import build, wire
 def run(config, run: Run) -> None:
     """Runs the study, or what is left of it, in `run.workdir`, and draws its report."""
     image_set, mesh = image_runs.load(config, run), data_mesh()
-    begin(config, run, image_set.identity, [*splits.remarks(image_set), *left_out_depths(config)])
+    remarks = [*splits.remarks(image_set), *left_out_depths(config), *undecidable_claims(config)]
+    begin(config, run, image_set.identity, remarks)
     setting = image_runs.prepare(config, image_set, image_runs.put_data(image_set, mesh), mesh)
     run_grid(
         config, run, select=select_cells(config), final=final_cells(config),

@@ -1,26 +1,37 @@
 """What are the features of a frozen transformer worth? A classifier on top of them, beside TF-IDF.
 
 Every text is embedded once, by a model that is not trained; the vectors are kept on disk. Then every network of the config is a
-small classifier of vectors: the lab's MLP, the same by another recipe, a linear probe. TF-IDF with logistic regression stands
-beside them, on the same splits.
+small classifier of vectors: the lab's MLP, the same by another recipe, a linear probe, which is logistic regression solved
+exactly. The same on TF-IDF stands beside them, on the same splits.
 """
 
 import functools
 import sys
 import time
+from pathlib import Path
 
 import jax
 import numpy as np
+from ml_collections import ConfigDict
 
 from dla_jax import texts as encoders
 from dla_jax import vectors
+from dla_jax.checkpoint import save_model
 from dla_jax.config import Run, check, check_choice, check_count, check_number, check_seed
 from dla_jax.data import batches, embeddings, labelled, splits
-from dla_jax.experiments import text_runs, tfidf
+from dla_jax.experiments import logistic, text_runs, tfidf
 from dla_jax.experiments.classifier_report import rate_score
 from dla_jax.experiments.classifier_runs import better, make_plan, run_result, shared_optimiser
 from dla_jax.experiments.grid import Setting, Story, begin, run_grid
-from dla_jax.experiments.networks import check_networks, choose_rates, final_cells, own_config, select_cells
+from dla_jax.experiments.networks import (
+    Cell,
+    check_networks,
+    choose_rates,
+    final_cells,
+    own_config,
+    select_cells,
+    undecidable_claims,
+)
 from dla_jax.experiments.text_report import draw as draw  # launch.py calls it for a workdir alone
 from dla_jax.logs import progress_line
 from dla_jax.mesh import data_mesh, on_any_process, put, replicated
@@ -32,6 +43,7 @@ from dla_jax.stop import Interrupted, stop_requested
 from dla_jax.train import no_trace
 
 MODEL_KEYS = ("name", "widths", "dropout", "standardise", "init")
+PROBE_KEYS = ("name", "standardise", *logistic.KEYS)
 POOLINGS = ("mean", "mean_padded", "first", "last", "published")
 
 
@@ -53,10 +65,14 @@ def check_config(config, run: Run) -> None:
 
 def check_own(own, run: Run) -> None:
     """Raises ConfigError for the config of a network."""
-    check_choice("model.name", own.model.name, ("perceptron", "tfidf"))
+    check_choice("model.name", own.model.name, ("perceptron", "logistic", "tfidf"))
     text_runs.check_config(own, run)
     if own.model.name == "tfidf":
         tfidf.check_model(own.model)
+        return
+    if own.model.name == "logistic":
+        check(set(own.model.keys()) == set(PROBE_KEYS), f"model: logistic has the keys {', '.join(PROBE_KEYS)}")
+        logistic.check_model(own.model)
         return
     check(set(own.model.keys()) == set(MODEL_KEYS), f"model: perceptron has the keys {', '.join(MODEL_KEYS)}")
     for width in own.model.widths:
@@ -68,7 +84,7 @@ def check_own(own, run: Run) -> None:
 def run(config, run: Run) -> None:
     """Runs the study, or what is left of it, in `run.workdir`, and draws its report."""
     texts, mesh = text_runs.load(config, run), data_mesh()
-    begin(config, run, text_runs.identity(texts, [config.encoder], run), splits.remarks(texts))
+    begin(config, run, text_runs.identity(texts, [config.encoder], run), [*splits.remarks(texts), *undecidable_claims(config)])
     found, facts = embed(config, texts, mesh, run)
     data = put({"vector": found, "label": texts.labels}, replicated(mesh))
     settings = {name: prepare(own_config(config, name), texts, data, (found, facts), mesh) for name in config.networks}
@@ -76,7 +92,7 @@ def run(config, run: Run) -> None:
     run_grid(
         config, run, select=select_cells(config), final=final_cells(config),
         choose_rates=functools.partial(choose_rates, config, score=rate_score), setting_of=setting_of,
-        story_of=lambda cell: make_story(setting_of(cell), cell.seed), draw=draw, unit="text",
+        story_of=lambda cell: make_story(setting_of(cell), cell, run.workdir), draw=draw, unit="text",
     )  # fmt: skip
 
 
@@ -122,23 +138,43 @@ def embed(config, texts: labelled.LabelledTexts, mesh, run: Run) -> tuple[np.nda
 def prepare(config, texts: labelled.LabelledTexts, data: dict, embedded: tuple[np.ndarray, dict], mesh) -> Setting:
     """The plan of a network's runs, and its optimiser."""
     if config.model.name == "tfidf":
-        return tfidf.make_setting(config, texts, mesh)
+        return logistic.make_setting(config, texts, mesh)
+    if config.model.name == "logistic":
+        return logistic.make_setting(config, (texts, *embedded), mesh)
     plan = make_plan(config, len(text_runs.split(config, texts, config.seeds[0])["train"]))
     tx = shared_optimiser(config.optim, plan.num_steps)
     return Setting(config, data, mesh, tx, plan, no_trace, (texts, *embedded), config.batch_size, config.accumulate)
 
 
 def make_model(config, num_classes: int) -> Perceptron:
-    """The Flax module of a network; without widths a linear probe."""
-    return Perceptron(tuple(config.model.widths), config.model.dropout, "every", False, num_classes, (0.0,), (1.0,),
-                      config.model.init, "float32")  # fmt: skip
+    """The Flax module of a network; without widths, as logistic regression is read back, a linear one."""
+    model = ConfigDict({"widths": (), "dropout": 0.0, "init": "he"} | config.model.to_dict())
+    return Perceptron(tuple(model.widths), model.dropout, "every", False, num_classes, (0.0,), (1.0,), model.init, "float32")
 
 
-def make_story(setting: Setting, seed: int) -> Story:
+def solve_probe(setting: Setting, cell: Cell, workdir: Path) -> dict:
+    """Return what the last row says of logistic regression on the vectors; a compared one is saved, as `make_model` has it.
+
+    Its steps are those of the solver, so that a reader knows that it left a model.
+    """
+    started, config, (texts, found, _) = time.perf_counter(), setting.config, setting.source
+    parts = text_runs.split(config, texts, cell.seed)
+    scale = vectors.scale_of(found[parts["train"]], config.model.standardise)
+    x = {part: (found[rows] - scale["mean"]) / scale["std"] for part, rows in parts.items()}
+    solution, row = logistic.fit(config, texts, parts, x, started)
+    if cell.stage == "final":
+        head = {"kernel": solution.kernel.astype(np.float32), "bias": solution.bias.astype(np.float32)}
+        save_model(workdir / "checkpoints" / cell.name / "model", {"params": {"head": head}, "model_state": {"scale": scale}})
+    return row | {"best_step": solution.steps, "step": row["solver_steps"]}
+
+
+def make_story(setting: Setting, cell: Cell, workdir: Path) -> Story:
     """What makes a run of one network."""
-    config = setting.config
+    config, seed = setting.config, cell.seed
     if config.model.name == "tfidf":
         return tfidf.make_story(setting, seed)
+    if config.model.name == "logistic":
+        return logistic.make_story(functools.partial(solve_probe, setting, cell, workdir), setting.source[2])
     (texts, found, facts), data = setting.source, setting.data
     model, parts = make_model(config, len(texts.class_names)), text_runs.split(config, texts, seed)
     train = parts["train"]

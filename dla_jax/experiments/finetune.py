@@ -14,11 +14,11 @@ from dla_jax import texts as encoders
 from dla_jax.config import Run, check, check_choice, check_count, check_number
 from dla_jax.data import labelled, splits
 from dla_jax.data.batches import POOL, width_of
-from dla_jax.experiments import text_runs, tfidf
+from dla_jax.experiments import logistic, text_runs, tfidf
 from dla_jax.experiments.classifier_report import rate_score
 from dla_jax.experiments.classifier_runs import better, make_plan, run_result, shared_optimiser
 from dla_jax.experiments.grid import Setting, Story, begin, run_grid
-from dla_jax.experiments.networks import check_networks, choose_rates, final_cells, own_config, select_cells
+from dla_jax.experiments.networks import check_networks, choose_rates, final_cells, own_config, select_cells, undecidable_claims
 from dla_jax.experiments.text_report import draw as draw  # launch.py calls it for a workdir alone
 from dla_jax.mesh import data_mesh
 from dla_jax.models.bert import POOLINGS, Classifier, Encoder
@@ -60,7 +60,7 @@ def run(config, run: Run) -> None:
     texts, mesh, encoded = text_runs.load(config, run), data_mesh(), {}
     owns = [own_config(config, network) for network in config.networks]
     encoders_of = [own.encoder for own in owns if own.model.name == "encoder"]
-    begin(config, run, text_runs.identity(texts, encoders_of, run), splits.remarks(texts))
+    begin(config, run, text_runs.identity(texts, encoders_of, run), [*splits.remarks(texts), *undecidable_claims(config)])
     settings = {name: prepare(own_config(config, name), texts, encoded, mesh, run) for name in config.networks}
     setting_of = lambda cell: settings[cell.group]  # noqa: E731
     run_grid(
@@ -73,7 +73,7 @@ def run(config, run: Run) -> None:
 def prepare(config, texts: labelled.LabelledTexts, encoded: dict, mesh, run: Run) -> Setting:
     """The plan of a network's runs, its optimiser, and the texts in tokens. `encoded`: what networks before have made."""
     if config.model.name == "tfidf":
-        return tfidf.make_setting(config, texts, mesh)
+        return logistic.make_setting(config, texts, mesh)
     body = text_runs.load_body(config.encoder, config.compute_dtype, texts, run)
     key = config.encoder.path, config.encoder.max_length, config.data.lower
     if key not in encoded:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dla_jax.experiments.networks import own_config
+from dla_jax.experiments.networks import lender_of, own_config
 from dla_jax.plots import gradients
 from dla_jax.plots.style import draw_all
 
@@ -24,16 +24,20 @@ def first_seed(traces: dict) -> dict[str, list[dict]]:
 
 
 def draw_figures(config, traces: dict, trained: dict, folder: Path) -> dict[str, Path]:
-    """Draws the figures that this study has something for: {name: path}. `trained`: `traces` without what diverged."""
+    """Draws the figures that this study has something for: {name: path}. `trained`: `traces` without what diverged.
+
+    Of the networks that run at the rate of another there is the last dense layer alone.
+    """
     first, pair = first_seed(traces), config.pair
+    own = {network: rows for network, rows in first.items() if lender_of(config, network) is None}
     probed = lambda rows: [row["step"] for row in rows if "probe_layer_rms" in row]  # noqa: E731
     at_probes = lambda rows: [row for row in rows if "probe_layer_rms" in row and row["step"]]  # noqa: E731
-    maps = {network: (probed(rows), column(rows, "probe_layer_rms")) for network, rows in first.items()}
-    updates = {network: (probed(rows)[1:], column(at_probes(rows), "layer_update_ratio")) for network, rows in first.items()
+    maps = {network: (probed(rows), column(rows, "probe_layer_rms")) for network, rows in own.items()}
+    updates = {network: (probed(rows)[1:], column(at_probes(rows), "layer_update_ratio")) for network, rows in own.items()
                if at_probes(rows)}  # fmt: skip
     figures = {
         "layers": (gradients.heat_maps, maps, "root mean square gradient"),
-        "profiles": (gradients.layer_profiles, profiles(trained), "gradient norm over weight norm"),
+        "profiles": (gradients.layer_profiles, profiles({name: trained[name] for name in own}), "gradient norm over weight norm"),
         "last_dense": (gradients.first_steps, last_dense(config, trained)),
         "convolutions": (gradients.histograms, {network: histograms(first[network]) for network in pair if network in first}),
         "stages": (gradients.stages, stage_curves(config, trained)),

@@ -13,7 +13,7 @@ FAR = 1e-12  # a ratio of gradients that is smaller, 0 too, counts as this
 CAPTIONS = {
     "layers": """Root mean square of each layer's gradient on a probe batch that stays the same, from initialisation on; first
         seed, one scale for all panels, whose top 3 % of values share the last colour. Light grey: exactly zero; dark grey: below
-        the scale.""",
+        the scale. Networks at the rate of another are left out, here and below.""",
     "profiles": """Each layer's gradient relative to its weights, before the first step and at the end; geometric mean over
         seeds, not drawn where a gradient is exactly zero.""",
     "last_dense": """Mean absolute gradient of the last dense layer in each of the first batches, of the step itself: geometric
@@ -87,14 +87,17 @@ def mean_of(values) -> float:
 def measure(rows: list[dict], first_steps: int, run: dict) -> dict[str, float | None]:
     """What the claims compare (configs/gradients.py: claims) of the rows of one run, as far as it got. `run`: its last row."""
     diverged, last = run["diverged"], last_convolution(rows[0]["layers"], rows[0]["stages"])
-    relative = [row["probe_layer_relative"] for row in rows if "probe_layer_relative" in row]
-    along = [decades(values[0], values[last]) for values in relative]
+    probes = [row for row in rows if "probe_layer_relative" in row]
+    along = [decades(row["probe_layer_relative"][0], row["probe_layer_relative"][last]) for row in probes]
+    sizes = [decades(row["probe_layer_mean_abs"][0], 1) for row in probes]
     steps = [row for row in rows if 0 < row["step"] <= first_steps]
     dense, tenth = [row["layer_mean_abs"][-1] for row in steps], max(1, len(steps) // 10)
     start, first_layer = (None if math.isnan(value) else value for value in (along[0], mean_of(along)))
     largest = math.inf if diverged else max(row["grad_norm"] for row in steps)
     return {
+        "first_size": mean_of(sizes),
         "first_layer": first_layer,
+        "start_first_layer": start,
         "above_vanishing": None if first_layer is None else first_layer + 1,
         "start_above_vanishing": None if start is None else start + 1,
         "below_exploding": None if first_layer is None else 1 - first_layer,

@@ -1,6 +1,7 @@
 """What the stories about image classifiers share: the data on the device, and one run of one network from start to test."""
 
 import functools
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -123,7 +124,10 @@ def make_story(setting: Setting, model, applied, init_fn: Callable, seed: int) -
     parts, shape, chance = split(config, image_set, seed), image_set.images.shape[1:], 1 / len(image_set.class_names)
     evaluate = functools.partial(classify.make_evaluate, applied, setting.data, setting.mesh, batch_size=config.batch_size)
     order, weights = parts["train"], splits.class_weights(config.class_weight, image_set)
-    unknown = dict.fromkeys(("val_loss", "test_loss", "examples_per_s", "seconds_per_epoch", "class_counts", "class_accuracy"))
+    # A run that diverged counts as guessing, not as absent; "val_loss" is what a learning rate is chosen by, where it comes last.
+    guessing = dict.fromkeys(("val_accuracy", "test_accuracy", "balanced_accuracy"), chance)
+    guessing |= dict.fromkeys(("test_loss", "mean_val_loss"), -math.log(chance))
+    unknown = ("val_loss", "val_loss_rise", "examples_per_s", "seconds_per_epoch", "class_counts", "class_accuracy")
     return Story(
         init_fn=classify.counting_steps(init_fn) if frozen else init_fn,
         loss_fn=classify.make_loss(applied, config.data.pad, config.data.flip, config.label_smoothing, frozen, weights),
@@ -132,6 +136,6 @@ def make_story(setting: Setting, model, applied, init_fn: Callable, seed: int) -
         better=better,
         test=evaluate(parts["test"], prefix="test", labels=image_set.labels),
         result=functools.partial(run_result, batch_size=config.batch_size, num_examples=len(order), chance=chance),
-        diverged={"val_accuracy": chance, "test_accuracy": chance, "balanced_accuracy": chance} | unknown,
+        diverged=guessing | dict.fromkeys(unknown),
         facts={"num_params": classify.count_params(model, shape)},
     )

@@ -12,7 +12,15 @@ from dla_jax.experiments import language_runs
 from dla_jax.experiments.grid import begin, run_grid
 from dla_jax.experiments.language_report import draw as draw  # launch.py calls it for a workdir alone
 from dla_jax.experiments.language_report import num_runs as num_runs
-from dla_jax.experiments.networks import check_network, check_networks, choose_rates, final_cells, own_config, select_cells
+from dla_jax.experiments.networks import (
+    check_network,
+    check_networks,
+    choose_rates,
+    final_cells,
+    own_config,
+    select_cells,
+    undecidable_claims,
+)
 from dla_jax.mesh import data_mesh
 
 
@@ -28,7 +36,7 @@ def run(config, run: Run) -> None:
     """Runs the study, or what is left of it, in `run.workdir`, and draws its report."""
     mesh, whole, settings, data = data_mesh(), language_runs.read_text(config), {}, {}
     print(f"text: {whole.name}, {len(whole.text):,} characters", file=sys.stderr)
-    begin(config, run, whole.identity)
+    begin(config, run, whole.identity, undecidable_claims(config))
     for network in config.networks:
         own = own_config(config, network)
         source = language_runs.prepare_source(own, run, network)

@@ -8,11 +8,12 @@ from dla_jax import formatting, report, stats, verdicts
 from dla_jax.experiments import records
 from dla_jax.experiments.language_runs import rate_score
 from dla_jax.experiments.networks import choose_rates, final_cells, own_config, seeds_of, select_cells
+from dla_jax.experiments.selection import rate_words, section
 from dla_jax.plots import language as plots
 from dla_jax.plots.style import draw_all
 
 NAMES = {"val": "validation text", "test": "test text"}
-HEAD = ["network", "reported", "learning rate", "runs", "nats/char [95 % interval]", "bits/char", "nats/token",
+HEAD = ["network", "heads", "reported", "learning rate", "runs", "nats/char [95 % interval]", "bits/char", "nats/token",
         "perplexity of a token", "tokens/char", "minus best n-gram", "best step", "steps to n-gram", "diverged", "parameters",
         "train s", "tokens/s"]  # fmt: skip
 
@@ -95,10 +96,9 @@ def network_rows(config, summary: dict) -> list[list[str]]:
 
         nats = [run["nats_per_char"] for run in runs]
         above = np.mean([run["above_ngram"] for run in runs])
-        tried = [row["lr"] for row in summary["selection"] if row["group"] == network]
-        edge = bool(tried) and runs[0]["lr"] in (min(tried), max(tried))
+        rate = rate_words(summary["selection"], network, runs[0]["lr"], "val_nats_per_char")
         rows.append([
-            network, config.reported[network], f"{runs[0]['lr']:g}{' (edge)' if edge else ''}", str(len(runs)),
+            network, heads_words(own_config(config, network).model), config.reported[network], rate, str(len(runs)),
             nats_words(nats), mean("bits_per_char", ".3f"), mean("nats_per_token", ".3f"),
             mean("perplexity", ".2f"), mean("tokens_per_char", ".2f"), formatting.amount(above, "nats/char"),
             mean("best_step", ",.0f"), reached_words(config, runs),
@@ -106,6 +106,11 @@ def network_rows(config, summary: dict) -> list[list[str]]:
             mean("tokens_per_s", ",.0f"),
         ])  # fmt: skip
     return rows
+
+
+def heads_words(model) -> str:
+    """How many heads a model has and how wide they are: `16, 4 wide`."""
+    return f"{model.n_head}, {model.n_embd // model.n_head} wide"
 
 
 def nats_words(values: list[float]) -> str:
@@ -155,6 +160,7 @@ def sections(config, summary: dict, rows: list[dict], done: dict[str, dict], wor
         {"title": "How much of the context is used", "figures": figure(
             "by_context", "Loss behind so many characters of context, within a window; an n-gram of order k has k - 1. A line "
             "that goes on falling makes something of a longer context.")},
+        *section(summary["selection"], "val_nats_per_char", "nats/char"),
         *attention_sections(config, figures, done),
         {"title": "What they write", "text": f"At the first, a middle and the last evaluation, behind the prompt "
          f"{prompt_words(config)}, temperature {config.sample.temperature:g}, first seed.", "samples": samples(config, rows)},

@@ -193,7 +193,10 @@ def make_story(setting: Setting, cell) -> Story:
              "scored_tokens_per_char": tokens_per_char(tokens, scored), "scored_on": scored,
              "prompt": source.tokenizer.decode(prompt_of(source, config.sample.prompt)), "ngram_nats_per_char": ngrams[scored],
              "val_ngram_nats_per_char": ngrams["val"]}  # fmt: skip
-    chance = math.log(source.alphabet)
+    # A run that diverged, and one before its first step, counts as guessing among its tokens.
+    per_token = math.log(source.tokenizer.vocab_size)
+    guessing = {part: per_token * tokens_per_char(tokens, part) for part in {"val", scored}}
+    target = ngrams["val"][str(config.target_order)]
     return Story(
         init_fn=functools.partial(language.init_model, model=model),
         loss_fn=language.make_loss(model),
@@ -201,10 +204,11 @@ def make_story(setting: Setting, cell) -> Story:
         evaluate=evaluate,
         better=better,
         test=test,
-        result=functools.partial(run_result, config=config, target=ngrams["val"][str(config.target_order)], chance=chance),
-        diverged={"val_nats_per_char": chance, "log2_steps": math.log2(config.num_steps), "reached_target": False}
-        | scores(chance, None, ngrams, scored)
-        | dict.fromkeys(("val_nats_per_token", "tokens_per_s", "nats_risen", "over_fits", "best_past_reported")),
+        result=functools.partial(run_result, config=config, target=target, chance=guessing["val"]),
+        diverged={"val_nats_per_char": guessing["val"], "val_nats_per_token": per_token, "reached_target": False,
+                  "log2_steps": math.log2(config.num_steps)}
+        | scores(guessing[scored], per_token, ngrams, scored)
+        | dict.fromkeys(("tokens_per_s", "nats_risen", "over_fits", "best_past_reported")),
         facts=facts,
     )  # fmt: skip
 
@@ -225,11 +229,11 @@ def rate_score(rows: list[dict]) -> float:
     return -float(np.mean([row["val_nats_per_char"] for row in rows]))
 
 
-def scores(nats_per_char: float, nats_per_token: float | None, ngrams: dict, scored: str) -> dict:
+def scores(nats_per_char: float, nats_per_token: float, ngrams: dict, scored: str) -> dict:
     """What the last row says of the part that is scored; n-grams of the order that is best on validation are compared."""
     order = min(ngrams["val"], key=ngrams["val"].get)
     return {"nats_per_char": nats_per_char, "bits_per_char": nats_per_char / math.log(2), "nats_per_token": nats_per_token,
-            "perplexity": None if nats_per_token is None else float(np.exp(nats_per_token)),
+            "perplexity": float(np.exp(nats_per_token)),
             "best_ngram_order": int(order), "above_ngram": nats_per_char - ngrams[scored][order]}  # fmt: skip
 
 

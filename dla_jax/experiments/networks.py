@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from ml_collections import ConfigDict
 
-from dla_jax.config import ConfigError, check, check_distinct, check_number, check_seed
+from dla_jax.config import ConfigError, check, check_choice, check_distinct, check_number, check_seed
+from dla_jax.experiments import undecidable
 from dla_jax.experiments.grid import best_rates
 
 
@@ -41,6 +42,7 @@ def check_networks(config, check_own: Callable) -> None:
     for key in ("seeds", "select_seeds"):
         check_distinct(key, config[key], check_seed)
     for network in members(config):
+        check_network(network, check_lender, config, network, kind=kind)
         check_network(network, check_grid, config, own_config(config, network), kind=kind)
         check_network(network, check_own, own_config(config, network), kind=kind)
 
@@ -51,6 +53,22 @@ def check_network(network: str, work: Callable, *arguments, kind: str = "network
         work(*arguments)
     except ConfigError as error:
         raise ConfigError(f"{kind}.{network}: {error}") from None
+
+
+def lender_of(config, network: str) -> str | None:
+    """The network whose chosen learning rate a network runs at, its `lr_of`; None where it has a rate of its own."""
+    return members(config)[network].get("lr_of")
+
+
+def check_lender(config, network: str) -> None:
+    """Raises ConfigError for a network that runs at the rate of none, or besides brings rates of its own."""
+    lender, own = lender_of(config, network), members(config)[network]
+    if lender is None:
+        return
+    lenders = [other for other in members(config) if other != network and lender_of(config, other) is None]
+    check_choice("lr_of", lender, tuple(lenders))
+    check("lrs" not in own and own.get("optim", {}).get("lr") is None,
+          f"lr_of: it runs at the rate of {lender}; take out its own lrs and optim.lr")  # fmt: skip
 
 
 def check_grid(config, own) -> None:
@@ -74,9 +92,15 @@ def own_config(config, network: str) -> ConfigDict:
     return own
 
 
+def undecidable_claims(config) -> list[str]:
+    """Return a line for the screen where claims cannot be decided with these networks and seeds."""
+    return undecidable.remarks(config.claims.to_dict().values(), {name: seeds_of(config, name) for name in members(config)})
+
+
 def select_cells(config) -> list[Cell]:
-    """The grid that chooses the learning rate of each network that brings none; empty where there is but one rate."""
-    owns = {network: own_config(config, network) for network in members(config)}
+    """The grid that chooses the learning rate of each network that neither brings nor borrows one; empty where there is but one
+    rate."""
+    owns = {network: own_config(config, network) for network in members(config) if lender_of(config, network) is None}
     open_ = {network: own.lrs for network, own in owns.items() if own.optim.lr is None and len(own.lrs) > 1}
     return [Cell("select", network, seed, lr) for network, lrs in open_.items() for lr in lrs for seed in config.select_seeds]
 
@@ -97,6 +121,9 @@ def final_cells(config) -> list[Cell]:
 
 
 def choose_rates(config, done: dict[str, dict], score: Callable) -> dict[str, float]:
-    """{network: the learning rate that it brings, else the one that scores best on validation data, or the only one}."""
+    """{network: the learning rate that it brings, else the one that scores best on validation data, or the only one; or that of
+    the network that its `lr_of` names}."""
     owns = {network: own_config(config, network) for network in members(config)}
-    return {network: own.optim.lr or own.lrs[0] for network, own in owns.items()} | best_rates(select_cells(config), done, score)
+    rates = {network: own.optim.lr or own.lrs[0] for network, own in owns.items()}
+    rates |= best_rates(select_cells(config), done, score)
+    return {network: rates[lender_of(config, network) or network] for network in rates}

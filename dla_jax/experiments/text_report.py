@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from dla_jax import formatting, report
-from dla_jax.experiments import architectures_report, classifier_report, records
+from dla_jax.experiments import architectures_report, classifier_report, records, selection
 from dla_jax.experiments.architectures_report import by_size, num_runs
 from dla_jax.experiments.classifier_report import MEASURE_HEAD
 from dla_jax.experiments.networks import own_config, seeds_of
@@ -44,13 +44,15 @@ def sections(config, summary: dict, rows: list[dict], done: dict[str, dict], cla
     """The sections of the report, with their figures drawn."""
     best = best_network(summary)
     return [
-        {"title": "The classifiers", "text": token_words(config, done), "figures": [
+        {"title": "The classifiers", "text": " ".join(filter(None, (token_words(config, done), solver_words(config, done)))),
+         "figures": [
             {"path": architectures_report.draw_networks(config, summary, workdir), "caption": "Test accuracy and loss of the "
              "state that is best on validation: mean (diamond), 95 % t-interval (bar), seeds (dots)."}],
          "table": {"head": ["network", "reported", "learning rate", *MEASURE_HEAD, "macro F1 %"],
                    "rows": network_rows(config, summary, done)}},
         {"title": "Training", "figures": [{"path": architectures_report.draw_curves(config, summary, rows, workdir),
                                            "caption": "Mean and range."}]},
+        *selection.section(summary["selection"]),
         {"title": "What is taken for what", "figures": [{"path": draw_confusion(config, summary, done, class_names, workdir),
          "caption": "Share of each true class (row), in %, all seeds together."}]},
         {"title": "What was most surely wrong", "text": f"Test texts that {best}, best on validation, took for something else "
@@ -88,10 +90,33 @@ def network_rows(config, summary: dict, done: dict[str, dict]) -> list[list[str]
     rows = architectures_report.network_rows(config, summary)
     for row in rows:
         runs = [run for run in finals(config, done, row[0]) if run["macro_f1"] is not None]
-        if own_config(config, row[0]).model.name == "tfidf":
-            row[2] = "C = " + ", ".join(dict.fromkeys(f"{run['strength']:g}" for run in runs))
+        if "strengths" in own_config(config, row[0]).model:
+            row[2] = strength_words(own_config(config, row[0]).model.strengths, runs)
         row.append(f"{100 * np.mean([run['macro_f1'] for run in runs]):.1f}" if runs else "diverged")
     return rows
+
+
+def strength_words(tried: tuple[float, ...], runs: list[dict]) -> str:
+    """Return the strengths that runs chose of those that were tried: `C = 0.1, 100 (edge)`."""
+    edges = (min(tried), max(tried)) if len(tried) > 1 else ()
+    chosen = sorted({run["strength"] for run in runs})
+    return "C = " + ", ".join(f"{strength:g}{' (edge)' if strength in edges else ''}" for strength in chosen)
+
+
+def solver_words(config, done: dict[str, dict]) -> str:
+    """Return how exactly each logistic regression was solved; nothing without one, or of a record that does not say it."""
+    words = []
+    for network in config.networks:
+        model, runs = own_config(config, network).model, finals(config, done, network)
+        if any("unsolved" not in run for run in runs):
+            continue
+        tried = ", ".join(f"{strength:g}" for strength in sorted(model.strengths))
+        unsolved = sorted({strength for run in runs for strength in run["unsolved"]})
+        exactly = f"solved until no component of the gradient exceeds {model.tolerance:g}"
+        if unsolved:
+            exactly += f" (but not at C = {', '.join(f'{strength:g}' for strength in unsolved)}: stopped too early)"
+        words.append(f"{network}: logistic regression, {exactly}; each run chose C, on its validation part, of {tried}.")
+    return " ".join(words)
 
 
 def draw_confusion(config, summary: dict, done: dict[str, dict], class_names: list[str], workdir: Path) -> Path:

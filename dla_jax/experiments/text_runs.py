@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -218,11 +219,13 @@ def details(logits: np.ndarray, rows: np.ndarray, texts: labelled.LabelledTexts)
 
 
 def unscored(texts: labelled.LabelledTexts) -> dict:
-    """What stands for the scores of a run whose loss became non-finite: chance."""
-    chance = 1 / len(texts.class_names)
-    unknown = ("val_loss", "test_loss", "macro_f1", "examples_per_s", "seconds_per_epoch", "confusion", "class_counts",
-               "class_accuracy")  # fmt: skip
-    return {"val_accuracy": chance, "test_accuracy": chance, "balanced_accuracy": chance, "wrong": []} | dict.fromkeys(unknown)
+    """Return what stands for the scores of a run whose loss became non-finite: those of guessing, each class as probable."""
+    num_classes = len(texts.class_names)
+    share = np.bincount(texts.labels, minlength=num_classes) / len(texts.labels)  # a guess is right in so many of a class
+    chance = dict.fromkeys(("val_accuracy", "test_accuracy", "balanced_accuracy"), 1 / num_classes)
+    loss = dict.fromkeys(("val_loss", "test_loss"), math.log(num_classes))
+    unknown = dict.fromkeys(("examples_per_s", "seconds_per_epoch", "confusion", "class_counts", "class_accuracy"))
+    return chance | loss | {"macro_f1": float(np.mean(2 * share / (1 + num_classes * share))), "wrong": []} | unknown
 
 
 def test_of(state_logits: Callable, config, texts: labelled.LabelledTexts, rows: np.ndarray) -> Callable:

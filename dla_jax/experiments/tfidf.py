@@ -1,4 +1,4 @@
-"""The baseline of the studies of texts: logistic regression on TF-IDF of words and of words in a row, by scikit-learn."""
+"""The baseline of the studies of texts: logistic regression on TF-IDF of words and of words in a row."""
 
 import functools
 import time
@@ -6,15 +6,14 @@ from collections import Counter
 
 import numpy as np
 
-from dla_jax.config import check, check_count, check_number
-from dla_jax.data import labelled, splits
-from dla_jax.experiments import text_runs
+from dla_jax.config import check, check_count
+from dla_jax.data import labelled
+from dla_jax.experiments import logistic, text_runs
 from dla_jax.experiments.grid import Setting, Story
 from dla_jax.experiments.networks import final_cells, own_config, select_cells
-from dla_jax.stop import Interrupted, stop_requested
-from dla_jax.train import Plan, no_trace
 
-KEYS = ("name", "strengths", "longest", "min_texts", "max_features", "max_iter")
+COUNTS = ("longest", "min_texts", "max_features")
+KEYS = ("name", *COUNTS, *logistic.KEYS)
 # Letters and marks, not digits, of scripts that have no blanks between words.
 UNSPACED = (
     "\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ebd\u0ec0-\u0ece\u0edc-\u0edf"  # Thai, Lao
@@ -30,10 +29,8 @@ TOKEN = rf"[^\W{UNSPACED}]{{2,}}|(?=\w)[{UNSPACED}](?:(?!\w)[{UNSPACED}])*"
 def check_model(model) -> None:
     """Raises ConfigError for the `model` of a baseline."""
     check(set(model.keys()) == set(KEYS), f"model: tfidf has the keys {', '.join(KEYS)}")
-    check(len(model.strengths) > 0, "model.strengths is empty; give at least one")
-    for strength in model.strengths:
-        check_number("model.strengths", strength, above=0)
-    for key in KEYS[2:]:
+    logistic.check_model(model)
+    for key in COUNTS:
         check_count(f"model.{key}", model[key])
 
 
@@ -73,46 +70,19 @@ def make_vectoriser(model):
                            sublinear_tf=True, token_pattern=TOKEN, dtype=np.float32)  # fmt: skip
 
 
-def make_setting(config, texts: labelled.LabelledTexts, mesh) -> Setting:
-    """A setting in which nothing is trained step by step."""
-    return Setting(config, {}, mesh, None, Plan(0, (), 0, 0, 1, 0), no_trace, texts)
-
-
 def make_story(setting: Setting, seed: int) -> Story:
     """Logistic regression on TF-IDF of words and pairs of words: what can be had without a transformer."""
-    story = Story(*(None,) * 7, {}, {"num_params": 0})
-    return story._replace(at_once=functools.partial(fit, setting.config, setting.source, seed))
+    return logistic.make_story(functools.partial(fit, setting.config, setting.source, seed), {})
 
 
 def fit(config, texts: labelled.LabelledTexts, seed: int) -> dict:
-    """What the last row says of the baseline: the strength (scikit-learn's C) that is best on validation, its scores.
+    """Return what the last row says of the baseline; it leaves no model.
 
     Raises:
       Interrupted: a stop was asked for.
     """
-    from sklearn.linear_model import LogisticRegression
-
-    started, parts, own = time.perf_counter(), text_runs.split(config, texts, seed), config.model
-    vectoriser, words = make_vectoriser(own), {part: [texts.texts[row] for row in rows] for part, rows in parts.items()}
+    started, parts, vectoriser = time.perf_counter(), text_runs.split(config, texts, seed), make_vectoriser(config.model)
+    words = {part: [texts.texts[row] for row in rows] for part, rows in parts.items()}
     x = {"train": vectoriser.fit_transform(words["train"])}  # `check_words` has seen that there are some
     x |= {part: vectoriser.transform(words[part]) for part in ("val", "test")}
-    y, best = {part: texts.labels[rows] for part, rows in parts.items()}, None
-    weights = splits.class_weights(config.class_weight, texts)
-    for strength in own.strengths:
-        if stop_requested.is_set():
-            raise Interrupted
-        model = LogisticRegression(C=strength, max_iter=own.max_iter, class_weight=dict(enumerate(weights or ())) or None)
-        model.fit(x["train"], y["train"])
-        if best is None or model.score(x["val"], y["val"]) > best.score(x["val"], y["val"]):
-            best = model
-    seconds = time.perf_counter() - started
-    logits = {part: np.asarray(both(best.decision_function(x[part]))) for part in ("val", "test")}
-    return {"best_step": 0, "step": 0, "train_seconds": seconds, "strength": best.C, "num_params": best.coef_.size,
-            "examples_per_s": x["train"].shape[0] / seconds, "seconds_per_epoch": None,
-            **text_runs.scores(logits["val"], y["val"], "val"), **text_runs.scores(logits["test"], y["test"], "test"),
-            **text_runs.details(logits["test"], parts["test"], texts)}  # fmt: skip
-
-
-def both(decision: np.ndarray) -> np.ndarray:
-    """Logits float [N, C] of a decision function, which for two classes has one column only."""
-    return np.stack([-decision / 2, decision / 2], 1) if decision.ndim == 1 else decision
+    return logistic.fit(config, texts, parts, x, started)[1]

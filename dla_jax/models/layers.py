@@ -174,7 +174,13 @@ class FlatDense(nn.Module):
 
 
 def batch_norm(train: bool, dtype, name: str | None = None) -> nn.BatchNorm:
-    """BatchNorm with PyTorch's momentum and epsilon; whatever the dtype, its statistics stay in float32."""
+    """BatchNorm with PyTorch's momentum and epsilon; whatever the dtype, its statistics stay in float32.
+
+    Flax keeps a running mean of the biased variance of a batch, the sum of squares over n, PyTorch
+    of the unbiased one, over n - 1: n values a channel, batch times height times width. In evaluation
+    PyTorch's is n / (n - 1) times ours: 0.02 % more at 64 images of 8 x 8, 1.6 % at 64 vectors. In
+    training both normalise with the biased one.
+    """
     return nn.BatchNorm(use_running_average=not train, momentum=0.9, dtype=dtype, name=name)
 
 

@@ -34,18 +34,18 @@ def _panels(count: int, height: float = 2.2, share_y: bool = True):
 
 
 def curves(arms: dict[str, dict], solved_at: float | None, path: Path) -> None:
-    """Greedy evaluation along training, a panel an arm: single seeds thin, interquartile mean thick, bootstrap interval shaded.
+    """Greedy evaluation along training, a panel an arm: single seeds thin, interquartile mean thick, its interval shaded.
 
     Args:
-      arms: {name: {"step": int [n], "seeds": float [seeds, n], "iqm", "low", "high": float [n]}}.
+      arms: {name: {"step": int [n], "iqm", "low", "high": float [n] there, "seeds": [(steps, returns) of each seed]}}.
       solved_at: the return that counts as solved, a dotted line.
     """
     with plt.rc_context(STYLE):
         figure, axes = _panels(len(arms))
         for i, (axis, (name, found)) in enumerate(zip(axes.flat, arms.items(), strict=False)):
             colour = COLOURS[i % 6]
-            for seed in found["seeds"]:
-                axis.plot(found["step"], seed, color=colour, alpha=0.35, linewidth=0.5)
+            for steps, returns in found["seeds"]:
+                axis.plot(steps, returns, color=colour, alpha=0.35, linewidth=0.5)
             axis.fill_between(found["step"], found["low"], found["high"], color=colour, alpha=0.25, linewidth=0)
             axis.plot(found["step"], found["iqm"], color=colour, linewidth=1.6)
             if solved_at is not None:

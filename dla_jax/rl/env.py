@@ -19,6 +19,8 @@ from gymnax.environments.classic_control import continuous_mountain_car
 from dla_jax.config import check, check_choice
 
 DOWNLOADS = ("MNISTBandit-bsuite",)  # fetch data while they are made
+# Least and most reward of a step, where they are known.
+REWARDS = {"CartPole-v1": (0.0, 1.0), "Acrobot-v1": (-1.0, 0.0), "MountainCar-v0": (-1.0, 0.0), "Pendulum-v1": (-math.inf, 0.0)}
 
 
 class Env(NamedTuple):
@@ -78,6 +80,12 @@ def check_env(name: str) -> None:
     """Raises ConfigError for an environment that is unknown, or fetches data."""
     check_choice("env.name", name, names())
     check(name not in DOWNLOADS, f"env.name: {name} fetches its data from the network as it is made; choose another environment")
+
+
+def return_bounds(env: Env) -> tuple[float, float]:
+    """Return what the return of an episode cannot be below or above; infinite where it is not known."""
+    least, most = REWARDS.get(env.name, (-math.inf, math.inf))
+    return least * env.max_steps, most * env.max_steps
 
 
 def make(name: str, *, flatten: bool, sticky: float = 0.0, max_steps: int = 0) -> Env:

@@ -101,6 +101,14 @@ def run_chunk(agent: Agent, states, updates: jax.Array, target: jax.Array, limit
     return jax.vmap(of_run, in_axes=(axes,), out_axes=(axes, 0))(states)
 
 
+def first_update_steps(agent: Agent, states, runs: int, limit: int) -> np.ndarray:
+    """Return the environment steps after the first update of every run: int [N]. `states` as `start` made them; they are kept."""
+    if agent.steps_per_update:
+        return np.full(runs, agent.first_steps + agent.steps_per_update)
+    copies = jax.tree.map(jnp.copy, states)  # states are donated; to a target of one step it is one update
+    return env_steps(run_chunk(agent, copies, *map(jnp.int32, (0, 1, limit)))[0], runs)
+
+
 def play(env: Env, choose: Callable, key: jax.Array, episodes: int) -> jax.Array:
     """Returns of whole episodes side by side: float32 [episodes]. `choose`: observations, step int32 [] -> actions."""
     reset_key, step_key = jax.random.split(key)

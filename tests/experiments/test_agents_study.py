@@ -2,7 +2,6 @@
 
 import json
 import time
-from typing import NamedTuple
 
 import numpy as np
 import orbax.checkpoint as ocp
@@ -148,31 +147,6 @@ def test_batches_hold_every_run_once_and_waste_little():
     assert all(len({cell.stage for cell in batch.cells}) == 1 and len(batch.cells) <= batch.size for batch in batches)
 
 
-class Evaluation(NamedTuple):
-    env_steps: int
-    eval_return: float
-    finite: bool = True
-
-    def row(self):
-        return {"step": self.env_steps, "env_steps": self.env_steps, "eval_return": self.eval_return, "env_steps_per_s": 1.0} | {
-            "finite": self.finite
-        }
-
-
-def test_what_a_runs_evaluations_come_to():
-    rows = [Evaluation(*found).row() for found in ((0, 9), (100, 20), (200, 80), (300, 80), (400, 40))]
-    result = agents_runs.result_of(agents_config(solved_at=75.0), rows, SCORES)
-    assert result["solved_at"] == 200 and result["log2_solved"] == pytest.approx(np.log2(200))
-    assert result["mean_return"] == 55 and result["late_return"] == 60 and result["best_step"] == 300
-    assert not result["diverged"] and result["env_steps"] == 400
-    never = agents_runs.result_of(agents_config(solved_at=99.0), rows, SCORES)
-    assert never["solved_at"] is None and never["log2_solved"] == pytest.approx(np.log2(400))
-    rows[3]["finite"] = False
-    broken = agents_runs.result_of(agents_config(solved_at=75.0), rows, SCORES)
-    assert broken["diverged_at"] == 300 and broken["eval_return"] == broken["mean_return"] == broken["late_return"] == 9.0
-    assert agents_runs.result_of(agents_config(solved_at=None), rows, SCORES)["log2_solved"] is None
-
-
 def test_an_evaluation_that_is_no_number_counts_as_chance():
     metrics = {"episodes": np.array([4.0, 0.0]), "return_sum": np.array([80.0, 0.0]), "length_sum": np.array([40.0, 0.0]),
                "loss": np.array([0.5, 0.0]), "updates": np.array([3, 0])}  # fmt: skip
@@ -191,20 +165,6 @@ def test_an_evaluation_that_is_no_number_counts_as_chance():
         returns[0, 0] = np.nan if broken is metrics else 10.0
         row = agents_runs.row_of(broken, returns, 0, 9.0)
         assert row["eval_return"] == 9.0 and not row["finite"]
-
-
-SCORES = {"eval_return": 80.0, "last_return": 40.0, "random_return": 9.0}
-
-
-def agents_config(**changes):
-    config = agents.get_config("smoke")
-    config.update({"total_steps": 400} | changes)
-    return config
-
-
-def test_the_rate_is_that_of_the_better_training():
-    rows = lambda *means: [{"late_return": 500, "mean_return": mean} for mean in means]  # noqa: E731
-    assert agents_runs.rate_score(rows(100, 400)) > agents_runs.rate_score(rows(200, 200))
 
 
 def test_images_are_packed_into_the_record_and_back():
@@ -236,8 +196,13 @@ def test_the_summary_of_a_study(uninterrupted):
     chosen = next(row["lr"] for row in summary["selection"] if row["chosen"])
     assert {run["lr"] for run in summary["runs"] if run["group"] == "ppo"} == {chosen}
     for run in summary["runs"]:
-        curve = [row["eval_return"] for row in rows_of(uninterrupted)[f"final/{run['group']}/seed{run['seed']}"][1:-1]]
-        assert run["mean_return"] == pytest.approx(np.mean(curve)) and run["num_params"] == (4 + 1) * 16 * (
+        rows = rows_of(uninterrupted)[f"final/{run['group']}/seed{run['seed']}"][:-1]
+        due, taken, returns = ([row[name] for row in rows] for name in ("step", "env_steps", "eval_return"))
+        assert (due[1:] == taken[1:]) == (run["group"] != "reinforce")
+        first = next((n for n, value in enumerate(returns) if value >= 29.0), None)
+        assert run["solved_at"] == (None if first is None else taken[first])
+        assert first in (None, 0) or run["solved_after"] == taken[first - 1] < run["solved_at"]
+        assert run["mean_return"] == pytest.approx(np.mean(np.interp(due[1:], taken, returns))) and run["num_params"] == (4 + 1) * 16 * (
             1 if run["group"] == "dqn" else 2) + 17 * (2 if run["group"] == "dqn" else 3)  # fmt: skip
     assert {Cell("final", run["group"], run["seed"], 0.0).name for run in summary["runs"]} <= set(rows_of(uninterrupted))
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from launching import launch, launch_many
 
-from dla_jax import formatting, stats
+from dla_jax import formatting, stats, verdicts
 from dla_jax.config import ConfigError
 from dla_jax.experiments import compare
 
@@ -60,8 +60,8 @@ def test_the_same_network_is_compared_seed_by_seed(compared, studies):
                for name in ("short", "long")}  # fmt: skip
     differences = [by_seed["long"][seed] - by_seed["short"][seed] for seed in by_seed["short"]]
     mean, p_expected = 100 * np.mean(differences), formatting.p_value(stats.sign_flip_p(differences))
-    _, studies_of, _, points, p, seeds, verdict = rows["plain-2"]
-    assert (studies_of, p, seeds) == ("long − short", f"p = {p_expected}", "2 seeds")
+    _, studies_of, _, points, p, p_holm, seeds, verdict = rows["plain-2"]
+    assert (studies_of, p, p_holm, seeds) == ("long − short", f"p = {p_expected}", "Holm 1.00", "2 seeds")
     assert verdict == "not decided (too few seeds)"
     assert float(points.split(" ")[0].replace("−", "-")) == pytest.approx(mean, abs=0.06)
     screen = next(line for line in compared[1].err.splitlines() if line.strip().startswith("plain-2 "))
@@ -75,7 +75,21 @@ def test_the_same_network_is_compared_seed_by_seed(compared, studies):
     ([0.03, -0.04, 0.035, 0.03, -0.045, 0.04], "not decided"), ([0.0] * 6, "not decided (the runs do not vary)"),
 ])  # fmt: skip
 def test_a_pair_gets_a_verdict(differences, verdict):
-    assert compare.pair_words(differences)[-1] == verdict
+    assert compare.pair_words(verdicts.judge(differences, ">", compare.MARGIN, bound=1.0), 0.5)[-1] == verdict
+
+
+def test_p_values_of_all_pairs_are_corrected_together():
+    """By Holm: the smallest of three p times three, the next times two, and none below the one before."""
+    effects = {"a": [0.03, 0.04, 0.05, 0.03, 0.04, 0.06, 0.05], "b": [0.03, 0.04, 0.05, 0.03, 0.04, 0.06, -0.001],
+               "c": [0.01, -0.02, 0.03, -0.03, 0.02, -0.01, 0.0]}  # fmt: skip
+    rows = [{"study": study, "group": group, "seed": seed, "test_accuracy": 0.5 + (study == "second") * effect, "num_params": 1,
+             "data": {"name": "digits"}}
+            for group, found in effects.items() for seed, effect in enumerate(found) for study in ("first", "second")]  # fmt: skip
+    p = [stats.sign_flip_p(found) for found in effects.values()]
+    expected = [3 * p[0], max(3 * p[0], 2 * p[1]), 1.0]
+    shown = {row[0]: row[4:6] for row in compare.paired(rows)}
+    for (group, words), raw, corrected in zip(shown.items(), p, expected, strict=True):
+        assert words == [f"p = {formatting.p_value(raw)}", f"Holm {formatting.p_value(min(1.0, corrected))}"], group
 
 
 def test_networks_of_other_sizes_are_compared_too(compared):

@@ -166,23 +166,29 @@ def test_contrasts_name_the_depths_of_the_study():
     assert max(config.depths) == 50
     terms = ((1.0, "residual-deepest"), (-1.0, "plain+batch-reference"), (1.0, "plain-20"))
     assert depth_grid.resolve(config, [terms]) == [((1.0, "residual-50"), (-1.0, "plain+batch-5"), (1.0, "plain-20"))]
-    config.depths = (50, 1, 5, 20)  # as a flag may change them: every step from the reference on is asked about
-    steps = [((1.0, f"residual-{b}"), (-1.0, f"residual-{a}")) for a, b in [(5, 20), (20, 50)]]
+    second = ((1.0, "plain-second"), (-1.0, "plain-reference"))
+    assert depth_grid.resolve(config, [second]) == [((1.0, "plain-10"), (-1.0, "plain-5"))]
+    config.depths = (50, 1, 5, 20)  # as a flag may change them: every step is asked about, from the net of depth 1 on
+    pairs = [("both-1", "residual-5"), ("residual-5", "residual-20"), ("residual-20", "residual-50")]
+    steps = [((1.0, b), (-1.0, a)) for a, b in pairs]
     assert depth_grid.resolve(config, config.claims.b_residual_gains_always.contrasts) == steps
 
 
-@pytest.mark.parametrize("config", ["rescnn", "mlp"])
-def test_the_primary_claim_is_the_one_fixed_in_the_design(config):
-    claim = load("digits", config).claims.a_skip_makes_depth_pay
-    assert set(claim.contrasts[0]) == {
-        (1.0, "residual-deepest"),
-        (-1.0, "residual-reference"),
-        (-1.0, "plain-deepest"),
-        (1.0, "plain-reference"),
-    }
-    assert claim.direction == ">" and not any(
-        term[1][-2:] == "-1" for c in load("digits", config).claims.values() for terms in c.contrasts for term in terms
-    )
+def test_the_steps_in_depth_are_lab_es_where_all_of_them_are_run():
+    config = load("digits")
+    assert depth_grid.steps_of(config) == [(1, 5), (5, 10), (10, 20)] and 25 in config.depths
+    config.depths = (5, 10, 20, 25)
+    assert depth_grid.steps_of(config) == [(5, 10), (10, 20), (20, 25)]
+    assert depth_grid.steps_of(load("digits", "mlp")) == [(1, 5), (5, 10), (10, 20), (20, 50)]  # of which lab E says nothing
+    config.unlock()
+    del config.step_depths  # as workdirs of before
+    assert depth_grid.steps_of(config) == [(5, 10), (10, 20), (20, 25)]
+
+
+def test_depth_one_stands_for_all_arms_where_they_are_one_net_and_for_each_where_not():
+    terms = [((1.0, "residual-5"), (-1.0, "residual-1"), (1.0, "plain+batch-1"))]
+    assert depth_grid.resolve(load("digits"), terms)[0][1:] == ((-1.0, "both-1"), (1.0, "plain+batch-1"))
+    assert depth_grid.resolve(load("lab_a,as_implemented=true"), terms)[0][1] == (-1.0, "residual-1")
 
 
 @pytest.mark.parametrize("config", ["rescnn", "mlp"])
@@ -272,10 +278,13 @@ def test_what_has_no_contrast_was_not_run(depths, arms):
     """A single depth, or a single arm: no claim may hold, or fail, on a net against itself."""
     config = load("digits")
     config.depths, config.arms, config.side_arms = depths, arms, ()
-    runs = [{"group": f"{arm}-{depth}", "seed": seed, "test_accuracy": 0.9 + seed / 100, "diverged": False}
+    runs = [{"group": f"{arm}-{depth}", "seed": seed, "test_accuracy": 0.9 + seed / 100, "test_loss": 0.3, "diverged": False}
             for arm, depth in groups_of(config) for seed in range(8)]  # fmt: skip
     for name, claim in config.claims.to_dict().items():
         found = verdicts.weigh(claim | {"contrasts": depth_grid.resolve(config, claim["contrasts"])}, runs)
-        asked = {"d_skip_helps_deep", "e_skip_hurts_shallow"} if len(arms) == 2 else set()
+        asked = {"b_residual_gains_always"} if 1 in depths else set()  # from depth 1, where all arms are one net
+        if len(arms) == 2:
+            asked |= {"d_skip_helps_deep", "e_skip_hurts_shallow", "q_deepest_residual_below_shallow_plain",
+                      "r_skip_loss_reference", "t_skip_loss_deepest"}  # fmt: skip
         assert (found["verdict"] == "not run") == (name not in asked), (name, found["verdict"])
         assert found["missing"] or name in asked

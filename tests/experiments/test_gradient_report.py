@@ -9,15 +9,15 @@ from dla_jax.experiments import gradients_figures, gradients_report
 FINISHED = {"diverged": False, "val_accuracy": 0.3}
 
 
-def made_up(first, last, dense, norms, clipped=None):
-    """Rows of a run whose first and last convolution have these relative gradients at the probes."""
+def made_up(first, last, dense, norms, clipped=None, sizes=(1.0, 1.0)):
+    """Rows of a run whose first and last convolution have these relative gradients at the probes, the first these mean |g|."""
     rows = [{"step": 0, "layers": ["stem", "blocks 0", "blocks 1", "head"], "stages": [0, 1, 2, 0],
-             "probe_layer_relative": [first[0], 9.9, last[0], 9.9]}]  # fmt: skip
+             "probe_layer_relative": [first[0], 9.9, last[0], 9.9], "probe_layer_mean_abs": [sizes[0], 9.9, 9.9, 9.9]}]  # fmt: skip
     for step, (mean_abs, norm) in enumerate(zip(dense, norms, strict=True), 1):
         rows.append({"step": step, "layer_mean_abs": [9.9, 9.9, 9.9, mean_abs], "grad_norm": norm}
                     | ({"clipped_norm": min(norm, clipped)} if clipped else {}))  # fmt: skip
     for i, (a, b) in enumerate(zip(first[1:], last[1:], strict=True), 1):
-        rows[10 * i]["probe_layer_relative"] = [a, 9.9, b, 9.9]
+        rows[10 * i] |= {"probe_layer_relative": [a, 9.9, b, 9.9], "probe_layer_mean_abs": [sizes[i], 9.9, 9.9, 9.9]}
     return rows
 
 
@@ -28,10 +28,17 @@ def test_what_the_claims_compare_is_what_they_say():
     assert found["last_val_accuracy"] == 0.7
     short = gradients_report.measure(rows[:3] + rows[-1:], 150, FINISHED)  # fewer steps than are to be traced
     assert short["last_dense"] == pytest.approx(np.log10(0.02 / 2) + 1)
+    assert found["start_first_layer"] == pytest.approx(-3)
     assert found["first_layer"] == pytest.approx(-2) and found["above_vanishing"] == pytest.approx(-1)
     assert found["below_exploding"] == pytest.approx(3) and found["start_above_vanishing"] == pytest.approx(-2)
     assert found["start_below_exploding"] == pytest.approx(4) and found["last_dense"] == pytest.approx(-1)
     assert found["bounded"] == pytest.approx(2 - np.log10(50)) and found["clipped_steps"] == pytest.approx(1 / 20)
+
+
+def test_the_size_of_the_first_gradient_is_that_of_its_numbers():
+    rows = made_up([5.0, 7.0], [1.0, 1.0], [2.0] * 20, [5.0] * 20, sizes=(0.001, 10.0))
+    rows[-1]["val_accuracy"] = 0.7
+    assert gradients_report.measure(rows, 20, FINISHED)["first_size"] == pytest.approx((-3 + 1) / 2)
 
 
 def test_a_diverged_run_counts_as_unbounded_and_a_dead_one_as_vanished():

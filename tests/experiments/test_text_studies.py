@@ -58,7 +58,8 @@ def predictions(*arguments, stdin=None):
     return [json.loads(line) for line in answer.stdout.splitlines()], answer
 
 
-@pytest.mark.parametrize(("name", "network"), [("yahoo", "corrected"), ("yahoo", "lab_b_setting"), ("ag_news", "mlp")])
+@pytest.mark.parametrize(("name", "network"), [("yahoo", "corrected"), ("yahoo", "lab_b_setting"), ("ag_news", "mlp"),
+                                              ("ag_news", "linear")])  # fmt: skip
 def test_predictions_are_those_of_the_study(name, network, smoke, tmp_path):
     workdir = smoke(name)[0]
     runs = [row for row in done_rows(workdir).values() if row["group"] == network and row["stage"] == "final"]
@@ -174,6 +175,10 @@ RUN = Run(None, None, None, False, True)
     (yahoo, {"encoder.path": "nowhere/at/all"}, "there is no folder nowhere/at/all"), (yahoo, {"data.test_fraction": 0.7}, "data.test_fraction"),
     (ag_news, {"model.widths": (0,)}, "model.widths"), (ag_news, {"encoder.pooling": "published"}, "no pooler"),
     (ag_news, {"encoder.seed": -1}, "encoder.seed"), (ag_news, {"embed_batch_size": 0}, "embed_batch_size"),
+    (ag_news, {"networks.linear.model.strengths": (1.0, 1.0)}, "networks.linear: model.strengths: 1.0 is given twice"),
+    (ag_news, {"networks.linear.model.tolerance": 0.0}, "model.tolerance"),
+    (ag_news, {"networks.linear.model.max_iter": 0}, "model.max_iter"), (ag_news, {"networks.linear.model.name": "tfidf"}, "tfidf has the keys"),
+    (yahoo, {"networks.tfidf.model.strengths": ()}, "model.strengths is empty"),
 ])  # fmt: skip
 def test_what_cannot_be_run_is_refused(study, changes, words, monkeypatch):
     texts = tuple(f"{name} number {i}" for i in range(100) for name in "ab")
@@ -189,3 +194,13 @@ def test_what_cannot_be_run_is_refused(study, changes, words, monkeypatch):
         {yahoo: finetune, ag_news: features}[study].check_config(config, RUN)
     assert words in str(error.value)
     text_runs.read_once.cache_clear()
+
+
+def test_a_diverged_run_scores_what_guessing_does():
+    """Closed forms of the loss, and scikit-learn's F1 where each class is taken for every class equally often."""
+    labels = np.repeat([0, 1, 2, 3], [48, 24, 8, 4]).astype(np.int32)
+    found = text_runs.unscored(labelled.LabelledTexts("made", ("",) * 84, labels, tuple("abcd"), None))
+    guessed = np.concatenate([np.arange(count) % 4 for count in (48, 24, 8, 4)])
+    assert found["test_loss"] == found["val_loss"] == pytest.approx(np.log(4))
+    assert found["test_accuracy"] == found["val_accuracy"] == found["balanced_accuracy"] == 0.25 == np.mean(guessed == labels)
+    assert found["macro_f1"] == pytest.approx(f1_score(labels, guessed, average="macro"))

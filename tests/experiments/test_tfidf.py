@@ -112,7 +112,9 @@ def test_words_that_come_once_are_refused_and_the_mend_works():
     found.networks.tfidf.model.min_texts = 1
     tfidf.check_words(found, texts)
     row = tfidf.fit(own_config(found, "tfidf"), texts, 0)
-    assert 0 <= row["test_accuracy"] <= 1 and row["num_params"] == 3 * 84  # training texts: two words and their pair each
+    assert (
+        0 <= row["test_accuracy"] <= 1 and row["num_params"] == 3 * 84 + 1
+    )  # training texts: two words and their pair each; a bias
     assert np.isfinite(row["test_loss"])  # of texts without one known word
 
 
@@ -211,7 +213,7 @@ def test_a_vocabulary_may_be_cut_to_one_word():
     texts = made(lambda i, kind: f"{('cat', 'dog')[kind]} number w{i}x{kind}")
     found = config(max_features=1)
     tfidf.check_words(found, texts)
-    assert tfidf.fit(own_config(found, "tfidf"), texts, 0)["num_params"] == 1
+    assert tfidf.fit(own_config(found, "tfidf"), texts, 0)["num_params"] == 1 + 1
 
 
 @pytest.mark.parametrize(("study", "preset"), [(finetune, yahoo), (features, ag_news)])

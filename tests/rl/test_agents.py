@@ -128,6 +128,16 @@ def test_reinforce_goes_on_to_its_target_and_never_beyond_its_limit():
         np.testing.assert_array_equal(steps, metrics["length_sum"])
 
 
+@pytest.mark.parametrize("name", METHODS)
+def test_the_first_update_ends_where_it_says(name, monkeypatch):
+    monkeypatch.setattr(loop, "run_chunk", run_chunk)
+    states = begin(name)
+    found = loop.first_update_steps(agent_of(name), states, 4, 1000)
+    after, _ = run_chunk(agent_of(name), states, jnp.int32(1), jnp.int32(1), jnp.int32(1000))  # `states` were not donated before
+    np.testing.assert_array_equal(found, loop.env_steps(after, 4))
+    assert name != "reinforce" or len(set(found.tolist())) > 1
+
+
 def test_a_chunk_without_room_for_an_update_has_no_metric_that_is_not_a_number():
     """A run that has spent its budget has not diverged."""
     states, metrics = run_chunk(agent_of("reinforce"), begin("reinforce"), *map(jnp.int32, (0, 1, 1)))

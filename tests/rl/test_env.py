@@ -62,6 +62,8 @@ def test_single_steps_are_those_of_gymnasium(name):
     obs, _, reward, terminated, truncated = step_all(env.step, states_of(env, name, values), jnp.asarray(actions))
     np.testing.assert_allclose(obs, want[0], atol=CONTROL[name][2])
     np.testing.assert_allclose(reward, want[1], atol=1e-5)
+    least, most = (bound / env.max_steps for bound in envs.return_bounds(env))
+    assert (want[1] >= least).all() and (want[1] <= most).all()
     np.testing.assert_array_equal(terminated, want[2])
     assert not truncated.any()
     if name in ("CartPole-v1", "MountainCar-v0", "MountainCarContinuous-v0"):
