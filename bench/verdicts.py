@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from bench.page import ROOT
-from dla_jax import verdicts
+from dla_jax import power, verdicts
 
 PAGE = ROOT / "docs" / "verdicts.md"
 SEEDS = (2, 4, 5, 6, 7, 8, 10, 12, 16)
@@ -76,7 +76,7 @@ def power_table(seeds: Iterable[int], samples: int) -> str:
     for n in seeds:
         found = held(n, 1.0, ">", 1e-9, samples), held(n, 0.0, "=", 1.5, samples), held(n, 1.5, "=", 1.5, samples)
         words = [f"{100 * share:.1f}" for share in found]
-        rows.append([str(n), words[0], f"{verdicts.mean_factor(n):g} standard deviations", *words[1:]])
+        rows.append([str(n), words[0], f"{power.mean_factor(n):g} standard deviations", *words[1:]])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 

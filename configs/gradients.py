@@ -154,14 +154,16 @@ def claims(networks) -> ConfigDict:
             "Over training a skip keeps more gradient in the first convolution, relative to the last one", LAB_B, watched,
             difference("residual", "plain"), **decades("first_layer")),
         "a_skip_keeps_the_gradient_at_one_rate": claim(
-            "... and so at the same learning rate, that of the plain net or that of the residual one", "hypothesis",
-            "not reported", difference("residual_same_rate", "plain"), difference("residual", "plain_same_rate"),
+            "Over training it does so at the same learning rate, that of the plain net as well as that of the residual one",
+            "hypothesis", "not reported", difference("residual_same_rate", "plain"), difference("residual", "plain_same_rate"),
             **decades("first_layer")),
         "a_skip_keeps_the_gradient_at_the_start": claim(
-            "... and so before the first step", "hypothesis", "not reported", difference("residual", "plain"),
+            "Before the first step, too, a skip keeps more gradient in the first convolution, relative to the last one",
+            "hypothesis", "not reported", difference("residual", "plain"),
             **decades("start_first_layer")),
         "a_skip_makes_it_larger": claim(
-            "Over training a skip makes the gradient of the first convolution at least five times as large", LAB_B,
+            "Over training, each net at its own rate, a skip makes the first convolution's gradient at least five times as large",
+            LAB_B,
             watched, difference("residual", "plain"), threshold=math.log10(5), **decades("first_size")),
         "a_skip_makes_it_larger_backward": claim(
             "In the net with skips the gradient, relative to the weights, grows backward: over training it is larger in the "
@@ -171,13 +173,18 @@ def claims(networks) -> ConfigDict:
             "Before the first step the plain net's first convolution has, relative to its weights, less than a tenth of the "
             "gradient of the last one", LAB_B, watched,
             alone("plain"), direction="<", **decades("start_above_vanishing")),
-        "b_train_plain_vanishes": claim("... and so on average over training", LAB_B, watched, alone("plain"), direction="<",
+        "b_train_plain_vanishes": claim("On average over training, too, it has less than a tenth", LAB_B, watched,
+                                        alone("plain"), direction="<",
                                   **decades("above_vanishing")),
-        "c_residual_does_not_vanish": claim("The residual net's first convolution has more than a tenth", LAB_E, tends,
+        "c_residual_does_not_vanish": claim(
+            "Over training the residual net's first convolution has, relative to its weights, more than a tenth of the "
+                                            "gradient of the last one", LAB_E, tends,
                                             alone("residual"), **decades("above_vanishing")),
-        "d_residual_does_not_explode": claim("... and less than ten times the last one's", LAB_E, tends, alone("residual"),
+        "d_residual_does_not_explode": claim("Over training it has less than ten times the last one's", LAB_E, tends,
+                                               alone("residual"),
                                              **decades("below_exploding")),
-        "e_residual_stays_bounded": claim("In the first steps the norm of the residual net's gradient stays below 100", LAB_E,
+        "e_residual_stays_bounded": claim(
+            "In the first steps the norm of the residual net's gradient stays below 100 in the median run", LAB_E,
                                           tends, alone("residual"), **decades("bounded")),
         "f_plain_tends_to_zero": claim(
             "Within the first batches the plain net's last dense layer loses nine tenths of its mean absolute gradient", LAB_E,
@@ -211,7 +218,8 @@ def claims(networks) -> ConfigDict:
             "not reported; labs A to C keep the default", alone("plain_no_norm_torch_default"), direction="<",
             **decades("start_above_vanishing")),
         "m_no_norm_residual_stays_bounded": claim(
-            "Without norm and clipping the residual net's gradient stays below 100 in the first steps", *no_norm,
+            "Without norm and clipping the residual net's gradient stays below 100 in the first steps of the median run",
+            *no_norm,
             alone("residual_no_norm_unclipped"), **decades("bounded")),
         "n_no_norm_clipping": claim("Without norm, clipping makes the residual net better", *no_norm,
                                     difference("residual_no_norm", "residual_no_norm_unclipped")),

@@ -61,8 +61,6 @@ def base() -> ConfigDict:
     # The question: depth x arm x seed, paired by seed. "both" stands for all arms at depth 1, where they are one net.
     config.depths = (1, 5, 10, 20, 25)
     config.reference_depth = 0  # where the gain from depth is measured from; 0: the smallest depth that has blocks
-    # The depths of "a residual net gains from every step in depth", lab E's, where all of them run; else all depths.
-    config.step_depths = (1, 5, 10, 20)
     config.arms = ("plain", "residual")
     config.seeds = tuple(range(6))  # 2/2^6 = .03 is the smallest p; each fixes split, order, initial weights
     # The other explanations, at fewer depths and seeds: what `depths` and `seeds` are shortened to, they follow.
@@ -126,7 +124,7 @@ def base() -> ConfigDict:
 def networks_base(experiment: str) -> ConfigDict:
     """The keys of a study that compares networks of its own instead of arms at several depths."""
     config = base()
-    for key in ("depths", "reference_depth", "step_depths", "arms", "side_arms", "side_depths", "num_side_seeds"):
+    for key in ("depths", "reference_depth", "arms", "side_arms", "side_depths", "num_side_seeds"):
         del config[key]
     config.experiment = experiment
     return config
@@ -169,7 +167,7 @@ def smoke(config: ConfigDict, as_implemented: bool) -> None:
 
 def lab_a(config: ConfigDict, as_implemented: bool) -> None:
     """Lab A's depths. As implemented: its two architectures, one rate for all, no crops or flips, val 10,000."""
-    config.depths, config.step_depths = (1, 5, 10, 20, 30, 50), ()
+    config.depths = (1, 5, 10, 20, 30, 50)
     config.model.pools = 0
     if as_implemented:
         config.model = ConfigDict({"name": "lab_a", "norm": "batch", "init": "torch_default"})

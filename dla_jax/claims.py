@@ -52,7 +52,7 @@ def difference(a: str, b: str) -> tuple:
 
 
 def alone(group: str) -> tuple:
-    """Return the contrast of one group with the threshold: it is judged by its median run (`verdicts.judge_one_arm`)."""
+    """Return the contrast of one group with the threshold: it is judged by its median run (`verdicts.judge`)."""
     return ((1.0, group),)
 
 

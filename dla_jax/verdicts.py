@@ -9,15 +9,11 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from scipy import optimize, stats
 
-from dla_jax.stats import binomial_p, hedges_g, median_interval, sign_flip_p, smallest_p, t_interval, varies
+from dla_jax.power import seen
+from dla_jax.stats import LEVEL, binomial_p, hedges_g, median_interval, sign_flip_p, smallest_p, t_interval, varies
 
 HOLDS, FAILS, OPEN, NOT_RUN = "holds", "does not hold", "not decided", "not run"
-LEVEL = 0.95
-POWER = 0.8
-# The mean difference, in standard deviations, that so many seeds see in 80 % of studies: simulated (tests/test_coverage.py).
-SEEN = {6: 1.8, 7: 1.35, 8: 1.2, 9: 1.1, 10: 1.02, 11: 0.94, 12: 0.9, 13: 0.84, 14: 0.83, 15: 0.78, 16: 0.74}
 
 
 class Contrast(NamedTuple):
@@ -56,15 +52,17 @@ def evidence(differences: np.ndarray, about: str, bound: float, resolution: np.n
       differences: float [n].
       about: "mean" or "median".
       bound: what the size of a mean cannot exceed; the interval is cut there.
-      resolution: float [n] >= 0: how far each difference may be from the truth. Each end of the interval and each p-value
-        is that of the truth least in its favour.
+      resolution: float [n] >= 0: how far each difference may be from the truth. Each p-value, and each end of the median's
+        interval, is that of the truth least in its favour; the mean's interval is widened by the mean resolution.
     """
     least, most = differences - resolution, differences + resolution
     if about == "median":
         return Evidence(median_interval(least)[0], median_interval(most)[1], binomial_p(least > 0), binomial_p(most < 0))
     low, high = t_interval(differences, LEVEL, (-bound, bound))
     wider = float(resolution.mean())
-    return Evidence(low - wider, high + wider, sign_flip_p(least), sign_flip_p(most))
+    p_above = sign_flip_p(least) if least.sum() > 0 else 1.0
+    p_below = sign_flip_p(most) if most.sum() < 0 else 1.0
+    return Evidence(low - wider, high + wider, p_above, p_below)
 
 
 def judge(
@@ -81,10 +79,10 @@ def judge(
 
     Presence: `holds` when the interval lies wholly on the claimed side of 0 and p < .05; `does not hold` when it lies wholly
     on the other side with p < .05. Absence, which comes first: `does not hold` when the interval lies wholly inside
-    (-margin, margin), also where it is clear of 0. It needs as much evidence as presence does: enough seeds for p < .05 to
-    be possible, differences that vary, and no value that is only a bound. A claim of equality `holds` where absence is
-    shown and both one-sided tests at the margin have p < .05 (Schuirmann 1987), and `does not hold` when the interval lies
-    wholly beyond the margin with p < .05. Otherwise `not decided`.
+    (-margin, margin), also where it is clear of 0. It needs as much evidence as presence does: enough seeds whose difference
+    is not 0 for p < .05 to be possible, differences that vary, and no value that is only a bound. A claim of equality `holds`
+    where absence is shown and both one-sided tests at the margin have p < .05 (Schuirmann 1987), and `does not hold` when the
+    interval lies wholly beyond the margin with p < .05. Otherwise `not decided`.
 
     Args:
       differences: float [n], one a seed, n >= 1.
@@ -98,7 +96,7 @@ def judge(
     """
     differences = np.asarray(differences, float)
     resolution = np.broadcast_to(np.asarray(resolution, float), differences.shape)
-    n, spread = len(differences), varies(differences)
+    n, spread, apart = len(differences), varies(differences), num_apart(differences)
     found = evidence(differences, about, bound, resolution)
     lower = upper = found  # what is tested for lying below, and above, what the claim is measured from
     edge = margin if direction == "=" else 0.0
@@ -119,6 +117,8 @@ def judge(
         reason = "too few seeds"
     elif not spread and (inside or bounded):
         reason = "the runs do not vary"
+    elif inside and not opposite and smallest_p(apart) >= 1 - LEVEL:
+        reason = "too few seeds differ"
     elif unknown:
         reason = "runs were cut off at the budget"
     elif opposite:
@@ -130,7 +130,10 @@ def judge(
     elif claimed:
         verdict = HOLDS
     centre = np.median(differences) if about == "median" else differences.mean()
-    p = p_equal if direction == "=" and inside else found.p_above if centre > 0 else found.p_below
+    if direction == "=":
+        p = p_equal if inside else upper.p_above if centre > 0 else lower.p_below
+    else:
+        p = found.p_above if centre > 0 else found.p_below
     return Contrast(
         n=n,
         about=about,
@@ -144,32 +147,15 @@ def judge(
         varies=spread,
         censored=bounded,
         resolution=float(resolution.mean()),
-        seen=seen(differences, about),
+        seen=seen(differences, about, equality=direction == "=") + float(resolution.mean()),
         verdict=verdict,
         reason=reason,
     )
 
 
-def seen(differences: np.ndarray, about: str) -> float:
-    """Return what so many normal differences of this spread see in 80 % of studies; nan without a spread, or below six."""
-    n = len(differences)
-    if n < min(SEEN) or not varies(differences):
-        return math.nan
-    factor = median_factor(n) if about == "median" else mean_factor(n)
-    return float(factor * np.std(differences, ddof=1))
-
-
-def mean_factor(n: int) -> float:
-    """Return how many standard deviations the mean of n >= 6 normal differences must lie off for the rule to see it as often."""
-    most = max(SEEN)
-    return SEEN[n] if n in SEEN else SEEN[most] * math.sqrt(most / n)
-
-
-def median_factor(n: int) -> float:
-    """Return how many standard deviations the median of normal values must lie off for the sign test to see it as often."""
-    needed = next(k for k in range(n + 1) if binomial_p(np.arange(n) < k) < 1 - LEVEL)
-    share = optimize.brentq(lambda q: stats.binom.sf(needed - 1, n, q) - POWER, 0.5, 1.0)
-    return float(stats.norm.ppf(share))
+def num_apart(differences: np.ndarray) -> int:
+    """Return how many differences are not 0 but for rounding: runs that both reach a ceiling say nothing of which is better."""
+    return int(np.sum(np.abs(differences) > 1e-9 * max(np.abs(differences).max(), 1e-3)))
 
 
 def judge_all(verdicts: list[str]) -> str:
@@ -239,7 +225,8 @@ def absent_from(contrasts: list[tuple], runs: list[dict], value: str) -> list[st
 def weigh_contrast(claim: dict, terms: tuple, runs: list[dict]) -> dict:
     """Return one contrast of a claim as `weigh` does.
 
-    A pair of which runs on both sides were cut off at the budget says nothing, and counts as no difference.
+    A pair of which runs on both sides were cut off at the budget says nothing: it counts as no difference, which may lie on
+    either side, and so leaves the contrast open.
     """
     weights, value, threshold = {group: weight for weight, group in terms}, claim["value"], claim.get("threshold", 0.0)
     differences = {seed: found - threshold for seed, found in paired_values(terms, runs, value).items()}

@@ -3,24 +3,29 @@
 import numpy as np
 import pytest
 
-from dla_jax import stats, verdicts
+from dla_jax import power, stats, verdicts
 
 DRAWS = {
     "normal": lambda rng, shape: rng.normal(size=shape),
     "uniform": lambda rng, shape: rng.uniform(-1, 1, size=shape),
     "heavy tails": lambda rng, shape: rng.standard_t(3, size=shape),
     "a ceiling": lambda rng, shape: np.minimum(500.0, rng.normal(490, 20, size=shape)),
+    "most at a ceiling": lambda rng, shape: np.minimum(500.0, rng.normal(510, 20, size=shape)),
+    "three in ten fail": lambda rng, shape: rng.normal(0, 0.1, size=shape) - 5.0 * (rng.uniform(size=shape) < 0.3),
 }
 
 
+@pytest.mark.parametrize(("name", "least"), [
+    ("normal", (0.95, 0.95, 0.95)), ("uniform", (0.95, 0.93, 0.92)), ("heavy tails", (0.95, 0.95, 0.95)),
+    ("a ceiling", (0.93, 0.93, 0.92)), ("most at a ceiling", (0.70, 0.87, 0.95)), ("three in ten fail", (0.75, 0.91, 0.95)),
+])  # fmt: skip
 @pytest.mark.parametrize("n", [4, 8, 16])
-@pytest.mark.parametrize(("name", "least"), [("normal", 0.92), ("uniform", 0.9), ("heavy tails", 0.93), ("a ceiling", 0.84)])
 def test_the_interval_of_the_interquartile_mean_covers(name, least, n):
-    """The percentile bootstrap, which stood here before, covers .87 of normal values at n = 4 and .90 at n = 8."""
+    """The percentile bootstrap covers .87 of normal values at n = 4 and .90 at n = 8; of the last two a third to a half."""
     rng, draw = np.random.default_rng(n), DRAWS[name]
     truth = np.mean(stats.iqm(draw(rng, (n, 100_000))))
     low, high = stats.iqm_interval(draw(rng, (n, 10_000)))
-    assert least <= np.mean((low <= truth) & (truth <= high)) <= 0.975
+    assert np.mean((low <= truth) & (truth <= high)) >= least[(4, 8, 16).index(n)]
 
 
 @pytest.mark.parametrize("n", [4, 8, 16])
@@ -38,7 +43,7 @@ def test_the_interval_of_the_probability_of_improvement_covers(n, shift):
 @pytest.mark.parametrize("n", [6, 8, 10, 16])
 def test_the_power_that_is_said_is_the_power_that_there_is(n):
     rng, samples = np.random.default_rng(n), 300
-    found = [verdicts.judge(rng.normal(verdicts.SEEN[n], 1, n), ">", 1e-9).verdict for _ in range(samples)]
+    found = [verdicts.judge(rng.normal(power.SEEN[n], 1, n), ">", 1e-9).verdict for _ in range(samples)]
     assert found.count("holds") / samples == pytest.approx(0.8, abs=0.07)
 
 

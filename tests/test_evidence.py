@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from dla_jax import report, stats, verdicts
+from dla_jax import power, report, stats, verdicts
 from dla_jax.claims import alone, claim, difference
 
 NOISE = np.array([-1.5, -0.7, -0.2, 0.2, 0.7, 1.5])
@@ -55,7 +55,7 @@ def test_one_arm_needs_six_runs_and_may_lie_within_the_margin():
     assert (result["verdict"], result["reason"]) == ("does not hold", "too small to matter")
 
 
-def test_a_rare_failure_does_not_make_a_claim_about_one_arm_hold():
+def test_a_claim_about_one_arm_does_not_hold_by_the_luck_of_a_few_seeds():
     """Runs of which nine in ten are a little too good and one fails: a t-interval of the lucky six would be clear of 0."""
     lucky = 0.5 + 0.1 * NOISE
     assert stats.t_interval(lucky)[0] > 0 and stats.sign_flip_p(lucky) < 0.05
@@ -150,4 +150,35 @@ def test_what_was_not_decided_says_what_would_have_been_seen():
 def test_the_power_of_the_sign_test_is_that_of_the_binomial():
     """Six of six must lie above: q^6 = .8; of eight likewise."""
     for n in (6, 8):
-        assert verdicts.median_factor(n) == pytest.approx(scipy.stats.norm.ppf(0.8 ** (1 / n)))
+        assert power.median_factor(n) == pytest.approx(scipy.stats.norm.ppf(0.8 ** (1 / n)))
+
+
+def test_runs_at_a_ceiling_are_no_evidence_of_equality_or_absence():
+    """Fifteen of sixteen pairs reach 500 both: two seeds that differ could not give p < .05, nor can these."""
+    nearly = [0.0] * 15 + [0.1]
+    for direction in (">", "<", "="):
+        found = verdicts.judge(nearly, direction, 10.0)
+        assert (found.verdict, found.reason) == ("not decided", "too few seeds differ")
+    assert verdicts.judge([0.0] * 5 + list(0.1 * NOISE), ">", 10.0).verdict == "does not hold"  # six that do differ
+    assert verdicts.judge([0.0] * 5 + list(0.1 * NOISE), "=", 10.0).verdict == "holds"
+
+
+def test_a_p_value_never_speaks_for_the_other_side():
+    """A resolution that reaches beyond 0 leaves nothing to be shown; a sign flip would call the far side significant."""
+    for sign in (1, -1):
+        found = verdicts.judge(sign * (0.1 + 0.02 * NOISE), "<", 0.05, resolution=0.7)
+        assert found.p == 1.0 and found.verdict == "not decided"
+
+
+def test_the_p_of_a_failed_equality_is_that_of_the_test_beyond_the_margin():
+    values = 0.5 + 0.1 * NOISE
+    found = verdicts.judge(values, "=", 0.2)
+    assert found.verdict == "does not hold" and found.p == stats.sign_flip_p(values - 0.2)
+
+
+def test_power_knows_of_equality_and_of_the_resolution():
+    spread = np.std(NOISE, ddof=1)
+    equal = verdicts.judge(NOISE, "=", 0.5)
+    expected = (scipy.stats.t.ppf(0.975, 5) + scipy.stats.norm.ppf(0.9)) / math.sqrt(6) * spread
+    assert equal.verdict == "not decided" and equal.seen == pytest.approx(expected)
+    assert verdicts.judge(NOISE, ">", 0.05, resolution=0.3).seen == pytest.approx(1.8 * spread + 0.3)

@@ -21,7 +21,7 @@ LEAVES = {
     "optim",
     "plots",
 }
-FLOORS = {"data": 1, "models": 1, "analysis": 1, "rl": 1, "verdicts": 0.5, "report": 0.6, "steps": 1.5, "train": 1.8, "cells": 2, "classify": 2, "language": 2,
+FLOORS = {"data": 1, "models": 1, "analysis": 1, "rl": 1, "power": 0.3, "verdicts": 0.5, "report": 0.6, "steps": 1.5, "train": 1.8, "cells": 2, "classify": 2, "language": 2,
           "sampling": 2, "texts": 2, "vectors": 2, "experiments": 3}  # fmt: skip
 OWNERS = {
     "flax": ("models/", "rl/networks.py"), "tensorboardX": ("logs.py",), "orbax": ("checkpoint.py",),

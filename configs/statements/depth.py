@@ -12,6 +12,7 @@ LAB_C = "lab C, https://github.com/simogiovannini/ResNet-vs.-ConvNet-Gradient-an
 LAB_D = "lab D, https://github.com/salahjebali/Going-Deeper-With-Residual-Blocks"
 LAB_E = "lab E (only its README is public)"
 HE = "He et al. 2015, arXiv:1512.03385"
+STEPS = ((1, 5), (5, 10), (10, 20))  # that lab E took
 OWN_FIGURES = {
     "lab_a": (LAB_A, "validation, 1/5/10/20/30/50: CNN 64.8/73.5/74.6/72.0/70.4/60.8 %, ResCNN 51.7/59.8/64.5/66.8/68.3/71.2 %"),
     "lab_b": (LAB_B, "9/17/48 layers: 88.74/89.65/86.85 % without, 88.20/89.51/87.96 % with skips (one run each)"),
@@ -42,8 +43,11 @@ def claims(config: ConfigDict) -> ConfigDict:
             "the CNN does not always gain from depth, the ResCNN always does (no intervals)",
             ((1.0, "residual-deepest"), (-1.0, "residual-reference"), (-1.0, "plain-deepest"), (1.0, "plain-reference"))),
         "b_residual_gains_always": claim(
-            "A residual net gains from every step in depth", LAB_E, "the ResCNN always gains from depth",
+            "A residual net gains from every step in depth of the study", LAB_E, "the ResCNN always gains from depth",
             difference("residual-next", "residual-each")),
+        "b_residual_gains_lab_e": claim(
+            "A residual net gains from every step in depth that lab E took, 1 to 5, 5 to 10 and 10 to 20", LAB_E,
+            "the ResCNN always gains from depth", *(difference(f"residual-{b}", f"residual-{a}") for a, b in STEPS)),
         "b_residual_gains": claim(
             "The deepest residual net is better than the one of the reference depth", LAB_E, "the ResCNN always gains from depth",
             difference("residual-deepest", "residual-reference")),
@@ -83,14 +87,20 @@ def claims(config: ConfigDict) -> ConfigDict:
         found["i_skip_without_norm"] = found.pop("i_skip_with_norm") | claim(
             "Without norm in either, a deep net is better with a skip", "hypothesis", "not reported",
             difference(f"residual{bare}-deepest", f"plain{bare}-deepest"))  # fmt: skip
+    if config.model.name != "cnn" or not {1, 5, 10, 20} <= set(config.depths):
+        del found["b_residual_gains_lab_e"]
     if config.model.name in ("cnn", "lab_b"):
         found |= lab_b_claims()
+        if len([depth for depth in config.depths if depth > 1]) < 3:  # then the second depth is the deepest
+            for name in ("o_second_depth_helps_plain", "p_skip_hurts_second", "s_skip_loss_second"):
+                del found[name]
     if config.model.name in OWN_FIGURES:  # on its own networks a lab's, or paper's, own figures are what is tested
         source, reported = OWN_FIGURES[config.model.name if max(config.depths) != 34 else "resnet34"]
         for name in ("a_skip_makes_depth_pay", "a_skip_pays_more", "b_residual_gains_always", "b_residual_gains", "c_plain_loses",
                      "d_skip_helps_deep", "e_skip_hurts_shallow"):  # fmt: skip
             found[name] |= {"source": source, "reported": reported}
-    groups = {f"{arm}-{depth}" for arm in config.arms for depth in ("reference", "second", "deepest", "each", "next")}
+    named = ("reference", "second", "deepest", "each", "next", *config.depths)
+    groups = {f"{arm}-{depth}" for arm in config.arms for depth in named}
     groups |= {f"{arm}-deepest" for arm in config.side_arms}
     return answerable(found, groups)
 

@@ -33,7 +33,8 @@ def solved(rows: list[dict], threshold: float | None, first_update: int, budget:
         log2_budget = float(np.log2(max(1, budget)))
         return {"solved_after": None, "solved_at": None, "log2_solved": log2_budget, "resolution": {"log2_solved": 0.0}}
     after = max((row["env_steps"] for row in rows if row["env_steps"] < at), default=0)
-    low, high = np.log2([max(after, first_update), max(at, first_update)])
+    least = max(1, first_update)  # no update at all where none fits the budget
+    low, high = np.log2([max(after, least), max(at, least)])
     return {
         "solved_after": after,
         "solved_at": at,

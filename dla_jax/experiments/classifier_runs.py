@@ -40,13 +40,15 @@ def better(row: dict) -> tuple[float, float]:
 def run_result(rows: list[dict], best: dict, *, batch_size: int, num_examples: int, chance: float) -> dict:
     """What the last row of a run says of its training; test scores follow for runs that are compared.
 
-    `mean_val_loss`: of all evaluations, low where a run soon gets down; `val_loss_rise`: the last one less the lowest. None where
-    no evaluation was finite, the rise also where the last was not.
+    `mean_val_loss`: of all evaluations, low where a run soon gets down; one that is worse than guessing, or not finite, counts
+    as guessing, or a single early one would be the mean. `val_loss_rise`: the last one less the lowest, None where the last is
+    not finite.
     """
     rate = rows[-1]["step"] * batch_size / rows[-1]["seconds"]
     losses = [row["val_loss"] for row in rows if "val_loss" in row]
-    finite = [loss for loss in losses if loss is not None]
+    finite, guessing = [loss for loss in losses if loss is not None], -math.log(chance)
+    bounded = [guessing if loss is None else min(loss, guessing) for loss in losses]
     rise = losses[-1] - min(finite) if finite and losses[-1] is not None else None
     return {"val_accuracy": best["val_accuracy"], "val_loss": best["val_loss"], "test_accuracy": chance, "test_loss": None,
-            "mean_val_loss": sum(finite) / len(finite) if finite else None, "val_loss_rise": rise,
+            "mean_val_loss": sum(bounded) / len(bounded), "val_loss_rise": rise,
             "examples_per_s": rate, "seconds_per_epoch": num_examples / rate}  # fmt: skip

@@ -102,7 +102,6 @@ def check_config(config, run: Run) -> None:
     check(config.reference_depth in (0, *config.depths),
           f"reference_depth: {config.reference_depth} is not among depths, {config.depths}; give one of them, or 0 for the "
           "smallest that has blocks")  # fmt: skip
-    check_distinct("step_depths", config.step_depths, check_count, empty=True)
     check_distinct("side_depths", config.side_depths, functools.partial(check_side_depth, config), empty=True)
     check(not config.side_arms or len(side_depths_of(config)) > 0,
           f"side_depths: none of {config.side_depths} is among depths, {config.depths}; give one of these")  # fmt: skip
@@ -212,21 +211,11 @@ def choose_rates(config, done: dict[str, dict]) -> dict[str, float]:
     return rates
 
 
-def steps_of(config) -> list[tuple[int, int]]:
-    """Return the steps in depth that "each" and "next" stand for: those of `step_depths` where all of them are run, else all.
-
-    Workdirs of before have no `step_depths`.
-    """
-    given = config.get("step_depths", ())
-    depths = given if given and set(given) <= set(config.depths) else config.depths
-    return list(itertools.pairwise(sorted(depths)))
-
-
 def resolve(config, contrasts) -> list[tuple]:
     """The contrasts of a claim in terms of the study's own depths.
 
     "reference", "deepest" and "second", the first depth after the reference, stand for those depths; a contrast between "each"
-    and "next" for one from every depth of `steps_of` to the next. At depth 1, where all arms are one net, that is "both".
+    and "next" for one from every depth to the next. At depth 1, where all arms are one net, that is "both".
     """
     later = [depth for depth in config.depths if depth > reference_of(config)]
     named = {"deepest": max(config.depths), "reference": reference_of(config), "second": min(later, default="second")}
@@ -239,7 +228,7 @@ def resolve(config, contrasts) -> list[tuple]:
     for terms in contrasts:
         parts = [(float(weight), *name.rpartition("-")[::2]) for weight, name in terms]
         each = any(depth == "next" for _, _, depth in parts)
-        for here, following in steps_of(config) if each else [(None, None)]:
+        for here, following in itertools.pairwise(sorted(config.depths)) if each else [(None, None)]:
             depths = named | {"each": here, "next": following}
             found.append(tuple((weight, group(arm, depths.get(depth, depth))) for weight, arm, depth in parts))
     return found

@@ -104,14 +104,15 @@ def rate_words(
     value: str = "val_accuracy",
     smaller: bool | None = None,
 ) -> str:
-    """Return `0.003`, `0.003 (edge)`, `0.003 (within noise)` or `0.003 (edge, within noise)`.
+    """Return `0.003`, `0.003 (edge)`, `0.003 (edge, within noise)` or `0.003 (one selection seed)`.
 
     Just the rate where `selection` has no runs of the group at it, as where nothing was searched.
     """
     if not any(row["group"] == group and row["lr"] == lr for row in selection):
         return f"{lr:g}"
     found = choice(selection, group, lr, value, smaller)
-    said = [word for word, so in (("edge", found.edge), ("within noise", found.noisy)) if so]
+    alone = found.rates > 1 and found.seeds == 1
+    said = [word for word, so in (("edge", found.edge), ("within noise", found.noisy), ("one selection seed", alone)) if so]
     return f"{lr:g}" + (f" ({', '.join(said)})" if said else "")
 
 

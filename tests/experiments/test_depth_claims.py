@@ -49,8 +49,10 @@ def test_a_net_that_loses_in_the_first_step_does_not_gain_from_every_step():
     assert verdict_of(config, "b_residual_gains_always", made_up(config, grows)) == "holds"
     worse = lambda arm, depth: 0.9 if depth == 1 else grows(arm, depth)  # noqa: E731
     assert verdict_of(config, "b_residual_gains_always", made_up(config, worse)) == "does not hold"
-    later = lambda arm, depth: 0.5 if depth == 25 else grows(arm, depth)  # noqa: E731  # a step that lab E did not run
-    assert verdict_of(config, "b_residual_gains_always", made_up(config, later)) == "holds"
+    later = lambda arm, depth: 0.5 if depth == 25 else grows(arm, depth)  # noqa: E731  # a step that lab E did not take
+    assert verdict_of(config, "b_residual_gains_always", made_up(config, later)) == "does not hold"
+    assert verdict_of(config, "b_residual_gains_lab_e", made_up(config, later)) == "holds"
+    assert verdict_of(config, "b_residual_gains_lab_e", made_up(config, worse)) == "does not hold"
 
 
 LAB_B = {("plain", 9): (0.8874, 0.5249), ("residual", 9): (0.8820, 0.5433), ("plain", 17): (0.8965, 0.4871),

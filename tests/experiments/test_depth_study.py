@@ -174,15 +174,14 @@ def test_contrasts_name_the_depths_of_the_study():
     assert depth_grid.resolve(config, config.claims.b_residual_gains_always.contrasts) == steps
 
 
-def test_the_steps_in_depth_are_lab_es_where_all_of_them_are_run():
+def test_the_steps_in_depth_that_lab_e_took_are_asked_about_where_all_of_them_are_run():
     config = load("digits")
-    assert depth_grid.steps_of(config) == [(1, 5), (5, 10), (10, 20)] and 25 in config.depths
-    config.depths = (5, 10, 20, 25)
-    assert depth_grid.steps_of(config) == [(5, 10), (10, 20), (20, 25)]
-    assert depth_grid.steps_of(load("digits", "mlp")) == [(1, 5), (5, 10), (10, 20), (20, 50)]  # of which lab E says nothing
-    config.unlock()
-    del config.step_depths  # as workdirs of before
-    assert depth_grid.steps_of(config) == [(5, 10), (10, 20), (20, 25)]
+    pairs = [("both-1", "residual-5"), ("residual-5", "residual-10"), ("residual-10", "residual-20")]
+    steps = [((1.0, b), (-1.0, a)) for a, b in pairs]
+    assert depth_grid.resolve(config, config.claims.b_residual_gains_lab_e.contrasts) == steps
+    assert len(depth_grid.resolve(config, config.claims.b_residual_gains_always.contrasts)) == 4  # 20 to 25, too
+    assert "b_residual_gains_lab_e" not in load("digits", "mlp").claims  # of MLPs lab E says nothing
+    assert "b_residual_gains_lab_e" not in load("quick").claims
 
 
 def test_depth_one_stands_for_all_arms_where_they_are_one_net_and_for_each_where_not():

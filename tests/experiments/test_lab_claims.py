@@ -38,9 +38,13 @@ def test_a_net_whose_loss_is_low_on_average_gets_there_sooner():
     assert verdict_of(claim, resnet=0.3, convnet=0.6) == "holds" and verdict_of(claim, resnet=0.6, convnet=0.3) == "does not hold"
 
 
+GUESSING = math.log(10)
+
+
 @pytest.mark.parametrize(("losses", "mean", "rise"), [
-    ([1.0, 0.4, 0.7], 0.7, 0.3), ([1.0, 0.5], 0.75, 0.0), ([None, 0.5, 0.7], 0.6, 0.2), ([0.5, None], 0.5, None),
-    ([None], None, None)])  # fmt: skip
+    ([1.0, 0.4, 0.7], 0.7, 0.3), ([1.0, 0.5], 0.75, 0.0), ([None, 0.5, 0.7], (GUESSING + 1.2) / 3, 0.2),
+    ([0.5, None], (0.5 + GUESSING) / 2, None), ([None], GUESSING, None), ([500.0, 0.5], (GUESSING + 0.5) / 2, 0.0),
+])  # fmt: skip
 def test_the_last_row_says_how_validation_loss_went(losses, mean, rise):
     rows = [{"step": 0, "seconds": 0.0}]
     rows += [{"step": i, "seconds": float(i), "val_accuracy": 0.5, "val_loss": loss} for i, loss in enumerate(losses, 1)]

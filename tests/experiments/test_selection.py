@@ -82,7 +82,7 @@ def test_seeds_are_paired_by_number_not_by_place():
         ({lr: CLEAR[lr] for lr in (0.001, 0.003)}, 0.003, "0.003 (edge)"),
         ({lr: NOISY[lr] for lr in (0.003, 0.01)}, 0.003, "0.003 (edge, within noise)"),
         ({0.003: [0.9, 0.91]}, 0.003, "0.003"),  # one rate: no edge, no choice
-        ({0.001: [0.7], 0.003: [0.9], 0.01: [0.8]}, 0.003, "0.003"),  # one seed: nobody knows
+        ({0.001: [0.7], 0.003: [0.9], 0.01: [0.8]}, 0.003, "0.003 (one selection seed)"),
         (
             {0.001: [0.7, 0.8], 0.003: [0.1, 0.1], 0.01: [0.1, 0.1]},
             0.003,
