@@ -28,7 +28,6 @@ import functools
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
-from configs.statements.depth import LAB_B as LAB_B  # configs/yahoo.py takes it from here
 from configs.statements.depth import claims
 from dla_jax.config import check, flatten, parse_argument
 from dla_jax.overrides import CARRIED

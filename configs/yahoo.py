@@ -20,7 +20,7 @@ TF-IDF 89.1 %. Result of `ag_news` (a subset of 14,547 training texts, two seeds
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
-from configs.rescnn import LAB_B
+from configs.statements.depth import LAB_B
 from dla_jax.claims import answerable, claim, difference
 from dla_jax.config import parse_argument
 

@@ -23,7 +23,7 @@ def amount(value: float, unit: str, sign: bool = True) -> str:
     """Return a value in its unit: accuracies in "points", others as they are ("decades": powers of ten)."""
     if unit == "points":
         return points(value, sign)
-    return number(value, 3 if unit == "nats/char" else 2, sign)
+    return number(value, 3 if unit.startswith("nats") else 2, sign)
 
 
 def interval(low: float, high: float, unit: str = "points", sign: bool = True) -> str:

@@ -6,7 +6,7 @@ import re
 import pytest
 from launching import ROOT
 
-from dla_jax import verdicts
+from dla_jax import report, verdicts
 from dla_jax.experiments import depth_grid
 
 PRESETS = {
@@ -43,19 +43,21 @@ def number(text):
 
 def verdict_of(claim, terms, words):
     """What the rule says of a contrast as it is printed: `+46.8 points [+35.1, +58.6], p = 0.0078, 8 of 8 seeds`."""
+    plain = lambda text: text.replace("_", "").replace(" ", "")  # noqa: E731
+    assert plain(words.partition(":")[0]) == plain(report.terms_words(terms)), "another contrast than the config's"
     centre, low, high, p, _, n = (number(text) for text in CONTRAST.search(words).groups())
     assert low <= centre <= high, words
     assert (": median " in words) == (len(terms) == 1), "a claim about one arm is about its median run, others are not"
-    verdict = ruled(claim, low, high, p, n, "cut off" in words)
+    verdict = ruled(claim, low, high, p, n, "cut off" in words or "seeds differ" in words)
     assert ("80 % power at" in words) == (verdict == verdicts.OPEN and "(" not in words.replace("(80 %", "")), words
     return verdict
 
 
-def ruled(claim, low, high, p, n, cut_off):
+def ruled(claim, low, high, p, n, no_evidence):
     """The rule, once more, on what a table shows."""
     margin = claim["margin"] * (100 if claim["unit"] == "points" else 1)
     shown = p < 0.05 and n >= 6
-    inside = -margin < low < high < margin and n >= 6 and not cut_off
+    inside = -margin < low < high < margin and n >= 6 and not no_evidence
     if claim["direction"] == "=":
         apart = shown and (low > margin or high < -margin)
         return verdicts.FAILS if apart else verdicts.HOLDS if inside and p < 0.05 else verdicts.OPEN

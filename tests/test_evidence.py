@@ -38,7 +38,7 @@ def test_a_claim_about_one_arm_is_about_its_median_run():
     assert result["about"] == "median" and result["median"] == pytest.approx(1.15) and result["mean"] < 0
     assert (result["low"], result["high"]) == (-9.0, 1.4)
     assert result["p"] == pytest.approx(scipy.stats.binomtest(5, 6).pvalue) and result["verdict"] == "not decided"
-    assert "median +1.15 nats [−9.00, +1.40]" in report.contrast_words(result, "nats")
+    assert "median +1.150 nats [−9.000, +1.400]" in report.contrast_words(result, "nats")
 
 
 @pytest.mark.parametrize("direction", [">", "<"])
@@ -143,7 +143,7 @@ def test_what_was_not_decided_says_what_would_have_been_seen():
     spread = np.std(NOISE, ddof=1)
     assert found.verdict == "not decided" and found.seen == pytest.approx(1.8 * spread)
     result = found._asdict() | {"in_favour": 3}
-    assert report.contrast_words(result, "nats").endswith(f"3 of 6 seeds (80 % power at {1.8 * spread:.2f})")
+    assert report.contrast_words(result, "nats").endswith(f"3 of 6 seeds (80 % power at {1.8 * spread:.3f})")
     assert math.isnan(verdicts.judge(NOISE[:5], ">", 0.05).seen) and math.isnan(verdicts.judge([1.0] * 6, ">", 0.05).seen)
 
 

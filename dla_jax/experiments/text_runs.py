@@ -223,7 +223,7 @@ def unscored(texts: labelled.LabelledTexts) -> dict:
     num_classes = len(texts.class_names)
     share = np.bincount(texts.labels, minlength=num_classes) / len(texts.labels)  # a guess is right in so many of a class
     chance = dict.fromkeys(("val_accuracy", "test_accuracy", "balanced_accuracy"), 1 / num_classes)
-    loss = dict.fromkeys(("val_loss", "test_loss"), math.log(num_classes))
+    loss = {"test_loss": math.log(num_classes), "val_loss": None}  # of rates that guess alike one that diverged comes last
     unknown = dict.fromkeys(("examples_per_s", "seconds_per_epoch", "confusion", "class_counts", "class_accuracy"))
     return chance | loss | {"macro_f1": float(np.mean(2 * share / (1 + num_classes * share))), "wrong": []} | unknown
 
