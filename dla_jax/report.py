@@ -18,12 +18,11 @@ def contrast_words(result: dict, unit: str) -> str:
     """
     seeds = f"{result['in_favour']} of {count(result['n'], 'seed')}"
     bounds = interval(result["low"], result["high"], unit)
-    notes = [result["reason"]] if result["reason"] else []
-    if result["verdict"] == verdicts.OPEN and not result["reason"] and math.isfinite(result["seen"]):
-        notes.append(f"80 % power at {amount(result['seen'], unit, False)}")
+    note = result["reason"]
+    if result["verdict"] == verdicts.OPEN and not note and math.isfinite(result["seen"]):
+        note = f"80 % power at {amount(result['seen'], unit, False)}"
     words = f"median {amount(result['median'], unit)}" if result["about"] == "median" else amount(result["mean"], unit)
-    behind = f" ({'; '.join(notes)})" if notes else ""
-    return f"{words} {unit}{bounds}, p = {p_value(result['p'])}, {seeds}{behind}"
+    return f"{words} {unit}{bounds}, p = {p_value(result['p'])}, {seeds}{f' ({note})' if note else ''}"
 
 
 def terms_words(terms) -> str:
@@ -43,13 +42,11 @@ def power_words(result: dict, margin: float, unit: str, level: float = 0.95) -> 
         return "a difference: yes; its absence: no, the runs do not vary"
     if result["censored"]:
         return "a difference: yes; its absence: no, runs were cut off at the budget"
+    if result["reason"] == "too few seeds differ":
+        return "a difference: yes; its absence: no, too few seeds differ"
     half = (result["high"] - result["low"]) / 2
-    if result["seen"] > margin:
-        seen = f"; {count(result['n'], 'seed')} see {amount(result['seen'], unit, False)} in 80 % of studies"
-    else:
-        seen = ""
     detail = f"interval ±{amount(half, unit, False)}, margin {amount(margin, unit, False)}"
-    return (f"yes ({detail})" if half < margin else f"a difference: yes; its absence: no ({detail})") + seen
+    return f"yes ({detail})" if half < margin else f"a difference: yes; its absence: no ({detail})"
 
 
 def width(image: bytes) -> int:

@@ -85,3 +85,8 @@ def test_the_width_of_an_image_is_read_from_its_header(tmp_path):
     for name, expected in (("a.png", 321), ("a.gif", 642)):
         Image.new("P", (642, 33)).save(tmp_path / name)
         assert report.width((tmp_path / name).read_bytes()) == expected
+
+
+def test_a_ceiling_is_said_to_show_no_absence():
+    words = report.power_words(verdicts.judge([0.0] * 8 + [0.001], ">", 0.5)._asdict(), 0.5, "points")
+    assert words == "a difference: yes; its absence: no, too few seeds differ"
