@@ -19,6 +19,7 @@ from dla_jax.experiments.grid import Setting, Story
 from dla_jax.stop import Interrupted, stop_requested
 from dla_jax.train import Plan, no_trace
 
+PAST_THE_BEST = 2  # strengths in a row that are not better: larger ones, which take longest, are not tried then
 KEYS = ("strengths", "tolerance", "max_iter")  # of a config's model, beside what makes the features
 
 
@@ -103,16 +104,20 @@ def fit(config, texts: labelled.LabelledTexts, parts: dict[str, np.ndarray], x: 
     Raises:
       Interrupted: a stop was asked for.
     """
-    y, best, best_row, unsolved = {part: texts.labels[rows] for part, rows in parts.items()}, None, None, []
+    y, best, best_row, behind, unsolved = {part: texts.labels[rows] for part, rows in parts.items()}, None, None, 0, []
     weights = splits.class_weights(config.class_weight, texts)
     for solution in solutions(x["train"], y["train"], config.model, weights):
         row = text_runs.scores(logits_of(solution, x["val"]), y["val"], "val")
         if best is None or better(row) > better(best_row):
-            best, best_row = solution, row
+            best, best_row, behind = solution, row, 0
+        else:
+            behind += 1
         if solution.gradient > config.model.tolerance:
             unsolved.append(solution.strength)
             print(f"C = {solution.strength:g}: not solved, a gradient of {solution.gradient:.1e} instead of "
                   f"{config.model.tolerance:g}; raise model.max_iter", file=sys.stderr)  # fmt: skip
+        if behind == PAST_THE_BEST:
+            break
     seconds, logits = time.perf_counter() - started, logits_of(best, x["test"])
     return best, best_row | {
         "strength": best.strength, "gradient": best.gradient, "unsolved": unsolved, "solver_steps": solution.steps,

@@ -169,3 +169,19 @@ def test_a_stop_is_heard_between_two_strengths():
     stop_requested.set()
     with pytest.raises(Interrupted):
         next(found)
+
+
+def test_strengths_far_past_the_best_are_not_tried(monkeypatch):
+    texts, parts, x = conflict()
+    tried, solutions = [], logistic.solutions
+
+    def watched(*arguments):
+        for solution in solutions(*arguments):
+            tried.append(solution.strength)
+            yield solution
+
+    monkeypatch.setattr(logistic, "solutions", watched)
+    config = ConfigDict({"class_weight": "none", "model": model((1e-3, 1e-2, 1.0, 10.0, 100.0, 1e3, 1e4))})
+    solution, _ = logistic.fit(config, texts, parts, x, time.perf_counter())
+    best = tried.index(solution.strength)
+    assert len(tried) == best + 1 + logistic.PAST_THE_BEST < 7
