@@ -18,7 +18,7 @@ The labs' and papers' own tables, on CIFAR-10, for a GPU:
     python launch.py --config=configs/rescnn.py:he,as_implemented=true       # as published: 64,000 steps, one rate
     python launch.py --config=configs/rescnn.py:resnet18          # ResNet-18 and -34 and plain twins
 
-Result of `digits` (284 s on 2 cores of an AMD EPYC, 8 seeds): at depth 25 plain 50.2 % [38.8, 61.7], residual 94.4 %
+Result of `digits` (549 s of CPU on 2 cores of an AMD EPYC, 8 seeds): at depth 25 plain 50.2 % [38.8, 61.7], residual 94.4 %
 [93.3, 95.6]; the gain from depth 5 to 25 differs by 44.6 points [34.0, 55.3]. All of it, and what was run on CIFAR-10:
 docs/results.md.
 """

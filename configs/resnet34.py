@@ -9,10 +9,9 @@ for 20 epochs. Papers: He et al. 2015, arXiv:1512.03385.
     python launch.py --config=configs/resnet34.py:quick           # about a minute: 8 layers, six paired runs
     python launch.py --config=configs/resnet34.py:smoke           # seconds, to see that it runs
 
-Result of `digits` (174 s on 2 cores of an Intel Xeon): with skips 97.7 % [97.0, 98.4], without 97.6 % [96.9, 98.4], a
-difference of 0.1 points [-0.9, 1.0] in ten paired runs; an epoch takes the same time; the MLP reaches 95.9 % [94.9,
-96.8], with lab C's ReLU behind its logits 68.7 % [43.9, 93.4]. All of it, and what was run on CIFAR-10:
-docs/results.md.
+Result of `digits` (399 s of CPU on 2 cores of an AMD EPYC): with skips 98.1 % [97.8, 98.3], without 97.6 % [97.0, 98.2], a
+difference of 0.5 points [-0.2, 1.2] in ten paired runs; the MLP reaches 95.7 % [94.4, 97.1], with lab C's ReLU behind its
+logits 66.3 % [42.2, 90.4]. All of it, and what was run on CIFAR-10: docs/results.md.
 """
 
 from ml_collections import ConfigDict
