@@ -13,8 +13,8 @@ arXiv:1511.06581; Hessel et al. 2018, arXiv:1710.02298.
     python launch.py --config=configs/dqn.py:smoke                                   # seconds, to see that it runs
 
 Result of `targets` (523 s of CPU on 2 cores of an AMD EPYC, 8 seeds): in 200,000 steps of CartPole no rule is shown to do better
-than no target network (return 350 over training); soft updates (190) and copies every 500 gradient steps (235) do worse, and copies
-every 50 (289) are not told apart from it.
+than no target network (return 350 over training); soft updates (190) and copies every 500 gradient steps (235) do worse, and
+copies every 50 (289) are not told apart from it.
 """
 
 from ml_collections import ConfigDict

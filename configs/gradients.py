@@ -10,8 +10,8 @@ arXiv:1512.03385, section 4.1; Balduzzi et al. 2017, arXiv:1702.08591.
     python launch.py --config=configs/gradients.py:quick          # about a minute: 15 layers, five networks
     python launch.py --config=configs/gradients.py:smoke          # seconds, to see that it runs
 
-Result of `digits` (531 s of CPU on 2 cores of an AMD EPYC, 6 seeds): with BatchNorm the plain net's gradient does not vanish on its
-way to the first layer: before the first step it grows tenfold, over the run it stays as large. That of the last dense
+Result of `digits` (531 s of CPU on 2 cores of an AMD EPYC, 6 seeds): with BatchNorm the plain net's gradient does not vanish
+on its way to the first layer: before the first step it grows tenfold, over the run it stays as large. That of the last dense
 layer falls in the residual net (97.9 %), not in the plain one (86.0 %). Without norm and clipping the residual net's
 gradient explodes. All of it, and what was run on CIFAR-10: docs/results.md.
 """
