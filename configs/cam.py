@@ -11,8 +11,8 @@ et al. 2018, arXiv:1806.07421); forgetting (Adebayo et al. 2018, arXiv:1810.0329
     python launch.py --config=configs/cam.py:quick           # six of them, fewer images; less than a minute
     python launch.py --config=configs/cam.py:smoke           # seconds, to see that it runs
 
-Result of `digits` (53 s on 2 cores of an Intel Xeon, 8 nets of 97.3 %): pixels put back in CAM's order have 9.3 points [2.3,
-16.3] more area than in that of noise; CAM on another image's features, as lab C's code has it, 1.4 [-2.3, 5.1]. All of it, and
+Result of `digits` (98 s of CPU on 2 cores of an AMD EPYC, 8 nets): pixels put back in CAM's order have 9.0 points [1.5, 16.5]
+more area than in that of noise; CAM on another image's features, as lab C's code has it, 1.0 [-3.3, 5.2]. All of it, and
 maps of CIFAR-10 and of photos: docs/results.md.
 """
 
