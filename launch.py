@@ -17,10 +17,20 @@ from pathlib import Path
 from absl import app, flags, logging
 from ml_collections.config_flags import config_flags
 
-from dla_jax import config as configs
-from dla_jax import overrides, workdirs
-from dla_jax.config import ConfigError, Run, check, nearest
-from dla_jax.stop import Interrupted, NonFiniteLoss, stop_requested
+from dla_jax.config import overrides
+from dla_jax.config.arguments import flatten, split_words
+from dla_jax.config.checks import ConfigError, check, check_choice, nearest
+from dla_jax.config.files import expand
+from dla_jax.config.stop import Interrupted, NonFiniteLoss, stop_requested
+from dla_jax.config.workdir import (
+    Run,
+    check_workdir,
+    follow_made,
+    lock_workdir,
+    make_workdir,
+    read_config,
+    remove_if_empty,
+)
 
 
 def fail(message: str, code: int):
@@ -42,6 +52,7 @@ flags.DEFINE_bool("download", True, "Whether missing data may be downloaded.")
 flags.DEFINE_bool("quiet", False, "No progress line.")
 flags.DEFINE_bool("multihost", False, "Join the processes of all hosts (Slurm, Cloud TPU, or JAX_COORDINATOR_ADDRESS and so on).")
 ROOT = Path(__file__).resolve().parent
+RENAMED = {"depth_study": "depth"}  # studies, since the workdirs that name them were made
 
 
 def studies() -> list[str]:
@@ -100,7 +111,7 @@ def check_config_flags(arguments: list[str]) -> None:
     try:
         spec.loader.exec_module(module)
         config = module.get_config(argument)
-        known = configs.flatten(config.to_dict())
+        known = flatten(config.to_dict())
     except ConfigError:
         raise
     except Exception as error:  # it is code: whatever it raises
@@ -143,7 +154,7 @@ typed: list[str] = []  # the arguments, those of --flagfile among them
 
 def set_up_jax() -> None:
     """The persistent compilation cache, the first printed line, and the signals that ask a study to stop."""
-    from dla_jax import mesh
+    from dla_jax.training import mesh
 
     unkept = mesh.keep_programs()
     print("devices: " + ", ".join(mesh.describe_devices()), file=sys.stderr)
@@ -165,18 +176,19 @@ received: list[int] = []  # signals, in order
 
 
 def study_module(name: str):
-    """`dla_jax.experiments.<name>`, imported: the first thing that is slow."""
-    files = (ROOT / "dla_jax" / "experiments").glob("*.py")
-    configs.check_choice(
-        "experiment", name, sorted(path.stem for path in files if "\ndef run(" in path.read_text(encoding="utf-8"))
-    )
-    return importlib.import_module(f"dla_jax.experiments.{name}")
+    """The module of a study or command, imported: the first thing that is slow."""
+    name = RENAMED.get(name, name)
+    package = ROOT / "dla_jax"
+    studies = {path.parent.name: f"dla_jax.studies.{path.parent.name}.study" for path in package.glob("studies/*/study.py")}
+    commands = {path.stem: f"dla_jax.commands.{path.stem}" for path in package.glob("commands/*.py") if path.stem != "__init__"}
+    check_choice("experiment", name, sorted(studies | commands))
+    return importlib.import_module((studies | commands)[name])
 
 
 def draw(workdir: Path) -> None:
     """Draws the report of a workdir again, from its record alone."""
-    study = study_module(configs.read_config(workdir)["config"]["experiment"])
-    with workdirs.lock_workdir(workdir):
+    study = study_module(read_config(workdir)["config"]["experiment"])
+    with lock_workdir(workdir):
         study.draw(workdir)
 
 
@@ -186,13 +198,13 @@ def split_words_of(config) -> None:
         if hasattr(value, "items"):
             split_words_of(value)
         elif isinstance(value, tuple) and any(isinstance(word, str) for word in value):
-            config[key] = configs.split_words(value)
+            config[key] = split_words(value)
 
 
 def data_dir() -> Path:
     """The folder of prepared data sets; where it is the default and there is no home, `tensorflow_datasets` here."""
     try:
-        return configs.expand("--data_dir", FLAGS.data_dir)
+        return expand("--data_dir", FLAGS.data_dir)
     except ConfigError:
         if FLAGS["data_dir"].present or os.environ.get("TFDS_DATA_DIR"):
             raise
@@ -206,16 +218,16 @@ def start(config, workdir: Path) -> None:
     study = study_module(config.experiment)
     first = join_processes() if FLAGS.multihost else True
     with contextlib.nullcontext() if first else contextlib.redirect_stderr(open(os.devnull, "w")):  # the first one speaks
-        from dla_jax import mesh
+        from dla_jax.training import mesh
 
         mesh.check_devices()
-        from_dir = workdirs.follow_made("--from", configs.expand("--from", FLAGS["from"].value)) if FLAGS["from"].value else None
+        from_dir = follow_made("--from", expand("--from", FLAGS["from"].value)) if FLAGS["from"].value else None
         run = Run(workdir, from_dir, data_dir(), FLAGS.download, FLAGS.quiet, first)
-        workdirs.check_workdir(workdir, config.to_dict())
+        check_workdir(workdir, config.to_dict())
         study.check_config(config, run)
-        with in_step(functools.partial(workdirs.lock_workdir, workdir) if first else contextlib.nullcontext, "take the workdir"):
+        with in_step(functools.partial(lock_workdir, workdir) if first else contextlib.nullcontext, "take the workdir"):
             # Once more: while the data were read, another launch may have begun, and ended, another study there.
-            in_step(functools.partial(workdirs.check_workdir, workdir, config.to_dict()), "use the workdir")
+            in_step(functools.partial(check_workdir, workdir, config.to_dict()), "use the workdir")
             set_up_jax()
             for line in carried:
                 print(line, file=sys.stderr)
@@ -226,7 +238,7 @@ def in_step(work, what: str):
     """`work()`; with --multihost, all processes fail when one does."""
     if not FLAGS.multihost:
         return work()
-    from dla_jax import mesh
+    from dla_jax.training import mesh
 
     return mesh.together(work, what)
 
@@ -234,7 +246,7 @@ def in_step(work, what: str):
 def join_processes() -> bool:
     """Joins the processes of all hosts; returns whether this one is the first, which writes and speaks."""
     check(FLAGS.workdir is not None, "--multihost needs --workdir, one folder that all processes see")
-    from dla_jax import mesh
+    from dla_jax.training import mesh
 
     mesh.start_processes()
     return mesh.is_first_process()
@@ -247,14 +259,14 @@ def main(argv: list[str]) -> None:
     workdir, made = None, False
     try:
         if FLAGS.workdir:
-            workdir = configs.expand("--workdir", FLAGS.workdir)
+            workdir = expand("--workdir", FLAGS.workdir)
         else:
-            workdir = workdirs.make_workdir(next(match[2] for match in config_flags_of(typed) if match[1] is None))
+            workdir = make_workdir(next(match[2] for match in config_flags_of(typed) if match[1] is None))
             made = True
         draw(workdir) if FLAGS.config is None else start(FLAGS.config, workdir)
     except ConfigError as error:
         if made:
-            workdirs.remove_if_empty(workdir)
+            remove_if_empty(workdir)
         fail(str(error), 2)
     except NonFiniteLoss as error:
         fail(f"{error}; its record is in {workdir}; try a smaller optim.lr in another --workdir", 3)

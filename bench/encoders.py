@@ -14,11 +14,11 @@ import numpy as np
 
 from bench import page, processes
 from configs import yahoo
-from dla_jax import texts
 from dla_jax.data.batches import POOL, batches_by_length
 from dla_jax.data.labelled import LabelledTexts
 from dla_jax.data.tokenize import Encoded
 from dla_jax.models.bert import BertConfig, Encoder
+from dla_jax.tasks import text_encoder as texts
 
 
 class Net(NamedTuple):
@@ -80,11 +80,12 @@ def trained_batches(net: Net) -> list[dict]:
 
 def our_setting(net: Net):
     """(setting, story of a run) as the study makes them, but for the batches."""
-    from dla_jax.experiments import finetune, text_runs
-    from dla_jax.experiments.classifier_runs import make_plan, shared_optimiser
-    from dla_jax.experiments.grid import Setting
-    from dla_jax.mesh import data_mesh
-    from dla_jax.train import no_trace
+    from dla_jax.studies.finetune import study as finetune
+    from dla_jax.tasks import text_classifier as text_runs
+    from dla_jax.tasks.classifier import make_plan, shared_optimiser
+    from dla_jax.training.loop import no_trace
+    from dla_jax.training.mesh import data_mesh
+    from dla_jax.trials.grid import Setting
 
     config, (encoded, labels), batches = yahoo.get_config("minilm"), synthetic(net.sizes), trained_batches(net)
     config.batch_size, config.widths, config.model.dropout = TRAINED, WIDTHS[:-1], net.sizes.dropout
@@ -107,7 +108,7 @@ def our_vectors(net: Net, params: dict | None = None):
     """A function that embeds the texts: float32 [N, D]; by random parameters if none are given."""
     import jax
 
-    from dla_jax.mesh import data_mesh, put, replicated
+    from dla_jax.training.mesh import data_mesh, put, replicated
 
     model, mesh, (encoded, _) = Encoder(net.sizes._replace(dtype=processes.dtype())), data_mesh(), synthetic(net.sizes)
     params = put(params or texts.init_encoder(jax.random.key(0), model=model), replicated(mesh))

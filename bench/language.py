@@ -52,9 +52,9 @@ def synthetic() -> np.ndarray:
 def our_setting(net: Net):
     """(setting, story of a run) as the study makes them."""
     from dla_jax.data import text, tokenize
-    from dla_jax.experiments import language_runs
-    from dla_jax.experiments.networks import Cell
-    from dla_jax.mesh import data_mesh
+    from dla_jax.tasks import language_runs
+    from dla_jax.training.mesh import data_mesh
+    from dla_jax.trials.arms import Cell
 
     config = dante.base()
     config.update({"batch_size": net.batch_size, "compute_dtype": processes.dtype(), "ngram_order": 1, "target_order": 1})
@@ -87,7 +87,8 @@ def our_texts(net: Net):
     """A function of n that writes n texts."""
     import jax
 
-    from dla_jax import language, sampling
+    from dla_jax.tasks import language_model as language
+    from dla_jax.tasks import sampling
 
     model = our_module(net, net.writes)
     params, keys = language.init_params(jax.random.key(0), model=model), map(jax.random.key, itertools.count())

@@ -62,8 +62,8 @@ def training(setting, story, rows: int, whole: bool = False):
     """Work of our side: the steps of a study, up to `rows` in a compiled call; `whole`: never fewer."""
     import jax
 
-    from dla_jax.steps import init_state, run_steps
-    from dla_jax.train import stack_batches
+    from dla_jax.training.loop import stack_batches
+    from dla_jax.training.steps import init_state, run_steps
 
     state, key = init_state(story.init_fn, setting.tx, seed=0, lr=1e-3, mesh=setting.mesh)
     taken = 0

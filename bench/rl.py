@@ -54,7 +54,7 @@ FEWEST = 20_000  # environment steps: learning has to start
 
 def config_of(job: Job) -> tuple[ConfigDict, dict]:
     """(config, what differs between runs of a program)."""
-    from dla_jax.experiments.agents_runs import make_hyper
+    from dla_jax.studies.agents.programs import make_hyper
 
     config = agents.base()
     agents.use(config, job.agent)
@@ -69,11 +69,11 @@ def our_runs(job: Job):
     import jax
     import jax.numpy as jnp
 
-    from dla_jax.rl import env, loop
+    from dla_jax.rl import envs, loop
 
     config, hyper = config_of(job)
     module = importlib.import_module(f"dla_jax.rl.{job.agent}")
-    agent = module.make(env.make(config.env.name, flatten=True), config)
+    agent = module.make(envs.make(config.env.name, flatten=True), config)
     updates = (job.steps - agent.first_steps) // agent.steps_per_update
 
     def run(updates):

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from bench.page import ROOT, markdown
-from dla_jax import verdicts
-from dla_jax.config import ConfigError
+from dla_jax.config.checks import ConfigError
+from dla_jax.evidence import verdicts
 
 PAGE, RESULTS = ROOT / "docs" / "statements.md", ROOT / "docs" / "results.md"
 LABS = {letter: f"Lab {letter}" for letter in "ABCDE"} | {"course": "The course"}

@@ -12,14 +12,16 @@ import numpy as np
 from bench import page, processes
 from configs import gradients as configured
 from configs import rescnn
-from dla_jax import steps, train
-from dla_jax.analysis.gradients import step_statistics
+from dla_jax.analysis.layer_gradients import step_statistics
 from dla_jax.data.images import ImageSet
-from dla_jax.experiments import gradients, image_runs
-from dla_jax.experiments.grid import Setting
-from dla_jax.experiments.networks import own_config
-from dla_jax.logs import brief
-from dla_jax.mesh import data_mesh
+from dla_jax.evidence.rows import brief
+from dla_jax.studies.gradients import study as gradients
+from dla_jax.tasks import image_runs
+from dla_jax.training import loop as train
+from dla_jax.training import steps
+from dla_jax.training.mesh import data_mesh
+from dla_jax.trials.arms import own_config
+from dla_jax.trials.grid import Setting
 
 RESNET20 = rescnn.resnet(skip=True, depth=20, plain_stages=())
 NETS = {"digits": ((8, 8, 1), 64, None), "resnet20": ((32, 32, 3), 128, RESNET20)}  # images, batch, model

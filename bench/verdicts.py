@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from bench.page import ROOT
-from dla_jax import power, verdicts
+from dla_jax.evidence import power, verdicts
 
 PAGE = ROOT / "docs" / "verdicts.md"
 SEEDS = (2, 4, 5, 6, 7, 8, 10, 12, 16)

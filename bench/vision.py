@@ -67,9 +67,10 @@ def our_setting(net: Net):
     import functools
 
     from dla_jax.data.images import ImageSet
-    from dla_jax.experiments import depth_study, image_runs
-    from dla_jax.experiments.depth_grid import Arm
-    from dla_jax.mesh import data_mesh
+    from dla_jax.studies.depth import study as depth_study
+    from dla_jax.studies.depth.arms import Arm
+    from dla_jax.tasks import image_runs
+    from dla_jax.training.mesh import data_mesh
 
     images, labels = synthetic(net)
     config = rescnn.base()

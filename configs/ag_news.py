@@ -18,8 +18,8 @@ Result of `minilm` (a subset of 14,547 training texts, six seeds, the 7,600 offi
 from ml_collections import ConfigDict
 
 from configs.yahoo import TFIDF, base, set_networks
-from dla_jax.claims import answerable, claim, difference
-from dla_jax.config import parse_argument
+from dla_jax.config.arguments import parse_argument
+from dla_jax.evidence.claims import answerable, claim, difference
 
 LAB_C = "lab C, https://github.com/simogiovannini/DLA-lab2"
 SAID = "about 87 % with GPT-2"

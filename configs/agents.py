@@ -19,8 +19,8 @@ hold on CartPole, and which of them is sooner is not decided.
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
-from dla_jax.claims import answerable, claim, difference
-from dla_jax.config import parse_argument
+from dla_jax.config.arguments import parse_argument
+from dla_jax.evidence.claims import answerable, claim, difference
 
 LAB_C = "lab C, https://github.com/simogiovannini/DLA-lab3"
 RETURN = {"value": "eval_return", "unit": "return", "margin": 10.0}

@@ -21,9 +21,10 @@ import functools
 from ml_collections import ConfigDict
 
 from configs import rescnn
-from configs.statements.depth import LAB_A, LAB_C
-from dla_jax.claims import alone, answerable, claim, difference
-from dla_jax.config import check_choice, parse_argument
+from configs.claims.depth import LAB_A, LAB_C
+from dla_jax.config.arguments import parse_argument
+from dla_jax.config.checks import check_choice
+from dla_jax.evidence.claims import alone, answerable, claim, difference
 
 ADEBAYO = "Adebayo et al. 2018, arXiv:1810.03292"
 # another_image is CAM on another image's features, as lab C's code has it for all images but the first.

@@ -15,7 +15,7 @@ compared seed by seed.
 from ml_collections import ConfigDict
 
 from configs import mlp, rescnn
-from dla_jax.config import parse_argument
+from dla_jax.config.arguments import parse_argument
 
 
 def get_config(argument: str = "") -> ConfigDict:

@@ -23,9 +23,9 @@ docs/results.md.
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
-from configs.statements.depth import LAB_B
-from dla_jax.claims import alone, answerable, claim, difference
-from dla_jax.config import parse_argument
+from configs.claims.depth import LAB_B
+from dla_jax.config.arguments import parse_argument
+from dla_jax.evidence.claims import alone, answerable, claim, difference
 
 LAB_D = "lab D, https://github.com/salahjebali/DeepLearningApplications_labs"
 NATS = {"unit": "nats/char", "margin": 0.01}

@@ -20,8 +20,8 @@ copies every 50 (289) are not told apart from it.
 from ml_collections import ConfigDict
 
 from configs import agents
-from dla_jax.claims import answerable, claim, difference
-from dla_jax.config import parse_argument
+from dla_jax.config.arguments import parse_argument
+from dla_jax.evidence.claims import answerable, claim, difference
 
 TARGETS = {
     "soft": {"agent": {"tau": 0.005, "period": 1}},

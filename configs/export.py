@@ -10,7 +10,7 @@ whose pooling is `published` can be exported; transformers has no class for the 
 from ml_collections import ConfigDict
 
 from configs import yahoo
-from dla_jax.config import parse_argument
+from dla_jax.config.arguments import parse_argument
 
 
 def get_config(argument: str = "") -> ConfigDict:

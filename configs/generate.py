@@ -12,7 +12,7 @@ Past the context length the model reads the last half of it anew and goes on (`d
 from ml_collections import ConfigDict
 
 from configs import dante
-from dla_jax.config import parse_argument
+from dla_jax.config.arguments import parse_argument
 
 
 def get_config(argument: str = "") -> ConfigDict:

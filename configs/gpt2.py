@@ -12,7 +12,7 @@ The text goes to standard output, everything else to standard error; the workdir
 
 from ml_collections import ConfigDict
 
-from dla_jax.config import parse_argument
+from dla_jax.config.arguments import parse_argument
 
 
 def get_config(argument: str = "") -> ConfigDict:

@@ -22,9 +22,9 @@ import re
 from ml_collections import ConfigDict
 
 from configs import rescnn
-from configs.statements.depth import LAB_B, LAB_E
-from dla_jax.claims import alone, answerable, claim, difference
-from dla_jax.config import parse_argument
+from configs.claims.depth import LAB_B, LAB_E
+from dla_jax.config.arguments import parse_argument
+from dla_jax.evidence.claims import alone, answerable, claim, difference
 
 PRESETS = ("cifar10", "lab_c", "digits", "quick", "smoke")
 PLAIN, RESIDUAL = {"model": {"skip": False}}, {"model": {"skip": True}}

@@ -20,9 +20,10 @@ docs/results.md.
 from ml_collections import ConfigDict
 
 from configs import rescnn
-from configs.statements.depth import LAB_A, LAB_B, LAB_E
-from dla_jax.claims import alone, answerable, claim, difference
-from dla_jax.config import check, parse_argument
+from configs.claims.depth import LAB_A, LAB_B, LAB_E
+from dla_jax.config.arguments import parse_argument
+from dla_jax.config.checks import check
+from dla_jax.evidence.claims import alone, answerable, claim, difference
 
 COURSE = "the course's baseline (Lab 1, exercise 1.1)"
 

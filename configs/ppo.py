@@ -21,8 +21,8 @@ each; Breakout 7.0 [6.5, 17.5] in 9 minutes, 4 seeds, random actions 0.4. The pr
 from ml_collections import ConfigDict
 
 from configs import agents
-from dla_jax.claims import answerable, claim, difference
-from dla_jax.config import parse_argument
+from dla_jax.config.arguments import parse_argument
+from dla_jax.evidence.claims import answerable, claim, difference
 
 CUT = {"ppo": {}, "ppo_limit_is_end": {"bootstrap": False}}
 

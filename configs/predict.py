@@ -10,7 +10,7 @@ python launch.py --config=configs/predict.py:smoke           # trains a tiny cla
 from ml_collections import ConfigDict
 
 from configs import yahoo
-from dla_jax.config import parse_argument
+from dla_jax.config.arguments import parse_argument
 
 
 def get_config(argument: str = "") -> ConfigDict:

@@ -20,8 +20,8 @@ not told apart from 1.
 from ml_collections import ConfigDict
 
 from configs import agents
-from dla_jax.claims import alone, answerable, claim, difference
-from dla_jax.config import parse_argument
+from dla_jax.config.arguments import parse_argument
+from dla_jax.evidence.claims import alone, answerable, claim, difference
 
 FAILED = '"does not converge at all", on LunarLander'
 # Lab C's network, its normalisation of each episode's returns, and no baseline else; the rate is each arm's own.

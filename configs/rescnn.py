@@ -28,9 +28,10 @@ import functools
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
-from configs.statements.depth import claims
-from dla_jax.config import check, flatten, parse_argument
-from dla_jax.overrides import CARRIED
+from configs.claims.depth import claims
+from dla_jax.config.arguments import flatten, parse_argument
+from dla_jax.config.checks import check
+from dla_jax.config.overrides import CARRIED
 
 PRESETS = ("cifar10", "digits", "quick", "smoke", "lab_a", "lab_b", "he", "resnet18")
 
@@ -55,7 +56,7 @@ def get_config(argument: str = "") -> ConfigDict:
 def base() -> ConfigDict:
     """Every key, with the values that most presets share."""
     config = ConfigDict()
-    config.experiment = "depth_study"
+    config.experiment = "depth"
 
     # The question: depth x arm x seed, paired by seed. "both" stands for all arms at depth 1, where they are one net.
     config.depths = (1, 5, 10, 20, 25)

@@ -17,9 +17,10 @@ logits 66.3 % [42.2, 90.4]. All of it, and what was run on CIFAR-10: docs/result
 from ml_collections import ConfigDict
 
 from configs import mlp, rescnn
-from configs.statements.depth import LAB_C
-from dla_jax.claims import alone, answerable, claim, difference
-from dla_jax.config import check, parse_argument
+from configs.claims.depth import LAB_C
+from dla_jax.config.arguments import parse_argument
+from dla_jax.config.checks import check
+from dla_jax.evidence.claims import alone, answerable, claim, difference
 
 REPORTED = {"mlp_relu_logits": "completely ineffective", "convnet": "no figure", "resnet": "better than ConvNet34, no figure",
             "resnet_bottleneck": "no particular difference to ResNet34"}  # fmt: skip

@@ -20,9 +20,9 @@ TF-IDF 89.1 %. Result of `ag_news` (a subset of 14,547 training texts, two seeds
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
-from configs.statements.depth import LAB_B
-from dla_jax.claims import answerable, claim, difference
-from dla_jax.config import parse_argument
+from configs.claims.depth import LAB_B
+from dla_jax.config.arguments import parse_argument
+from dla_jax.evidence.claims import answerable, claim, difference
 
 # Words and pairs of words that stand in two texts at least; scikit-learn's C is chosen on validation.
 TFIDF = {"model": {"name": "tfidf", "strengths": (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0), "longest": 2, "min_texts": 2,

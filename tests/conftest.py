@@ -21,7 +21,7 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 @pytest.fixture(autouse=True)
 def no_stop_request():
     """A test that asks for a stop must not stop the next one."""
-    from dla_jax.stop import stop_requested
+    from dla_jax.config.stop import stop_requested
 
     stop_requested.clear()
     yield

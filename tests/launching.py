@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Imports what a launch imports, then forks for each command line: no backend is initialised before the fork.
 MANY = """
 import json, os, runpy, sys, tempfile
-import dla_jax.experiments.depth_study
+import dla_jax.studies.depth.study
 answers = []
 for arguments in json.load(sys.stdin):
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from launching import ROOT
 
-from dla_jax.config import Run
+from dla_jax.config.workdir import Run
 
-# These make no report: tests/experiments/test_generate.py, test_text_studies.py
+# These make no report: tests/commands/test_generate.py, tests/studies/test_text_studies.py
 CONFIGS = sorted({path.stem for path in (ROOT / "configs").glob("*.py")} - {"generate", "gpt2", "predict", "export"})
 EVERY = {"seed", "lr", "num_params", "diverged", "train_seconds"}
 KEYS = {
@@ -80,7 +80,7 @@ def test_the_summary_keeps_its_contract(finished):
 
 
 def test_twins_have_equal_parameters_and_depth_one_is_run_once(finished):
-    if experiment_of(finished[0]) != "depth_study":
+    if experiment_of(finished[0]) != "depth":
         pytest.skip("a question of the depth studies")
     runs = json.loads((finished[0] / "summary.json").read_text())["runs"]
     params = {(run["arm"], run["depth"]): run["num_params"] for run in runs}
@@ -110,7 +110,7 @@ def test_every_study_has_a_quick_preset_that_can_run_and_can_decide(name):
     if name == "compare":
         assert set(config.made) == {"he", "torch_default"} and all(len(study.seeds) >= 6 for study in config.made.values())
         return
-    study = importlib.import_module(f"dla_jax.experiments.{config.experiment}")
+    study = importlib.import_module("launch").study_module(config.experiment)
     study.check_config(config, Run(Path("nowhere"), None, Path("nowhere"), False, True))
     claims, seeds = config.claims, (config.made if name == "cam" else config).seeds
     assert len(seeds) >= 6 and all(len(claim.contrasts) for claim in claims.values())

@@ -6,8 +6,8 @@ import re
 import pytest
 from launching import ROOT
 
-from dla_jax import report, verdicts
-from dla_jax.experiments import depth_grid
+from dla_jax.evidence import report, verdicts
+from dla_jax.studies.depth import arms as depth_grid
 
 PRESETS = {
     "rescnn": ("digits",), "mlp": ("mnist", "lab_b", "digits"), "gradients": ("digits",), "resnet34": ("digits",), "cam": ("cam",),

@@ -114,7 +114,7 @@ WRONG = {
     f"{CONFIG} --config.batch_size=many": ["batch_size", "many"],
     f"{CONFIG} --config.batch_size=1.5": ["batch_size", "1.5"],
     f"{CONFIG} extra": ["extra", "not a flag"],
-    f"{CONFIG} --config.experiment=depth_studdy": ["depth_studdy", "did you mean 'depth_study'"],
+    f"{CONFIG} --config.experiment=deepth": ["deepth", "did you mean 'depth'"],
     f"{CONFIG} --config.data.name=digit": ["data.name", "did you mean 'digits'"],
     f"{CONFIG} --config.arms=plain,residul": ["arms", "did you mean 'residual'"],
     f"{CONFIG} --config.arms=plain,residual+scald": ["did you mean 'scaled'"],
@@ -152,7 +152,7 @@ WRONG = {
     f"{CONFIG} --workdir=tests": ["tests", "no workdir"],
     f"{CONFIG} --workdir=tests/models": ["not empty", "give another --workdir"],
     f"{CONFIG} --workdir={'x' * 300}": ["too long", "--workdir"],
-    f"{CONFIG} --config.experiment=depth_grid": ["depth_grid", "known: agents, architectures, cam, compare, depth_study, export, features, finetune, generate, gpt2, gradients, language, predict"],
+    f"{CONFIG} --config.experiment=depth_grid": ["depth_grid", "known: agents, architectures, cam, compare, depth, export, features, finetune, generate, gpt2, gradients, language, predict"],
     f"{CONFIG} --config.arms=plain,plain+shared_lr": ["plain+shared_lr", "side_arms"],
     f"{CONFIG} --config.arms=both,plain": ["both", "plain or residual"],
     f"{CONFIG} --config.side_arms=residual+scaled+batch,residual+batch+scaled": ["residual+batch+scaled", "name each arm once"],
@@ -248,7 +248,7 @@ def exit_code_of(monkeypatch, capsys, error, tmp_path, code):
 
 
 def test_a_diverged_run_exits_with_3(monkeypatch, capsys, tmp_path):
-    from dla_jax.stop import NonFiniteLoss
+    from dla_jax.config.stop import NonFiniteLoss
 
     err = exit_code_of(monkeypatch, capsys, NonFiniteLoss(17), tmp_path, 3)
     assert "step 17" in err and str(tmp_path) in err
@@ -269,7 +269,7 @@ def test_an_error_of_the_program_keeps_its_traceback(monkeypatch, tmp_path):
 
 def test_a_full_disk_while_rows_are_written(tmp_path):
     """/dev/full refuses every byte, as a full disk does."""
-    from dla_jax.logs import Record
+    from dla_jax.training.record import Record
 
     record = Record(tmp_path)
     record._file.close()

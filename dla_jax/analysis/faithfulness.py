@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import ndimage, stats
 
-from dla_jax.analysis.gradients import units_of
+from dla_jax.analysis.units import units_of
 
 
 def pixel_ranks(key: jax.Array, heat: jax.Array) -> jax.Array:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dla_jax.config import cache_folder
+from dla_jax.config.files import cache_folder
 
 VERSION = 2  # of the decoding: another one makes old caches invisible
 ARRAYS = ("images", "labels", "mean", "std", "test_start")

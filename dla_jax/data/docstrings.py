@@ -11,7 +11,7 @@ import json
 import re
 from pathlib import Path
 
-from dla_jax.config import cache_folder, write_atomically
+from dla_jax.config.files import cache_folder, write_atomically
 
 PACKAGES = {"numpy": "numpy", "scipy": "scipy", "sklearn": "scikit-learn", "jax": "jax"}  # module: distribution
 NAMES = re.compile(

@@ -8,7 +8,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from dla_jax.config import cache_folder
+from dla_jax.config.files import cache_folder
 from dla_jax.data.tokenize import Encoded
 
 VERSION = 1  # of what is computed: another one makes old files invisible

@@ -3,7 +3,7 @@
 import codecs
 import shlex
 
-from dla_jax.config import ConfigError, check
+from dla_jax.config.checks import ConfigError, check
 
 MARKS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32",  # first: one begins as that of UTF-16 does
          codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}  # fmt: skip

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from dla_jax.config import ConfigError, check, expand
+from dla_jax.config.checks import ConfigError, check
+from dla_jax.config.files import expand
 from dla_jax.data.cache import Decoded, cached, channel_stats, content_key
 from dla_jax.data.layout import Listing, check_folder, counted
 from dla_jax.data.photos import SUFFIXES, Found, kinds, read_image, short, walk, why_unreadable

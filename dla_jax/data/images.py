@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dla_jax.config import check, check_choice, check_count, check_number
+from dla_jax.config.checks import check, check_choice, check_count, check_number
 from dla_jax.data import folder, prepared, splits
 
 DATASETS = ("digits", *prepared.NAMES, "folder")

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dla_jax.config import ConfigError, check, check_choice, check_number, expand, nearest
+from dla_jax.config.checks import ConfigError, check, check_choice, check_number, nearest
+from dla_jax.config.files import expand
 from dla_jax.data import docstrings, prepared, splits
 from dla_jax.data.encoding import decode
 

@@ -5,7 +5,8 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-from dla_jax.config import ConfigError, check, check_count, expand, nearest
+from dla_jax.config.checks import ConfigError, check, check_count, nearest
+from dla_jax.config.files import expand
 from dla_jax.data.photos import SUFFIXES, and_more, kind_of, kinds, walk
 
 PARTS = {

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from dla_jax.config import ConfigError, check
+from dla_jax.config.checks import ConfigError, check
+from dla_jax.config.connectivity import first_line, unreachable
 from dla_jax.data.cache import Decoded, cached, channel_stats, content_key
-from dla_jax.network import first_line, unreachable
 
 # A file of each set, where tensorflow_datasets fetches it: asked for before TensorFlow is imported. Nothing else is needed.
 SOURCES = {

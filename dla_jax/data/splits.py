@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from dla_jax.config import check
+from dla_jax.config.checks import check
 
 CLASS_WEIGHTS = ("none", "balanced")
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dla_jax.config import ConfigError, check, check_number, expand
+from dla_jax.config.checks import ConfigError, check, check_number
+from dla_jax.config.files import expand
 from dla_jax.data.batches import batch_positions
 from dla_jax.data.encoding import decode
 

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dla_jax.config import ConfigError, check, check_choice, check_count, write_atomically
-from dla_jax.network import first_line
+from dla_jax.config.checks import ConfigError, check, check_choice, check_count
+from dla_jax.config.connectivity import first_line
+from dla_jax.config.files import write_atomically
 
 KINDS = ("characters", "bpe")
 AT_A_TIME = 10_000  # texts that are held as objects of `tokenizers`

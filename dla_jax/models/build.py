@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from dla_jax.config import check, check_choice, check_count, check_distinct, check_number
+from dla_jax.config.checks import check, check_choice, check_count, check_distinct, check_number
 from dla_jax.models.cnn import CNN
 from dla_jax.models.labs import INIT, LAB_B_BLOCKS, LabA, LabB
 from dla_jax.models.layers import INITS, NORMS

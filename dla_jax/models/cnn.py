@@ -5,7 +5,17 @@ import functools
 import flax.linen as nn
 import jax.numpy as jnp
 
-from dla_jax.models.layers import Block, Stack, batch_norm, conv, dense, halve, mean_head, nudged, standardise
+from dla_jax.models.layers import (
+    Block,
+    Stack,
+    batch_norm,
+    conv,
+    dense,
+    halve,
+    mean_head,
+    nudged,
+    standardise,
+)
 
 
 class CNN(nn.Module):

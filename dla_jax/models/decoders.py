@@ -2,7 +2,7 @@
 
 import jax
 
-from dla_jax.config import check, check_choice, check_count, check_number
+from dla_jax.config.checks import check, check_choice, check_count, check_number
 from dla_jax.models.gpt import GPT, GPTConfig
 from dla_jax.models.llama import Llama, LlamaConfig
 

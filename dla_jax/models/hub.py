@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from dla_jax.config import ConfigError, check, expand, nearest, write_atomically
-from dla_jax.network import first_line, unreachable
+from dla_jax.config.checks import ConfigError, check, nearest
+from dla_jax.config.connectivity import first_line, unreachable
+from dla_jax.config.files import expand, write_atomically
 
 ALIASES = {
     "gpt2": "openai-community/gpt2", "bert-base-uncased": "google-bert/bert-base-uncased",

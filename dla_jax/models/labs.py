@@ -6,7 +6,16 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from dla_jax.models.layers import FlatDense, batch_norm, conv, dense, halve, mean_head, nudged, standardise
+from dla_jax.models.layers import (
+    FlatDense,
+    batch_norm,
+    conv,
+    dense,
+    halve,
+    mean_head,
+    nudged,
+    standardise,
+)
 from dla_jax.models.resnet import subsample
 
 LAB_B_BLOCKS = {9: 1, 17: 2, 32: 4, 48: 6}  # what lab B calls the depth -> blocks a stage; 8 convolutions each, and the stem

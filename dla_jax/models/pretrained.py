@@ -6,7 +6,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from dla_jax.config import check
+from dla_jax.config.checks import check
 from dla_jax.models import decoders
 from dla_jax.models.bert import BertConfig, Classifier, Encoder
 from dla_jax.models.gpt import GPT

@@ -3,7 +3,7 @@
 import math
 from pathlib import Path
 
-from dla_jax.config import check, check_count
+from dla_jax.config.checks import check, check_count
 from dla_jax.models.bert import ACTIVATIONS, BertConfig, Encoder
 from dla_jax.models.gpt import GPT, GPTConfig
 from dla_jax.models.llama import Llama, LlamaConfig

@@ -6,8 +6,18 @@ import matplotlib
 import numpy as np
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator, PercentFormatter
 
-from dla_jax.formatting import interval, number, points
-from dla_jax.plots.style import COLOURS, COLUMN, MANY_COLOURS, MARKERS, PAGE, STYLE, epoch_axis, plt, save
+from dla_jax.evidence.formatting import interval, number, points
+from dla_jax.plots.style import (
+    COLOURS,
+    COLUMN,
+    MANY_COLOURS,
+    MARKERS,
+    PAGE,
+    STYLE,
+    epoch_axis,
+    plt,
+    save,
+)
 
 
 def _depth_axis(axis, depths) -> None:

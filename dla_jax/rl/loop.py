@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dla_jax.mesh import data_mesh, replicated, split_rows
 from dla_jax.rl.agent import Agent
-from dla_jax.rl.env import Env
+from dla_jax.rl.envs import Env
+from dla_jax.training.mesh import data_mesh, replicated, split_rows
 
 SUMS = ("episodes", "return_sum", "length_sum")
 

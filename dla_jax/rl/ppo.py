@@ -10,10 +10,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from dla_jax.optim import make_optimiser, set_learning_rate
-from dla_jax.rl import env as envs
-from dla_jax.rl import networks, normalise, returns
+from dla_jax.rl import envs, networks, normalise, returns
 from dla_jax.rl.agent import Agent
+from dla_jax.training.optim import make_optimiser, set_learning_rate
 
 
 class Hyper(NamedTuple):

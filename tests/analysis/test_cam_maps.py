@@ -4,7 +4,15 @@ import jax
 import numpy as np
 import pytest
 
-from dla_jax.analysis.cam import cam, layer_of, layer_sizes, random_cam, random_maps, scaled, to_pixels
+from dla_jax.analysis.cam import (
+    cam,
+    layer_of,
+    layer_sizes,
+    random_cam,
+    random_maps,
+    scaled,
+    to_pixels,
+)
 from dla_jax.models.cnn import CNN
 from dla_jax.models.labs import LabA
 from dla_jax.models.mlp import MLP

@@ -5,7 +5,15 @@ import numpy as np
 import pytest
 from scipy import ndimage, stats
 
-from dla_jax.analysis.faithfulness import area, blurred, counts_of, edges, exchange_curve, pixel_ranks, rank_correlation
+from dla_jax.analysis.faithfulness import (
+    area,
+    blurred,
+    counts_of,
+    edges,
+    exchange_curve,
+    pixel_ranks,
+    rank_correlation,
+)
 
 HEAT = np.random.default_rng(0).permutation(60).reshape(2, 5, 6).astype(np.float32)  # no two are equal
 IMAGES = np.random.default_rng(1).random((3, 12, 16, 2), np.float32)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from dla_jax.analysis.faithfulness import forget, num_units
-from dla_jax.analysis.gradients import units_of
+from dla_jax.analysis.units import units_of
 from dla_jax.models.cnn import CNN
 from dla_jax.models.labs import LabA, LabB
 from dla_jax.models.mlp import MLP

@@ -3,12 +3,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dla_jax.analysis.gradients import BINS, SMALLEST, layer_norms, layers_of, statistics, step_statistics
-from dla_jax.metrics import cross_entropy
+from dla_jax.analysis.layer_gradients import (
+    BINS,
+    SMALLEST,
+    layer_norms,
+    statistics,
+    step_statistics,
+)
+from dla_jax.analysis.units import layers_of
 from dla_jax.models.cnn import CNN
 from dla_jax.models.labs import LabB
 from dla_jax.models.mlp import MLP, Perceptron
 from dla_jax.models.resnet import ResNet
+from dla_jax.training.metrics import cross_entropy
 
 X, LABELS = jax.random.uniform(jax.random.key(0), (6, 8, 8, 1)), jnp.arange(6)
 

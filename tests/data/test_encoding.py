@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from dla_jax.config import ConfigError
+from dla_jax.commands import predict
+from dla_jax.config.checks import ConfigError
 from dla_jax.data import encoding, text
-from dla_jax.experiments import predict
 
 WORDS = "label,text\r\nx,perché 天气 😀\r\n"
 

@@ -5,7 +5,7 @@ import pytest
 from pictures import pixels
 from PIL import Image
 
-from dla_jax.config import ConfigError
+from dla_jax.config.checks import ConfigError
 from dla_jax.data import folder, photos
 
 

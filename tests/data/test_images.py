@@ -5,7 +5,7 @@ from ml_collections import ConfigDict, FrozenConfigDict
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from dla_jax.config import ConfigError
+from dla_jax.config.checks import ConfigError
 from dla_jax.data import images, splits
 
 

@@ -11,7 +11,7 @@ import pytest
 from ml_collections import ConfigDict
 from prepared_folder import field
 
-from dla_jax.config import ConfigError
+from dla_jax.config.checks import ConfigError
 from dla_jax.data import docstrings, labelled
 
 DATA = os.environ.get("DLA_DATA_DIR")

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from prepared_folder import LABELS, TEST, TRAIN, write
 
-import dla_jax.network as reach
-from dla_jax.config import ConfigError
+import dla_jax.config.connectivity as reach
+from dla_jax.config.checks import ConfigError
 from dla_jax.data import prepared
 
 DATA = os.environ.get("DLA_DATA_DIR")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.utils.class_weight import compute_class_weight
 
-from dla_jax.config import ConfigError
+from dla_jax.config.checks import ConfigError
 from dla_jax.data import images, splits
 
 

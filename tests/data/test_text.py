@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dla_jax.config import ConfigError
+from dla_jax.config.checks import ConfigError
 from dla_jax.data import text, tokenize
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ml_collections import ConfigDict
 
-from dla_jax.config import ConfigError
+from dla_jax.config.checks import ConfigError
 from dla_jax.data import tokenize
 
 TEXT = "nel mezzo del cammin di nostra vita\nmi ritrovai per una selva oscura,\n" * 20

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dla_jax.config import ConfigError
+from dla_jax.config.checks import ConfigError
 from dla_jax.data import tokenize
 from dla_jax.models import bert, hub, pretrained
 from dla_jax.models.bert import BertConfig, Classifier, Encoder, pool

@@ -10,14 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dla_jax import sampling
-from dla_jax.config import ConfigError
+from dla_jax.config.checks import ConfigError
 from dla_jax.models import pretrained
 from dla_jax.models.attention import attend, causal, rotate
 from dla_jax.models.decoders import build, check_model
 from dla_jax.models.gpt import GPT, GPTConfig
 from dla_jax.models.layers import fast_dot_general
 from dla_jax.models.llama import Llama, LlamaConfig
+from dla_jax.tasks import sampling
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 MODELS = {"gpt": GPT(GPTConfig(17, 12, 2, 4, 16)), "llama": Llama(LlamaConfig(17, 12, 2, 4, 2, 16, 24))}

@@ -15,8 +15,8 @@ import pytest
 import safetensors.flax
 import safetensors.numpy
 
-import dla_jax.network as reach
-from dla_jax.config import ConfigError
+import dla_jax.config.connectivity as reach
+from dla_jax.config.checks import ConfigError
 from dla_jax.models import hub
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

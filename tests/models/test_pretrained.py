@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from dla_jax.config import ConfigError
+from dla_jax.config.checks import ConfigError
 from dla_jax.models import pretrained
 from dla_jax.models.gpt import GPT, GPTConfig
 

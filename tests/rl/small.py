@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from dla_jax.rl import dqn, loop, ppo, reinforce
-from dla_jax.rl.env import Env
+from dla_jax.rl.envs import Env
 
 quickly_compiled = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 run_chunk = quickly_compiled(loop.run_chunk.__wrapped__, static_argnames="agent", donate_argnames="states")

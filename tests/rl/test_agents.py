@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from small import METHODS, make_agent, make_hyper, nothing_compiled, run_chunk
 
-from dla_jax.mesh import data_mesh
-from dla_jax.rl import env as envs
-from dla_jax.rl import loop
+from dla_jax.rl import envs, loop
+from dla_jax.training.mesh import data_mesh
 
 LIMIT = 12
 

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dla_jax.config import ConfigError
-from dla_jax.rl import env as envs
+from dla_jax.config.checks import ConfigError
+from dla_jax.rl import envs
 
 quickly_compiled = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 

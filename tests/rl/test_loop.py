@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from small import clock, make_agent, make_hyper, quickly_compiled, run_chunk, table
 
-from dla_jax.mesh import data_mesh
-from dla_jax.rl import env as envs
-from dla_jax.rl import loop
+from dla_jax.rl import envs, loop
+from dla_jax.training.mesh import data_mesh
 
 LEAN = jnp.array([[1.0, 0.3, 4.0, 1.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, -1.0, 0.0]])
 

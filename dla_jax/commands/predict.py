@@ -1,0 +1,168 @@
+"""What does a trained classifier say of one's own texts or images? One line of JSON each, on standard output."""
+
+import functools
+import json
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+from scipy.special import softmax
+
+from dla_jax.config.checks import ConfigError, check
+from dla_jax.config.connectivity import first_line
+from dla_jax.config.files import expand
+from dla_jax.config.stop import Interrupted, stop_requested
+from dla_jax.config.workdir import Run, read_config, write_config
+from dla_jax.data import folder, labelled, photos
+from dla_jax.data.encoding import decode
+from dla_jax.evidence import tables
+from dla_jax.studies.finetune import study
+from dla_jax.training.mesh import data_mesh, describe_devices
+from dla_jax.trials import finished
+
+AT_A_TIME = 256  # texts or images that are classified, and written, together
+
+
+def check_config(config, run: Run) -> None:
+    """Raises ConfigError for a config, a workdir, texts or images that nothing can be said of, before anything slow."""
+    check(jax.process_count() == 1, "--multihost: one process classifies; leave it out")
+    given = [key for key in ("text", "file", "image") if config[key]]
+    check(len(given) <= 1, f"{' and '.join(given)}: give one of them")
+    check(run.from_dir is not None or bool(config.made),
+          "--from is missing; give the workdir of a finished study of classifiers, as in --from=runs/try1")  # fmt: skip
+    check(run.from_dir is None or not config.made, "--from: this preset makes its own model; leave it out")
+    if config.made:
+        study.check_config(config.made, finished.made_run(run))
+        return
+    finished.choose_classifier(run.from_dir, config.network)
+    images = read_config(run.from_dir)["config"]["experiment"] in finished.IMAGES
+    check(not images or bool(config.image), f"image: {run.from_dir} classifies images; give a file or a folder, as in "
+          "--config.image=photo.jpg")  # fmt: skip
+    check(
+        images or not config.image,
+        f"image: {run.from_dir} classifies texts; give --config.text=, --config.file= or standard input",
+    )
+    if images:
+        folder.files_of(config.image)
+    else:
+        read_texts(config)
+
+
+@functools.cache  # it can be read but once
+def standard_input() -> bytes:
+    """All of it."""
+    return sys.stdin.buffer.read()
+
+
+def read_texts(config) -> list[str]:
+    """The texts to classify, of `text`, or of the lines of `file` or standard input, however they end.
+
+    Raises:
+      ConfigError: no such file, no text, none, or an empty one.
+    """
+    if config.text:
+        whole, place = config.text, "text"
+    else:
+        place = config.file or "standard input"
+        try:
+            read = expand("file", config.file).read_bytes() if config.file else standard_input()
+        except OSError as error:
+            raise ConfigError(f"file: {config.file} cannot be read ({error.strerror}); give a file with a text a line") from None
+        whole = decode(read, f"file: {place}" if config.file else place, config.file)
+    whole = whole.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n")
+    lines = [whole] if config.text else whole.split("\n")
+    check(lines != [""], f"{place} holds no text; give at least one")
+    empty = [number for number, line in enumerate(lines, 1) if not line.strip()]
+    check(not empty, f"{place}: line {empty[0] if empty else 0} is empty; leave it out")
+    return lines
+
+
+def run(config, run: Run) -> None:
+    """Writes the predictions to standard output and to `predictions.jsonl`."""
+    workdir = finished.workdir_of(config, run, study.run)
+    row = finished.choose_classifier(workdir, config.network)
+    data = read_config(workdir)["data"]
+    identity = {"name": str(workdir), "run": row["run"], "fingerprint": data["fingerprint"]}
+    write_config(run.workdir, config.to_dict(), describe_devices(), identity)
+    balanced = tables.balanced_words([row])
+    print(f"{row['run']} of {workdir}: {100 * row['test_accuracy']:.1f} % on its test part{balanced}", file=sys.stderr)
+    path = run.workdir / "predictions.jsonl"
+    with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:
+        for answer in image_answers(config, workdir, row) if config.image else text_answers(config, workdir, row, run):
+            if stop_requested.is_set():
+                raise Interrupted
+            line = json.dumps(answer, ensure_ascii=False)
+            print(line, flush=True)
+            file.write(line + "\n")
+    print(f"written: {path}", file=sys.stderr)
+
+
+def text_answers(config, workdir: Path, row: dict, run: Run):
+    """What the classifier says of each text."""
+    texts = read_texts(config)
+    name, mesh = read_config(workdir)["data"]["name"], data_mesh(jax.devices()[:1])  # a few texts: one device is enough
+    classifier = finished.read_text_classifier(workdir, row, run, mesh, at_most=len(texts))
+    for first in range(0, len(texts), AT_A_TIME):
+        part = texts[first : first + AT_A_TIME]
+        for text, logits in zip(part, classifier.logits([labelled.as_read(name, text) for text in part]), strict=True):
+            yield {"text": text} | answer(logits, classifier.class_names)
+
+
+def image_answers(config, workdir: Path, row: dict):
+    """What the classifier says of each image; those that cannot be read are named on standard error, and counted.
+
+    Raises:
+      ConfigError: none can be read.
+    """
+    found, bad = folder.files_of(config.image), 0
+    for line in folder.words_of_files(config.image, found):
+        print(line, file=sys.stderr)
+    files, classifier = found.images, finished.read_image_classifier(workdir, row)
+    apply = jax.jit(lambda variables, x: classifier.model.apply(variables, x, train=False)[0])
+    for first in range(0, len(files), AT_A_TIME):
+        images = {}
+        for path in files[first : first + AT_A_TIME]:
+            try:
+                images[path] = read_image(path, classifier.shape)
+            except ConfigError as error:
+                print(error, file=sys.stderr)
+                bad += 1
+        if images:
+            x = np.stack(list(images.values())).astype(np.float32) / 255
+            full = np.resize(x, (min(AT_A_TIME, len(files)), *classifier.shape))  # one shape, one program
+            for path, logits in zip(images, np.asarray(apply(classifier.variables, full)), strict=False):
+                yield {"image": str(path)} | answer(logits, classifier.class_names)
+    if bad:
+        print(f"{bad} of {len(files)} images could not be read", file=sys.stderr)
+
+
+def read_image(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
+    """An image file as the network reads it: uint8 [H, W, C], grey where C is 1.
+
+    Raises:
+      ConfigError: no image.
+    """
+    try:
+        image = photos.read_image(path, shape[0])
+    except Exception as error:  # whatever Pillow raises
+        raise ConfigError(f"image: {path} is no image that can be read ({first_line(error)})") from None
+    return image if shape[2] == 3 else photos.grey(image)
+
+
+def answer(logits: np.ndarray, class_names: tuple[str, ...]) -> dict:
+    """The class, its probability, and the probabilities of all, of logits float32 [C]."""
+    p = softmax(logits.astype(np.float64))
+    every = {name: round(float(value), 6) for name, value in zip(class_names, p, strict=True)}
+    return {"label": class_names[int(p.argmax())], "probability": round(float(p.max()), 6), "probabilities": every}
+
+
+def draw(workdir: Path) -> None:
+    """Prints the predictions of a workdir again.
+
+    Raises:
+      ConfigError: there are none.
+    """
+    path = workdir / "predictions.jsonl"
+    check(path.is_file(), f"the workdir {workdir} holds no predictions; start it again with --config")
+    print(path.read_text(encoding="utf-8"), end="")

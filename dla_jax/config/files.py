@@ -1,0 +1,39 @@
+"""Paths as they are typed, files that are written whole or not at all, and the folder of what can be made again."""
+
+import os
+from pathlib import Path
+
+from dla_jax.config.checks import ConfigError
+
+
+def cache_folder() -> Path | None:
+    """Return where this project keeps what it can make again: `dla_jax` in $XDG_CACHE_HOME or ~/.cache; None without a home."""
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "dla_jax"
+    except RuntimeError:  # neither HOME nor an entry for this user, as in a container
+        return None
+
+
+def expand(key: str, path: str) -> Path:
+    """A path as it was typed, `~` replaced by a home directory.
+
+    Raises:
+      ConfigError: there is no such user.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise ConfigError(f"{key}: {path} begins with the name of a user who is not here; write the path out") from None
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file in UTF-8 such that a reader, or a crash, sees the old text or the new one, never a part.
+
+    What cannot be encoded, a file name in another encoding, is written as `\\udc..`.
+    """
+    temporary = path.with_name(path.name + ".tmp")
+    with open(temporary, "w", encoding="utf-8", errors="backslashreplace") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)

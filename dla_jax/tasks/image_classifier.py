@@ -1,0 +1,114 @@
+"""Image classifiers: from a Flax module and an image set to the functions that `train.fit` takes.
+
+A module here is anything with `apply(variables, x, train=...) -> (logits, features)` for x float32 [B, H, W, C] in [0, 1].
+"""
+
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dla_jax.data import batches, images
+from dla_jax.training.mesh import split_rows
+from dla_jax.training.metrics import accuracy, class_scores, cross_entropy, masked_sums
+
+
+# Initialisation runs once a cell and compiles once a depth: cheap code generation suits it better than fast code.
+@functools.partial(jax.jit, static_argnames=("model", "shape"), compiler_options={"xla_backend_optimization_level": 1})
+def init_variables(key, *, model, shape):
+    """Flax's variables of a model for images float32 [1, *shape]."""
+    return model.init(key, jnp.zeros((1, *shape)), train=False)
+
+
+def init_model(key, *, model, shape: tuple[int, ...]) -> tuple[dict, dict]:
+    """(params, model_state) of a model for images of this shape."""
+    model_state = dict(init_variables(key, model=model, shape=shape))
+    return model_state.pop("params"), model_state
+
+
+@functools.cache
+def shapes_of(model, shape: tuple[int, ...]) -> dict:
+    """The parameters of a model for images [H, W, C] of this shape, as shapes."""
+    return jax.eval_shape(lambda seed: model.init(jax.random.key(seed), jnp.zeros((1, *shape)), train=False), 0)["params"]
+
+
+def count_params(model, shape: tuple[int, ...]) -> int:
+    """Number of trainable numbers of a model for images [H, W, C] of this shape."""
+    return sum(leaf.size for leaf in jax.tree.leaves(shapes_of(model, shape)))
+
+
+def counting_steps(init_fn: Callable) -> Callable:
+    """The same with a count of steps in the model state, which `make_loss` with `freeze_norm_at` needs."""
+
+    def init(key):
+        params, model_state = init_fn(key)
+        return params, model_state | {"steps": {"taken": jnp.float32(0)}}
+
+    return init
+
+
+@functools.cache
+def make_loss(model, pad: int, flip: bool, label_smoothing: float, freeze_norm_at: int = 0,
+              class_weights: tuple[float, ...] | None = None):  # fmt: skip
+    """The loss function of a model: one object for each, so that the train step compiles once for all cells that share it.
+
+    `label_smoothing` e trains towards (1 - e) one-hot + e / C (Szegedy et al. 2016, arXiv:1512.00567, section 7).
+    `freeze_norm_at`: the step from which on BatchNorm and dropout are left in evaluation mode, as lab C has it; 0: never.
+    `class_weights`: of each class, with mean 1 over the examples; None: all alike.
+    """
+
+    def loss_fn(params, model_state, batch, key):
+        key_augment, key_dropout = jax.random.split(key)
+        x = images.augment(key_augment, batch["image"], pad, flip).astype(jnp.float32) / 255
+
+        def forward(train):
+            return model.apply({"params": params, **model_state}, x, train=train, mutable=["batch_stats"],
+                               rngs={"dropout": key_dropout})  # fmt: skip
+
+        if freeze_norm_at:
+            taken = model_state["steps"]["taken"]
+            (logits, _), updates = jax.lax.cond(taken < freeze_norm_at, lambda: forward(True), lambda: forward(False))
+            updates = updates | {"steps": {"taken": taken + 1}}
+        else:
+            (logits, _), updates = forward(True)
+        loss = cross_entropy(logits, batch["label"], label_smoothing, class_weights).mean()
+        return loss, ({**model_state, **updates}, {"train_accuracy": accuracy(logits, batch["label"])})
+
+    return loss_fn
+
+
+@functools.partial(jax.jit, static_argnames=("model", "mesh"))
+def score(variables, data, positions, mask, *, model, mesh) -> dict[str, jax.Array]:
+    """Return loss (nats) and accuracy over the rows of `positions` int32 [N, B] where `mask` float32 [N, B] is 1.
+
+    And "correct", float32 [C]: how many of each class were taken for it.
+    """
+
+    def sums(batch):
+        rows, weights = jax.lax.with_sharding_constraint(batch, split_rows(mesh))
+        logits, _ = model.apply(variables, data["image"][rows].astype(jnp.float32) / 255, train=False)
+        return masked_sums(logits, data["label"][rows], weights)
+
+    totals = jax.tree.map(lambda parts: parts.sum(0), jax.lax.map(sums, (positions, mask)))
+    return {name: totals[name] / totals["count"] for name in ("loss", "accuracy")} | {"correct": totals["correct"]}
+
+
+def make_evaluate(model, data: dict, mesh, positions: np.ndarray, batch_size: int, prefix: str,
+                  labels: np.ndarray | None = None) -> Callable:  # fmt: skip
+    """Return state -> {"<prefix>_loss", "<prefix>_accuracy"} over the examples at `positions`, each exactly once.
+
+    With `labels` int32 [N], those of all examples, also what `metrics.class_scores` says of them.
+    """
+    padded, mask = batches.padded_batches(positions, batch_size)
+
+    def evaluate(state) -> dict:
+        scores = score({"params": state.params, **state.model_state}, data, padded, mask, model=model, mesh=mesh)
+        correct = np.asarray(scores.pop("correct"))
+        found = {f"{prefix}_{name}": float(value) for name, value in scores.items()}
+        if labels is None:
+            return found
+        return found | class_scores(correct, np.bincount(labels[positions], minlength=len(correct)))
+
+    return evaluate

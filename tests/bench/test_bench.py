@@ -1,0 +1,187 @@
+"""The benchmarks beside PyTorch: nets that compute the same function, turns, tables, and what a user is told."""
+
+import importlib.util
+import subprocess
+import sys
+import types
+
+import jax
+import numpy as np
+import pytest
+from launching import ROOT, environment
+
+from bench import encoders, language, processes, vision
+
+needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs requirements-bench.txt")
+
+
+def bench(module, *words):
+    command = (sys.executable, "-m", f"bench.{module}", *words)
+    return subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False, timeout=300)
+
+
+@needs_torch
+@pytest.mark.parametrize("name", vision.NETS)
+def test_both_sides_compute_the_same_function_with_the_same_parameters(name):
+    import torch
+
+    from bench import torch_nets
+
+    net = vision.NETS[name]
+    setting, story = vision.our_setting(net)
+    params, model_state = story.init_fn(jax.random.key(0))
+    rng = np.random.default_rng(0)
+    shake = lambda leaf: np.asarray(leaf) * rng.uniform(0.8, 1.2, leaf.shape).astype(np.float32) + np.float32(0.01)  # noqa: E731
+    params, statistics = jax.tree.map(shake, params), jax.tree.map(shake, model_state.get("batch_stats", {}))
+    model = torch_nets.make(name)
+    assert sum(p.numel() for p in model.parameters()) == story.facts["num_params"]
+    torch_nets.copy(model, params, statistics)
+    images = vision.synthetic(net)[0][:5]
+    model.eval()
+    with torch.no_grad():
+        theirs = model((torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255 - vision.MEAN) / vision.STD).numpy()
+    module = vision.our_module(net, setting)
+    state = {**model_state, **({"batch_stats": statistics} if statistics else {})}
+    ours = np.asarray(module.apply({"params": params, **state}, images / np.float32(255), train=False)[0])
+    np.testing.assert_allclose(ours, theirs, rtol=2e-3, atol=1e-4 * np.abs(theirs).max())
+
+
+@needs_torch
+@pytest.mark.parametrize("name", vision.MAPS)
+def test_maps_are_those_of_pytorch_grad_cam(name):
+    import torch
+
+    pytest.importorskip("pytorch_grad_cam")
+    from bench import maps, torch_nets
+
+    net = vision.NETS[name.removesuffix("_maps")]
+    setting, story = vision.our_setting(net)
+    params, model_state = story.init_fn(jax.random.key(0))
+    model = torch_nets.make(name.removesuffix("_maps")).eval()
+    torch_nets.copy(model, params, model_state.get("batch_stats", {}))
+    x = maps.images_of(net)[:6]
+    ours = maps.our_maps(vision.our_module(net, setting), {"params": params, **model_state})(x)
+    for choice in maps.torch_settings()[:: 5 if name == "resnet20_maps" else 1]:
+        theirs = maps.torch_maps(model, choice, vision.MEAN, vision.STD)(x)
+        assert ours.shape == theirs.shape == (6, 10, *net.shape[:2])
+        # They resize by OpenCV after scaling to [0, 1], and scale again; near the edge of an image the two differ by rounding.
+        np.testing.assert_allclose(ours, theirs, atol=5e-3)
+    assert torch.is_tensor(model.head.weight)
+
+
+@needs_torch
+def test_a_short_run_prints_the_ratio():
+    answer = bench("vision", "--nets=mlp", "--rounds=1", "--seconds=0.2")
+    assert answer.returncode == 0, answer.stderr
+    assert "| mlp | 128 |" in answer.stdout and "torch: " in answer.stdout
+
+
+def test_what_is_measured_is_warm_and_counted_in_units(monkeypatch):
+    asked, now = [], [0.0]
+
+    def work_of(side, job, setting):
+        def take(n):
+            asked.append(n)
+            now[0] += 0.002 * n
+            return 2 * n  # more than it was asked for
+
+        return take
+
+    monkeypatch.setattr(processes, "keep_heap", lambda: asked.append("kept"))
+    monkeypatch.setattr(processes, "time", types.SimpleNamespace(perf_counter=lambda: now[0]))
+    monkeypatch.setattr(processes, "spent", lambda: np.array((now[0], now[0] / 2)))
+    found = processes.measure("ours", vision.Job("mlp"), {"heap": "keep"}, 0.1, work_of, lambda job: 100)
+    assert asked == ["kept", 1, 1, 3, 9, 100]
+    assert found.pop("gib") > 0 and found == pytest.approx({"wall": 100_000, "cpu": 200_000, "first": 0.002})
+
+
+@pytest.mark.parametrize("rows, whole, taken, calls", [(4, False, 6, [4, 2]), (4, True, 8, [4, 4]), (4, False, 4, [4])])
+def test_our_steps_go_in_calls_of_one_shape(rows, whole, taken, calls, monkeypatch):
+    from dla_jax.training import steps
+
+    setting, story = vision.our_setting(vision.NETS["mlp"])
+    found = []
+
+    def run_steps(state, data, batches, count, key, **rest):
+        found.append((len(batches["index"]), count))
+        return state, {}, {}
+
+    monkeypatch.setattr(steps, "run_steps", run_steps)
+    assert processes.training(setting, story, rows, whole)(taken - whole) == taken
+    assert found == [(rows, count) for count in calls]
+
+
+def test_each_side_s_best_setting_is_found_and_the_sides_take_turns(monkeypatch, capsys):
+    rates = {"ours": {"default": 3.0, "keep": 2.0}, "torch": {"default": 1.0, "keep": 4.0}}
+    runs = []
+
+    def run_once(name, side, job, setting, seconds):
+        runs.append((side, setting["heap"], seconds))
+        return {"wall": rates[side][setting["heap"]]}
+
+    monkeypatch.setattr(processes, "run_once", run_once)
+    settings_of = lambda side, job: [{"heap": "default"}, {"heap": "keep"}]  # noqa: E731
+    job = language.Job("train", "gpt", 2)
+    found = processes.compare("language", job, settings_of, 3, 6.0)
+    assert runs[:4] == [(side, heap, 2.0) for side in ("ours", "torch") for heap in ("default", "keep")]
+    ours, theirs = ("ours", "default", 6.0), ("torch", "keep", 6.0)
+    assert runs[4:] == [ours, theirs, theirs, ours, ours, theirs]
+    assert found["job"] == job and found["best"] == {"ours": {"heap": "default"}, "torch": {"heap": "keep"}}
+    assert found["pairs"] == 3 * [{"ours": {"wall": 3.0}, "torch": {"wall": 4.0}}]
+    assert capsys.readouterr().err.splitlines() == [f"train gpt, 2 cores: round {i}: 0.75" for i in (1, 2, 3)]
+
+
+def test_settings_are_all_combinations_without_repeats(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert processes.settings() == [{"heap": "default"}, {"heap": "keep"}]
+    found = processes.settings(threads=(2, 2), compiled=(False, True))
+    assert found == [{"heap": heap, "threads": 2, "compiled": c} for heap in ("default", "keep") for c in (False, True)]
+
+
+def test_a_measurement_that_fails_ends_the_benchmark_with_its_last_line():
+    with pytest.raises(SystemExit, match=r"bench.vision: ours mpl {'heap': 'default'} failed: KeyError: 'mpl'"):
+        processes.run_once("vision", "ours", vision.Job("mpl"), {"heap": "default"}, 0.1)
+
+
+WRONG = [("vision", "mlp", ("--nets=mpl",)), ("vision", "mlp", ("--rounds=0",)), ("vision", "mlp", ("--nets=mlp", "--seconds=-1")),
+         ("language", "gpt, tiny_llama, small_llama", ("--nets=gtp",)), ("encoders", "minilm, base", ("--nets=mini",)),
+         ("tracing", "digits, resnet20", ("--rounds=0",))]  # fmt: skip
+
+
+@pytest.mark.parametrize("module, nets, words", WRONG)
+def test_wrong_input_exits_with_2_and_one_line(module, nets, words):
+    answer = bench(module, *words)
+    assert answer.returncode == 2 and len(answer.stderr.splitlines()) == 1 and nets in answer.stderr
+
+
+@pytest.mark.parametrize("module", [vision, language, encoders])
+def test_without_pytorch_it_says_what_to_install(module, monkeypatch, capsys):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(sys, "argv", [module.__name__])
+    with pytest.raises(SystemExit) as exit:
+        module.main()
+    assert exit.value.code == 2 and "pip install -r requirements-bench.txt" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("module, job, own", [(language, language.Job("train", "gpt", 2), "train | gpt | 2"),
+                                              (encoders, encoders.Job("embed", "base", 1), "embed | base | 1"),
+                                              (vision, vision.Job("mlp"), "mlp | 128")])  # fmt: skip
+def test_the_table_gives_ratios_of_rounds(module, job, own):
+    pair = {"ours": {"wall": 3000.0, "cpu": 1000.0, "first": 2.0, "gib": 0.5},
+            "torch": {"wall": 2000.0, "cpu": 2000.0, "first": 1.0, "gib": 0.25}}  # fmt: skip
+    slower = pair | {"ours": pair["ours"] | {"wall": 1000.0}}
+    best = {"ours": {"heap": "keep"}, "torch": {"heap": "default", "threads": 2}}
+    head, rule, row = module.table([{"job": job, "best": best, "pairs": [pair, slower, pair]}]).splitlines()
+    assert head.count("|") == rule.count("|") == row.count("|")
+    assert row == (f"| {own} | 3,000 (1,000 to 3,000) | 2,000 (2,000 to 2,000) | 1.50 (0.50 to 1.50) | 0.50 (0.50 to 0.50) "
+                   "| 2.0 s / 1.0 s | 0.5 GiB / 0.2 GiB | ours: heap keep; torch: heap default, threads 2 |")  # fmt: skip
+
+
+def test_the_table_of_tracing_gives_ratios_of_rounds():
+    from bench import tracing
+
+    found = {"untraced": np.array([[10.0, 20.0], [10.0, 20.0]]), "traced": np.array([[11.0, 24.0], [11.0, 24.0]]),
+             "traced, row written": np.array([[12.0, 30.0], [12.0, 30.0]]), "probe": np.array([[25.0, 50.0], [25.0, 50.0]])}  # fmt: skip
+    row = tracing.table({"digits": found}).splitlines()[-1]
+    assert row == ("| digits | 10.0 / 20.0 | 1.10 (1.10 to 1.10) / 1.20 (1.20 to 1.20) | 1.20 (1.20 to 1.20) / 1.50 (1.50 to 1.50) "
+                   "| 1.10 (1.10 to 1.10) / 1.10 (1.10 to 1.10) |")  # fmt: skip

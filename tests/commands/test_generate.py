@@ -1,0 +1,77 @@
+"""Text from a trained workdir: on standard output, the same for one seed, and errors that name what is wrong."""
+
+import json
+
+import pytest
+from launching import launch, launch_many
+
+
+@pytest.fixture(scope="module")
+def trained(smoke):
+    return smoke("dante")[0]
+
+
+@pytest.fixture(scope="module")
+def own(smoke):
+    return smoke("generate")
+
+
+def test_the_smoke_preset_makes_a_model_and_writes(own):
+    workdir, answer = own
+    samples = [json.loads(line) for line in (workdir / "samples.jsonl").read_text().splitlines()]
+    assert len(samples) == 2 and samples[0]["text"] != samples[1]["text"]
+    assert answer.out == "".join(f"{sample['prompt']}{sample['text']}\n" for sample in samples)
+    assert (workdir / "study" / "report.html").exists() and "nats per character" in answer.err
+
+
+def test_a_workdir_shows_its_samples_again(own):
+    assert launch(f"--workdir={own[0]}").out == own[1].out
+
+
+def test_the_same_seed_writes_the_same(trained, tmp_path):
+    flags = [
+        "--config=configs/generate.py",
+        f"--from={trained}",
+        "--config.num_tokens=70",
+        "--config.network=gpt",
+        "--config.prompt=the ",
+    ]
+    first, again, other, cold = launch_many([
+        [*flags, f"--workdir={tmp_path / 'a'}"], [*flags, f"--workdir={tmp_path / 'b'}"],
+        [*flags, f"--workdir={tmp_path / 'c'}", "--config.seed=1"], [*flags, f"--workdir={tmp_path / 'd'}", "--config.temperature=0"],
+    ])  # fmt: skip
+    assert first.code == again.code == other.code == 0, first.err
+    assert first.out == again.out and first.out.startswith("the ") and len(first.out) == 4 + 70 + 1
+    assert first.out != other.out and cold.out != first.out
+    assert not any((tmp_path / name / "checkpoints").exists() for name in "abcd")
+
+
+def test_what_is_wrong_is_named(trained, own, smoke, tmp_path):
+    flags = ["--config=configs/generate.py", f"--workdir={tmp_path / 'x'}"]
+    depth = smoke("rescnn")[0]
+    answers = launch_many([
+        [*flags, f"--from={trained}", "--config.network=gpt", "--config.prompt=ab漢"],
+        [*flags, f"--from={trained}", "--config.network=gbt"],
+        [*flags, f"--from={depth}"],
+        [*flags, f"--from={tmp_path}"],
+    ])  # fmt: skip
+    expected = (["never saw '漢'"], ["network", "did you mean 'gpt'"], ["no language model", "depth"], ["no workdir"])
+    for answer, words in zip(answers, expected, strict=True):
+        assert answer.code == 2 and answer.out == "" and len(answer.err.strip().splitlines()) == 1, answer.err
+        assert all(word in answer.err for word in words), answer.err
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_workdir_that_made_its_study_inside_stands_for_it(own, tmp_path):
+    answer = launch("--config=configs/generate.py", f"--from={own[0]}", f"--workdir={tmp_path / 'x'}", "--config.num_tokens=3")
+    assert answer.code == 0 and answer.out and f"made its study in {own[0] / 'study'}" in answer.err, answer.err
+
+
+def test_a_missing_model_is_named(trained, tmp_path):
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(trained, copy)
+    shutil.rmtree(copy / "checkpoints")
+    answer = launch("--config=configs/generate.py", f"--from={copy}", f"--workdir={tmp_path / 'x'}")
+    assert answer.code == 2 and "no trained model" in answer.err

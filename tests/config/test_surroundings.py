@@ -1,0 +1,188 @@
+"""Where and how a study is started: another folder, a file of flags, no home, no GPU, two launches at once."""
+
+import json
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import jax
+import pytest
+from launching import ROOT, environment, launch, launch_many
+
+import launch as entry
+from dla_jax.config import workdir as workdirs
+from dla_jax.config.checks import ConfigError
+from dla_jax.config.files import cache_folder, write_atomically
+from dla_jax.data import cache, docstrings, embeddings
+from dla_jax.training import mesh
+
+SMOKE = "--config=configs/gpt2.py:smoke"
+
+
+@pytest.fixture
+def homeless(monkeypatch):
+    """A user without a home folder, as in a container with a number for a name."""
+    for name in ("HOME", "XDG_CACHE_HOME", "JAX_COMPILATION_CACHE_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: (_ for _ in ()).throw(KeyError(uid)))
+
+
+def test_without_a_home_nothing_is_kept_and_all_works(homeless, monkeypatch, tmp_path, capsys):
+    assert cache_folder() is None
+    assert "no home folder" in mesh.keep_programs()
+    assert embeddings.path_of("k") is None and embeddings.read("k") is None and embeddings.write("k", None) is None
+    monkeypatch.setattr(docstrings, "gather", lambda found: (["text"], ["numpy"]))
+    monkeypatch.setattr(docstrings, "docstrings_in", lambda folder: [])
+    assert docstrings.collect() == (("text",), ("numpy",))
+    images = cache.np.zeros((1, 2, 2, 1), "uint8")
+    made = cache.Decoded(images, cache.np.zeros(1, "int32"), ("a",), (0.0,), (1.0,), None)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data").chmod(0o555)
+    assert cache.cached(tmp_path / "data", "key", lambda: made, ("a",), None).images.shape == images.shape
+    assert "cannot be kept" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("set_", "flags", "expected"), [
+    ({}, [], "tensorflow_datasets"), ({"XDG_CACHE_HOME": "/x"}, [], "tensorflow_datasets"),
+    ({"TFDS_DATA_DIR": "/sets"}, ["--data_dir=/sets"], "/sets"), ({}, ["--data_dir=/other"], "/other"),
+])  # fmt: skip
+def test_without_a_home_prepared_data_are_looked_for_here(homeless, monkeypatch, set_, flags, expected):
+    for name, value in set_.items():
+        monkeypatch.setenv(name, value)
+    entry.FLAGS.unparse_flags()
+    entry.FLAGS(["launch.py", *flags])
+    assert entry.data_dir() == Path(expected)
+
+
+def test_a_home_that_was_typed_and_is_not_there_is_named(homeless):
+    entry.FLAGS.unparse_flags()
+    entry.FLAGS(["launch.py", "--data_dir=~/sets"])
+    with pytest.raises(ConfigError, match="--data_dir: ~/sets begins with the name of a user"):
+        entry.data_dir()
+    entry.FLAGS.unparse_flags()
+    entry.FLAGS(["launch.py"])
+
+
+def test_an_empty_variable_is_an_unset_one(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("XDG_CACHE_HOME", "JAX_COMPILATION_CACHE_DIR"):
+        monkeypatch.setenv(name, "")
+    assert cache_folder() == tmp_path / ".cache" / "dla_jax"
+    before = jax.config.jax_compilation_cache_dir
+    try:
+        assert mesh.keep_programs() is None
+        assert jax.config.jax_compilation_cache_dir == str(tmp_path / ".cache" / "dla_jax" / "xla")
+    finally:
+        jax.config.update("jax_compilation_cache_dir", before)
+
+
+def test_a_device_that_is_not_there_is_named_in_one_line(tmp_path):
+    answer = launch("--config=configs/rescnn.py:smoke", f"--workdir={tmp_path / 'run'}", JAX_PLATFORMS="cuda")
+    assert answer.code == 2 and len(answer.err.strip().splitlines()) == 1, answer.err
+    assert "JAX_PLATFORMS=cuda" in answer.err and "unset it" in answer.err and not (tmp_path / "run").exists()
+
+
+def test_keys_in_a_file_of_flags_are_checked_as_typed_ones(tmp_path):
+    (tmp_path / "flags").write_text("--config=configs/rescnn.py:smoke\n--config.num_epoch=3\n")
+    (tmp_path / "lone").write_text("--config.optim.lrr=3\n")
+    answers = launch_many([[f"--flagfile={tmp_path / 'flags'}"], ["--flagfile=nowhere"],
+                           ["--config=configs/rescnn.py:smoke", f"--flagfile={tmp_path / 'lone'}"]])  # fmt: skip
+    for answer, words in zip(answers, ("did you mean 'num_epochs'", "nowhere", "did you mean 'optim.lr'"), strict=True):
+        assert answer.code == 2 and words in answer.err and len(answer.err.strip().splitlines()) == 1, answer.err
+
+
+def test_a_mistyped_key_names_its_neighbours_and_no_claims():
+    answers = launch_many([["--config=configs/rescnn.py:digits", f"--config.{key}=1"] for key in ("num_epoch", "lr", "xyzzy")])
+    for answer, words in zip(
+        answers, ("did you mean 'num_epochs'", "'optim.lr'", "unknown key; configs/rescnn.py has them all"), strict=True
+    ):
+        assert answer.code == 2 and words in answer.err and "claims" not in answer.err and len(answer.err) < 250, answer.err
+
+
+def test_it_starts_from_any_folder(tmp_path):
+    command = (sys.executable, str(ROOT / "launch.py"), SMOKE, "--quiet")
+    answer = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=300, check=False)
+    assert answer.returncode == 0, answer.stderr
+    (workdir,) = (tmp_path / "runs").glob("gpt2-smoke/*")
+    assert (workdir / "samples.jsonl").is_file()
+    wrong = subprocess.run((*command[:2], "--config=configs/gpt.py"), cwd=tmp_path, env=environment(), capture_output=True,
+                           text=True, timeout=100, check=False)  # fmt: skip
+    assert wrong.returncode == 2 and "did you mean 'configs/gpt2.py'" in wrong.stderr
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["gpt2-smoke"]
+
+
+def test_wrong_input_leaves_no_default_workdir(tmp_path):
+    command = (sys.executable, str(ROOT / "launch.py"), "--config=configs/rescnn.py:smoke", "--config.num_epochs=0")
+    answer = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=100, check=False)
+    assert answer.returncode == 2 and not list(tmp_path.glob("runs/*"))
+
+
+def test_launches_in_one_second_get_folders_of_their_own(tmp_path):
+    found, barrier = [], threading.Barrier(8)
+
+    def begin():
+        barrier.wait()
+        found.append(workdirs.make_workdir("configs/mlp.py:digits", tmp_path))
+
+    threads = [threading.Thread(target=begin) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(found)) == 8 and all(path.is_dir() for path in found)
+
+
+def test_a_workdir_that_another_launch_began_meanwhile_is_refused_under_the_lock(tmp_path, monkeypatch, capsys):
+    """The check before the lock passes, since the folder is empty; the other launch begins, and ends, before the lock is taken."""
+    workdir, checks = tmp_path / "run", []
+
+    class Study:
+        def check_config(config, run):
+            checks.append("data read")
+            workdir.mkdir()
+            workdirs.write_config(workdir, {"num_epochs": 1}, ["1 x cpu"], {"name": "digits"})
+
+        def run(config, run):
+            checks.append("ran")
+
+    from ml_collections import ConfigDict
+
+    monkeypatch.setattr(entry, "study_module", lambda name: Study)
+    entry.FLAGS(["launch.py"])
+    with pytest.raises(ConfigError, match=r"num_epochs \(there 1, now 4\)"):
+        entry.start(ConfigDict({"experiment": "depth", "num_epochs": 4}), workdir)
+    assert checks == ["data read"]
+
+
+def test_a_file_name_that_is_not_utf_8_can_be_written_down(tmp_path):
+    name = os.fsdecode(b"caf\xe9")
+    write_atomically(tmp_path / "report.html", f"<p>{name}</p>")
+    assert (tmp_path / "report.html").read_text(encoding="utf-8") == "<p>caf\\udce9</p>"
+    write_atomically(tmp_path / "summary.json", json.dumps({"name": name}, ensure_ascii=False))
+    assert json.loads((tmp_path / "summary.json").read_text(encoding="utf-8")) == {"name": name}
+
+
+def test_a_workdir_stands_for_the_study_that_it_made(tmp_path, capsys):
+    for place in ("cam", "cam/study", "compare", "compare/studies/a", "compare/studies/b", "plain"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "config.json").write_text("{}")
+    assert workdirs.follow_made("--from", tmp_path / "cam") == tmp_path / "cam" / "study"
+    assert "made its study in" in capsys.readouterr().err
+    assert workdirs.follow_made("--from", tmp_path / "plain") == tmp_path / "plain"
+    with pytest.raises(ConfigError, match=r"made several studies; give one of .*studies/a, .*studies/b"):
+        workdirs.follow_made("--from", tmp_path / "compare")
+
+
+def test_an_empty_workdir_is_removed_and_no_other(tmp_path):
+    for name in ("empty", "locked", "full"):
+        (tmp_path / name / "run").mkdir(parents=True)
+    (tmp_path / "locked" / "run" / ".lock").touch()
+    (tmp_path / "full" / "run" / "config.json").touch()
+    for name in ("empty", "locked", "full"):
+        workdirs.remove_if_empty(tmp_path / name / "run")
+    assert [path.name for path in tmp_path.iterdir()] == ["full"]
+    shutil.rmtree(tmp_path / "full")
