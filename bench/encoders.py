@@ -41,16 +41,27 @@ class Job(NamedTuple):
 
 NETS = {
     "minilm": Net(BertConfig("bert", 30522, 512, 6, 12, 384, 1536, type_vocab=2, dropout=0.1), 64),
-    "base": Net(BertConfig("roberta", 50265, 514, 6, 12, 768, 3072, type_vocab=1, pad_id=1, eps=1e-5, dropout=0.1), 32),
+    "base": Net(
+        BertConfig(
+            "roberta", 50265, 514, 6, 12, 768, 3072, type_vocab=1, pad_id=1, eps=1e-5, dropout=0.1
+        ),
+        32,
+    ),
 }
 TEXTS, CLASSES, WIDTHS = 1024, 4, (32, 64, 128)
-TRAINED, FEW, RATE = 16, 4, 1e-3  # texts of a step, batches that come again and again, learning rate
+TRAINED, FEW, RATE = (
+    16,
+    4,
+    1e-3,
+)  # texts of a step, batches that come again and again, learning rate
 
 
 def synthetic(sizes: BertConfig) -> tuple[Encoded, np.ndarray]:
     """Texts about as long as brief news, 53 tokens on average, and their labels int32 [TEXTS]."""
     rng = np.random.default_rng(0)
-    length = rng.lognormal(np.log(53) - 0.45**2 / 2, 0.45, TEXTS).clip(8, WIDTHS[-1]).astype(np.int32)
+    length = (
+        rng.lognormal(np.log(53) - 0.45**2 / 2, 0.45, TEXTS).clip(8, WIDTHS[-1]).astype(np.int32)
+    )
     tokens = rng.integers(sizes.pad_id + 1, sizes.vocab_size, (TEXTS, WIDTHS[-1])).astype(np.int32)
     tokens[np.arange(WIDTHS[-1]) >= length[:, None]] = sizes.pad_id
     return Encoded(tokens, length, 0, sizes.pad_id), np.arange(TEXTS, dtype=np.int32) % CLASSES
@@ -74,7 +85,14 @@ def embedded_batches(net: Net) -> list[dict]:
 
 def trained_batches(net: Net) -> list[dict]:
     """The batches of fine-tuning, as the study pads them, the shortest first."""
-    batch_at = texts.make_batch_at(*synthetic(net.sizes), np.arange(TEXTS), seed=0, batch_size=TRAINED, widths=WIDTHS, alike=True)
+    batch_at = texts.make_batch_at(
+        *synthetic(net.sizes),
+        np.arange(TEXTS),
+        seed=0,
+        batch_size=TRAINED,
+        widths=WIDTHS,
+        alike=True,
+    )
     return few(sorted(map(batch_at, range(POOL)), key=lambda batch: batch["length"].max()))
 
 
@@ -87,15 +105,23 @@ def our_setting(net: Net):
     from dla_jax.training.mesh import data_mesh
     from dla_jax.trials.grid import Setting
 
-    config, (encoded, labels), batches = yahoo.get_config("minilm"), synthetic(net.sizes), trained_batches(net)
+    config, (encoded, labels), batches = (
+        yahoo.get_config("minilm"),
+        synthetic(net.sizes),
+        trained_batches(net),
+    )
     config.batch_size, config.widths, config.model.dropout = TRAINED, WIDTHS[:-1], net.sizes.dropout
     config.optim.schedule, config.optim.warmup_fraction = "constant", 0.0
-    labelled = LabelledTexts("synthetic", (), labels, tuple(map(str, range(CLASSES))), TEXTS * 3 // 4)
+    labelled = LabelledTexts(
+        "synthetic", (), labels, tuple(map(str, range(CLASSES))), TEXTS * 3 // 4
+    )
     body = text_runs.Body(net.sizes._replace(dtype=processes.dtype()), None, None, net.sizes.pad_id)
     plan, mesh = make_plan(config, TEXTS), data_mesh()
     tx = shared_optimiser(config.optim, plan.num_steps)
     setting = Setting(config, {}, mesh, tx, plan, no_trace, (labelled, body, encoded))
-    return setting, finetune.make_story(setting, seed=0)._replace(batch_at=lambda step: batches[step % FEW])
+    return setting, finetune.make_story(setting, seed=0)._replace(
+        batch_at=lambda step: batches[step % FEW]
+    )
 
 
 def our_steps(net: Net):
@@ -110,10 +136,23 @@ def our_vectors(net: Net, params: dict | None = None):
 
     from dla_jax.training.mesh import data_mesh, put, replicated
 
-    model, mesh, (encoded, _) = Encoder(net.sizes._replace(dtype=processes.dtype())), data_mesh(), synthetic(net.sizes)
+    model, mesh, (encoded, _) = (
+        Encoder(net.sizes._replace(dtype=processes.dtype())),
+        data_mesh(),
+        synthetic(net.sizes),
+    )
     params = put(params or texts.init_encoder(jax.random.key(0), model=model), replicated(mesh))
     rows = np.concatenate(embedded_rows(net))
-    return lambda: texts.vectors(model, params, encoded, rows, batch_size=net.embedded, widths=WIDTHS, mesh=mesh, pooling="mean")
+    return lambda: texts.vectors(
+        model,
+        params,
+        encoded,
+        rows,
+        batch_size=net.embedded,
+        widths=WIDTHS,
+        mesh=mesh,
+        pooling="mean",
+    )
 
 
 def torch_task(job: Job, setting: dict):
@@ -126,8 +165,10 @@ def torch_task(job: Job, setting: dict):
     net, place = NETS[job.net], "cuda" if torch.cuda.is_available() else "cpu"
     if job.task == "finetune":
         model = torch_encoders.Classifier(net.sizes, CLASSES, setting["attention"])
-        step = torch_encoders.trainer(model, trained_batches(net), place, RATE, yahoo.base().optim, setting["compiled"])
-        once = lambda: [step() for _ in range(FEW)]  # noqa: E731
+        step = torch_encoders.trainer(
+            model, trained_batches(net), place, RATE, yahoo.base().optim, setting["compiled"]
+        )
+        once = lambda: [step() for _ in range(FEW)]
     else:
         model = torch_encoders.Embedder(net.sizes, setting["attention"])
         once = torch_encoders.embedder(model, embedded_batches(net), place, setting["compiled"])
@@ -139,7 +180,11 @@ def work_of(side: str, job: Job, setting: dict):
     processes.keep_to(job.cores)
     if side == "torch":
         return torch_task(job, setting)
-    return our_steps(NETS[job.net]) if job.task == "finetune" else processes.repeated(our_vectors(NETS[job.net]))
+    return (
+        our_steps(NETS[job.net])
+        if job.task == "finetune"
+        else processes.repeated(our_vectors(NETS[job.net]))
+    )
 
 
 def units_of(job: Job) -> int:
@@ -152,7 +197,9 @@ def settings_of(side: str, job: Job) -> list[dict]:
     if side == "ours":
         return processes.settings()
     compiled = (False, True) if shutil.which(os.environ.get("CXX", "g++")) else (False,)
-    return processes.settings(threads=(job.cores, 1), attention=("sdpa", "eager"), compiled=compiled)
+    return processes.settings(
+        threads=(job.cores, 1), attention=("sdpa", "eager"), compiled=compiled
+    )
 
 
 def table(results: list[dict]) -> str:
@@ -164,8 +211,13 @@ def main() -> None:
     if processes.answered(Job, work_of, units_of):
         return
     given = page.arguments_with_torch("encoders", __doc__, NETS, 3, 4.0, "transformers")
-    jobs = [Job(*job) for job in itertools.product(("embed", "finetune"), given.nets, processes.core_counts())]
-    results = [processes.compare("encoders", job, settings_of, given.rounds, given.seconds) for job in jobs]
+    jobs = [
+        Job(*job)
+        for job in itertools.product(("embed", "finetune"), given.nets, processes.core_counts())
+    ]
+    results = [
+        processes.compare("encoders", job, settings_of, given.rounds, given.seconds) for job in jobs
+    ]
     page.show("encoders", table(results), given.write, "torch", "transformers")
 
 

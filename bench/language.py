@@ -38,7 +38,9 @@ class Job(NamedTuple):
 NETS = {
     "gpt": Net(dante.gpt(6, 6, 384, 128), 8, 256 + 16),
     "tiny_llama": Net(dante.get_config("tiny").model.to_dict(), 8, 0),
-    "small_llama": Net(dante.llama(4, 4, 128, 128, n_kv_head=4, intermediate=344, tied=True), 16, 128),
+    "small_llama": Net(
+        dante.llama(4, 4, 128, 128, n_kv_head=4, intermediate=344, tied=True), 16, 128
+    ),
 }
 ALPHABET = "".join(map(chr, range(48, 48 + 65)))
 PROMPT, WRITTEN = np.arange(8, dtype=np.int32), 256
@@ -57,12 +59,28 @@ def our_setting(net: Net):
     from dla_jax.trials.arms import Cell
 
     config = dante.base()
-    config.update({"batch_size": net.batch_size, "compute_dtype": processes.dtype(), "ngram_order": 1, "target_order": 1})
-    config.model, config.num_steps, config.eval_every_steps, config.log_every_steps = net.model, 10**6, 10**6, 0
+    config.update(
+        {
+            "batch_size": net.batch_size,
+            "compute_dtype": processes.dtype(),
+            "ngram_order": 1,
+            "target_order": 1,
+        }
+    )
+    config.model, config.num_steps, config.eval_every_steps, config.log_every_steps = (
+        net.model,
+        10**6,
+        10**6,
+        0,
+    )
     config.optim.schedule = "constant"
     tokenizer = tokenize.Characters(ALPHABET)
-    parts = text.split(tokenizer.decode(synthetic()), config.data.val_fraction, config.data.test_fraction)
-    source = language_runs.Source(parts, len(ALPHABET), tokenizer, text.encode_parts(parts, tokenizer.encode))
+    parts = text.split(
+        tokenizer.decode(synthetic()), config.data.val_fraction, config.data.test_fraction
+    )
+    source = language_runs.Source(
+        parts, len(ALPHABET), tokenizer, text.encode_parts(parts, tokenizer.encode)
+    )
     mesh = data_mesh()
     setting = language_runs.prepare(config, source, language_runs.put_tokens(source, mesh), mesh)
     return setting, language_runs.make_story(setting, Cell("final", "net", 0, 1e-3))
@@ -74,7 +92,9 @@ def our_module(net: Net, block_size: int):
 
     from dla_jax.models import decoders
 
-    return decoders.build(ConfigDict(net.model | {"block_size": block_size}), len(ALPHABET), processes.dtype())
+    return decoders.build(
+        ConfigDict(net.model | {"block_size": block_size}), len(ALPHABET), processes.dtype()
+    )
 
 
 def our_steps(net: Net):
@@ -91,8 +111,13 @@ def our_texts(net: Net):
     from dla_jax.tasks import sampling
 
     model = our_module(net, net.writes)
-    params, keys = language.init_params(jax.random.key(0), model=model), map(jax.random.key, itertools.count())
-    once = lambda: sampling.sample(model, params, PROMPT, length_of(net), 1, next(keys), sampling.Sampler(1.0))  # noqa: E731
+    params, keys = (
+        language.init_params(jax.random.key(0), model=model),
+        map(jax.random.key, itertools.count()),
+    )
+    once = lambda: sampling.sample(
+        model, params, PROMPT, length_of(net), 1, next(keys), sampling.Sampler(1.0)
+    )
     return processes.repeated(once)
 
 
@@ -107,8 +132,12 @@ def torch_task(job: Job, setting: dict):
     torch.set_num_threads(setting["threads"])
     net, place = NETS[job.net], "cuda" if torch.cuda.is_available() else "cpu"
     context = net.writes if job.task == "write" else net.model["block_size"]
-    sizes = {name: value for name, value in net.model.items() if name != "name"} | {"block_size": context}
-    config = {"gpt": GPTConfig, "llama": LlamaConfig}[net.model["name"]](vocab_size=len(ALPHABET), **sizes)
+    sizes = {name: value for name, value in net.model.items() if name != "name"} | {
+        "block_size": context
+    }
+    config = {"gpt": GPTConfig, "llama": LlamaConfig}[net.model["name"]](
+        vocab_size=len(ALPHABET), **sizes
+    )
     model = torch_decoders.make(config).to(place)
     if job.task == "train":
         tokens = torch.from_numpy(synthetic()).long().to(place)
@@ -116,7 +145,7 @@ def torch_task(job: Job, setting: dict):
     else:
         model.to(torch.bfloat16 if place == "cuda" else torch.float32)
         prompt = torch.from_numpy(PROMPT).long().to(place)
-        once = lambda: torch_decoders.write(model, prompt, length_of(net), 1.0).cpu()  # noqa: E731
+        once = lambda: torch_decoders.write(model, prompt, length_of(net), 1.0).cpu()
     return processes.repeated(once, torch.cuda.synchronize if place == "cuda" else None)
 
 
@@ -142,7 +171,11 @@ def settings_of(side: str, job: Job) -> list[dict]:
     """What to choose a side's best from."""
     if side == "ours":
         return processes.settings()
-    compiled = (False, True) if job.task == "train" and shutil.which(os.environ.get("CXX", "g++")) else (False,)
+    compiled = (
+        (False, True)
+        if job.task == "train" and shutil.which(os.environ.get("CXX", "g++"))
+        else (False,)
+    )
     return processes.settings(threads=(job.cores, 1), compiled=compiled)
 
 
@@ -162,7 +195,9 @@ def main() -> None:
         return
     given = page.arguments_with_torch("language", __doc__, NETS, rounds=3, seconds=4.0)
     jobs = jobs_of(given.nets)
-    results = [processes.compare("language", job, settings_of, given.rounds, given.seconds) for job in jobs]
+    results = [
+        processes.compare("language", job, settings_of, given.rounds, given.seconds) for job in jobs
+    ]
     page.show("language", table(results), given.write, "torch")
 
 

@@ -24,7 +24,15 @@ def our_maps(module, variables):
     @jax.jit
     def maps(variables, x):
         classes = jnp.broadcast_to(jnp.arange(NUM_CLASSES), (len(x), NUM_CLASSES))
-        found = maps_of(variables, x, classes, jax.random.key(0), model=module, layer="last_conv", methods=(METHOD,))[1][METHOD]
+        found = maps_of(
+            variables,
+            x,
+            classes,
+            jax.random.key(0),
+            model=module,
+            layer="last_conv",
+            methods=(METHOD,),
+        )[1][METHOD]
         found = cam.to_pixels(found, x.shape[1:3])
         found = found - found.min((2, 3), keepdims=True)
         return found / (1e-7 + found.max((2, 3), keepdims=True))
@@ -46,9 +54,15 @@ def torch_maps(model, setting: dict, mean: float, std: float):
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
     torch.set_num_threads(setting["threads"])
-    layout = torch.channels_last if setting["layout"] == "channels last" else torch.contiguous_format
+    layout = (
+        torch.channels_last if setting["layout"] == "channels last" else torch.contiguous_format
+    )
     model = model.to(memory_format=layout)
-    last = {id(parameter) for layer in (model.blocks[-1], model.head) for parameter in layer.parameters()}
+    last = {
+        id(parameter)
+        for layer in (model.blocks[-1], model.head)
+        for parameter in layer.parameters()
+    }
     for parameter in model.parameters():
         parameter.requires_grad_(id(parameter) in last)
     explain = GradCAM(model=model, target_layers=[model.last_conv])
@@ -57,8 +71,13 @@ def torch_maps(model, setting: dict, mean: float, std: float):
         x = (torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(memory_format=layout) - mean) / std
         if setting["classes"] == "in one batch":
             targets = [ClassifierOutputTarget(label) for label in range(NUM_CLASSES)] * len(x)
-            return explain(x.repeat_interleave(NUM_CLASSES, 0), targets).reshape(len(x), NUM_CLASSES, *x.shape[2:])
-        return np.stack([explain(x, [ClassifierOutputTarget(label)] * len(x)) for label in range(NUM_CLASSES)], 1)
+            return explain(x.repeat_interleave(NUM_CLASSES, 0), targets).reshape(
+                len(x), NUM_CLASSES, *x.shape[2:]
+            )
+        return np.stack(
+            [explain(x, [ClassifierOutputTarget(label)] * len(x)) for label in range(NUM_CLASSES)],
+            1,
+        )
 
     return maps
 
@@ -71,5 +90,8 @@ def torch_work(net, model, setting: dict, mean: float, std: float):
 
 def torch_settings() -> list[dict]:
     """What to choose pytorch-grad-cam's best from."""
-    return processes.settings(threads=(1, processes.cores()), layout=("contiguous", "channels last"),
-                              classes=("in turn", "in one batch"))  # fmt: skip
+    return processes.settings(
+        threads=(1, processes.cores()),
+        layout=("contiguous", "channels last"),
+        classes=("in turn", "in one batch"),
+    )

@@ -17,26 +17,43 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "benchmarks.md"
 
 
-def arguments(name: str, doc: str, nets, paths: dict[str, str] | None = None, **numbers) -> argparse.Namespace:
+def arguments(
+    name: str, doc: str, nets, paths: dict[str, str] | None = None, **numbers
+) -> argparse.Namespace:
     """The command line of `bench.name`, checked, `nets` as a list. `numbers`: (default, help) of each; `paths`: help of each."""
-    parser = argparse.ArgumentParser(prog=f"python -m bench.{name}", description=doc.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog=f"python -m bench.{name}", description=doc.splitlines()[0]
+    )
     parser.add_argument("--nets", default=",".join(nets), help="which networks: " + ",".join(nets))
     for number, (default, told) in numbers.items():
         parser.add_argument(f"--{number}", type=type(default), default=default, help=told)
     for path, told in (paths or {}).items():
         parser.add_argument(f"--{path}", default="", help=told)
-    parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
+    parser.add_argument(
+        "--write", action="store_true", help="put the table into docs/benchmarks.md"
+    )
     given = parser.parse_args()
-    if set(given.nets.split(",")) - set(nets) or min(getattr(given, number) for number in numbers) <= 0:
+    if (
+        set(given.nets.split(",")) - set(nets)
+        or min(getattr(given, number) for number in numbers) <= 0
+    ):
         words = " ".join(f"--{key}={getattr(given, key)}" for key in ("nets", *numbers))
         refuse(name, f"{words}: nets are {', '.join(nets)}, the numbers positive")
     given.nets = given.nets.split(",")
     return given
 
 
-def arguments_with_torch(name: str, doc: str, nets, rounds: int, seconds: float, *packages: str) -> argparse.Namespace:
+def arguments_with_torch(
+    name: str, doc: str, nets, rounds: int, seconds: float, *packages: str
+) -> argparse.Namespace:
     """The command line of a benchmark beside PyTorch, which has to be there, and the other packages too."""
-    given = arguments(name, doc, nets, rounds=(rounds, "pairs of runs"), seconds=(seconds, "that each run is timed for"))
+    given = arguments(
+        name,
+        doc,
+        nets,
+        rounds=(rounds, "pairs of runs"),
+        seconds=(seconds, "that each run is timed for"),
+    )
     need(name, "torch", *packages)
     return given
 
@@ -66,8 +83,16 @@ def markdown(head: list[str], rows: list[list[str]]) -> str:
 
 def table(head: list[str], own, results: list[dict], unit: str, piece: str) -> str:
     """Markdown of comparisons: `own(job)` is what stands under `head`, then the columns that all have."""
-    head = [*head, f"ours, {unit}/s", f"PyTorch, {unit}/s", "ratio", "ratio per CPU-second", f"first {piece}", "memory",
-            "best settings"]  # fmt: skip
+    head = [
+        *head,
+        f"ours, {unit}/s",
+        f"PyTorch, {unit}/s",
+        "ratio",
+        "ratio per CPU-second",
+        f"first {piece}",
+        "memory",
+        "best settings",
+    ]
     return markdown(head, [[*map(str, own(result["job"])), *columns(result)] for result in results])
 
 
@@ -77,20 +102,40 @@ def columns(result: dict) -> list[str]:
     def of(side, key):
         return np.array([pair[side][key] for pair in result["pairs"]])
 
-    chosen = (f"{side}: " + ", ".join(f"{k} {v}" for k, v in found.items()) for side, found in result["best"].items())
-    return [spread(of("ours", "wall"), ",.0f"), spread(of("torch", "wall"), ",.0f"),
-            *(spread(of("ours", key) / of("torch", key)) for key in ("wall", "cpu")),
-            " / ".join(f"{np.median(of(side, 'first')):.1f} s" for side in result["best"]),
-            " / ".join(f"{np.median(of(side, 'gib')):.1f} GiB" for side in result["best"]), "; ".join(chosen)]  # fmt: skip
+    chosen = (
+        f"{side}: " + ", ".join(f"{k} {v}" for k, v in found.items())
+        for side, found in result["best"].items()
+    )
+    return [
+        spread(of("ours", "wall"), ",.0f"),
+        spread(of("torch", "wall"), ",.0f"),
+        *(spread(of("ours", key) / of("torch", key)) for key in ("wall", "cpu")),
+        " / ".join(f"{np.median(of(side, 'first')):.1f} s" for side in result["best"]),
+        " / ".join(f"{np.median(of(side, 'gib')):.1f} GiB" for side in result["best"]),
+        "; ".join(chosen),
+    ]
 
 
 def machine(*packages: str) -> str:
     """Hardware and versions in one line."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")] or [platform.processor()]
-    versions = (f"{name} {importlib.metadata.version(name)}" for name in ("jax", "jaxlib", "flax", *packages))
-    return ", ".join([names[0], f"{os.cpu_count()} cores", platform.system(), f"Python {platform.python_version()}", *versions])
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")] or [
+        platform.processor()
+    ]
+    versions = (
+        f"{name} {importlib.metadata.version(name)}"
+        for name in ("jax", "jaxlib", "flax", *packages)
+    )
+    return ", ".join(
+        [
+            names[0],
+            f"{os.cpu_count()} cores",
+            platform.system(),
+            f"Python {platform.python_version()}",
+            *versions,
+        ]
+    )
 
 
 def show(name: str, text: str, write: bool, *packages: str, section: str | None = None) -> None:
@@ -107,4 +152,6 @@ def put(name: str, where: str, text: str, section: str) -> None:
     page = PAGE.read_text()
     before, after = page.split(begin)[0], page.split(end)[1]
     command = shlex.join(["python", "-m", f"bench.{name}", *sys.argv[1:]])
-    PAGE.write_text(f"{before}{begin}    {command}\n\n{where}; {datetime.date.today().isoformat()}.\n\n{text}\n\n{end}{after}")
+    PAGE.write_text(
+        f"{before}{begin}    {command}\n\n{where}; {datetime.date.today().isoformat()}.\n\n{text}\n\n{end}{after}"
+    )

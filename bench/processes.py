@@ -55,7 +55,10 @@ def keep_heap() -> None:
 def settings(**choices) -> list[dict]:
     """Every combination of the choices, each with glibc's heap as it is and told to keep freed memory."""
     choices = {"heap": ("default", "keep") if sys.platform == "linux" else ("default",)} | choices
-    return [dict(zip(choices, found, strict=True)) for found in itertools.product(*map(dict.fromkeys, choices.values()))]
+    return [
+        dict(zip(choices, found, strict=True))
+        for found in itertools.product(*map(dict.fromkeys, choices.values()))
+    ]
 
 
 def training(setting, story, rows: int, whole: bool = False):
@@ -75,8 +78,17 @@ def training(setting, story, rows: int, whole: bool = False):
         while taken < stop:
             count = min(rows, stop - taken)
             batches = stack_batches(story.batch_at, taken, taken + count, rows)
-            state, _, _ = run_steps(state, setting.data, batches, count, key, loss_fn=story.loss_fn, tx=setting.tx,
-                                    trace=setting.trace, mesh=setting.mesh)  # fmt: skip
+            state, _, _ = run_steps(
+                state,
+                setting.data,
+                batches,
+                count,
+                key,
+                loss_fn=story.loss_fn,
+                tx=setting.tx,
+                trace=setting.trace,
+                mesh=setting.mesh,
+            )
             taken += count
         jax.block_until_ready(state)
         return n
@@ -117,16 +129,28 @@ def measure(side: str, job, setting: dict, seconds: float, work_of, units_of) ->
     pieces, begin = max(1, round(taken * seconds / lasted)), spent()
     units = units_of(job) * take(pieces)
     wall, cpu = spent() - begin
-    gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20 / (1024 if sys.platform == "darwin" else 1)
+    gib = (
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        / 2**20
+        / (1024 if sys.platform == "darwin" else 1)
+    )
     return {"wall": units / wall, "cpu": units / cpu, "first": first, "gib": gib}
 
 
 def run_once(name: str, side: str, job, setting: dict, seconds: float) -> dict:
     """`measure` in a process of its own, which is `bench.name`."""
-    command = (sys.executable, "-m", f"bench.{name}", "--measure", json.dumps([side, job, setting, seconds]))
+    command = (
+        sys.executable,
+        "-m",
+        f"bench.{name}",
+        "--measure",
+        json.dumps([side, job, setting, seconds]),
+    )
     result = subprocess.run(command, cwd=page.ROOT, capture_output=True, text=True, check=False)
     if result.returncode:
-        sys.exit(f"bench.{name}: {side} {job} {setting} failed: {(result.stderr.strip().splitlines() or ['killed'])[-1]}")
+        sys.exit(
+            f"bench.{name}: {side} {job} {setting} failed: {(result.stderr.strip().splitlines() or ['killed'])[-1]}"
+        )
     return json.loads(result.stdout.splitlines()[-1])
 
 
@@ -142,7 +166,9 @@ def answered(make_job, *functions, by=measure) -> bool:
     return True
 
 
-def compare(name: str, job, settings_of, rounds: int, seconds: float, sides: tuple[str, str] = SIDES) -> dict:
+def compare(
+    name: str, job, settings_of, rounds: int, seconds: float, sides: tuple[str, str] = SIDES
+) -> dict:
     """Best settings, where there is a choice, then `rounds` pairs of runs that take turns. `sides`: ours and the other."""
     best = {}
     for side in sides:
@@ -151,7 +177,12 @@ def compare(name: str, job, settings_of, rounds: int, seconds: float, sides: tup
         best[side] = max([one, *more], key=rate) if more else one
     pairs = []
     for i in range(rounds):
-        pairs.append({side: run_once(name, side, job, best[side], seconds) for side in sides[:: -1 if i % 2 else 1]})
+        pairs.append(
+            {
+                side: run_once(name, side, job, best[side], seconds)
+                for side in sides[:: -1 if i % 2 else 1]
+            }
+        )
         ours, other = (pairs[-1][side]["wall"] for side in sides)
         print(f"{job}: round {i + 1}: {ours / other:.2f}", file=sys.stderr)
     return {"job": job, "best": best, "pairs": pairs}

@@ -43,11 +43,21 @@ OTHERS = {
     "sb3": Other("Stable-Baselines3", ("stable_baselines3",)),
     "cleanrl": Other("CleanRL", ("torch", "tyro", "tensorboard"), ("ppo.py",)),
 }
-AIMS = {("ppo", 1, "purejaxrl"): 1.0, ("ppo", 4, "purejaxrl"): None, ("dqn", 1, "purejaxrl"): 1.0, ("dqn", 4, "purejaxrl"): None,
-        ("ppo", 1, "sb3"): 20.0, ("dqn", 1, "sb3"): 5.0, ("ppo", 1, "cleanrl"): 20.0}  # fmt: skip
+AIMS = {
+    ("ppo", 1, "purejaxrl"): 1.0,
+    ("ppo", 4, "purejaxrl"): None,
+    ("dqn", 1, "purejaxrl"): 1.0,
+    ("dqn", 4, "purejaxrl"): None,
+    ("ppo", 1, "sb3"): 20.0,
+    ("dqn", 1, "sb3"): 5.0,
+    ("ppo", 1, "cleanrl"): 20.0,
+}
 # As purejaxrl and CleanRL have them; what is not here is as in configs/agents.py.
 PPO = {"optim": {"lr": 2.5e-4}}
-DQN = {"agent": {"learning_starts": 10_000, "epsilon_fraction": 0.5}, "optim": {"lr": 2.5e-4, "clip_norm": 0.0, "eps": 1e-8}}
+DQN = {
+    "agent": {"learning_starts": 10_000, "epsilon_fraction": 0.5},
+    "optim": {"lr": 2.5e-4, "clip_norm": 0.0, "eps": 1e-8},
+}
 AGENTS = {"ppo": PPO, "dqn": DQN}
 FEWEST = 20_000  # environment steps: learning has to start
 
@@ -78,7 +88,9 @@ def our_runs(job: Job):
 
     def run(updates):
         states = loop.start(agent, list(range(job.runs)), [module.Hyper(**hyper)] * job.runs)
-        return jax.block_until_ready(loop.run_chunk(agent, states, jnp.int32(updates), *[jnp.int32(job.steps)] * 2))
+        return jax.block_until_ready(
+            loop.run_chunk(agent, states, jnp.int32(updates), *[jnp.int32(job.steps)] * 2)
+        )
 
     def prepare():
         run(0)
@@ -102,7 +114,10 @@ def absent(paths: dict[str, str]) -> dict[str, str]:
         if path := paths.get(side):
             lacking = [file for file in other.files if not (Path(path) / file).is_file()]
             if lacking:
-                page.refuse("rl", f"--{side}={path}: no {lacking[0]} there; give the folder that {', '.join(other.files)} is in")
+                page.refuse(
+                    "rl",
+                    f"--{side}={path}: no {lacking[0]} there; give the folder that {', '.join(other.files)} is in",
+                )
         missing = [name for name in other.packages if importlib.util.find_spec(name) is None]
         if other.files and not path:
             found[side] = f"no --{side}=PATH is given"
@@ -113,8 +128,20 @@ def absent(paths: dict[str, str]) -> dict[str, str]:
 
 def table(results: list[dict], without: dict[str, str]) -> str:
     """Markdown: medians with the smallest and largest, and what was not measured."""
-    head = ["agent", "runs", "beside", "ours, steps per CPU-second", "theirs", "ratio", "aim", "ours, steps/s", "theirs", "ratio",
-            "compilation", "steps/s with it"]  # fmt: skip
+    head = [
+        "agent",
+        "runs",
+        "beside",
+        "ours, steps per CPU-second",
+        "theirs",
+        "ratio",
+        "aim",
+        "ours, steps/s",
+        "theirs",
+        "ratio",
+        "compilation",
+        "steps/s with it",
+    ]
     rows = []
     for result in results:
         job, pairs = result["job"], result["pairs"]
@@ -125,37 +152,81 @@ def table(results: list[dict], without: dict[str, str]) -> str:
         units, cells = job.steps * job.runs, []
         for key in ("cpu", "wall"):
             ours, theirs = of(key)
-            cells.append([page.spread(ours, ",.0f"), page.spread(theirs, ",.0f"), page.spread(ours / theirs)])
+            cells.append(
+                [page.spread(ours, ",.0f"), page.spread(theirs, ",.0f"), page.spread(ours / theirs)]
+            )
         compiled = of("compile")
-        whole = [units / (first + units / rate) for first, rate in zip(compiled, of("wall"), strict=True)]
+        whole = [
+            units / (first + units / rate) for first, rate in zip(compiled, of("wall"), strict=True)
+        ]
         aim = f"at least {AIMS[job[:3]]:.0f}" if AIMS[job[:3]] else ""
-        rows.append([job.agent, str(job.runs), OTHERS[job.beside].name, *cells[0], aim, *cells[1],
-                     " / ".join(f"{np.median(first):.1f} s" for first in compiled),
-                     " / ".join(f"{np.median(rate):,.0f}" for rate in whole)])  # fmt: skip
-    told = "".join(f"\n\nNot measured: {OTHERS[side].name}, {why}." for side, why in without.items())
+        rows.append(
+            [
+                job.agent,
+                str(job.runs),
+                OTHERS[job.beside].name,
+                *cells[0],
+                aim,
+                *cells[1],
+                " / ".join(f"{np.median(first):.1f} s" for first in compiled),
+                " / ".join(f"{np.median(rate):,.0f}" for rate in whole),
+            ]
+        )
+    told = "".join(
+        f"\n\nNot measured: {OTHERS[side].name}, {why}." for side, why in without.items()
+    )
     return page.markdown(head, rows) + told
 
 
 def main() -> None:
     if processes.answered(Job, by=measure):
         return
-    paths = {side: f"folder of {other.name}'s {', '.join(other.files)}" for side, other in OTHERS.items() if other.files}
-    numbers = {"rounds": (3, "pairs of runs"), "seconds": (8.0, "that each is timed for, if one run is shorter"),
-               "steps": (500_000, "environment steps of a run")}  # fmt: skip
+    paths = {
+        side: f"folder of {other.name}'s {', '.join(other.files)}"
+        for side, other in OTHERS.items()
+        if other.files
+    }
+    numbers = {
+        "rounds": (3, "pairs of runs"),
+        "seconds": (8.0, "that each is timed for, if one run is shorter"),
+        "steps": (500_000, "environment steps of a run"),
+    }
     given = page.arguments("rl", __doc__, AGENTS, paths, **numbers)
     if given.steps < FEWEST:
         page.refuse("rl", f"--steps={given.steps}: at least {FEWEST}, or DQN does not learn")
     places = {side: str(Path(path).resolve()) for side in paths if (path := getattr(given, side))}
     without = absent(places)
-    jobs = [Job(*key, places.get(key[2], ""), given.steps) for key in AIMS if key[0] in given.nets and key[2] not in without]
+    jobs = [
+        Job(*key, places.get(key[2], ""), given.steps)
+        for key in AIMS
+        if key[0] in given.nets and key[2] not in without
+    ]
     if not jobs:
-        page.refuse("rl", "nothing to compare with: " + ", ".join(f"{OTHERS[side].name}: {why}" for side, why in without.items()))
+        page.refuse(
+            "rl",
+            "nothing to compare with: "
+            + ", ".join(f"{OTHERS[side].name}: {why}" for side, why in without.items()),
+        )
     for side, why in without.items():
         print(f"bench.rl: without {OTHERS[side].name}: {why}", file=sys.stderr)
-    os.environ |= {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "1", "JAX_ENABLE_COMPILATION_CACHE": "false",
-                   "OMP_NUM_THREADS": "1"}  # fmt: skip
-    results = [processes.compare("rl", job, lambda *_: [{}], given.rounds, given.seconds, ("ours", job.beside)) for job in jobs]
-    needed = ["gymnax", *dict.fromkeys(name for side, other in OTHERS.items() if side not in without for name in other.packages)]
+    os.environ |= {
+        "JAX_PLATFORMS": "cpu",
+        "JAX_NUM_CPU_DEVICES": "1",
+        "JAX_ENABLE_COMPILATION_CACHE": "false",
+        "OMP_NUM_THREADS": "1",
+    }
+    results = [
+        processes.compare(
+            "rl", job, lambda *_: [{}], given.rounds, given.seconds, ("ours", job.beside)
+        )
+        for job in jobs
+    ]
+    needed = [
+        "gymnax",
+        *dict.fromkeys(
+            name for side, other in OTHERS.items() if side not in without for name in other.packages
+        ),
+    ]
     page.show("rl", table(results, without), given.write, *needed)
 
 

@@ -55,36 +55,65 @@ def import_purejaxrl(path: str, agent: str):
         return LegacyStepAPIWrapper(env), params
 
     gymnax.make, jax.tree_map = make_legacy, jax.tree.map
-    for name in ("brax", "brax.envs", "brax.envs.wrappers", "brax.envs.wrappers.training", "navix", "wandb"):
+    for name in (
+        "brax",
+        "brax.envs",
+        "brax.envs.wrappers",
+        "brax.envs.wrappers.training",
+        "navix",
+        "wandb",
+    ):
         sys.modules[name] = types.ModuleType(name)
     sys.modules["brax"].envs = sys.modules["brax.envs"]
     training = sys.modules["brax.envs.wrappers.training"]
     training.EpisodeWrapper = training.AutoResetWrapper = object
     sys.path.insert(0, path)
     module, wrappers = importlib.import_module(agent), importlib.import_module("wrappers")
-    module.LogWrapper, module.FlattenObservationWrapper = wrappers.LogWrapper, wrappers.FlattenObservationWrapper
+    module.LogWrapper, module.FlattenObservationWrapper = (
+        wrappers.LogWrapper,
+        wrappers.FlattenObservationWrapper,
+    )
     return module
 
 
 def purejaxrl_config(job, config, hyper: dict) -> dict:
     """Our config as purejaxrl has it."""
     own = config.agent
-    found = {"ENV_NAME": "CartPole-v1", "NUM_ENVS": own.num_envs, "TOTAL_TIMESTEPS": job.steps, "LR": hyper["lr"],
-             "GAMMA": hyper["gamma"]}  # fmt: skip
+    found = {
+        "ENV_NAME": "CartPole-v1",
+        "NUM_ENVS": own.num_envs,
+        "TOTAL_TIMESTEPS": job.steps,
+        "LR": hyper["lr"],
+        "GAMMA": hyper["gamma"],
+    }
     if job.agent == "ppo":  # 64 units twice are written in its code
         return found | {
-            "NUM_STEPS": own.rollout_steps, "UPDATE_EPOCHS": own.epochs, "NUM_MINIBATCHES": own.minibatches,
-            "GAE_LAMBDA": hyper["gae_lambda"], "CLIP_EPS": hyper["clip"], "ENT_COEF": hyper["entropy"], "VF_COEF": hyper["value"],
-            "MAX_GRAD_NORM": config.optim.clip_norm, "ACTIVATION": config.model.activation,
-            "ANNEAL_LR": config.optim.schedule == "linear", "DEBUG": False,
-        }  # fmt: skip
+            "NUM_STEPS": own.rollout_steps,
+            "UPDATE_EPOCHS": own.epochs,
+            "NUM_MINIBATCHES": own.minibatches,
+            "GAE_LAMBDA": hyper["gae_lambda"],
+            "CLIP_EPS": hyper["clip"],
+            "ENT_COEF": hyper["entropy"],
+            "VF_COEF": hyper["value"],
+            "MAX_GRAD_NORM": config.optim.clip_norm,
+            "ACTIVATION": config.model.activation,
+            "ANNEAL_LR": config.optim.schedule == "linear",
+            "DEBUG": False,
+        }
     interval = own.num_envs * own.steps_per_gradient  # 120 and 84 units are written in its code
     return found | {
-        "BUFFER_SIZE": own.buffer_size, "BUFFER_BATCH_SIZE": own.batch_size, "LEARNING_STARTS": own.learning_starts,
-        "TRAINING_INTERVAL": interval, "TARGET_UPDATE_INTERVAL": hyper["period"] * interval, "TAU": hyper["tau"],
-        "EPSILON_START": hyper["epsilon_start"], "EPSILON_FINISH": hyper["epsilon_end"],
-        "EPSILON_ANNEAL_TIME": hyper["epsilon_steps"], "LR_LINEAR_DECAY": False, "WANDB_MODE": "disabled",
-    }  # fmt: skip
+        "BUFFER_SIZE": own.buffer_size,
+        "BUFFER_BATCH_SIZE": own.batch_size,
+        "LEARNING_STARTS": own.learning_starts,
+        "TRAINING_INTERVAL": interval,
+        "TARGET_UPDATE_INTERVAL": hyper["period"] * interval,
+        "TAU": hyper["tau"],
+        "EPSILON_START": hyper["epsilon_start"],
+        "EPSILON_FINISH": hyper["epsilon_end"],
+        "EPSILON_ANNEAL_TIME": hyper["epsilon_steps"],
+        "LR_LINEAR_DECAY": False,
+        "WANDB_MODE": "disabled",
+    }
 
 
 def purejaxrl(job, config, hyper: dict, seconds: float) -> dict:
@@ -92,7 +121,11 @@ def purejaxrl(job, config, hyper: dict, seconds: float) -> dict:
     import jax
 
     module = import_purejaxrl(job.path, job.agent)
-    keys = jax.random.PRNGKey(0) if job.runs == 1 else jax.random.split(jax.random.PRNGKey(0), job.runs)
+    keys = (
+        jax.random.PRNGKey(0)
+        if job.runs == 1
+        else jax.random.split(jax.random.PRNGKey(0), job.runs)
+    )
 
     def prepare():
         train = module.make_train(purejaxrl_config(job, config, hyper))
@@ -117,18 +150,36 @@ def make_sb3(job, config, hyper: dict):
     envs = make_vec_env("CartPole-v1", own.num_envs)
     if job.agent == "ppo":
         return stable_baselines3.PPO(
-            "MlpPolicy", envs, learning_rate=lambda left: lr * left, n_steps=own.rollout_steps,
-            batch_size=own.rollout_steps * own.num_envs // own.minibatches, n_epochs=own.epochs, gae_lambda=hyper["gae_lambda"],
-            clip_range=hyper["clip"], clip_range_vf=hyper["clip"], ent_coef=hyper["entropy"], vf_coef=hyper["value"],
-            max_grad_norm=config.optim.clip_norm, **common,
-        )  # fmt: skip
+            "MlpPolicy",
+            envs,
+            learning_rate=lambda left: lr * left,
+            n_steps=own.rollout_steps,
+            batch_size=own.rollout_steps * own.num_envs // own.minibatches,
+            n_epochs=own.epochs,
+            gae_lambda=hyper["gae_lambda"],
+            clip_range=hyper["clip"],
+            clip_range_vf=hyper["clip"],
+            ent_coef=hyper["entropy"],
+            vf_coef=hyper["value"],
+            max_grad_norm=config.optim.clip_norm,
+            **common,
+        )
     return stable_baselines3.DQN(
-        "MlpPolicy", envs, learning_rate=lr, buffer_size=own.buffer_size, learning_starts=own.learning_starts,
-        batch_size=own.batch_size, train_freq=own.steps_per_gradient, gradient_steps=1, tau=hyper["tau"],
+        "MlpPolicy",
+        envs,
+        learning_rate=lr,
+        buffer_size=own.buffer_size,
+        learning_starts=own.learning_starts,
+        batch_size=own.batch_size,
+        train_freq=own.steps_per_gradient,
+        gradient_steps=1,
+        tau=hyper["tau"],
         target_update_interval=hyper["period"] * own.num_envs * own.steps_per_gradient,
-        exploration_initial_eps=hyper["epsilon_start"], exploration_final_eps=hyper["epsilon_end"],
-        exploration_fraction=min(1.0, hyper["epsilon_steps"] / job.steps), **common,
-    )  # fmt: skip
+        exploration_initial_eps=hyper["epsilon_start"],
+        exploration_final_eps=hyper["epsilon_end"],
+        exploration_fraction=min(1.0, hyper["epsilon_steps"] / job.steps),
+        **common,
+    )
 
 
 def sb3(job, config, hyper: dict, seconds: float) -> dict:
@@ -151,18 +202,45 @@ def sb3(job, config, hyper: dict, seconds: float) -> dict:
 def cleanrl(job, config, hyper: dict, seconds: float) -> dict:
     """Its script with two budgets: what the longer run takes beyond the shorter, so that imports do not count."""
     own, rollout = config.agent, config.agent.rollout_steps * config.agent.num_envs
-    numbers = {"num-envs": own.num_envs, "num-steps": own.rollout_steps, "update-epochs": own.epochs,
-               "num-minibatches": own.minibatches, "learning-rate": hyper["lr"], "gamma": hyper["gamma"],
-               "gae-lambda": hyper["gae_lambda"], "clip-coef": hyper["clip"], "ent-coef": hyper["entropy"],
-               "vf-coef": hyper["value"], "max-grad-norm": config.optim.clip_norm}  # fmt: skip
+    numbers = {
+        "num-envs": own.num_envs,
+        "num-steps": own.rollout_steps,
+        "update-epochs": own.epochs,
+        "num-minibatches": own.minibatches,
+        "learning-rate": hyper["lr"],
+        "gamma": hyper["gamma"],
+        "gae-lambda": hyper["gae_lambda"],
+        "clip-coef": hyper["clip"],
+        "ent-coef": hyper["entropy"],
+        "vf-coef": hyper["value"],
+        "max-grad-norm": config.optim.clip_norm,
+    }
 
     def run(steps):
-        words = (f"--{name}={value}" for name, value in (numbers | {"total-timesteps": steps}).items())
-        command = (sys.executable, "-m", "bench.rl_others", str(Path(job.path) / "ppo.py"), "--no-cuda", *words)
+        words = (
+            f"--{name}={value}" for name, value in (numbers | {"total-timesteps": steps}).items()
+        )
+        command = (
+            sys.executable,
+            "-m",
+            "bench.rl_others",
+            str(Path(job.path) / "ppo.py"),
+            "--no-cuda",
+            *words,
+        )
         begin = spent_by_children()
-        with tempfile.TemporaryDirectory() as folder:  # it writes logs for TensorBoard where it runs
-            result = subprocess.run(command, cwd=folder, env=os.environ | {"PYTHONPATH": str(page.ROOT)}, text=True, check=False,
-                                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)  # fmt: skip
+        with (
+            tempfile.TemporaryDirectory() as folder
+        ):  # it writes logs for TensorBoard where it runs
+            result = subprocess.run(
+                command,
+                cwd=folder,
+                env=os.environ | {"PYTHONPATH": str(page.ROOT)},
+                text=True,
+                check=False,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+            )
         if result.returncode:
             sys.exit((result.stderr.strip().splitlines() or ["killed"])[-1])
         return spent_by_children() - begin
@@ -191,8 +269,13 @@ def run_script(words: list[str]) -> None:
             *found, infos = super().step(actions)
             if "final_info" in infos:
                 ended = infos["final_info"]["episode"]
-                told = ({"episode": {key: ended[key][i] for key in "rl"}} for i in range(self.num_envs))
-                infos["final_info"] = [info if over else None for info, over in zip(told, infos["_final_info"], strict=True)]
+                told = (
+                    {"episode": {key: ended[key][i] for key in "rl"}} for i in range(self.num_envs)
+                )
+                infos["final_info"] = [
+                    info if over else None
+                    for info, over in zip(told, infos["_final_info"], strict=True)
+                ]
             return *found, infos
 
     gymnasium.vector.SyncVectorEnv = Vector

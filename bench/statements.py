@@ -40,54 +40,161 @@ LUNAR = "LunarLander is not in gymnax"
 MLPS = "no preset trains MLPs on CIFAR-10; `mlp.py:digits` has digits"
 PHOTO = "single images do not say how often; `cam.py --config.image=` draws the map of one's own"
 UNASKED = (  # (lab, statement, what was reported, why no config asks it)
-    ("A", "On CIFAR-10 an MLP gains nothing from depth", "validation: 50.26 % at depth 1, 49.73 % at 5", MLPS),
-    ("A", "On CIFAR-10 an MLP with skips gains nothing from depth", "validation: 50.97 % at depth 1, 49.87 % at 5", MLPS),
-    ("A", "A CNN of depth 5 is better than one of depth 1 on MNIST", "validation: 99.20 against 98.43 %",
-     "no preset trains CNNs on MNIST"),
-    ("A", "In 50 epochs, at ten times the rate, the ResCNN of depth 50 gets much further", "about 84.3 against 71.2 % (pictures)",
-     "a recipe of its own, for its maps: no preset"),
-    ("A", "The gradient of the first convolution collapses in the CNN of depth 50, and not in the ResCNN",
-     "histograms: from ±80 to about 0", "`gradients.py` asks it of matched twins, as lab B and lab E say it"),
-    ("A", "Maps of one's own photographs show why a class is taken for another",
-     "goat as deer .88, macaque as deer .98, vintage car as truck", PHOTO),
-    ("B", "Max softmax tells CIFAR-10 from Gaussian noise", "AUROC .783, TNR at 95 % TPR .442", OOD),
+    (
+        "A",
+        "On CIFAR-10 an MLP gains nothing from depth",
+        "validation: 50.26 % at depth 1, 49.73 % at 5",
+        MLPS,
+    ),
+    (
+        "A",
+        "On CIFAR-10 an MLP with skips gains nothing from depth",
+        "validation: 50.97 % at depth 1, 49.87 % at 5",
+        MLPS,
+    ),
+    (
+        "A",
+        "A CNN of depth 5 is better than one of depth 1 on MNIST",
+        "validation: 99.20 against 98.43 %",
+        "no preset trains CNNs on MNIST",
+    ),
+    (
+        "A",
+        "In 50 epochs, at ten times the rate, the ResCNN of depth 50 gets much further",
+        "about 84.3 against 71.2 % (pictures)",
+        "a recipe of its own, for its maps: no preset",
+    ),
+    (
+        "A",
+        "The gradient of the first convolution collapses in the CNN of depth 50, and not in the ResCNN",
+        "histograms: from ±80 to about 0",
+        "`gradients.py` asks it of matched twins, as lab B and lab E say it",
+    ),
+    (
+        "A",
+        "Maps of one's own photographs show why a class is taken for another",
+        "goat as deer .88, macaque as deer .98, vintage car as truck",
+        PHOTO,
+    ),
+    (
+        "B",
+        "Max softmax tells CIFAR-10 from Gaussian noise",
+        "AUROC .783, TNR at 95 % TPR .442",
+        OOD,
+    ),
     ("B", "A temperature alone helps it", "AUROC .897 at T = 10, .907 at T = 1000", OOD),
-    ("B", "ODIN is best at T = 1000 and eps .01", "AUROC .9814, TNR .9159, chosen on the images it is scored on", OOD),
+    (
+        "B",
+        "ODIN is best at T = 1000 and eps .01",
+        "AUROC .9814, TNR .9159, chosen on the images it is scored on",
+        OOD,
+    ),
     ("B", "Larger steps of ODIN hurt", "AUROC .871 at T = 1000, eps .05", OOD),
-    ("B", "FGSM takes the accuracy of a standard net",
-     "46 % at eps 0, 10.8 % at .1 (pictures; images are clamped, wrongly, at eps 0 too)", ATTACK),
-    ("B", "A net trained with FGSM is more robust", "74.2 % clean; 42 % at eps 0 of the attack, 19 % at .1 (pictures)", ATTACK),
-    ("C", "The residual net's epochs are noisier, too", "curves of the seconds of an epoch",
-     "`resnet34.py` asks whether they take longer; of noise no measure was named"),
-    ("C", "Skips change the gradients of the stages, the first among them",
-     "means and variances, the two swapped, of ten runs; its first stage has no skips",
-     "`gradients.py:lab_c` draws them stage by stage; no number was named"),
-    ("C", "RACE can be answered from frozen features", "about 38 %, chance 25 % (a tie counts as right)",
-     "not built yet: questions with several answers"),
-    ("C", "A GPT on Dante over-fits after 1,500 of 5,000 steps", "curves",
-     "`dante.py:gpt` asks it as lab D says it, by its recipe"),
-    ("C", "REINFORCE reaches about 130 on LunarLander in 30,000 episodes", "about 130 (one run)", LUNAR),
-    ("C", "Mixtures that are greedy four times in five, or ever more, never converge on LunarLander", "one run each",
-     f"{LUNAR}; `reinforce.py` asks about them on CartPole"),
+    (
+        "B",
+        "FGSM takes the accuracy of a standard net",
+        "46 % at eps 0, 10.8 % at .1 (pictures; images are clamped, wrongly, at eps 0 too)",
+        ATTACK,
+    ),
+    (
+        "B",
+        "A net trained with FGSM is more robust",
+        "74.2 % clean; 42 % at eps 0 of the attack, 19 % at .1 (pictures)",
+        ATTACK,
+    ),
+    (
+        "C",
+        "The residual net's epochs are noisier, too",
+        "curves of the seconds of an epoch",
+        "`resnet34.py` asks whether they take longer; of noise no measure was named",
+    ),
+    (
+        "C",
+        "Skips change the gradients of the stages, the first among them",
+        "means and variances, the two swapped, of ten runs; its first stage has no skips",
+        "`gradients.py:lab_c` draws them stage by stage; no number was named",
+    ),
+    (
+        "C",
+        "RACE can be answered from frozen features",
+        "about 38 %, chance 25 % (a tie counts as right)",
+        "not built yet: questions with several answers",
+    ),
+    (
+        "C",
+        "A GPT on Dante over-fits after 1,500 of 5,000 steps",
+        "curves",
+        "`dante.py:gpt` asks it as lab D says it, by its recipe",
+    ),
+    (
+        "C",
+        "REINFORCE reaches about 130 on LunarLander in 30,000 episodes",
+        "about 130 (one run)",
+        LUNAR,
+    ),
+    (
+        "C",
+        "Mixtures that are greedy four times in five, or ever more, never converge on LunarLander",
+        "one run each",
+        f"{LUNAR}; `reinforce.py` asks about them on CartPole",
+    ),
     ("C", "DQN solves LunarLander", "curves (one run)", f"{LUNAR}; `dqn.py` plays CartPole"),
-    ("C", "PPO's return on LunarLander grows with its budget, 2,500 to 5,000,000 steps", "ten episodes of one run each",
-     f"{LUNAR}; `agents.py:budgets` asks it of CartPole"),
-    ("D", "ResNets are better than VGGs: 34, then 18, then VGG-16 and -19, then -24",
-     "validation: 90.5, 90.5, 83, 81 to 83, 80 % (pictures)",
-     "VGGs differ from ResNets in everything; `rescnn.py:resnet18` has matched plain twins in their place"),
-    ("D", "In deep VGGs the gradient vanishes, in ResNets it does not", "histograms of layers that are not alike",
-     "`gradients.py` asks it of matched twins, as lab B and lab E say it"),
-    ("D", "A LeNet reaches 60 % on CIFAR-10", "test 60.08 %", "the net of its attacks and detection: not built yet"),
-    ("D", "Max softmax tells CIFAR-10 from four classes of CIFAR-100", "AUROC .63, AP .89 (chance .833)", OOD),
+    (
+        "C",
+        "PPO's return on LunarLander grows with its budget, 2,500 to 5,000,000 steps",
+        "ten episodes of one run each",
+        f"{LUNAR}; `agents.py:budgets` asks it of CartPole",
+    ),
+    (
+        "D",
+        "ResNets are better than VGGs: 34, then 18, then VGG-16 and -19, then -24",
+        "validation: 90.5, 90.5, 83, 81 to 83, 80 % (pictures)",
+        "VGGs differ from ResNets in everything; `rescnn.py:resnet18` has matched plain twins in their place",
+    ),
+    (
+        "D",
+        "In deep VGGs the gradient vanishes, in ResNets it does not",
+        "histograms of layers that are not alike",
+        "`gradients.py` asks it of matched twins, as lab B and lab E say it",
+    ),
+    (
+        "D",
+        "A LeNet reaches 60 % on CIFAR-10",
+        "test 60.08 %",
+        "the net of its attacks and detection: not built yet",
+    ),
+    (
+        "D",
+        "Max softmax tells CIFAR-10 from four classes of CIFAR-100",
+        "AUROC .63, AP .89 (chance .833)",
+        OOD,
+    ),
     ("D", "Training with FGSM helps it", "AUROC .65, AP .90", OOD),
-    ("D", "FGSM takes the accuracy of a standard net, less of one that is trained with it",
-     "30 % at eps 0, 9 % at .3; 44.5 and 35 % (60 % clean: images are clamped, wrongly, at eps 0 too)", ATTACK),
-    ("D", "A targeted attack takes it as well",
-     "to horse: 30 % at eps 0, 35 % at .3; trained with FGSM 45 and 43 % (its sign is the wrong one)", ATTACK),
-    ("E", "Maps of a CIFAR-10 ship and of a photo of a truck show what they are known by", "ship .975, truck .998", PHOTO),
-    ("course", "The baseline, 16 + 16 hidden units, reaches 94.7 % on MNIST", "test 94.7 %",
-     "the figure that others are compared with in `mlp.py:mnist`, whose table has this net's"),
-)  # fmt: skip
+    (
+        "D",
+        "FGSM takes the accuracy of a standard net, less of one that is trained with it",
+        "30 % at eps 0, 9 % at .3; 44.5 and 35 % (60 % clean: images are clamped, wrongly, at eps 0 too)",
+        ATTACK,
+    ),
+    (
+        "D",
+        "A targeted attack takes it as well",
+        "to horse: 30 % at eps 0, 35 % at .3; trained with FGSM 45 and 43 % (its sign is the wrong one)",
+        ATTACK,
+    ),
+    (
+        "E",
+        "Maps of a CIFAR-10 ship and of a photo of a truck show what they are known by",
+        "ship .975, truck .998",
+        PHOTO,
+    ),
+    (
+        "course",
+        "The baseline, 16 + 16 hidden units, reaches 94.7 % on MNIST",
+        "test 94.7 %",
+        "the figure that others are compared with in `mlp.py:mnist`, whose table has this net's",
+    ),
+)
 
 
 HEAD = ["statement", "reported", "asked in", "verdict, or why there is none"]
@@ -177,7 +284,9 @@ def places(claims: list[Asked]) -> str:
     by_config: dict[str, list[str]] = {}
     for claim in claims:
         by_config.setdefault(claim.config, []).append(claim.argument)
-    return "<br>".join(f"`{config}`: {', '.join(arguments)}" for config, arguments in by_config.items())
+    return "<br>".join(
+        f"`{config}`: {', '.join(arguments)}" for config, arguments in by_config.items()
+    )
 
 
 def why(claim: Asked) -> str:
@@ -217,17 +326,28 @@ def page() -> str:
         addresses = sorted({claim.address for claims in own.values() for claim in claims} - {""})
         parts += [f"## {title}", *(["  \n".join(addresses)] if addresses else [])]
         table = [
-            [key[1], "<br>".join(dict.fromkeys(claim.reported for claim in claims)), places(claims), said[key]]
+            [
+                key[1],
+                "<br>".join(dict.fromkeys(claim.reported for claim in claims)),
+                places(claims),
+                said[key],
+            ]
             for key, claims in own.items()
-        ]  # fmt: skip
-        table += [[statement, reported, "–", reason] for who, statement, reported, reason in UNASKED if who == lab]  # fmt: skip
+        ]
+        table += [
+            [statement, reported, "–", reason]
+            for who, statement, reported, reason in UNASKED
+            if who == lab
+        ]
         parts.append(markdown(HEAD, table))
     return "\n\n".join(parts) + "\n"
 
 
 def main() -> None:
     """Print the page, or write it."""
-    parser = argparse.ArgumentParser(prog="python -m bench.statements", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.statements", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("--write", action="store_true", help="put it into docs/statements.md")
     text = page()
     if parser.parse_args().write:

@@ -15,7 +15,9 @@ def attend(q, k, v, cache, start: int):
         stop = start + q.shape[2]
         cache[0][:, :, start:stop], cache[1][:, :, start:stop] = k, v
         k, v = cache[0][:, :, :stop], cache[1][:, :, :stop]
-    return F.scaled_dot_product_attention(q, k, v, is_causal=q.shape[2] > 1).transpose(1, 2).flatten(2)
+    return (
+        F.scaled_dot_product_attention(q, k, v, is_causal=q.shape[2] > 1).transpose(1, 2).flatten(2)
+    )
 
 
 class Decoder(nn.Module):
@@ -38,7 +40,10 @@ class GPTAttention(nn.Module):
     def __init__(self, config):
         super().__init__()
         self.n_head = config.n_head
-        self.c_attn, self.c_proj = nn.Linear(config.n_embd, 3 * config.n_embd), nn.Linear(config.n_embd, config.n_embd)
+        self.c_attn, self.c_proj = (
+            nn.Linear(config.n_embd, 3 * config.n_embd),
+            nn.Linear(config.n_embd, config.n_embd),
+        )
 
     def forward(self, x, cache, start):
         q, k, v = self.c_attn(x).unflatten(-1, (3, self.n_head, -1)).permute(2, 0, 3, 1, 4)
@@ -50,7 +55,10 @@ class GPTMLP(nn.Module):
 
     def __init__(self, config):
         super().__init__()
-        self.c_fc, self.c_proj = nn.Linear(config.n_embd, 4 * config.n_embd), nn.Linear(4 * config.n_embd, config.n_embd)
+        self.c_fc, self.c_proj = (
+            nn.Linear(config.n_embd, 4 * config.n_embd),
+            nn.Linear(4 * config.n_embd, config.n_embd),
+        )
 
     def forward(self, x):
         return self.c_proj(F.gelu(self.c_fc(x), approximate="tanh"))
@@ -74,7 +82,10 @@ class GPT(Decoder):
 
     def __init__(self, config):
         super().__init__(config)
-        self.wte, self.wpe = nn.Embedding(config.vocab_size, config.n_embd), nn.Embedding(config.block_size, config.n_embd)
+        self.wte, self.wpe = (
+            nn.Embedding(config.vocab_size, config.n_embd),
+            nn.Embedding(config.block_size, config.n_embd),
+        )
         self.h = nn.ModuleList(GPTBlock(config) for _ in range(config.n_layer))
         self.ln_f = nn.LayerNorm(config.n_embd)
 
@@ -97,11 +108,14 @@ class LlamaAttention(nn.Module):
     def __init__(self, config):
         super().__init__()
         self.n_head = config.n_head
-        dense = lambda: nn.Linear(config.n_embd, config.n_embd, bias=False)  # noqa: E731
+        dense = lambda: nn.Linear(config.n_embd, config.n_embd, bias=False)
         self.q_proj, self.k_proj, self.v_proj, self.o_proj = dense(), dense(), dense(), dense()
 
     def forward(self, x, angles, cache, start):
-        q, k, v = (dense(x).unflatten(-1, (self.n_head, -1)).transpose(1, 2) for dense in (self.q_proj, self.k_proj, self.v_proj))
+        q, k, v = (
+            dense(x).unflatten(-1, (self.n_head, -1)).transpose(1, 2)
+            for dense in (self.q_proj, self.k_proj, self.v_proj)
+        )
         return self.o_proj(attend(rotate(q, *angles), rotate(k, *angles), v, cache, start))
 
 
@@ -110,7 +124,9 @@ class LlamaMLP(nn.Module):
 
     def __init__(self, config):
         super().__init__()
-        self.gate_proj, self.up_proj = (nn.Linear(config.n_embd, config.intermediate, bias=False) for _ in range(2))
+        self.gate_proj, self.up_proj = (
+            nn.Linear(config.n_embd, config.intermediate, bias=False) for _ in range(2)
+        )
         self.down_proj = nn.Linear(config.intermediate, config.n_embd, bias=False)
 
     def forward(self, x):
@@ -122,7 +138,7 @@ class LlamaLayer(nn.Module):
 
     def __init__(self, config):
         super().__init__()
-        norm = lambda: nn.RMSNorm(config.n_embd, config.norm_eps)  # noqa: E731
+        norm = lambda: nn.RMSNorm(config.n_embd, config.norm_eps)
         self.input_layernorm, self.post_attention_layernorm = norm(), norm()
         self.self_attn, self.mlp = LlamaAttention(config), LlamaMLP(config)
 
@@ -140,7 +156,10 @@ class Llama(Decoder):
         self.layers = nn.ModuleList(LlamaLayer(config) for _ in range(config.n_layer))
         self.norm = nn.RMSNorm(config.n_embd, config.norm_eps)
         half = config.n_embd // config.n_head // 2
-        angles = torch.outer(torch.arange(config.block_size).float(), config.rope_theta ** (-torch.arange(half) / half))
+        angles = torch.outer(
+            torch.arange(config.block_size).float(),
+            config.rope_theta ** (-torch.arange(half) / half),
+        )
         self.register_buffer("cos", angles.cos()), self.register_buffer("sin", angles.sin())
 
     def forward(self, tokens, cache=None, start=0):
@@ -165,16 +184,24 @@ def copy(model: Decoder, params: dict, path: str = "") -> None:
         layer = model.get_submodule(re.sub(r"^(h|layers)_(\d+)", r"\1.\2", path))
         array = np.array(value, np.float32)
         with torch.no_grad():
-            (layer.bias if name == "bias" else layer.weight).copy_(torch.from_numpy(array.T if name == "kernel" else array))
+            (layer.bias if name == "bias" else layer.weight).copy_(
+                torch.from_numpy(array.T if name == "kernel" else array)
+            )
 
 
 @torch.inference_mode()
-def write(model: Decoder, prompt: torch.Tensor, num_tokens: int, temperature: float) -> torch.Tensor:
+def write(
+    model: Decoder, prompt: torch.Tensor, num_tokens: int, temperature: float
+) -> torch.Tensor:
     """What follows a prompt: int64 [P] -> [num_tokens], by a cache that is never full. Temperature 0: the most probable token."""
     cache, tokens = model.empty_cache(1), []
     logits = model(prompt[None], cache, 0)[:, -1].float()
     for i in range(num_tokens):
-        drawn = torch.multinomial(F.softmax(logits / temperature, -1), 1) if temperature else logits.argmax(-1, keepdim=True)
+        drawn = (
+            torch.multinomial(F.softmax(logits / temperature, -1), 1)
+            if temperature
+            else logits.argmax(-1, keepdim=True)
+        )
         tokens.append(drawn)
         if i + 1 < num_tokens:
             logits = model(drawn, cache, len(prompt) + i)[:, -1].float()
@@ -184,7 +211,10 @@ def write(model: Decoder, prompt: torch.Tensor, num_tokens: int, temperature: fl
 def trainer(model: Decoder, tokens: torch.Tensor, batch_size: int, compiled: bool):
     """A function that takes one step of AdamW on windows of the text, clipped as ours are."""
     length, place = model.config.block_size, tokens.device.type
-    parameters, apply = list(model.parameters()), torch.compile(model, mode="max-autotune") if compiled else model
+    parameters, apply = (
+        list(model.parameters()),
+        torch.compile(model, mode="max-autotune") if compiled else model,
+    )
     optimiser = torch.optim.AdamW(parameters, 1e-3, (0.9, 0.99), 1e-8, weight_decay=0.1, fused=True)
     order = torch.randperm(len(tokens) - length, device=place)
     window, taken = torch.arange(length + 1, device=place), 0

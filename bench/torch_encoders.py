@@ -17,10 +17,21 @@ class Embedder(nn.Module):
     def __init__(self, sizes: bert.BertConfig, attention: str):
         super().__init__()
         published = dict(zip(pretrained.SIZES[sizes.family], sizes[1:], strict=False))
-        dropout = dict.fromkeys(("hidden_dropout_prob", "attention_probs_dropout_prob"), sizes.dropout)
-        config = AutoConfig.for_model(sizes.family, **published, **dropout, hidden_act=sizes.activation, layer_norm_eps=sizes.eps,
-                                      type_vocab_size=sizes.type_vocab, pad_token_id=sizes.pad_id)  # fmt: skip
-        self.body = AutoModel.from_config(config, attn_implementation=attention, add_pooling_layer=False)
+        dropout = dict.fromkeys(
+            ("hidden_dropout_prob", "attention_probs_dropout_prob"), sizes.dropout
+        )
+        config = AutoConfig.for_model(
+            sizes.family,
+            **published,
+            **dropout,
+            hidden_act=sizes.activation,
+            layer_norm_eps=sizes.eps,
+            type_vocab_size=sizes.type_vocab,
+            pad_token_id=sizes.pad_id,
+        )
+        self.body = AutoModel.from_config(
+            config, attn_implementation=attention, add_pooling_layer=False
+        )
 
     def forward(self, tokens, mask):
         hidden = self.body(tokens, attention_mask=mask).last_hidden_state.float()
@@ -33,16 +44,23 @@ class Classifier(nn.Module):
     def __init__(self, sizes: bert.BertConfig, num_classes: int, attention: str):
         super().__init__()
         self.embedder, self.dropout = Embedder(sizes, attention), nn.Dropout(sizes.dropout)
-        self.dense, self.classifier = nn.Linear(sizes.n_embd, sizes.n_embd), nn.Linear(sizes.n_embd, num_classes)
+        self.dense, self.classifier = (
+            nn.Linear(sizes.n_embd, sizes.n_embd),
+            nn.Linear(sizes.n_embd, num_classes),
+        )
 
     def forward(self, tokens, mask):
-        return self.classifier(self.dropout(F.relu(self.dense(self.embedder(tokens, mask))))).float()
+        return self.classifier(
+            self.dropout(F.relu(self.dense(self.embedder(tokens, mask))))
+        ).float()
 
 
 def copy(model: Embedder, sizes: bert.BertConfig, params: dict) -> None:
     """Our encoder's parameters into the PyTorch one."""
     tensors = pretrained.to_tensors(bert.Encoder(sizes), params, "")
-    model.body.load_state_dict({name: torch.from_numpy(np.array(tensor)) for name, tensor in tensors.items()})
+    model.body.load_state_dict(
+        {name: torch.from_numpy(np.array(tensor)) for name, tensor in tensors.items()}
+    )
 
 
 def copy_classifier(model: Classifier, sizes: bert.BertConfig, params: dict) -> None:
@@ -50,7 +68,9 @@ def copy_classifier(model: Classifier, sizes: bert.BertConfig, params: dict) -> 
     copy(model.embedder, sizes, params["encoder"])
     for name, leaves in params["head"].items():
         tensors = {"weight": np.array(leaves["kernel"]).T, "bias": np.array(leaves["bias"])}
-        model.get_submodule(name).load_state_dict({key: torch.from_numpy(tensor) for key, tensor in tensors.items()})
+        model.get_submodule(name).load_state_dict(
+            {key: torch.from_numpy(tensor) for key, tensor in tensors.items()}
+        )
 
 
 def to_torch(batch: dict, place: str) -> list[torch.Tensor]:
@@ -78,8 +98,13 @@ def trainer(model: Classifier, batches: list[dict], place: str, lr: float, optim
     model.to(place).train()
     apply = torch.compile(model, dynamic=False) if compiled else model
     parameters = list(model.parameters())
-    groups = [{"params": [p for p in parameters if (p.ndim > 1) == decayed], "weight_decay": decayed * optim.weight_decay}
-              for decayed in (True, False)]  # fmt: skip
+    groups = [
+        {
+            "params": [p for p in parameters if (p.ndim > 1) == decayed],
+            "weight_decay": decayed * optim.weight_decay,
+        }
+        for decayed in (True, False)
+    ]
     optimiser = torch.optim.AdamW(groups, lr, (optim.b1, optim.b2), optim.eps, fused=True)
     inputs = itertools.cycle([to_torch(batch, place) for batch in batches])
 

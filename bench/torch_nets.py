@@ -8,7 +8,9 @@ import torch.nn.functional as F
 from torch import nn
 
 
-def conv(width_in: int, width: int, stride: int = 1, bias: bool = False, padding: int = 1) -> nn.Conv2d:
+def conv(
+    width_in: int, width: int, stride: int = 1, bias: bool = False, padding: int = 1
+) -> nn.Conv2d:
     """A 3x3 convolution."""
     return nn.Conv2d(width_in, width, 3, stride, padding, bias=bias)
 
@@ -48,7 +50,10 @@ class DigitsCNN(nn.Module):
 
     def sources(self, params, state):
         stacked = params["blocks"]["block"]["Conv_0"]
-        blocks = [(block, {name: leaf[i] for name, leaf in stacked.items()}, None) for i, block in enumerate(self.blocks)]
+        blocks = [
+            (block, {name: leaf[i] for name, leaf in stacked.items()}, None)
+            for i, block in enumerate(self.blocks)
+        ]
         return [(self.stem, params["stem"], None), *blocks, (self.head, params["head"], None)]
 
 
@@ -63,7 +68,10 @@ class Block(nn.Module):
 
     def __init__(self, width_in, middle, width, stride=1, pool=None):
         super().__init__()
-        self.conv1, self.norm1 = conv(width_in, middle, stride if pool is None else 1), nn.BatchNorm2d(middle)
+        self.conv1, self.norm1 = (
+            conv(width_in, middle, stride if pool is None else 1),
+            nn.BatchNorm2d(middle),
+        )
         self.conv2, self.norm2 = conv(middle, width), nn.BatchNorm2d(width)
         self.width, self.stride, self.pool = width, stride, pool
 
@@ -81,7 +89,9 @@ class ResNet20(nn.Module):
         self.stem, self.stem_norm = conv(3, 16), nn.BatchNorm2d(16)
         widths = [16, 16, 16, 32, 32, 32, 64, 64, 64]
         before = [16, *widths[:-1]]
-        self.blocks = nn.ModuleList(Block(a, b, b, 1 + (a != b)) for a, b in zip(before, widths, strict=True))
+        self.blocks = nn.ModuleList(
+            Block(a, b, b, 1 + (a != b)) for a, b in zip(before, widths, strict=True)
+        )
         self.last_conv, self.head = nn.Identity(), nn.Linear(64, 10)
 
     def forward(self, x):
@@ -91,11 +101,16 @@ class ResNet20(nn.Module):
         return self.head(self.last_conv(h).mean((2, 3)))
 
     def sources(self, params, state):
-        found = [(self.stem, params["stem"], None), (self.stem_norm, params["stem_norm"], state["stem_norm"])]
+        found = [
+            (self.stem, params["stem"], None),
+            (self.stem_norm, params["stem_norm"], state["stem_norm"]),
+        ]
         blocks = iter(self.blocks)
         for name in sorted(name for name in params if name.startswith("blocks")):
             kind, length = (
-                ("single", None) if "single" in params[name] else ("block", len(params[name]["block"]["norm1"]["bias"]))
+                ("single", None)
+                if "single" in params[name]
+                else ("block", len(params[name]["block"]["norm1"]["bias"]))
             )
             for i in range(length or 1):
                 take = (lambda leaf: leaf) if length is None else (lambda leaf, i=i: leaf[i])
@@ -103,7 +118,11 @@ class ResNet20(nn.Module):
                 for layer in ("conv1", "norm1", "conv2", "norm2"):
                     values = {key: take(leaf) for key, leaf in p[layer].items()}
                     found.append(
-                        (getattr(block, layer), values, {k: take(v) for k, v in s[layer].items()} if layer in s else None)
+                        (
+                            getattr(block, layer),
+                            values,
+                            {k: take(v) for k, v in s[layer].items()} if layer in s else None,
+                        )
                     )
         return [*found, (self.head, params["head"], None)]
 
@@ -118,9 +137,15 @@ class LabB(nn.Module):
             for i in range(each):
                 ends, last = i + 1 == each, stage == 3
                 pool = None if not ends else (2, 2) if last else (3, 2, 1)
-                blocks.append(Block(width, width, width * (2 if ends and not last else 1), 1 + ends, pool))
+                blocks.append(
+                    Block(width, width, width * (2 if ends and not last else 1), 1 + ends, pool)
+                )
         self.blocks = nn.ModuleList(blocks)
-        self.last1, self.last2, self.head = nn.Linear(2048, 1024), nn.Linear(1024, 1024), nn.Linear(1024, 10)
+        self.last1, self.last2, self.head = (
+            nn.Linear(2048, 1024),
+            nn.Linear(1024, 1024),
+            nn.Linear(1024, 10),
+        )
 
     def forward(self, x):
         h = self.stem(x)
@@ -135,25 +160,39 @@ class LabB(nn.Module):
             for part, number in (("a", 1), ("b", 2)):
                 name = f"layer{i:03}{part}"
                 found.append((getattr(block, f"conv{number}"), params[name], None))
-                found.append((getattr(block, f"norm{number}"), params[f"{name}_norm"], state[f"{name}_norm"]))
-        return found + [(getattr(self, name), params[name], None) for name in ("last1", "last2", "head")]
+                found.append(
+                    (getattr(block, f"norm{number}"), params[f"{name}_norm"], state[f"{name}_norm"])
+                )
+        return found + [
+            (getattr(self, name), params[name], None) for name in ("last1", "last2", "head")
+        ]
 
 
 def make(net: str) -> nn.Module:
     """The network of that name, in the names of bench.vision."""
-    return {"mlp": Perceptron, "digits_cnn": DigitsCNN, "resnet20": ResNet20, "cnn9": lambda: LabB(9), "cnn17": lambda: LabB(17)}[
-        net
-    ]()
+    return {
+        "mlp": Perceptron,
+        "digits_cnn": DigitsCNN,
+        "resnet20": ResNet20,
+        "cnn9": lambda: LabB(9),
+        "cnn17": lambda: LabB(17),
+    }[net]()
 
 
 def copy(model: nn.Module, params: dict, state: dict) -> None:
     """Our parameters, and statistics of BatchNorm, into the PyTorch network."""
-    tensor = lambda array: torch.from_numpy(np.array(array, np.float32))  # noqa: E731
+    tensor = lambda array: torch.from_numpy(np.array(array, np.float32))
     with torch.no_grad():
         for layer, values, statistics in model.sources(params, state):
             if isinstance(layer, nn.BatchNorm2d):
-                layer.weight.copy_(tensor(values["scale"])), layer.bias.copy_(tensor(values["bias"]))
-                layer.running_mean.copy_(tensor(statistics["mean"])), layer.running_var.copy_(tensor(statistics["var"]))
+                (
+                    layer.weight.copy_(tensor(values["scale"])),
+                    layer.bias.copy_(tensor(values["bias"])),
+                )
+                (
+                    layer.running_mean.copy_(tensor(statistics["mean"])),
+                    layer.running_var.copy_(tensor(statistics["var"])),
+                )
                 continue
             axes = (1, 0) if isinstance(layer, nn.Linear) else (3, 2, 0, 1)
             layer.weight.copy_(tensor(np.transpose(values["kernel"], axes)))

@@ -26,7 +26,10 @@ VERDICTS = (verdicts.HOLDS, verdicts.FAILS, verdicts.OPEN)
 ONE_ARM = {
     "normal": (lambda rng, n: rng.normal(size=n), 0.0),
     "skewed (log-normal)": (lambda rng, n: -np.exp(rng.normal(size=n)), -math.exp(0.5)),
-    "one run in ten fails": (lambda rng, n: rng.normal(0, 0.1, n) - 5.0 * (rng.uniform(size=n) < 0.1), -0.5),
+    "one run in ten fails": (
+        lambda rng, n: rng.normal(0, 0.1, n) - 5.0 * (rng.uniform(size=n) < 0.1),
+        -0.5,
+    ),
 }
 MEDIANS = {"normal": 0.0, "skewed (log-normal)": -1.0, "one run in ten fails": -0.014}
 
@@ -34,7 +37,9 @@ MEDIANS = {"normal": 0.0, "skewed (log-normal)": -1.0, "one run in ten fails": -
 def shares(n: int, effect: float, margin: float, samples: int) -> dict[str, float]:
     """Return {verdict: share of `samples` studies} of n normal differences with standard deviation 1 and mean `effect`."""
     rng = np.random.default_rng((n, int(100 * effect)))
-    found = [verdicts.judge(rng.normal(effect, 1.0, n), ">", margin).verdict for _ in range(samples)]
+    found = [
+        verdicts.judge(rng.normal(effect, 1.0, n), ">", margin).verdict for _ in range(samples)
+    ]
     return {verdict: found.count(verdict) / samples for verdict in VERDICTS}
 
 
@@ -44,20 +49,28 @@ def table(margin: float, seeds: Iterable[int], samples: int) -> str:
     rows = [head, ["---"] * len(head)]
     for n in seeds:
         found = [shares(n, effect, margin, samples) for effect in EFFECTS.values()]
-        rows.append([str(n), *(f"{100 * each[verdict]:.1f}" for each in found for verdict in VERDICTS)])
+        rows.append(
+            [str(n), *(f"{100 * each[verdict]:.1f}" for each in found for verdict in VERDICTS)]
+        )
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def one_arm_table(seeds: Iterable[int], samples: int) -> str:
     """Return how often a claim about one arm holds though nothing is there, in per cent: judged as a mean, and as a median."""
-    head = ["seeds", *(f"{name}: {about}" for name in ONE_ARM for about in ("as a mean", "as a median"))]
+    head = [
+        "seeds",
+        *(f"{name}: {about}" for name in ONE_ARM for about in ("as a mean", "as a median")),
+    ]
     rows = [head, ["---"] * len(head)]
     for n in seeds:
         row = [str(n)]
         for name, (draw, mean) in ONE_ARM.items():
             rng = np.random.default_rng(n)
             for about, truth in (("mean", mean), ("median", MEDIANS[name])):
-                found = [verdicts.judge(draw(rng, n) - truth, ">", 1e-9, about=about).verdict for _ in range(samples)]
+                found = [
+                    verdicts.judge(draw(rng, n) - truth, ">", 1e-9, about=about).verdict
+                    for _ in range(samples)
+                ]
                 row.append(f"{100 * found.count(verdicts.HOLDS) / samples:.1f}")
         rows.append(row)
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
@@ -74,7 +87,11 @@ def power_table(seeds: Iterable[int], samples: int) -> str:
     ]
     rows = [head, ["---"] * len(head)]
     for n in seeds:
-        found = held(n, 1.0, ">", 1e-9, samples), held(n, 0.0, "=", 1.5, samples), held(n, 1.5, "=", 1.5, samples)
+        found = (
+            held(n, 1.0, ">", 1e-9, samples),
+            held(n, 0.0, "=", 1.5, samples),
+            held(n, 1.5, "=", 1.5, samples),
+        )
         words = [f"{100 * share:.1f}" for share in found]
         rows.append([str(n), words[0], f"{power.mean_factor(n):g} standard deviations", *words[1:]])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
@@ -83,7 +100,9 @@ def power_table(seeds: Iterable[int], samples: int) -> str:
 def held(n: int, mean: float, direction: str, margin: float, samples: int) -> float:
     """Return the share of `samples` studies of n normal differences with that mean in which a claim holds."""
     rng = np.random.default_rng(n)
-    found = [verdicts.judge(rng.normal(mean, 1, n), direction, margin).verdict for _ in range(samples)]
+    found = [
+        verdicts.judge(rng.normal(mean, 1, n), direction, margin).verdict for _ in range(samples)
+    ]
     return found.count(verdicts.HOLDS) / samples
 
 
@@ -100,7 +119,11 @@ def page(samples: int) -> str:
         "seeds.",
     ]
     for margin, told in MARGINS.items():
-        parts += [f"## A margin of {margin:g} standard deviation{'s' * (margin != 1)}", told, table(margin, SEEDS, samples)]
+        parts += [
+            f"## A margin of {margin:g} standard deviation{'s' * (margin != 1)}",
+            told,
+            table(margin, SEEDS, samples),
+        ]
     parts += [
         "## Claims about one arm",
         "Per cent of studies in which a claim `a > threshold` holds though the mean, or the median, of the runs is the "
@@ -119,8 +142,12 @@ def page(samples: int) -> str:
 
 def main() -> None:
     """Print the page, or write it."""
-    parser = argparse.ArgumentParser(prog="python -m bench.verdicts", description=__doc__.splitlines()[0])
-    parser.add_argument("--samples", type=int, default=2000, help="studies of each cell of the table")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.verdicts", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument(
+        "--samples", type=int, default=2000, help="studies of each cell of the table"
+    )
     parser.add_argument("--write", action="store_true", help="put the tables into docs/verdicts.md")
     given = parser.parse_args()
     text = page(given.samples)

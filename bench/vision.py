@@ -36,13 +36,35 @@ class Job(NamedTuple):
 
 LAB_B = {"name": "lab_b", "norm": "batch", "init": "torch_default", "as_implemented": False}
 NETS = {
-    "mlp": Net({"name": "perceptron", "norm": "none", "init": "he", "depth": 2, "widths": (128, 64), "dropout": 0.0,
-                "dropout_at": "every", "relu_logits": False}, 2, (28, 28, 1), 128, "adam", 32),
-    "digits_cnn": Net({"name": "cnn", "norm": "none", "init": "he", "width": 16, "pools": 1}, 5, (8, 8, 1), 64, "adam", 32),
+    "mlp": Net(
+        {
+            "name": "perceptron",
+            "norm": "none",
+            "init": "he",
+            "depth": 2,
+            "widths": (128, 64),
+            "dropout": 0.0,
+            "dropout_at": "every",
+            "relu_logits": False,
+        },
+        2,
+        (28, 28, 1),
+        128,
+        "adam",
+        32,
+    ),
+    "digits_cnn": Net(
+        {"name": "cnn", "norm": "none", "init": "he", "width": 16, "pools": 1},
+        5,
+        (8, 8, 1),
+        64,
+        "adam",
+        32,
+    ),
     "cnn9": Net(LAB_B, 9, (32, 32, 3), 128, "sgd", 4),
     "cnn17": Net(LAB_B, 17, (32, 32, 3), 128, "sgd", 4),
     "resnet20": Net(rescnn.resnet(), 20, (32, 32, 3), 128, "sgd", 4),
-}  # fmt: skip
+}
 MAPS = {f"{name}_maps": NETS[name] for name in ("digits_cnn", "resnet20")}
 MEAN, STD = 0.5, 0.25
 
@@ -50,16 +72,26 @@ MEAN, STD = 0.5, 0.25
 def synthetic(net: Net) -> tuple[np.ndarray, np.ndarray]:
     """Images uint8 [4000, *shape] and labels int32 [4000]."""
     rng = np.random.default_rng(0)
-    return rng.integers(0, 256, (4000, *net.shape), np.uint8), rng.integers(0, 10, 4000).astype(np.int32)
+    return rng.integers(0, 256, (4000, *net.shape), np.uint8), rng.integers(0, 10, 4000).astype(
+        np.int32
+    )
 
 
 def our_module(net: Net, setting):
     """The Flax module."""
     from dla_jax.models.build import build
 
-    return build(setting.config.model, depth=net.depth, skip=True, norm=net.model["norm"], init_scheme=net.model["init"],
-                 num_classes=10, mean=setting.source.mean, std=setting.source.std,
-                 dtype=setting.config.compute_dtype)  # fmt: skip
+    return build(
+        setting.config.model,
+        depth=net.depth,
+        skip=True,
+        norm=net.model["norm"],
+        init_scheme=net.model["init"],
+        num_classes=10,
+        mean=setting.source.mean,
+        std=setting.source.std,
+        dtype=setting.config.compute_dtype,
+    )
 
 
 def our_setting(net: Net):
@@ -77,12 +109,19 @@ def our_setting(net: Net):
     config.model = net.model
     config.batch_size, config.steps_per_call = net.batch_size, net.steps_per_call
     config.data.update({"pad": 0, "flip": False})
-    config.optim.update({"name": net.optimiser, "schedule": "constant", "lr": 1e-3, "clip_norm": 0.0})
+    config.optim.update(
+        {"name": net.optimiser, "schedule": "constant", "lr": 1e-3, "clip_norm": 0.0}
+    )
     config.compute_dtype = processes.dtype()
     mean, std, mesh = (MEAN,) * net.shape[-1], (STD,) * net.shape[-1], data_mesh()
-    image_set = ImageSet("synthetic", images, labels, tuple("0123456789"), mean, std, test_start=3900)
+    image_set = ImageSet(
+        "synthetic", images, labels, tuple("0123456789"), mean, std, test_start=3900
+    )
     setting = image_runs.prepare(config, image_set, image_runs.put_data(image_set, mesh), mesh)
-    model, arm = our_module(net, setting), Arm(True, False, net.model["norm"], net.model["init"], False)
+    model, arm = (
+        our_module(net, setting),
+        Arm(True, False, net.model["norm"], net.model["init"], False),
+    )
     init_fn = functools.partial(depth_study.init_arm, model=model, shape=net.shape, arm=arm)
     return setting, image_runs.make_story(setting, model, model, init_fn, 0)
 
@@ -102,11 +141,16 @@ def torch_steps(job: Job, setting: dict):
     torch.set_num_threads(setting["threads"])
     net, place = NETS[job.net], "cuda" if torch.cuda.is_available() else "cpu"
     images, labels = synthetic(net)
-    layout = torch.channels_last if setting["layout"] == "channels last" else torch.contiguous_format
+    layout = (
+        torch.channels_last if setting["layout"] == "channels last" else torch.contiguous_format
+    )
     x = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(memory_format=layout).to(place)
     y = torch.from_numpy(labels).long().to(place)
     model = torch_nets.make(job.net).to(place, memory_format=layout)
-    kinds = {"adam": lambda p: torch.optim.Adam(p, 1e-3, fused=True), "sgd": lambda p: torch.optim.SGD(p, 1e-3, 0.9, fused=True)}
+    kinds = {
+        "adam": lambda p: torch.optim.Adam(p, 1e-3, fused=True),
+        "sgd": lambda p: torch.optim.SGD(p, 1e-3, 0.9, fused=True),
+    }
     optimiser, apply = kinds[net.optimiser](model.parameters()), model
     if place == "cuda":
         torch.backends.cudnn.benchmark = True
@@ -138,7 +182,9 @@ def maps_work(side: str, job: Job, setting: dict):
         return maps.our_work(net, our_module(net, made), {"params": params, **model_state})
     from bench import torch_nets
 
-    return maps.torch_work(net, torch_nets.make(job.net.removesuffix("_maps")).eval(), setting, MEAN, STD)
+    return maps.torch_work(
+        net, torch_nets.make(job.net.removesuffix("_maps")).eval(), setting, MEAN, STD
+    )
 
 
 def work_of(side: str, job: Job, setting: dict):
@@ -165,7 +211,7 @@ def settings_of(side: str, job: Job) -> list[dict]:
 
 def table(results: list[dict], unit: str = "images", piece: str = "step") -> str:
     """Markdown."""
-    batch = lambda job: maps.NUM_IMAGES if job.net in MAPS else NETS[job.net].batch_size  # noqa: E731
+    batch = lambda job: maps.NUM_IMAGES if job.net in MAPS else NETS[job.net].batch_size
     return page.table(["network", "batch"], lambda job: (job.net, batch(job)), results, unit, piece)
 
 
@@ -175,12 +221,25 @@ def main() -> None:
     given = page.arguments_with_torch("vision", __doc__, (*NETS, *MAPS), rounds=5, seconds=6.0)
     if set(given.nets) & set(MAPS):
         page.need("vision", "pytorch_grad_cam")
-    results = [processes.compare("vision", Job(net), settings_of, given.rounds, given.seconds) for net in given.nets]
-    trained, mapped = ([result for result in results if (result["job"].net in MAPS) == which] for which in (False, True))
+    results = [
+        processes.compare("vision", Job(net), settings_of, given.rounds, given.seconds)
+        for net in given.nets
+    ]
+    trained, mapped = (
+        [result for result in results if (result["job"].net in MAPS) == which]
+        for which in (False, True)
+    )
     if trained:
         page.show("vision", table(trained), given.write, "torch")
     if mapped:
-        page.show("vision", table(mapped, "maps", "call"), given.write, "torch", "grad-cam", section="maps")
+        page.show(
+            "vision",
+            table(mapped, "maps", "call"),
+            given.write,
+            "torch",
+            "grad-cam",
+            section="maps",
+        )
 
 
 if __name__ == "__main__":

@@ -25,8 +25,16 @@ LAB_C = "lab C, https://github.com/simogiovannini/DLA-lab2"
 SAID = "about 87 % with GPT-2"
 # The linear probe: strengths are scikit-learn's C, solved until no component of the gradient exceeds the tolerance. Those
 # beyond 3 take most of the time, and lose on validation.
-PROBE = {"model": {"name": "logistic", "strengths": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0),
-                   "tolerance": 1e-6, "max_iter": 1000, "standardise": True}, "lrs": (1.0,)}  # fmt: skip
+PROBE = {
+    "model": {
+        "name": "logistic",
+        "strengths": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0),
+        "tolerance": 1e-6,
+        "max_iter": 1000,
+        "standardise": True,
+    },
+    "lrs": (1.0,),
+}
 # The lab's recipe, with PyTorch's initialisation.
 SGD = {
     "name": "sgd",
@@ -41,25 +49,48 @@ SGD = {
 
 def get_config(argument: str = "") -> ConfigDict:
     """The study of a preset; every network is the config with its own overrides."""
-    presets = {"gpt2": gpt2, "minilm": minilm, "docstrings": docstrings, "quick": quick, "smoke": smoke}
+    presets = {
+        "gpt2": gpt2,
+        "minilm": minilm,
+        "docstrings": docstrings,
+        "quick": quick,
+        "smoke": smoke,
+    }
     config, preset = base(), parse_argument(argument, tuple(presets)).preset
     config.experiment = "features"
-    config.question = (
-        "What are the features of a transformer worth that is not trained, and what does the classifier on top matter?"
-    )
+    config.question = "What are the features of a transformer worth that is not trained, and what does the classifier on top matter?"
     config.data.name, config.data.val_fraction = "ag_news_subset", 0.05
     config.embed_batch_size = 64
     # standardise: each feature to mean 0 and variance 1 over the training texts
     config.model = ConfigDict(
-        {"name": "perceptron", "widths": (512, 256, 128), "dropout": 0.0, "standardise": True, "init": "he"}
+        {
+            "name": "perceptron",
+            "widths": (512, 256, 128),
+            "dropout": 0.0,
+            "standardise": True,
+            "init": "he",
+        }
     )
     config.select_seeds = (100, 101)  # one says nothing of the spread within a rate
-    config.lrs, config.num_epochs, config.batch_size, config.patience = (3e-4, 1e-3, 3e-3, 1e-2), 20, 512, 0
+    config.lrs, config.num_epochs, config.batch_size, config.patience = (
+        (3e-4, 1e-3, 3e-3, 1e-2),
+        20,
+        512,
+        0,
+    )
     config.optim.update({"schedule": "cosine", "warmup_fraction": 0.0, "weight_decay": 0.01})
     config.steps_per_call, config.log_every_steps, config.checkpoint_every_steps = 50, 0, 0
-    lab_c = {"optim": SGD, "num_epochs": 100, "model": {"standardise": False, "init": "torch_default"}}
-    set_networks(config, {"mlp_lab_c": lab_c, "mlp": {}, "linear": PROBE, "tfidf": TFIDF},
-                 {"mlp_lab_c": (SAID, 0.87)}, {"name": "ag_news_subset", "num_examples": 127_600})  # fmt: skip
+    lab_c = {
+        "optim": SGD,
+        "num_epochs": 100,
+        "model": {"standardise": False, "init": "torch_default"},
+    }
+    set_networks(
+        config,
+        {"mlp_lab_c": lab_c, "mlp": {}, "linear": PROBE, "tfidf": TFIDF},
+        {"mlp_lab_c": (SAID, 0.87)},
+        {"name": "ag_news_subset", "num_examples": 127_600},
+    )
     presets[preset](config)
     config.claims = claims(config.networks.keys())
     return config
@@ -95,7 +126,12 @@ def smoke(config: ConfigDict) -> None:
     docstrings(config)
     config.encoder.n_layer, config.encoder.n_embd, config.encoder.intermediate = 1, 16, 32
     config.encoder.max_length, config.encoder.vocab_size, config.widths = 32, 400, (16,)
-    config.seeds, config.num_epochs, config.lrs, config.model.widths = (0, 1), 2, (1e-3, 3e-3), (32, 16)
+    config.seeds, config.num_epochs, config.lrs, config.model.widths = (
+        (0, 1),
+        2,
+        (1e-3, 3e-3),
+        (32, 16),
+    )
     config.select_seeds = (100,)
     config.networks.mlp_lab_c.num_epochs = 2
     config.networks.tfidf.model.strengths, config.networks.tfidf.model.tolerance = (10.0,), 1e-4
@@ -103,13 +139,32 @@ def smoke(config: ConfigDict) -> None:
 
 def claims(found) -> ConfigDict:
     """The claim of lab C, and the hypotheses that explain what comes out."""
-    hypothesis = lambda statement, a, b: claim(statement, "hypothesis", "not reported", difference(a, b))  # noqa: E731
-    return answerable({
-        "a_lab_reaches_87": claim("Lab C's MLP, trained by its recipe on frozen features, reaches 87 %", LAB_C, SAID,
-                                  ((1.0, "mlp_lab_c"),), value="beyond_reported"),
-        "b_recipe_holds_back": hypothesis("Lab C's recipe (plain SGD at 1e-3, PyTorch's initialisation, features as they are) "
-                                            "holds its MLP back", "mlp", "mlp_lab_c"),
-        "c_hidden_layers_help": hypothesis("Hidden layers on top are better than an exactly solved linear probe", "mlp",
-                                           "linear"),
-        "d_features_beat_tfidf": hypothesis("A linear probe on the features is better than one on TF-IDF", "linear", "tfidf"),
-    }, found)  # fmt: skip
+    hypothesis = lambda statement, a, b: claim(
+        statement, "hypothesis", "not reported", difference(a, b)
+    )
+    return answerable(
+        {
+            "a_lab_reaches_87": claim(
+                "Lab C's MLP, trained by its recipe on frozen features, reaches 87 %",
+                LAB_C,
+                SAID,
+                ((1.0, "mlp_lab_c"),),
+                value="beyond_reported",
+            ),
+            "b_recipe_holds_back": hypothesis(
+                "Lab C's recipe (plain SGD at 1e-3, PyTorch's initialisation, features as they are) "
+                "holds its MLP back",
+                "mlp",
+                "mlp_lab_c",
+            ),
+            "c_hidden_layers_help": hypothesis(
+                "Hidden layers on top are better than an exactly solved linear probe",
+                "mlp",
+                "linear",
+            ),
+            "d_features_beat_tfidf": hypothesis(
+                "A linear probe on the features is better than one on TF-IDF", "linear", "tfidf"
+            ),
+        },
+        found,
+    )

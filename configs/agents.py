@@ -33,7 +33,9 @@ def get_config(argument: str = "") -> ConfigDict:
     """The study of a preset; every arm is the config with its own overrides."""
     presets = {"cartpole": cartpole, "budgets": budgets, "quick": quick, "smoke": smoke}
     config, preset = base(), parse_argument(argument, tuple(presets)).preset
-    config.question = "Which method learns the environment, in how many steps, and on how many seeds?"
+    config.question = (
+        "Which method learns the environment, in how many steps, and on how many seeds?"
+    )
     presets[preset](config)
     config.claims = claims(config.arms.keys())
     return config
@@ -51,21 +53,49 @@ def base() -> ConfigDict:
     config.select_seeds = (100, 101, 102, 103)
     config.order = ()  # of the arms in tables and figures; others are compared with the first
 
-    config.env = ConfigDict({"name": "CartPole-v1", "sticky": 0.0, "max_steps": 0})  # max_steps 0: the environment's own limit
+    config.env = ConfigDict(
+        {"name": "CartPole-v1", "sticky": 0.0, "max_steps": 0}
+    )  # max_steps 0: the environment's own limit
     config.total_steps = 200_000  # environment steps of a run
     config.gamma = 0.99
-    config.bootstrap = True  # from the value of the state at a time limit; false: a time limit counts as an end
-    config.num_evaluations = 40  # "solved" is known up to one interval between them, here 5,000 steps
+    config.bootstrap = (
+        True  # from the value of the state at a time limit; false: a time limit counts as an end
+    )
+    config.num_evaluations = (
+        40  # "solved" is known up to one interval between them, here 5,000 steps
+    )
     config.eval_episodes = 20
     config.test_episodes = 100
     config.solved_at = placeholder(float)  # return that counts as solved
 
     config.agent = ppo()
-    config.model = ConfigDict({"name": "mlp", "hidden": (64, 64), "activation": "tanh", "layer_norm": False, "shared": False})
-    config.optim = ConfigDict({
-        "name": "adam", "lr": placeholder(float), "schedule": "linear", "warmup_fraction": 0.0, "decay_factor": 0.1,
-        "milestones": (), "momentum": 0.9, "nesterov": False, "b1": 0.9, "b2": 0.999, "eps": 1e-5, "weight_decay": 0.0,
-        "decayed": "all", "clip_norm": 0.5})  # fmt: skip
+    config.model = ConfigDict(
+        {
+            "name": "mlp",
+            "hidden": (64, 64),
+            "activation": "tanh",
+            "layer_norm": False,
+            "shared": False,
+        }
+    )
+    config.optim = ConfigDict(
+        {
+            "name": "adam",
+            "lr": placeholder(float),
+            "schedule": "linear",
+            "warmup_fraction": 0.0,
+            "decay_factor": 0.1,
+            "milestones": (),
+            "momentum": 0.9,
+            "nesterov": False,
+            "b1": 0.9,
+            "b2": 0.999,
+            "eps": 1e-5,
+            "weight_decay": 0.0,
+            "decayed": "all",
+            "clip_norm": 0.5,
+        }
+    )
 
     config.checkpoint_every_evaluations = 0  # 0: only when interrupted
     config.runs_at_once = 4  # runs in one compiled call
@@ -75,33 +105,87 @@ def base() -> ConfigDict:
 
 def ppo(**changes) -> ConfigDict:
     """PPO with the settings of Huang et al. 2022."""
-    return ConfigDict({"name": "ppo", "num_envs": 4, "rollout_steps": 128, "epochs": 4, "minibatches": 4, "gae_lambda": 0.95,
-                       "clip": 0.2, "clip_value": True, "entropy": 0.01, "value": 0.5, "normalise_obs": False,
-                       "normalise_reward": False} | changes)  # fmt: skip
+    return ConfigDict(
+        {
+            "name": "ppo",
+            "num_envs": 4,
+            "rollout_steps": 128,
+            "epochs": 4,
+            "minibatches": 4,
+            "gae_lambda": 0.95,
+            "clip": 0.2,
+            "clip_value": True,
+            "entropy": 0.01,
+            "value": 0.5,
+            "normalise_obs": False,
+            "normalise_reward": False,
+        }
+        | changes
+    )
 
 
 def dqn(**changes) -> ConfigDict:
     """DQN; the target network is copied every 50 gradient steps, which are 500 environment steps."""
-    return ConfigDict({"name": "dqn", "num_envs": 10, "steps_per_gradient": 1, "block": 50, "buffer_size": 10_000,
-                       "learning_starts": 1_000, "batch_size": 128, "double": False, "dueling": False, "huber": False,
-                       "n_step": 1, "tau": 1.0, "period": 50, "period_episodes": 0, "epsilon_start": 1.0, "epsilon_end": 0.05,
-                       "epsilon_fraction": 0.5, "epsilon_schedule": "linear"} | changes)  # fmt: skip
+    return ConfigDict(
+        {
+            "name": "dqn",
+            "num_envs": 10,
+            "steps_per_gradient": 1,
+            "block": 50,
+            "buffer_size": 10_000,
+            "learning_starts": 1_000,
+            "batch_size": 128,
+            "double": False,
+            "dueling": False,
+            "huber": False,
+            "n_step": 1,
+            "tau": 1.0,
+            "period": 50,
+            "period_episodes": 0,
+            "epsilon_start": 1.0,
+            "epsilon_end": 0.05,
+            "epsilon_fraction": 0.5,
+            "epsilon_schedule": "linear",
+        }
+        | changes
+    )
 
 
 def reinforce(**changes) -> ConfigDict:
     """REINFORCE with a value function as baseline."""
-    return ConfigDict({"name": "reinforce", "num_envs": 8, "baseline": "value", "normalise": "batch", "entropy": 0.01,
-                       "value_steps": 4, "temperature_start": 1.0, "temperature_end": 1.0, "greedy_start": 0.0, "greedy_end": 0.0,
-                       "mixture": 0} | changes)  # fmt: skip
+    return ConfigDict(
+        {
+            "name": "reinforce",
+            "num_envs": 8,
+            "baseline": "value",
+            "normalise": "batch",
+            "entropy": 0.01,
+            "value_steps": 4,
+            "temperature_start": 1.0,
+            "temperature_end": 1.0,
+            "greedy_start": 0.0,
+            "greedy_end": 0.0,
+            "mixture": 0,
+        }
+        | changes
+    )
 
 
 CONSTANT = {"schedule": "constant"}
 METHODS = {
-    "reinforce": {"agent": reinforce().to_dict(), "optim": CONSTANT, "lrs": (1e-3, 3e-3, 1e-2, 3e-2)},
-    "dqn": {"agent": dqn().to_dict(), "optim": CONSTANT | {"clip_norm": 10.0}, "lrs": (1e-4, 3e-4, 1e-3),
-            "model": {"hidden": (120, 84), "activation": "relu"}},
+    "reinforce": {
+        "agent": reinforce().to_dict(),
+        "optim": CONSTANT,
+        "lrs": (1e-3, 3e-3, 1e-2, 3e-2),
+    },
+    "dqn": {
+        "agent": dqn().to_dict(),
+        "optim": CONSTANT | {"clip_norm": 10.0},
+        "lrs": (1e-4, 3e-4, 1e-3),
+        "model": {"hidden": (120, 84), "activation": "relu"},
+    },
     "ppo": {"agent": ppo().to_dict(), "lrs": (5e-4, 1e-3, 2e-3, 4e-3)},
-}  # fmt: skip
+}
 
 
 def set_arms(config: ConfigDict, arms: dict[str, dict], **reported: str) -> None:
@@ -123,9 +207,19 @@ def use(config: ConfigDict, method: str) -> None:
 
 def cartpole(config: ConfigDict) -> None:
     """The three methods, 5e5 steps each, 16 seeds."""
-    config.solved_at, config.total_steps, config.seeds, config.num_evaluations = 475.0, 500_000, tuple(range(16)), 100
+    config.solved_at, config.total_steps, config.seeds, config.num_evaluations = (
+        475.0,
+        500_000,
+        tuple(range(16)),
+        100,
+    )
     dqn = METHODS["dqn"] | {"agent": METHODS["dqn"]["agent"] | {"epsilon_fraction": 0.2}}
-    set_arms(config, METHODS | {"dqn": dqn}, reinforce="about 130, on LunarLander", ppo="better, on LunarLander")
+    set_arms(
+        config,
+        METHODS | {"dqn": dqn},
+        reinforce="about 130, on LunarLander",
+        ppo="better, on LunarLander",
+    )
 
 
 def budgets(config: ConfigDict) -> None:
@@ -134,13 +228,23 @@ def budgets(config: ConfigDict) -> None:
     REINFORCE plays four episodes an update here: it stops where another might not fit, up to 2,000 steps before the end.
     """
     changes = {"dqn": {}, "reinforce": {"num_envs": 4}, "ppo": {}}
-    lrs = {"dqn": METHODS["dqn"]["lrs"], "reinforce": (3e-3, 1e-2, 3e-2), "ppo": (1e-3, 2e-3, 4e-3)}  # fewer, for more seeds each
-    config.num_evaluations = 20  # an update of REINFORCE is up to 2,000 steps, and nothing here counts as solved
+    lrs = {
+        "dqn": METHODS["dqn"]["lrs"],
+        "reinforce": (3e-3, 1e-2, 3e-2),
+        "ppo": (1e-3, 2e-3, 4e-3),
+    }  # fewer, for more seeds each
+    config.num_evaluations = (
+        20  # an update of REINFORCE is up to 2,000 steps, and nothing here counts as solved
+    )
     arms = {}
     for steps in BUDGETS:
         for method, arm in METHODS.items():
             agent = arm["agent"] | changes[method]
-            arms[f"{method}_{steps // 1000}k"] = arm | {"total_steps": steps, "agent": agent, "lrs": lrs[method]}
+            arms[f"{method}_{steps // 1000}k"] = arm | {
+                "total_steps": steps,
+                "agent": agent,
+                "lrs": lrs[method],
+            }
     set_arms(config, arms)
 
 
@@ -154,23 +258,45 @@ def quick(config: ConfigDict) -> None:
 
 def shorten(config: ConfigDict, total_steps: int) -> None:
     """Fewer steps, evaluations and seeds, but enough seeds for a verdict; two to choose a rate are too few to rely on."""
-    config.total_steps, config.num_evaluations, config.seeds, config.select_seeds = total_steps, 20, tuple(range(6)), (100, 101)
+    config.total_steps, config.num_evaluations, config.seeds, config.select_seeds = (
+        total_steps,
+        20,
+        tuple(range(6)),
+        (100, 101),
+    )
 
 
 def smoke(config: ConfigDict) -> None:
     """Seconds."""
     config.seeds, config.select_seeds, config.solved_at = (0, 1), (100,), 20.0
-    config.total_steps, config.num_evaluations, config.eval_episodes, config.test_episodes = 2000, 3, 4, 6
+    config.total_steps, config.num_evaluations, config.eval_episodes, config.test_episodes = (
+        2000,
+        3,
+        4,
+        6,
+    )
     config.env.max_steps, config.runs_at_once = 30, 2
     config.model.hidden = (16,)
     small = {
         "reinforce": {"num_envs": 4},
-        "dqn": {"num_envs": 4, "block": 20, "buffer_size": 400, "learning_starts": 80, "batch_size": 16},
+        "dqn": {
+            "num_envs": 4,
+            "block": 20,
+            "buffer_size": 400,
+            "learning_starts": 80,
+            "batch_size": 16,
+        },
         "ppo": {"num_envs": 4, "rollout_steps": 16, "minibatches": 2, "epochs": 2},
     }
     rates = {"ppo": (1e-3, 3e-3), "dqn": (1e-3,), "reinforce": (1e-3,)}
-    set_arms(config, {name: {key: value for key, value in arm.items() if key != "model"} | {
-        "agent": arm["agent"] | small[name], "lrs": rates[name]} for name, arm in METHODS.items()})  # fmt: skip
+    set_arms(
+        config,
+        {
+            name: {key: value for key, value in arm.items() if key != "model"}
+            | {"agent": arm["agent"] | small[name], "lrs": rates[name]}
+            for name, arm in METHODS.items()
+        },
+    )
 
 
 def claims(found) -> ConfigDict:
@@ -182,18 +308,50 @@ def claims(found) -> ConfigDict:
     """
     better = '"PPO overperforms Reinforce both in time and in reached reward", on LunarLander'
     every = {
-        "a_ppo_beats_reinforce": claim("PPO has a higher mean return over training than REINFORCE", LAB_C, better,
-                                       difference("ppo", "reinforce"), **WHOLE),
-        "b_ppo_faster_than_reinforce": claim("PPO is solved in fewer steps than REINFORCE", LAB_C, better,
-                                             difference("ppo", "reinforce"), **FASTER),
-        "c_ppo_beats_dqn": claim("PPO has a higher mean return over training than DQN", "hypothesis", "not reported",
-                                 difference("ppo", "dqn"), **WHOLE),
-        "d_ppo_faster_than_dqn": claim("PPO is solved in fewer steps than DQN", "hypothesis", "not reported",
-                                       difference("ppo", "dqn"), **FASTER),
-        "e_always_better": claim("At every budget PPO reaches a higher return than REINFORCE", LAB_C, better,
-                                 *(difference(f"ppo_{steps // 1000}k", f"reinforce_{steps // 1000}k") for steps in BUDGETS),
-                                 **RETURN),
-        "f_more_is_better": claim("Sixteen times the budget gives PPO a higher return", LAB_C,
-                                  "its curve over 2,500 to 5,000,000 steps", difference("ppo_400k", "ppo_25k"), **RETURN),
-    }  # fmt: skip
+        "a_ppo_beats_reinforce": claim(
+            "PPO has a higher mean return over training than REINFORCE",
+            LAB_C,
+            better,
+            difference("ppo", "reinforce"),
+            **WHOLE,
+        ),
+        "b_ppo_faster_than_reinforce": claim(
+            "PPO is solved in fewer steps than REINFORCE",
+            LAB_C,
+            better,
+            difference("ppo", "reinforce"),
+            **FASTER,
+        ),
+        "c_ppo_beats_dqn": claim(
+            "PPO has a higher mean return over training than DQN",
+            "hypothesis",
+            "not reported",
+            difference("ppo", "dqn"),
+            **WHOLE,
+        ),
+        "d_ppo_faster_than_dqn": claim(
+            "PPO is solved in fewer steps than DQN",
+            "hypothesis",
+            "not reported",
+            difference("ppo", "dqn"),
+            **FASTER,
+        ),
+        "e_always_better": claim(
+            "At every budget PPO reaches a higher return than REINFORCE",
+            LAB_C,
+            better,
+            *(
+                difference(f"ppo_{steps // 1000}k", f"reinforce_{steps // 1000}k")
+                for steps in BUDGETS
+            ),
+            **RETURN,
+        ),
+        "f_more_is_better": claim(
+            "Sixteen times the budget gives PPO a higher return",
+            LAB_C,
+            "its curve over 2,500 to 5,000,000 steps",
+            difference("ppo_400k", "ppo_25k"),
+            **RETURN,
+        ),
+    }
     return answerable(every, found)

@@ -42,7 +42,9 @@ def get_config(argument: str = "") -> ConfigDict:
     preset = given.preset
     config = ConfigDict()
     config.experiment = "cam"
-    config.network = ""  # of the study, as its report names it; "": that of the run that is best on validation
+    config.network = (
+        ""  # of the study, as its report names it; "": that of the run that is best on validation
+    )
     config.layer = "last_conv"  # or a block: blocks/2, blocks2b/0
     config.methods = METHODS[given.method]  # the first is the one that is drawn
     config.image = ""  # a photo, or a folder of photos, instead of test images
@@ -70,7 +72,11 @@ def study(preset: str) -> ConfigDict:
     config.depths = (min(depth for depth in config.depths if depth > 1),)
     config.model.pools = 0
     if preset == "digits":
-        config.seeds, config.lrs, config.select_seeds = tuple(range(8)), (1e-3, 3e-3, 1e-2), (100, 101)
+        config.seeds, config.lrs, config.select_seeds = (
+            tuple(range(8)),
+            (1e-3, 3e-3, 1e-2),
+            (100, 101),
+        )
         config.num_epochs = 20
     if preset == "quick":
         config.seeds, config.optim.lr, config.num_epochs = tuple(range(6)), 3e-3, 12
@@ -85,23 +91,45 @@ def claims(method: str, methods: tuple[str, ...]) -> ConfigDict:
     found = {
         "a_insertion": scored(
             f"{name} marks what the network uses: its pixels, put back first, bring the class back sooner than those of noise",
-            f"{LAB_A}; {LAB_C}", by_eye, difference(method, "random")),
+            f"{LAB_A}; {LAB_C}",
+            by_eye,
+            difference(method, "random"),
+        ),
         "b_deletion": scored(
-            "Its pixels, taken out first, lose the class sooner than those of noise", f"{LAB_A}; {LAB_C}", by_eye,
-            difference(method, "random"), direction="<", value="deletion_auc"),
+            "Its pixels, taken out first, lose the class sooner than those of noise",
+            f"{LAB_A}; {LAB_C}",
+            by_eye,
+            difference(method, "random"),
+            direction="<",
+            value="deletion_auc",
+        ),
         "c_head": scored(
-            "The weights of the class matter: features weighted at random are a worse map (insertion)", "hypothesis",
-            "not reported", difference(method, "random_cam")),
+            "The weights of the class matter: features weighted at random are a worse map (insertion)",
+            "hypothesis",
+            "not reported",
+            difference(method, "random_cam"),
+        ),
         "d_edges": scored(
-            f"{name} knows more than the edges of the image (insertion)", ADEBAYO, "many maps look like an edge detector's",
-            difference(method, "edges")),
+            f"{name} knows more than the edges of the image (insertion)",
+            ADEBAYO,
+            "many maps look like an edge detector's",
+            difference(method, "edges"),
+        ),
         "e_own_features": scored(
-            "A map of another image's features, as implemented for all images but the first, is a worse one (insertion)", LAB_C,
-            "as implemented: features_blobs[0] for each of 16 images", difference(method, "another_image")),
+            "A map of another image's features, as implemented for all images but the first, is a worse one (insertion)",
+            LAB_C,
+            "as implemented: features_blobs[0] for each of 16 images",
+            difference(method, "another_image"),
+        ),
         "f_outlives": claim(
             f"{name}'s map outlives its network: a rank correlation above .5 with itself when every layer has forgotten (a map "
-            "that passes the check does not)", f"{ADEBAYO}; the threshold was set after a first run on digits",
-            "ImageNet: guided backpropagation's does, Grad-CAM's does not", alone(method), value="likeness_beyond_half",
-            unit="rank correlation", margin=0.05),
-    }  # fmt: skip
+            "that passes the check does not)",
+            f"{ADEBAYO}; the threshold was set after a first run on digits",
+            "ImageNet: guided backpropagation's does, Grad-CAM's does not",
+            alone(method),
+            value="likeness_beyond_half",
+            unit="rank correlation",
+            margin=0.05,
+        ),
+    }
     return answerable(found, methods)

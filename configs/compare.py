@@ -26,8 +26,13 @@ def get_config(argument: str = "") -> ConfigDict:
     config.runs = ""  # workdirs of finished studies, with commas between
     config.made = ConfigDict()  # studies, under names, to be made first
     if preset != "runs":
-        made = {"he": study(mlp, preset, "he"), "torch_default": study(mlp, preset, "torch_default")}
-        config.made = ConfigDict(made if preset == "quick" else made | {"cnn": study(rescnn, preset, "he")})
+        made = {
+            "he": study(mlp, preset, "he"),
+            "torch_default": study(mlp, preset, "torch_default"),
+        }
+        config.made = ConfigDict(
+            made if preset == "quick" else made | {"cnn": study(rescnn, preset, "he")}
+        )
     return config
 
 
@@ -37,7 +42,12 @@ def study(family, preset: str, init: str) -> ConfigDict:
     config.model.init = init
     config.side_arms, config.claims = (), ConfigDict()
     if preset != "smoke":
-        config.depths, config.seeds, config.lrs, config.select_seeds = (5, 10), tuple(range(6)), (1e-3, 3e-3, 1e-2), (100, 101)
+        config.depths, config.seeds, config.lrs, config.select_seeds = (
+            (5, 10),
+            tuple(range(6)),
+            (1e-3, 3e-3, 1e-2),
+            (100, 101),
+        )
     if preset == "quick":
         config.lrs, config.select_seeds, config.num_epochs = (3e-3, 1e-2), (100,), 10
     return config

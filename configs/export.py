@@ -24,5 +24,8 @@ def get_config(argument: str = "") -> ConfigDict:
     if preset == "smoke":
         config.made = yahoo.get_config("smoke")
         config.made.networks = ConfigDict({"published_head": {"encoder": {"pooling": "published"}}})
-        config.made.reported, config.made.claims = ConfigDict({"published_head": "not in the labs"}), ConfigDict()
+        config.made.reported, config.made.claims = (
+            ConfigDict({"published_head": "not in the labs"}),
+            ConfigDict(),
+        )
     return config

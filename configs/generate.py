@@ -20,7 +20,9 @@ def get_config(argument: str = "") -> ConfigDict:
     preset = parse_argument(argument, ("generate", "smoke")).preset
     config = ConfigDict()
     config.experiment = "generate"
-    config.network = ""  # of the study, as its report names it; "": the run that is best on validation
+    config.network = (
+        ""  # of the study, as its report names it; "": the run that is best on validation
+    )
     config.prompt = ""  # "": the beginning of the validation text
     config.num_tokens = 500
     config.num_samples = 1

@@ -29,10 +29,20 @@ CUT = {"ppo": {}, "ppo_limit_is_end": {"bootstrap": False}}
 
 def get_config(argument: str = "") -> ConfigDict:
     """The study of a preset; every arm is the config with its own overrides."""
-    presets = {"cartpole": cartpole, "acrobot": acrobot, "pendulum": pendulum, "breakout": breakout, "breakout_gpu": breakout_gpu,
-               "one": one, "quick": quick, "smoke": smoke}  # fmt: skip
+    presets = {
+        "cartpole": cartpole,
+        "acrobot": acrobot,
+        "pendulum": pendulum,
+        "breakout": breakout,
+        "breakout_gpu": breakout_gpu,
+        "one": one,
+        "quick": quick,
+        "smoke": smoke,
+    }
     config, preset = agents.base(), parse_argument(argument, tuple(presets)).preset
-    config.question = "What does PPO reach, on how many seeds, and what is bootstrapping at the time limit worth?"
+    config.question = (
+        "What does PPO reach, on how many seeds, and what is bootstrapping at the time limit worth?"
+    )
     agents.use(config, "ppo")
     presets[preset](config)
     config.claims = claims(config.arms.keys())
@@ -41,8 +51,17 @@ def get_config(argument: str = "") -> ConfigDict:
 
 def cartpole(config: ConfigDict) -> None:
     """With and without bootstrapping at the limit of 500 steps, 16 seeds."""
-    config.total_steps, config.seeds, config.solved_at, config.num_evaluations = 500_000, tuple(range(16)), 475.0, 100
-    config.lrs = (1e-3, 2e-3, 4e-3)  # few, for four seeds each: one rate's differ by 5 or 6 (sd), the best two by 4 or 6
+    config.total_steps, config.seeds, config.solved_at, config.num_evaluations = (
+        500_000,
+        tuple(range(16)),
+        475.0,
+        100,
+    )
+    config.lrs = (
+        1e-3,
+        2e-3,
+        4e-3,
+    )  # few, for four seeds each: one rate's differ by 5 or 6 (sd), the best two by 4 or 6
     agents.set_arms(config, CUT)
 
 
@@ -56,15 +75,28 @@ def acrobot(config: ConfigDict) -> None:
 def pendulum(config: ConfigDict) -> None:
     """Continuous actions, an environment that never ends by itself."""
     config.env.name, config.total_steps, config.gamma = "Pendulum-v1", 1_000_000, 0.9
-    config.agent.update({"num_envs": 16, "epochs": 10, "minibatches": 32, "entropy": 0.0, "normalise_obs": True,
-                         "normalise_reward": True})  # fmt: skip
+    config.agent.update(
+        {
+            "num_envs": 16,
+            "epochs": 10,
+            "minibatches": 32,
+            "entropy": 0.0,
+            "normalise_obs": True,
+            "normalise_reward": True,
+        }
+    )
     config.optim.lr, config.solved_at = 1e-3, -250.0
     agents.set_arms(config, {"ppo": {}})
 
 
 def breakout(config: ConfigDict) -> None:
     """MinAtar's Breakout without sticky actions, episodes of 1000 steps at most (the original has no limit)."""
-    config.env.name, config.total_steps, config.seeds, config.runs_at_once = "Breakout-MinAtar", 1_000_000, (0, 1, 2, 3), 2
+    config.env.name, config.total_steps, config.seeds, config.runs_at_once = (
+        "Breakout-MinAtar",
+        1_000_000,
+        (0, 1, 2, 3),
+        2,
+    )
     config.num_evaluations = 20  # whole episodes of up to 1,000 steps through a convolution; nothing here counts as solved
     config.agent.update({"num_envs": 64, "rollout_steps": 32, "minibatches": 8})
     config.model.update({"name": "cnn", "hidden": (128,), "activation": "relu", "shared": True})
@@ -75,7 +107,12 @@ def breakout(config: ConfigDict) -> None:
 def breakout_gpu(config: ConfigDict) -> None:
     """The same for 1e7 steps."""
     breakout(config)
-    config.total_steps, config.agent.num_envs, config.runs_at_once, config.optim.lr = 10_000_000, 256, 4, 5e-4
+    config.total_steps, config.agent.num_envs, config.runs_at_once, config.optim.lr = (
+        10_000_000,
+        256,
+        4,
+        5e-4,
+    )
     config.checkpoint_every_evaluations = 5
 
 
@@ -97,8 +134,16 @@ def smoke(config: ConfigDict) -> None:
     agents.smoke(config)
     config.lrs = (1e-3,)
     config.env.name, config.solved_at, config.model.layer_norm = "Pendulum-v1", -100.0, True
-    config.agent.update({"num_envs": 4, "rollout_steps": 16, "minibatches": 2, "epochs": 2, "normalise_obs": True,
-                         "normalise_reward": True})  # fmt: skip
+    config.agent.update(
+        {
+            "num_envs": 4,
+            "rollout_steps": 16,
+            "minibatches": 2,
+            "epochs": 2,
+            "normalise_obs": True,
+            "normalise_reward": True,
+        }
+    )
     agents.set_arms(config, CUT)
 
 
@@ -106,9 +151,19 @@ def claims(found) -> ConfigDict:
     """Who claimed what, and the one contrast that decides it, fixed before the run. `late_return`: mean of the second half."""
     late = agents.RETURN | {"value": "late_return", "margin": 2.0}
     every = {
-        "a_bootstrap_steadies": claim("Bootstrapping at the time limit raises the return of late training", "Pardo et al. 2018",
-                                      "on other environments", difference("ppo", "ppo_limit_is_end"), **late),
-        "b_bootstrap_is_faster": claim("With bootstrapping it is solved in fewer steps", "hypothesis", "not reported",
-                                       difference("ppo", "ppo_limit_is_end"), **agents.FASTER),
-    }  # fmt: skip
+        "a_bootstrap_steadies": claim(
+            "Bootstrapping at the time limit raises the return of late training",
+            "Pardo et al. 2018",
+            "on other environments",
+            difference("ppo", "ppo_limit_is_end"),
+            **late,
+        ),
+        "b_bootstrap_is_faster": claim(
+            "With bootstrapping it is solved in fewer steps",
+            "hypothesis",
+            "not reported",
+            difference("ppo", "ppo_limit_is_end"),
+            **agents.FASTER,
+        ),
+    }
     return answerable(every, found)

@@ -18,11 +18,16 @@ def get_config(argument: str = "") -> ConfigDict:
     preset = parse_argument(argument, ("predict", "smoke")).preset
     config = ConfigDict()
     config.experiment = "predict"
-    config.network = ""  # of the study, as its report names it; "": the run that is best on validation
+    config.network = (
+        ""  # of the study, as its report names it; "": the run that is best on validation
+    )
     config.text = ""  # one text
     config.file = ""  # a text a line; without text, file and image: standard input
     config.image = ""  # an image, or a folder of images
     config.made = ConfigDict()  # a study that is to be made first
     if preset == "smoke":
-        config.made, config.text = yahoo.get_config("smoke"), "Return the sum of the elements along an axis."
+        config.made, config.text = (
+            yahoo.get_config("smoke"),
+            "Return the sum of the elements along an axis.",
+        )
     return config

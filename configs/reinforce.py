@@ -34,17 +34,27 @@ TEMPERATURES = {
     "lab_c_80": {"agent": {"mixture": 1, "greedy_start": 0.8, "greedy_end": 0.8}},
     "lab_c_rising": {"agent": {"mixture": 1, "greedy_end": 0.9}},
 }
-BASELINES = {"none": {"agent": {"baseline": "none", "normalise": "none"}},
-             "mean": {"agent": {"baseline": "mean", "normalise": "none"}}, "value": {"agent": {"normalise": "none"}},
-             "value_normalised": {},
-             "episode_normalised": {"agent": {"baseline": "none", "normalise": "episode"}},
-             "value_no_entropy": {"agent": {"entropy": 0.0}}}  # fmt: skip
+BASELINES = {
+    "none": {"agent": {"baseline": "none", "normalise": "none"}},
+    "mean": {"agent": {"baseline": "mean", "normalise": "none"}},
+    "value": {"agent": {"normalise": "none"}},
+    "value_normalised": {},
+    "episode_normalised": {"agent": {"baseline": "none", "normalise": "episode"}},
+    "value_no_entropy": {"agent": {"entropy": 0.0}},
+}
 GAMMAS = {f"gamma_{str(gamma)[2:]}": {"gamma": gamma} for gamma in (0.9, 0.95, 0.99, 0.999)}
 
 
 def get_config(argument: str = "") -> ConfigDict:
     """The study of a preset; every arm is the config with its own overrides."""
-    presets = {"temperature": temperature, "baselines": baselines, "gamma": gamma, "one": one, "quick": quick, "smoke": smoke}
+    presets = {
+        "temperature": temperature,
+        "baselines": baselines,
+        "gamma": gamma,
+        "one": one,
+        "quick": quick,
+        "smoke": smoke,
+    }
     config, preset = agents.base(), parse_argument(argument, tuple(presets)).preset
     config.question = "What do temperature, baseline and discount do to REINFORCE?"
     agents.use(config, "reinforce")
@@ -63,12 +73,21 @@ def as_lab_c(config: ConfigDict) -> None:
 def temperature(config: ConfigDict) -> None:
     """Four true temperatures and lab C's two mixtures."""
     as_lab_c(config)
-    agents.set_arms(config, TEMPERATURES, sampled="about 130 on LunarLander", lab_c_80=FAILED, lab_c_rising=FAILED)
+    agents.set_arms(
+        config,
+        TEMPERATURES,
+        sampled="about 130 on LunarLander",
+        lab_c_80=FAILED,
+        lab_c_rising=FAILED,
+    )
 
 
 def baselines(config: ConfigDict) -> None:
     """What is subtracted from the return. No arm bootstraps at the time limit, since two have nothing to do it with."""
-    config.bootstrap, config.lrs = False, (1e-3, 3e-3, 1e-2, 3e-2)  # a rate less than elsewhere, for four seeds each
+    config.bootstrap, config.lrs = (
+        False,
+        (1e-3, 3e-3, 1e-2, 3e-2),
+    )  # a rate less than elsewhere, for four seeds each
     agents.set_arms(config, BASELINES)
 
 
@@ -89,39 +108,98 @@ def quick(config: ConfigDict) -> None:
     as_lab_c(config)
     agents.shorten(config, 60_000)
     config.lrs = (3e-3, 1e-2)
-    agents.set_arms(config, {name: TEMPERATURES[name] for name in ("sampled", "cold", "lab_c_80")}, lab_c_80=FAILED)
+    agents.set_arms(
+        config,
+        {name: TEMPERATURES[name] for name in ("sampled", "cold", "lab_c_80")},
+        lab_c_80=FAILED,
+    )
 
 
 def smoke(config: ConfigDict) -> None:
     """Seconds."""
     agents.smoke(config)
     config.agent.num_envs, config.lrs = 4, (3e-3,)
-    agents.set_arms(config, {name: TEMPERATURES[name] for name in ("sampled", "annealed", "lab_c_80")})
+    agents.set_arms(
+        config, {name: TEMPERATURES[name] for name in ("sampled", "annealed", "lab_c_80")}
+    )
 
 
 def claims(found) -> ConfigDict:
     """Who claimed what, and the one contrast that decides it, fixed before the run. `mean_return`: over all evaluations."""
-    sampling, matters = '"the best performance are provided by the version that always samples"', '"determinant of convergence"'
+    sampling, matters = (
+        '"the best performance are provided by the version that always samples"',
+        '"determinant of convergence"',
+    )
 
     def beats(what, who, said, arm, *others, **more):
-        return claim(what, who, said, *(difference(arm, other) for other in others), **(agents.WHOLE | more))
+        return claim(
+            what, who, said, *(difference(arm, other) for other in others), **(agents.WHOLE | more)
+        )
 
     every = {
-        "a_sampling_beats_mixture": beats("Sampling from the policy is better than lab C's mixtures", agents.LAB_C, sampling,
-                                          "sampled", "lab_c_80", "lab_c_rising"),
+        "a_sampling_beats_mixture": beats(
+            "Sampling from the policy is better than lab C's mixtures",
+            agents.LAB_C,
+            sampling,
+            "sampled",
+            "lab_c_80",
+            "lab_c_rising",
+        ),
         "a_mixtures_fail": claim(
-            "With either of lab C's mixtures the best policy of the median run stays below 475 of 500", agents.LAB_C, FAILED,
-                                 alone("lab_c_80"), alone("lab_c_rising"), direction="<", threshold=475.0, **agents.RETURN),
-        "b_not_for_being_greedy": beats("A true temperature of 0.5 is worse than 1", "hypothesis", "not reported",
-                                        "cold", "sampled", direction="<"),
-        "c_annealing_helps": beats("Annealing the true temperature from 2 to 0.5 is better than 1", "hypothesis", "not reported",
-                                   "annealed", "sampled"),
-        "d_99_is_best": beats("Discount .99 is better than .9, .95 and .999", agents.LAB_C, matters, "gamma_99", "gamma_9",
-                              "gamma_95", "gamma_999"),
-        "e_baseline_helps": beats("The batch's mean helps, and so does a value function", "Williams 1992", "lower variance",
-                                  "mean", "none") | {"contrasts": (difference("mean", "none"), difference("value", "none"))},
-        "f_value_beats_mean": beats("A value function is a better baseline than the batch's mean", "Sutton et al. 1999",
-                                    "lower variance", "value", "mean"),
-        "g_entropy_helps": beats("An entropy bonus helps", "hypothesis", "not reported", "value_normalised", "value_no_entropy"),
-    }  # fmt: skip
+            "With either of lab C's mixtures the best policy of the median run stays below 475 of 500",
+            agents.LAB_C,
+            FAILED,
+            alone("lab_c_80"),
+            alone("lab_c_rising"),
+            direction="<",
+            threshold=475.0,
+            **agents.RETURN,
+        ),
+        "b_not_for_being_greedy": beats(
+            "A true temperature of 0.5 is worse than 1",
+            "hypothesis",
+            "not reported",
+            "cold",
+            "sampled",
+            direction="<",
+        ),
+        "c_annealing_helps": beats(
+            "Annealing the true temperature from 2 to 0.5 is better than 1",
+            "hypothesis",
+            "not reported",
+            "annealed",
+            "sampled",
+        ),
+        "d_99_is_best": beats(
+            "Discount .99 is better than .9, .95 and .999",
+            agents.LAB_C,
+            matters,
+            "gamma_99",
+            "gamma_9",
+            "gamma_95",
+            "gamma_999",
+        ),
+        "e_baseline_helps": beats(
+            "The batch's mean helps, and so does a value function",
+            "Williams 1992",
+            "lower variance",
+            "mean",
+            "none",
+        )
+        | {"contrasts": (difference("mean", "none"), difference("value", "none"))},
+        "f_value_beats_mean": beats(
+            "A value function is a better baseline than the batch's mean",
+            "Sutton et al. 1999",
+            "lower variance",
+            "value",
+            "mean",
+        ),
+        "g_entropy_helps": beats(
+            "An entropy bonus helps",
+            "hypothesis",
+            "not reported",
+            "value_normalised",
+            "value_no_entropy",
+        ),
+    }
     return answerable(every, found)

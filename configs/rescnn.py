@@ -39,15 +39,28 @@ PRESETS = ("cifar10", "digits", "quick", "smoke", "lab_a", "lab_b", "he", "resne
 def get_config(argument: str = "") -> ConfigDict:
     """The study of a preset; `depth=` adds a depth, `as_implemented=true` takes a published table's own choices."""
     given = parse_argument(argument, PRESETS, depth=0, as_implemented=False)
-    check(not given.as_implemented or given.preset in ("lab_a", "lab_b", "he"),
-          f"config argument as_implemented: {given.preset} has no other version; it is for lab_a, lab_b and he")  # fmt: skip
+    check(
+        not given.as_implemented or given.preset in ("lab_a", "lab_b", "he"),
+        f"config argument as_implemented: {given.preset} has no other version; it is for lab_a, lab_b and he",
+    )
     config = base()
-    {"cifar10": cifar10, "digits": digits, "quick": quick, "smoke": smoke, "lab_a": lab_a, "lab_b": lab_b, "he": he,
-     "resnet18": resnet18}[given.preset](config, given.as_implemented)  # fmt: skip
+    {
+        "cifar10": cifar10,
+        "digits": digits,
+        "quick": quick,
+        "smoke": smoke,
+        "lab_a": lab_a,
+        "lab_b": lab_b,
+        "he": he,
+        "resnet18": resnet18,
+    }[given.preset](config, given.as_implemented)
     if given.depth:
         shallowest = min(depth for depth in config.depths if depth > 1)
-        check(given.depth > shallowest, f"config argument depth: {given.depth} is not below {shallowest}, the first of "
-              f"{config.depths} that has blocks; give a deeper one")  # fmt: skip
+        check(
+            given.depth > shallowest,
+            f"config argument depth: {given.depth} is not below {shallowest}, the first of "
+            f"{config.depths} that has blocks; give a deeper one",
+        )
         config.depths = tuple(sorted({*config.depths, given.depth}))
     config.claims = claims(config)
     return config
@@ -60,9 +73,13 @@ def base() -> ConfigDict:
 
     # The question: depth x arm x seed, paired by seed. "both" stands for all arms at depth 1, where they are one net.
     config.depths = (1, 5, 10, 20, 25)
-    config.reference_depth = 0  # where the gain from depth is measured from; 0: the smallest depth that has blocks
+    config.reference_depth = (
+        0  # where the gain from depth is measured from; 0: the smallest depth that has blocks
+    )
     config.arms = ("plain", "residual")
-    config.seeds = tuple(range(6))  # 2/2^6 = .03 is the smallest p; each fixes split, order, initial weights
+    config.seeds = tuple(
+        range(6)
+    )  # 2/2^6 = .03 is the smallest p; each fixes split, order, initial weights
     # The other explanations, at fewer depths and seeds: what `depths` and `seeds` are shortened to, they follow.
     config.side_arms = ()
     config.side_depths = ("reference", "deepest")  # of depths, by number or these words
@@ -73,8 +90,12 @@ def base() -> ConfigDict:
 
     config.data = ConfigDict()
     config.data.name = "cifar10"
-    config.data.path = placeholder(str)  # for data.name=folder: one sub-folder a class, or train/, val/ and test/ with such
-    config.data.test_path = placeholder(str)  # an official test part elsewhere: a folder with one sub-folder a class
+    config.data.path = placeholder(
+        str
+    )  # for data.name=folder: one sub-folder a class, or train/, val/ and test/ with such
+    config.data.test_path = placeholder(
+        str
+    )  # an official test part elsewhere: a folder with one sub-folder a class
     config.data.size = 32  # pixels that a folder's images are resized to
     config.data.skip_bad = False  # go on without a folder's unreadable files
     config.data.val_fraction = 0.1
@@ -93,8 +114,12 @@ def base() -> ConfigDict:
     config.num_epochs = 20
     config.batch_size = 128
     config.label_smoothing = 0.0
-    config.class_weight = "none"  # or balanced: a class weighs as much as another in the loss, however rare it is
-    config.freeze_norm_after_epochs = 0  # leaves BatchNorm in evaluation mode from then on, lab C's mistake; 0: never
+    config.class_weight = (
+        "none"  # or balanced: a class weighs as much as another in the loss, however rare it is
+    )
+    config.freeze_norm_after_epochs = (
+        0  # leaves BatchNorm in evaluation mode from then on, lab C's mistake; 0: never
+    )
     config.patience = 0  # evaluations without improvement before a run stops; 0: never
     config.optim = ConfigDict()
     config.optim.name = "adam"
@@ -132,20 +157,34 @@ def networks_base(experiment: str) -> ConfigDict:
 
 def cifar10(config: ConfigDict, as_implemented: bool) -> None:
     """Lab E's depths, with BatchNorm as all the labs have it; without norm, and from other starts, at two depths."""
-    config.side_arms = ("plain+no_norm", "residual+no_norm", "plain+dirac", "plain+torch_default", "plain+shared_lr")
+    config.side_arms = (
+        "plain+no_norm",
+        "residual+no_norm",
+        "plain+dirac",
+        "plain+torch_default",
+        "plain+shared_lr",
+    )
 
 
 def digits(config: ConfigDict, as_implemented: bool) -> None:
     """The embedded set; without norm, since with it 8x8 digits show no effect of depth."""
     # Digits are centred, and have a left and a right: no crops, no flips.
-    config.data.update({"name": "digits", "val_fraction": 0.2, "test_fraction": 0.2, "pad": 0, "flip": False})
+    config.data.update(
+        {"name": "digits", "val_fraction": 0.2, "test_fraction": 0.2, "pad": 0, "flip": False}
+    )
     config.model.update({"norm": "none", "width": 16})
     config.seeds = tuple(range(8))
     # Two seeds of one rate lay up to 27 points apart where it fails, 1 to 24 at the best rate: three of each. For them went
     # 3e-4, which no CNN chose.
     config.lrs, config.select_seeds = (1e-3, 3e-3, 1e-2, 3e-2), (100, 101, 102)
-    config.side_arms = ("residual+scaled", "plain+torch_default", "plain+dirac", "plain+batch", "residual+batch",
-                        "plain+shared_lr")  # fmt: skip
+    config.side_arms = (
+        "residual+scaled",
+        "plain+torch_default",
+        "plain+dirac",
+        "plain+batch",
+        "residual+batch",
+        "plain+shared_lr",
+    )
     config.num_epochs, config.batch_size = 9, 64
     config.log_every_steps, config.checkpoint_every_steps = 6, 0  # a run of seconds starts again
 
@@ -154,13 +193,21 @@ def quick(config: ConfigDict, as_implemented: bool) -> None:
     """About a minute: two depths, the two cures, one seed to choose rates; enough seeds for a verdict."""
     digits(config, as_implemented)
     config.depths, config.seeds, config.side_depths = (5, 20), tuple(range(6)), ("deepest",)
-    config.side_arms, config.lrs, config.select_seeds = ("plain+dirac", "plain+batch"), (1e-3, 3e-3, 1e-2), (100,)
+    config.side_arms, config.lrs, config.select_seeds = (
+        ("plain+dirac", "plain+batch"),
+        (1e-3, 3e-3, 1e-2),
+        (100,),
+    )
 
 
 def smoke(config: ConfigDict, as_implemented: bool) -> None:
     """Seconds."""
     digits(config, as_implemented)
-    config.depths, config.seeds, config.side_arms = (1, 2, 4), (0, 1), ("plain+batch", "plain+shared_lr")
+    config.depths, config.seeds, config.side_arms = (
+        (1, 2, 4),
+        (0, 1),
+        ("plain+batch", "plain+shared_lr"),
+    )
     config.lrs, config.select_seeds = (3e-3, 1e-2), (100,)
     config.model.width, config.num_epochs = 4, 2
 
@@ -172,24 +219,51 @@ def lab_a(config: ConfigDict, as_implemented: bool) -> None:
     if as_implemented:
         config.model = ConfigDict({"name": "lab_a", "norm": "batch", "init": "torch_default"})
         config.data.update({"val_fraction": 0.2, "pad": 0, "flip": False})
-        config.optim.update({"lr": 1e-4, "schedule": "constant", "weight_decay": 1e-4, "clip_norm": 0.0})
+        config.optim.update(
+            {"lr": 1e-4, "schedule": "constant", "weight_decay": 1e-4, "clip_norm": 0.0}
+        )
 
 
 def lab_b(config: ConfigDict, as_implemented: bool) -> None:
     """Lab B's nets, trained as it did with Lion and one cycle; its AutoAugment is crops and flips here, and never on test."""
     config.depths = (9, 17, 48)
-    config.model = ConfigDict({"name": "lab_b", "norm": "batch", "init": "torch_default", "as_implemented": as_implemented})
-    config.lrs, config.select_seeds = (1e-4, 2e-4, 5e-4, 1e-3), (100,)  # long runs: a second seed would cost four of each
+    config.model = ConfigDict(
+        {
+            "name": "lab_b",
+            "norm": "batch",
+            "init": "torch_default",
+            "as_implemented": as_implemented,
+        }
+    )
+    config.lrs, config.select_seeds = (
+        (1e-4, 2e-4, 5e-4, 1e-3),
+        (100,),
+    )  # long runs: a second seed would cost four of each
     config.num_epochs, config.batch_size, config.patience = 60, 512, 0
-    config.optim.update({"name": "lion", "schedule": "one_cycle", "warmup_fraction": 0.3, "weight_decay": 1e-2,
-                         "b2": 0.99, "clip_norm": 0.0})  # fmt: skip
+    config.optim.update(
+        {
+            "name": "lion",
+            "schedule": "one_cycle",
+            "warmup_fraction": 0.3,
+            "weight_decay": 1e-2,
+            "b2": 0.99,
+            "clip_norm": 0.0,
+        }
+    )
     if as_implemented:
         config.num_epochs, config.batch_size, config.patience, config.optim.lr = 200, 2048, 20, 5e-4
 
 
 def resnet(**changes) -> dict:
     """The group `model` of a ResNet: basic blocks, shortcuts without parameters."""
-    return {"name": "resnet", "norm": "batch", "init": "he", "bottleneck": False, "shortcut": True, "projection": False} | changes
+    return {
+        "name": "resnet",
+        "norm": "batch",
+        "init": "he",
+        "bottleneck": False,
+        "shortcut": True,
+        "projection": False,
+    } | changes
 
 
 def he(config: ConfigDict, as_implemented: bool) -> None:
@@ -197,12 +271,27 @@ def he(config: ConfigDict, as_implemented: bool) -> None:
     config.depths, config.lrs, config.num_epochs = (20, 32, 44, 56, 110), (0.03, 0.1, 0.3, 1.0), 30
     config.select_seeds = (100,)  # long runs
     config.model = ConfigDict(resnet())
-    config.optim.update({"name": "sgd", "schedule": "one_cycle", "warmup_fraction": 0.3, "nesterov": True,
-                         "weight_decay": 5e-4, "clip_norm": 0.0})  # fmt: skip
+    config.optim.update(
+        {
+            "name": "sgd",
+            "schedule": "one_cycle",
+            "warmup_fraction": 0.3,
+            "nesterov": True,
+            "weight_decay": 5e-4,
+            "clip_norm": 0.0,
+        }
+    )
     if as_implemented:
         config.num_epochs = 182
-        config.optim.update({"lr": 0.1, "schedule": "multi_step", "milestones": (0.5, 0.75), "nesterov": False,
-                             "weight_decay": 1e-4})  # fmt: skip
+        config.optim.update(
+            {
+                "lr": 0.1,
+                "schedule": "multi_step",
+                "milestones": (0.5, 0.75),
+                "nesterov": False,
+                "weight_decay": 1e-4,
+            }
+        )
 
 
 def resnet18(config: ConfigDict, as_implemented: bool) -> None:
@@ -217,8 +306,12 @@ def set_networks(config: ConfigDict, networks: dict[str, dict]) -> None:
     """Puts the networks of a comparison into its config, and takes out what each of them has its own of: a key that would change
     nothing is a trap."""
     config.networks = ConfigDict(networks)
-    common = functools.reduce(set.intersection, (set(flatten(network.to_dict())) for network in config.networks.values()))
+    common = functools.reduce(
+        set.intersection, (set(flatten(network.to_dict())) for network in config.networks.values())
+    )
     if "model.name" in common:
         del config.model
-    for group, _, key in (name.rpartition(".") for name in common - set(CARRIED) if not name.startswith("model.")):
+    for group, _, key in (
+        name.rpartition(".") for name in common - set(CARRIED) if not name.startswith("model.")
+    ):
         del (config[group] if group else config)[key]

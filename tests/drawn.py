@@ -22,5 +22,7 @@ def variables_of(model, shape, seed=0):
                 return 1 + 0.2 * noise
         return 0.2 * noise
 
-    empty = jax.eval_shape(lambda: model.init(jax.random.key(0), np.zeros(shape, np.float32), train=False))
+    empty = jax.eval_shape(
+        lambda: model.init(jax.random.key(0), np.zeros(shape, np.float32), train=False)
+    )
     return jax.tree_util.tree_map_with_path(draw, empty)

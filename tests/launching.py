@@ -47,7 +47,11 @@ class Answer(NamedTuple):
 
 def environment(**changes) -> dict:
     """One CPU device, as on a laptop."""
-    kept = {name: value for name, value in os.environ.items() if name not in ("JAX_NUM_CPU_DEVICES", "XLA_FLAGS")}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("JAX_NUM_CPU_DEVICES", "XLA_FLAGS")
+    }
     return kept | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)} | changes
 
 
@@ -55,7 +59,13 @@ def launch(*arguments: str, timeout: float = 300, **changes) -> Answer:
     """`python launch.py ARGUMENTS`, in a process of its own."""
     command = (sys.executable, "launch.py", *arguments)
     result = subprocess.run(
-        command, cwd=ROOT, env=environment(**changes), capture_output=True, text=True, timeout=timeout, check=False
+        command,
+        cwd=ROOT,
+        env=environment(**changes),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
     )
     return Answer(result.returncode, result.stdout, result.stderr)
 
@@ -64,13 +74,26 @@ def start(*arguments: str, **changes) -> subprocess.Popen:
     """The same, not waited for."""
     command = (sys.executable, "launch.py", *arguments)
     return subprocess.Popen(
-        command, cwd=ROOT, env=environment(**changes), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=ROOT,
+        env=environment(**changes),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
 def launch_many(command_lines: list[list[str]]) -> list[Answer]:
     """The answers of many command lines."""
-    result = subprocess.run((sys.executable, "-c", MANY), cwd=ROOT, env=environment(), input=json.dumps(command_lines),
-                            capture_output=True, text=True, timeout=300, check=False)  # fmt: skip
+    result = subprocess.run(
+        (sys.executable, "-c", MANY),
+        cwd=ROOT,
+        env=environment(),
+        input=json.dumps(command_lines),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     assert result.returncode == 0, result.stderr
     return [Answer(*answer) for answer in json.loads(result.stdout)]

@@ -24,11 +24,21 @@ def example(image: np.ndarray, label: int) -> bytes:
     """A tf.train.Example as tensorflow_datasets writes it, by hand."""
     png = io.BytesIO()
     Image.fromarray(image).save(png, "png")
-    features = {"image": field(1, field(1, png.getvalue())), "label": field(3, field(1, bytes([label])))}
-    return field(1, b"".join(field(1, field(1, name.encode()) + field(2, value)) for name, value in features.items()))
+    features = {
+        "image": field(1, field(1, png.getvalue())),
+        "label": field(3, field(1, bytes([label]))),
+    }
+    return field(
+        1,
+        b"".join(
+            field(1, field(1, name.encode()) + field(2, value)) for name, value in features.items()
+        ),
+    )
 
 
-def write(data_dir: Path, name: str = "cifar10", version: str = "3.0.2", shards: int = 2, train=TRAIN) -> Path:
+def write(
+    data_dir: Path, name: str = "cifar10", version: str = "3.0.2", shards: int = 2, train=TRAIN
+) -> Path:
     """A prepared folder."""
     from array_record.python.array_record_module import ArrayRecordWriter
 
@@ -38,18 +48,51 @@ def write(data_dir: Path, name: str = "cifar10", version: str = "3.0.2", shards:
     for split, images in (("train", train), ("test", TEST)):
         parts = np.array_split(np.arange(len(images)), shards)
         for i, part in enumerate(parts):
-            writer = ArrayRecordWriter(str(folder / f"{name}-{split}.array_record-{i:05}-of-{shards:05}"), "group_size:1")
+            writer = ArrayRecordWriter(
+                str(folder / f"{name}-{split}.array_record-{i:05}-of-{shards:05}"), "group_size:1"
+            )
             for position in part:
                 writer.write(example(images[position], int(LABELS[split][position])))
             writer.close()
-        splits.append({"filepathTemplate": "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}", "name": split, "numBytes": "1",
-                       "shardLengths": [str(len(part)) for part in parts]})  # fmt: skip
-    (folder / "dataset_info.json").write_text(json.dumps({"name": name, "version": version, "fileFormat": "array_record",
-        "moduleName": "tensorflow_datasets.image_classification.cifar", "splits": splits}))  # fmt: skip
+        splits.append(
+            {
+                "filepathTemplate": "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
+                "name": split,
+                "numBytes": "1",
+                "shardLengths": [str(len(part)) for part in parts],
+            }
+        )
+    (folder / "dataset_info.json").write_text(
+        json.dumps(
+            {
+                "name": name,
+                "version": version,
+                "fileFormat": "array_record",
+                "moduleName": "tensorflow_datasets.image_classification.cifar",
+                "splits": splits,
+            }
+        )
+    )
     place = "tensorflow_datasets.core.features"
     shape = {"dimensions": [str(size) for size in train.shape[1:]]}
-    (folder / "features.json").write_text(json.dumps({"pythonClassName": f"{place}.features_dict.FeaturesDict", "featuresDict": {
-        "features": {"image": {"pythonClassName": f"{place}.image_feature.Image", "image": {"shape": shape, "dtype": "uint8"}},
-                     "label": {"pythonClassName": f"{place}.class_label_feature.ClassLabel", "classLabel": {"numClasses": "3"}}}}}))  # fmt: skip
+    (folder / "features.json").write_text(
+        json.dumps(
+            {
+                "pythonClassName": f"{place}.features_dict.FeaturesDict",
+                "featuresDict": {
+                    "features": {
+                        "image": {
+                            "pythonClassName": f"{place}.image_feature.Image",
+                            "image": {"shape": shape, "dtype": "uint8"},
+                        },
+                        "label": {
+                            "pythonClassName": f"{place}.class_label_feature.ClassLabel",
+                            "classLabel": {"numClasses": "3"},
+                        },
+                    }
+                },
+            }
+        )
+    )
     (folder / "label.labels.txt").write_text("a\nb b\nc\n")
     return folder

@@ -12,13 +12,39 @@ from launching import ROOT
 from dla_jax.config.workdir import Run
 
 # These make no report: tests/commands/test_generate.py, tests/studies/test_text_studies.py
-CONFIGS = sorted({path.stem for path in (ROOT / "configs").glob("*.py")} - {"generate", "gpt2", "predict", "export"})
+CONFIGS = sorted(
+    {path.stem for path in (ROOT / "configs").glob("*.py")}
+    - {"generate", "gpt2", "predict", "export"}
+)
 EVERY = {"seed", "lr", "num_params", "diverged", "train_seconds"}
 KEYS = {
-    "language": {"group", "nats_per_char", "bits_per_char", "val_nats_per_char", "ngram_nats_per_char", "scored_on"},
-    "agents": {"env", "algorithm", "eval_return", "env_steps", "solved_at", "last_return", "random_return"},
+    "language": {
+        "group",
+        "nats_per_char",
+        "bits_per_char",
+        "val_nats_per_char",
+        "ngram_nats_per_char",
+        "scored_on",
+    },
+    "agents": {
+        "env",
+        "algorithm",
+        "eval_return",
+        "env_steps",
+        "solved_at",
+        "last_return",
+        "random_return",
+    },
     "texts": {"arm", "val_accuracy", "test_accuracy", "test_loss", "macro_f1"},
-    "maps": {"arm", "insertion_auc", "deletion_auc", "likeness_forgotten", "canvas_accuracy", "val_accuracy", "test_accuracy"},
+    "maps": {
+        "arm",
+        "insertion_auc",
+        "deletion_auc",
+        "likeness_forgotten",
+        "canvas_accuracy",
+        "val_accuracy",
+        "test_accuracy",
+    },
     "images": {"arm", "depth", "val_accuracy", "test_accuracy", "test_loss"},
 }
 
@@ -43,16 +69,25 @@ def test_the_workdir_holds_what_it_should(finished):
     workdir, _ = finished
     expected = {"config.json", "metrics.jsonl", "figures", "summary.json", "report.html"}
     reads = experiment_of(workdir) in ("compare", "cam")
-    assert expected | (set() if reads else {"tb", "checkpoints"}) <= {path.name for path in workdir.iterdir()}
-    assert list((workdir / "figures").glob("*.png")) and (reads or list((workdir / "tb").rglob("events*")))
-    assert not list(workdir.rglob("*.tmp")) and not list((workdir / "checkpoints").rglob("training"))
+    assert expected | (set() if reads else {"tb", "checkpoints"}) <= {
+        path.name for path in workdir.iterdir()
+    }
+    assert list((workdir / "figures").glob("*.png")) and (
+        reads or list((workdir / "tb").rglob("events*"))
+    )
+    assert not list(workdir.rglob("*.tmp")) and not list(
+        (workdir / "checkpoints").rglob("training")
+    )
 
 
 def test_the_report_is_self_contained_and_complete(finished):
     page = (finished[0] / "report.html").read_text()
     images = re.findall(r"<img[^>]*src=\"([^\"]*)\"", page)
     assert len(images) == len(list((finished[0] / "figures").iterdir()))
-    assert all(image.startswith(("data:image/png;base64,iVBOR", "data:image/gif;base64,R0lGOD")) for image in images)
+    assert all(
+        image.startswith(("data:image/png;base64,iVBOR", "data:image/gif;base64,R0lGOD"))
+        for image in images
+    )
     assert not re.search(r"(src|href)=\"(?!data:)", page)
     text = re.sub(r"<[^>]*>|data:image[^\"]*", " ", page)
     for missing in ("nan", "None", "undefined", "null", "Undefined", "inf"):
@@ -63,7 +98,13 @@ def test_the_summary_keeps_its_contract(finished):
     summary = json.loads((finished[0] / "summary.json").read_text())
     assert {"study", "runs", "claims"} <= set(summary)
     for run in summary["runs"]:
-        kinds = {"language": "language", "finetune": "texts", "features": "texts", "agents": "agents", "cam": "maps"}
+        kinds = {
+            "language": "language",
+            "finetune": "texts",
+            "features": "texts",
+            "agents": "agents",
+            "cam": "maps",
+        }
         kind = kinds.get(experiment_of(finished[0]), "images")
         assert EVERY | KEYS[kind] <= set(run)
         if kind == "agents":
@@ -87,7 +128,9 @@ def test_twins_have_equal_parameters_and_depth_one_is_run_once(finished):
     assert {depth for _, depth in params} == {1, 2, 4}
     for depth in (2, 4):
         assert (
-            params["plain", depth] == params["residual", depth] == params.get(("plain+shared_lr", depth), params["plain", depth])
+            params["plain", depth]
+            == params["residual", depth]
+            == params.get(("plain+shared_lr", depth), params["plain", depth])
         )
     assert {arm for arm, depth in params if depth == 1} == {"both"}
 
@@ -96,7 +139,9 @@ def test_the_record_pairs_seeds(finished):
     """Plain and residual of one seed start from the same weights: their losses before any update differ only by the wiring."""
     if experiment_of(finished[0]) == "compare":
         pytest.skip("it trains nothing itself")
-    rows = [json.loads(line) for line in Path(finished[0] / "metrics.jsonl").read_text().splitlines()]
+    rows = [
+        json.loads(line) for line in Path(finished[0] / "metrics.jsonl").read_text().splitlines()
+    ]
     done = [row for row in rows if row.get("done")]
     assert len({row["run"] for row in done}) == len(done)
     assert {row["seed"] for row in done if row["stage"] == "select"}.isdisjoint(
@@ -108,7 +153,9 @@ def test_the_record_pairs_seeds(finished):
 def test_every_study_has_a_quick_preset_that_can_run_and_can_decide(name):
     config = importlib.import_module(f"configs.{name}").get_config("quick")
     if name == "compare":
-        assert set(config.made) == {"he", "torch_default"} and all(len(study.seeds) >= 6 for study in config.made.values())
+        assert set(config.made) == {"he", "torch_default"} and all(
+            len(study.seeds) >= 6 for study in config.made.values()
+        )
         return
     study = importlib.import_module("launch").study_module(config.experiment)
     study.check_config(config, Run(Path("nowhere"), None, Path("nowhere"), False, True))

@@ -15,7 +15,10 @@ WRONG = {
     "--confg=configs/rescnn.py:smoke": ["confg"],
     "--workdr=x --config=configs/rescnn.py:smoke": ["workdr", "workdir"],
     "--config=configs/rescn.py:smoke": ["configs/rescn.py", "did you mean 'configs/rescnn.py'"],
-    "--config=configs/rescnn.py:digits,as_implemented=true": ["as_implemented", "lab_a, lab_b and he"],
+    "--config=configs/rescnn.py:digits,as_implemented=true": [
+        "as_implemented",
+        "lab_a, lab_b and he",
+    ],
     "--config=configs/mlp.py:mnist,depth=3": ["depth", "digits"],
     "--config=configs/rescnn.py --data_dir=tests --nodownload": ["cifar10", "tests", "--data_dir"],
     "--config=configs/mlp.py --data_dir=tests --nodownload": ["mnist", "tests"],
@@ -27,16 +30,41 @@ WRONG = {
     f"{CONFIG} --config.data.name=folder --config.data.path=nowhere": ["nowhere"],
     f"{CONFIG} --config.data.name=mnist --nodownload": ["data.test_fraction", "test part"],
     f"{CONFIG} --config.model.name=perceptron": ["model.name"],
-    "--config=configs/rescnn.py:he --config.depths=20,21 --nodownload": ["depths", "no ResNet of depth 21", "6n + 2"],
-    "--config=configs/rescnn.py:lab_b --config.depths=10 --nodownload": ["depths", "no net of depth 10", "9, 17, 32, 48"],
-    "--config=configs/rescnn.py:he --config.side_arms=plain+batch --nodownload": ["side_arms", "resnet has no 'batch'"],
-    "--config=configs/mlp.py --config.networks.mlp_784.model.dropout=1.5 --nodownload": ["mlp_784", "dropout", "1.5"],
-    "--config=configs/mlp.py --config.networks.mlp_784.model.widths=0 --nodownload": ["mlp_784", "widths", "0"],
+    "--config=configs/rescnn.py:he --config.depths=20,21 --nodownload": [
+        "depths",
+        "no ResNet of depth 21",
+        "6n + 2",
+    ],
+    "--config=configs/rescnn.py:lab_b --config.depths=10 --nodownload": [
+        "depths",
+        "no net of depth 10",
+        "9, 17, 32, 48",
+    ],
+    "--config=configs/rescnn.py:he --config.side_arms=plain+batch --nodownload": [
+        "side_arms",
+        "resnet has no 'batch'",
+    ],
+    "--config=configs/mlp.py --config.networks.mlp_784.model.dropout=1.5 --nodownload": [
+        "mlp_784",
+        "dropout",
+        "1.5",
+    ],
+    "--config=configs/mlp.py --config.networks.mlp_784.model.widths=0 --nodownload": [
+        "mlp_784",
+        "widths",
+        "0",
+    ],
     "--config=configs/mlp.py --config.model.init=dirac": ["--config.model.init", "unknown key"],
     "--config=configs/rescnn.py:digits,depth=3": ["depth: 3 is not below 5", "give a deeper one"],
-    "--config=configs/mlp.py:smoke --config.model.name=cnn": ["model.name", "cnn needs model.pools"],
+    "--config=configs/mlp.py:smoke --config.model.name=cnn": [
+        "model.name",
+        "cnn needs model.pools",
+    ],
     "--config=configs/mlp.py:smoke --config.model.name=resnet": ["model.name", "model.bottleneck"],
-    "--config=configs/gradients.py:smoke --config.model.depth=1": ["networks.plain", "model.depth: 1"],
+    "--config=configs/gradients.py:smoke --config.model.depth=1": [
+        "networks.plain",
+        "model.depth: 1",
+    ],
     "--config=configs/gradients.py:smoke --config.probe_every_steps=0": ["probe_every_steps"],
     "--config=configs/resnet34.py:smoke --config.pair=convnet": ["pair", "give two"],
     "--config=configs/resnet34.py:digits,as_implemented=true": ["as_implemented", "cifar10"],
@@ -50,7 +78,11 @@ WRONG = {
     f"{DANTE} --config.data.path=.ci/run": ["gpt", "too short for one window"],
     f"{DANTE} --config.data.val_fraction=1e-5": ["val part", "too short for one window"],
     f"{DANTE} --config.data.val_fraction=0.6": ["data.val_fraction", "less than 0.5"],
-    f"{DANTE} --config.networks.llama_4_heads.tokenizer.vocab_size=500000": ["llama_4_heads", "vocab_size: 500000", "allows"],
+    f"{DANTE} --config.networks.llama_4_heads.tokenizer.vocab_size=500000": [
+        "llama_4_heads",
+        "vocab_size: 500000",
+        "allows",
+    ],
     f"{DANTE} --config.sample.prompt=ciaoè": ["gpt", "never saw 'è'"],
     f"{DANTE} --config.sample.top_p=0": ["sample.top_p"],
     f"{DANTE} --config.model.n_head=3": ["gpt", "n_embd: 16", "n_head, 3"],
@@ -65,21 +97,44 @@ WRONG = {
     "--config=configs/generate.py:smoke --config.top_k=-1": ["top_k"],
     "--config=configs/generate.py:smoke --config.num_tokens=0": ["num_tokens"],
     "--config=configs/yahoo.py": ["data.path is empty"],
-    "--config=configs/yahoo.py --config.data.path=nowhere.csv --config.data.test_path=b.csv --nodownload": ["nowhere.csv"],
-    "--config=configs/yahoo.py:smoke --config.encoder.path=distilroberta-base --nodownload":
-        ["distilroberta-base", "Hugging Face cache", "--download"],
-    "--config=configs/yahoo.py:smoke --config.data.name=csv --config.data.path=nowhere.csv": ["nowhere.csv"],
-    "--config=configs/yahoo.py:smoke --config.data.name=csv --config.data.path=nowhere.csv --config.data.test_fraction=0.0":
-        ["data.test_fraction", "data.test_path"],
-    "--config=configs/yahoo.py:smoke --config.data.name=docstring": ["data.name", "did you mean 'docstrings'"],
-    "--config=configs/yahoo.py:smoke --config.data.name=ag_news_subset --config.data.test_fraction=0.0 --data_dir=tests --nodownload":
-        ["ag_news_subset", "tests"],
-    "--config=configs/yahoo.py:smoke --config.networks.corrected.model.frozen_layers=3": ["networks.corrected", "frozen_layers: 3 of 1 layers"],
+    "--config=configs/yahoo.py --config.data.path=nowhere.csv --config.data.test_path=b.csv --nodownload": [
+        "nowhere.csv"
+    ],
+    "--config=configs/yahoo.py:smoke --config.encoder.path=distilroberta-base --nodownload": [
+        "distilroberta-base",
+        "Hugging Face cache",
+        "--download",
+    ],
+    "--config=configs/yahoo.py:smoke --config.data.name=csv --config.data.path=nowhere.csv": [
+        "nowhere.csv"
+    ],
+    "--config=configs/yahoo.py:smoke --config.data.name=csv --config.data.path=nowhere.csv --config.data.test_fraction=0.0": [
+        "data.test_fraction",
+        "data.test_path",
+    ],
+    "--config=configs/yahoo.py:smoke --config.data.name=docstring": [
+        "data.name",
+        "did you mean 'docstrings'",
+    ],
+    "--config=configs/yahoo.py:smoke --config.data.name=ag_news_subset --config.data.test_fraction=0.0 --data_dir=tests --nodownload": [
+        "ag_news_subset",
+        "tests",
+    ],
+    "--config=configs/yahoo.py:smoke --config.networks.corrected.model.frozen_layers=3": [
+        "networks.corrected",
+        "frozen_layers: 3 of 1 layers",
+    ],
     "--config=configs/yahoo.py:smoke --config.encoder.path=configs": ["configs is no model folder"],
-    "--config=configs/yahoo.py:smoke --config.encoder.path=tests/fixtures/llama": ["is a Llama; give BERT"],
-    "--config=configs/ag_news.py:smoke --config.encoder.path=tests/fixtures/bert": ["encoder.max_length", "positions for 11"],
-    "--config=configs/ag_news.py:smoke --config.encoder.path=tests/fixtures/bert --config.encoder.max_length=11 --config.widths=4":
-        ["has no tokenizer"],
+    "--config=configs/yahoo.py:smoke --config.encoder.path=tests/fixtures/llama": [
+        "is a Llama; give BERT"
+    ],
+    "--config=configs/ag_news.py:smoke --config.encoder.path=tests/fixtures/bert": [
+        "encoder.max_length",
+        "positions for 11",
+    ],
+    "--config=configs/ag_news.py:smoke --config.encoder.path=tests/fixtures/bert --config.encoder.max_length=11 --config.widths=4": [
+        "has no tokenizer"
+    ],
     "--config=configs/gpt2.py --nodownload": ["gpt2", "Hugging Face cache"],
     "--config=configs/gpt2.py --config.path=tests/fixtures/bert": ["holds no GPT-2"],
     "--config=configs/gpt2.py --config.path=tests/fixtures/gpt2": ["has no tokenizer"],
@@ -90,16 +145,38 @@ WRONG = {
     "--config=configs/predict.py:smoke --config.image=x.png": ["text and image"],
     "--config=configs/export.py": ["--from is missing"],
     "--config=configs/export.py:smoke --config.folder=configs": ["folder: configs is not empty"],
-    f"{AGENTS} --config.env.name=CartPole-v2": ["arms.", "env.name", "did you mean 'CartPole-v1'", "Acrobot-v1"],
+    f"{AGENTS} --config.env.name=CartPole-v2": [
+        "arms.",
+        "env.name",
+        "did you mean 'CartPole-v1'",
+        "Acrobot-v1",
+    ],
     f"{AGENTS} --config.env.name=MNISTBandit-bsuite": ["env.name", "from the network"],
-    "--config=configs/dqn.py:smoke --config.env.name=Pendulum-v1": ["agent.name: dqn", "Pendulum-v1", "continuous"],
-    "--config=configs/ppo.py:smoke --config.agent.minibatches=3": ["agent.minibatches", "64 steps", "3 equal minibatches"],
+    "--config=configs/dqn.py:smoke --config.env.name=Pendulum-v1": [
+        "agent.name: dqn",
+        "Pendulum-v1",
+        "continuous",
+    ],
+    "--config=configs/ppo.py:smoke --config.agent.minibatches=3": [
+        "agent.minibatches",
+        "64 steps",
+        "3 equal minibatches",
+    ],
     f"{AGENTS} --config.order=ppo,dqn": ["order: ppo, dqn", "dqn, ppo, reinforce"],
     f"{AGENTS} --config.gamma=1.01": ["gamma: 1.01", "at most 1"],
     "--config=configs/ppo.py:smoke --config.total_steps=63": ["total_steps: 63", "one rollout, 64"],
-    "--config=configs/reinforce.py:smoke --config.total_steps=50": ["total_steps: 50", "4 episodes of at most 30 steps, 120"],
-    "--config=configs/dqn.py:smoke --config.agent.learning_starts=500": ["agent.learning_starts: 500", "buffer_size, 400"],
-    "--config=configs/reinforce.py:smoke --config.optim.schedule=linear": ["optim.schedule", "REINFORCE"],
+    "--config=configs/reinforce.py:smoke --config.total_steps=50": [
+        "total_steps: 50",
+        "4 episodes of at most 30 steps, 120",
+    ],
+    "--config=configs/dqn.py:smoke --config.agent.learning_starts=500": [
+        "agent.learning_starts: 500",
+        "buffer_size, 400",
+    ],
+    "--config=configs/reinforce.py:smoke --config.optim.schedule=linear": [
+        "optim.schedule",
+        "REINFORCE",
+    ],
     "--config=configs/ppo.py:smoke --config.model.name=cnn": ["model.name", "images"],
     f"{AGENTS} --from=runs/x": ["--from"],
     f"{CONFIG} --workdir=~nobody_of_that_name/x": ["--workdir", "nobody_of_that_name"],
@@ -152,21 +229,33 @@ WRONG = {
     f"{CONFIG} --workdir=tests": ["tests", "no workdir"],
     f"{CONFIG} --workdir=tests/models": ["not empty", "give another --workdir"],
     f"{CONFIG} --workdir={'x' * 300}": ["too long", "--workdir"],
-    f"{CONFIG} --config.experiment=depth_grid": ["depth_grid", "known: agents, architectures, cam, compare, depth, export, features, finetune, generate, gpt2, gradients, language, predict"],
+    f"{CONFIG} --config.experiment=depth_grid": [
+        "depth_grid",
+        "known: agents, architectures, cam, compare, depth, export, features, finetune, generate, gpt2, gradients, language, predict",
+    ],
     f"{CONFIG} --config.arms=plain,plain+shared_lr": ["plain+shared_lr", "side_arms"],
     f"{CONFIG} --config.arms=both,plain": ["both", "plain or residual"],
-    f"{CONFIG} --config.side_arms=residual+scaled+batch,residual+batch+scaled": ["residual+batch+scaled", "name each arm once"],
+    f"{CONFIG} --config.side_arms=residual+scaled+batch,residual+batch+scaled": [
+        "residual+batch+scaled",
+        "name each arm once",
+    ],
     f"{CONFIG} --config.num_side_seeds=0": ["num_side_seeds"],
     f"{CONFIG} --config.side_depths=3": ["side_depths", "none of (3,) is among depths"],
-    f"{CONFIG} --config.side_depths=deep": ["side_depths", "'deep' is neither a depth nor reference or deepest"],
+    f"{CONFIG} --config.side_depths=deep": [
+        "side_depths",
+        "'deep' is neither a depth nor reference or deepest",
+    ],
     f"{CONFIG} --config.seeds=0,4294967296": ["seeds", "2^32"],
     f"{CONFIG} --config.reference_depth=3": ["reference_depth", "not among depths"],
-    f"{CONFIG} --config.claims.b_residual_gains.contrasts=foo": ["claims.b_residual_gains.contrasts", "foo"],
+    f"{CONFIG} --config.claims.b_residual_gains.contrasts=foo": [
+        "claims.b_residual_gains.contrasts",
+        "foo",
+    ],
     "--config=configs/rescnn.py:smoke,depth=99999999999999999999": ["99999999999999999999"],
     "--config=configs/mlp.py:smoke,depth=99999999999999999999": ["99999999999999999999"],
     "--workdir=tests": ["tests", "no workdir"],
     "--workdir=/nowhere": ["/nowhere", "no workdir"],
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -191,9 +280,15 @@ def test_names_in_groups_are_split_at_commas():
 
     import launch as entry
 
-    config = ConfigDict({"arms": ("a,b",), "data": {"columns": ("title,content",), "sizes": (1, 2)}, "none": None})
+    config = ConfigDict(
+        {"arms": ("a,b",), "data": {"columns": ("title,content",), "sizes": (1, 2)}, "none": None}
+    )
     entry.split_words_of(config)
-    assert config.to_dict() == {"arms": ("a", "b"), "data": {"columns": ("title", "content"), "sizes": (1, 2)}, "none": None}
+    assert config.to_dict() == {
+        "arms": ("a", "b"),
+        "data": {"columns": ("title", "content"), "sizes": (1, 2)},
+        "none": None,
+    }
 
 
 def test_who_reads_one_line_of_many_is_no_error(tmp_path):
@@ -202,20 +297,38 @@ def test_who_reads_one_line_of_many_is_no_error(tmp_path):
 
     command = f"{sys.executable} launch.py --config=configs/gpt2.py:smoke --workdir={tmp_path / 'run'} | head -1"
     answer = subprocess.run(
-        command, shell=True, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=300, check=False
+        command,
+        shell=True,
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
-    assert answer.stdout.count("\n") == 1 and "Traceback" not in answer.stderr and "BrokenPipe" not in answer.stderr
+    assert (
+        answer.stdout.count("\n") == 1
+        and "Traceback" not in answer.stderr
+        and "BrokenPipe" not in answer.stderr
+    )
 
 
 def test_wrong_input_leaves_no_workdir(answers, tmp_path):
     before = sorted(tmp_path.parent.iterdir())
-    assert launch_many([[CONFIG, "--config.num_epochs=0", f"--workdir={tmp_path / 'new'}"]])[0].code == 2
+    assert (
+        launch_many([[CONFIG, "--config.num_epochs=0", f"--workdir={tmp_path / 'new'}"]])[0].code
+        == 2
+    )
     assert not (tmp_path / "new").exists() and sorted(tmp_path.parent.iterdir()) == before
 
 
 def test_a_batch_that_the_devices_cannot_share_is_refused():
     answer = launch(CONFIG, "--config.batch_size=30", JAX_NUM_CPU_DEVICES="4")
-    assert answer.code == 2 and "30 is not divisible by 4 devices" in answer.err and len(answer.err.splitlines()) == 1
+    assert (
+        answer.code == 2
+        and "30 is not divisible by 4 devices" in answer.err
+        and len(answer.err.splitlines()) == 1
+    )
 
 
 def test_help_is_fast_and_a_success():
@@ -240,7 +353,9 @@ def exit_code_of(monkeypatch, capsys, error, tmp_path, code):
     workdir = tmp_path / "run"
     monkeypatch.setattr(sys, "argv", ["launch.py", CONFIG, f"--workdir={workdir}"])
     monkeypatch.setattr(entry, "start", lambda config, workdir: (_ for _ in ()).throw(error))
-    monkeypatch.setattr(entry, "FLAGS", type("Flags", (), {"config": object(), "workdir": str(workdir)}))
+    monkeypatch.setattr(
+        entry, "FLAGS", type("Flags", (), {"config": object(), "workdir": str(workdir)})
+    )
     with pytest.raises(SystemExit) as exit:
         entry.main(sys.argv)
     assert exit.value.code == code

@@ -17,7 +17,8 @@ def intervals(text):
 
 RESULTS = set(intervals((ROOT / "docs" / "results.md").read_text()))
 QUOTED = {"README.md": (ROOT / "README.md").read_text()} | {
-    f"configs/{path.name}": ast.get_docstring(ast.parse(path.read_text())) or "" for path in (ROOT / "configs").glob("*.py")
+    f"configs/{path.name}": ast.get_docstring(ast.parse(path.read_text())) or ""
+    for path in (ROOT / "configs").glob("*.py")
 }
 
 

@@ -31,7 +31,9 @@ def layer_of(features: dict, layer: str) -> jax.Array:
     return features[name][int(index)] if index else features[name]
 
 
-def class_gradients(forward: Callable, features: dict, layer: str, classes: jax.Array | None = None):
+def class_gradients(
+    forward: Callable, features: dict, layer: str, classes: jax.Array | None = None
+):
     """The gradients of several classes' logits with respect to a layer: one pass forward, one back for all classes.
 
     Args:
@@ -48,8 +50,12 @@ def class_gradients(forward: Callable, features: dict, layer: str, classes: jax.
     logits, pull_back, found = jax.vjp(forward, nudge, has_aux=True)
     classes = logits.argmax(-1)[:, None] if classes is None else classes
     chosen = jax.nn.one_hot(classes, logits.shape[-1], axis=-1).swapaxes(0, 1)
-    gradient = lambda cotangent: layer_of(pull_back(cotangent)[0], layer)  # noqa: E731
-    gradients = jax.vmap(gradient)(chosen) if len(chosen) <= AT_ONCE else jax.lax.map(gradient, chosen, batch_size=AT_ONCE)
+    gradient = lambda cotangent: layer_of(pull_back(cotangent)[0], layer)
+    gradients = (
+        jax.vmap(gradient)(chosen)
+        if len(chosen) <= AT_ONCE
+        else jax.lax.map(gradient, chosen, batch_size=AT_ONCE)
+    )
     return logits, layer_of(found, layer).astype(jnp.float32), gradients.swapaxes(0, 1)
 
 

@@ -16,9 +16,15 @@ def pixel_ranks(key: jax.Array, heat: jax.Array) -> jax.Array:
     Pixels that are equally hot stand in an order drawn at random.
     """
     flat = heat.reshape(len(heat), -1)
-    shuffled = jax.vmap(lambda key: jax.random.permutation(key, flat.shape[1]))(jax.random.split(key, len(flat)))
+    shuffled = jax.vmap(lambda key: jax.random.permutation(key, flat.shape[1]))(
+        jax.random.split(key, len(flat))
+    )
     order = jnp.argsort(-jnp.take_along_axis(flat, shuffled, 1), axis=1, stable=True)
-    return jnp.argsort(jnp.take_along_axis(shuffled, order, 1), axis=1).astype(jnp.int32).reshape(heat.shape)
+    return (
+        jnp.argsort(jnp.take_along_axis(shuffled, order, 1), axis=1)
+        .astype(jnp.int32)
+        .reshape(heat.shape)
+    )
 
 
 def counts_of(num_pixels: int, num_steps: int) -> np.ndarray:
@@ -26,7 +32,9 @@ def counts_of(num_pixels: int, num_steps: int) -> np.ndarray:
     return np.unique(np.linspace(0, num_pixels, num_steps + 1).round().astype(np.int32))
 
 
-def exchange_curve(probability: Callable, hot: jax.Array, rest: jax.Array, ranks: jax.Array, counts: jax.Array) -> jax.Array:
+def exchange_curve(
+    probability: Callable, hot: jax.Array, rest: jax.Array, ranks: jax.Array, counts: jax.Array
+) -> jax.Array:
     """The probability of a class as the pixels of one image replace those of another, hottest first.
 
     Insertion (Petsiuk et al. 2018, arXiv:1806.07421): `hot` is the image, `rest` one without information. Deletion: the other
@@ -41,7 +49,9 @@ def exchange_curve(probability: Callable, hot: jax.Array, rest: jax.Array, ranks
     Returns:
       float32 [points, B].
     """
-    return jax.lax.map(lambda count: probability(jnp.where(ranks[..., None] < count, hot, rest)), counts)
+    return jax.lax.map(
+        lambda count: probability(jnp.where(ranks[..., None] < count, hot, rest)), counts
+    )
 
 
 def area(curves: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -60,7 +70,7 @@ def edges(images: np.ndarray) -> np.ndarray:
 
     It looks like an explanation, and knows nothing of a network (Adebayo et al. 2018, arXiv:1810.03292, section 5).
     """
-    across = lambda weights, axis, x: ndimage.correlate1d(x, weights, axis, mode="nearest")  # noqa: E731
+    across = lambda weights, axis, x: ndimage.correlate1d(x, weights, axis, mode="nearest")
     slopes = [across([-1, 0, 1], axis, across([1, 2, 1], 3 - axis, images)) for axis in (1, 2)]
     return np.sqrt(sum(slope**2 for slope in slopes).sum(-1))
 
@@ -92,11 +102,17 @@ def forget(variables: dict, fresh: dict, count: int) -> dict:
                 if index is None:
                     mixed[name] = new[name]
                 else:
-                    take = lambda old, other, index=index: jnp.asarray(old).at[index].set(other[index])  # noqa: E731
+                    take = lambda old, other, index=index: (
+                        jnp.asarray(old).at[index].set(other[index])
+                    )
                     mixed[name] = jax.tree.map(take, mixed[name], new[name])
         return mixed
 
-    return variables | {kind: mix(kind, variables[kind], fresh[kind]) for kind in ("params", "batch_stats") if kind in variables}
+    return variables | {
+        kind: mix(kind, variables[kind], fresh[kind])
+        for kind in ("params", "batch_stats")
+        if kind in variables
+    }
 
 
 def num_units(variables: dict) -> int:

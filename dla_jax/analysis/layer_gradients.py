@@ -37,36 +37,68 @@ def statistics(grads: dict, params: dict) -> dict[str, jax.Array]:
     layers = layers_of(params)
     paths = list(dict.fromkeys(layer.path for layer in layers))
     pairs = [(_rows(grads, path), _rows(params, path)) for path in paths]
-    parts = [{"count": jnp.full(len(g), g.shape[1], jnp.float32), "mean_abs": jnp.abs(g).mean(1), "mean": g.mean(1),
-              "var": g.var(1), "square": (g * g).mean(1), "weight": (w * w).mean(1), "histogram": _histogram(g)}
-             for g, w in pairs]  # fmt: skip
-    order = np.array([sum(len(g) for g, _ in pairs[: paths.index(layer.path)]) + (layer.index or 0) for layer in layers])
+    parts = [
+        {
+            "count": jnp.full(len(g), g.shape[1], jnp.float32),
+            "mean_abs": jnp.abs(g).mean(1),
+            "mean": g.mean(1),
+            "var": g.var(1),
+            "square": (g * g).mean(1),
+            "weight": (w * w).mean(1),
+            "histogram": _histogram(g),
+        }
+        for g, w in pairs
+    ]
+    order = np.array(
+        [
+            sum(len(g) for g, _ in pairs[: paths.index(layer.path)]) + (layer.index or 0)
+            for layer in layers
+        ]
+    )
     per_layer = {name: jnp.concatenate([part[name] for part in parts])[order] for name in parts[0]}
     last = max(layer.stage for layer in layers)
-    member = np.array([[layer.stage == stage for layer in layers] for stage in range(1, last + 1)], np.float32)
-    return _named("layer", per_layer) | (_named("stage", _pooled(per_layer, member)) if last else {})
+    member = np.array(
+        [[layer.stage == stage for layer in layers] for stage in range(1, last + 1)], np.float32
+    )
+    return _named("layer", per_layer) | (
+        _named("stage", _pooled(per_layer, member)) if last else {}
+    )
 
 
 def _pooled(found: dict, member: np.ndarray) -> dict:
     """The statistics of groups of layers taken together: `member` float32 [groups, layers], 0 or 1."""
     count = member @ found["count"]
-    mean_of = lambda values: member @ (found["count"] * values) / count  # noqa: E731
+    mean_of = lambda values: member @ (found["count"] * values) / count
     pooled = {name: mean_of(found[name]) for name in ("mean_abs", "mean", "square", "weight")}
-    between = (member * found["count"] * (found["mean"] - pooled["mean"][:, None]) ** 2).sum(1) / count
-    return pooled | {"var": mean_of(found["var"]) + between, "histogram": member.astype(np.int32) @ found["histogram"]}
+    between = (member * found["count"] * (found["mean"] - pooled["mean"][:, None]) ** 2).sum(
+        1
+    ) / count
+    return pooled | {
+        "var": mean_of(found["var"]) + between,
+        "histogram": member.astype(np.int32) @ found["histogram"],
+    }
 
 
 def _named(kind: str, found: dict) -> dict:
     values = {name: found[name] for name in ("mean_abs", "mean", "var", "histogram")}
-    values |= {"rms": jnp.sqrt(found["square"]), "relative": jnp.sqrt(found["square"] / found["weight"])}
+    values |= {
+        "rms": jnp.sqrt(found["square"]),
+        "relative": jnp.sqrt(found["square"] / found["weight"]),
+    }
     return {f"{kind}_{name}": value for name, value in values.items()}
 
 
 def step_statistics(grads: dict, updates: dict, params: dict) -> dict[str, jax.Array]:
     """`statistics` of a training step's own gradient, and its update-to-weight ratios: norm of the update over norm of the
     weights that it changes, "layer_update_ratio" float32 [L] and "stage_update_ratio" [S]. For `train.fit`'s `trace`."""
-    ratios = {name: value for name, value in statistics(updates, params).items() if name.endswith("_relative")}
-    return statistics(grads, params) | {name.replace("relative", "update_ratio"): value for name, value in ratios.items()}
+    ratios = {
+        name: value
+        for name, value in statistics(updates, params).items()
+        if name.endswith("_relative")
+    }
+    return statistics(grads, params) | {
+        name.replace("relative", "update_ratio"): value for name, value in ratios.items()
+    }
 
 
 def layer_norms(grads: dict) -> jax.Array:
@@ -80,7 +112,15 @@ def layer_norms(grads: dict) -> jax.Array:
     """
 
     def norm(names, stacked):
-        squares = [jnp.square(leaf.astype(jnp.float32)) for name in sorted(names) for leaf in jax.tree.leaves(grads[name])]
-        return jnp.sqrt(sum(s.reshape(len(s), -1).sum(1) if stacked else s.sum()[None] for s in squares))
+        squares = [
+            jnp.square(leaf.astype(jnp.float32))
+            for name in sorted(names)
+            for leaf in jax.tree.leaves(grads[name])
+        ]
+        return jnp.sqrt(
+            sum(s.reshape(len(s), -1).sum(1) if stacked else s.sum()[None] for s in squares)
+        )
 
-    return jnp.concatenate([norm(names, index == 0) for names, index in units_of(grads) if not index])
+    return jnp.concatenate(
+        [norm(names, index == 0) for names, index in units_of(grads) if not index]
+    )

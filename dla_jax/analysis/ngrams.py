@@ -3,7 +3,9 @@
 import numpy as np
 
 
-def interpolated(tokens: np.ndarray, num_train: int, first: int, stop: int, vocab_size: int, max_order: int) -> np.ndarray:
+def interpolated(
+    tokens: np.ndarray, num_train: int, first: int, stop: int, vocab_size: int, max_order: int
+) -> np.ndarray:
     """Log-probabilities of the tokens first .. stop - 1 under n-grams counted in the first `num_train` tokens.
 
     Witten and Bell's interpolation (1991, doi:10.1109/18.87000; Chen and Goodman 1999, section 2.5): with c counts and t the
@@ -21,7 +23,9 @@ def interpolated(tokens: np.ndarray, num_train: int, first: int, stop: int, voca
     """
     tokens = np.asarray(tokens, np.int64)
     scored, p = np.arange(first, stop), np.full(stop - first, 1.0 / vocab_size)
-    context = np.zeros(len(tokens), np.int64)  # of each token: a number for the `order - 1` tokens before it
+    context = np.zeros(
+        len(tokens), np.int64
+    )  # of each token: a number for the `order - 1` tokens before it
     rows = []
     for order in range(1, max_order + 1):
         _, gram = np.unique(context * vocab_size + tokens, return_inverse=True)
@@ -32,7 +36,11 @@ def interpolated(tokens: np.ndarray, num_train: int, first: int, stop: int, voca
         kinds = np.bincount(context[seen_first], minlength=context.max() + 1)
         total = context_counts[context[scored]] + kinds[context[scored]]
         mixed = (gram_counts[gram[scored]] + kinds[context[scored]] * p) / np.maximum(total, 1)
-        p = np.where((total > 0) & (scored >= order - 1), mixed, p)  # an unseen context says what the shorter one says
+        p = np.where(
+            (total > 0) & (scored >= order - 1), mixed, p
+        )  # an unseen context says what the shorter one says
         rows.append(np.log(p))
-        context = np.concatenate([[0], gram[:-1] + 1])  # the gram before is the context of the next order; 0: there is none
+        context = np.concatenate(
+            [[0], gram[:-1] + 1]
+        )  # the gram before is the context of the next order; 0: there is none
     return np.stack(rows)

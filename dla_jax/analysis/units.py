@@ -28,9 +28,14 @@ def layers_of(params: dict) -> tuple[Layer, ...]:
         if keys[-1] == "kernel":
             inner = keys[0].startswith(("blocks", "layer"))
             place = 0 if keys[0] == "stem" else 1 if inner else 3 if keys[0] == "head" else 2
-            kernels += [(place, keys[0], i, keys) for i in (range(leaf.shape[0]) if "block" in keys else (-1,))]
+            kernels += [
+                (place, keys[0], i, keys)
+                for i in (range(leaf.shape[0]) if "block" in keys else (-1,))
+            ]
     kernels.sort()
-    blocks = list(dict.fromkeys((name[:8], i) for place, name, i, _ in kernels if place == 1))  # "layer007a": "layer007"
+    blocks = list(
+        dict.fromkeys((name[:8], i) for place, name, i, _ in kernels if place == 1)
+    )  # "layer007a": "layer007"
     layers = []
     for place, name, i, keys in kernels:
         stage = 0
@@ -41,7 +46,14 @@ def layers_of(params: dict) -> tuple[Layer, ...]:
                 else 1 + min(4, len(blocks)) * blocks.index((name[:8], i)) // len(blocks)
             )
         inside = [key for key in keys[1:-1] if key not in ("block", "single", "Conv_0", "Dense_0")]
-        layers.append(Layer(" ".join([name, *([str(i)] if i >= 0 else []), *inside]), stage, keys, i if i >= 0 else None))
+        layers.append(
+            Layer(
+                " ".join([name, *([str(i)] if i >= 0 else []), *inside]),
+                stage,
+                keys,
+                i if i >= 0 else None,
+            )
+        )
     return tuple(layers)
 
 
@@ -53,11 +65,17 @@ def units_of(params: dict) -> list[tuple[set[str], int | None]]:
     before it.
     """
     stem = {name for name in params if name.startswith("stem")}
-    inner = sorted({name.removesuffix("_norm") for name in params if name.startswith(("blocks", "layer"))})
+    inner = sorted(
+        {name.removesuffix("_norm") for name in params if name.startswith(("blocks", "layer"))}
+    )
     units = [(stem, None)]
     for name in inner:
         names = {name, f"{name}_norm"} & params.keys()
         stacked = "block" in params[name]
-        units += [(names, i) for i in range(len(jax.tree.leaves(params[name])[0]))] if stacked else [(names, None)]
+        units += (
+            [(names, i) for i in range(len(jax.tree.leaves(params[name])[0]))]
+            if stacked
+            else [(names, None)]
+        )
     taken = set().union(*(names for names, _ in units))
     return [*units, (params.keys() - taken, None)]

@@ -19,14 +19,28 @@ from dla_jax.plots import accuracy
 from dla_jax.training.mesh import describe_devices
 
 HEAD = ["study: network", *tables.MEASURE_HEAD]
-PAIR_HEAD = ["network", "studies", "parameters", "points [95 % interval]", "p", "p (Holm)", "seeds", "verdict"]
+PAIR_HEAD = [
+    "network",
+    "studies",
+    "parameters",
+    "points [95 % interval]",
+    "p",
+    "p (Holm)",
+    "seeds",
+    "verdict",
+]
 MARGIN = 0.005  # of accuracy: a smaller difference is none that one would care for
 
 
 def check_config(config, run: Run) -> None:
     """Raises ConfigError for studies that are not there, not finished, or hold no test accuracies."""
-    check(run.from_dir is None, "--from: this study reads the workdirs of --config.runs; leave it out")
-    check(not (config.runs and config.made), "runs: this preset makes its own studies; give runs with configs/compare.py alone")
+    check(
+        run.from_dir is None, "--from: this study reads the workdirs of --config.runs; leave it out"
+    )
+    check(
+        not (config.runs and config.made),
+        "runs: this preset makes its own studies; give runs with configs/compare.py alone",
+    )
     check(
         bool(folders_of(config) or config.made),
         "runs is empty; give workdirs of finished studies, as in --config.runs=runs/a,runs/b",
@@ -50,7 +64,10 @@ def folders_of(config) -> list[Path]:
     while first < len(pieces):
         stops = range(len(pieces), first, -1)
         names = {stop: ",".join(pieces[first:stop]).strip() for stop in stops}
-        stop = next((stop for stop in stops if names[stop] and os.path.isdir(expand("runs", names[stop]))), first + 1)
+        stop = next(
+            (stop for stop in stops if names[stop] and os.path.isdir(expand("runs", names[stop]))),
+            first + 1,
+        )
         found += matching(names[stop]) if names[stop] else []
         first = stop
     return [follow_made("runs", folder, say=False) for folder in found]
@@ -61,7 +78,11 @@ def matching(name: str) -> list[Path]:
     path = expand("runs", name)
     if os.path.exists(path) or not any(sign in name for sign in "*?["):
         return [path]
-    found = [Path(match) for match in sorted(glob.glob(str(path))) if (Path(match) / "config.json").is_file()]
+    found = [
+        Path(match)
+        for match in sorted(glob.glob(str(path)))
+        if (Path(match) / "config.json").is_file()
+    ]
     check(len(found) > 0, f"runs: no workdir matches {name}; give workdirs of finished studies")
     return found
 
@@ -88,11 +109,23 @@ def run(config, run: Run) -> None:
         other.workdir.mkdir(parents=True, exist_ok=True)
         study_module(study).run(study, other)
     if run.first:
-        studies = {name: read_study(folder) for name, folder in zip(labels(folders), folders, strict=True)}
-        rows = [found | {"run": f"{name}/{found['group']}/seed{found['seed']}", "done": True, "study": name,
-                         "data": data_of(written)}
-                for name, (written, summary) in studies.items() for found in summary["runs"]]  # fmt: skip
-        write_atomically(run.workdir / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+        studies = {
+            name: read_study(folder) for name, folder in zip(labels(folders), folders, strict=True)
+        }
+        rows = [
+            found
+            | {
+                "run": f"{name}/{found['group']}/seed{found['seed']}",
+                "done": True,
+                "study": name,
+                "data": data_of(written),
+            }
+            for name, (written, summary) in studies.items()
+            for found in summary["runs"]
+        ]
+        write_atomically(
+            run.workdir / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows)
+        )
         draw(run.workdir)
 
 
@@ -105,7 +138,9 @@ def labels(folders) -> list[str]:
     paths = [Path(folder).resolve() for folder in folders]
     for given, path in zip(folders, paths, strict=True):
         check(paths.count(path) == 1, f"runs: {given} is given twice; give each study once")
-    length = next((n for n in range(1, 64) if len({path.parts[-n:] for path in paths}) == len(paths)), 1)
+    length = next(
+        (n for n in range(1, 64) if len({path.parts[-n:] for path in paths}) == len(paths)), 1
+    )
     return ["/".join(path.parts[-length:]) for path in paths]
 
 
@@ -116,16 +151,26 @@ def read_study(folder: Path) -> tuple[dict, dict]:
       ConfigError: it is none, or not finished.
     """
     written, path = read_config(folder), folder / "summary.json"
-    check(path.is_file(), f"runs: the study in {folder} is not finished; go on with: {records.resume_command(written, folder)}")
+    check(
+        path.is_file(),
+        f"runs: the study in {folder} is not finished; go on with: {records.resume_command(written, folder)}",
+    )
     try:
         summary = json.loads(path.read_text(encoding="utf-8"))
-        supervised = len(summary["runs"]) > 0 and all(set(tables.RUN_KEYS) <= run.keys() for run in summary["runs"])
+        supervised = len(summary["runs"]) > 0 and all(
+            set(tables.RUN_KEYS) <= run.keys() for run in summary["runs"]
+        )
     except (json.JSONDecodeError, KeyError, AttributeError, TypeError) as error:
-        raise ConfigError(f"runs: {path} is damaged ({error}); draw it again with --workdir={folder}") from None
+        raise ConfigError(
+            f"runs: {path} is damaged ({error}); draw it again with --workdir={folder}"
+        ) from None
     check(
-        written["config"]["experiment"] != "compare", f"runs: {folder} is a comparison itself; give the studies that it compares"
+        written["config"]["experiment"] != "compare",
+        f"runs: {folder} is a comparison itself; give the studies that it compares",
     )
-    check(supervised, f"runs: {folder} holds no test accuracies; give studies that train classifiers")
+    check(
+        supervised, f"runs: {folder} holds no test accuracies; give studies that train classifiers"
+    )
     return written, summary
 
 
@@ -142,17 +187,28 @@ def draw(workdir: Path) -> None:
       ConfigError: no comparison there, or an unfinished one.
     """
     written, rows = read_config(workdir), read_rows(workdir / "metrics.jsonl")
-    check(len(rows) > 0, f"the study in {workdir} is not finished; go on with: {records.resume_command(written, workdir)}")
+    check(
+        len(rows) > 0,
+        f"the study in {workdir} is not finished; go on with: {records.resume_command(written, workdir)}",
+    )
     sections = []
     for title, slug, here in by_data(rows):
         figure = draw_networks(here, workdir / "figures" / f"{slug}.png")
         caption = "Test accuracy and loss: mean (diamond), 95 % t-interval (bar), seeds (dots)."
-        sections.append({"title": f"On {title}", "figures": [{"path": figure, "caption": caption}],
-                         "table": {"head": HEAD, "rows": table(here)}})  # fmt: skip
+        sections.append(
+            {
+                "title": f"On {title}",
+                "figures": [{"path": figure, "caption": caption}],
+                "table": {"head": HEAD, "rows": table(here)},
+            }
+        )
     column = HEAD.index("test % [95 % interval]")
     lines = []
     for section in sections:
-        shown = [f"  {row[0]:<40} {row[column]}, balanced {row[column + 1]}" for row in section["table"]["rows"]]
+        shown = [
+            f"  {row[0]:<40} {row[column]}, balanced {row[column + 1]}"
+            for row in section["table"]["rows"]
+        ]
         lines += [section["title"], *shown]
     pairs = paired(rows)
     if pairs:
@@ -161,8 +217,17 @@ def draw(workdir: Path) -> None:
             f"with a margin of {formatting.points(MARGIN, False)} points, each verdict is that of its pair alone; p (Holm) is "
             f"corrected for all {len(pairs)} of them."
         )
-        sections.append({"title": "The same network in two studies", "text": text, "table": {"head": PAIR_HEAD, "rows": pairs}})
-        lines += ["the same network in two studies, seed by seed", *(f"  {row[0]:<24} {', '.join(row[1:])}" for row in pairs)]
+        sections.append(
+            {
+                "title": "The same network in two studies",
+                "text": text,
+                "table": {"head": PAIR_HEAD, "rows": pairs},
+            }
+        )
+        lines += [
+            "the same network in two studies, seed by seed",
+            *(f"  {row[0]:<24} {', '.join(row[1:])}" for row in pairs),
+        ]
     summary = {
         "study": "compare",
         "runs": rows,
@@ -170,9 +235,15 @@ def draw(workdir: Path) -> None:
         "paired": [dict(zip(PAIR_HEAD, row, strict=True)) for row in pairs],
     }
     records.write_summary(workdir, summary)
-    report.render(workdir / "report.html", title="Studies side by side", question="Which network is best, and did a change help?",
-                  command=written["launches"][0]["command"], claims=[], sections=sections,
-                  facts={"studies": ", ".join(written["data"]["folders"])} | records.launch_facts(written))  # fmt: skip
+    report.render(
+        workdir / "report.html",
+        title="Studies side by side",
+        question="Which network is best, and did a change help?",
+        command=written["launches"][0]["command"],
+        claims=[],
+        sections=sections,
+        facts={"studies": ", ".join(written["data"]["folders"])} | records.launch_facts(written),
+    )
     records.print_lines(lines, [], workdir)
 
 
@@ -194,7 +265,9 @@ def groups(rows: list[dict]) -> dict[str, list[dict]]:
     found = {}
     for row in rows:
         found.setdefault(f"{row['study']}: {row['group']}", []).append(row)
-    return dict(sorted(found.items(), key=lambda item: np.mean([row["test_accuracy"] for row in item[1]])))
+    return dict(
+        sorted(found.items(), key=lambda item: np.mean([row["test_accuracy"] for row in item[1]]))
+    )
 
 
 def table(rows: list[dict]) -> list[list[str]]:
@@ -204,9 +277,14 @@ def table(rows: list[dict]) -> list[list[str]]:
 
 def draw_networks(rows: list[dict], path: Path) -> Path:
     """The figure of accuracies and losses, the best on top."""
-    shown = [{"label": name, "accuracy": [run["test_accuracy"] for run in runs],
-              "loss": [run["test_loss"] for run in runs if run["test_loss"] is not None]}
-             for name, runs in groups(rows).items()]  # fmt: skip
+    shown = [
+        {
+            "label": name,
+            "accuracy": [run["test_accuracy"] for run in runs],
+            "loss": [run["test_loss"] for run in runs if run["test_loss"] is not None],
+        }
+        for name, runs in groups(rows).items()
+    ]
     accuracy.networks(shown[::-1], tables.intervals(shown[::-1]), path)
     return path
 
@@ -216,16 +294,29 @@ def paired(rows: list[dict]) -> list[list[str]]:
     names, known, contrasts = list(dict.fromkeys(row["study"] for row in rows)), [], []
     for first, second in itertools.combinations(names, 2):
         for group in dict.fromkeys(row["group"] for row in rows if row["study"] == first):
-            both = [row | {"group": row["study"]} for row in rows if row["study"] in (first, second) and row["group"] == group]
-            if len({row["group"] for row in both}) < 2 or any(row["data"] != both[0]["data"] for row in both):
+            both = [
+                row | {"group": row["study"]}
+                for row in rows
+                if row["study"] in (first, second) and row["group"] == group
+            ]
+            if len({row["group"] for row in both}) < 2 or any(
+                row["data"] != both[0]["data"] for row in both
+            ):
                 continue
-            differences = list(verdicts.paired_values(((1.0, second), (-1.0, first)), both, "test_accuracy").values())
+            differences = list(
+                verdicts.paired_values(
+                    ((1.0, second), (-1.0, first)), both, "test_accuracy"
+                ).values()
+            )
             if differences:
                 sizes = dict.fromkeys(f"{row['num_params']:,}" for row in both)
                 known.append([group, f"{second} − {first}", " and ".join(sizes)])
                 contrasts.append(verdicts.judge(differences, ">", MARGIN, bound=1.0))
     corrected = stats.holm([contrast.p for contrast in contrasts])
-    return [row + pair_words(contrast, p) for row, contrast, p in zip(known, contrasts, corrected, strict=True)]
+    return [
+        row + pair_words(contrast, p)
+        for row, contrast, p in zip(known, contrasts, corrected, strict=True)
+    ]
 
 
 def pair_words(contrast: verdicts.Contrast, p_holm: float) -> list[str]:

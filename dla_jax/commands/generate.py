@@ -34,14 +34,21 @@ def check_config(config, run: Run) -> None:
     language_runs.check_sampling(config)
     check_count("num_samples", config.num_samples)
     check_seed("seed", config.seed)
-    check(run.from_dir is not None or bool(config.made),
-          "--from is missing; give the workdir of a finished study of language models, as in --from=runs/try1")  # fmt: skip
-    check(run.from_dir is None or not config.made, "--from: this preset makes its own model; leave it out")
+    check(
+        run.from_dir is not None or bool(config.made),
+        "--from is missing; give the workdir of a finished study of language models, as in --from=runs/try1",
+    )
+    check(
+        run.from_dir is None or not config.made,
+        "--from: this preset makes its own model; leave it out",
+    )
     if config.made:
         study.check_config(config.made, finished.made_run(run))
     else:
         best = choose_run(run.from_dir, config.network)
-        tokenize.load(language_runs.tokenizer_path(run.from_dir, best["group"])).encode(config.prompt)
+        tokenize.load(language_runs.tokenizer_path(run.from_dir, best["group"])).encode(
+            config.prompt
+        )
 
 
 def choose_run(workdir: Path, network: str) -> dict:
@@ -50,7 +57,9 @@ def choose_run(workdir: Path, network: str) -> dict:
     Raises:
       ConfigError: no study of language models there, not finished, or without such a network.
     """
-    return finished.choose_run(workdir, network, ("language",), "language model", lambda row: -row["val_nats_per_char"])
+    return finished.choose_run(
+        workdir, network, ("language",), "language model", lambda row: -row["val_nats_per_char"]
+    )
 
 
 def read_model(workdir: Path, row: dict):
@@ -72,19 +81,36 @@ def run(config, run: Run) -> None:
     workdir = finished.workdir_of(config, run, study.run)
     row = choose_run(workdir, config.network)
     tokenizer, model, params = read_model(workdir, row)
-    identity = {"name": str(workdir), "run": row["run"], "fingerprint": read_config(workdir)["data"]["fingerprint"]}
+    identity = {
+        "name": str(workdir),
+        "run": row["run"],
+        "fingerprint": read_config(workdir)["data"]["fingerprint"],
+    }
     write_config(run.workdir, config.to_dict(), describe_devices(), identity)
     prompt = config.prompt or row["prompt"]
-    print(f"{row['run']} of {workdir}: {row['nats_per_char']:.3f} nats per character; prompt {prompt!r}", file=sys.stderr)
+    print(
+        f"{row['run']} of {workdir}: {row['nats_per_char']:.3f} nats per character; prompt {prompt!r}",
+        file=sys.stderr,
+    )
     write_samples(config, run.workdir / "samples.jsonl", prompt, tokenizer, model, params)
 
 
 def write_samples(config, path: Path, prompt: str, tokenizer, model, params) -> None:
     """Writes the samples of a config, or those left of them, to standard output and to a file."""
-    for _ in sampling.stream(model, params, tokenizer.encode(prompt), 1, 1, jax.random.key(config.seed), sampling.Sampler()):
+    for _ in sampling.stream(
+        model,
+        params,
+        tokenizer.encode(prompt),
+        1,
+        1,
+        jax.random.key(config.seed),
+        sampling.Sampler(),
+    ):
         pass  # compiles, so that the rates below do not count it
     seen = read_rows(path)
-    write_atomically(path, "".join(json.dumps(sample) + "\n" for sample in seen))  # without a line that was cut off
+    write_atomically(
+        path, "".join(json.dumps(sample) + "\n" for sample in seen)
+    )  # without a line that was cut off
     for sample in seen:
         show(sample)
     for number in range(len(seen), config.num_samples):
@@ -97,16 +123,32 @@ def write_samples(config, path: Path, prompt: str, tokenizer, model, params) -> 
 
 def write(config, number: int, prompt: str, tokenizer, model, params) -> dict:
     """Writes one sample to standard output as it comes, and returns it."""
-    key, sampler = jax.random.fold_in(jax.random.key(config.seed), number), (config.temperature, config.top_k, config.top_p)
-    pieces = sampling.stream(model, params, tokenizer.encode(prompt), config.num_tokens, 1, key, sampling.Sampler(*sampler))
+    key, sampler = (
+        jax.random.fold_in(jax.random.key(config.seed), number),
+        (config.temperature, config.top_k, config.top_p),
+    )
+    pieces = sampling.stream(
+        model,
+        params,
+        tokenizer.encode(prompt),
+        config.num_tokens,
+        1,
+        key,
+        sampling.Sampler(*sampler),
+    )
     started, text = time.perf_counter(), ""
     print(prompt, end="", flush=True)
     for words in sampling.as_text((unless_stopped(piece)[0] for piece in pieces), tokenizer.decode):
         print(words, end="", flush=True)
         text += words
     print()
-    return {"run": str(number), "prompt": prompt, "text": text, "num_tokens": config.num_tokens,
-            "seconds": time.perf_counter() - started}  # fmt: skip
+    return {
+        "run": str(number),
+        "prompt": prompt,
+        "text": text,
+        "num_tokens": config.num_tokens,
+        "seconds": time.perf_counter() - started,
+    }
 
 
 def unless_stopped(piece):
@@ -133,7 +175,10 @@ def draw(workdir: Path) -> None:
       ConfigError: there are none.
     """
     samples = read_rows(workdir / "samples.jsonl")
-    check(len(samples) > 0, f"the workdir {workdir} holds no samples; go on with: "
-          f"{records.resume_command(read_config(workdir), workdir)}")  # fmt: skip
+    check(
+        len(samples) > 0,
+        f"the workdir {workdir} holds no samples; go on with: "
+        f"{records.resume_command(read_config(workdir), workdir)}",
+    )
     for sample in samples:
         show(sample)

@@ -27,11 +27,17 @@ def check_config(config, run: Run) -> None:
     check_seed("seed", config.seed)
     for key in ("sentence", "prompt"):
         check(config[key] != "", f"{key} is empty; give some words")
-    check(bool(config.path) != config.made, "path is empty; give a folder with GPT-2's weights, or its name on the hub, gpt2")
+    check(
+        bool(config.path) != config.made,
+        "path is empty; give a folder with GPT-2's weights, or its name on the hub, gpt2",
+    )
     if config.path:
         folder = hub.find(config.path, run.download, "path")
         model = pretrained.build(hub.read_json(folder / "config.json"), folder)
-        check(isinstance(model, GPT), f"path: {config.path} holds no GPT-2, but {type(model).__name__}")
+        check(
+            isinstance(model, GPT),
+            f"path: {config.path} holds no GPT-2, but {type(model).__name__}",
+        )
         tokenize.published(folder, model.config.vocab_size)
 
 
@@ -66,4 +72,9 @@ def token_lines(tokenizer: tokenize.Pieces, sentence: str) -> list[str]:
     pieces = [f"{tokenizer.decode([token])!r} {token}" for token in tokens.tolist()]
     whole = tokenizer.decode(tokens)
     back = "comes back as it was" if whole == sentence else f"comes back as {whole!r}"
-    return [sentence, f"{len(sentence.split())} words, {len(tokens)} tokens: {', '.join(pieces)}", f"decoded, it {back}", ""]
+    return [
+        sentence,
+        f"{len(sentence.split())} words, {len(tokens)} tokens: {', '.join(pieces)}",
+        f"decoded, it {back}",
+        "",
+    ]

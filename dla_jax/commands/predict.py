@@ -29,16 +29,24 @@ def check_config(config, run: Run) -> None:
     check(jax.process_count() == 1, "--multihost: one process classifies; leave it out")
     given = [key for key in ("text", "file", "image") if config[key]]
     check(len(given) <= 1, f"{' and '.join(given)}: give one of them")
-    check(run.from_dir is not None or bool(config.made),
-          "--from is missing; give the workdir of a finished study of classifiers, as in --from=runs/try1")  # fmt: skip
-    check(run.from_dir is None or not config.made, "--from: this preset makes its own model; leave it out")
+    check(
+        run.from_dir is not None or bool(config.made),
+        "--from is missing; give the workdir of a finished study of classifiers, as in --from=runs/try1",
+    )
+    check(
+        run.from_dir is None or not config.made,
+        "--from: this preset makes its own model; leave it out",
+    )
     if config.made:
         study.check_config(config.made, finished.made_run(run))
         return
     finished.choose_classifier(run.from_dir, config.network)
     images = read_config(run.from_dir)["config"]["experiment"] in finished.IMAGES
-    check(not images or bool(config.image), f"image: {run.from_dir} classifies images; give a file or a folder, as in "
-          "--config.image=photo.jpg")  # fmt: skip
+    check(
+        not images or bool(config.image),
+        f"image: {run.from_dir} classifies images; give a file or a folder, as in "
+        "--config.image=photo.jpg",
+    )
     check(
         images or not config.image,
         f"image: {run.from_dir} classifies texts; give --config.text=, --config.file= or standard input",
@@ -68,7 +76,9 @@ def read_texts(config) -> list[str]:
         try:
             read = expand("file", config.file).read_bytes() if config.file else standard_input()
         except OSError as error:
-            raise ConfigError(f"file: {config.file} cannot be read ({error.strerror}); give a file with a text a line") from None
+            raise ConfigError(
+                f"file: {config.file} cannot be read ({error.strerror}); give a file with a text a line"
+            ) from None
         whole = decode(read, f"file: {place}" if config.file else place, config.file)
     whole = whole.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n")
     lines = [whole] if config.text else whole.split("\n")
@@ -86,10 +96,17 @@ def run(config, run: Run) -> None:
     identity = {"name": str(workdir), "run": row["run"], "fingerprint": data["fingerprint"]}
     write_config(run.workdir, config.to_dict(), describe_devices(), identity)
     balanced = tables.balanced_words([row])
-    print(f"{row['run']} of {workdir}: {100 * row['test_accuracy']:.1f} % on its test part{balanced}", file=sys.stderr)
+    print(
+        f"{row['run']} of {workdir}: {100 * row['test_accuracy']:.1f} % on its test part{balanced}",
+        file=sys.stderr,
+    )
     path = run.workdir / "predictions.jsonl"
     with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:
-        for answer in image_answers(config, workdir, row) if config.image else text_answers(config, workdir, row, run):
+        for answer in (
+            image_answers(config, workdir, row)
+            if config.image
+            else text_answers(config, workdir, row, run)
+        ):
             if stop_requested.is_set():
                 raise Interrupted
             line = json.dumps(answer, ensure_ascii=False)
@@ -101,11 +118,16 @@ def run(config, run: Run) -> None:
 def text_answers(config, workdir: Path, row: dict, run: Run):
     """What the classifier says of each text."""
     texts = read_texts(config)
-    name, mesh = read_config(workdir)["data"]["name"], data_mesh(jax.devices()[:1])  # a few texts: one device is enough
+    name, mesh = (
+        read_config(workdir)["data"]["name"],
+        data_mesh(jax.devices()[:1]),
+    )  # a few texts: one device is enough
     classifier = finished.read_text_classifier(workdir, row, run, mesh, at_most=len(texts))
     for first in range(0, len(texts), AT_A_TIME):
         part = texts[first : first + AT_A_TIME]
-        for text, logits in zip(part, classifier.logits([labelled.as_read(name, text) for text in part]), strict=True):
+        for text, logits in zip(
+            part, classifier.logits([labelled.as_read(name, text) for text in part]), strict=True
+        ):
             yield {"text": text} | answer(logits, classifier.class_names)
 
 
@@ -130,8 +152,12 @@ def image_answers(config, workdir: Path, row: dict):
                 bad += 1
         if images:
             x = np.stack(list(images.values())).astype(np.float32) / 255
-            full = np.resize(x, (min(AT_A_TIME, len(files)), *classifier.shape))  # one shape, one program
-            for path, logits in zip(images, np.asarray(apply(classifier.variables, full)), strict=False):
+            full = np.resize(
+                x, (min(AT_A_TIME, len(files)), *classifier.shape)
+            )  # one shape, one program
+            for path, logits in zip(
+                images, np.asarray(apply(classifier.variables, full)), strict=False
+            ):
                 yield {"image": str(path)} | answer(logits, classifier.class_names)
     if bad:
         print(f"{bad} of {len(files)} images could not be read", file=sys.stderr)
@@ -146,7 +172,9 @@ def read_image(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
     try:
         image = photos.read_image(path, shape[0])
     except Exception as error:  # whatever Pillow raises
-        raise ConfigError(f"image: {path} is no image that can be read ({first_line(error)})") from None
+        raise ConfigError(
+            f"image: {path} is no image that can be read ({first_line(error)})"
+        ) from None
     return image if shape[2] == 3 else photos.grey(image)
 
 
@@ -154,7 +182,11 @@ def answer(logits: np.ndarray, class_names: tuple[str, ...]) -> dict:
     """The class, its probability, and the probabilities of all, of logits float32 [C]."""
     p = softmax(logits.astype(np.float64))
     every = {name: round(float(value), 6) for name, value in zip(class_names, p, strict=True)}
-    return {"label": class_names[int(p.argmax())], "probability": round(float(p.max()), 6), "probabilities": every}
+    return {
+        "label": class_names[int(p.argmax())],
+        "probability": round(float(p.max()), 6),
+        "probabilities": every,
+    }
 
 
 def draw(workdir: Path) -> None:
@@ -164,5 +196,7 @@ def draw(workdir: Path) -> None:
       ConfigError: there are none.
     """
     path = workdir / "predictions.jsonl"
-    check(path.is_file(), f"the workdir {workdir} holds no predictions; start it again with --config")
+    check(
+        path.is_file(), f"the workdir {workdir} holds no predictions; start it again with --config"
+    )
     print(path.read_text(encoding="utf-8"), end="")

@@ -31,7 +31,9 @@ def parse_argument(argument: str, presets: tuple[str, ...], **defaults) -> Simpl
             values[key] = kinds.get(type(defaults[key]), type(defaults[key]))(text)
         except (ValueError, KeyError):
             expected, example = type(defaults[key]).__name__, str(defaults[key]).lower()
-            raise ConfigError(f"config argument {key}={text!r}: expected {expected}, as in {key}={example}") from None
+            raise ConfigError(
+                f"config argument {key}={text!r}: expected {expected}, as in {key}={example}"
+            ) from None
     return SimpleNamespace(**values)
 
 

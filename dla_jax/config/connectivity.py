@@ -17,7 +17,9 @@ def unreachable(url: str) -> str | None:
         except Exception as error:  # no network, a proxy that refuses, a page that asks for a password and is no HTTP
             reasons[0] = first_line(getattr(error, "reason", error))
 
-    thread = threading.Thread(target=ask, daemon=True)  # a name server may hang longer than any time-out of ours
+    thread = threading.Thread(
+        target=ask, daemon=True
+    )  # a name server may hang longer than any time-out of ours
     thread.start()
     thread.join(PATIENCE)
     return reasons[0]

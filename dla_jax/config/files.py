@@ -23,7 +23,9 @@ def expand(key: str, path: str) -> Path:
     try:
         return Path(path).expanduser()
     except RuntimeError:
-        raise ConfigError(f"{key}: {path} begins with the name of a user who is not here; write the path out") from None
+        raise ConfigError(
+            f"{key}: {path} begins with the name of a user who is not here; write the path out"
+        ) from None
 
 
 def write_atomically(path: Path, text: str) -> None:

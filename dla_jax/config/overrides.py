@@ -38,19 +38,28 @@ def carry(config, given: Iterable[str]) -> list[str]:
         if key in CARRIED:
             for name in having:
                 if f"{kind}.{name}.{key}" not in given and members[name][key] != config[key]:
-                    lines.append(f"{key}: {shown(config[key])} also for {kind}.{name}, which had {shown(members[name][key])}")
+                    lines.append(
+                        f"{key}: {shown(config[key])} also for {kind}.{name}, which had {shown(members[name][key])}"
+                    )
                     members[name][key] = config[key]
         else:
-            check(not members or len(having) < len(members),
-                  f"--config.{key} would change nothing, since all {kind} have their own; give --config.{kind}.NAME.{key} for "
-                  f"one of {', '.join(members)}")  # fmt: skip
+            check(
+                not members or len(having) < len(members),
+                f"--config.{key} would change nothing, since all {kind} have their own; give --config.{kind}.NAME.{key} for "
+                f"one of {', '.join(members)}",
+            )
     return lines
 
 
 def overrides(own, key: str) -> bool:
     """Return whether the overrides of a network hold a key, or another family's whole group in its place."""
     group, _, _ = key.partition(".")
-    replaced = group in own and hasattr(own[group], "keys") and "name" in own[group] and group in ("model", "agent")
+    replaced = (
+        group in own
+        and hasattr(own[group], "keys")
+        and "name" in own[group]
+        and group in ("model", "agent")
+    )
     return key in flatten(own.to_dict()) or (replaced and "." in key)
 
 

@@ -19,7 +19,17 @@ from dla_jax.config.arguments import flatten
 from dla_jax.config.checks import ConfigError, check
 from dla_jax.config.files import write_atomically
 
-PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scipy", "scikit-learn", "gymnax")
+PACKAGES = (
+    "jax",
+    "jaxlib",
+    "flax",
+    "optax",
+    "orbax-checkpoint",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "gymnax",
+)
 # Keys that change what is shown or when it is saved, never a result: a workdir may be resumed with other values.
 FREE_KEYS = frozenset(
     {
@@ -63,8 +73,12 @@ def make_workdir(config_flag: str, root: str | Path = "runs") -> Path:
             continue
         except OSError as error:
             reason = f"cannot be written ({error.strerror})"
-            raise ConfigError(f"workdir {candidate} {reason}; give one with --workdir=FOLDER") from None
-    raise ConfigError(f"workdir {first}: a thousand launches in one second; give one with --workdir=FOLDER")
+            raise ConfigError(
+                f"workdir {candidate} {reason}; give one with --workdir=FOLDER"
+            ) from None
+    raise ConfigError(
+        f"workdir {first}: a thousand launches in one second; give one with --workdir=FOLDER"
+    )
 
 
 def remove_if_empty(workdir: Path) -> None:
@@ -87,10 +101,15 @@ def follow_made(key: str, folder: Path, say: bool = True) -> Path:
     """
     if (folder / "study" / "config.json").is_file():
         if say:
-            print(f"{key}: {folder} made its study in {folder / 'study'}, which is read", file=sys.stderr)
+            print(
+                f"{key}: {folder} made its study in {folder / 'study'}, which is read",
+                file=sys.stderr,
+            )
         return folder / "study"
     made = sorted(path.parent for path in folder.glob("studies/*/config.json"))
-    check(not made, f"{key}: {folder} made several studies; give one of {', '.join(map(str, made))}")
+    check(
+        not made, f"{key}: {folder} made several studies; give one of {', '.join(map(str, made))}"
+    )
     return folder
 
 
@@ -100,14 +119,24 @@ def check_workdir(workdir: Path, config: dict) -> None:
         parents = [path for path in (workdir, *workdir.parents) if path.exists()]
     except OSError as error:
         raise ConfigError(f"workdir {workdir}: {error.strerror}; give another --workdir") from None
-    check(parents[0].is_dir(), f"workdir {workdir}: {parents[0]} is a file; give a folder, as in --workdir=runs/try1")
+    check(
+        parents[0].is_dir(),
+        f"workdir {workdir}: {parents[0]} is a file; give a folder, as in --workdir=runs/try1",
+    )
     if not workdir.exists() or not any(path for path in workdir.iterdir() if path.name != ".lock"):
         return
-    check((workdir / "config.json").is_file(),
-          f"workdir {workdir} is not empty, and no workdir of this project (no config.json); give another --workdir")  # fmt: skip
+    check(
+        (workdir / "config.json").is_file(),
+        f"workdir {workdir} is not empty, and no workdir of this project (no config.json); give another --workdir",
+    )
     changed = differences(read_config(workdir)["config"], config)
-    listed = ", ".join(f"{key} (there {old}, now {new})" for key, (old, new) in list(changed.items())[:8])
-    check(not changed, f"workdir {workdir} holds a study with another config: {listed}; give another --workdir")
+    listed = ", ".join(
+        f"{key} (there {old}, now {new})" for key, (old, new) in list(changed.items())[:8]
+    )
+    check(
+        not changed,
+        f"workdir {workdir} holds a study with another config: {listed}; give another --workdir",
+    )
 
 
 def lock_workdir(workdir: Path):
@@ -120,11 +149,15 @@ def lock_workdir(workdir: Path):
         workdir.mkdir(parents=True, exist_ok=True)
         lock = open(workdir / ".lock", "a+")  # noqa: SIM115 - open as long as the process lives
     except OSError as error:
-        raise ConfigError(f"workdir {workdir} cannot be written ({error.strerror}); give another --workdir") from None
+        raise ConfigError(
+            f"workdir {workdir} cannot be written ({error.strerror}); give another --workdir"
+        ) from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        raise ConfigError(f"workdir {workdir} is in use by another process; wait for it or give another --workdir") from None
+        raise ConfigError(
+            f"workdir {workdir} is in use by another process; wait for it or give another --workdir"
+        ) from None
     return lock
 
 
@@ -146,9 +179,16 @@ def write_config(workdir: Path, config: dict, devices: list[str], data: dict) ->
     launches = []
     if (workdir / "config.json").exists():
         written = read_config(workdir)
-        other = [key for key in data if written["data"].get(key) != data[key]] or sorted(written["data"].keys() - data.keys())
-        listed = ", ".join(f"{key} was {written['data'].get(key)}, is {data.get(key)}" for key in other)
-        check(written["data"] == data, f"workdir {workdir} was begun on other data ({listed}); give another --workdir")
+        other = [key for key in data if written["data"].get(key) != data[key]] or sorted(
+            written["data"].keys() - data.keys()
+        )
+        listed = ", ".join(
+            f"{key} was {written['data'].get(key)}, is {data.get(key)}" for key in other
+        )
+        check(
+            written["data"] == data,
+            f"workdir {workdir} was begun on other data ({listed}); give another --workdir",
+        )
         launches = written["launches"]
     text = json.dumps({"config": config, "data": data, "launches": [*launches, launch]}, indent=1)
     write_atomically(workdir / "config.json", text)
@@ -158,8 +198,13 @@ def git_commit() -> str:
     """The commit of this source, with `+changes` when files differ from it; `unknown` outside a git checkout."""
     root = Path(__file__).resolve().parent
     try:
-        ask = lambda *words: subprocess.run(("git", *words), cwd=root, capture_output=True, text=True, timeout=10)  # noqa: E731
-        commit, changes = ask("rev-parse", "HEAD"), ask("status", "--porcelain", "--untracked-files=no")
+        ask = lambda *words: subprocess.run(
+            ("git", *words), cwd=root, capture_output=True, text=True, timeout=10
+        )
+        commit, changes = (
+            ask("rev-parse", "HEAD"),
+            ask("status", "--porcelain", "--untracked-files=no"),
+        )
     except (OSError, subprocess.TimeoutExpired):
         return "unknown"
     if commit.returncode:
@@ -181,9 +226,16 @@ def read_config(workdir: Path) -> dict:
       ConfigError: the folder or the file is missing or not what this project writes.
     """
     path = workdir / "config.json"
-    check(path.is_file(), f"{workdir} is no workdir of this project (no config.json); give --config to start a study there")
+    check(
+        path.is_file(),
+        f"{workdir} is no workdir of this project (no config.json); give --config to start a study there",
+    )
     try:
         written = json.loads(path.read_text(encoding="utf-8"))
-        return {"config": written["config"], "launches": written["launches"], "data": written["data"]}
+        return {
+            "config": written["config"],
+            "launches": written["launches"],
+            "data": written["data"],
+        }
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{path} is damaged ({error}); give another --workdir") from None

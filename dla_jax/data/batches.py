@@ -26,8 +26,12 @@ def batch_positions(seed: int, step: int, batch_size: int, num_examples: int) ->
     """
     first, last = step * batch_size, (step + 1) * batch_size
     epochs = range(first // num_examples, (last - 1) // num_examples + 1)
-    parts = [_permutation(seed, epoch, num_examples)[max(0, first - epoch * num_examples) : last - epoch * num_examples]
-             for epoch in epochs]  # fmt: skip
+    parts = [
+        _permutation(seed, epoch, num_examples)[
+            max(0, first - epoch * num_examples) : last - epoch * num_examples
+        ]
+        for epoch in epochs
+    ]
     return np.concatenate(parts)
 
 
@@ -69,10 +73,14 @@ def alike_positions(seed: int, step: int, batch_size: int, lengths: np.ndarray) 
     group, place = divmod(step, POOL)
     size = batch_size * POOL
     positions = batch_positions(seed, group, size, len(lengths))
-    epoch = (group * size + np.arange(size)) // len(lengths)  # an example is not beside itself of the next epoch
+    epoch = (group * size + np.arange(size)) // len(
+        lengths
+    )  # an example is not beside itself of the next epoch
     order = np.lexsort((lengths[positions], epoch)).reshape(POOL, batch_size)
     shuffled = np.random.default_rng((seed, _GROUPS, group)).permutation(POOL)
-    shuffled = shuffled[np.argsort(epoch[::batch_size][shuffled], kind="stable")]  # an epoch ends before the next begins
+    shuffled = shuffled[
+        np.argsort(epoch[::batch_size][shuffled], kind="stable")
+    ]  # an epoch ends before the next begins
     return positions[order[shuffled[place]]]
 
 

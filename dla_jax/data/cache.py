@@ -55,7 +55,10 @@ def channel_stats(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float, .
     """Mean and standard deviation of each channel, of images uint8 [N, H, W, C] taken in [0, 1], in four digits."""
     step, channels = max(1, BLOCK // images[0].size), range(images.shape[-1])
     blocks = (images[first : first + step] for first in range(0, len(images), step))
-    counts = sum(np.stack([np.bincount(block[..., c].reshape(-1), minlength=256) for c in channels]) for block in blocks)
+    counts = sum(
+        np.stack([np.bincount(block[..., c].reshape(-1), minlength=256) for c in channels])
+        for block in blocks
+    )
     levels, means, stds = np.arange(256) / 255, [], []
     for count in counts:  # of each of the 256 levels: exact, and needs no copy in float
         mean = np.average(levels, weights=count)
@@ -65,7 +68,11 @@ def channel_stats(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float, .
 
 
 def cached(
-    source: Path, key: str, decode: Callable[[], Decoded], class_names: tuple[str, ...], test_start: int | None = None
+    source: Path,
+    key: str,
+    decode: Callable[[], Decoded],
+    class_names: tuple[str, ...],
+    test_start: int | None = None,
 ) -> Decoded:
     """What `decode` returns, from the cache of that key where there is one; images and labels are read-only memory maps.
 
@@ -79,12 +86,17 @@ def cached(
     found = _read(beside) or (home and _read(home))
     if found is None:
         decoded = decode()
-        kept = decoded._replace(test_start=[-1 if decoded.test_start is None else decoded.test_start])
+        kept = decoded._replace(
+            test_start=[-1 if decoded.test_start is None else decoded.test_start]
+        )
         arrays = {name: np.asarray(getattr(kept, name)) for name in ARRAYS}
         found = (_writable(source) and _write(beside, arrays)) or (home and _write(home, arrays))
         if not found:
-            print(f"{source}: decoded images cannot be kept, neither there nor in {cache or 'a home folder'}; they are decoded "
-                  "again each time", file=sys.stderr)  # fmt: skip
+            print(
+                f"{source}: decoded images cannot be kept, neither there nor in {cache or 'a home folder'}; they are decoded "
+                "again each time",
+                file=sys.stderr,
+            )
             found = arrays
     mean, std = (tuple(map(float, found[name])) for name in ("mean", "std"))
     if test_start is None and found["test_start"][0] >= 0:
@@ -102,8 +114,13 @@ def _read(folder: Path) -> dict[str, np.ndarray] | None:
     paths = {name: folder / f"{name}.npy" for name in ARRAYS}
     try:
         found = {name: np.load(path, mmap_mode="r") for name, path in paths.items()}
-        whole = all(array.offset + array.nbytes == paths[name].stat().st_size for name, array in found.items())
-    except Exception:  # missing, or whatever NumPy raises for a file that is empty, cut off or something else
+        whole = all(
+            array.offset + array.nbytes == paths[name].stat().st_size
+            for name, array in found.items()
+        )
+    except (
+        Exception
+    ):  # missing, or whatever NumPy raises for a file that is empty, cut off or something else
         return None
     return found if whole and len(found["images"]) == len(found["labels"]) else None
 
@@ -117,7 +134,9 @@ def _write(folder: Path, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]
             with open(temporary / f"{name}.npy", "wb") as file:
                 np.save(file, array)
                 file.flush()
-                os.fsync(file.fileno())  # on the disk before the name is, or a power cut leaves a folder of zeros
+                os.fsync(
+                    file.fileno()
+                )  # on the disk before the name is, or a power cut leaves a folder of zeros
         if folder.exists() and _read(folder) is None:
             shutil.rmtree(folder)  # damaged
         temporary.rename(folder)

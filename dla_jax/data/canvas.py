@@ -3,7 +3,9 @@
 import numpy as np
 
 
-def scatter(rng: np.random.Generator, size: tuple[int, int], rows: int, columns: int, step: int) -> tuple[np.ndarray, tuple]:
+def scatter(
+    rng: np.random.Generator, size: tuple[int, int], rows: int, columns: int, step: int
+) -> tuple[np.ndarray, tuple]:
     """Where images of a size lie in the cells of a grid, half as large again as they are, one each.
 
     Args:
@@ -18,7 +20,9 @@ def scatter(rng: np.random.Generator, size: tuple[int, int], rows: int, columns:
     return corners, (int(rows * cell[0]), int(columns * cell[1]))
 
 
-def place(images: np.ndarray, corners: np.ndarray, size: tuple[int, int], background: np.ndarray) -> np.ndarray:
+def place(
+    images: np.ndarray, corners: np.ndarray, size: tuple[int, int], background: np.ndarray
+) -> np.ndarray:
     """A canvas uint8 [H, W, C] of a size and colour, uint8 [C], with images uint8 [n, h, w, C] at their corners, int [n, 2]."""
     canvas = np.broadcast_to(background, (*size, images.shape[-1])).copy()
     for image, (top, left) in zip(images, corners, strict=True):

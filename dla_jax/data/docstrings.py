@@ -13,9 +13,15 @@ from pathlib import Path
 
 from dla_jax.config.files import cache_folder, write_atomically
 
-PACKAGES = {"numpy": "numpy", "scipy": "scipy", "sklearn": "scikit-learn", "jax": "jax"}  # module: distribution
+PACKAGES = {
+    "numpy": "numpy",
+    "scipy": "scipy",
+    "sklearn": "scikit-learn",
+    "jax": "jax",
+}  # module: distribution
 NAMES = re.compile(
-    r"\w*(?:numpy|scipy|sklearn|scikit[-_ ]?learn|jax|num_?focus|openxla)\w*|\b(?:np|sp|jnp|lax|xla)\b", re.IGNORECASE
+    r"\w*(?:numpy|scipy|sklearn|scikit[-_ ]?learn|jax|num_?focus|openxla)\w*|\b(?:np|sp|jnp|lax|xla)\b",
+    re.IGNORECASE,
 )
 MOST = 1500  # texts a class
 SHORTEST, LONGEST = 60, 600  # characters; longer ones are cut at a blank
@@ -27,7 +33,9 @@ def collect() -> tuple[tuple[str, ...], tuple[str, ...]]:
 
     Parsing takes some seconds, so the result is kept in `~/.cache/dla_jax/data` (`$XDG_CACHE_HOME`) where that may be written.
     """
-    versions = ",".join(f"{name}{importlib.metadata.version(dist)}" for name, dist in PACKAGES.items())
+    versions = ",".join(
+        f"{name}{importlib.metadata.version(dist)}" for name, dist in PACKAGES.items()
+    )
     key = hashlib.sha256(f"{VERSION} {versions}".encode()).hexdigest()[:16]
     cache = cache_folder()
     path = cache and cache / "data" / f"docstrings-{key}.json"
@@ -55,7 +63,9 @@ def docstrings_in(folder: Path) -> list[str]:
     """The docstrings of all modules, classes and functions of a package, but of its tests, in order."""
     found = []
     for path in sorted(folder.rglob("*.py")):
-        if {"tests", "_vendor", "externals", "vendored-meson"} & set(path.relative_to(folder).parts):
+        if {"tests", "_vendor", "externals", "vendored-meson"} & set(
+            path.relative_to(folder).parts
+        ):
             continue
         for node in ast.walk(ast.parse(path.read_bytes())):
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
@@ -65,13 +75,17 @@ def docstrings_in(folder: Path) -> list[str]:
 
 def gather(found: dict[str, list[str]]) -> tuple[list[str], list[str]]:
     """Masks names, cuts, drops what is short or stands twice (in two packages: both), and draws MOST a package."""
-    cleaned = {package: {fingerprint(text): text for text in map(clean, docs) if len(text) >= SHORTEST}
-               for package, docs in found.items()}  # fmt: skip
+    cleaned = {
+        package: {fingerprint(text): text for text in map(clean, docs) if len(text) >= SHORTEST}
+        for package, docs in found.items()
+    }
     texts, packages = [], []
     for package, own in cleaned.items():
         others = set().union(*(other.keys() for name, other in cleaned.items() if name != package))
         kept = [text for print_, text in own.items() if print_ not in others]
-        chosen = sorted(kept, key=lambda text: hashlib.sha256(text.encode()).digest())[:MOST]  # any order that has no meaning
+        chosen = sorted(kept, key=lambda text: hashlib.sha256(text.encode()).digest())[
+            :MOST
+        ]  # any order that has no meaning
         texts += chosen
         packages += [package] * len(chosen)
     return texts, packages

@@ -5,8 +5,12 @@ import shlex
 
 from dla_jax.config.checks import ConfigError, check
 
-MARKS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32",  # first: one begins as that of UTF-16 does
-         codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}  # fmt: skip
+MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",  # first: one begins as that of UTF-16 does
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
 SAMPLE = 1 << 16  # bytes that tell UTF-16 from what is no text; even
 
 
@@ -21,15 +25,22 @@ def decode(content: bytes, where: str, path: str = "") -> str:
     found = next((name for mark, name in MARKS.items() if content.startswith(mark)), "utf-8-sig")
     if found == "utf-8-sig" and b"\0" in content:
         name = utf_16_of(content)
-        check(not name, f"{where} is UTF-16 without a byte order mark; convert it, as in: {command(name, path)}")
+        check(
+            not name,
+            f"{where} is UTF-16 without a byte order mark; convert it, as in: {command(name, path)}",
+        )
         check(False, f"{where} is binary; give a text file in UTF-8")
     try:
         text = content.decode(found)
     except UnicodeDecodeError as error:
         byte = len(content) - len(error.object) + error.start  # Python counts from behind the mark
         if found == "utf-8-sig":
-            raise ConfigError(f"{where} is not UTF-8 at byte {byte}; convert it, as in: {command('latin1', path)}") from None
-        raise ConfigError(f"{where} begins as {found.upper()}, and is not at byte {byte}; write it anew, in UTF-8") from None
+            raise ConfigError(
+                f"{where} is not UTF-8 at byte {byte}; convert it, as in: {command('latin1', path)}"
+            ) from None
+        raise ConfigError(
+            f"{where} begins as {found.upper()}, and is not at byte {byte}; write it anew, in UTF-8"
+        ) from None
     check("\0" not in text, f"{where} is binary; give a text file in UTF-8")
     return text
 
@@ -44,7 +55,9 @@ def utf_16_of(content: bytes) -> str:
     for name in sorted(highs, key=highs.get, reverse=True):
         if len(content) % 2 == 0 and highs[name] > 0:
             try:
-                text = codecs.getincrementaldecoder(name)().decode(sample)  # the sample may end between the halves of a pair
+                text = codecs.getincrementaldecoder(name)().decode(
+                    sample
+                )  # the sample may end between the halves of a pair
             except UnicodeDecodeError:
                 continue
             if all(letter.isprintable() or letter.isspace() for letter in text):

@@ -37,10 +37,25 @@ class ImageSet(NamedTuple):
         digest = hashlib.sha256(np.ascontiguousarray(self.images))
         digest.update(np.ascontiguousarray(self.labels))
         # A folder of one's own may be cut into training and test part in several ways, a published set only in its own.
-        official = {"test_start": self.test_start} if self.name == "folder" and self.test_start is not None else {}
-        return official | {"name": self.name, "num_examples": len(self.labels), "num_classes": len(self.class_names),
-                "class_names": list(self.class_names), "shape": list(self.images.shape[1:]), "mean": list(self.mean),
-                "std": list(self.std), "fingerprint": digest.hexdigest()[:16]} | splits.counted_copies(self)  # fmt: skip
+        official = (
+            {"test_start": self.test_start}
+            if self.name == "folder" and self.test_start is not None
+            else {}
+        )
+        return (
+            official
+            | {
+                "name": self.name,
+                "num_examples": len(self.labels),
+                "num_classes": len(self.class_names),
+                "class_names": list(self.class_names),
+                "shape": list(self.images.shape[1:]),
+                "mean": list(self.mean),
+                "std": list(self.std),
+                "fingerprint": digest.hexdigest()[:16],
+            }
+            | splits.counted_copies(self)
+        )
 
 
 def check_config(data, data_dir: Path, download: bool) -> None:
@@ -52,10 +67,15 @@ def check_config(data, data_dir: Path, download: bool) -> None:
     if data.name == "folder":
         official = folder.check_folder(data.path, data.size, data.get("test_path")).test is not None
         missing = f"data.test_fraction: {data.test_fraction}, and {data.path} has no test part"
-        check(official or data.test_fraction != 0, f"{missing}; give a fraction, or --config.data.test_path=FOLDER")
+        check(
+            official or data.test_fraction != 0,
+            f"{missing}; give a fraction, or --config.data.test_path=FOLDER",
+        )
     if official:
-        check(data.test_fraction == 0,
-              f"data.test_fraction: {data.test_fraction} with {data.name}, which has a test part; leave it at 0")  # fmt: skip
+        check(
+            data.test_fraction == 0,
+            f"data.test_fraction: {data.test_fraction} with {data.name}, which has a test part; leave it at 0",
+        )
     else:
         check_number("data.test_fraction", data.test_fraction, above=0, below=0.5)
     if data.name in prepared.NAMES:
@@ -76,7 +96,9 @@ def load(data, data_dir: Path, download: bool) -> ImageSet:
     if data.name == "digits":
         return digits()
     if data.name == "folder":
-        found = folder.load(data.path, data.size, data.skip_bad, data.get("test_path"))  # a workdir of before has no such key
+        found = folder.load(
+            data.path, data.size, data.skip_bad, data.get("test_path")
+        )  # a workdir of before has no such key
     else:
         found = prepared.load(data.name, data_dir, download)
     copies = splits.copies_of(np.ascontiguousarray(image) for image in found.images)
@@ -92,7 +114,15 @@ def digits() -> ImageSet:
     images = np.rint(found.images * (255 / 16)).astype(np.uint8)[..., None]
     names = tuple(str(name) for name in found.target_names)
     # Mean and std of all pixels: a fixed affine map of the inputs, the same for every split.
-    return ImageSet("digits", images, found.target.astype(np.int32), names, mean=(0.3053,), std=(0.3761,), test_start=None)
+    return ImageSet(
+        "digits",
+        images,
+        found.target.astype(np.int32),
+        names,
+        mean=(0.3053,),
+        std=(0.3761,),
+        test_start=None,
+    )
 
 
 def augment(key: jax.Array, images: jax.Array, pad: int, flip: bool) -> jax.Array:
@@ -111,7 +141,7 @@ def augment(key: jax.Array, images: jax.Array, pad: int, flip: bool) -> jax.Arra
     if pad:
         shifts = jax.random.randint(key_crop, (len(images), 2), 0, 2 * pad + 1)
         padded = jnp.pad(images, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
-        crop = lambda image, shift: jax.lax.dynamic_slice(image, (*shift, 0), images.shape[1:])  # noqa: E731
+        crop = lambda image, shift: jax.lax.dynamic_slice(image, (*shift, 0), images.shape[1:])
         images = jax.vmap(crop)(padded, shifts)
     if flip:
         flipped = jax.random.bernoulli(key_flip, 0.5, (len(images), 1, 1, 1))

@@ -41,9 +41,14 @@ class LabelledTexts(NamedTuple):
         digest = hashlib.sha256(np.ascontiguousarray(self.labels))
         for text in self.texts:
             digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
-        return {"name": self.name, "num_examples": len(self.labels), "num_classes": len(self.class_names),
-                "class_names": list(self.class_names), "test_start": self.test_start,
-                "fingerprint": digest.hexdigest()[:16]} | splits.counted_copies(self)  # fmt: skip
+        return {
+            "name": self.name,
+            "num_examples": len(self.labels),
+            "num_classes": len(self.class_names),
+            "class_names": list(self.class_names),
+            "test_start": self.test_start,
+            "fingerprint": digest.hexdigest()[:16],
+        } | splits.counted_copies(self)
 
 
 def check_config(data, data_dir: Path, download: bool) -> None:
@@ -51,14 +56,23 @@ def check_config(data, data_dir: Path, download: bool) -> None:
     check_choice("data.name", data.name, DATASETS)
     check_number("data.val_fraction", data.val_fraction, above=0, below=0.5)
     if data.name == "csv":
-        check(bool(data.path), "data.path is empty; give the CSV file of the training texts, as in --config.data.path=train.csv")
+        check(
+            bool(data.path),
+            "data.path is empty; give the CSV file of the training texts, as in --config.data.path=train.csv",
+        )
         check(len(data.text_columns) > 0, "data.text_columns is empty; give at least one")
     official = data.name in prepared.TEXTS or (data.name == "csv" and data.test_path)
     if official:
-        check(data.test_fraction == 0, f"data.test_fraction: {data.test_fraction} with data that has a test part; leave it at 0")
+        check(
+            data.test_fraction == 0,
+            f"data.test_fraction: {data.test_fraction} with data that has a test part; leave it at 0",
+        )
     else:
-        check(data.test_fraction > 0, f"data.test_fraction: {data.test_fraction}, and no test part; give a fraction, or "
-              "--config.data.test_path=FILE")  # fmt: skip
+        check(
+            data.test_fraction > 0,
+            f"data.test_fraction: {data.test_fraction}, and no test part; give a fraction, or "
+            "--config.data.test_path=FILE",
+        )
         check_number("data.test_fraction", data.test_fraction, below=0.5)
     if data.name in prepared.TEXTS:
         prepared.check_available(data.name, data_dir, download)
@@ -80,8 +94,17 @@ def load(data, data_dir: Path, download: bool) -> LabelledTexts:
         return load_csv(data.path, data.test_path, str(data.label_column), columns, data.header)
     rows, class_names, test_start = prepared.load_texts(data.name, data_dir, download)
     texts = [as_read(data.name, " ".join(row[column] for column in AG_COLUMNS)) for row in rows]
-    return check_texts(LabelledTexts(data.name, tuple(texts), np.array([row["label"] for row in rows], np.int32), class_names,
-                                     test_start), [f"{data.name} example {i}" for i in range(len(rows))], data.name)  # fmt: skip
+    return check_texts(
+        LabelledTexts(
+            data.name,
+            tuple(texts),
+            np.array([row["label"] for row in rows], np.int32),
+            class_names,
+            test_start,
+        ),
+        [f"{data.name} example {i}" for i in range(len(rows))],
+        data.name,
+    )
 
 
 @functools.cache
@@ -89,14 +112,22 @@ def docstrings_of() -> LabelledTexts:
     """The embedded set."""
     texts, names = docstrings.collect()
     class_names = tuple(sorted(set(names)))
-    return LabelledTexts("docstrings", texts, np.array([class_names.index(name) for name in names], np.int32), class_names, None)
+    return LabelledTexts(
+        "docstrings",
+        texts,
+        np.array([class_names.index(name) for name in names], np.int32),
+        class_names,
+        None,
+    )
 
 
 def as_read(name: str, text: str) -> str:
     """A text as the set of that name has it; "" names a CSV file."""
     if name == "docstrings":
         return docstrings.clean(text)
-    return one_line([text.replace("\\", " ") if name in prepared.TEXTS else text])  # where a backslash ends a line
+    return one_line(
+        [text.replace("\\", " ") if name in prepared.TEXTS else text]
+    )  # where a backslash ends a line
 
 
 def one_line(parts) -> str:
@@ -105,21 +136,35 @@ def one_line(parts) -> str:
 
 
 @functools.lru_cache(maxsize=1)  # once for the check of a config and its run
-def load_csv(path: str, test_path: str, label_column: str, text_columns: tuple[str, ...], header: bool) -> LabelledTexts:
+def load_csv(
+    path: str, test_path: str, label_column: str, text_columns: tuple[str, ...], header: bool
+) -> LabelledTexts:
     """Texts and labels of CSV files.
 
     `label_column`, `text_columns`: names in the first row, or without `header` numbers of columns, 0 the first.
     """
     train = read_csv("data.path", path, label_column, text_columns, header)
-    test = read_csv("data.test_path", test_path, label_column, text_columns, header) if test_path else []
+    test = (
+        read_csv("data.test_path", test_path, label_column, text_columns, header)
+        if test_path
+        else []
+    )
     known = {label for _, label, _ in train}
     numbers = all(re.fullmatch("-?[0-9]+", label) for label in known)
     class_names = tuple(sorted(known, key=lambda label: (int(label) if numbers else 0, label)))
     for place, label, _ in test:
-        check(label in known, f"{place}: label {label!r} is none of the training part's, {', '.join(class_names[:20])}; mend it")
+        check(
+            label in known,
+            f"{place}: label {label!r} is none of the training part's, {', '.join(class_names[:20])}; mend it",
+        )
     rows, index = [*train, *test], {name: i for i, name in enumerate(class_names)}
-    found = LabelledTexts("csv", tuple(text for _, _, text in rows), np.array([index[label] for _, label, _ in rows],
-                          np.int32), class_names, len(train) if test else None)  # fmt: skip
+    found = LabelledTexts(
+        "csv",
+        tuple(text for _, _, text in rows),
+        np.array([index[label] for _, label, _ in rows], np.int32),
+        class_names,
+        len(train) if test else None,
+    )
     return check_texts(found, [place for place, _, _ in rows], path)
 
 
@@ -130,9 +175,17 @@ def check_texts(found: LabelledTexts, places: list[str], where: str) -> Labelled
       ConfigError: texts that are empty, or all of one class.
     """
     empty = [place for place, text in zip(places, found.texts, strict=True) if not text]
-    check(not empty, f"{len(empty)} texts are empty, the first is {empty[0] if empty else ''}; leave them out of the file")
-    check(len(found.class_names) > 1, f"{where} has one class only, {''.join(found.class_names)!r}; there is nothing to learn")
-    return found._replace(copies=splits.copies_of(text.encode("utf-8", "surrogatepass") for text in found.texts))
+    check(
+        not empty,
+        f"{len(empty)} texts are empty, the first is {empty[0] if empty else ''}; leave them out of the file",
+    )
+    check(
+        len(found.class_names) > 1,
+        f"{where} has one class only, {''.join(found.class_names)!r}; there is nothing to learn",
+    )
+    return found._replace(
+        copies=splits.copies_of(text.encode("utf-8", "surrogatepass") for text in found.texts)
+    )
 
 
 class Table(NamedTuple):
@@ -152,7 +205,9 @@ class Table(NamedTuple):
         return [i for i, row in enumerate(self.rows) if len(row) != len(self.names)]
 
 
-def read_csv(key: str, path: str, label_column: str, text_columns: tuple[str, ...], header: bool) -> list[tuple[str, str, str]]:
+def read_csv(
+    key: str, path: str, label_column: str, text_columns: tuple[str, ...], header: bool
+) -> list[tuple[str, str, str]]:
     """(where it stands, label, text) of each row. A separator other than a comma is named on standard error.
 
     Raises:
@@ -164,23 +219,39 @@ def read_csv(key: str, path: str, label_column: str, text_columns: tuple[str, ..
         content = place.read_bytes()
     except OSError as error:
         raise ConfigError(f"{key}: {path} cannot be read ({error.strerror})") from None
-    found = choose_table(decode(content, f"{key}: {path}", str(place)), label_column, text_columns, header)
+    found = choose_table(
+        decode(content, f"{key}: {path}", str(place)), label_column, text_columns, header
+    )
     comma, separator = found.separator == SEPARATORS[0], repr(found.separator).replace("\\t", "tab")
     shown = path if comma else f"{path}, separated by {separator},"
     check(not found.error, f"{key}: {shown} cannot be read as CSV ({found.error}); mend it")
     check(len(found.rows) > 0, f"{key}: {shown} has no rows; give a CSV file with texts and labels")
     columns, names = [], found.names
-    for given, column in (("data.label_column", label_column), *(("data.text_columns", column) for column in text_columns)):
+    for given, column in (
+        ("data.label_column", label_column),
+        *(("data.text_columns", column) for column in text_columns),
+    ):
         listed = f"{one_line([', '.join(names)]):.300}"
         how = "" if header else "; data.header is false, so columns have numbers"
-        check(column in names, f"{given}: {shown} has no column {column!r}{nearest(column, names)}; it has {listed}{how}")
+        check(
+            column in names,
+            f"{given}: {shown} has no column {column!r}{nearest(column, names)}; it has {listed}{how}",
+        )
         count = names.count(column)
-        check(count == 1, f"{given}: {path} has {count} columns {column!r}; give each a name of its own in the first row")
+        check(
+            count == 1,
+            f"{given}: {path} has {count} columns {column!r}; give each a name of its own in the first row",
+        )
         columns.append(names.index(column))
     ragged = found.ragged
-    some = [f"line {found.lines[i]} has {len(found.rows[i])}" for i in ragged[:5]] + ["..."] * (len(ragged) > 5)
-    check(not ragged, f"{key}: {shown} has {len(ragged)} of {len(found.rows)} rows with more or fewer cells than its "
-          f"{len(names)} columns ({', '.join(some)}); put texts that hold {separator} in double quotes")  # fmt: skip
+    some = [f"line {found.lines[i]} has {len(found.rows[i])}" for i in ragged[:5]] + ["..."] * (
+        len(ragged) > 5
+    )
+    check(
+        not ragged,
+        f"{key}: {shown} has {len(ragged)} of {len(found.rows)} rows with more or fewer cells than its "
+        f"{len(names)} columns ({', '.join(some)}); put texts that hold {separator} in double quotes",
+    )
     if not comma:
         print(f"{key}: {path} is separated by {separator}", file=sys.stderr)
     rows = []
@@ -191,7 +262,9 @@ def read_csv(key: str, path: str, label_column: str, text_columns: tuple[str, ..
     return rows
 
 
-def choose_table(whole: str, label_column: str, text_columns: tuple[str, ...], header: bool) -> Table:
+def choose_table(
+    whole: str, label_column: str, text_columns: tuple[str, ...], header: bool
+) -> Table:
     """Return the file under the separator that gives the columns, and rows of as many cells; the best guess where none does.
 
     Each separator is tried on all of the file: `csv.Sniffer` is mostly wrong about columns of prose.

@@ -46,7 +46,9 @@ def check_folder(path: str | None, size: int, test_path: str | None = None) -> L
     Raises:
       ConfigError: no folder, fewer than two classes, a class without images, parts that do not fit together.
     """
-    check(path, "data.path: missing; give the folder of your images, as in --config.data.path=FOLDER")
+    check(
+        path, "data.path: missing; give the folder of your images, as in --config.data.path=FOLDER"
+    )
     folder = folder_of("data.path", path)
     check_count("data.size", size)
     check(size <= 1024, f"data.size: {size} must be at most 1024 pixels")
@@ -55,7 +57,10 @@ def check_folder(path: str | None, size: int, test_path: str | None = None) -> L
     places = places or {"train": folder}
     if test_path:
         held = folder_of("data.test_path", test_path)
-        check("test" not in places, f"data.test_path: {test_path}, and {path} has a test part; leave one of them out")
+        check(
+            "test" not in places,
+            f"data.test_path: {test_path}, and {path} has a test part; leave one of them out",
+        )
         check(
             not within(held, folder) and not within(folder, held),
             f"data.test_path: {test_path} and data.path {path} overlap; give two folders, neither of them inside the other",
@@ -67,14 +72,18 @@ def check_folder(path: str | None, size: int, test_path: str | None = None) -> L
             f"--config.data.test_path={inner.get('test', held)}",
         )
         places["test"] = held
-    keys = {name: "data.test_path" if name == "test" and test_path else "data.path" for name in places}
+    keys = {
+        name: "data.test_path" if name == "test" and test_path else "data.path" for name in places
+    }
     parts = {name: read_part(keys[name], place) for name, place in places.items()}
     class_names = check_parts(keys, parts)
     lines = [f"{keys[name]}: {words_of(name, part, class_names)}" for name, part in parts.items()]
     lines += [f"data.path: {folder}: {kinds(beside)}"] if beside else []
     test = labelled([parts.pop("test")], class_names) if "test" in parts else None
     train = labelled(list(parts.values()), class_names)
-    return Listing(tuple(map(printable, class_names)), train, test, [printable(line) for line in lines])
+    return Listing(
+        tuple(map(printable, class_names)), train, test, [printable(line) for line in lines]
+    )
 
 
 def printable(name: str) -> str:
@@ -84,7 +93,12 @@ def printable(name: str) -> str:
 
 def labelled(parts: list[Part], class_names: tuple[str, ...]) -> list[tuple[Path, int]]:
     """Return (image, label) of parts, class by class."""
-    return [(file, label) for label, name in enumerate(class_names) for part in parts for file in part.classes.get(name, [])]
+    return [
+        (file, label)
+        for label, name in enumerate(class_names)
+        for part in parts
+        for file in part.classes.get(name, [])
+    ]
 
 
 def folder_of(key: str, path: str) -> Path:
@@ -107,7 +121,9 @@ def entries(key: str, folder: Path) -> list[Path]:
     try:
         return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError as error:
-        raise ConfigError(f"{key}: {folder} cannot be read ({error.strerror}); allow it, or give another folder") from None
+        raise ConfigError(
+            f"{key}: {folder} cannot be read ({error.strerror}); allow it, or give another folder"
+        ) from None
 
 
 def parts_of(key: str, folder: Path) -> dict[str, Path]:
@@ -121,7 +137,10 @@ def parts_of(key: str, folder: Path) -> dict[str, Path]:
     children = [child for child in entries(key, folder) if child.is_dir()]
     named = [child for child in children if child.name.lower() in PARTS]
     holding = [child for child in named if any(inner.is_dir() for inner in entries(key, child))]
-    others, bare = [child for child in children if child not in named], [child for child in named if child not in holding]
+    others, bare = (
+        [child for child in children if child not in named],
+        [child for child in named if child not in holding],
+    )
     if others or not named:
         check(
             not holding,
@@ -135,8 +154,14 @@ def parts_of(key: str, folder: Path) -> dict[str, Path]:
         "sub-folder for each class; make them, or if it is a class give it another name",
     )
     places = {PARTS[child.name.lower()]: child for child in named}
-    check(len(places) == len(named), f"{key}: {folder} has {names(named)}, two names for one part; put them together")
-    check("train" in places, f"{key}: {folder} has {names(named)}, but no train; add it, or give a folder of classes")
+    check(
+        len(places) == len(named),
+        f"{key}: {folder} has {names(named)}, two names for one part; put them together",
+    )
+    check(
+        "train" in places,
+        f"{key}: {folder} has {names(named)}, but no train; add it, or give a folder of classes",
+    )
     return {name: places[name] for name in ("train", "val", "test") if name in places}
 
 
@@ -150,7 +175,10 @@ def left_out_of(key: str, folder: Path) -> Counter:
     left_out = Counter()
     for file in entries(key, folder):
         if not file.is_dir():
-            check(file.exists(), f"{key}: {file} is a link that leads nowhere, perhaps to a class; mend it or remove it")
+            check(
+                file.exists(),
+                f"{key}: {file} is a link that leads nowhere, perhaps to a class; mend it or remove it",
+            )
             left_out[kind_of(file) or f"{file.suffix.lower()} outside any class folder"] += 1
     return left_out
 
@@ -174,11 +202,19 @@ def check_parts(keys: dict[str, str], parts: dict[str, Part]) -> tuple[str, ...]
         f"data.path: {train.folder} has {len(class_names)} sub-folder{'s' * (len(class_names) != 1)}; "
         "a classifier needs two classes or more, a sub-folder each",
     )
-    empty, what = [name for name, files in train.classes.items() if not files], f"no image ({', '.join(SUFFIXES)})"
-    check(not empty, f"data.path: {what} in {', '.join(empty[:5])}; add some or remove the sub-folder")
+    empty, what = (
+        [name for name, files in train.classes.items() if not files],
+        f"no image ({', '.join(SUFFIXES)})",
+    )
+    check(
+        not empty, f"data.path: {what} in {', '.join(empty[:5])}; add some or remove the sub-folder"
+    )
     for name, part in parts.items():
         held = [held for held, files in part.classes.items() if files]
-        check(len(held) > 0, f"{keys[name]}: {what} in any class of {part.folder}; add some or remove it")
+        check(
+            len(held) > 0,
+            f"{keys[name]}: {what} in any class of {part.folder}; add some or remove it",
+        )
         unknown = [held for held in held if held not in class_names]
         near = nearest(unknown[0], class_names) if unknown else ""
         check(
@@ -198,7 +234,9 @@ def words_of(name: str, part: Part, class_names: tuple[str, ...]) -> str:
     }[name]
     counts = {held: len(part.classes[held]) for held in class_names if part.classes.get(held)}
     absent = [held for held in class_names if held not in counts]
-    deep = sum(file.parent != part.folder / held for held, files in part.classes.items() for file in files)
+    deep = sum(
+        file.parent != part.folder / held for held, files in part.classes.items() for file in files
+    )
     words = f"{part.folder}{role}: {counted(sum(counts.values()))} of {len(counts)} class{'es' * (len(counts) != 1)}"
     words += f" ({and_more([f'{held} {number:,}' for held, number in counts.items()])})"
     words += f", none of {and_more(absent)}" if absent else ""

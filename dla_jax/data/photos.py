@@ -26,8 +26,13 @@ def walk(folder: Path) -> Found:
     """
     images, left_out = [], Counter()
     above = Path(os.path.abspath(folder)).parent.resolve()
-    seen = {above, *above.parents}  # what links back to these would take in all that lies beside the folder
-    for place, children, files in os.walk(folder, followlinks=True, onerror=lambda error: images.append(Path(error.filename))):
+    seen = {
+        above,
+        *above.parents,
+    }  # what links back to these would take in all that lies beside the folder
+    for place, children, files in os.walk(
+        folder, followlinks=True, onerror=lambda error: images.append(Path(error.filename))
+    ):
         here, real = Path(place), Path(place).resolve()
         if real in seen or (here != folder and real in here.parent.resolve().parents):
             left_out["link(s) to what is read already"] += 1
@@ -62,7 +67,9 @@ def kinds(left_out: Counter) -> str:
 
 def and_more(words: list[str]) -> str:
     """Return the first few words, and how many more there are."""
-    return ", ".join(words[:MOST]) + (f" and {len(words) - MOST:,} more" if len(words) > MOST else "")
+    return ", ".join(words[:MOST]) + (
+        f" and {len(words) - MOST:,} more" if len(words) > MOST else ""
+    )
 
 
 def open_upright(path: Path, at_least: int = 0):
@@ -85,9 +92,13 @@ def open_upright(path: Path, at_least: int = 0):
         opened.load()
         image = turned(opened)
         if image.mode in ("I", "F"):
-            raise ValueError("its pixels have 32 bits, and which of them is white is not known; convert it to 8 or 16")
+            raise ValueError(
+                "its pixels have 32 bits, and which of them is white is not known; convert it to 8 or 16"
+            )
         if image.mode.startswith("I"):
-            image = Image.fromarray((np.asarray(image, np.float64) / 65535 * 255).clip(0, 255).round().astype(np.uint8))
+            image = Image.fromarray(
+                (np.asarray(image, np.float64) / 65535 * 255).clip(0, 255).round().astype(np.uint8)
+            )
         if image.has_transparency_data:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
@@ -100,7 +111,9 @@ def turned(image):
 
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation)
-    except Exception:  # whatever Pillow raises for bytes that are no EXIF; the pixels are read, and need none
+    except (
+        Exception
+    ):  # whatever Pillow raises for bytes that are no EXIF; the pixels are read, and need none
         return image
     # Not ImageOps.exif_transpose: it writes the block again, and fails on one with a broken tag that we never look at.
     how = Image.Transpose
@@ -124,7 +137,9 @@ def read_image(path: Path, size: int) -> np.ndarray:
     """
     from PIL import Image, ImageOps
 
-    image = open_upright(path, at_least=2 * size)  # twice, or there would be nothing left to average over
+    image = open_upright(
+        path, at_least=2 * size
+    )  # twice, or there would be nothing left to average over
     return np.asarray(ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR))
 
 

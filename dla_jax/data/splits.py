@@ -13,7 +13,10 @@ CLASS_WEIGHTS = ("none", "balanced")
 def copies_of(contents: Iterable[bytes]) -> np.ndarray:
     """Return the position of the first example with the same content, int32 [N]; its own where it is the first."""
     first = {}
-    found = [first.setdefault(hashlib.blake2b(content, digest_size=16).digest(), i) for i, content in enumerate(contents)]
+    found = [
+        first.setdefault(hashlib.blake2b(content, digest_size=16).digest(), i)
+        for i, content in enumerate(contents)
+    ]
     return np.array(found, np.int32)
 
 
@@ -24,7 +27,11 @@ def distinct_of(examples) -> np.ndarray:
     if examples.copies is None:
         return everything[:start]
     first = everything[examples.copies == everything]
-    return first if start is None else first[(first < start) & ~np.isin(first, examples.copies[start:])]
+    return (
+        first
+        if start is None
+        else first[(first < start) & ~np.isin(first, examples.copies[start:])]
+    )
 
 
 def counted_copies(examples) -> dict[str, int]:
@@ -42,7 +49,10 @@ def counted_copies(examples) -> dict[str, int]:
 
 def copies_words(counts: dict, num_examples: int) -> str:
     """Return what is said of `counted_copies`; empty where there are none."""
-    kinds = {"copies": "exact copies of others", "copies_of_test": "exact copies of examples of the test part"}
+    kinds = {
+        "copies": "exact copies of others",
+        "copies_of_test": "exact copies of examples of the test part",
+    }
     parts = [f"{counts[key]:,} {words}" for key, words in kinds.items() if counts.get(key)]
     return f"of {num_examples:,} examples {' and '.join(parts)} are left out" if parts else ""
 
@@ -54,7 +64,9 @@ def class_weights(how: str, examples) -> tuple[float, ...] | None:
     """
     if how == "none":
         return None
-    counts = np.bincount(examples.labels[distinct_of(examples)], minlength=len(examples.class_names))
+    counts = np.bincount(
+        examples.labels[distinct_of(examples)], minlength=len(examples.class_names)
+    )
     return tuple((counts.sum() / (len(counts) * np.maximum(counts, 1))).tolist())
 
 
@@ -62,14 +74,20 @@ def absent_classes(examples) -> list[str]:
     """Return the classes that an official test part has no example of."""
     if examples.test_start is None:
         return []
-    counts = np.bincount(examples.labels[examples.test_start :], minlength=len(examples.class_names))
+    counts = np.bincount(
+        examples.labels[examples.test_start :], minlength=len(examples.class_names)
+    )
     return [examples.class_names[label] for label in np.flatnonzero(counts == 0)]
 
 
 def remarks(examples) -> list[str]:
     """Return what has to be said of examples before they are trained on: copies, and classes that are never tested."""
     absent = absent_classes(examples)
-    untested = f"the test part has no example of {', '.join(absent[:5])}{', ...' * (len(absent) > 5)}" if absent else ""
+    untested = (
+        f"the test part has no example of {', '.join(absent[:5])}{', ...' * (len(absent) > 5)}"
+        if absent
+        else ""
+    )
     copies = copies_words(counted_copies(examples), len(examples.labels))
     return [f"data: {words}" for words in (copies, untested) if words]
 
@@ -78,11 +96,21 @@ def check_classes(examples, distinct: np.ndarray) -> None:
     """Raise ConfigError, with names, for classes that have too few of the `distinct` positions int32 [n] to be split."""
     counts = np.bincount(examples.labels[distinct], minlength=len(examples.class_names))
     needed = 3 if examples.test_start is None else 2
-    parts = "training, validation and test" if examples.test_start is None else "training and validation"
-    few = [f"{examples.class_names[label]!r} has {counts[label]}" for label in np.flatnonzero(counts < needed)]
+    parts = (
+        "training, validation and test"
+        if examples.test_start is None
+        else "training and validation"
+    )
+    few = [
+        f"{examples.class_names[label]!r} has {counts[label]}"
+        for label in np.flatnonzero(counts < needed)
+    ]
     copies = copies_words(counted_copies(examples), len(examples.labels))
-    check(not few, f"data: class {', '.join(few[:5])} of {len(distinct)} distinct examples, and {parts} need one each; add "
-          f"some, or leave the class out{' (' * bool(copies)}{copies}{')' * bool(copies)}")  # fmt: skip
+    check(
+        not few,
+        f"data: class {', '.join(few[:5])} of {len(distinct)} distinct examples, and {parts} need one each; add "
+        f"some, or leave the class out{' (' * bool(copies)}{copies}{')' * bool(copies)}",
+    )
 
 
 def split(examples, seed: int, val_fraction: float, test_fraction: float) -> dict[str, np.ndarray]:
@@ -109,19 +137,29 @@ def split(examples, seed: int, val_fraction: float, test_fraction: float) -> dic
     check_classes(examples, rest)
     try:
         if examples.test_start is None:
-            rest, test = train_test_split(rest, test_size=test_fraction, stratify=labels[rest], random_state=seed)
+            rest, test = train_test_split(
+                rest, test_size=test_fraction, stratify=labels[rest], random_state=seed
+            )
             val_fraction = val_fraction / (1 - test_fraction)
         else:
             test = np.arange(examples.test_start, len(labels), dtype=np.int32)
-        train, val = train_test_split(rest, test_size=val_fraction, stratify=labels[rest], random_state=seed)
+        train, val = train_test_split(
+            rest, test_size=val_fraction, stratify=labels[rest], random_state=seed
+        )
     except ValueError as error:
-        check(False, f"data.val_fraction, data.test_fraction: cannot split {len(labels)} examples ({error})")
+        check(
+            False,
+            f"data.val_fraction, data.test_fraction: cannot split {len(labels)} examples ({error})",
+        )
     parts = {"train": train, "val": val, "test": test}
     for part, positions in parts.items():
         if part == "test" and examples.test_start is not None:
             continue
         counts = np.bincount(labels[positions], minlength=len(examples.class_names))
         absent = ", ".join(examples.class_names[label] for label in np.flatnonzero(counts == 0)[:5])
-        check(not absent, f"data.val_fraction, data.test_fraction: the {part} part, {len(positions)} examples, has none of class "
-              f"{absent}; give larger fractions, or more examples of it")  # fmt: skip
+        check(
+            not absent,
+            f"data.val_fraction, data.test_fraction: the {part} part, {len(positions)} examples, has none of class "
+            f"{absent}; give larger fractions, or more examples of it",
+        )
     return parts

@@ -54,7 +54,10 @@ def _load(path: str) -> Text:
         from pydoc_data.topics import topics
 
         return Text(EMBEDDED, "\n\n".join(topics[name] for name in sorted(topics)))
-    check(Path(path).exists(), f"data.path: there is no file {path}; give a text, as in --config.data.path=dante.txt")
+    check(
+        Path(path).exists(),
+        f"data.path: there is no file {path}; give a text, as in --config.data.path=dante.txt",
+    )
     check(Path(path).is_file(), f"data.path: {path} is a folder; give one text file")
     try:
         content = Path(path).read_bytes()
@@ -87,18 +90,27 @@ def encode_parts(parts: dict[str, str], encode) -> Tokens:
     encoded = {name: encode(part) for name, part in parts.items()}
     ends = np.cumsum([len(encoded[name]) for name in PARTS]).tolist()
     bounds = {name: (end - len(encoded[name]), end) for name, end in zip(PARTS, ends, strict=True)}
-    return Tokens(np.concatenate([encoded[name] for name in PARTS]), bounds, {name: len(parts[name]) for name in PARTS})
+    return Tokens(
+        np.concatenate([encoded[name] for name in PARTS]),
+        bounds,
+        {name: len(parts[name]) for name in PARTS},
+    )
 
 
 def check_windows(tokens: Tokens, block_size: int, batch_size: int) -> None:
     """Raises ConfigError for a text whose parts are too short for one window, or for a batch of them."""
     for name, (first, stop) in tokens.bounds.items():
-        check(stop - first > block_size or (name == "test" and stop == first),
-              f"model.block_size: {block_size} with a {name} part of {stop - first} tokens, too short for one window of "
-              f"{block_size + 1}; give a longer text, or a smaller model.block_size")  # fmt: skip
+        check(
+            stop - first > block_size or (name == "test" and stop == first),
+            f"model.block_size: {block_size} with a {name} part of {stop - first} tokens, too short for one window of "
+            f"{block_size + 1}; give a longer text, or a smaller model.block_size",
+        )
     windows = num_windows(tokens, block_size)
-    check(batch_size <= windows, f"batch_size: {batch_size} is larger than the training part, {windows} windows of {block_size} "
-          "tokens; give a smaller one, or a longer text")  # fmt: skip
+    check(
+        batch_size <= windows,
+        f"batch_size: {batch_size} is larger than the training part, {windows} windows of {block_size} "
+        "tokens; give a smaller one, or a longer text",
+    )
 
 
 def num_windows(tokens: Tokens, block_size: int) -> int:
@@ -106,7 +118,9 @@ def num_windows(tokens: Tokens, block_size: int) -> int:
     return (tokens.bounds["train"][1] - block_size) // block_size
 
 
-def train_index(seed: int, step: int, batch_size: int, tokens: Tokens, block_size: int) -> np.ndarray:
+def train_index(
+    seed: int, step: int, batch_size: int, tokens: Tokens, block_size: int
+) -> np.ndarray:
     """Positions in the text that form the batch of step `step` (from 0): int32 [batch_size, block_size + 1].
 
     In every epoch the training part is cut anew into windows, from another shift below `block_size`, and they come in
@@ -115,12 +129,17 @@ def train_index(seed: int, step: int, batch_size: int, tokens: Tokens, block_siz
     windows = num_windows(tokens, block_size)
     number = batch_positions(seed, step, batch_size, windows)
     epochs = (step * batch_size + np.arange(batch_size)) // windows
-    shifts = {epoch: np.random.default_rng((seed, _SHIFT, epoch)).integers(block_size) for epoch in np.unique(epochs).tolist()}
+    shifts = {
+        epoch: np.random.default_rng((seed, _SHIFT, epoch)).integers(block_size)
+        for epoch in np.unique(epochs).tolist()
+    }
     starts = number * block_size + np.array([shifts[epoch] for epoch in epochs.tolist()])
     return (starts[:, None] + np.arange(block_size + 1)).astype(np.int32)
 
 
-def part_index(tokens: Tokens, part: str, block_size: int, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
+def part_index(
+    tokens: Tokens, part: str, block_size: int, batch_size: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Windows that predict every token of a part exactly once, in batches.
 
     The first one is predicted from the last token of the part before (the very first of the text is left out).

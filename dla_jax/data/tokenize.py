@@ -33,8 +33,11 @@ class Characters(NamedTuple):
         index = np.searchsorted(known, points).clip(max=len(known) - 1)
         unknown = sorted({chr(point) for point in points[known[index] != points].tolist()})
         more = " ..." if len(known) > 150 else ""
-        check(not unknown, f"the model never saw {', '.join(map(repr, unknown[:10]))}; write with its {len(known)} characters, "
-              f"{self.alphabet[:150]!r}{more}")  # fmt: skip
+        check(
+            not unknown,
+            f"the model never saw {', '.join(map(repr, unknown[:10]))}; write with its {len(known)} characters, "
+            f"{self.alphabet[:150]!r}{more}",
+        )
         return index.astype(np.int32)
 
     def decode(self, tokens) -> str:
@@ -83,11 +86,16 @@ class Pieces:
         texts, truncated = list(texts), 0
         for text in texts:
             check_characters(text)
-        tokens, length = np.full((len(texts), max_length), pad_id, np.int32), np.zeros(len(texts), np.int32)
+        tokens, length = (
+            np.full((len(texts), max_length), pad_id, np.int32),
+            np.zeros(len(texts), np.int32),
+        )
         self.tokenizer.no_padding()
         self.tokenizer.enable_truncation(max_length)
         for first in range(0, len(texts), AT_A_TIME):
-            for row, encoding in enumerate(self.tokenizer.encode_batch(texts[first : first + AT_A_TIME]), first):
+            for row, encoding in enumerate(
+                self.tokenizer.encode_batch(texts[first : first + AT_A_TIME]), first
+            ):
                 length[row] = len(encoding.ids)
                 tokens[row, : length[row]] = encoding.ids
                 truncated += bool(encoding.overflowing)
@@ -108,7 +116,9 @@ def check_characters(text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise ConfigError(f"the text has {text[error.start]!r}, which is no character of its own; leave it out") from None
+        raise ConfigError(
+            f"the text has {text[error.start]!r}, which is no character of its own; leave it out"
+        ) from None
 
 
 def code_points(text: str) -> np.ndarray:
@@ -141,12 +151,18 @@ def train_pairs(text: str, vocab_size: int) -> Pieces:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(vocab_size=vocab_size, show_progress=False,
-                                  initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()))  # fmt: skip
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        show_progress=False,
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+    )
     tokenizer.train_from_iterator([text], trainer)
     found = tokenizer.get_vocab_size()
-    check(found == vocab_size, f"tokenizer.vocab_size: {vocab_size} is more than the training part allows, {found} bytes and "
-          f"pairs; give {found} or less")  # fmt: skip
+    check(
+        found == vocab_size,
+        f"tokenizer.vocab_size: {vocab_size} is more than the training part allows, {found} bytes and "
+        f"pairs; give {found} or less",
+    )
     return Pieces(tokenizer)
 
 
@@ -160,8 +176,17 @@ def train_wordpiece(texts, vocab_size: int) -> Pieces:
         for word, _ in inner.pre_tokenizer.pre_tokenize_str(inner.normalizer.normalize_str(text)):
             inside.update(word[1:])
     # Named beforehand, letters within words have a fixed order; else it, and what is learned, would be another each time.
-    first = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"##{letter}" for letter in sorted(inside))]
-    tokenizer.train_from_iterator(texts, vocab_size=vocab_size, min_frequency=2, show_progress=False, special_tokens=first)
+    first = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        *(f"##{letter}" for letter in sorted(inside)),
+    ]
+    tokenizer.train_from_iterator(
+        texts, vocab_size=vocab_size, min_frequency=2, show_progress=False, special_tokens=first
+    )
     return Pieces(BertWordPieceTokenizer(tokenizer.get_vocab(), lowercase=True)._tokenizer)
 
 
@@ -176,9 +201,11 @@ def published(folder: Path, vocab_size: int) -> Pieces:
     """
     from tokenizers import BertWordPieceTokenizer, ByteLevelBPETokenizer, Tokenizer, processors
 
-    has = lambda name: (folder / name).is_file()  # noqa: E731
-    check(has("tokenizer.json") or has("vocab.txt") or (has("vocab.json") and has("merges.txt")),
-          f"{folder} has no tokenizer: no tokenizer.json, vocab.txt, or vocab.json with merges.txt")  # fmt: skip
+    has = lambda name: (folder / name).is_file()
+    check(
+        has("tokenizer.json") or has("vocab.txt") or (has("vocab.json") and has("merges.txt")),
+        f"{folder} has no tokenizer: no tokenizer.json, vocab.txt, or vocab.json with merges.txt",
+    )
     try:
         if has("tokenizer.json"):
             tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -187,10 +214,16 @@ def published(folder: Path, vocab_size: int) -> Pieces:
             path = folder / "tokenizer_config.json"
             settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
             lower = settings.get("do_lower_case", True)
-            tokenizer = BertWordPieceTokenizer(str(folder / "vocab.txt"), lowercase=lower)._tokenizer
-            tokenizer.encode("\u2603")  # fails where the vocabulary has no piece for what it does not know
+            tokenizer = BertWordPieceTokenizer(
+                str(folder / "vocab.txt"), lowercase=lower
+            )._tokenizer
+            tokenizer.encode(
+                "\u2603"
+            )  # fails where the vocabulary has no piece for what it does not know
         else:
-            tokenizer = ByteLevelBPETokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"))._tokenizer
+            tokenizer = ByteLevelBPETokenizer(
+                str(folder / "vocab.json"), str(folder / "merges.txt")
+            )._tokenizer
             if None not in (ends := [tokenizer.token_to_id(word) for word in ("</s>", "<s>")]):
                 tokenizer.post_processor = processors.RobertaProcessing(
                     ("</s>", ends[0]), ("<s>", ends[1]), add_prefix_space=False
@@ -198,9 +231,14 @@ def published(folder: Path, vocab_size: int) -> Pieces:
     except Exception as error:  # `tokenizers` raises plain Exception
         raise ConfigError(f"the tokenizer of {folder} is damaged ({first_line(error)})") from None
     size = 1 + max(tokenizer.get_vocab().values(), default=-1)
-    padded = [-(-size // multiple) * multiple for multiple in (1, 8, 64, 128)]  # some models' tables are rounded up
-    check(vocab_size in padded, f"the tokenizer of {folder} has {size} tokens, the model's embedding "
-          f"{vocab_size} rows; they do not belong together")  # fmt: skip
+    padded = [
+        -(-size // multiple) * multiple for multiple in (1, 8, 64, 128)
+    ]  # some models' tables are rounded up
+    check(
+        vocab_size in padded,
+        f"the tokenizer of {folder} has {size} tokens, the model's embedding "
+        f"{vocab_size} rows; they do not belong together",
+    )
     return Pieces(tokenizer)
 
 
@@ -226,4 +264,6 @@ def load(path: Path) -> Characters | Pieces:
 
         return Pieces(Tokenizer.from_str(text))
     except Exception as error:  # `tokenizers` raises plain Exception
-        raise ConfigError(f"tokenizer {path} is damaged ({str(error).splitlines()[0]}); train the model again") from None
+        raise ConfigError(
+            f"tokenizer {path} is damaged ({str(error).splitlines()[0]}); train the model again"
+        ) from None

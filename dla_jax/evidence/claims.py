@@ -59,5 +59,8 @@ def alone(group: str) -> tuple:
 def answerable(found: dict[str, dict], groups: Iterable[str]) -> ConfigDict:
     """Return the claims whose every group is among those that are run."""
     groups = set(groups)
-    asked = {name: {group for terms in entry["contrasts"] for _, group in terms} for name, entry in found.items()}
+    asked = {
+        name: {group for terms in entry["contrasts"] for _, group in terms}
+        for name, entry in found.items()
+    }
     return ConfigDict({name: entry for name, entry in found.items() if asked[name] <= groups})

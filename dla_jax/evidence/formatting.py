@@ -28,7 +28,11 @@ def amount(value: float, unit: str, sign: bool = True) -> str:
 
 def interval(low: float, high: float, unit: str = "points", sign: bool = True) -> str:
     """Return ` [+1.1, +5.2]`, or nothing where there is none, as of two values."""
-    return f" [{amount(low, unit, sign)}, {amount(high, unit, sign)}]" if math.isfinite(low) and math.isfinite(high) else ""
+    return (
+        f" [{amount(low, unit, sign)}, {amount(high, unit, sign)}]"
+        if math.isfinite(low) and math.isfinite(high)
+        else ""
+    )
 
 
 def p_value(p: float) -> str:

@@ -9,7 +9,19 @@ from dla_jax.evidence.stats import LEVEL, binomial_p, varies
 
 POWER = 0.8
 # The mean difference, in standard deviations, that so many seeds see in 80 % of studies: simulated (tests/test_coverage.py).
-SEEN = {6: 1.8, 7: 1.35, 8: 1.2, 9: 1.1, 10: 1.02, 11: 0.94, 12: 0.9, 13: 0.84, 14: 0.83, 15: 0.78, 16: 0.74}
+SEEN = {
+    6: 1.8,
+    7: 1.35,
+    8: 1.2,
+    9: 1.1,
+    10: 1.02,
+    11: 0.94,
+    12: 0.9,
+    13: 0.84,
+    14: 0.83,
+    15: 0.78,
+    16: 0.74,
+}
 
 
 def seen(differences: np.ndarray, about: str, equality: bool = False) -> float:
@@ -20,7 +32,13 @@ def seen(differences: np.ndarray, about: str, equality: bool = False) -> float:
     n = len(differences)
     if n < min(SEEN) or not varies(differences):
         return math.nan
-    factor = equality_factor(n) if equality else median_factor(n) if about == "median" else mean_factor(n)
+    factor = (
+        equality_factor(n)
+        if equality
+        else median_factor(n)
+        if about == "median"
+        else mean_factor(n)
+    )
     return float(factor * np.std(differences, ddof=1))
 
 
@@ -32,7 +50,9 @@ def mean_factor(n: int) -> float:
 
 def equality_factor(n: int) -> float:
     """Return how many standard deviations the margin must be for n normal differences around 0 to lie within it as often."""
-    return float((stats.t.ppf((1 + LEVEL) / 2, n - 1) + stats.norm.ppf((1 + POWER) / 2)) / math.sqrt(n))
+    return float(
+        (stats.t.ppf((1 + LEVEL) / 2, n - 1) + stats.norm.ppf((1 + POWER) / 2)) / math.sqrt(n)
+    )
 
 
 def median_factor(n: int) -> float:

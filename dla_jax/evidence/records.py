@@ -16,23 +16,33 @@ from dla_jax.evidence import report
 from dla_jax.evidence.rows import finite_or_none, read_rows
 
 
-def read_finished(workdir: Path, num_runs: Callable) -> tuple[dict, ConfigDict, list[dict], dict[str, dict]]:
+def read_finished(
+    workdir: Path, num_runs: Callable
+) -> tuple[dict, ConfigDict, list[dict], dict[str, dict]]:
     """(what `config.json` holds, the config, all rows, {run: its last row}) of a finished study of `num_runs(config)` runs.
 
     Raises:
       ConfigError: no study there, or an unfinished one.
     """
     written, rows = read_config(workdir), read_rows(workdir / "metrics.jsonl")
-    config, done = ConfigDict(written["config"]), {row["run"]: row for row in rows if row.get("done")}
+    config, done = (
+        ConfigDict(written["config"]),
+        {row["run"]: row for row in rows if row.get("done")},
+    )
     expected = num_runs(config)
-    check(len(done) == expected, f"the study in {workdir} is not finished ({len(done)} of {expected} runs); go on with: "
-          f"{resume_command(written, workdir)}")  # fmt: skip
+    check(
+        len(done) == expected,
+        f"the study in {workdir} is not finished ({len(done)} of {expected} runs); go on with: "
+        f"{resume_command(written, workdir)}",
+    )
     return written, config, rows, done
 
 
 def write_summary(workdir: Path, summary: dict) -> None:
     """Writes `summary.json`."""
-    write_atomically(workdir / "summary.json", json.dumps(finite_or_none(summary), indent=1, allow_nan=False))
+    write_atomically(
+        workdir / "summary.json", json.dumps(finite_or_none(summary), indent=1, allow_nan=False)
+    )
 
 
 def resume_command(written: dict, workdir: Path) -> str:
@@ -41,11 +51,17 @@ def resume_command(written: dict, workdir: Path) -> str:
     return command if "--workdir" in command else f"{command} --workdir={workdir}"
 
 
-def select_rows(cells: list, done: dict[str, dict], rates: dict[str, float], value: str = "val_accuracy") -> list[dict]:
+def select_rows(
+    cells: list, done: dict[str, dict], rates: dict[str, float], value: str = "val_accuracy"
+) -> list[dict]:
     """What each run of the grid of learning rates reached, and whether its rate was chosen."""
     keys = (value, "diverged")
-    return [cell._asdict() | {"group": cell.group, "chosen": rates[cell.group] == cell.lr} | {k: done[cell.name][k] for k in keys}
-            for cell in cells]  # fmt: skip
+    return [
+        cell._asdict()
+        | {"group": cell.group, "chosen": rates[cell.group] == cell.lr}
+        | {k: done[cell.name][k] for k in keys}
+        for cell in cells
+    ]
 
 
 def facts(written: dict, summary: dict, examples: str = "examples") -> dict[str, str]:
@@ -53,7 +69,9 @@ def facts(written: dict, summary: dict, examples: str = "examples") -> dict[str,
     data = written["data"]
     counted = {}
     if examples:
-        counted = {"data": f"{data['name']}, {data['num_examples']:,} {examples}, fingerprint {data['fingerprint']}"}
+        counted = {
+            "data": f"{data['name']}, {data['num_examples']:,} {examples}, fingerprint {data['fingerprint']}"
+        }
         if words := splits.copies_words(data, data["num_examples"]):
             counted["copies"] = words
     return {
@@ -61,29 +79,43 @@ def facts(written: dict, summary: dict, examples: str = "examples") -> dict[str,
         **counted,
         **launch_facts(written),
         **config_facts(written),
-    }  # fmt: skip
+    }
 
 
 def config_facts(written: dict) -> dict[str, str]:
     """The config, but for its claims and what it made first."""
-    settings = flatten({key: value for key, value in written["config"].items() if key not in ("claims", "made")})
-    return {"config": ", ".join(f"{key}={value}" for key, value in settings.items() if value is not None)}
+    settings = flatten(
+        {key: value for key, value in written["config"].items() if key not in ("claims", "made")}
+    )
+    return {
+        "config": ", ".join(
+            f"{key}={value}" for key, value in settings.items() if value is not None
+        )
+    }
 
 
 def launch_facts(written: dict) -> dict[str, str]:
     """Where and with what a study ran: name -> text."""
     first, last = written["launches"][0], written["launches"][-1]
     return {
-        "devices": ", ".join(last["devices"]), "commit": last["git_commit"], "started": first["started"],
-        "launches": str(len(written["launches"])), "python": last["python"],
+        "devices": ", ".join(last["devices"]),
+        "commit": last["git_commit"],
+        "started": first["started"],
+        "launches": str(len(written["launches"])),
+        "python": last["python"],
         "packages": ", ".join(f"{name} {version}" for name, version in last["versions"].items()),
-    }  # fmt: skip
+    }
 
 
-def print_lines(groups: list[str], claims: list[dict], workdir: Path, head: str = "test accuracy, % [95 % interval]",
-                also: tuple[str, ...] = ()) -> None:  # fmt: skip
+def print_lines(
+    groups: list[str],
+    claims: list[dict],
+    workdir: Path,
+    head: str = "test accuracy, % [95 % interval]",
+    also: tuple[str, ...] = (),
+) -> None:
     """A short table, the verdicts and the paths written, `also` among them, on standard error."""
-    say = lambda text: print(text, file=sys.stderr)  # noqa: E731
+    say = lambda text: print(text, file=sys.stderr)
     say(f"\n{head}")
     for line in groups:
         say(f"  {line}")
@@ -94,7 +126,9 @@ def print_lines(groups: list[str], claims: list[dict], workdir: Path, head: str 
         if claim["missing"]:
             say(f"{'':17}this grid lacks {', '.join(claim['missing'])}")
         for result in claim["results"]:
-            say(f"{'':17}{report.terms_words(result['terms'])}: {report.contrast_words(result, claim['unit'])}")
+            say(
+                f"{'':17}{report.terms_words(result['terms'])}: {report.contrast_words(result, claim['unit'])}"
+            )
     say("\nwritten")
     for name in ("report.html", "summary.json", "figures", *also, "metrics.jsonl", "tb"):
         say(f"  {workdir / name}")

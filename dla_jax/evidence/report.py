@@ -21,15 +21,23 @@ def contrast_words(result: dict, unit: str) -> str:
     note = result["reason"]
     if result["verdict"] == verdicts.OPEN and not note and math.isfinite(result["seen"]):
         note = f"80 % power at {amount(result['seen'], unit, False)}"
-    words = f"median {amount(result['median'], unit)}" if result["about"] == "median" else amount(result["mean"], unit)
-    return f"{words} {unit}{bounds}, p = {p_value(result['p'])}, {seeds}{f' ({note})' if note else ''}"
+    words = (
+        f"median {amount(result['median'], unit)}"
+        if result["about"] == "median"
+        else amount(result["mean"], unit)
+    )
+    return (
+        f"{words} {unit}{bounds}, p = {p_value(result['p'])}, {seeds}{f' ({note})' if note else ''}"
+    )
 
 
 def terms_words(terms) -> str:
     """`residual-25 − plain-25` of a contrast's terms."""
     signs = ("+" if weight > 0 else "−" for weight, _ in terms)
     sizes = ("" if abs(weight) == 1 else f"{abs(weight):g} " for weight, _ in terms)
-    words = [f"{sign} {size}{group}" for sign, size, (_, group) in zip(signs, sizes, terms, strict=True)]
+    words = [
+        f"{sign} {size}{group}" for sign, size, (_, group) in zip(signs, sizes, terms, strict=True)
+    ]
     return " ".join(words).removeprefix("+ ")
 
 
@@ -51,7 +59,11 @@ def power_words(result: dict, margin: float, unit: str, level: float = 0.95) -> 
 
 def width(image: bytes) -> int:
     """Of an image on the page, from its header: two pixels of a PNG make one, for sharp screens; a GIF's are as they are."""
-    return int.from_bytes(image[6:8], "little") if image[:3] == b"GIF" else int.from_bytes(image[16:20], "big") // 2
+    return (
+        int.from_bytes(image[6:8], "little")
+        if image[:3] == b"GIF"
+        else int.from_bytes(image[16:20], "big") // 2
+    )
 
 
 def render(path: Path, **context) -> None:
@@ -67,9 +79,12 @@ def render(path: Path, **context) -> None:
       jinja2.UndefinedError: a value is missing.
     """
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), undefined=jinja2.StrictUndefined, autoescape=True,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.globals |= {
         "amount": amount,
         "contrast_words": contrast_words,
@@ -78,5 +93,7 @@ def render(path: Path, **context) -> None:
     }
     environment.filters["width"] = lambda image: width(Path(image).read_bytes())
     environment.filters["kind"] = lambda image: Path(image).suffix[1:]
-    environment.filters["inline"] = lambda image: base64.b64encode(Path(image).read_bytes()).decode()
+    environment.filters["inline"] = lambda image: base64.b64encode(
+        Path(image).read_bytes()
+    ).decode()
     write_atomically(path, environment.get_template("report.html.j2").render(**context))

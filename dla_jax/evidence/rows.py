@@ -25,7 +25,11 @@ def brief(arrays: dict) -> dict[str, list]:
         values = np.asarray(values)
         if values.dtype.kind in "iub":
             return values.tolist()
-        return np.array([float(f"{value:.4g}") for value in values.ravel()]).reshape(values.shape).tolist()
+        return (
+            np.array([float(f"{value:.4g}") for value in values.ravel()])
+            .reshape(values.shape)
+            .tolist()
+        )
 
     return {name: finite_or_none(words(values)) for name, values in arrays.items()}
 
@@ -48,5 +52,7 @@ def read_rows(path: Path) -> list[dict]:
                     f"{path} is damaged at line {len(rows)}; give another --workdir",
                 )
             except json.JSONDecodeError as error:
-                raise ConfigError(f"{path} is damaged at line {len(rows) + 1} ({error}); give another --workdir") from None
+                raise ConfigError(
+                    f"{path} is damaged at line {len(rows) + 1} ({error}); give another --workdir"
+                ) from None
     return rows

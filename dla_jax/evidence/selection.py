@@ -59,8 +59,14 @@ def choice(
             found.setdefault(row["lr"], {})[row["seed"]] = row[value]
     whole = {rate: by_seed for rate, by_seed in found.items() if None not in by_seed.values()}
     means = {rate: float(np.mean(list(by_seed.values()))) for rate, by_seed in whole.items()}
-    spreads = {rate: float(np.std(list(by_seed.values()), ddof=1)) for rate, by_seed in whole.items() if len(by_seed) > 1}
-    runner_up = max((rate for rate in means if rate != lr), key=lambda rate: sign * means[rate], default=None)
+    spreads = {
+        rate: float(np.std(list(by_seed.values()), ddof=1))
+        for rate, by_seed in whole.items()
+        if len(by_seed) > 1
+    }
+    runner_up = max(
+        (rate for rate in means if rate != lr), key=lambda rate: sign * means[rate], default=None
+    )
     compared = lr in whole and runner_up is not None
     common = sorted(set(whole[lr]) & set(whole[runner_up])) if compared else []
     differences = [sign * (whole[lr][seed] - whole[runner_up][seed]) for seed in common]
@@ -112,11 +118,21 @@ def rate_words(
         return f"{lr:g}"
     found = choice(selection, group, lr, value, smaller)
     alone = found.rates > 1 and found.seeds == 1
-    said = [word for word, so in (("edge", found.edge), ("within noise", found.noisy), ("one selection seed", alone)) if so]
+    said = [
+        word
+        for word, so in (
+            ("edge", found.edge),
+            ("within noise", found.noisy),
+            ("one selection seed", alone),
+        )
+        if so
+    ]
     return f"{lr:g}" + (f" ({', '.join(said)})" if said else "")
 
 
-def choices(selection: list[dict], value: str = "val_accuracy", smaller: bool | None = None) -> dict[str, Choice]:
+def choices(
+    selection: list[dict], value: str = "val_accuracy", smaller: bool | None = None
+) -> dict[str, Choice]:
     """Return {group: how sure it is of the rate that was chosen}, in the order of the rows."""
     rates = {row["group"]: row["lr"] for row in selection if row["chosen"]}
     return {group: choice(selection, group, lr, value, smaller) for group, lr in rates.items()}
@@ -138,9 +154,17 @@ def section(
     if not found:
         return []
     shown = "%" if unit == "points" else unit
-    head = ["learning rates", "tried", "chosen", f"mean ± sd there ({shown})", "runner-up",
-            f"chosen better by ± its error ({unit})", f"sd within a rate ({unit})",
-            f"sd between rates ({unit})", "choice"]  # fmt: skip
+    head = [
+        "learning rates",
+        "tried",
+        "chosen",
+        f"mean ± sd there ({shown})",
+        "runner-up",
+        f"chosen better by ± its error ({unit})",
+        f"sd within a rate ({unit})",
+        f"sd between rates ({unit})",
+        "choice",
+    ]
     rows = [[group, *cells(each, unit)] for group, each in found.items()]
     return [
         {
@@ -190,7 +214,11 @@ def choice_words(found: Choice) -> str:
 def text(found: list[Choice]) -> str:
     """Return what is said above the table: how often a choice is within noise, and what that is."""
     seeds = sorted({each.seeds for each in found})
-    told = count(seeds[0], "selection seed") if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} selection seeds"
+    told = (
+        count(seeds[0], "selection seed")
+        if len(seeds) == 1
+        else f"{seeds[0]} to {seeds[-1]} selection seeds"
+    )
     words = [f"Each rate is the one of the best mean over {told}, which no final run has."]
     judged = [each for each in found if each.noisy is not None]
     if judged:
@@ -209,5 +237,7 @@ def text(found: list[Choice]) -> str:
     if any(each.noisy is None and each.seeds == 1 and each.rates > 1 for each in found):
         words.append("With one selection seed it cannot be known how sure a choice is.")
     if any(each.edge for each in found):
-        words.append("Edge: the chosen rate is the smallest or the largest tried; a better one may lie beyond.")
+        words.append(
+            "Edge: the chosen rate is the smallest or the largest tried; a better one may lie beyond."
+        )
     return " ".join(words)

@@ -7,12 +7,16 @@ import numpy as np
 from scipy import optimize, special, stats
 
 LEVEL = 0.95  # of all intervals; p-values are compared with 1 - LEVEL
-FEWEST = 3  # values that an interval needs: the one of two is some nine times as wide as they lie apart
+FEWEST = (
+    3  # values that an interval needs: the one of two is some nine times as wide as they lie apart
+)
 EXACT_UP_TO = 16  # pairs; beyond, 2^n sign patterns are sampled
 SAMPLES = 99_999
 
 
-def t_interval(values, level: float = LEVEL, bounds: tuple[float, float] = (-math.inf, math.inf)) -> tuple[float, float]:
+def t_interval(
+    values, level: float = LEVEL, bounds: tuple[float, float] = (-math.inf, math.inf)
+) -> tuple[float, float]:
     """Return Student's t confidence interval of the mean of independent values; (-inf, inf) below FEWEST values.
 
     Args:
@@ -48,13 +52,19 @@ def sign_flip_p(differences) -> float:
     differences = np.asarray(differences, float)
     if len(differences) < 2 or not differences.any():
         return 1.0
-    if len(differences) <= EXACT_UP_TO:  # at 16 pairs some ninety times as fast as scipy's permutation_test, to the same p
+    if (
+        len(differences) <= EXACT_UP_TO
+    ):  # at 16 pairs some ninety times as fast as scipy's permutation_test, to the same p
         sums = np.abs(_sign_patterns(len(differences)) @ differences)
         return float(np.mean(sums >= (1 - 1e-9) * abs(differences.sum())))
     result = stats.permutation_test(
-        (differences,), lambda x, axis: np.mean(x, axis=axis), permutation_type="samples", vectorized=True,
-        n_resamples=SAMPLES, rng=np.random.default_rng(0),
-    )  # fmt: skip
+        (differences,),
+        lambda x, axis: np.mean(x, axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=SAMPLES,
+        rng=np.random.default_rng(0),
+    )
     return float(min(1.0, result.pvalue))
 
 
@@ -78,7 +88,9 @@ def median_interval(values, level: float = LEVEL) -> tuple[float, float]:
     """
     values = np.sort(np.asarray(values, float))
     n = len(values)
-    outside = int(stats.binom.ppf((1 - level) / 2, n, 0.5))  # the smallest k with P(X <= k) >= half of what may be missed
+    outside = int(
+        stats.binom.ppf((1 - level) / 2, n, 0.5)
+    )  # the smallest k with P(X <= k) >= half of what may be missed
     if outside == 0:
         return -math.inf, math.inf
     return float(values[outside - 1]), float(values[n - outside])
@@ -108,7 +120,9 @@ def hedges_g(differences) -> float:
     df = len(differences) - 1
     if len(differences) < FEWEST or not varies(differences):
         return math.nan
-    log_correction = special.gammaln(df / 2) - special.gammaln((df - 1) / 2) - 0.5 * math.log(df / 2)
+    log_correction = (
+        special.gammaln(df / 2) - special.gammaln((df - 1) / 2) - 0.5 * math.log(df / 2)
+    )
     return float(differences.mean() / differences.std(ddof=1) * math.exp(log_correction))
 
 

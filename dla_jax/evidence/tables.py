@@ -4,12 +4,35 @@ import numpy as np
 
 from dla_jax.evidence import formatting, stats
 
-RUN_KEYS = ("group", "seed", "lr", "num_params", "val_accuracy", "test_accuracy", "test_loss", "best_step", "diverged",
-            "diverged_at", "train_seconds", "examples_per_s", "seconds_per_epoch")  # fmt: skip
+RUN_KEYS = (
+    "group",
+    "seed",
+    "lr",
+    "num_params",
+    "val_accuracy",
+    "test_accuracy",
+    "test_loss",
+    "best_step",
+    "diverged",
+    "diverged_at",
+    "train_seconds",
+    "examples_per_s",
+    "seconds_per_epoch",
+)
 CURVE_KEYS = ("mean_val_loss", "val_loss_rise")  # which records of before do not have, as these
 CLASS_KEYS = ("balanced_accuracy", "class_accuracy", "class_counts")
-MEASURE_HEAD = ["runs", "validation %", "test % [95 % interval]", "balanced %", "worst %", "test loss", "diverged", "parameters",
-                "train s", "examples/s"]  # fmt: skip
+MEASURE_HEAD = [
+    "runs",
+    "validation %",
+    "test % [95 % interval]",
+    "balanced %",
+    "worst %",
+    "test loss",
+    "diverged",
+    "parameters",
+    "train s",
+    "examples/s",
+]
 MOST_CLASSES = 20  # that a table shows
 
 
@@ -21,7 +44,9 @@ def run_of(row: dict) -> dict:
 
 def accuracy_words(values) -> str:
     """Return the mean of accuracies float [n] in [0, 1] with its interval, in per cent: `94.5 [93.0, 96.1]`."""
-    return formatting.points(float(np.mean(values)), False) + formatting.interval(*stats.accuracy_interval(values), sign=False)
+    return formatting.points(float(np.mean(values)), False) + formatting.interval(
+        *stats.accuracy_interval(values), sign=False
+    )
 
 
 def measures(runs: list[dict]) -> list[str]:
@@ -32,17 +57,29 @@ def measures(runs: list[dict]) -> list[str]:
         return format(np.mean(values), form) if values else absent
 
     test = [run["test_accuracy"] for run in runs]
-    balanced = [run["balanced_accuracy"] for run in runs if run.get("balanced_accuracy") is not None]
-    return [str(len(runs)), formatting.points(np.mean([run["val_accuracy"] for run in runs]), False), accuracy_words(test),
-            formatting.points(np.mean(balanced), False) if balanced else "not kept", formatting.points(min(test), False),
-            mean("test_loss", ".3f"), str(sum(run["diverged"] for run in runs)), f"{runs[0]['num_params']:,}",
-            mean("train_seconds", ".1f"), mean("examples_per_s", ",.0f")]  # fmt: skip
+    balanced = [
+        run["balanced_accuracy"] for run in runs if run.get("balanced_accuracy") is not None
+    ]
+    return [
+        str(len(runs)),
+        formatting.points(np.mean([run["val_accuracy"] for run in runs]), False),
+        accuracy_words(test),
+        formatting.points(np.mean(balanced), False) if balanced else "not kept",
+        formatting.points(min(test), False),
+        mean("test_loss", ".3f"),
+        str(sum(run["diverged"] for run in runs)),
+        f"{runs[0]['num_params']:,}",
+        mean("train_seconds", ".1f"),
+        mean("examples_per_s", ",.0f"),
+    ]
 
 
 def intervals(rows: list[dict]) -> dict[str, list[tuple]]:
     """Return the intervals that `plots.accuracy.networks` draws: of "accuracy" and "loss" of each row that has values."""
-    return {"accuracy": [stats.accuracy_interval(row["accuracy"]) for row in rows if row["accuracy"]],
-            "loss": [stats.t_interval(row["loss"]) for row in rows if row["loss"]]}  # fmt: skip
+    return {
+        "accuracy": [stats.accuracy_interval(row["accuracy"]) for row in rows if row["accuracy"]],
+        "loss": [stats.t_interval(row["loss"]) for row in rows if row["loss"]],
+    }
 
 
 IMBALANCED = 1.5  # times the share of a class if all were alike: from there on the screen shows balanced accuracy too
@@ -58,7 +95,11 @@ def largest_share(runs: list[dict]) -> float | None:
 def balanced_words(runs: list[dict]) -> str:
     """Return `, balanced 50.0` for the screen, where a class is much larger than others; else nothing."""
     found = [run["balanced_accuracy"] for run in runs if run.get("balanced_accuracy") is not None]
-    return f", balanced {formatting.points(np.mean(found), False)}" if found and largest_share(runs) else ""
+    return (
+        f", balanced {formatting.points(np.mean(found), False)}"
+        if found and largest_share(runs)
+        else ""
+    )
 
 
 def largest_words(runs: list[dict]) -> list[str]:
@@ -72,7 +113,9 @@ def class_section(class_names: list[str], runs: dict[str, list[dict]]) -> list[d
 
     `runs`: those of each network that is shown, by its name.
     """
-    kept = {name: [run for run in found if run.get("class_accuracy")] for name, found in runs.items()}
+    kept = {
+        name: [run for run in found if run.get("class_accuracy")] for name, found in runs.items()
+    }
     kept = {name: found for name, found in kept.items() if found}
     if not kept:
         return []
@@ -85,22 +128,40 @@ def class_section(class_names: list[str], runs: dict[str, list[dict]]) -> list[d
     )
 
     def mean(found, label):
-        values = [run["class_accuracy"][label] for run in found if run["class_accuracy"][label] is not None]
+        values = [
+            run["class_accuracy"][label]
+            for run in found
+            if run["class_accuracy"][label] is not None
+        ]
         return formatting.points(np.mean(values), False) if values else "not tested"
 
     order = np.argsort(counts, kind="stable")[:MOST_CLASSES]
     if len(counts) > MOST_CLASSES:
         text += f" The {MOST_CLASSES} rarest of {len(counts)} classes."
-    rows = [[class_names[label], f"{counts[label]:.1f}", *(mean(found, label) for found in kept.values())] for label in order]
-    return [{"title": "Class by class", "text": text, "table": {"head": ["class", "test examples", *kept], "rows": rows}}]
+    rows = [
+        [
+            class_names[label],
+            f"{counts[label]:.1f}",
+            *(mean(found, label) for found in kept.values()),
+        ]
+        for label in order
+    ]
+    return [
+        {
+            "title": "Class by class",
+            "text": text,
+            "table": {"head": ["class", "test examples", *kept], "rows": rows},
+        }
+    ]
 
 
 def curve(config, seeds: list[list[dict]]) -> dict:
     """Training loss and validation accuracy at the evaluations that all runs of a group reached."""
     evaluated = [[row for row in seed if "val_accuracy" in row] for seed in seeds]
     shortest = min(map(len, evaluated))
-    columns = {key: [[row[key] for row in seed[:shortest]] for seed in evaluated] for key in ("train_loss", "val_accuracy")}
+    columns = {
+        key: [[row[key] for row in seed[:shortest]] for seed in evaluated]
+        for key in ("train_loss", "val_accuracy")
+    }
     epochs = np.minimum(np.arange(1, shortest + 1) * config.eval_every_epochs, config.num_epochs)
     return {"epoch": epochs, **columns}
-
-

@@ -28,10 +28,17 @@ def remarks(claims: Iterable[dict], seeds: dict[str, Iterable[int]]) -> list[str
     alike = {}  # of those that lack the same the first speaks for all
     for kind, words in reasons:
         alike.setdefault(kind, {})[words] = None
-    shown = [next(iter(words)) + (", and others so" if len(words) > 1 else "") for words in alike.values()]
+    shown = [
+        next(iter(words)) + (", and others so" if len(words) > 1 else "")
+        for words in alike.values()
+    ]
     more = len(shown) - MOST_REASONS
-    words = "; ".join(shown[:MOST_REASONS]) + (f"; and {formatting.count(more, 'reason')} more" if more > 0 else "")
-    return [f"claims: {len(reasons)} of {len(claims)} cannot be decided: {words} ({needed} seeds in common are needed)"]
+    words = "; ".join(shown[:MOST_REASONS]) + (
+        f"; and {formatting.count(more, 'reason')} more" if more > 0 else ""
+    )
+    return [
+        f"claims: {len(reasons)} of {len(claims)} cannot be decided: {words} ({needed} seeds in common are needed)"
+    ]
 
 
 def reason(contrasts, seeds: dict[str, Iterable[int]], needed: int) -> tuple | None:
@@ -39,13 +46,22 @@ def reason(contrasts, seeds: dict[str, Iterable[int]], needed: int) -> tuple | N
 
     The contrast with the fewest seeds says it. One that the rule leaves out, of a net against itself, is left out here too.
     """
-    compared = [tuple(group for _, group in terms) for terms in map(verdicts.combined, contrasts) if terms]
+    compared = [
+        tuple(group for _, group in terms) for terms in map(verdicts.combined, contrasts) if terms
+    ]
     if not compared:
         return "contrast", "there is no second net or depth to compare with"
-    absent = list(dict.fromkeys(group for groups in compared for group in groups if group not in seeds))
+    absent = list(
+        dict.fromkeys(group for groups in compared for group in groups if group not in seeds)
+    )
     if absent:
-        return absent[0], f"{' and '.join(absent)} {'is' if len(absent) == 1 else 'are'} not in the grid"
-    common = {groups: len(set.intersection(*(set(seeds[group]) for group in groups))) for groups in compared}
+        return absent[
+            0
+        ], f"{' and '.join(absent)} {'is' if len(absent) == 1 else 'are'} not in the grid"
+    common = {
+        groups: len(set.intersection(*(set(seeds[group]) for group in groups)))
+        for groups in compared
+    }
     groups = min(common, key=common.get)
     if common[groups] >= needed:
         return None

@@ -39,7 +39,9 @@ class Contrast(NamedTuple):
     hedges_g: float
     varies: bool  # whether the differences do
     censored: bool  # whether a value among them is only a bound
-    resolution: float  # how far the values may be from the truth, on average; the interval is widened by it
+    resolution: (
+        float  # how far the values may be from the truth, on average; the interval is widened by it
+    )
     seen: float  # the difference that so many seeds of this spread see in 80 % of studies; nan where it is not known
     verdict: str
     reason: str  # why, where interval and p do not say it; else empty
@@ -66,7 +68,12 @@ def evidence(differences: np.ndarray, about: str, bound: float, resolution: np.n
     """
     least, most = differences - resolution, differences + resolution
     if about == "median":
-        return Evidence(median_interval(least)[0], median_interval(most)[1], binomial_p(least > 0), binomial_p(most < 0))
+        return Evidence(
+            median_interval(least)[0],
+            median_interval(most)[1],
+            binomial_p(least > 0),
+            binomial_p(most < 0),
+        )
     low, high = t_interval(differences, LEVEL, (-bound, bound))
     wider = float(resolution.mean())
     p_above = sign_flip_p(least) if least.sum() > 0 else 1.0
@@ -107,10 +114,14 @@ def judge(
     resolution = np.broadcast_to(np.asarray(resolution, float), differences.shape)
     n, spread, apart = len(differences), varies(differences), num_apart(differences)
     found = evidence(differences, about, bound, resolution)
-    lower = upper = found  # what is tested for lying below, and above, what the claim is measured from
+    lower = upper = (
+        found  # what is tested for lying below, and above, what the claim is measured from
+    )
     edge = margin if direction == "=" else 0.0
     if edge:
-        lower, upper = (evidence(differences + side * margin, about, math.inf, resolution) for side in (1, -1))
+        lower, upper = (
+            evidence(differences + side * margin, about, math.inf, resolution) for side in (1, -1)
+        )
     above = found.low > edge and upper.p_above < 1 - LEVEL
     below = found.high < -edge and lower.p_below < 1 - LEVEL
     inside = -margin < found.low and found.high < margin
@@ -193,8 +204,14 @@ def paired_values(terms, runs: list[dict], value: str) -> dict[int, float]:
     Returns:
       One entry for each seed that every group of the contrast has a value for.
     """
-    by_group = {group: {run["seed"]: run[value] for run in runs if run["group"] == group and run[value] is not None}
-                for _, group in terms}  # fmt: skip
+    by_group = {
+        group: {
+            run["seed"]: run[value]
+            for run in runs
+            if run["group"] == group and run[value] is not None
+        }
+        for _, group in terms
+    }
     seeds = sorted(set.intersection(*(set(found) for found in by_group.values())))
     return {seed: sum(weight * by_group[group][seed] for weight, group in terms) for seed in seeds}
 
@@ -218,7 +235,11 @@ def weigh(claim: dict, runs: list[dict]) -> dict:
     if missing:
         return claim | {"verdict": NOT_RUN, "results": [], "missing": missing}
     results = [weigh_contrast(claim, terms, runs) for terms in contrasts]
-    return claim | {"verdict": judge_all([result["verdict"] for result in results]), "results": results, "missing": []}
+    return claim | {
+        "verdict": judge_all([result["verdict"] for result in results]),
+        "results": results,
+        "missing": [],
+    }
 
 
 def absent_from(contrasts: list[tuple], runs: list[dict], value: str) -> list[str]:
@@ -226,9 +247,15 @@ def absent_from(contrasts: list[tuple], runs: list[dict], value: str) -> list[st
     if not contrasts:
         return ["a second net or depth to compare with"]
     groups = dict.fromkeys(group for terms in contrasts for _, group in terms)
-    missing = [group for group in groups if all(run["group"] != group or run[value] is None for run in runs)]
+    missing = [
+        group
+        for group in groups
+        if all(run["group"] != group or run[value] is None for run in runs)
+    ]
     apart = [terms for terms in contrasts if not missing and not paired_values(terms, runs, value)]
-    return missing + [f"a seed that {' and '.join(group for _, group in terms)} share" for terms in apart]
+    return missing + [
+        f"a seed that {' and '.join(group for _, group in terms)} share" for terms in apart
+    ]
 
 
 def weigh_contrast(claim: dict, terms: tuple, runs: list[dict]) -> dict:
@@ -237,14 +264,24 @@ def weigh_contrast(claim: dict, terms: tuple, runs: list[dict]) -> dict:
     A pair of which runs on both sides were cut off at the budget says nothing: it counts as no difference, which may lie on
     either side, and so leaves the contrast open.
     """
-    weights, value, threshold = {group: weight for weight, group in terms}, claim["value"], claim.get("threshold", 0.0)
-    differences = {seed: found - threshold for seed, found in paired_values(terms, runs, value).items()}
+    weights, value, threshold = (
+        {group: weight for weight, group in terms},
+        claim["value"],
+        claim.get("threshold", 0.0),
+    )
+    differences = {
+        seed: found - threshold for seed, found in paired_values(terms, runs, value).items()
+    }
     resolution = dict.fromkeys(differences, 0.0)
     own = [run for run in runs if run["group"] in weights and run["seed"] in differences]
     for run in own:
-        resolution[run["seed"]] += abs(weights[run["group"]]) * run.get("resolution", {}).get(value, 0.0)
+        resolution[run["seed"]] += abs(weights[run["group"]]) * run.get("resolution", {}).get(
+            value, 0.0
+        )
     diverged = {run["seed"] for run in own if run["diverged"]}
-    cut = [(run["seed"], weights[run["group"]] > 0) for run in own if value in run.get("censored", ())]
+    cut = [
+        (run["seed"], weights[run["group"]] > 0) for run in own if value in run.get("censored", ())
+    ]
     over, under = ({seed for seed, positive in cut if positive is side} for side in (True, False))
     differences |= dict.fromkeys(over & under, 0.0)
     about = "median" if len(terms) == 1 else "mean"
@@ -280,4 +317,7 @@ def bound_of(terms: tuple, unit: str) -> float:
     """Return what the size of a contrast cannot exceed: of fractions of one ("points") the weights of either sign."""
     if unit != "points":
         return math.inf
-    return max(sum(weight for weight, _ in terms if weight > 0), -sum(weight for weight, _ in terms if weight < 0))
+    return max(
+        sum(weight for weight, _ in terms if weight > 0),
+        -sum(weight for weight, _ in terms if weight < 0),
+    )

@@ -14,8 +14,9 @@ def causal(length: int, span: int, start: jax.Array | int = 0) -> jax.Array:
     return jnp.arange(span) <= start + jnp.arange(length)[:, None]
 
 
-def attend(q: jax.Array, k: jax.Array, v: jax.Array, visible: jax.Array,
-           drop=lambda weights: weights) -> tuple[jax.Array, jax.Array]:  # fmt: skip
+def attend(
+    q: jax.Array, k: jax.Array, v: jax.Array, visible: jax.Array, drop=lambda weights: weights
+) -> tuple[jax.Array, jax.Array]:
     """Scaled dot-product attention (Vaswani et al. 2017, arXiv:1706.03762, equation 1), softmax in float32.
 
     Args:
@@ -38,16 +39,26 @@ def attend(q: jax.Array, k: jax.Array, v: jax.Array, visible: jax.Array,
     e = jnp.exp(scores - lax.stop_gradient(scores.max(-1, keepdims=True)))
     total = e.sum(-1, keepdims=True)
     # The softmax's division comes after the product, on fewer numbers; dropout, which scales, may come before it.
-    mixed = jnp.matmul(drop(e).astype(v.dtype).reshape(batch, groups, -1, span), v, preferred_element_type=jnp.float32)
+    mixed = jnp.matmul(
+        drop(e).astype(v.dtype).reshape(batch, groups, -1, span),
+        v,
+        preferred_element_type=jnp.float32,
+    )
     out = (mixed.reshape(by_head) / total).astype(v.dtype).transpose(0, 3, 1, 2, 4)
-    return out.reshape(batch, length, heads * width), (e / total).reshape(batch, heads, length, span)
+    return out.reshape(batch, length, heads * width), (e / total).reshape(
+        batch, heads, length, span
+    )
 
 
-def extend(cache: tuple | None, k: jax.Array, v: jax.Array, start: jax.Array | int) -> tuple[jax.Array, jax.Array]:
+def extend(
+    cache: tuple | None, k: jax.Array, v: jax.Array, start: jax.Array | int
+) -> tuple[jax.Array, jax.Array]:
     """The keys and values that the positions from `start` on attend to: their own, or the cache's with theirs put in."""
     if cache is None:
         return k, v
-    put = lambda held, new: lax.dynamic_update_slice_in_dim(held, new.astype(held.dtype), start, axis=1)  # noqa: E731
+    put = lambda held, new: lax.dynamic_update_slice_in_dim(
+        held, new.astype(held.dtype), start, axis=1
+    )
     return put(cache[0], k), put(cache[1], v)
 
 
@@ -70,5 +81,8 @@ def rotate(x: jax.Array, start: jax.Array | int, theta: float) -> jax.Array:
     frequencies = theta ** (-jnp.arange(half, dtype=jnp.float32) / half)
     angles = (start + jnp.arange(x.shape[1]))[:, None, None] * frequencies
     first, second = jnp.split(x.astype(jnp.float32), 2, axis=-1)
-    turned = first * jnp.cos(angles) - second * jnp.sin(angles), second * jnp.cos(angles) + first * jnp.sin(angles)
+    turned = (
+        first * jnp.cos(angles) - second * jnp.sin(angles),
+        second * jnp.cos(angles) + first * jnp.sin(angles),
+    )
     return jnp.concatenate(turned, -1).astype(x.dtype)

@@ -18,7 +18,11 @@ FAMILIES = ("bert", "roberta", "distilbert")
 # the family's published classifiers take: BERT's pooler, the first token of the others.
 POOLINGS = ("mean", "mean_padded", "first", "published")
 # As the error function has it, which on CPU is faster than the complement that nn.gelu takes.
-ACTIVATIONS = {"gelu": lambda x: 0.5 * x * (1 + jax.lax.erf(x / math.sqrt(2))), "gelu_new": nn.gelu, "relu": nn.relu}
+ACTIVATIONS = {
+    "gelu": lambda x: 0.5 * x * (1 + jax.lax.erf(x / math.sqrt(2))),
+    "gelu_new": nn.gelu,
+    "relu": nn.relu,
+}
 
 
 class BertConfig(NamedTuple):
@@ -50,7 +54,9 @@ class BertConfig(NamedTuple):
     def dense(self, width: int, name: str) -> nn.Dense:
         """A dense layer that starts normal."""
         init = nn.initializers.normal(0.02)
-        return nn.Dense(width, dtype=self.dtype, kernel_init=init, dot_general=fast_dot_general, name=name)
+        return nn.Dense(
+            width, dtype=self.dtype, kernel_init=init, dot_general=fast_dot_general, name=name
+        )
 
     def norm(self, name: str) -> nn.LayerNorm:
         """LayerNorm (Ba et al. 2016, arXiv:1607.06450)."""
@@ -85,12 +91,21 @@ class Embeddings(nn.Module):
     @nn.compact
     def __call__(self, tokens, length, types, train):
         config = self.config
-        embed = lambda size, name: nn.Embed(size, config.n_embd, dtype=config.dtype, name=name,  # noqa: E731
-                                            embedding_init=nn.initializers.normal(0.02))  # fmt: skip
+        embed = lambda size, name: nn.Embed(
+            size,
+            config.n_embd,
+            dtype=config.dtype,
+            name=name,
+            embedding_init=nn.initializers.normal(0.02),
+        )
         x = embed(config.vocab_size, "word_embeddings")(tokens)
-        x = x + embed(config.max_positions, "position_embeddings")(positions_of(config, tokens, length))
+        x = x + embed(config.max_positions, "position_embeddings")(
+            positions_of(config, tokens, length)
+        )
         if config.type_vocab:
-            x = x + embed(config.type_vocab, "token_type_embeddings")(jnp.zeros((1, 1), int) if types is None else types)
+            x = x + embed(config.type_vocab, "token_type_embeddings")(
+                jnp.zeros((1, 1), int) if types is None else types
+            )
         return config.drop(train)(config.norm("LayerNorm")(x))
 
 
@@ -102,11 +117,18 @@ class Layer(nn.Module):
     @nn.compact
     def __call__(self, x, visible, train):
         config, heads = self.config, (*x.shape[:2], self.config.n_head, -1)
-        q, k, v = (config.dense(config.n_embd, name)(x).reshape(heads) for name in ("query", "key", "value"))
+        q, k, v = (
+            config.dense(config.n_embd, name)(x).reshape(heads)
+            for name in ("query", "key", "value")
+        )
         out, weights = attend(q, k, v, visible, config.drop(train))
-        x = config.norm("attention_norm")(x + config.drop(train)(config.dense(config.n_embd, "attention_output")(out)))
+        x = config.norm("attention_norm")(
+            x + config.drop(train)(config.dense(config.n_embd, "attention_output")(out))
+        )
         h = ACTIVATIONS[config.activation](config.dense(config.intermediate, "intermediate")(x))
-        return config.norm("output_norm")(x + config.drop(train)(config.dense(config.n_embd, "output")(h))), weights
+        return config.norm("output_norm")(
+            x + config.drop(train)(config.dense(config.n_embd, "output")(h))
+        ), weights
 
 
 class Encoder(nn.Module):
@@ -171,14 +193,22 @@ class Head(nn.Module):
     @nn.compact
     def __call__(self, x, train):
         config, drop = self.config, self.config.drop(train)
-        logits = lambda name: nn.Dense(self.num_classes, name=name, kernel_init=nn.initializers.normal(0.02))  # noqa: E731
+        logits = lambda name: nn.Dense(
+            self.num_classes, name=name, kernel_init=nn.initializers.normal(0.02)
+        )
         x = x.astype(config.dtype)
         if self.pooling != "published":
-            return logits("classifier")(drop(nn.relu(config.dense(config.n_embd, "dense")(x))).astype(jnp.float32))
+            return logits("classifier")(
+                drop(nn.relu(config.dense(config.n_embd, "dense")(x))).astype(jnp.float32)
+            )
         if config.family == "roberta":
-            return logits("out_proj")(drop(jnp.tanh(config.dense(config.n_embd, "dense")(drop(x)))).astype(jnp.float32))
+            return logits("out_proj")(
+                drop(jnp.tanh(config.dense(config.n_embd, "dense")(drop(x)))).astype(jnp.float32)
+            )
         if config.family == "distilbert":
-            return logits("classifier")(drop(nn.relu(config.dense(config.n_embd, "pre_classifier")(x))).astype(jnp.float32))
+            return logits("classifier")(
+                drop(nn.relu(config.dense(config.n_embd, "pre_classifier")(x))).astype(jnp.float32)
+            )
         return logits("classifier")(drop(x).astype(jnp.float32))
 
 
@@ -194,6 +224,10 @@ class Classifier(nn.Module):
 
     @nn.compact
     def __call__(self, tokens, length, types=None, *, train: bool = False, frozen_layers: int = -1):
-        features = Encoder(self.config, name="encoder")(tokens, length, types, train=train, frozen_layers=frozen_layers)
+        features = Encoder(self.config, name="encoder")(
+            tokens, length, types, train=train, frozen_layers=frozen_layers
+        )
         pooled = pool(features, length, self.pooling)
-        return Head(self.config, self.num_classes, self.pooling, name="head")(pooled, train), features
+        return Head(self.config, self.num_classes, self.pooling, name="head")(
+            pooled, train
+        ), features

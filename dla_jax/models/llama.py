@@ -34,7 +34,14 @@ class LlamaConfig(NamedTuple):
     def dense(self, width: int, name: str, std: float = 0.02) -> nn.Dense:
         """A dense layer that starts normal."""
         init = nn.initializers.normal(std)
-        return nn.Dense(width, use_bias=False, dtype=self.dtype, kernel_init=init, dot_general=fast_dot_general, name=name)
+        return nn.Dense(
+            width,
+            use_bias=False,
+            dtype=self.dtype,
+            kernel_init=init,
+            dot_general=fast_dot_general,
+            name=name,
+        )
 
     def added(self, name: str) -> nn.Dense:
         """The last layer of a part: what is added starts smaller, by the root of the number of additions."""
@@ -57,7 +64,9 @@ class Attention(nn.Module):
     @nn.compact
     def __call__(self, x, cache, start, train):
         config, head = self.config, self.config.n_embd // self.config.n_head
-        project = lambda heads, name: config.dense(heads * head, name)(x).reshape(*x.shape[:2], heads, head)  # noqa: E731
+        project = lambda heads, name: config.dense(heads * head, name)(x).reshape(
+            *x.shape[:2], heads, head
+        )
         q, k = project(config.n_head, "q_proj"), project(config.n_kv_head, "k_proj")
         q, k = rotate(q, start, config.rope_theta), rotate(k, start, config.rope_theta)
         k, v = extend(cache, k, project(config.n_kv_head, "v_proj"), start)
@@ -73,7 +82,9 @@ class MLP(nn.Module):
     @nn.compact
     def __call__(self, x, train):
         dense = self.config.dense
-        x = nn.silu(dense(self.config.intermediate, "gate_proj")(x)) * dense(self.config.intermediate, "up_proj")(x)
+        x = nn.silu(dense(self.config.intermediate, "gate_proj")(x)) * dense(
+            self.config.intermediate, "up_proj"
+        )(x)
         return self.config.drop(train)(self.config.added("down_proj")(x))
 
 
@@ -85,9 +96,15 @@ class Layer(nn.Module):
     @nn.compact
     def __call__(self, x, cache, start, train):
         norm = self.config.norm
-        out, weights, held = Attention(self.config, name="self_attn")(norm("input_layernorm")(x), cache, start, train)
+        out, weights, held = Attention(self.config, name="self_attn")(
+            norm("input_layernorm")(x), cache, start, train
+        )
         x = x + out
-        return x + MLP(self.config, name="mlp")(norm("post_attention_layernorm")(x), train), weights, held
+        return (
+            x + MLP(self.config, name="mlp")(norm("post_attention_layernorm")(x), train),
+            weights,
+            held,
+        )
 
 
 class Llama(nn.Module):
@@ -109,17 +126,35 @@ class Llama(nn.Module):
     @nn.compact
     def __call__(self, tokens, *, train: bool = False, cache=None, start=0):
         config, normal = self.config, nn.initializers.normal(0.02)
-        embed_tokens = nn.Embed(config.vocab_size, config.n_embd, dtype=config.dtype, name="embed_tokens", embedding_init=normal)
+        embed_tokens = nn.Embed(
+            config.vocab_size,
+            config.n_embd,
+            dtype=config.dtype,
+            name="embed_tokens",
+            embedding_init=normal,
+        )
         x = config.drop(train)(embed_tokens(tokens))
         attention, held = [()] * config.n_layer, [()] * config.n_layer
         for i in range(config.n_layer):
-            x, attention[i], held[i] = Layer(config, name=f"layers_{i}")(x, cache and cache[i], start, train)
+            x, attention[i], held[i] = Layer(config, name=f"layers_{i}")(
+                x, cache and cache[i], start, train
+            )
         x = config.norm("norm")(x)
-        head = embed_tokens.embedding if config.tied else self.param("lm_head", normal, (config.vocab_size, config.n_embd))
-        return to_logits(x, head), {"hidden": x, "attention": tuple(attention), "cache": tuple(held)}
+        head = (
+            embed_tokens.embedding
+            if config.tied
+            else self.param("lm_head", normal, (config.vocab_size, config.n_embd))
+        )
+        return to_logits(x, head), {
+            "hidden": x,
+            "attention": tuple(attention),
+            "cache": tuple(held),
+        }
 
     def empty_cache(self, batch: int) -> tuple:
         """A cache for `block_size` positions."""
         config = self.config
         head = config.n_embd // config.n_head
-        return empty_cache(config.n_layer, batch, config.block_size, config.n_kv_head, head, config.dtype)
+        return empty_cache(
+            config.n_layer, batch, config.block_size, config.n_kv_head, head, config.dtype
+        )

@@ -44,7 +44,9 @@ class MLP(nn.Module):
         if self.norm == "batch":
             h = batch_norm(train, h.dtype, "norm")(h)
         features["last_hidden"] = h = nn.relu(h)
-        head_init = "he" if self.init_scheme == "dirac" else self.init_scheme  # no identity there, whatever the widths
+        head_init = (
+            "he" if self.init_scheme == "dirac" else self.init_scheme
+        )  # no identity there, whatever the widths
         head = dense(self.num_classes, self.width, head_init, jnp.float32, name="head")
         return head(h.astype(jnp.float32)), features
 
@@ -82,5 +84,7 @@ class Perceptron(nn.Module):
                 h = nn.Dropout(self.dropout, deterministic=not train)(h)
         features = {"last_hidden": h}
         head_init = "he" if self.init_scheme == "dirac" else self.init_scheme
-        logits = dense(self.num_classes, h.shape[-1], head_init, jnp.float32, name="head")(h.astype(jnp.float32))
+        logits = dense(self.num_classes, h.shape[-1], head_init, jnp.float32, name="head")(
+            h.astype(jnp.float32)
+        )
         return nn.relu(logits) if self.relu_logits else logits, features

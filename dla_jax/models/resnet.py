@@ -14,12 +14,16 @@ WIDE = {False: {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}, True: {50: (3, 4, 6, 3), 10
 EXPANSION = 4  # of a bottleneck: its output is so many times wider than its 3x3 convolution
 
 
-def stages_of(depth: int, bottleneck: bool = False) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+def stages_of(
+    depth: int, bottleneck: bool = False
+) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
     """(blocks of each stage, width of each stage) of a depth, or None when no ResNet has that depth."""
     if depth in WIDE[bottleneck]:
         return WIDE[bottleneck][depth], (64, 128, 256, 512)
     layers = 9 if bottleneck else 6  # in a block of each of three stages
-    return (((depth - 2) // layers,) * 3, (16, 32, 64)) if depth > 2 and depth % layers == 2 else None
+    return (
+        (((depth - 2) // layers,) * 3, (16, 32, 64)) if depth > 2 and depth % layers == 2 else None
+    )
 
 
 def subsample(h: jax.Array, width: int, stride: int) -> jax.Array:
@@ -32,7 +36,9 @@ def subsample(h: jax.Array, width: int, stride: int) -> jax.Array:
       [B, ceil(H / stride), ceil(W / stride), width].
     """
     missing = width - h.shape[-1]
-    return jnp.pad(h[:, ::stride, ::stride], ((0, 0), (0, 0), (0, 0), (missing // 2, missing - missing // 2)))
+    return jnp.pad(
+        h[:, ::stride, ::stride], ((0, 0), (0, 0), (0, 0), (missing // 2, missing - missing // 2))
+    )
 
 
 class ResidualBlock(nn.Module):
@@ -46,7 +52,9 @@ class ResidualBlock(nn.Module):
     bottleneck: bool
     shortcut: bool
     stride: int
-    projection: bool  # a 1x1 convolution as shortcut where shapes change ("option B"), not `subsample`
+    projection: (
+        bool  # a 1x1 convolution as shortcut where shapes change ("option B"), not `subsample`
+    )
     init_scheme: str
     dtype: str
     train: bool
@@ -58,7 +66,9 @@ class ResidualBlock(nn.Module):
         out = self.width * EXPANSION if self.bottleneck else self.width
         if self.bottleneck:
             f = layer(self.width, h.shape[-1], window=1, name="conv1")(h)
-            f = layer(self.width, self.width, stride=self.stride, name="conv2")(nn.relu(norm("norm1")(f)))
+            f = layer(self.width, self.width, stride=self.stride, name="conv2")(
+                nn.relu(norm("norm1")(f))
+            )
             f = layer(out, self.width, window=1, name="conv3")(nn.relu(norm("norm2")(f)))
             f = norm("norm3")(f)
         else:
@@ -71,7 +81,9 @@ class ResidualBlock(nn.Module):
         if f.shape == h.shape:
             shortcut = h
         elif self.projection:
-            shortcut = norm("shortcut_norm")(layer(out, h.shape[-1], window=1, stride=self.stride, name="shortcut")(h))
+            shortcut = norm("shortcut_norm")(
+                layer(out, h.shape[-1], window=1, stride=self.stride, name="shortcut")(h)
+            )
         else:
             shortcut = subsample(h, out, self.stride)
         h = nudged(nn.relu(skip.astype(h.dtype) * shortcut + branch.astype(h.dtype) * f), nudge)
@@ -112,7 +124,9 @@ class ResNet(nn.Module):
     dtype: str
 
     @nn.compact
-    def __call__(self, x, *, train: bool, nudge: dict | None = None, window: tuple[int, int] | None = None):
+    def __call__(
+        self, x, *, train: bool, nudge: dict | None = None, window: tuple[int, int] | None = None
+    ):
         sizes, widths = stages_of(self.depth, self.bottleneck)
         h = standardise(x, self.mean, self.std, self.dtype)
         h = conv(widths[0], h.shape[-1], self.init_scheme, self.dtype, bias=False, name="stem")(h)
@@ -121,11 +135,21 @@ class ResNet(nn.Module):
         for stage, (size, width) in enumerate(zip(sizes, widths, strict=True), 1):
             for part, length, stride in (("a", 1, min(stage, 2)), ("b", size - 1, 1)):
                 if length:
-                    block = functools.partial(ResidualBlock, width=width, bottleneck=self.bottleneck,
-                                              shortcut=self.shortcut, stride=stride, projection=self.projection,
-                                              init_scheme=self.init_scheme, dtype=self.dtype, train=train)  # fmt: skip
+                    block = functools.partial(
+                        ResidualBlock,
+                        width=width,
+                        bottleneck=self.bottleneck,
+                        shortcut=self.shortcut,
+                        stride=stride,
+                        projection=self.projection,
+                        init_scheme=self.init_scheme,
+                        dtype=self.dtype,
+                        train=train,
+                    )
                     name = f"blocks{stage}{part}"
-                    h, features[name] = Stack(block, length, scan=part == "b", name=name)(h, nudge.get(name))
+                    h, features[name] = Stack(block, length, scan=part == "b", name=name)(
+                        h, nudge.get(name)
+                    )
         features["last_conv"] = h = nudged(h, nudge.get("last_conv"))
         head = dense(self.num_classes, h.shape[-1], self.init_scheme, jnp.float32, name="head")
         return mean_head(head, h, window), features

@@ -13,7 +13,14 @@ BITS = 1 / math.log(2)  # of a nat
 
 
 def _at_the_edge(axis, y: float, text: str, colour: str) -> None:
-    axis.annotate(text, (1.005, y), xycoords=("axes fraction", "data"), va="center", fontsize=6.5, color=colour)
+    axis.annotate(
+        text,
+        (1.005, y),
+        xycoords=("axes fraction", "data"),
+        va="center",
+        fontsize=6.5,
+        color=colour,
+    )
 
 
 def _ngram_lines(axis, ngrams: dict[int, float], colour="0.55") -> None:
@@ -41,15 +48,37 @@ def scores(rows: list[dict], ngrams: dict[int, float], scored_on: str, path: Pat
     with plt.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(PAGE, 0.9 + 0.26 * (len(rows) + len(ngrams))))
         labels = [row["label"] for row in rows] + [f"{order}-gram" for order in ngrams]
-        worst = max(max(row["nats"]) for row in rows) + 0.15  # n-grams far beyond it would squeeze the rest; their figures stand
+        worst = (
+            max(max(row["nats"]) for row in rows) + 0.15
+        )  # n-grams far beyond it would squeeze the rest; their figures stand
         for y, nats in enumerate(ngrams.values(), len(rows)):
-            axis.plot(nats * BITS if nats < worst else np.nan, y, "|", color="0.3", markersize=10, markeredgewidth=1.6)
+            axis.plot(
+                nats * BITS if nats < worst else np.nan,
+                y,
+                "|",
+                color="0.3",
+                markersize=10,
+                markeredgewidth=1.6,
+            )
             _at_the_edge(axis, y, f"{nats * BITS:.3f}", "0.35")
         for y, row in enumerate(rows):
             values = np.asarray(row["nats"]) * BITS
-            axis.plot(values, y + np.linspace(-0.2, 0.2, len(values)), ".", color=COLOURS[5], markersize=4, markeredgewidth=0)
+            axis.plot(
+                values,
+                y + np.linspace(-0.2, 0.2, len(values)),
+                ".",
+                color=COLOURS[5],
+                markersize=4,
+                markeredgewidth=0,
+            )
             if math.isfinite(row["low"]):
-                axis.plot([row["low"] * BITS, row["high"] * BITS], [y, y], color=COLOURS[1], linewidth=1.6, zorder=3)
+                axis.plot(
+                    [row["low"] * BITS, row["high"] * BITS],
+                    [y, y],
+                    color=COLOURS[1],
+                    linewidth=1.6,
+                    zorder=3,
+                )
             axis.plot(values.mean(), y, "D", color=COLOURS[1], zorder=4)
             _at_the_edge(axis, y, f"{values.mean():.3f}", "0")
         axis.axvline(min(ngrams.values()) * BITS, color="0.5", linewidth=0.8, linestyle=":")
@@ -70,19 +99,32 @@ def curves(networks: dict[str, dict], ngrams: dict[int, float], path: Path) -> N
     with plt.rc_context(STYLE):
         columns = min(3, len(networks))
         rows = -(-len(networks) // columns)
-        figure, axes = plt.subplots(rows, columns, figsize=(PAGE, 2.5 * rows), sharey=True, squeeze=False)
+        figure, axes = plt.subplots(
+            rows, columns, figsize=(PAGE, 2.5 * rows), sharey=True, squeeze=False
+        )
         for axis in axes.flat[len(networks) :]:
             axis.set_visible(False)
         drawn = []
         for axis, (name, found) in zip(axes.flat, networks.items(), strict=False):
-            for key, steps, colour, label in (("train", found["train_step"], COLOURS[4], "training"),
-                                              ("val", found["step"], COLOURS[1], "validation")):  # fmt: skip
+            for key, steps, colour, label in (
+                ("train", found["train_step"], COLOURS[4], "training"),
+                ("val", found["step"], COLOURS[1], "validation"),
+            ):
                 values = np.asarray(found[key], float) * BITS
                 if not values.size:
                     continue
                 mean = values.mean(0)
-                axis.fill_between(steps, values.min(0), values.max(0), color=colour, alpha=0.2, linewidth=0)
-                axis.plot(steps, mean, color=colour, label=label, marker=".", markersize=3 if key == "val" else 0)
+                axis.fill_between(
+                    steps, values.min(0), values.max(0), color=colour, alpha=0.2, linewidth=0
+                )
+                axis.plot(
+                    steps,
+                    mean,
+                    color=colour,
+                    label=label,
+                    marker=".",
+                    markersize=3 if key == "val" else 0,
+                )
                 drawn += [values.min(), values.max()]
             axis.set_title(name, loc="left")
             axis.set_xlabel("optimiser step")
@@ -96,7 +138,9 @@ def curves(networks: dict[str, dict], ngrams: dict[int, float], path: Path) -> N
         save(figure, path)
 
 
-def by_context(networks: dict[str, tuple], ngrams: dict[int, float], scored_on: str, path: Path) -> None:
+def by_context(
+    networks: dict[str, tuple], ngrams: dict[int, float], scored_on: str, path: Path
+) -> None:
     """Loss against the length of the context: how much of it a model makes something of.
 
     Args:
@@ -136,13 +180,26 @@ def attention(weights: np.ndarray, tokens: list[str], path: Path) -> None:
     layers, heads = weights.shape[:2]
     words = [token.replace("\n", "⏎").replace(" ", "␣") for token in tokens]
     size = min(PAGE / heads, 1.75)
-    with plt.rc_context(STYLE | {"axes.grid": False, "axes.spines.top": True, "axes.spines.right": True}):
-        figure, axes = plt.subplots(layers, heads, figsize=(PAGE, size * layers + 0.3), squeeze=False)
+    with plt.rc_context(
+        STYLE | {"axes.grid": False, "axes.spines.top": True, "axes.spines.right": True}
+    ):
+        figure, axes = plt.subplots(
+            layers, heads, figsize=(PAGE, size * layers + 0.3), squeeze=False
+        )
         for (layer, head), axis in np.ndenumerate(axes):
-            axis.imshow(np.sqrt(weights[layer, head]), cmap="magma_r", vmin=0, vmax=1, interpolation="nearest", aspect="equal")
+            axis.imshow(
+                np.sqrt(weights[layer, head]),
+                cmap="magma_r",
+                vmin=0,
+                vmax=1,
+                interpolation="nearest",
+                aspect="equal",
+            )
             axis.set_xticks([]), axis.set_yticks([])
             if heads <= 4 and head == 0:
-                axis.set_yticks(range(len(words)), words, fontsize=max(2.5, min(6, 90 / len(words))))
+                axis.set_yticks(
+                    range(len(words)), words, fontsize=max(2.5, min(6, 90 / len(words)))
+                )
                 axis.tick_params(length=0, pad=1)
             if layer == 0:
                 axis.set_title(f"head {head + 1}" if heads <= 8 else str(head + 1), fontsize=7)

@@ -11,16 +11,25 @@ from dla_jax.plots.style import COLOURS, MARKERS, PAGE, STYLE, plt, save
 
 LINES = "-", "--", ":"  # one more for every seven colours
 LABELS = {
-    "entropy": "entropy of the policy, nats", "kl": "KL divergence of an update, nats", "clipped": "share of ratios clipped",
-    "value_loss": "value loss", "policy_loss": "policy loss", "q": "mean action value of the batch",
-    "td_error": "mean |TD error|", "loss": "loss", "epsilon": "exploration rate", "train_length": "length of a training episode",
-}  # fmt: skip
+    "entropy": "entropy of the policy, nats",
+    "kl": "KL divergence of an update, nats",
+    "clipped": "share of ratios clipped",
+    "value_loss": "value loss",
+    "policy_loss": "policy loss",
+    "q": "mean action value of the batch",
+    "td_error": "mean |TD error|",
+    "loss": "loss",
+    "epsilon": "exploration rate",
+    "train_length": "length of a training episode",
+}
 
 
 def _panels(count: int, height: float = 2.2, share_y: bool = True):
     columns = min(3, count)
     rows = -(-count // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(PAGE, height * rows), squeeze=False, sharex=True, sharey=share_y)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(PAGE, height * rows), squeeze=False, sharex=True, sharey=share_y
+    )
     for axis in axes.flat[count:]:
         axis.set_visible(False)
     for axis in axes.flat[:count]:
@@ -46,7 +55,9 @@ def curves(arms: dict[str, dict], solved_at: float | None, path: Path) -> None:
             colour = COLOURS[i % 6]
             for steps, returns in found["seeds"]:
                 axis.plot(steps, returns, color=colour, alpha=0.35, linewidth=0.5)
-            axis.fill_between(found["step"], found["low"], found["high"], color=colour, alpha=0.25, linewidth=0)
+            axis.fill_between(
+                found["step"], found["low"], found["high"], color=colour, alpha=0.25, linewidth=0
+            )
             axis.plot(found["step"], found["iqm"], color=colour, linewidth=1.6)
             if solved_at is not None:
                 axis.axhline(solved_at, color="0.4", linewidth=0.7, linestyle=(0, (1, 2)))
@@ -62,9 +73,18 @@ def together(arms: dict[str, dict], solved_at: float | None, path: Path) -> None
         figure, axis = plt.subplots(figsize=(PAGE, 2.8))
         for i, (name, found) in enumerate(arms.items()):
             colour = COLOURS[i % 7]
-            axis.fill_between(found["step"], found["low"], found["high"], color=colour, alpha=0.12, linewidth=0)
-            axis.plot(found["step"], found["iqm"], color=colour, marker=MARKERS[i % 7], markersize=2, linestyle=LINES[i // 7 % 3],
-                      label=name)  # fmt: skip
+            axis.fill_between(
+                found["step"], found["low"], found["high"], color=colour, alpha=0.12, linewidth=0
+            )
+            axis.plot(
+                found["step"],
+                found["iqm"],
+                color=colour,
+                marker=MARKERS[i % 7],
+                markersize=2,
+                linestyle=LINES[i // 7 % 3],
+                label=name,
+            )
         if solved_at is not None:
             axis.axhline(solved_at, color="0.4", linewidth=0.7, linestyle=(0, (1, 2)))
         axis.xaxis.set_major_formatter(EngFormatter(sep=""))
@@ -89,11 +109,25 @@ def scores(rows: list[dict], path: Path) -> None:
                 if found is None:
                     continue
                 places = y + np.linspace(-0.25, 0.25, len(found["values"]))
-                axis.plot(found["values"], places, ".", color=COLOURS[5], markersize=4, markeredgewidth=0)
+                axis.plot(
+                    found["values"], places, ".", color=COLOURS[5], markersize=4, markeredgewidth=0
+                )
                 if math.isfinite(found["low"]):
-                    axis.plot([found["low"], found["high"]], [y, y], color=COLOURS[1], linewidth=1.6, zorder=3)
+                    axis.plot(
+                        [found["low"], found["high"]],
+                        [y, y],
+                        color=COLOURS[1],
+                        linewidth=1.6,
+                        zorder=3,
+                    )
                 axis.plot(found["iqm"], y, "D", color=COLOURS[1], markersize=3, zorder=4)
-                axis.annotate(number(found["iqm"], 1), (1.01, y), xycoords=("axes fraction", "data"), va="center", fontsize=6.5)
+                axis.annotate(
+                    number(found["iqm"], 1),
+                    (1.01, y),
+                    xycoords=("axes fraction", "data"),
+                    va="center",
+                    fontsize=6.5,
+                )
             axis.set_yticks(range(len(rows)), [row["label"] for row in rows])
             axis.grid(axis="y", visible=False)
             axis.set_xlabel(title)
@@ -109,9 +143,15 @@ def solved(arms: dict[str, dict], path: Path) -> None:
             steps = sorted(step for step in found["steps"] if step is not None)
             share = np.arange(len(steps) + 1) / len(found["steps"])
             wide = 1.0 + 0.5 * (len(arms) - i) / len(arms) * 3  # lines that coincide stay visible
-            axis.step([0, *steps, found["budget"]], [*share, share[-1]], where="post", color=COLOURS[i % 7], linewidth=wide,
-                      linestyle=LINES[i // 7 % 3],
-                      label=f"{name}: {len(steps)} of {len(found['steps'])}")  # fmt: skip
+            axis.step(
+                [0, *steps, found["budget"]],
+                [*share, share[-1]],
+                where="post",
+                color=COLOURS[i % 7],
+                linewidth=wide,
+                linestyle=LINES[i // 7 % 3],
+                label=f"{name}: {len(steps)} of {len(found['steps'])}",
+            )
         axis.set_ylim(-0.05, 1.05)
         axis.xaxis.set_major_formatter(EngFormatter(sep=""))
         axis.set_xlabel("environment steps")
@@ -131,12 +171,18 @@ def inside(metrics: dict[str, dict[str, tuple]], path: Path) -> None:
         names = list(dict.fromkeys(arm for found in metrics.values() for arm in found))
         for axis, (metric, found) in zip(axes.flat, metrics.items(), strict=False):
             for arm, (step, mean) in found.items():
-                axis.plot(step, mean, color=COLOURS[names.index(arm) % 7], linestyle=LINES[names.index(arm) // 7 % 3])
+                axis.plot(
+                    step,
+                    mean,
+                    color=COLOURS[names.index(arm) % 7],
+                    linestyle=LINES[names.index(arm) // 7 % 3],
+                )
             axis.set_title(LABELS.get(metric, metric), loc="left", fontsize=7)
             if metric in ("value_loss", "loss", "td_error"):
                 axis.set_yscale("log")
         handles = [
-            plt.Line2D([], [], color=COLOURS[i % 7], linestyle=LINES[i // 7 % 3], label=arm) for i, arm in enumerate(names)
+            plt.Line2D([], [], color=COLOURS[i % 7], linestyle=LINES[i // 7 % 3], label=arm)
+            for i, arm in enumerate(names)
         ]
         figure.legend(handles=handles, loc="outside lower center", ncols=min(5, len(names)))
         save(figure, path)

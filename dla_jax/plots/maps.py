@@ -22,7 +22,9 @@ def overlay(image: Image.Image, heat: np.ndarray) -> Image.Image:
     Args:
       heat: float [h, w] in [-1, 1], resized between the centres of its places.
     """
-    warmth = np.asarray(Image.fromarray(heat.astype(np.float32)).resize(image.size, Image.Resampling.BILINEAR))
+    warmth = np.asarray(
+        Image.fromarray(heat.astype(np.float32)).resize(image.size, Image.Resampling.BILINEAR)
+    )
     for colour, part in ((FOR, warmth), (AGAINST, -warmth)):
         mask = Image.fromarray((255 * STRENGTH * part.clip(0, 1)).round().astype(np.uint8))
         image = Image.composite(Image.new("RGB", image.size, colour), image, mask)
@@ -74,8 +76,13 @@ def grid(rows: list[list[dict]], path: Path, columns: list[str] | None = None) -
         save(figure, path)
 
 
-def faithfulness(curves: dict[str, dict[str, np.ndarray]], shares: np.ndarray, forgotten: dict[str, np.ndarray],
-                 another: float | None, path: Path) -> None:  # fmt: skip
+def faithfulness(
+    curves: dict[str, dict[str, np.ndarray]],
+    shares: np.ndarray,
+    forgotten: dict[str, np.ndarray],
+    another: float | None,
+    path: Path,
+) -> None:
     """Insertion, deletion, and how like its map a method stays as the network forgets.
 
     Args:
@@ -85,25 +92,52 @@ def faithfulness(curves: dict[str, dict[str, np.ndarray]], shares: np.ndarray, f
       another: the mean rank correlation of the first method's map with that of another trained network.
     """
     first, num_layers = next(iter(forgotten)), next(iter(forgotten.values())).shape[1] - 1
-    look = {method: {"color": COLOURS[i % 7], "marker": MARKERS[i % 7], "markersize": 3, "label": method.replace("_", " "),
-                     "linewidth": 3.5 if method == first else 1} for i, method in enumerate(forgotten)}  # fmt: skip
+    look = {
+        method: {
+            "color": COLOURS[i % 7],
+            "marker": MARKERS[i % 7],
+            "markersize": 3,
+            "label": method.replace("_", " "),
+            "linewidth": 3.5 if method == first else 1,
+        }
+        for i, method in enumerate(forgotten)
+    }
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(1, 3, figsize=(PAGE, 2.8))
         for axis, (title, methods) in zip(axes, curves.items(), strict=False):
             for method, values in methods.items():
-                axis.plot(shares, values.mean(0), **look[method], markevery=max(1, len(shares) // 6))
+                axis.plot(
+                    shares, values.mean(0), **look[method], markevery=max(1, len(shares) // 6)
+                )
                 if method in (first, "random"):
-                    axis.fill_between(shares, values.min(0), values.max(0), color=look[method]["color"], alpha=0.15, linewidth=0)
+                    axis.fill_between(
+                        shares,
+                        values.min(0),
+                        values.max(0),
+                        color=look[method]["color"],
+                        alpha=0.15,
+                        linewidth=0,
+                    )
             axis.set_xlabel("share of pixels, hottest first")
             axis.set_ylabel("probability of the predicted class")
             axis.set_ylim(0, 1.02)
-            axis.set_title(f"{title}: {'higher' if title == 'insertion' else 'lower'} is better", loc="left")
+            axis.set_title(
+                f"{title}: {'higher' if title == 'insertion' else 'lower'} is better", loc="left"
+            )
         for method, values in forgotten.items():
             axes[2].plot(range(num_layers + 1), values.mean(0), **look[method])
         if another is not None:
             axes[2].axhline(another, color="0.4", linestyle="--", linewidth=0.9)
-            axes[2].annotate("another trained net", (num_layers, another), xytext=(0, 3), textcoords="offset points", ha="right",
-                             fontsize=6, color="0.3", bbox={"color": "white", "alpha": 0.8, "pad": 0.5})  # fmt: skip
+            axes[2].annotate(
+                "another trained net",
+                (num_layers, another),
+                xytext=(0, 3),
+                textcoords="offset points",
+                ha="right",
+                fontsize=6,
+                color="0.3",
+                bbox={"color": "white", "alpha": 0.8, "pad": 0.5},
+            )
         axes[2].xaxis.set_major_locator(MaxNLocator(integer=True))
         axes[2].set_xlabel("layers forgotten, the head first")
         axes[2].set_ylabel("rank correlation, sign aside")
@@ -126,8 +160,17 @@ def aucs(rows: list[dict], path: Path) -> None:
         save(figure, path)
 
 
-def canvas(image: np.ndarray, boxes: list[tuple], step: int, probability: np.ndarray, label: str, predicted: np.ndarray,
-           sureness: np.ndarray, names: list[str], path: Path) -> None:  # fmt: skip
+def canvas(
+    image: np.ndarray,
+    boxes: list[tuple],
+    step: int,
+    probability: np.ndarray,
+    label: str,
+    predicted: np.ndarray,
+    sureness: np.ndarray,
+    names: list[str],
+    path: Path,
+) -> None:
     """A canvas, how probable one class is at each place, and the most probable class there, the paler the less sure.
 
     Args:
@@ -145,22 +188,47 @@ def canvas(image: np.ndarray, boxes: list[tuple], step: int, probability: np.nda
         for axis in axes:
             axis.set_xticks([])
             axis.set_yticks([])
-            axis.imshow(np.broadcast_to(image, (height, width, 3)), interpolation="nearest", alpha=1 if axis is axes[0] else 0.5)
+            axis.imshow(
+                np.broadcast_to(image, (height, width, 3)),
+                interpolation="nearest",
+                alpha=1 if axis is axes[0] else 0.5,
+            )
         for top, left, side, right in boxes:
-            axes[0].add_patch(plt.Rectangle((left - 0.5, top - 0.5), side, side, fill=False, linewidth=0.8,
-                                            edgecolor="#56B4E9" if right else "#D55E00"))  # fmt: skip
+            axes[0].add_patch(
+                plt.Rectangle(
+                    (left - 0.5, top - 0.5),
+                    side,
+                    side,
+                    fill=False,
+                    linewidth=0.8,
+                    edgecolor="#56B4E9" if right else "#D55E00",
+                )
+            )
         axes[0].set_title("the canvas", loc="left")
         heat = axes[1].imshow(probability, extent=extent, cmap="inferno", vmin=0, vmax=1, alpha=0.7)
         axes[1].set_title(f"probability of {label}", loc="left", parse_math=False)
         figure.colorbar(heat, ax=axes[1], shrink=0.8, pad=0.01)
         few, many = (matplotlib.colormaps[name].colors for name in ("tab10", "tab20"))
         grey = lambda colour: max(colour) == min(colour)  # noqa: E731 - which is what has no colour here
-        distinct = ["black" if grey(c) else c for c in few] if len(names) <= 10 else [c for c in many if not grey(c)]
+        distinct = (
+            ["black" if grey(c) else c for c in few]
+            if len(names) <= 10
+            else [c for c in many if not grey(c)]
+        )
         colours = ListedColormap(distinct[: len(names)]).with_extremes(under="0.5")
-        best = axes[2].imshow(predicted, extent=extent, cmap=colours, vmin=-0.5, vmax=len(names) - 0.5, interpolation="nearest",
-                              alpha=sureness**2)  # fmt: skip
+        best = axes[2].imshow(
+            predicted,
+            extent=extent,
+            cmap=colours,
+            vmin=-0.5,
+            vmax=len(names) - 0.5,
+            interpolation="nearest",
+            alpha=sureness**2,
+        )
         axes[2].set_title("most probable class", loc="left")
-        bar = figure.colorbar(matplotlib.cm.ScalarMappable(best.norm, colours), ax=axes[2], shrink=0.9, pad=0.01)
+        bar = figure.colorbar(
+            matplotlib.cm.ScalarMappable(best.norm, colours), ax=axes[2], shrink=0.9, pad=0.01
+        )
         bar.set_ticks(range(len(names)), labels=names, fontsize=5, parse_math=False)
         for axis in axes:
             axis.set_xlim(-0.5, width - 0.5)
@@ -175,9 +243,16 @@ def photos(rows: list[dict], path: Path) -> None:
       rows: {"picture", "overlay", "name", "top": [(class, probability), ...]}.
     """
     with plt.rc_context(BARE):
-        figure, axes = plt.subplots(len(rows), 3, figsize=(PAGE, 1.7 * len(rows)), squeeze=False, width_ratios=(1, 1, 0.8))
+        figure, axes = plt.subplots(
+            len(rows), 3, figsize=(PAGE, 1.7 * len(rows)), squeeze=False, width_ratios=(1, 1, 0.8)
+        )
         for line, row in zip(axes, rows, strict=True):
-            for axis, shown, title in zip(line, (row["picture"], row["overlay"]), (row["name"], row["top"][0][0]), strict=False):
+            for axis, shown, title in zip(
+                line,
+                (row["picture"], row["overlay"]),
+                (row["name"], row["top"][0][0]),
+                strict=False,
+            ):
                 axis.imshow(shown)
                 axis.set_xticks([])
                 axis.set_yticks([])

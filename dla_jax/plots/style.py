@@ -17,11 +17,23 @@ MANY_COLOURS = (*COLOURS, "#882255", "#999933", "#332288", "#999999", "#AA4499")
 MARKERS = ("s", "o", "^", "D", "v", "P", "X")
 COLUMN, PAGE = 3.4, 7.0  # inches
 STYLE = {
-    "font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8, "legend.fontsize": 7, "xtick.labelsize": 7,
-    "ytick.labelsize": 7, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25,
-    "grid.linewidth": 0.5, "lines.linewidth": 1.2, "lines.markersize": 4, "legend.frameon": False,
-    "figure.constrained_layout.use": True, "savefig.dpi": 220,
-}  # fmt: skip
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "legend.fontsize": 7,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "grid.linewidth": 0.5,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 4,
+    "legend.frameon": False,
+    "figure.constrained_layout.use": True,
+    "savefig.dpi": 220,
+}
 
 
 def epoch_axis(axis) -> None:
@@ -36,7 +48,9 @@ def save(figure, path: Path) -> None:
     """Writes a PNG and frees the figure."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # of a name in a script that the font has not
+        warnings.filterwarnings(
+            "ignore", "Glyph .* missing"
+        )  # of a name in a script that the font has not
         figure.savefig(path)
     plt.close(figure)
 

@@ -23,7 +23,9 @@ class Hyper(NamedTuple):
     bootstrap: jax.Array  # 1: from the value at a time limit; 0: a time limit counts as an end
     tau: jax.Array
     period: jax.Array  # gradient steps between two moves of the target network
-    period_episodes: jax.Array  # lab's rule: it moves at every step of each such episode; 0: `period` holds
+    period_episodes: (
+        jax.Array
+    )  # lab's rule: it moves at every step of each such episode; 0: `period` holds
     epsilon_start: jax.Array
     epsilon_end: jax.Array
     epsilon_steps: jax.Array  # environment steps of the decay
@@ -69,24 +71,45 @@ def make(env: envs.Env, config) -> Agent:
             after, step = envs.advance(env, running, xs[0], xs[1])
             return after, (row_of(running.obs, xs[0], step), jnp.sum(step.done))
 
-        running, (rows, ended) = jax.lax.scan(take, running, (actions, envs.draw(env, fill_key, first_rows, own.num_envs)))
+        running, (rows, ended) = jax.lax.scan(
+            take, running, (actions, envs.draw(env, fill_key, first_rows, own.num_envs))
+        )
         ring = replay.start(jax.tree.map(lambda x: x[0], rows), length)
         ring = jax.tree.map(lambda store, new: store.at[:first_rows].set(new), ring, rows)
-        return State(params, params, set_learning_rate(tx.init(params), hyper.lr), running, ring, jnp.sum(ended), key,
-                     jnp.int32(0), jnp.int32(first_rows * own.num_envs), hyper)  # fmt: skip
+        return State(
+            params,
+            params,
+            set_learning_rate(tx.init(params), hyper.lr),
+            running,
+            ring,
+            jnp.sum(ended),
+            key,
+            jnp.int32(0),
+            jnp.int32(first_rows * own.num_envs),
+            hyper,
+        )
 
     def row_of(obs, action, step):
-        return replay.Transition(obs, action, step.reward, step.next_obs, step.terminated, step.truncated)
+        return replay.Transition(
+            obs, action, step.reward, step.next_obs, step.terminated, step.truncated
+        )
 
     def epsilon(hyper, env_steps):
         part = env_steps / hyper.epsilon_steps
-        left = jnp.exp(-part) if own.epsilon_schedule == "exponential" else jnp.maximum(0.0, 1 - part)
+        left = (
+            jnp.exp(-part) if own.epsilon_schedule == "exponential" else jnp.maximum(0.0, 1 - part)
+        )
         return hyper.epsilon_end + (hyper.epsilon_start - hyper.epsilon_end) * left
 
     def loss_fn(params, target, batch, discount, hyper):
         values = jnp.take_along_axis(q(params, batch.obs), batch.action[:, None], -1)[:, 0]
-        goal = targets(q(target, batch.next_obs), q(params, batch.next_obs) if own.double else None, batch, discount,
-                       hyper.bootstrap)  # fmt: skip
+        goal = targets(
+            q(target, batch.next_obs),
+            q(params, batch.next_obs) if own.double else None,
+            batch,
+            discount,
+            hyper.bootstrap,
+        )
         error = values - jax.lax.stop_gradient(goal)
         loss = jnp.mean(optax.huber_loss(error) if own.huber else error**2)
         return loss, {"loss": loss, "q": jnp.mean(values), "td_error": jnp.mean(jnp.abs(error))}
@@ -96,22 +119,32 @@ def make(env: envs.Env, config) -> Agent:
         hyper = state.hyper
         places = replay.sample_places(uniform, rows, length, own.num_envs, own.n_step)
         batch, discount = replay.take(state.ring, *places, hyper.gamma, own.n_step)
-        grads, metrics = jax.grad(loss_fn, has_aux=True)(state.params, state.target, batch, discount, hyper)
+        grads, metrics = jax.grad(loss_fn, has_aux=True)(
+            state.params, state.target, batch, discount, hyper
+        )
         updates, opt_state = tx.update(grads, state.opt_state, state.params)
-        return state._replace(params=optax.apply_updates(state.params, updates), opt_state=opt_state), metrics
+        return state._replace(
+            params=optax.apply_updates(state.params, updates), opt_state=opt_state
+        ), metrics
 
     def move_target(state, gradient_steps):
         """The target network after so many gradient steps."""
         by_steps = gradient_steps % jnp.int32(state.hyper.period) == 0
         by_episodes = state.episodes % jnp.maximum(jnp.int32(state.hyper.period_episodes), 1) == 0
         due = jnp.where(state.hyper.period_episodes > 0, by_episodes, by_steps)
-        return state._replace(target=optax.incremental_update(state.params, state.target, jnp.where(due, state.hyper.tau, 0.0)))
+        return state._replace(
+            target=optax.incremental_update(
+                state.params, state.target, jnp.where(due, state.hyper.tau, 0.0)
+            )
+        )
 
     def update(state):
         shape = (own.block, own.steps_per_gradient, own.num_envs)
         keys = jax.random.split(jax.random.fold_in(state.key, state.updates), 4)
-        drawn = jax.tree.map(lambda x: x.reshape(*shape[:2], *x.shape[1:]),
-                             envs.draw(env, keys[0], own.block * own.steps_per_gradient, own.num_envs))  # fmt: skip
+        drawn = jax.tree.map(
+            lambda x: x.reshape(*shape[:2], *x.shape[1:]),
+            envs.draw(env, keys[0], own.block * own.steps_per_gradient, own.num_envs),
+        )
         chance = jax.random.uniform(keys[1], shape)
         other = jax.random.randint(keys[2], shape, 0, env.num_actions)
         places = jax.random.uniform(keys[3], (own.block, 2, own.batch_size))
@@ -122,23 +155,46 @@ def make(env: envs.Env, config) -> Agent:
             obs = state.running.obs
             action = jnp.where(chance < explored, other, jnp.argmax(q(state.params, obs), -1))
             running, step = envs.advance(env, state.running, action, drawn)
-            ring, episodes = replay.add(state.ring, row_of(obs, action, step), rows), state.episodes + jnp.sum(step.done)
-            return (state._replace(running=running, ring=ring, episodes=episodes), rows + 1), envs.episode_sums(step)
+            ring, episodes = (
+                replay.add(state.ring, row_of(obs, action, step), rows),
+                state.episodes + jnp.sum(step.done),
+            )
+            return (
+                state._replace(running=running, ring=ring, episodes=episodes),
+                rows + 1,
+            ), envs.episode_sums(step)
 
         def iterate(carry, xs):
             (state, rows, count), (chance, other, places, drawn) = carry, xs
-            (state, rows), sums = jax.lax.scan(take, (state, rows), (chance, other, drawn), unroll=own.steps_per_gradient == 1)
+            (state, rows), sums = jax.lax.scan(
+                take, (state, rows), (chance, other, drawn), unroll=own.steps_per_gradient == 1
+            )
             state, metrics = learn(state, rows, places)
-            return (move_target(state, count + 1), rows, count + 1), (jax.tree.map(jnp.sum, sums), metrics)
+            return (move_target(state, count + 1), rows, count + 1), (
+                jax.tree.map(jnp.sum, sums),
+                metrics,
+            )
 
         rows = first_rows + first * own.steps_per_gradient
-        (state, _, _), (sums, metrics) = jax.lax.scan(iterate, (state, rows, first), (chance, other, places, drawn))
-        state = state._replace(updates=state.updates + 1, env_steps=state.env_steps + steps_per_update(own))
-        return state, jax.tree.map(jnp.sum, sums) | jax.tree.map(jnp.mean, metrics) | {"epsilon": explored}
+        (state, _, _), (sums, metrics) = jax.lax.scan(
+            iterate, (state, rows, first), (chance, other, places, drawn)
+        )
+        state = state._replace(
+            updates=state.updates + 1, env_steps=state.env_steps + steps_per_update(own)
+        )
+        return state, jax.tree.map(jnp.sum, sums) | jax.tree.map(jnp.mean, metrics) | {
+            "epsilon": explored
+        }
 
-    act = lambda actor, obs: jnp.argmax(q(actor, obs), -1)  # noqa: E731
+    act = lambda actor, obs: jnp.argmax(q(actor, obs), -1)
     return Agent(
-        init, update, lambda state: state.params, act, steps_per_update(own), steps_per_update(own), first_rows * own.num_envs
+        init,
+        update,
+        lambda state: state.params,
+        act,
+        steps_per_update(own),
+        steps_per_update(own),
+        first_rows * own.num_envs,
     )
 
 

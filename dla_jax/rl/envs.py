@@ -20,7 +20,12 @@ from dla_jax.config.checks import check, check_choice
 
 DOWNLOADS = ("MNISTBandit-bsuite",)  # fetch data while they are made
 # Least and most reward of a step, where they are known.
-REWARDS = {"CartPole-v1": (0.0, 1.0), "Acrobot-v1": (-1.0, 0.0), "MountainCar-v0": (-1.0, 0.0), "Pendulum-v1": (-math.inf, 0.0)}
+REWARDS = {
+    "CartPole-v1": (0.0, 1.0),
+    "Acrobot-v1": (-1.0, 0.0),
+    "MountainCar-v0": (-1.0, 0.0),
+    "Pendulum-v1": (-math.inf, 0.0),
+}
 
 
 class Env(NamedTuple):
@@ -79,7 +84,10 @@ def names() -> list[str]:
 def check_env(name: str) -> None:
     """Raises ConfigError for an environment that is unknown, or fetches data."""
     check_choice("env.name", name, names())
-    check(name not in DOWNLOADS, f"env.name: {name} fetches its data from the network as it is made; choose another environment")
+    check(
+        name not in DOWNLOADS,
+        f"env.name: {name} fetches its data from the network as it is made; choose another environment",
+    )
 
 
 def return_bounds(env: Env) -> tuple[float, float]:
@@ -102,9 +110,16 @@ def make(name: str, *, flatten: bool, sticky: float = 0.0, max_steps: int = 0) -
     game, params = _make(name)
     if max_steps:
         params = params.replace(max_steps_in_episode=max_steps)
-    action_space, encode = game.action_space(params), _encoder(game.observation_space(params), flatten)
+    action_space, encode = (
+        game.action_space(params),
+        _encoder(game.observation_space(params), flatten),
+    )
     discrete = isinstance(action_space, spaces.Discrete)
-    low, high = (None, None) if discrete else (jnp.asarray(bound, jnp.float32) for bound in (action_space.low, action_space.high))
+    low, high = (
+        (None, None)
+        if discrete
+        else (jnp.asarray(bound, jnp.float32) for bound in (action_space.low, action_space.high))
+    )
 
     def reset(key):
         obs, state = game.reset_env(key, params)
@@ -142,7 +157,9 @@ def _make(name: str):
 
 def _encoder(space, flatten: bool) -> Callable:
     """Observation as the environment has it -> float32 vector or image."""
-    highest = space.n - 1 if isinstance(space, spaces.Discrete) else np.max(np.asarray(space.high))  # now: `encode` is traced
+    highest = (
+        space.n - 1 if isinstance(space, spaces.Discrete) else np.max(np.asarray(space.high))
+    )  # now: `encode` is traced
 
     def encode(obs):
         if jnp.issubdtype(obs.dtype, jnp.integer):
@@ -191,15 +208,28 @@ def advance(env: Env, running: Running, action: jax.Array, drawn: tuple) -> tupl
     """
     keys, (fresh_obs, fresh_state) = drawn
     obs, state, reward, terminated, truncated = jax.vmap(env.step)(keys, running.state, action)
-    step = Step(reward, terminated, truncated, obs, running.episode_return + reward, running.episode_length + 1)
-    renewed = lambda new, old: jnp.where(step.done.reshape(-1, *[1] * (old.ndim - 1)), new, old)  # noqa: E731
+    step = Step(
+        reward,
+        terminated,
+        truncated,
+        obs,
+        running.episode_return + reward,
+        running.episode_length + 1,
+    )
+    renewed = lambda new, old: jnp.where(step.done.reshape(-1, *[1] * (old.ndim - 1)), new, old)
     return Running(
-        renewed(fresh_obs, obs), jax.tree.map(renewed, fresh_state, state),
-        jnp.where(step.done, 0.0, step.episode_return), jnp.where(step.done, 0, step.episode_length),
-    ), step  # fmt: skip
+        renewed(fresh_obs, obs),
+        jax.tree.map(renewed, fresh_state, state),
+        jnp.where(step.done, 0.0, step.episode_return),
+        jnp.where(step.done, 0, step.episode_length),
+    ), step
 
 
 def episode_sums(step: Step) -> dict[str, jax.Array]:
     """Of steps [...]: how many episodes ended, and the sums of their returns and lengths: float32 []."""
-    count = lambda values: jnp.sum(jnp.where(step.done, values, 0.0))  # noqa: E731
-    return {"episodes": count(1.0), "return_sum": count(step.episode_return), "length_sum": count(step.episode_length)}
+    count = lambda values: jnp.sum(jnp.where(step.done, values, 0.0))
+    return {
+        "episodes": count(1.0),
+        "return_sum": count(step.episode_return),
+        "length_sum": count(step.episode_length),
+    }

@@ -46,7 +46,10 @@ def start(agent: Agent, seeds: list[int], hypers: list) -> object:
     One after another: batched, the QR of an orthogonal initialisation can stall jaxlib's CPU thread pool for good (0.10.2).
     """
     init = jax.jit(agent.init)
-    states = [init(keys_of(seed).train, jax.tree.map(jnp.float32, hyper)) for seed, hyper in zip(seeds, hypers, strict=True)]
+    states = [
+        init(keys_of(seed).train, jax.tree.map(jnp.float32, hyper))
+        for seed, hyper in zip(seeds, hypers, strict=True)
+    ]
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
     if agent.steps_per_update:  # counters are the same in all runs, and stay so
         stacked = stacked._replace(updates=states[0].updates, env_steps=states[0].env_steps)
@@ -58,7 +61,9 @@ def spread(states):
     mesh = data_mesh()
     if mesh.size == 1:
         return states
-    return jax.tree.map(lambda x: jax.device_put(x, split_rows(mesh) if x.ndim else replicated(mesh)), states)
+    return jax.tree.map(
+        lambda x: jax.device_put(x, split_rows(mesh) if x.ndim else replicated(mesh)), states
+    )
 
 
 def axes_of(agent: Agent, states):
@@ -94,7 +99,10 @@ def run_chunk(agent: Agent, states, updates: jax.Array, target: jax.Array, limit
             return (carry[0].env_steps < target) & (carry[0].env_steps + agent.most_steps <= limit)
 
         state, sums, count = jax.lax.while_loop(unfinished, body, (state, zeros, jnp.int32(0)))
-        means = {name: total if name in SUMS else total / jnp.maximum(count, 1) for name, total in sums.items()}
+        means = {
+            name: total if name in SUMS else total / jnp.maximum(count, 1)
+            for name, total in sums.items()
+        }
         return state, means | {"updates": count}
 
     axes = axes_of(agent, states)
@@ -105,7 +113,9 @@ def first_update_steps(agent: Agent, states, runs: int, limit: int) -> np.ndarra
     """Return the environment steps after the first update of every run: int [N]. `states` as `start` made them; they are kept."""
     if agent.steps_per_update:
         return np.full(runs, agent.first_steps + agent.steps_per_update)
-    copies = jax.tree.map(jnp.copy, states)  # states are donated; to a target of one step it is one update
+    copies = jax.tree.map(
+        jnp.copy, states
+    )  # states are donated; to a target of one step it is one update
     return env_steps(run_chunk(agent, copies, *map(jnp.int32, (0, 1, limit)))[0], runs)
 
 
@@ -117,17 +127,29 @@ def play(env: Env, choose: Callable, key: jax.Array, episodes: int) -> jax.Array
     def take(carry):
         t, obs, state, alive, total = carry
         step_keys = jax.random.split(jax.random.fold_in(step_key, t), episodes)
-        obs, state, reward, terminated, truncated = jax.vmap(env.step)(step_keys, state, choose(obs, t))
-        return t + 1, obs, state, alive & ~(terminated | truncated), total + jnp.where(alive, reward, 0.0)
+        obs, state, reward, terminated, truncated = jax.vmap(env.step)(
+            step_keys, state, choose(obs, t)
+        )
+        return (
+            t + 1,
+            obs,
+            state,
+            alive & ~(terminated | truncated),
+            total + jnp.where(alive, reward, 0.0),
+        )
 
     carry = jnp.int32(0), obs, state, jnp.ones(episodes, bool), jnp.zeros(episodes)
-    return jax.lax.while_loop(lambda carry: (carry[0] < env.max_steps) & jnp.any(carry[3]), take, carry)[-1]
+    return jax.lax.while_loop(
+        lambda carry: (carry[0] < env.max_steps) & jnp.any(carry[3]), take, carry
+    )[-1]
 
 
 @functools.partial(jax.jit, static_argnames=("env", "act", "episodes"))
 def evaluate(env: Env, act: Callable, actors, keys: jax.Array, episodes: int) -> jax.Array:
     """Returns of whole episodes, played greedily: float32 [N, episodes]. `keys`: [N]."""
-    return jax.vmap(lambda actor, key: play(env, lambda obs, t: act(actor, obs), key, episodes))(actors, keys)
+    return jax.vmap(lambda actor, key: play(env, lambda obs, t: act(actor, obs), key, episodes))(
+        actors, keys
+    )
 
 
 @functools.partial(jax.jit, static_argnames=("env", "episodes"))
@@ -156,8 +178,16 @@ def watch(env: Env, act: Callable, actor, key: jax.Array):
 
     def take(carry, t):
         obs, state, alive, length, total = carry
-        after, state, reward, terminated, truncated = env.step(jax.random.fold_in(step_key, t), state, act(actor, obs[None])[0])
-        carry = after, state, alive & ~(terminated | truncated), length + alive, total + jnp.where(alive, reward, 0.0)
+        after, state, reward, terminated, truncated = env.step(
+            jax.random.fold_in(step_key, t), state, act(actor, obs[None])[0]
+        )
+        carry = (
+            after,
+            state,
+            alive & ~(terminated | truncated),
+            length + alive,
+            total + jnp.where(alive, reward, 0.0),
+        )
         return carry, obs
 
     carry = obs, state, jnp.bool_(True), jnp.int32(0), jnp.float32(0)
@@ -169,13 +199,15 @@ def watch(env: Env, act: Callable, actor, key: jax.Array):
 def keep_best(best: Best, score: jax.Array, actors) -> Best:
     """The better of each run's best so far and its policy now; of equals the later."""
     better = score >= best.score
-    pick = lambda new, old: jnp.where(better.reshape(-1, *[1] * (old.ndim - 1)), new, old)  # noqa: E731
+    pick = lambda new, old: jnp.where(better.reshape(-1, *[1] * (old.ndim - 1)), new, old)
     return Best(jnp.where(better, score, best.score), jax.tree.map(pick, actors, best.actor))
 
 
 def none_yet(agent: Agent, states, runs: int) -> Best:
     """Before the first evaluation."""
-    return Best(jnp.full(runs, -jnp.inf), jax.tree.map(jnp.copy, actors_of(agent, states)))  # copies: states are donated
+    return Best(
+        jnp.full(runs, -jnp.inf), jax.tree.map(jnp.copy, actors_of(agent, states))
+    )  # copies: states are donated
 
 
 def actors_of(agent: Agent, states):
@@ -191,13 +223,19 @@ def env_steps(states, runs: int) -> np.ndarray:
 
 def to_arrays(states) -> dict[str, jax.Array]:
     """The leaves of a state as a checkpoint holds them: keys as their data."""
-    plain = lambda x: jax.random.key_data(x) if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key) else x  # noqa: E731
+    plain = lambda x: (
+        jax.random.key_data(x) if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key) else x
+    )
     return {f"{i:03}": plain(leaf) for i, leaf in enumerate(jax.tree.leaves(states))}
 
 
 def from_arrays(arrays: dict, like):
     """The state again, that `to_arrays` made; `like`: a state of the same shapes."""
     leaves, tree = jax.tree.flatten(like)
-    typed = lambda x, new: jax.random.wrap_key_data(new) if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key) else new  # noqa: E731
+    typed = lambda x, new: (
+        jax.random.wrap_key_data(new)
+        if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key)
+        else new
+    )
     found = [typed(leaf, jnp.asarray(arrays[f"{i:03}"])) for i, leaf in enumerate(leaves)]
     return spread(jax.tree.unflatten(tree, found))

@@ -38,7 +38,9 @@ class Torso(nn.Module):
         act, h = ACTIVATIONS[self.activation], obs
         if self.kind == "cnn":
             rows, columns = obs.shape[-3] - 2, obs.shape[-2] - 2
-            windows = [obs[..., i : i + rows, j : j + columns, :] for i in range(3) for j in range(3)]
+            windows = [
+                obs[..., i : i + rows, j : j + columns, :] for i in range(3) for j in range(3)
+            ]
             h = act(dense(16, math.sqrt(2))(jnp.concatenate(windows, -1)))
             h = h.reshape(*h.shape[:-3], -1)
         for width in self.hidden:

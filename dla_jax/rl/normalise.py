@@ -25,7 +25,11 @@ def add(stats: Stats, values: jax.Array) -> Stats:
     mean, total = values.mean((0, 1)), stats.count + count
     squares = jnp.sum((values - mean) ** 2, (0, 1))
     shift = mean - stats.mean
-    return Stats(total, stats.mean + shift * count / total, stats.squares + squares + shift**2 * stats.count * count / total)
+    return Stats(
+        total,
+        stats.mean + shift * count / total,
+        stats.squares + squares + shift**2 * stats.count * count / total,
+    )
 
 
 def deviation(stats: Stats) -> jax.Array:

@@ -60,19 +60,34 @@ def make(env: envs.Env, config) -> Agent:
     """The agent of a config whose `agent.name` is "ppo"."""
     own, continuous = config.agent, env.num_actions == 0
     outputs = env.action_size if continuous else env.num_actions
-    net = networks.ActorCritic(networks.make_torso(config.model), outputs, continuous, config.model.shared)
-    shape, num_updates = (own.rollout_steps, own.num_envs), config.total_steps // steps_per_update(own)
+    net = networks.ActorCritic(
+        networks.make_torso(config.model), outputs, continuous, config.model.shared
+    )
+    shape, num_updates = (
+        (own.rollout_steps, own.num_envs),
+        config.total_steps // steps_per_update(own),
+    )
     tx = optax.flatten(make_optimiser(config.optim, num_updates * own.epochs * own.minibatches))
-    policy = lambda params, obs: net.apply(params, obs, method="policy")  # noqa: E731
-    value = lambda params, obs: net.apply(params, obs, method="value")  # noqa: E731
+    policy = lambda params, obs: net.apply(params, obs, method="policy")
+    value = lambda params, obs: net.apply(params, obs, method="value")
 
     def init(key, hyper):
         net_key, env_key, key = jax.random.split(key, 3)
         running = envs.start(env, env_key, own.num_envs)
         params = net.init(net_key, running.obs)
         stats = normalise.start(env.obs_shape)
-        return State(params, set_learning_rate(tx.init(params), hyper.lr), running, stats, normalise.start(()),
-                     jnp.zeros(own.num_envs), key, jnp.int32(0), jnp.int32(0), hyper)  # fmt: skip
+        return State(
+            params,
+            set_learning_rate(tx.init(params), hyper.lr),
+            running,
+            stats,
+            normalise.start(()),
+            jnp.zeros(own.num_envs),
+            key,
+            jnp.int32(0),
+            jnp.int32(0),
+            hyper,
+        )
 
     def seen(stats, obs):
         return normalise.centred(obs, stats) if own.normalise_obs else obs
@@ -89,7 +104,9 @@ def make(env: envs.Env, config) -> Agent:
             after, step = envs.advance(env, running, action, drawn)
             return after, (running.obs, Rollout(obs, action, found.log_prob(action), step))
 
-        running, (raw_obs, rollout) = jax.lax.scan(take, state.running, (noise, envs.draw(env, env_key, *shape)))
+        running, (raw_obs, rollout) = jax.lax.scan(
+            take, state.running, (noise, envs.draw(env, env_key, *shape))
+        )
         return state._replace(running=running), raw_obs, rollout
 
     def loss_fn(params, batch, hyper):
@@ -107,24 +124,32 @@ def make(env: envs.Env, config) -> Agent:
         value_loss, entropy = 0.5 * error.mean(), found.entropy().mean()
         loss = policy_loss + hyper.value * value_loss - hyper.entropy * entropy  # equation 9
         return loss, {
-            "policy_loss": policy_loss, "value_loss": value_loss, "entropy": entropy,
+            "policy_loss": policy_loss,
+            "value_loss": value_loss,
+            "entropy": entropy,
             "kl": jnp.mean(ratio - 1 - log_ratio),  # http://joschu.net/blog/kl-approx.html
             "clipped": jnp.mean(jnp.abs(ratio - 1) > hyper.clip),
-        }  # fmt: skip
+        }
 
     def learn(state, batch, key):
         size = steps_per_update(own)
         rows = jax.tree.map(lambda x: x.reshape(size, *x.shape[2:]), batch)
-        orders = jax.vmap(lambda key: jax.random.permutation(key, size))(jax.random.split(key, own.epochs))
+        orders = jax.vmap(lambda key: jax.random.permutation(key, size))(
+            jax.random.split(key, own.epochs)
+        )
 
         def minibatch(carry, index):
             params, opt_state = carry
-            grads, metrics = jax.grad(loss_fn, has_aux=True)(params, jax.tree.map(lambda x: x[index], rows), state.hyper)
+            grads, metrics = jax.grad(loss_fn, has_aux=True)(
+                params, jax.tree.map(lambda x: x[index], rows), state.hyper
+            )
             updates, opt_state = tx.update(grads, opt_state, params)
             return (optax.apply_updates(params, updates), opt_state), metrics
 
         orders = orders.reshape(own.epochs * own.minibatches, -1)
-        (params, opt_state), metrics = jax.lax.scan(minibatch, (state.params, state.opt_state), orders)
+        (params, opt_state), metrics = jax.lax.scan(
+            minibatch, (state.params, state.opt_state), orders
+        )
         return state._replace(params=params, opt_state=opt_state), jax.tree.map(jnp.mean, metrics)
 
     def update(state):
@@ -139,12 +164,23 @@ def make(env: envs.Env, config) -> Agent:
         values = value(state.params, rollout.obs)
         next_values = value(state.params, seen(state.obs_stats, step.next_obs))
         terminated = step.terminated | (step.truncated & (hyper.bootstrap == 0))
-        advantage = returns.gae(reward, terminated, step.truncated, values, next_values, hyper.gamma, hyper.gae_lambda)
-        batch = (rollout.obs, rollout.action, rollout.log_prob, values, advantage, values + advantage)
+        advantage = returns.gae(
+            reward, terminated, step.truncated, values, next_values, hyper.gamma, hyper.gae_lambda
+        )
+        batch = (
+            rollout.obs,
+            rollout.action,
+            rollout.log_prob,
+            values,
+            advantage,
+            values + advantage,
+        )
         state, metrics = learn(state, batch, learn_key)
         if own.normalise_obs:
             state = state._replace(obs_stats=normalise.add(state.obs_stats, raw_obs))
-        state = state._replace(updates=state.updates + 1, env_steps=state.env_steps + steps_per_update(own))
+        state = state._replace(
+            updates=state.updates + 1, env_steps=state.env_steps + steps_per_update(own)
+        )
         return state, envs.episode_sums(step) | metrics
 
     def normalise_reward(state, step):

@@ -25,7 +25,9 @@ class Hyper(NamedTuple):
 
     lr: jax.Array
     gamma: jax.Array
-    bootstrap: jax.Array  # 1: from the value at a time limit, with a value function; 0: a time limit counts as an end
+    bootstrap: (
+        jax.Array
+    )  # 1: from the value at a time limit, with a value function; 0: a time limit counts as an end
     entropy: jax.Array  # weight of the entropy bonus
     temperature_start: jax.Array
     temperature_end: jax.Array  # reached in a line at the end of the budget
@@ -62,10 +64,14 @@ def make(env: envs.Env, config) -> Agent:
     own, continuous = config.agent, env.num_actions == 0
     outputs = env.action_size if continuous else env.num_actions
     most = -(-env.max_steps // BLOCK) * BLOCK  # rows: whole blocks
-    net = networks.ActorCritic(networks.make_torso(config.model), outputs, continuous, config.model.shared)
-    tx = optax.flatten(make_optimiser(config.optim, 1))  # the number of updates depends on the episodes: no schedule
-    policy = lambda params, obs: net.apply(params, obs, method="policy")  # noqa: E731
-    value = lambda params, obs: net.apply(params, obs, method="value")  # noqa: E731
+    net = networks.ActorCritic(
+        networks.make_torso(config.model), outputs, continuous, config.model.shared
+    )
+    tx = optax.flatten(
+        make_optimiser(config.optim, 1)
+    )  # the number of updates depends on the episodes: no schedule
+    policy = lambda params, obs: net.apply(params, obs, method="policy")
+    value = lambda params, obs: net.apply(params, obs, method="value")
 
     def init(key, hyper):
         net_key, key = jax.random.split(key)
@@ -97,22 +103,32 @@ def make(env: envs.Env, config) -> Agent:
             if not continuous:
                 mixed = jnp.where(chance[t] < greedy, found.mode(), any_action[t])
                 action = jnp.where(state.hyper.mixture > 0, mixed, action)
-            next_obs, env_state, reward, terminated, truncated = jax.vmap(env.step)(step_keys[t], env_state, action)
+            next_obs, env_state, reward, terminated, truncated = jax.vmap(env.step)(
+                step_keys[t], env_state, action
+            )
             living = alive.reshape(-1, *[1] * (obs.ndim - 1))
             last_obs = jnp.where(living, next_obs, last_obs)
             carry = next_obs, env_state, alive & ~(terminated | truncated), last_obs
-            return carry, Episodes(jnp.where(living, obs, 0.0), action, reward, terminated, truncated, alive)
+            return carry, Episodes(
+                jnp.where(living, obs, 0.0), action, reward, terminated, truncated, alive
+            )
 
-        def block(carry):  # not step by step: between runs that end at different times, each turn copies all rows
+        def block(
+            carry,
+        ):  # not step by step: between runs that end at different times, each turn copies all rows
             t, carry, rows = carry
             carry, new = jax.lax.scan(take, carry, t + jnp.arange(BLOCK))
-            rows = jax.tree.map(lambda store, new: jax.lax.dynamic_update_slice_in_dim(store, new, t, 0), rows, new)
+            rows = jax.tree.map(
+                lambda store, new: jax.lax.dynamic_update_slice_in_dim(store, new, t, 0), rows, new
+            )
             return t + BLOCK, carry, rows
 
         alive = jnp.ones(own.num_envs, bool)
         carry = obs, env_state, alive, obs
-        rows = jax.tree.map(lambda row: jnp.zeros((most, *row.shape), row.dtype), jax.eval_shape(take, carry, 0)[1])
-        unfinished = lambda carry: (carry[0] < most) & jnp.any(carry[1][2])  # noqa: E731
+        rows = jax.tree.map(
+            lambda row: jnp.zeros((most, *row.shape), row.dtype), jax.eval_shape(take, carry, 0)[1]
+        )
+        unfinished = lambda carry: (carry[0] < most) & jnp.any(carry[1][2])
         _, (*_, last_obs), rows = jax.lax.while_loop(unfinished, block, (jnp.int32(0), carry, rows))
         return rows, last_obs
 
@@ -136,28 +152,46 @@ def make(env: envs.Env, config) -> Agent:
             loss, grads = jax.value_and_grad(value_loss)(carry[0], episodes, target)
             return descend(*carry, grads), loss
 
-        (params, opt_state), losses = jax.lax.scan(step, (state.params, state.value_opt_state), None, own.value_steps)
+        (params, opt_state), losses = jax.lax.scan(
+            step, (state.params, state.value_opt_state), None, own.value_steps
+        )
         return state._replace(params=params, value_opt_state=opt_state), losses[0]
 
     def update(state):
         temperature, greedy = scheduled(state, "temperature"), scheduled(state, "greedy")
-        episodes, last_obs = play(state, jax.random.fold_in(state.key, state.updates), temperature, greedy)
+        episodes, last_obs = play(
+            state, jax.random.fold_in(state.key, state.updates), temperature, greedy
+        )
         if own.baseline == "value":
-            values, last_value = value(state.params, episodes.obs), value(state.params, last_obs) * state.hyper.bootstrap
+            values, last_value = (
+                value(state.params, episodes.obs),
+                value(state.params, last_obs) * state.hyper.bootstrap,
+            )
         else:
             values, last_value = jnp.zeros_like(episodes.reward), jnp.zeros(own.num_envs)
         target = returns_of(episodes, last_value, state.hyper.gamma)
-        advantage = normalised(target - values, episodes.alive, own.normalise, own.baseline == "mean")
-        grads, metrics = jax.grad(policy_loss, has_aux=True)(state.params, episodes, temperature, advantage, state.hyper)
+        advantage = normalised(
+            target - values, episodes.alive, own.normalise, own.baseline == "mean"
+        )
+        grads, metrics = jax.grad(policy_loss, has_aux=True)(
+            state.params, episodes, temperature, advantage, state.hyper
+        )
         params, opt_state = descend(state.params, state.opt_state, grads)
         steps = jnp.sum(episodes.alive)
-        state = state._replace(params=params, opt_state=opt_state, updates=state.updates + 1, env_steps=state.env_steps + steps)
+        state = state._replace(
+            params=params,
+            opt_state=opt_state,
+            updates=state.updates + 1,
+            env_steps=state.env_steps + steps,
+        )
         if own.baseline == "value":
             state, metrics["value_loss"] = fit_value(state, episodes, target)
         sums = {"episodes": jnp.float32(own.num_envs), "length_sum": jnp.float32(steps)}
-        return state, metrics | sums | {"return_sum": jnp.sum(jnp.where(episodes.alive, episodes.reward, 0.0))}
+        return state, metrics | sums | {
+            "return_sum": jnp.sum(jnp.where(episodes.alive, episodes.reward, 0.0))
+        }
 
-    act = lambda actor, obs: policy(actor, obs).mode()  # noqa: E731
+    act = lambda actor, obs: policy(actor, obs).mode()
     return Agent(init, update, lambda state: state.params, act, 0, own.num_envs * env.max_steps)
 
 
@@ -171,9 +205,14 @@ def returns_of(episodes: Episodes, last_value: jax.Array, gamma) -> jax.Array:
 
     What is learned from is not weighted by gamma^t, as the gradient of the discounted return would be (Thomas 2014): nobody does.
     """
-    reward, over = jnp.where(episodes.alive, episodes.reward, 0.0), ~episodes.alive | episodes.terminated
+    reward, over = (
+        jnp.where(episodes.alive, episodes.reward, 0.0),
+        ~episodes.alive | episodes.terminated,
+    )
     last = jnp.broadcast_to(last_value, reward.shape)
-    return returns.discounted_returns(reward, over, episodes.alive & episodes.truncated, last, gamma)
+    return returns.discounted_returns(
+        reward, over, episodes.alive & episodes.truncated, last, gamma
+    )
 
 
 def normalised(advantage: jax.Array, alive: jax.Array, how: str, centre: bool) -> jax.Array:

@@ -14,8 +14,28 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 # Okabe and Ito's palette in the order of plots/style.py, then their yellow and three of Paul Tol's: Seaquest has 10 channels.
-VERMILION, BLUE, GREEN, PURPLE, ORANGE, SKY, BLACK = "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"
-CHANNELS = (VERMILION, BLUE, GREEN, PURPLE, ORANGE, SKY, BLACK, "#F0E442", "#882255", "#999933", "#332288")
+VERMILION, BLUE, GREEN, PURPLE, ORANGE, SKY, BLACK = (
+    "#D55E00",
+    "#0072B2",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#000000",
+)
+CHANNELS = (
+    VERMILION,
+    BLUE,
+    GREEN,
+    PURPLE,
+    ORANGE,
+    SKY,
+    BLACK,
+    "#F0E442",
+    "#882255",
+    "#999933",
+    "#332288",
+)
 PAGE, GROUND, LINE, GREY, INK = "#FFFFFF", "#F4F5F7", "#DCDFE4", "#9AA0A8", "#26292E"
 WIDE, SQUARE = (300, 200), (240, 240)  # pixels, of a picture of a control environment
 SIDE = 240  # pixels that the longer side of a grid may have
@@ -27,9 +47,17 @@ LAST = 1000  # milliseconds that the last picture stays
 class Board:
     """A picture under way, in an environment's own units: x to the right, y upwards."""
 
-    def __init__(self, size: tuple[int, int], scale: float, origin: tuple[float, float], below: Image.Image | None = None):
+    def __init__(
+        self,
+        size: tuple[int, int],
+        scale: float,
+        origin: tuple[float, float],
+        below: Image.Image | None = None,
+    ):
         """scale: pixels per unit; origin: the pixel of (0, 0); below: another board's large picture to draw on."""
-        self.large = below.copy() if below else Image.new("RGB", (size[0] * FINE, size[1] * FINE), GROUND)
+        self.large = (
+            below.copy() if below else Image.new("RGB", (size[0] * FINE, size[1] * FINE), GROUND)
+        )
         self.scale, self.origin = scale * FINE, (origin[0] * FINE, origin[1] * FINE)
         self.draw = ImageDraw.Draw(self.large)
 
@@ -41,18 +69,29 @@ class Board:
 
     def disc(self, x: float, y: float, radius: float, colour: str) -> None:
         (column, row), radius = self.pixel(x, y), radius * self.scale
-        self.draw.ellipse((column - radius, row - radius, column + radius, row + radius), fill=colour)
+        self.draw.ellipse(
+            (column - radius, row - radius, column + radius, row + radius), fill=colour
+        )
 
     def line(self, points, colour: str, width: float = 1) -> None:
         """width: pixels of the finished picture."""
-        self.draw.line([self.pixel(x, y) for x, y in points], fill=colour, width=round(width * FINE), joint="curve")
+        self.draw.line(
+            [self.pixel(x, y) for x, y in points],
+            fill=colour,
+            width=round(width * FINE),
+            joint="curve",
+        )
 
-    def rod(self, start: tuple[float, float], end: tuple[float, float], width: float, colour: str) -> None:
+    def rod(
+        self, start: tuple[float, float], end: tuple[float, float], width: float, colour: str
+    ) -> None:
         """A bar with round ends; width in units."""
         angle = math.atan2(end[1] - start[1], end[0] - start[0])
         across = (-math.sin(angle) * width / 2, math.cos(angle) * width / 2)
-        corners = [(point[0] + side * across[0], point[1] + side * across[1])
-                   for point, side in ((start, 1), (end, 1), (end, -1), (start, -1))]  # fmt: skip
+        corners = [
+            (point[0] + side * across[0], point[1] + side * across[1])
+            for point, side in ((start, 1), (end, 1), (end, -1), (start, -1))
+        ]
         self.polygon(corners, colour)
         for point in (start, end):
             self.disc(*point, width / 2, colour)
@@ -125,9 +164,18 @@ def _mountain_car(goal: float, obs: np.ndarray) -> Image.Image:
     """obs: [position, velocity]."""
     x, slope = float(obs[0]), math.atan(1.35 * math.cos(3 * float(obs[0])))
     cos, sin, y = math.cos(slope), math.sin(slope), float(_height(x))
-    place = lambda along, above: (x + along * cos - above * sin, y + along * sin + above * cos)  # noqa: E731
+    place = lambda along, above: (x + along * cos - above * sin, y + along * sin + above * cos)
     board = Board(WIDE, 150, (195, 184), _hill(goal))
-    body = ((-0.1, 0.03), (0.1, 0.03), (0.1, 0.075), (0.055, 0.085), (0.035, 0.12), (-0.05, 0.12), (-0.075, 0.085), (-0.1, 0.08))
+    body = (
+        (-0.1, 0.03),
+        (0.1, 0.03),
+        (0.1, 0.075),
+        (0.055, 0.085),
+        (0.035, 0.12),
+        (-0.05, 0.12),
+        (-0.075, 0.085),
+        (-0.1, 0.08),
+    )
     board.polygon([place(*corner) for corner in body], VERMILION)
     for along in (-0.06, 0.06):
         board.disc(*place(along, 0.028), 0.028, INK)
@@ -184,7 +232,9 @@ def frame(name: str, obs: np.ndarray) -> Image.Image:
 
 def _check(name: str, obs_shape: tuple) -> None:
     if not can_draw(name, obs_shape):
-        raise ValueError(f"{name} with observations {tuple(obs_shape)} has no drawer; drawn are {', '.join(CONTROL)} and images")
+        raise ValueError(
+            f"{name} with observations {tuple(obs_shape)} has no drawer; drawn are {', '.join(CONTROL)} and images"
+        )
 
 
 @functools.lru_cache
@@ -192,7 +242,9 @@ def _font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
     return ImageFont.load_default(size)
 
 
-def _write(draw: ImageDraw.ImageDraw, text: str, box: tuple[int, int, int], size: int, anchor: str = "l") -> None:
+def _write(
+    draw: ImageDraw.ImageDraw, text: str, box: tuple[int, int, int], size: int, anchor: str = "l"
+) -> None:
     """Writes into box (left, right, middle row) in pixels, at its left 'l' or right 'r' end, smaller where it has to."""
     left, right, row = box
     while size > 7 and draw.textlength(text, _font(size)) > right - left:
@@ -228,7 +280,11 @@ def _pictures(panel: dict, times: list[int]) -> Iterator[Image.Image]:
 def _beside(pictures: tuple[Image.Image, ...]) -> Image.Image:
     """Pictures side by side, a margin around each."""
     height = max(picture.height for picture in pictures)
-    page = Image.new("RGB", (MARGIN + sum(picture.width + MARGIN for picture in pictures), height + 2 * (MARGIN // 2)), PAGE)
+    page = Image.new(
+        "RGB",
+        (MARGIN + sum(picture.width + MARGIN for picture in pictures), height + 2 * (MARGIN // 2)),
+        PAGE,
+    )
     left = MARGIN
     for picture in pictures:
         page.paste(picture, (left, MARGIN // 2))
@@ -250,8 +306,12 @@ def _indexed(pages: list[Image.Image]) -> list[Image.Image]:
     counts = Counter()
     for page in pages:
         counts.update({colour: count for count, colour in page.getcolors(page.width * page.height)})
-    blues = ((0, 0, value) for value in range(256))  # fill up: the 256th, which GIF files use for "as before", has a place then
-    kept = np.array(list(dict.fromkeys([*(colour for colour, _ in counts.most_common(255)), *blues]))[:255])
+    blues = (
+        (0, 0, value) for value in range(256)
+    )  # fill up: the 256th, which GIF files use for "as before", has a place then
+    kept = np.array(
+        list(dict.fromkeys([*(colour for colour, _ in counts.most_common(255)), *blues]))[:255]
+    )
     colours = np.array(list(counts))
     index = np.zeros(1 << 24, np.uint8)
     index[colours @ (1, 256, 65536)] = ((kept**2).sum(1) - 2 * colours @ kept.T).argmin(1)
@@ -273,15 +333,26 @@ def gif(path: Path, panels: list[dict], *, fps: int = 30, most: int = 200) -> No
     for panel in panels:
         _check(panel["name"], np.shape(panel["obs"])[1:])
     times = shown_steps(max(len(panel["obs"]) for panel in panels), most)
-    pages = [_beside(pictures) for pictures in zip(*(_pictures(panel, times) for panel in panels), strict=True)]
+    pages = [
+        _beside(pictures)
+        for pictures in zip(*(_pictures(panel, times) for panel in panels), strict=True)
+    ]
     first, *others = _indexed(pages)
     # less than 20 ms is taken for a mistake by viewers, which then show the pictures slowly
     durations = [max(20, round(100 / fps) * 10)] * len(others) + [LAST]
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")
     try:
-        first.save(temporary, "GIF", save_all=True, append_images=others, duration=durations, loop=0, optimize=True,
-                   palette=bytes(first.getpalette()))  # fmt: skip
+        first.save(
+            temporary,
+            "GIF",
+            save_all=True,
+            append_images=others,
+            duration=durations,
+            loop=0,
+            optimize=True,
+            palette=bytes(first.getpalette()),
+        )
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

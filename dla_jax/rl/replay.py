@@ -30,10 +30,14 @@ def start(like: Transition, length: int) -> Transition:
 def add(ring: Transition, row: Transition, rows_before: jax.Array) -> Transition:
     """The ring with a row [E, ...] written over its oldest; `rows_before`: int32 [], how many were ever added."""
     at = rows_before % len(ring.action)
-    return jax.tree.map(lambda store, new: jax.lax.dynamic_update_index_in_dim(store, new, at, 0), ring, row)
+    return jax.tree.map(
+        lambda store, new: jax.lax.dynamic_update_index_in_dim(store, new, at, 0), ring, row
+    )
 
 
-def sample_places(uniform: jax.Array, rows: jax.Array, length: int, num_envs: int, n_step: int) -> tuple[jax.Array, jax.Array]:
+def sample_places(
+    uniform: jax.Array, rows: jax.Array, length: int, num_envs: int, n_step: int
+) -> tuple[jax.Array, jax.Array]:
     """Where samples begin: (row int32 [B], environment int32 [B]), such that `n_step` rows from there on are in the ring.
 
     Args:
@@ -42,23 +46,29 @@ def sample_places(uniform: jax.Array, rows: jax.Array, length: int, num_envs: in
     """
     filled = jnp.minimum(rows, length)
     pick = lambda u, count: jnp.minimum(jnp.int32(u * count), count - 1)  # noqa: E731 - rounding could reach count
-    return (rows - filled + pick(uniform[0], filled - n_step + 1)) % length, pick(uniform[1], num_envs)
+    return (rows - filled + pick(uniform[0], filled - n_step + 1)) % length, pick(
+        uniform[1], num_envs
+    )
 
 
-def take(ring: Transition, row: jax.Array, env: jax.Array, gamma: jax.Array, n_step: int) -> tuple[Transition, jax.Array]:
+def take(
+    ring: Transition, row: jax.Array, env: jax.Array, gamma: jax.Array, n_step: int
+) -> tuple[Transition, jax.Array]:
     """The transitions of `n_step` steps that begin at the places, or of fewer where an episode ends before.
 
     Returns:
       (Transition [B, ...], discount float32 [B] of the value of `next_obs`: gamma to the number of steps).
     """
     length, num_envs = ring.action.shape[:2]
-    at = lambda store, k: store.reshape(-1, *store.shape[2:])[(row + k) % length * num_envs + env]  # noqa: E731
+    at = lambda store, k: store.reshape(-1, *store.shape[2:])[(row + k) % length * num_envs + env]
     found, discount = jax.tree.map(lambda store: at(store, 0), ring), jnp.full(row.shape, gamma)
     for k in range(1, n_step):
         on = ~(found.terminated | found.truncated)
         later = jax.tree.map(lambda store, k=k: at(store, k), ring)
-        select = lambda new, old, on=on: jnp.where(on.reshape(-1, *[1] * (old.ndim - 1)), new, old)  # noqa: E731
+        select = lambda new, old, on=on: jnp.where(on.reshape(-1, *[1] * (old.ndim - 1)), new, old)
         reward = found.reward + jnp.where(on, discount * later.reward, 0.0)
-        found = jax.tree.map(select, later, found)._replace(obs=found.obs, action=found.action, reward=reward)
+        found = jax.tree.map(select, later, found)._replace(
+            obs=found.obs, action=found.action, reward=reward
+        )
         discount = jnp.where(on, discount * gamma, discount)
     return found, discount

@@ -32,7 +32,9 @@ def discounted_returns(reward, terminated, truncated, last_value, gamma) -> jax.
     Returns:
       float32 [T, ...].
     """
-    cut = truncated | (jnp.arange(len(reward)) == len(reward) - 1).reshape(-1, *[1] * (reward.ndim - 1))
+    cut = truncated | (jnp.arange(len(reward)) == len(reward) - 1).reshape(
+        -1, *[1] * (reward.ndim - 1)
+    )
     bootstrap = jnp.where(cut & ~terminated, last_value, 0.0)
     return backward_sums(reward + gamma * bootstrap, gamma * (1.0 - (terminated | truncated)))
 

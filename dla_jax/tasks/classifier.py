@@ -13,10 +13,22 @@ from dla_jax.training.optim import make_optimiser
 
 def make_plan(config, num_examples: int, **rows: int) -> Plan:
     """The plan of a run over so many training examples. `rows`: fields of `Plan` that say which steps have a row."""
-    ends = [batches.epoch_end(epoch, config.batch_size, num_examples) for epoch in range(1, config.num_epochs + 1)]
-    evaluations = tuple(sorted({*ends[config.eval_every_epochs - 1 :: config.eval_every_epochs], ends[-1]}))
-    plan = Plan(ends[-1], evaluations, config.log_every_steps, config.checkpoint_every_steps,
-                config.steps_per_call, config.patience, **rows)  # fmt: skip
+    ends = [
+        batches.epoch_end(epoch, config.batch_size, num_examples)
+        for epoch in range(1, config.num_epochs + 1)
+    ]
+    evaluations = tuple(
+        sorted({*ends[config.eval_every_epochs - 1 :: config.eval_every_epochs], ends[-1]})
+    )
+    plan = Plan(
+        ends[-1],
+        evaluations,
+        config.log_every_steps,
+        config.checkpoint_every_steps,
+        config.steps_per_call,
+        config.patience,
+        **rows,
+    )
     return plan._replace(steps_per_call=min(config.steps_per_call, plan.longest_stretch()))
 
 
@@ -38,7 +50,9 @@ def better(row: dict) -> tuple[float, float]:
     return row["val_accuracy"], -math.inf if row["val_loss"] is None else -row["val_loss"]
 
 
-def run_result(rows: list[dict], best: dict, *, batch_size: int, num_examples: int, chance: float) -> dict:
+def run_result(
+    rows: list[dict], best: dict, *, batch_size: int, num_examples: int, chance: float
+) -> dict:
     """What the last row of a run says of its training; test scores follow for runs that are compared.
 
     `mean_val_loss`: of all evaluations, low where a run soon gets down; one that is worse than guessing, or not finite, counts
@@ -50,12 +64,19 @@ def run_result(rows: list[dict], best: dict, *, batch_size: int, num_examples: i
     finite, guessing = [loss for loss in losses if loss is not None], -math.log(chance)
     bounded = [guessing if loss is None else min(loss, guessing) for loss in losses]
     rise = losses[-1] - min(finite) if finite and losses[-1] is not None else None
-    return {"val_accuracy": best["val_accuracy"], "val_loss": best["val_loss"], "test_accuracy": chance, "test_loss": None,
-            "mean_val_loss": sum(bounded) / len(bounded), "val_loss_rise": rise,
-            "examples_per_s": rate, "seconds_per_epoch": num_examples / rate}  # fmt: skip
+    return {
+        "val_accuracy": best["val_accuracy"],
+        "val_loss": best["val_loss"],
+        "test_accuracy": chance,
+        "test_loss": None,
+        "mean_val_loss": sum(bounded) / len(bounded),
+        "val_loss_rise": rise,
+        "examples_per_s": rate,
+        "seconds_per_epoch": num_examples / rate,
+    }
 
 
 def rate_score(rows: list[dict]) -> tuple[float, float]:
     """By which a learning rate is chosen: mean validation accuracy, then the lowest mean loss."""
-    mean = lambda key: float(np.mean([np.inf if row[key] is None else row[key] for row in rows]))  # noqa: E731
+    mean = lambda key: float(np.mean([np.inf if row[key] is None else row[key] for row in rows]))
     return mean("val_accuracy"), -mean("val_loss")

@@ -16,7 +16,11 @@ from dla_jax.training.metrics import accuracy, class_scores, cross_entropy, mask
 
 
 # Initialisation runs once a cell and compiles once a depth: cheap code generation suits it better than fast code.
-@functools.partial(jax.jit, static_argnames=("model", "shape"), compiler_options={"xla_backend_optimization_level": 1})
+@functools.partial(
+    jax.jit,
+    static_argnames=("model", "shape"),
+    compiler_options={"xla_backend_optimization_level": 1},
+)
 def init_variables(key, *, model, shape):
     """Flax's variables of a model for images float32 [1, *shape]."""
     return model.init(key, jnp.zeros((1, *shape)), train=False)
@@ -31,7 +35,9 @@ def init_model(key, *, model, shape: tuple[int, ...]) -> tuple[dict, dict]:
 @functools.cache
 def shapes_of(model, shape: tuple[int, ...]) -> dict:
     """The parameters of a model for images [H, W, C] of this shape, as shapes."""
-    return jax.eval_shape(lambda seed: model.init(jax.random.key(seed), jnp.zeros((1, *shape)), train=False), 0)["params"]
+    return jax.eval_shape(
+        lambda seed: model.init(jax.random.key(seed), jnp.zeros((1, *shape)), train=False), 0
+    )["params"]
 
 
 def count_params(model, shape: tuple[int, ...]) -> int:
@@ -50,8 +56,14 @@ def counting_steps(init_fn: Callable) -> Callable:
 
 
 @functools.cache
-def make_loss(model, pad: int, flip: bool, label_smoothing: float, freeze_norm_at: int = 0,
-              class_weights: tuple[float, ...] | None = None):  # fmt: skip
+def make_loss(
+    model,
+    pad: int,
+    flip: bool,
+    label_smoothing: float,
+    freeze_norm_at: int = 0,
+    class_weights: tuple[float, ...] | None = None,
+):
     """The loss function of a model: one object for each, so that the train step compiles once for all cells that share it.
 
     `label_smoothing` e trains towards (1 - e) one-hot + e / C (Szegedy et al. 2016, arXiv:1512.00567, section 7).
@@ -64,17 +76,27 @@ def make_loss(model, pad: int, flip: bool, label_smoothing: float, freeze_norm_a
         x = images.augment(key_augment, batch["image"], pad, flip).astype(jnp.float32) / 255
 
         def forward(train):
-            return model.apply({"params": params, **model_state}, x, train=train, mutable=["batch_stats"],
-                               rngs={"dropout": key_dropout})  # fmt: skip
+            return model.apply(
+                {"params": params, **model_state},
+                x,
+                train=train,
+                mutable=["batch_stats"],
+                rngs={"dropout": key_dropout},
+            )
 
         if freeze_norm_at:
             taken = model_state["steps"]["taken"]
-            (logits, _), updates = jax.lax.cond(taken < freeze_norm_at, lambda: forward(True), lambda: forward(False))
+            (logits, _), updates = jax.lax.cond(
+                taken < freeze_norm_at, lambda: forward(True), lambda: forward(False)
+            )
             updates = updates | {"steps": {"taken": taken + 1}}
         else:
             (logits, _), updates = forward(True)
         loss = cross_entropy(logits, batch["label"], label_smoothing, class_weights).mean()
-        return loss, ({**model_state, **updates}, {"train_accuracy": accuracy(logits, batch["label"])})
+        return loss, (
+            {**model_state, **updates},
+            {"train_accuracy": accuracy(logits, batch["label"])},
+        )
 
     return loss_fn
 
@@ -88,15 +110,26 @@ def score(variables, data, positions, mask, *, model, mesh) -> dict[str, jax.Arr
 
     def sums(batch):
         rows, weights = jax.lax.with_sharding_constraint(batch, split_rows(mesh))
-        logits, _ = model.apply(variables, data["image"][rows].astype(jnp.float32) / 255, train=False)
+        logits, _ = model.apply(
+            variables, data["image"][rows].astype(jnp.float32) / 255, train=False
+        )
         return masked_sums(logits, data["label"][rows], weights)
 
     totals = jax.tree.map(lambda parts: parts.sum(0), jax.lax.map(sums, (positions, mask)))
-    return {name: totals[name] / totals["count"] for name in ("loss", "accuracy")} | {"correct": totals["correct"]}
+    return {name: totals[name] / totals["count"] for name in ("loss", "accuracy")} | {
+        "correct": totals["correct"]
+    }
 
 
-def make_evaluate(model, data: dict, mesh, positions: np.ndarray, batch_size: int, prefix: str,
-                  labels: np.ndarray | None = None) -> Callable:  # fmt: skip
+def make_evaluate(
+    model,
+    data: dict,
+    mesh,
+    positions: np.ndarray,
+    batch_size: int,
+    prefix: str,
+    labels: np.ndarray | None = None,
+) -> Callable:
     """Return state -> {"<prefix>_loss", "<prefix>_accuracy"} over the examples at `positions`, each exactly once.
 
     With `labels` int32 [N], those of all examples, also what `metrics.class_scores` says of them.
@@ -104,7 +137,14 @@ def make_evaluate(model, data: dict, mesh, positions: np.ndarray, batch_size: in
     padded, mask = batches.padded_batches(positions, batch_size)
 
     def evaluate(state) -> dict:
-        scores = score({"params": state.params, **state.model_state}, data, padded, mask, model=model, mesh=mesh)
+        scores = score(
+            {"params": state.params, **state.model_state},
+            data,
+            padded,
+            mask,
+            model=model,
+            mesh=mesh,
+        )
         correct = np.asarray(scores.pop("correct"))
         found = {f"{prefix}_{name}": float(value) for name, value in scores.items()}
         if labels is None:

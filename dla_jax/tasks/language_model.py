@@ -14,7 +14,9 @@ from dla_jax.training.mesh import split_rows
 from dla_jax.training.metrics import cross_entropy
 
 
-@functools.partial(jax.jit, static_argnames="model", compiler_options={"xla_backend_optimization_level": 1})
+@functools.partial(
+    jax.jit, static_argnames="model", compiler_options={"xla_backend_optimization_level": 1}
+)
 def init_params(key, *, model):
     """The parameters that a decoder starts from."""
     return model.init(key, jnp.zeros((1, 2), jnp.int32))["params"]
@@ -34,7 +36,9 @@ def make_loss(model):
 
     def loss_fn(params, model_state, batch, key):
         tokens = batch["token"]
-        logits, _ = model.apply({"params": params}, tokens[:, :-1], train=True, rngs={"dropout": key})
+        logits, _ = model.apply(
+            {"params": params}, tokens[:, :-1], train=True, rngs={"dropout": key}
+        )
         return cross_entropy(logits, tokens[:, 1:]).mean(), (model_state, {})
 
     return loss_fn
@@ -58,7 +62,9 @@ def nats_by_position(params, tokens, index, mask, *, model, mesh) -> jax.Array:
     return jax.lax.map(of_batch, (index, mask)).sum(0)
 
 
-def make_evaluate(model, tokens, mesh, index: np.ndarray, mask: np.ndarray, num_chars: int, prefix: str) -> Callable:
+def make_evaluate(
+    model, tokens, mesh, index: np.ndarray, mask: np.ndarray, num_chars: int, prefix: str
+) -> Callable:
     """state -> nats per token and per character of a part of the text, every token of it predicted exactly once.
 
     Returns:
@@ -68,10 +74,14 @@ def make_evaluate(model, tokens, mesh, index: np.ndarray, mask: np.ndarray, num_
     counts = mask.sum((0, 1), dtype=np.float64)
 
     def evaluate(state) -> dict:
-        sums = np.asarray(nats_by_position(state.params, tokens, index, mask, model=model, mesh=mesh), np.float64)
-        return {f"{prefix}_nats_per_token": float(sums.sum() / counts.sum()),
-                f"{prefix}_nats_per_char": float(sums.sum() / num_chars),
-                f"{prefix}_nats_by_position": sums / np.maximum(counts, 1)}  # fmt: skip
+        sums = np.asarray(
+            nats_by_position(state.params, tokens, index, mask, model=model, mesh=mesh), np.float64
+        )
+        return {
+            f"{prefix}_nats_per_token": float(sums.sum() / counts.sum()),
+            f"{prefix}_nats_per_char": float(sums.sum() / num_chars),
+            f"{prefix}_nats_by_position": sums / np.maximum(counts, 1),
+        }
 
     return evaluate
 
@@ -79,4 +89,6 @@ def make_evaluate(model, tokens, mesh, index: np.ndarray, mask: np.ndarray, num_
 @functools.partial(jax.jit, static_argnames="model")
 def attention_maps(params, tokens, *, model) -> jax.Array:
     """Attention weights of one text: tokens int32 [T] -> float32 [n_layer, n_head, T, T]; a row sums to one."""
-    return jnp.stack(model.apply({"params": params}, tokens[None], train=False)[1]["attention"])[:, 0]
+    return jnp.stack(model.apply({"params": params}, tokens[None], train=False)[1]["attention"])[
+        :, 0
+    ]

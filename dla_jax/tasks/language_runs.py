@@ -42,15 +42,25 @@ def check_config(config, run: Run) -> None:
     check_sampling(config.sample, "sample.")
     for key in ("num_steps", "batch_size", "accumulate", "eval_every_steps", "steps_per_call"):
         check_count(key, config[key])
-    for key in ("log_every_steps", "checkpoint_every_steps", "patience", "cells_at_a_time", "overfits_at"):
+    for key in (
+        "log_every_steps",
+        "checkpoint_every_steps",
+        "patience",
+        "cells_at_a_time",
+        "overfits_at",
+    ):
         check_count(key, config[key], low=0)
     check_count("ngram_order", config.ngram_order)
     check_count("target_order", config.target_order)
-    check(config.target_order <= config.ngram_order,
-          f"target_order: {config.target_order} is more than ngram_order, {config.ngram_order}")  # fmt: skip
+    check(
+        config.target_order <= config.ngram_order,
+        f"target_order: {config.target_order} is more than ngram_order, {config.ngram_order}",
+    )
     parts = config.accumulate * jax.device_count()
-    check(config.batch_size % parts == 0,
-          f"batch_size: {config.batch_size} is not divisible by accumulate times the devices, {parts}")  # fmt: skip
+    check(
+        config.batch_size % parts == 0,
+        f"batch_size: {config.batch_size} is not divisible by accumulate times the devices, {parts}",
+    )
 
 
 def check_text(config, saved: Path) -> None:
@@ -82,31 +92,49 @@ class Source(NamedTuple):
 
 def read_text(config) -> text.Text:
     """The text of a config."""
-    check(config.data.path != "", "data.path is empty; give a text file, or leave it out for the embedded text")
+    check(
+        config.data.path != "",
+        "data.path is empty; give a text file, or leave it out for the embedded text",
+    )
     return text.load(config.data.path or "")
 
 
 def make_source(config, saved: Path | None = None) -> Source:
     """The text of a config in tokens, those of the tokenizer in the file `saved` where there is one."""
     tokenizer = tokenize.load(saved) if saved and saved.exists() else None
-    return _make_source(read_text(config), config.data.val_fraction, config.data.test_fraction,
-                        FrozenConfigDict(config.tokenizer.to_dict()), tokenizer)  # fmt: skip
+    return _make_source(
+        read_text(config),
+        config.data.val_fraction,
+        config.data.test_fraction,
+        FrozenConfigDict(config.tokenizer.to_dict()),
+        tokenizer,
+    )
 
 
 @functools.lru_cache(maxsize=8)  # networks share it, and the check of a config with its run
-def _make_source(whole: text.Text, val_fraction: float, test_fraction: float, config, tokenizer) -> Source:
+def _make_source(
+    whole: text.Text, val_fraction: float, test_fraction: float, config, tokenizer
+) -> Source:
     parts = text.split(whole.text, val_fraction, test_fraction)
     short = [name for name in ("train", "val") if len(parts[name]) < 2]
-    check(not short, f"data.path: {whole.name} has {len(whole.text)} characters, too few to split; give a longer text")
+    check(
+        not short,
+        f"data.path: {whole.name} has {len(whole.text)} characters, too few to split; give a longer text",
+    )
     tokenizer = tokenizer or tokenize.train(config, whole.text, parts["train"])
-    return Source(parts, len(set(whole.text)), tokenizer, text.encode_parts(parts, tokenizer.encode))
+    return Source(
+        parts, len(set(whole.text)), tokenizer, text.encode_parts(parts, tokenizer.encode)
+    )
 
 
 def prepare_source(config, run: Run, network: str) -> Source:
     """`make_source` with the tokenizer of the workdir, which the first process writes when it is not there."""
     saved = tokenizer_path(run.workdir, network)
     missing = run.first and not saved.exists()
-    together(lambda: tokenize.save(make_source(config).tokenizer, saved) if missing else None, "write the tokenizer")
+    together(
+        lambda: tokenize.save(make_source(config).tokenizer, saved) if missing else None,
+        "write the tokenizer",
+    )
     return together(lambda: make_source(config, saved), "read the tokenizer")
 
 
@@ -124,16 +152,33 @@ def prepare(config, source: Source, data: dict, mesh) -> Setting:
     """The plan of a run, its optimiser, and its data."""
     every = config.eval_every_steps
     evaluations = (*range(every, config.num_steps, every), config.num_steps)
-    plan = Plan(config.num_steps, evaluations, config.log_every_steps, config.checkpoint_every_steps, config.steps_per_call,
-                config.patience)  # fmt: skip
+    plan = Plan(
+        config.num_steps,
+        evaluations,
+        config.log_every_steps,
+        config.checkpoint_every_steps,
+        config.steps_per_call,
+        config.patience,
+    )
     plan = plan._replace(steps_per_call=min(config.steps_per_call, plan.longest_stretch()))
     tx = shared_optimiser(config.optim, config.num_steps)
-    return Setting(config, data, mesh, tx, plan, no_trace, source, step_size=config.batch_size * config.model.block_size,
-                   accumulate=config.accumulate)  # fmt: skip
+    return Setting(
+        config,
+        data,
+        mesh,
+        tx,
+        plan,
+        no_trace,
+        source,
+        step_size=config.batch_size * config.model.block_size,
+        accumulate=config.accumulate,
+    )
 
 
 @functools.lru_cache(maxsize=8)
-def ngram_scores(train: str, before: str, scored: str, alphabet: int, max_order: int) -> dict[str, float]:
+def ngram_scores(
+    train: str, before: str, scored: str, alphabet: int, max_order: int
+) -> dict[str, float]:
     """{order: nats per character} of n-grams counted in `train`, on `scored`, which stands behind `before`.
 
     `alphabet`: number of characters that there are.
@@ -149,13 +194,17 @@ def ngrams_of(source: Source, max_order: int) -> dict[str, dict[str, float]]:
     parts = source.parts
     found = {"val": ngram_scores(parts["train"], "", parts["val"], source.alphabet, max_order)}
     if parts["test"]:
-        found["test"] = ngram_scores(parts["train"], parts["val"], parts["test"], source.alphabet, max_order)
+        found["test"] = ngram_scores(
+            parts["train"], parts["val"], parts["test"], source.alphabet, max_order
+        )
     return found
 
 
 def make_model(setting: Setting):
     """The Flax module of a network."""
-    return decoders.build(setting.config.model, setting.source.tokenizer.vocab_size, setting.config.compute_dtype)
+    return decoders.build(
+        setting.config.model, setting.source.tokenizer.vocab_size, setting.config.compute_dtype
+    )
 
 
 def prompt_of(source: Source, prompt: str) -> np.ndarray:
@@ -171,29 +220,51 @@ def make_story(setting: Setting, cell) -> Story:
     scored = "test" if source.parts["test"] else "val"
 
     def evaluate_part(part):
-        index, mask = text.part_index(tokens, part, size, config.batch_size // config.accumulate)  # what fits in training, fits
-        return language_model.make_evaluate(model, setting.data["token"], setting.mesh, index, mask, tokens.num_chars[part], part)
+        index, mask = text.part_index(
+            tokens, part, size, config.batch_size // config.accumulate
+        )  # what fits in training, fits
+        return language_model.make_evaluate(
+            model, setting.data["token"], setting.mesh, index, mask, tokens.num_chars[part], part
+        )
 
     on_val = evaluate_part("val")
     on_scored = on_val if scored == "val" else evaluate_part(scored)
 
     def evaluate(state):
-        found = {name: value for name, value in on_val(state).items() if not name.endswith("_by_position")}
+        found = {
+            name: value
+            for name, value in on_val(state).items()
+            if not name.endswith("_by_position")
+        }
         return found | (write_sample(setting, model, state, seed) if cell.stage == "final" else {})
 
     def test(state):
         found = on_scored(state)
         if not math.isfinite(found[f"{scored}_nats_per_char"]):
             raise NonFiniteLoss(int(state.step))
-        return scores(found[f"{scored}_nats_per_char"], found[f"{scored}_nats_per_token"], ngrams, scored) | brief({
-            "nats_by_position": found[f"{scored}_nats_by_position"] * tokens_per_char(tokens, scored)
-        }) | (keep_attention(setting, model, state) if seed == config.seeds[0] else {})  # fmt: skip
+        return (
+            scores(
+                found[f"{scored}_nats_per_char"], found[f"{scored}_nats_per_token"], ngrams, scored
+            )
+            | brief(
+                {
+                    "nats_by_position": found[f"{scored}_nats_by_position"]
+                    * tokens_per_char(tokens, scored)
+                }
+            )
+            | (keep_attention(setting, model, state) if seed == config.seeds[0] else {})
+        )
 
-    facts = {"num_params": sum(leaf.size for leaf in jax.tree.leaves(decoders.shapes_of(model))),
-             "vocab_size": source.tokenizer.vocab_size, "tokens_per_char": tokens_per_char(tokens, "train"),
-             "scored_tokens_per_char": tokens_per_char(tokens, scored), "scored_on": scored,
-             "prompt": source.tokenizer.decode(prompt_of(source, config.sample.prompt)), "ngram_nats_per_char": ngrams[scored],
-             "val_ngram_nats_per_char": ngrams["val"]}  # fmt: skip
+    facts = {
+        "num_params": sum(leaf.size for leaf in jax.tree.leaves(decoders.shapes_of(model))),
+        "vocab_size": source.tokenizer.vocab_size,
+        "tokens_per_char": tokens_per_char(tokens, "train"),
+        "scored_tokens_per_char": tokens_per_char(tokens, scored),
+        "scored_on": scored,
+        "prompt": source.tokenizer.decode(prompt_of(source, config.sample.prompt)),
+        "ngram_nats_per_char": ngrams[scored],
+        "val_ngram_nats_per_char": ngrams["val"],
+    }
     # A run that diverged, and one before its first step, counts as guessing among its tokens.
     per_token = math.log(source.tokenizer.vocab_size)
     guessing = {part: per_token * tokens_per_char(tokens, part) for part in {"val", scored}}
@@ -201,17 +272,23 @@ def make_story(setting: Setting, cell) -> Story:
     return Story(
         init_fn=functools.partial(language_model.init_model, model=model),
         loss_fn=language_model.make_loss(model),
-        batch_at=lambda step: {"index": text.train_index(seed, step, config.batch_size, tokens, size)},
+        batch_at=lambda step: {
+            "index": text.train_index(seed, step, config.batch_size, tokens, size)
+        },
         evaluate=evaluate,
         better=better,
         test=test,
         result=functools.partial(run_result, config=config, target=target, chance=guessing["val"]),
-        diverged={"val_nats_per_char": guessing["val"], "val_nats_per_token": per_token, "reached_target": False,
-                  "log2_steps": math.log2(config.num_steps)}
+        diverged={
+            "val_nats_per_char": guessing["val"],
+            "val_nats_per_token": per_token,
+            "reached_target": False,
+            "log2_steps": math.log2(config.num_steps),
+        }
         | scores(guessing[scored], per_token, ngrams, scored)
         | dict.fromkeys(("tokens_per_s", "nats_risen", "over_fits", "best_past_reported")),
         facts=facts,
-    )  # fmt: skip
+    )
 
 
 def tokens_per_char(tokens: text.Tokens, part: str) -> float:
@@ -233,9 +310,14 @@ def rate_score(rows: list[dict]) -> float:
 def scores(nats_per_char: float, nats_per_token: float, ngrams: dict, scored: str) -> dict:
     """What the last row says of the part that is scored; n-grams of the order that is best on validation are compared."""
     order = min(ngrams["val"], key=ngrams["val"].get)
-    return {"nats_per_char": nats_per_char, "bits_per_char": nats_per_char / math.log(2), "nats_per_token": nats_per_token,
-            "perplexity": float(np.exp(nats_per_token)),
-            "best_ngram_order": int(order), "above_ngram": nats_per_char - ngrams[scored][order]}  # fmt: skip
+    return {
+        "nats_per_char": nats_per_char,
+        "bits_per_char": nats_per_char / math.log(2),
+        "nats_per_token": nats_per_token,
+        "perplexity": float(np.exp(nats_per_token)),
+        "best_ngram_order": int(order),
+        "above_ngram": nats_per_char - ngrams[scored][order],
+    }
 
 
 def run_result(rows: list[dict], best: dict, *, config, target: float, chance: float) -> dict:
@@ -249,15 +331,27 @@ def run_result(rows: list[dict], best: dict, *, config, target: float, chance: f
     Raises:
       NonFiniteLoss: no evaluation was finite.
     """
-    curve = [(row["step"], row["val_nats_per_char"]) for row in rows if row.get("val_nats_per_char") is not None]
+    curve = [
+        (row["step"], row["val_nats_per_char"])
+        for row in rows
+        if row.get("val_nats_per_char") is not None
+    ]
     if not curve:
         raise NonFiniteLoss(rows[-1]["step"])
     steps, risen = steps_to([(0, chance), *curve], target), curve[-1][1] - best["val_nats_per_char"]
     rate = rows[-1]["step"] * config.batch_size * config.model.block_size / rows[-1]["seconds"]
-    return {"val_nats_per_char": best["val_nats_per_char"], "val_nats_per_token": best["val_nats_per_token"],
-            "tokens_per_s": rate, "log2_steps": math.log2(steps or config.num_steps), "reached_target": steps is not None,
-            "nats_risen": risen, "over_fits": risen - RISE,
-            "best_past_reported": (best["step"] - config.overfits_at) / 1000 if config.overfits_at else None}  # fmt: skip
+    return {
+        "val_nats_per_char": best["val_nats_per_char"],
+        "val_nats_per_token": best["val_nats_per_token"],
+        "tokens_per_s": rate,
+        "log2_steps": math.log2(steps or config.num_steps),
+        "reached_target": steps is not None,
+        "nats_risen": risen,
+        "over_fits": risen - RISE,
+        "best_past_reported": (best["step"] - config.overfits_at) / 1000
+        if config.overfits_at
+        else None,
+    }
 
 
 def steps_to(curve: list[tuple[int, float]], target: float) -> float | None:
@@ -276,9 +370,14 @@ def write_sample(setting: Setting, model, state, seed: int) -> dict[str, str]:
     sample, source = setting.config.sample, setting.source
     if not sample.num_tokens:
         return {}
-    key, sampler = jax.random.fold_in(jax.random.key(seed), _SAMPLE), (sample.temperature, sample.top_k, sample.top_p)
+    key, sampler = (
+        jax.random.fold_in(jax.random.key(seed), _SAMPLE),
+        (sample.temperature, sample.top_k, sample.top_p),
+    )
     prompt = prompt_of(source, sample.prompt)
-    drawn = sampling.sample(model, state.params, prompt, sample.num_tokens, 1, key, sampling.Sampler(*sampler))
+    drawn = sampling.sample(
+        model, state.params, prompt, sample.num_tokens, 1, key, sampling.Sampler(*sampler)
+    )
     return {"sample": source.tokenizer.decode(drawn[0])}
 
 
@@ -287,4 +386,6 @@ def keep_attention(setting: Setting, model, state) -> dict:
     size = min(PROMPT_LENGTH, setting.config.model.block_size)
     prompt = prompt_of(setting.source, setting.config.sample.prompt)[:size]
     words = [setting.source.tokenizer.decode([token]) for token in prompt]
-    return {"attention_tokens": words} | brief({"attention": language_model.attention_maps(state.params, prompt, model=model)})
+    return {"attention_tokens": words} | brief(
+        {"attention": language_model.attention_maps(state.params, prompt, model=model)}
+    )

@@ -19,7 +19,9 @@ from dla_jax.tasks.classifier import better
 from dla_jax.training.loop import Plan, no_trace
 from dla_jax.trials.grid import Setting, Story
 
-PAST_THE_BEST = 2  # strengths in a row that are not better: larger ones, which take longest, are not tried then
+PAST_THE_BEST = (
+    2  # strengths in a row that are not better: larger ones, which take longest, are not tried then
+)
 KEYS = ("strengths", "tolerance", "max_iter")  # of a config's model, beside what makes the features
 
 
@@ -55,7 +57,9 @@ def make_story(at_once: Callable, facts: dict) -> Story:
     return Story(*(None,) * 7, {}, {"num_params": 0} | facts, at_once=at_once)
 
 
-def solutions(x, labels: np.ndarray, model, weights: tuple[float, ...] | None) -> Iterator[Solution]:
+def solutions(
+    x, labels: np.ndarray, model, weights: tuple[float, ...] | None
+) -> Iterator[Solution]:
     """Yield the solution for each of the strengths of a `model`, the smallest first.
 
     Args:
@@ -70,30 +74,46 @@ def solutions(x, labels: np.ndarray, model, weights: tuple[float, ...] | None) -
 
     x, steps = x.astype(np.float64), 0
     # newton-cg: on sparse words it needs a tenth of the time of lbfgs, on dense vectors about the same
-    solver = LogisticRegression(solver="newton-cg", tol=model.tolerance, max_iter=model.max_iter, warm_start=True,
-                                class_weight=dict(enumerate(weights or ())) or None)  # fmt: skip
+    solver = LogisticRegression(
+        solver="newton-cg",
+        tol=model.tolerance,
+        max_iter=model.max_iter,
+        warm_start=True,
+        class_weight=dict(enumerate(weights or ())) or None,
+    )
     for strength in sorted(model.strengths):
         if stop_requested.is_set():
             raise Interrupted
         solver.set_params(C=strength).fit(x, labels)
         steps += int(solver.n_iter_.max())
-        kernel, bias = solver.coef_.T.copy(), solver.intercept_.copy()  # the next fit may write into them
+        kernel, bias = (
+            solver.coef_.T.copy(),
+            solver.intercept_.copy(),
+        )  # the next fit may write into them
         if kernel.shape[1] == 1:  # of two classes there is but the second's
             kernel, bias = np.hstack([-kernel / 2, kernel / 2]), np.hstack([-bias / 2, bias / 2])
         fitted = solver.coef_.size + solver.intercept_.size
-        yield Solution(strength, kernel, bias, largest_gradient(solver, x, labels, weights), steps, fitted)
+        yield Solution(
+            strength, kernel, bias, largest_gradient(solver, x, labels, weights), steps, fitted
+        )
 
 
 def largest_gradient(solver, x, labels: np.ndarray, weights: tuple[float, ...] | None) -> float:
     """Return the largest component of the gradient of what a fitted `solver` minimises, whatever it says of itself."""
     weight = np.ones(len(labels)) if weights is None else np.asarray(weights)[labels]
-    wrong = (solver.predict_proba(x) - np.eye(len(solver.classes_))[labels]) * weight[:, None] / weight.sum()
+    wrong = (
+        (solver.predict_proba(x) - np.eye(len(solver.classes_))[labels])
+        * weight[:, None]
+        / weight.sum()
+    )
     wrong = wrong[:, -len(solver.coef_) :]  # of two classes the second
     of_kernel = x.T @ wrong + solver.coef_.T / (solver.C * weight.sum())
     return float(max(np.abs(of_kernel).max(), np.abs(wrong.sum(0)).max()))
 
 
-def fit(config, texts: labelled.LabelledTexts, parts: dict[str, np.ndarray], x: dict, started: float) -> tuple[Solution, dict]:
+def fit(
+    config, texts: labelled.LabelledTexts, parts: dict[str, np.ndarray], x: dict, started: float
+) -> tuple[Solution, dict]:
     """Return the solution whose strength is best on validation, as a learning rate is chosen, and what the last row says of it.
 
     Args:
@@ -104,7 +124,13 @@ def fit(config, texts: labelled.LabelledTexts, parts: dict[str, np.ndarray], x: 
     Raises:
       Interrupted: a stop was asked for.
     """
-    y, best, best_row, behind, unsolved = {part: texts.labels[rows] for part, rows in parts.items()}, None, None, 0, []
+    y, best, best_row, behind, unsolved = (
+        {part: texts.labels[rows] for part, rows in parts.items()},
+        None,
+        None,
+        0,
+        [],
+    )
     weights = splits.class_weights(config.class_weight, texts)
     for solution in solutions(x["train"], y["train"], config.model, weights):
         row = text_classifier.scores(logits_of(solution, x["val"]), y["val"], "val")
@@ -114,16 +140,28 @@ def fit(config, texts: labelled.LabelledTexts, parts: dict[str, np.ndarray], x: 
             behind += 1
         if solution.gradient > config.model.tolerance:
             unsolved.append(solution.strength)
-            print(f"C = {solution.strength:g}: not solved, a gradient of {solution.gradient:.1e} instead of "
-                  f"{config.model.tolerance:g}; raise model.max_iter", file=sys.stderr)  # fmt: skip
+            print(
+                f"C = {solution.strength:g}: not solved, a gradient of {solution.gradient:.1e} instead of "
+                f"{config.model.tolerance:g}; raise model.max_iter",
+                file=sys.stderr,
+            )
         if behind == PAST_THE_BEST:
             break
     seconds, logits = time.perf_counter() - started, logits_of(best, x["test"])
     return best, best_row | {
-        "strength": best.strength, "gradient": best.gradient, "unsolved": unsolved, "solver_steps": solution.steps,
-        "best_step": 0, "step": 0, "train_seconds": seconds, "num_params": best.num_params,
-        "examples_per_s": len(y["train"]) / seconds, "seconds_per_epoch": None,
-        **text_classifier.scores(logits, y["test"], "test"), **text_classifier.details(logits, parts["test"], texts)}  # fmt: skip
+        "strength": best.strength,
+        "gradient": best.gradient,
+        "unsolved": unsolved,
+        "solver_steps": solution.steps,
+        "best_step": 0,
+        "step": 0,
+        "train_seconds": seconds,
+        "num_params": best.num_params,
+        "examples_per_s": len(y["train"]) / seconds,
+        "seconds_per_epoch": None,
+        **text_classifier.scores(logits, y["test"], "test"),
+        **text_classifier.details(logits, parts["test"], texts),
+    }
 
 
 def logits_of(solution: Solution, x) -> np.ndarray:

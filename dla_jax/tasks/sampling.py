@@ -45,7 +45,9 @@ def truncate(logits: jax.Array, sampler: Sampler) -> jax.Array:
       logits: float32 [B, V].
     """
     # The largest first goes to 0: divided by a tiny temperature, several would overflow and be equal.
-    scaled = (logits - logits.max(-1, keepdims=True)) / jnp.where(sampler.temperature > 0, sampler.temperature, 1.0)
+    scaled = (logits - logits.max(-1, keepdims=True)) / jnp.where(
+        sampler.temperature > 0, sampler.temperature, 1.0
+    )
 
     def cut(scaled):
         order = jnp.argsort(-scaled, axis=-1)  # stable: of equals the smaller token comes first
@@ -68,7 +70,9 @@ def draw(key: jax.Array, logits: jax.Array, sampler: Sampler) -> jax.Array:
 @functools.partial(jax.jit, static_argnames=("model", "width"))
 def read(params, context, length, *, model, width: int) -> Writing:
     """A prompt read: context int32 [B, block_size], of which the first `length` <= `width` are the prompt."""
-    logits, features = model.apply({"params": params}, context[:, :width], cache=model.empty_cache(len(context)), start=0)
+    logits, features = model.apply(
+        {"params": params}, context[:, :width], cache=model.empty_cache(len(context)), start=0
+    )
     last = jax.lax.dynamic_index_in_dim(logits, length - 1, axis=1, keepdims=False)
     return Writing(context, jnp.int32(length), features["cache"], last, jnp.int32(0))
 
@@ -84,7 +88,9 @@ def shorten(params, writing: Writing, *, model) -> Writing:
 
 
 @functools.partial(jax.jit, static_argnames="model", donate_argnames="writing")
-def go_on(params, writing: Writing, num_tokens, key, sampler: Sampler, *, model) -> tuple[Writing, jax.Array]:
+def go_on(
+    params, writing: Writing, num_tokens, key, sampler: Sampler, *, model
+) -> tuple[Writing, jax.Array]:
     """Draws `num_tokens` tokens in one compiled loop; token s of a text is drawn with fold_in(key, s).
 
     Args:
@@ -98,16 +104,24 @@ def go_on(params, writing: Writing, num_tokens, key, sampler: Sampler, *, model)
         i, writing, tokens = carry
         token = draw(jax.random.fold_in(key, writing.step), writing.logits, sampler)
         context = writing.context.at[:, writing.length].set(token)
-        logits, features = model.apply({"params": params}, token[:, None], cache=writing.cache, start=writing.length)
-        writing = Writing(context, writing.length + 1, features["cache"], logits[:, 0], writing.step + 1)
+        logits, features = model.apply(
+            {"params": params}, token[:, None], cache=writing.cache, start=writing.length
+        )
+        writing = Writing(
+            context, writing.length + 1, features["cache"], logits[:, 0], writing.step + 1
+        )
         return i + 1, writing, tokens.at[:, i].set(token)
 
     tokens = jnp.zeros((len(writing.context), CHUNK), jnp.int32)
-    _, writing, tokens = jax.lax.while_loop(lambda carry: carry[0] < num_tokens, body, (0, writing, tokens))
+    _, writing, tokens = jax.lax.while_loop(
+        lambda carry: carry[0] < num_tokens, body, (0, writing, tokens)
+    )
     return writing, tokens
 
 
-def stream(model, params, prompt: np.ndarray, num_tokens: int, num_samples: int, key, sampler: Sampler) -> Iterator[np.ndarray]:
+def stream(
+    model, params, prompt: np.ndarray, num_tokens: int, num_samples: int, key, sampler: Sampler
+) -> Iterator[np.ndarray]:
     """Continuations of one prompt, int32 [num_samples, n] at a time, `num_tokens` in all. Of a prompt longer than `block_size`
     the model reads the end.
 
@@ -118,9 +132,13 @@ def stream(model, params, prompt: np.ndarray, num_tokens: int, num_samples: int,
     prompt = np.asarray(prompt, np.int32)[-block_size:]
     context, length = np.zeros((num_samples, block_size), np.int32), len(prompt)
     context[:, :length] = prompt
-    width = min(block_size, 1 << (length - 1).bit_length())  # one program for prompts between two powers of two
+    width = min(
+        block_size, 1 << (length - 1).bit_length()
+    )  # one program for prompts between two powers of two
     writing = read(params, context, np.int32(length), model=model, width=width)
-    sampler = Sampler(np.float32(sampler.temperature), np.int32(sampler.top_k), np.float32(sampler.top_p))
+    sampler = Sampler(
+        np.float32(sampler.temperature), np.int32(sampler.top_k), np.float32(sampler.top_p)
+    )
     written = 0
     while written < num_tokens:
         if length == block_size:

@@ -15,13 +15,17 @@ from dla_jax.training.mesh import put, replicated, split_rows
 from dla_jax.training.metrics import accuracy, cross_entropy
 
 
-@functools.partial(jax.jit, static_argnames="model", compiler_options={"xla_backend_optimization_level": 1})
+@functools.partial(
+    jax.jit, static_argnames="model", compiler_options={"xla_backend_optimization_level": 1}
+)
 def init_encoder(key, *, model: bert.Encoder | bert.Classifier) -> dict:
     """Random parameters of an encoder, or of a classifier."""
     return model.init(key, jnp.zeros((1, 2), jnp.int32), jnp.full(1, 2, jnp.int32))["params"]
 
 
-def init_classifier(key, *, model: bert.Classifier, encoder: dict | None = None, frozen_layers: int = -1) -> tuple[dict, dict]:
+def init_classifier(
+    key, *, model: bert.Classifier, encoder: dict | None = None, frozen_layers: int = -1
+) -> tuple[dict, dict]:
     """(params, model_state) of a classifier: what is trained, and {"frozen": what is not}, both parts of one tree.
 
     `encoder`: published parameters, None for a random start.
@@ -37,30 +41,56 @@ def split_frozen(params: dict, frozen_layers: int) -> tuple[dict, dict]:
     if frozen_layers < 0:
         return params, {}
     names = {"embeddings", *(f"layer_{i}" for i in range(frozen_layers))}
-    parts = [{name: leaves for name, leaves in params["encoder"].items() if (name in names) == held} for held in (False, True)]
+    parts = [
+        {name: leaves for name, leaves in params["encoder"].items() if (name in names) == held}
+        for held in (False, True)
+    ]
     return params | {"encoder": parts[0]}, {"frozen": parts[1]}
 
 
 def join_frozen(params: dict, model_state: dict) -> dict:
     """The whole parameters again."""
-    return params | {"encoder": params["encoder"] | model_state["frozen"]} if "frozen" in model_state else params
+    return (
+        params | {"encoder": params["encoder"] | model_state["frozen"]}
+        if "frozen" in model_state
+        else params
+    )
 
 
 @functools.cache
-def make_loss(model: bert.Classifier, frozen_layers: int, label_smoothing: float, class_weights: tuple[float, ...] | None = None):
+def make_loss(
+    model: bert.Classifier,
+    frozen_layers: int,
+    label_smoothing: float,
+    class_weights: tuple[float, ...] | None = None,
+):
     """The loss function of a classifier of texts: one object for each, so that its train step compiles once a width."""
 
     def loss_fn(params, model_state, batch, key):
-        logits, _ = model.apply({"params": join_frozen(params, model_state)}, batch["token"], batch["length"], train=True,
-                                frozen_layers=frozen_layers, rngs={"dropout": key})  # fmt: skip
+        logits, _ = model.apply(
+            {"params": join_frozen(params, model_state)},
+            batch["token"],
+            batch["length"],
+            train=True,
+            frozen_layers=frozen_layers,
+            rngs={"dropout": key},
+        )
         loss = cross_entropy(logits, batch["label"], label_smoothing, class_weights).mean()
         return loss, (model_state, {"train_accuracy": accuracy(logits, batch["label"])})
 
     return loss_fn
 
 
-def make_batch_at(encoded: Encoded, labels: np.ndarray, train: np.ndarray, *, seed: int, batch_size: int,
-                  widths: tuple[int, ...], alike: bool) -> Callable[[int], dict]:  # fmt: skip
+def make_batch_at(
+    encoded: Encoded,
+    labels: np.ndarray,
+    train: np.ndarray,
+    *,
+    seed: int,
+    batch_size: int,
+    widths: tuple[int, ...],
+    alike: bool,
+) -> Callable[[int], dict]:
     """step -> {"token": int32 [B, T], "length": int32 [B], "label": int32 [B]} of the training texts at `train`.
 
     T is the smallest of the widths that holds the longest text. `alike`: whether texts of about one length come together.
@@ -82,13 +112,20 @@ def gather(encoded: Encoded, rows: np.ndarray, widths: tuple[int, ...]) -> dict[
     length = encoded.length[rows]
     width = width_of(length.max(), widths)
     found = encoded.tokens[rows, :width]
-    return {"token": np.pad(found, ((0, 0), (0, width - found.shape[1])), constant_values=encoded.pad_id), "length": length}
+    return {
+        "token": np.pad(
+            found, ((0, 0), (0, width - found.shape[1])), constant_values=encoded.pad_id
+        ),
+        "length": length,
+    }
 
 
 @functools.cache
 def _compiled():
     """`_vectors`, on CPU with XLA's own products and fusions: those of YNNPACK, its default, are 15 % slower here."""
-    options = {"xla_cpu_experimental_ynn_fusion_type": ""} if jax.default_backend() == "cpu" else None
+    options = (
+        {"xla_cpu_experimental_ynn_fusion_type": ""} if jax.default_backend() == "cpu" else None
+    )
     return jax.jit(_vectors, static_argnames=("model", "pooling", "mesh"), compiler_options=options)
 
 
@@ -104,8 +141,18 @@ def _vectors(params, token, length, *, model, pooling: str, mesh):
     return jax.lax.with_sharding_constraint(rows, replicated(mesh))
 
 
-def vectors(model, params, encoded: Encoded, rows: np.ndarray, *, batch_size: int, widths: tuple[int, ...], mesh,
-            pooling: str = "", done=lambda n: None) -> np.ndarray:  # fmt: skip
+def vectors(
+    model,
+    params,
+    encoded: Encoded,
+    rows: np.ndarray,
+    *,
+    batch_size: int,
+    widths: tuple[int, ...],
+    mesh,
+    pooling: str = "",
+    done=lambda n: None,
+) -> np.ndarray:
     """One vector for each of the texts at `rows`, in their order: float32 [len(rows), D].
 
     The shortest texts come first, in full batches of a few widths, so that little is padded and little compiled.
@@ -116,9 +163,15 @@ def vectors(model, params, encoded: Encoded, rows: np.ndarray, *, batch_size: in
     """
     found = None
     for places in batches_by_length(encoded.length[rows], batch_size):
-        batch = gather(encoded, rows[np.resize(places, batch_size)], widths)  # the last one is filled up with its own texts
+        batch = gather(
+            encoded, rows[np.resize(places, batch_size)], widths
+        )  # the last one is filled up with its own texts
         values = _compiled()(
-            params, *put((batch["token"], batch["length"]), split_rows(mesh)), model=model, pooling=pooling, mesh=mesh
+            params,
+            *put((batch["token"], batch["length"]), split_rows(mesh)),
+            model=model,
+            pooling=pooling,
+            mesh=mesh,
         )
         found = np.zeros((len(rows), values.shape[1]), np.float32) if found is None else found
         found[places] = np.asarray(values)[: len(places)]

@@ -39,16 +39,27 @@ def check_words(config, texts: labelled.LabelledTexts) -> None:
 
     It reads no further than to the first word that does.
     """
-    for network, seed in dict.fromkeys((cell.group, cell.seed) for cell in (*select_cells(config), *final_cells(config))):
+    for network, seed in dict.fromkeys(
+        (cell.group, cell.seed) for cell in (*select_cells(config), *final_cells(config))
+    ):
         own = own_config(config, network)
         if own.model.name != "tfidf":
             continue
-        found, least = texts_of_words(texts, text_classifier.split(own, texts, seed)["train"], own.model), own.model.min_texts
+        found, least = (
+            texts_of_words(texts, text_classifier.split(own, texts, seed)["train"], own.model),
+            own.model.min_texts,
+        )
         where = f"the training texts of seed {seed}"
-        check(found > 0, f"networks.{network}: {where} hold symbols and single letters, but no words; give other texts, or leave "
-              "this network out of the preset")  # fmt: skip
-        check(found >= least, f"networks.{network}: no word stands in {least} of {where}; give more texts, or "
-              f"--config.networks.{network}.model.min_texts=1")  # fmt: skip
+        check(
+            found > 0,
+            f"networks.{network}: {where} hold symbols and single letters, but no words; give other texts, or leave "
+            "this network out of the preset",
+        )
+        check(
+            found >= least,
+            f"networks.{network}: no word stands in {least} of {where}; give more texts, or "
+            f"--config.networks.{network}.model.min_texts=1",
+        )
 
 
 def texts_of_words(texts: labelled.LabelledTexts, rows: np.ndarray, model) -> int:
@@ -66,8 +77,14 @@ def make_vectoriser(model):
     """What makes the features of a `model`, a TfidfVectorizer of scikit-learn."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    return TfidfVectorizer(ngram_range=(1, model.longest), min_df=model.min_texts, max_features=model.max_features,
-                           sublinear_tf=True, token_pattern=TOKEN, dtype=np.float32)  # fmt: skip
+    return TfidfVectorizer(
+        ngram_range=(1, model.longest),
+        min_df=model.min_texts,
+        max_features=model.max_features,
+        sublinear_tf=True,
+        token_pattern=TOKEN,
+        dtype=np.float32,
+    )
 
 
 def make_story(setting: Setting, seed: int) -> Story:
@@ -81,8 +98,14 @@ def fit(config, texts: labelled.LabelledTexts, seed: int) -> dict:
     Raises:
       Interrupted: a stop was asked for.
     """
-    started, parts, vectoriser = time.perf_counter(), text_classifier.split(config, texts, seed), make_vectoriser(config.model)
+    started, parts, vectoriser = (
+        time.perf_counter(),
+        text_classifier.split(config, texts, seed),
+        make_vectoriser(config.model),
+    )
     words = {part: [texts.texts[row] for row in rows] for part, rows in parts.items()}
-    x = {"train": vectoriser.fit_transform(words["train"])}  # `check_words` has seen that there are some
+    x = {
+        "train": vectoriser.fit_transform(words["train"])
+    }  # `check_words` has seen that there are some
     x |= {part: vectoriser.transform(words[part]) for part in ("val", "test")}
     return logistic.fit(config, texts, parts, x, started)[1]

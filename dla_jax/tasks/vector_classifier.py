@@ -18,13 +18,19 @@ def scale_of(vectors: np.ndarray, standardise: bool) -> dict[str, np.ndarray]:
     """{"mean", "std"} of each feature, float32 [D], over `vectors` float32 [N, D], those of the training part; without
     `standardise` 0 and 1."""
     width = vectors.shape[1]
-    mean, std = (vectors.mean(0), vectors.std(0) + 1e-6) if standardise else (np.zeros(width), np.ones(width))
+    mean, std = (
+        (vectors.mean(0), vectors.std(0) + 1e-6)
+        if standardise
+        else (np.zeros(width), np.ones(width))
+    )
     return {"mean": mean.astype(np.float32), "std": std.astype(np.float32)}
 
 
 def init_model(key, *, model, scale: dict[str, np.ndarray]) -> tuple[dict, dict]:
     """(params, {"scale"}) of a model for vectors of that scale."""
-    return _init(key, model=model, width=len(scale["mean"])), {"scale": jax.tree.map(jnp.asarray, scale)}
+    return _init(key, model=model, width=len(scale["mean"])), {
+        "scale": jax.tree.map(jnp.asarray, scale)
+    }
 
 
 def logits_of(model, params: dict, model_state: dict, x: jax.Array, **options) -> jax.Array:
@@ -38,7 +44,9 @@ def make_loss(model, label_smoothing: float, class_weights: tuple[float, ...] | 
     """The loss function of a model: one object for each, so that the train step compiles once for all runs that share it."""
 
     def loss_fn(params, model_state, batch, key):
-        logits = logits_of(model, params, model_state, batch["vector"], train=True, rngs={"dropout": key})
+        logits = logits_of(
+            model, params, model_state, batch["vector"], train=True, rngs={"dropout": key}
+        )
         loss = cross_entropy(logits, batch["label"], label_smoothing, class_weights).mean()
         return loss, (model_state, {"train_accuracy": accuracy(logits, batch["label"])})
 
@@ -46,6 +54,8 @@ def make_loss(model, label_smoothing: float, class_weights: tuple[float, ...] | 
 
 
 @functools.partial(jax.jit, static_argnames="model")
-def evaluate(params: dict, model_state: dict, vectors: jax.Array, rows: jax.Array, *, model) -> jax.Array:
+def evaluate(
+    params: dict, model_state: dict, vectors: jax.Array, rows: jax.Array, *, model
+) -> jax.Array:
     """Logits float32 [n, C] of the vectors [N, D] at `rows` int32 [n]."""
     return logits_of(model, params, model_state, vectors[rows], train=False)

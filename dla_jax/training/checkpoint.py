@@ -27,7 +27,8 @@ class Checkpoints:
 
     def _manager(self) -> ocp.CheckpointManager:
         return ocp.CheckpointManager(
-            self.folder, options=ocp.CheckpointManagerOptions(max_to_keep=2, enable_async_checkpointing=False)
+            self.folder,
+            options=ocp.CheckpointManagerOptions(max_to_keep=2, enable_async_checkpointing=False),
         )
 
     def save(self, step: int, tree) -> None:
@@ -68,10 +69,15 @@ class Checkpoints:
                     tree = manager.restore(step, args=ocp.args.StandardRestore(like))
                 _check_same_arrays(tree, like)
                 return step, tree
-            except Exception as error:  # orbax and tensorstore raise whatever they meet in a damaged file
+            except (
+                Exception
+            ) as error:  # orbax and tensorstore raise whatever they meet in a damaged file
                 if jax.process_index() > 0:
                     continue
-                print(f"checkpoint {self.folder / str(step)} cannot be used ({_reason(error)}); set aside", file=sys.stderr)
+                print(
+                    f"checkpoint {self.folder / str(step)} cannot be used ({_reason(error)}); set aside",
+                    file=sys.stderr,
+                )
                 aside = self.folder.with_name(f"{self.folder.name}-damaged-{step}")
                 shutil.rmtree(aside, ignore_errors=True)
                 (self.folder / str(step)).rename(aside)
@@ -85,10 +91,14 @@ class Checkpoints:
 
 
 def _check_same_arrays(tree, like) -> None:
-    for (path, got), want in zip(jax.tree_util.tree_leaves_with_path(tree), jax.tree.leaves(like), strict=True):
+    for (path, got), want in zip(
+        jax.tree_util.tree_leaves_with_path(tree), jax.tree.leaves(like), strict=True
+    ):
         if got.shape != want.shape or got.dtype != want.dtype:
             name = jax.tree_util.keystr(path)
-            raise ValueError(f"{name} is {got.dtype}{list(got.shape)}, expected {want.dtype}{list(want.shape)}")
+            raise ValueError(
+                f"{name} is {got.dtype}{list(got.shape)}, expected {want.dtype}{list(want.shape)}"
+            )
 
 
 def _reason(error: Exception) -> str:
@@ -123,5 +133,7 @@ def load_model(folder: Path, like):
         model = _orbax_thread.submit(read).result()
         _check_same_arrays(model, like)
     except Exception as error:  # as above
-        raise ConfigError(f"model {folder} cannot be read ({_reason(error)}); train it again") from None
+        raise ConfigError(
+            f"model {folder} cannot be read ({_reason(error)}); train it again"
+        ) from None
     return model

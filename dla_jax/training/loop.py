@@ -32,7 +32,9 @@ class Plan(NamedTuple):
         every = (self.log_every_steps, self.checkpoint_every_steps, self.probe_every_steps)
         multiples = [(step // steps + 1) * steps for steps in every if steps]
         first = [step + 1] if step < max(1, self.trace_first_steps) else []
-        later = [stop for stop in (*first, *self.eval_steps, self.num_steps, *multiples) if stop > step]
+        later = [
+            stop for stop in (*first, *self.eval_steps, self.num_steps, *multiples) if stop > step
+        ]
         return min(self.num_steps, *later) if later else self.num_steps
 
     def longest_stretch(self) -> int:
@@ -62,9 +64,27 @@ def no_trace(grads, updates, params) -> dict:
     return {}
 
 
-def fit(init_fn, loss_fn, tx, batch_at, evaluate, *, seed: int, lr: float, plan: Plan, data: dict, mesh, better,
-        parallel: str = "jit", accumulate: int = 1, trace=no_trace, probe=lambda state: {}, checkpoints: Checkpoints,
-        resume=lambda step: [], log=lambda row: None):  # fmt: skip
+def fit(
+    init_fn,
+    loss_fn,
+    tx,
+    batch_at,
+    evaluate,
+    *,
+    seed: int,
+    lr: float,
+    plan: Plan,
+    data: dict,
+    mesh,
+    better,
+    parallel: str = "jit",
+    accumulate: int = 1,
+    trace=no_trace,
+    probe=lambda state: {},
+    checkpoints: Checkpoints,
+    resume=lambda step: [],
+    log=lambda row: None,
+):
     """Trains one model.
 
     Args:
@@ -109,14 +129,28 @@ def fit(init_fn, loss_fn, tx, batch_at, evaluate, *, seed: int, lr: float, plan:
             ahead = min(stop, step + plan.steps_per_call)
             batches = stack_batches(batch_at, step, ahead, plan.steps_per_call)
             state, series, traced = STEPS[parallel](
-                state, data, batches, ahead - step, key, loss_fn=loss_fn, tx=tx, trace=trace, accumulate=accumulate, mesh=mesh
+                state,
+                data,
+                batches,
+                ahead - step,
+                key,
+                loss_fn=loss_fn,
+                tx=tx,
+                trace=trace,
+                accumulate=accumulate,
+                mesh=mesh,
             )
-            parts.append({name: np.asarray(values)[: ahead - step] for name, values in series.items()})
+            parts.append(
+                {name: np.asarray(values)[: ahead - step] for name, values in series.items()}
+            )
             finite = np.isfinite(parts[-1]["train_loss"]) & np.isfinite(parts[-1]["grad_norm"])
             if not finite.all():
                 raise NonFiniteLoss(step + 1 + int(finite.argmin()))
             step = ahead
-        means = {name: float(np.concatenate([part[name] for part in parts]).mean(dtype=np.float64)) for name in parts[0]}
+        means = {
+            name: float(np.concatenate([part[name] for part in parts]).mean(dtype=np.float64))
+            for name in parts[0]
+        }
         row = {"step": step} | means
         row |= brief(traced)
         stretch = time.perf_counter() - start

@@ -35,7 +35,9 @@ def put(tree, sharding: NamedSharding):
     if jax.process_count() == 1:
         return jax.device_put(tree, sharding)
     # device_put would compare the processes' copies, byte by byte, over the network
-    whole = lambda array: jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])  # noqa: E731
+    whole = lambda array: jax.make_array_from_callback(
+        array.shape, sharding, lambda index: array[index]
+    )
     return jax.tree.map(lambda leaf: whole(np.asarray(leaf)), tree)
 
 
@@ -48,15 +50,21 @@ def start_processes() -> None:
     Raises:
       ConfigError: nothing says so.
     """
-    given = {name: os.environ.get(f"JAX_{name.upper()}") for name in ("num_processes", "process_id")}
+    given = {
+        name: os.environ.get(f"JAX_{name.upper()}") for name in ("num_processes", "process_id")
+    }
     try:
-        jax.distributed.initialize(**{name: int(value) for name, value in given.items() if value is not None})
+        jax.distributed.initialize(
+            **{name: int(value) for name, value in given.items() if value is not None}
+        )
     except (ValueError, RuntimeError) as error:
         raise ConfigError(
             f"--multihost: cannot join the other processes ({str(error).splitlines()[0]}); start it with srun, mpirun or on "
             "Cloud TPU, or set JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID"
         ) from None
-    on_any_process(False)  # the first exchange sets up the connections, for which it waits 30 s at most
+    on_any_process(
+        False
+    )  # the first exchange sets up the connections, for which it waits 30 s at most
 
 
 def is_first_process() -> bool:
@@ -66,7 +74,11 @@ def is_first_process() -> bool:
 
 def on_any_process(flag: bool) -> bool:
     """Whether the flag is set on any process; all must ask at the same point of the program."""
-    return flag if jax.process_count() == 1 else bool(multihost_utils.process_allgather(np.array(flag)).any())
+    return (
+        flag
+        if jax.process_count() == 1
+        else bool(multihost_utils.process_allgather(np.array(flag)).any())
+    )
 
 
 def together(work: Callable, what: str):
@@ -82,7 +94,9 @@ def together(work: Callable, what: str):
         error = raised
     if not on_any_process(error is not None):
         return result
-    raise error or ConfigError(f"another process could not {what}, and says why; mend that, and start all again")
+    raise error or ConfigError(
+        f"another process could not {what}, and says why; mend that, and start all again"
+    )
 
 
 def describe_devices() -> list[str]:
@@ -100,7 +114,11 @@ def cpu_cores() -> int:
 def idle_gpu_warning() -> str | None:
     """One line when the machine has an NVIDIA GPU that JAX does not use, else None."""
     has_gpu = os.path.exists("/dev/nvidiactl") or shutil.which("nvidia-smi") is not None
-    if jax.default_backend() != "cpu" or not has_gpu or os.environ.get("JAX_PLATFORMS", "") == "cpu":
+    if (
+        jax.default_backend() != "cpu"
+        or not has_gpu
+        or os.environ.get("JAX_PLATFORMS", "") == "cpu"
+    ):
         return None
     return 'warning: this machine has an NVIDIA GPU but JAX runs on the CPU; install it with: pip install -U "jax[cuda13]"'
 
@@ -109,12 +127,20 @@ def check_devices() -> None:
     """Raises ConfigError where JAX finds no device of the kind that JAX_PLATFORMS asks for."""
     try:
         jax.devices()
-    except (RuntimeError, AssertionError) as error:  # the latter where no plug-in of that name is installed
+    except (
+        RuntimeError,
+        AssertionError,
+    ) as error:  # the latter where no plug-in of that name is installed
         asked = os.environ.get("JAX_PLATFORMS", "")
         reason = (str(error) or "no backend of that name").splitlines()[0][:120]
-        what = f"JAX_PLATFORMS={asked}: JAX finds no such device ({reason}); unset it" if asked else (
-            f"JAX finds no device ({reason}); set JAX_PLATFORMS=cpu")  # fmt: skip
-        raise ConfigError(f'{what}, or install JAX for the device, as in pip install -U "jax[cuda13]"') from None
+        what = (
+            f"JAX_PLATFORMS={asked}: JAX finds no such device ({reason}); unset it"
+            if asked
+            else (f"JAX finds no device ({reason}); set JAX_PLATFORMS=cpu")
+        )
+        raise ConfigError(
+            f'{what}, or install JAX for the device, as in pip install -U "jax[cuda13]"'
+        ) from None
 
 
 def keep_programs() -> str | None:

@@ -6,8 +6,12 @@ import numpy as np
 import optax
 
 
-def cross_entropy(logits: jax.Array, labels: jax.Array, smoothing: float = 0.0,
-                  class_weights: tuple[float, ...] | None = None) -> jax.Array:  # fmt: skip
+def cross_entropy(
+    logits: jax.Array,
+    labels: jax.Array,
+    smoothing: float = 0.0,
+    class_weights: tuple[float, ...] | None = None,
+) -> jax.Array:
     """-log softmax(logits)[label] in nats, computed in float32.
 
     Args:
@@ -46,7 +50,12 @@ def masked_sums(logits: jax.Array, labels: jax.Array, mask: jax.Array) -> dict[s
     by_class = jnp.zeros(logits.shape[-1]).at[labels].add(correct * mask)
     # where, not a product: the logits of padding may overflow, and 0 * inf is nan
     loss = jnp.where(mask > 0, cross_entropy(logits, labels), 0.0)
-    return {"loss": loss.sum(), "accuracy": (correct * mask).sum(), "count": mask.sum(), "correct": by_class}
+    return {
+        "loss": loss.sum(),
+        "accuracy": (correct * mask).sum(),
+        "count": mask.sum(),
+        "correct": by_class,
+    }
 
 
 def class_scores(correct: np.ndarray, counts: np.ndarray) -> dict:
@@ -58,7 +67,13 @@ def class_scores(correct: np.ndarray, counts: np.ndarray) -> dict:
     Returns:
       {"class_counts": ints, "class_accuracy": floats, None for an absent class, "balanced_accuracy": mean over the others}.
     """
-    found = [float(right) / int(count) if count else None for right, count in zip(correct, counts, strict=True)]
+    found = [
+        float(right) / int(count) if count else None
+        for right, count in zip(correct, counts, strict=True)
+    ]
     present = [value for value in found if value is not None]
-    return {"class_counts": [int(count) for count in counts], "class_accuracy": found,
-            "balanced_accuracy": float(np.mean(present))}  # fmt: skip
+    return {
+        "class_counts": [int(count) for count in counts],
+        "class_accuracy": found,
+        "balanced_accuracy": float(np.mean(present)),
+    }

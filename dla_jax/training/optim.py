@@ -35,8 +35,10 @@ def check_optim(config) -> None:
     check_number("optim.decay_factor", config.decay_factor, above=0, high=1)
     for fraction in config.milestones:
         check_number("optim.milestones", fraction, above=0, below=1)
-    check(config.schedule != "one_cycle" or config.warmup_fraction > 0,
-          "optim.warmup_fraction: 0 with schedule one_cycle, whose first part is the warm-up; 0.3 is usual")  # fmt: skip
+    check(
+        config.schedule != "one_cycle" or config.warmup_fraction > 0,
+        "optim.warmup_fraction: 0 with schedule one_cycle, whose first part is the warm-up; 0.3 is usual",
+    )
 
 
 def make_schedule(config, num_steps: int) -> Callable[[jax.Array], jax.Array]:
@@ -63,7 +65,9 @@ def make_schedule(config, num_steps: int) -> Callable[[jax.Array], jax.Array]:
         main = optax.constant_schedule(1.0)
     if not warmup_steps:
         return main
-    return optax.join_schedules([optax.linear_schedule(0.0, 1.0, warmup_steps), main], [warmup_steps])
+    return optax.join_schedules(
+        [optax.linear_schedule(0.0, 1.0, warmup_steps), main], [warmup_steps]
+    )
 
 
 def one_cycle(num_steps: int, warmup_fraction: float) -> Callable[[jax.Array], jax.Array]:
@@ -105,15 +109,36 @@ def make_optimiser(config, num_steps: int) -> optax.GradientTransformation:
     mask = decayed_kernels if config.decayed == "kernels" else None
 
     def chain(lr):
-        rate = lambda step: lr * shape(step)  # noqa: E731
-        coupled = optax.add_decayed_weights(config.weight_decay, mask) if config.weight_decay else optax.identity()
+        rate = lambda step: lr * shape(step)
+        coupled = (
+            optax.add_decayed_weights(config.weight_decay, mask)
+            if config.weight_decay
+            else optax.identity()
+        )
         rules = {
-            "sgd": lambda: (coupled, optax.sgd(rate, config.momentum or None, nesterov=config.nesterov)),
+            "sgd": lambda: (
+                coupled,
+                optax.sgd(rate, config.momentum or None, nesterov=config.nesterov),
+            ),
             "adam": lambda: (coupled, optax.adam(rate, config.b1, config.b2, config.eps)),
-            "adamw": lambda: (optax.adamw(rate, config.b1, config.b2, config.eps, weight_decay=config.weight_decay, mask=mask),),
-            "lion": lambda: (optax.lion(rate, config.b1, config.b2, weight_decay=config.weight_decay, mask=mask),),
+            "adamw": lambda: (
+                optax.adamw(
+                    rate,
+                    config.b1,
+                    config.b2,
+                    config.eps,
+                    weight_decay=config.weight_decay,
+                    mask=mask,
+                ),
+            ),
+            "lion": lambda: (
+                optax.lion(rate, config.b1, config.b2, weight_decay=config.weight_decay, mask=mask),
+            ),
         }
-        clip = (optax.clip_by_global_norm(config.clip_norm), optax.snapshot("clipped_norm", optax.tree.norm))
+        clip = (
+            optax.clip_by_global_norm(config.clip_norm),
+            optax.snapshot("clipped_norm", optax.tree.norm),
+        )
         return optax.chain(*(clip if config.clip_norm else ()), *rules[config.name]())
 
     return optax.inject_hyperparams(chain)(lr=config.lr or 0.0)
@@ -121,12 +146,16 @@ def make_optimiser(config, num_steps: int) -> optax.GradientTransformation:
 
 def decayed_kernels(params) -> dict:
     """Where a parameter is a kernel or an embedding, no bias and nothing of a norm: a tree of bools."""
-    return jax.tree_util.tree_map_with_path(lambda path, _: path[-1].key in ("kernel", "embedding"), params)
+    return jax.tree_util.tree_map_with_path(
+        lambda path, _: path[-1].key in ("kernel", "embedding"), params
+    )
 
 
 def set_learning_rate(opt_state, lr: float):
     """The optimiser's state with another peak learning rate (a traced leaf: compiles nothing new)."""
-    return opt_state._replace(hyperparams=opt_state.hyperparams | {"lr": jnp.asarray(lr, jnp.float32)})
+    return opt_state._replace(
+        hyperparams=opt_state.hyperparams | {"lr": jnp.asarray(lr, jnp.float32)}
+    )
 
 
 def clipped_norm(opt_state) -> dict[str, jax.Array]:

@@ -17,8 +17,17 @@ def add_histogram(writer, tag: str, counts: list[int], limits: list[float], step
     """Adds a histogram that is counted already: `counts` of bins with the upper bounds `limits`, one bin wide all."""
     counts, limits = np.array(counts), np.array(limits)
     centres = limits - (limits[1] - limits[0]) / 2
-    writer.add_histogram_raw(tag, limits[0], limits[-1], int(counts.sum()), float(counts @ centres),
-                             float(counts @ centres**2), limits.tolist(), counts.tolist(), step)  # fmt: skip
+    writer.add_histogram_raw(
+        tag,
+        limits[0],
+        limits[-1],
+        int(counts.sum()),
+        float(counts @ centres),
+        float(counts @ centres**2),
+        limits.tolist(),
+        counts.tolist(),
+        step,
+    )
 
 
 class Record:
@@ -59,7 +68,13 @@ class Record:
                 return kept
             if len(kept) < len(seen):
                 self._file.close()
-                self._rewrite([row for row in read_rows(self.path) if row["run"] != run or row["step"] <= step])
+                self._rewrite(
+                    [
+                        row
+                        for row in read_rows(self.path)
+                        if row["run"] != run or row["step"] <= step
+                    ]
+                )
             shutil.rmtree(self._tensorboard / run, ignore_errors=True)
             for row in kept:
                 self._mirror(row)
@@ -83,12 +98,17 @@ class Record:
             from tensorboardX import SummaryWriter
 
             self._writers[row["run"]] = SummaryWriter(str(self._tensorboard / row["run"]))
-        writer, step = self._writers[row["run"]], row.get("env_steps", row["step"])  # what an agent really played
+        writer, step = (
+            self._writers[row["run"]],
+            row.get("env_steps", row["step"]),
+        )  # what an agent really played
         for name, value in row.items():
             if isinstance(value, (int, float)) and not isinstance(value, bool) and name != "step":
                 writer.add_scalar(name, value, step)
             elif name == "sample":
-                writer.add_text(name, "    " + value.replace("\n", "\n    "), step)  # four spaces: as it is
+                writer.add_text(
+                    name, "    " + value.replace("\n", "\n    "), step
+                )  # four spaces: as it is
             elif name.endswith("_histogram"):
                 for i, counts in enumerate(value):
                     add_histogram(writer, f"{name}/{i:03}", counts, row["histogram_limits"], step)
@@ -105,5 +125,13 @@ class Record:
 def progress_line(total: int, quiet: bool, unit: str):
     """One line on standard error with rate and time left; `update(n)` and `set_postfix_str` move it."""
     every = 0.2 if sys.stderr.isatty() else 10.0
-    return tqdm(total=total, disable=quiet, unit=unit, unit_scale=True, mininterval=every, dynamic_ncols=True,
-                file=sys.stderr, smoothing=0.05)  # fmt: skip
+    return tqdm(
+        total=total,
+        disable=quiet,
+        unit=unit,
+        unit_scale=True,
+        mininterval=every,
+        dynamic_ncols=True,
+        file=sys.stderr,
+        smoothing=0.05,
+    )

@@ -72,10 +72,14 @@ def check_lender(config, network: str) -> None:
     lender, own = lender_of(config, network), members(config)[network]
     if lender is None:
         return
-    lenders = [other for other in members(config) if other != network and lender_of(config, other) is None]
+    lenders = [
+        other for other in members(config) if other != network and lender_of(config, other) is None
+    ]
     check_choice("lr_of", lender, tuple(lenders))
-    check("lrs" not in own and own.get("optim", {}).get("lr") is None,
-          f"lr_of: it runs at the rate of {lender}; take out its own lrs and optim.lr")  # fmt: skip
+    check(
+        "lrs" not in own and own.get("optim", {}).get("lr") is None,
+        f"lr_of: it runs at the rate of {lender}; take out its own lrs and optim.lr",
+    )
 
 
 def check_grid(config, own) -> None:
@@ -83,12 +87,21 @@ def check_grid(config, own) -> None:
     check_distinct("lrs", own.lrs, functools.partial(check_number, above=0))
     check_distinct("seeds", own.seeds, check_seed)
     shared = sorted(set(config.select_seeds) & set(own.seeds))
-    check(not shared, f"select_seeds: {shared} are also seeds of final runs, which would choose on what they test; give others")
+    check(
+        not shared,
+        f"select_seeds: {shared} are also seeds of final runs, which would choose on what they test; give others",
+    )
 
 
 def own_config(config, network: str) -> ConfigDict:
     """The config that a network is trained with: the study's, with what the network overrides."""
-    own = ConfigDict({key: value for key, value in config.to_dict().items() if key not in ("networks", "arms", "claims")})
+    own = ConfigDict(
+        {
+            key: value
+            for key, value in config.to_dict().items()
+            if key not in ("networks", "arms", "claims")
+        }
+    )
     for key, value in members(config)[network].to_dict().items():
         if key in ("model", "agent") and value.keys() >= {"name"}:
             own[key] = ConfigDict(value)  # another family has other keys
@@ -101,15 +114,30 @@ def own_config(config, network: str) -> ConfigDict:
 
 def undecidable_claims(config) -> list[str]:
     """Return a line for the screen where claims cannot be decided with these networks and seeds."""
-    return undecidable.remarks(config.claims.to_dict().values(), {name: seeds_of(config, name) for name in members(config)})
+    return undecidable.remarks(
+        config.claims.to_dict().values(), {name: seeds_of(config, name) for name in members(config)}
+    )
 
 
 def select_cells(config) -> list[Cell]:
     """The grid that chooses the learning rate of each network that neither brings nor borrows one; empty where there is but one
     rate."""
-    owns = {network: own_config(config, network) for network in members(config) if lender_of(config, network) is None}
-    open_ = {network: own.lrs for network, own in owns.items() if own.optim.lr is None and len(own.lrs) > 1}
-    return [Cell("select", network, seed, lr) for network, lrs in open_.items() for lr in lrs for seed in config.select_seeds]
+    owns = {
+        network: own_config(config, network)
+        for network in members(config)
+        if lender_of(config, network) is None
+    }
+    open_ = {
+        network: own.lrs
+        for network, own in owns.items()
+        if own.optim.lr is None and len(own.lrs) > 1
+    }
+    return [
+        Cell("select", network, seed, lr)
+        for network, lrs in open_.items()
+        for lr in lrs
+        for seed in config.select_seeds
+    ]
 
 
 def seeds_of(config, network: str) -> tuple[int, ...]:
@@ -124,7 +152,12 @@ def final_cells(config) -> list[Cell]:
     """
     seeds = {network: seeds_of(config, network) for network in members(config)}
     order = dict.fromkeys(seed for found in seeds.values() for seed in found)
-    return [Cell("final", network, seed, 0.0) for seed in order for network in members(config) if seed in seeds[network]]
+    return [
+        Cell("final", network, seed, 0.0)
+        for seed in order
+        for network in members(config)
+        if seed in seeds[network]
+    ]
 
 
 def choose_rates(config, done: dict[str, dict], score: Callable) -> dict[str, float]:

@@ -51,8 +51,12 @@ class Story(NamedTuple):
     facts: dict  # of the network: num_params, ...
     annotate: Callable = lambda row: row  # row of `fit` -> row as it is written
     shapes_at: tuple[int, ...] = (0,)  # steps whose batches have all shapes that there are
-    warm: Callable | None = None  # state -> None: what compiles `evaluate`, where that is less than all of it
-    at_once: Callable | None = None  # () -> dict: what the last row says of a model that is not trained step by step
+    warm: Callable | None = (
+        None  # state -> None: what compiles `evaluate`, where that is less than all of it
+    )
+    at_once: Callable | None = (
+        None  # () -> dict: what the last row says of a model that is not trained step by step
+    )
     probe: Callable = lambda state: {}
 
 
@@ -64,7 +68,9 @@ def best_rates(cells: list, done: dict[str, dict], score: Callable) -> dict[str,
     rates = {}
     for group in dict.fromkeys(cell.group for cell in cells):
         rows = {}
-        for cell in sorted((cell for cell in cells if cell.group == group), key=lambda cell: cell.lr):
+        for cell in sorted(
+            (cell for cell in cells if cell.group == group), key=lambda cell: cell.lr
+        ):
             rows.setdefault(cell.lr, []).append(done[cell.name])
         rates[group] = max(rows, key=lambda lr: score(rows[lr]))
     return rates
@@ -81,8 +87,18 @@ def begin(config, run: Run, identity: dict, remarks: Iterable[str] = ()) -> None
             print(remark, file=sys.stderr)
 
 
-def run_grid(config, run: Run, *, select: list, final: list, choose_rates: Callable, setting_of: Callable,
-             story_of: Callable, draw: Callable, unit: str) -> None:  # fmt: skip
+def run_grid(
+    config,
+    run: Run,
+    *,
+    select: list,
+    final: list,
+    choose_rates: Callable,
+    setting_of: Callable,
+    story_of: Callable,
+    draw: Callable,
+    unit: str,
+) -> None:
     """Trains the runs of a study, or those left of it, in `run.workdir`, and draws its report.
 
     Args:
@@ -96,10 +112,17 @@ def run_grid(config, run: Run, *, select: list, final: list, choose_rates: Calla
     Raises:
       NonFiniteLoss: in a study of a single run.
     """
-    record, workers, cells = Record(run.workdir, run.first), at_a_time(config.cells_at_a_time), [*select, *final]
+    record, workers, cells = (
+        Record(run.workdir, run.first),
+        at_a_time(config.cells_at_a_time),
+        [*select, *final],
+    )
     done = f", {len(record.done)} of them done before" if record.done else ""
-    print(f"{len(cells)} runs: {len(select)} choose learning rates, {len(final)} are compared{done}", file=sys.stderr)
-    amount = lambda cell: setting_of(cell).plan.num_steps * setting_of(cell).step_size  # noqa: E731
+    print(
+        f"{len(cells)} runs: {len(select)} choose learning rates, {len(final)} are compared{done}",
+        file=sys.stderr,
+    )
+    amount = lambda cell: setting_of(cell).plan.num_steps * setting_of(cell).step_size
     if len(record.done) < len(cells):
         compile_programs(final, setting_of, story_of, workers)
         with progress_line(sum(map(amount, cells)), run.quiet, unit) as progress:
@@ -111,9 +134,19 @@ def run_grid(config, run: Run, *, select: list, final: list, choose_rates: Calla
                     finish(record, cell, story, {"diverged_at": None} | story.at_once())
                     progress.update(amount(cell))
                 else:
-                    train_run(setting_of(cell), story, cell, run.workdir, record, progress, alone=len(cells) == 1)
+                    train_run(
+                        setting_of(cell),
+                        story,
+                        cell,
+                        run.workdir,
+                        record,
+                        progress,
+                        alone=len(cells) == 1,
+                    )
 
-            train_all = lambda cells: run_all(train, [cell for cell in cells if cell.name not in record.done], workers)  # noqa: E731
+            train_all = lambda cells: run_all(
+                train, [cell for cell in cells if cell.name not in record.done], workers
+            )
             train_all(select)
             rates = choose_rates(record.done)
             train_all([cell._replace(lr=rates[cell.group]) for cell in final])
@@ -124,13 +157,20 @@ def run_grid(config, run: Run, *, select: list, final: list, choose_rates: Calla
         draw(run.workdir)
 
 
-def train_run(setting: Setting, story: Story, cell, workdir: Path, record: Record, progress, alone: bool) -> None:
+def train_run(
+    setting: Setting, story: Story, cell, workdir: Path, record: Record, progress, alone: bool
+) -> None:
     """Trains one network, or goes on with it, and writes its rows.
 
     Of a cell of stage "final" every row is written, and the network is tested and saved for `--from`; of others, which choose
     a learning rate, the evaluations alone. A run that diverges is recorded as such, unless it is `alone`: then NonFiniteLoss.
     """
-    folder, compared, plan, size = workdir / "checkpoints" / cell.name, cell.stage == "final", setting.plan, setting.step_size
+    folder, compared, plan, size = (
+        workdir / "checkpoints" / cell.name,
+        cell.stage == "final",
+        setting.plan,
+        setting.step_size,
+    )
     if not compared:
         plan = plan._replace(log_every_steps=0, trace_first_steps=0, probe_every_steps=0)
     checkpoints, seen = Checkpoints(folder / "training"), 0
@@ -151,12 +191,32 @@ def train_run(setting: Setting, story: Story, cell, workdir: Path, record: Recor
 
     result = {"diverged_at": None}
     try:
-        state, rows = fit(story.init_fn, story.loss_fn, setting.tx, story.batch_at, story.evaluate, seed=cell.seed, lr=cell.lr,
-                          plan=plan, data=setting.data, mesh=setting.mesh, better=story.better, accumulate=setting.accumulate,
-                          parallel=setting.config.parallel, trace=setting.trace, probe=story.probe, checkpoints=checkpoints,
-                          resume=resume, log=log)  # fmt: skip
+        state, rows = fit(
+            story.init_fn,
+            story.loss_fn,
+            setting.tx,
+            story.batch_at,
+            story.evaluate,
+            seed=cell.seed,
+            lr=cell.lr,
+            plan=plan,
+            data=setting.data,
+            mesh=setting.mesh,
+            better=story.better,
+            accumulate=setting.accumulate,
+            parallel=setting.config.parallel,
+            trace=setting.trace,
+            probe=story.probe,
+            checkpoints=checkpoints,
+            resume=resume,
+            log=log,
+        )
         best = max((row for row in rows if row["step"] in plan.eval_steps), key=story.better)
-        result |= {"best_step": best["step"], "step": rows[-1]["step"], "train_seconds": rows[-1]["seconds"]}
+        result |= {
+            "best_step": best["step"],
+            "step": rows[-1]["step"],
+            "train_seconds": rows[-1]["seconds"],
+        }
         result |= story.result(rows, best)
         if compared:
             result |= story.test(state)
@@ -164,7 +224,12 @@ def train_run(setting: Setting, story: Story, cell, workdir: Path, record: Recor
     except NonFiniteLoss as error:
         if alone:
             raise
-        result |= {"step": error.step, "diverged_at": error.step, "best_step": 0, "train_seconds": None} | story.diverged
+        result |= {
+            "step": error.step,
+            "diverged_at": error.step,
+            "best_step": 0,
+            "train_seconds": None,
+        } | story.diverged
     checkpoints.delete()
     progress.update((plan.num_steps - seen) * size)
     finish(record, cell, story, result)
@@ -172,7 +237,12 @@ def train_run(setting: Setting, story: Story, cell, workdir: Path, record: Recor
 
 def finish(record: Record, cell, story: Story, result: dict) -> None:
     """Writes the last row of a run."""
-    identity = cell._asdict() | {"group": cell.group} | story.facts | {"diverged": result["diverged_at"] is not None}
+    identity = (
+        cell._asdict()
+        | {"group": cell.group}
+        | story.facts
+        | {"diverged": result["diverged_at"] is not None}
+    )
     record.append(finite_or_none({"run": cell.name, "done": True} | identity | result))
 
 
@@ -183,10 +253,18 @@ def compile_programs(cells: list, setting_of: Callable, story_of: Callable, work
         setting, story = setting_of(cell), story_of(cell)
         if story.at_once:
             continue
-        shapes = setting.config.batch_size, setting.plan.steps_per_call, setting.accumulate, story.shapes_at
+        shapes = (
+            setting.config.batch_size,
+            setting.plan.steps_per_call,
+            setting.accumulate,
+            story.shapes_at,
+        )
         programs.setdefault((story.loss_fn, setting.tx, shapes), (setting, story, cell.seed))
     run_all(lambda program: compile_program(*program), programs.values(), workers)
-    print(f"{len(programs)} programs compiled in {time.perf_counter() - started:.0f} s", file=sys.stderr)
+    print(
+        f"{len(programs)} programs compiled in {time.perf_counter() - started:.0f} s",
+        file=sys.stderr,
+    )
 
 
 def compile_program(setting: Setting, story: Story, seed: int) -> None:
@@ -196,5 +274,14 @@ def compile_program(setting: Setting, story: Story, seed: int) -> None:
     for step in story.shapes_at:
         batch = stack_batches(story.batch_at, step, step + 1, setting.plan.steps_per_call)
         state, _, _ = STEPS[setting.config.parallel](
-            state, setting.data, batch, 0, key, loss_fn=story.loss_fn, tx=setting.tx, trace=setting.trace,
-            accumulate=setting.accumulate, mesh=setting.mesh)  # fmt: skip
+            state,
+            setting.data,
+            batch,
+            0,
+            key,
+            loss_fn=story.loss_fn,
+            tx=setting.tx,
+            trace=setting.trace,
+            accumulate=setting.accumulate,
+            mesh=setting.mesh,
+        )

@@ -33,7 +33,9 @@ def run_all(work: Callable, items: Iterable, workers: int) -> None:
             raise Interrupted
         work(item)
 
-    if workers == 1:  # and no thread: of several processes, each must ask, and stop, at the same item
+    if (
+        workers == 1
+    ):  # and no thread: of several processes, each must ask, and stop, at the same item
         for item in items:
             unless_stopped(item)
         return
@@ -45,7 +47,11 @@ def run_all(work: Callable, items: Iterable, workers: int) -> None:
             stop_requested.set()  # those under way save and stop
         for future in pending:
             future.cancel()
-    failures = [future.exception() for future in futures if not future.cancelled() and future.exception()]
-    failures.sort(key=lambda failure: isinstance(failure, Interrupted))  # the cause before its consequences
+    failures = [
+        future.exception() for future in futures if not future.cancelled() and future.exception()
+    ]
+    failures.sort(
+        key=lambda failure: isinstance(failure, Interrupted)
+    )  # the cause before its consequences
     if failures:
         raise failures[0]

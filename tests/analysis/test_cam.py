@@ -18,8 +18,12 @@ COMMON = {"num_classes": 5, "mean": (0.3, 0.5), "std": (0.4, 0.2), "dtype": "flo
 NETS = {
     "cnn": CNN(depth=4, width=6, pools=1, norm="none", init_scheme="he", **COMMON),
     "cnn_norm": CNN(depth=4, width=6, pools=1, norm="batch", init_scheme="he", **COMMON),
-    "resnet8": ResNet(depth=8, bottleneck=False, shortcut=True, projection=False, init_scheme="he", **COMMON),
-    "resnet14": ResNet(depth=14, bottleneck=False, shortcut=True, projection=True, init_scheme="he", **COMMON),
+    "resnet8": ResNet(
+        depth=8, bottleneck=False, shortcut=True, projection=False, init_scheme="he", **COMMON
+    ),
+    "resnet14": ResNet(
+        depth=14, bottleneck=False, shortcut=True, projection=True, init_scheme="he", **COMMON
+    ),
     "lab_a": LabA(depth=2, residual=False, width=7, **COMMON),
     "lab_a_residual": LabA(depth=2, residual=True, width=8, **COMMON),
 }
@@ -48,10 +52,15 @@ def forward_of(net):
 @functools.cache
 def found_of(net, layer):
     """(logits, features of the layer, gradients) as the module finds them."""
-    forward = lambda nudge, x: NETS[net].apply(variables_of(net), x, train=False, nudge=nudge)  # noqa: E731
+    forward = lambda nudge, x: NETS[net].apply(variables_of(net), x, train=False, nudge=nudge)
 
     def find(x):
-        return class_gradients(lambda nudge: forward(nudge, x), jax.eval_shape(lambda: forward(None, x)[1]), layer, CLASSES)
+        return class_gradients(
+            lambda nudge: forward(nudge, x),
+            jax.eval_shape(lambda: forward(None, x)[1]),
+            layer,
+            CLASSES,
+        )
 
     return jax.tree.map(np.asarray, jax.jit(find)(X))
 
@@ -80,7 +89,9 @@ def test_cam_is_the_contraction_written_out_by_hand():
 def test_the_mean_of_a_cam_plus_the_bias_is_the_logit(net):
     logits, features, _ = found_of(net, "last_conv")
     kernel, bias = head_of(net)
-    np.testing.assert_allclose(cam(features, kernel).mean((2, 3)) + bias, logits, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        cam(features, kernel).mean((2, 3)) + bias, logits, rtol=1e-4, atol=1e-4
+    )
     np.testing.assert_array_equal(logits, forward_of(net)(None, X)[0])
 
 
@@ -95,7 +106,9 @@ def test_before_a_mean_and_a_dense_layer_grad_cam_is_cam_divided_by_the_places(n
     np.testing.assert_allclose(method(features, gradients), np.maximum(expected, 0), **tolerance)
 
 
-@pytest.mark.parametrize(("net", "layer"), [*((net, "last_conv") for net in ("cnn_norm", "resnet8", "lab_a")), *INNER])
+@pytest.mark.parametrize(
+    ("net", "layer"), [*((net, "last_conv") for net in ("cnn_norm", "resnet8", "lab_a")), *INNER]
+)
 def test_gradients_are_the_finite_differences_of_the_logits(net, layer):
     logits, features, gradients = found_of(net, layer)
     chex.assert_shape(gradients, (3, 2, *features.shape[1:]))
@@ -106,14 +119,23 @@ def test_gradients_are_the_finite_differences_of_the_logits(net, layer):
     zeros, largest = jax.tree.map(np.zeros_like, jax.device_get(plain[1])), np.abs(gradients).max()
     rng = np.random.default_rng(0)
     for b, k in np.ndindex(3, 2):
-        strong = np.argsort(np.abs(gradients[b, k]).ravel())[-30:]  # where a wrong place, sign or factor shows
+        strong = np.argsort(np.abs(gradients[b, k]).ravel())[
+            -30:
+        ]  # where a wrong place, sign or factor shows
         for entry in rng.choice(strong, 2):
             place = (b, *np.unravel_index(entry, features.shape[1:]))
             nudge = zeros[name].copy()
             nudge[(int(index), *place) if index else place] = 5e-3
-            up, down = (np.asarray(forward_of(net)(zeros | {name: sign * nudge}, X)[0]) for sign in (1, -1))
+            up, down = (
+                np.asarray(forward_of(net)(zeros | {name: sign * nudge}, X)[0]) for sign in (1, -1)
+            )
             slopes = (up - down) / 1e-2
-            np.testing.assert_allclose(gradients[(b, k, *place[1:])], slopes[b, CLASSES[b, k]], rtol=0.05, atol=5e-3 * largest)
+            np.testing.assert_allclose(
+                gradients[(b, k, *place[1:])],
+                slopes[b, CLASSES[b, k]],
+                rtol=0.05,
+                atol=5e-3 * largest,
+            )
             assert not np.delete(slopes, b, 0).any()  # one image says nothing of another
 
 
@@ -123,24 +145,41 @@ def test_gradients_at_an_inner_block_are_those_of_the_rest_of_the_net_written_ou
     last = jax.tree.map(lambda leaf: leaf[2], next(iter(p["blocks"]["block"].values())))
 
     def rest(h, c):
-        f = lax.conv_general_dilated(jax.nn.relu(h), last["kernel"], (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+        f = lax.conv_general_dilated(
+            jax.nn.relu(h),
+            last["kernel"],
+            (1, 1),
+            "SAME",
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        )
         return (jax.nn.relu(h + f + last["bias"]).mean((1, 2)) @ kernel + bias)[0, c]
 
     slope = jax.jit(jax.grad(rest))
     for b, k in np.ndindex(3, 2):
-        np.testing.assert_allclose(gradients[b, k], slope(features[b : b + 1], CLASSES[b, k])[0], rtol=1e-3, atol=1e-6)
+        np.testing.assert_allclose(
+            gradients[b, k], slope(features[b : b + 1], CLASSES[b, k])[0], rtol=1e-3, atol=1e-6
+        )
 
 
 @pytest.mark.parametrize(("net", "layer"), INNER)
 def test_at_an_inner_layer_the_two_methods_are_what_their_equations_say_and_differ(net, layer):
     _, features, gradients = found_of(net, layer)
-    weights = np.stack([[gradient.reshape(-1, gradient.shape[-1]).mean(0) for gradient in image] for image in gradients])
+    weights = np.stack(
+        [
+            [gradient.reshape(-1, gradient.shape[-1]).mean(0) for gradient in image]
+            for image in gradients
+        ]
+    )
     smooth, sharp = np.zeros((2, 3, 2, *features.shape[1:3]))
     for b, k, i, j in np.ndindex(smooth.shape):
         smooth[b, k, i, j] = features[b, i, j] @ weights[b, k]
         sharp[b, k, i, j] = features[b, i, j] @ gradients[b, k, i, j]
-    np.testing.assert_allclose(grad_cam(features, gradients, rectify=False), smooth, rtol=1e-3, atol=1e-5)
-    np.testing.assert_allclose(hires_cam(features, gradients, rectify=False), sharp, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(
+        grad_cam(features, gradients, rectify=False), smooth, rtol=1e-3, atol=1e-5
+    )
+    np.testing.assert_allclose(
+        hires_cam(features, gradients, rectify=False), sharp, rtol=1e-3, atol=1e-5
+    )
     assert np.abs(smooth - sharp).max() > 0.1 * np.abs(sharp).max()
 
 
@@ -148,7 +187,9 @@ def test_at_an_inner_layer_the_two_methods_are_what_their_equations_say_and_diff
 def test_before_a_dense_head_hires_cam_sums_to_the_logit_without_its_bias(net):
     logits, features, gradients = found_of(net, "last_conv")
     expected = np.take_along_axis(np.asarray(logits) - head_of(net)[1], CLASSES, 1)
-    np.testing.assert_allclose(hires_cam(features, gradients, rectify=False).sum((2, 3)), expected, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(
+        hires_cam(features, gradients, rectify=False).sum((2, 3)), expected, rtol=1e-3, atol=1e-3
+    )
 
 
 @pytest.mark.parametrize(("net", "layer"), [("cnn_norm", "blocks/1"), ("lab_a", "last_conv")])
@@ -157,7 +198,7 @@ def test_many_images_and_classes_at_once_are_a_loop_over_them(net, layer):
 
     @jax.jit
     def alone(x, c):
-        forward = lambda nudge: NETS[net].apply(variables, x, train=False, nudge=nudge)  # noqa: E731
+        forward = lambda nudge: NETS[net].apply(variables, x, train=False, nudge=nudge)
         return class_gradients(forward, jax.eval_shape(lambda: forward(None)[1]), layer, c)
 
     logits, features, gradients = found_of(net, layer)
@@ -170,31 +211,55 @@ def test_many_images_and_classes_at_once_are_a_loop_over_them(net, layer):
             grad_cam(features, gradients)[b, k],
             hires_cam(features, gradients)[b, k],
         )
-        single = (one[0][0], one[1][0], one[2][0, 0], grad_cam(*one[1:])[0, 0], hires_cam(*one[1:])[0, 0])
+        single = (
+            one[0][0],
+            one[1][0],
+            one[2][0, 0],
+            grad_cam(*one[1:])[0, 0],
+            hires_cam(*one[1:])[0, 0],
+        )
         chex.assert_trees_all_close(many, single, rtol=1e-4, atol=1e-5)
 
 
 def test_without_classes_it_is_the_most_probable_one_and_many_classes_are_those_of_a_few_at_a_time():
-    forward = lambda nudge: NETS["cnn"].apply(variables_of("cnn"), X, train=False, nudge=nudge)  # noqa: E731
+    forward = lambda nudge: NETS["cnn"].apply(variables_of("cnn"), X, train=False, nudge=nudge)
     shapes = jax.eval_shape(lambda: forward(None)[1])
     find = jax.jit(lambda classes=None: class_gradients(forward, shapes, "blocks/1", classes)[2])
     logits, _, few = found_of("cnn", "blocks/1")
-    every = np.stack([np.arange(20) % 5, np.arange(1, 21) % 5, np.arange(20) // 4])  # more than are computed at once
+    every = np.stack(
+        [np.arange(20) % 5, np.arange(1, 21) % 5, np.arange(20) // 4]
+    )  # more than are computed at once
     many = np.asarray(find(every))
     best = [int(np.argmax(every[b] == logits[b].argmax())) for b in range(3)]
-    np.testing.assert_allclose(find(), np.stack([many[b, k] for b, k in enumerate(best)])[:, None], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        find(), np.stack([many[b, k] for b, k in enumerate(best)])[:, None], rtol=1e-4, atol=1e-6
+    )
     for b, k in np.ndindex(3, 20):
-        np.testing.assert_allclose(many[b, k], many[b, np.argmax(every[b] == every[b, k])], rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(
+            many[b, k], many[b, np.argmax(every[b] == every[b, k])], rtol=1e-4, atol=1e-6
+        )
     for b, k in np.ndindex(3, 2):
-        np.testing.assert_allclose(many[b, np.argmax(every[b] == CLASSES[b, k])], few[b, k], rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(
+            many[b, np.argmax(every[b] == CLASSES[b, k])], few[b, k], rtol=1e-4, atol=1e-6
+        )
 
 
 def test_in_bfloat16_what_maps_are_made_of_is_float32():
-    net = CNN(depth=4, width=6, pools=1, norm="batch", init_scheme="he", **(COMMON | {"dtype": "bfloat16"}))
-    forward = lambda nudge: net.apply(variables_of("cnn_norm"), X, train=False, nudge=nudge)  # noqa: E731
+    net = CNN(
+        depth=4,
+        width=6,
+        pools=1,
+        norm="batch",
+        init_scheme="he",
+        **(COMMON | {"dtype": "bfloat16"}),
+    )
+    forward = lambda nudge: net.apply(variables_of("cnn_norm"), X, train=False, nudge=nudge)
     shapes = jax.eval_shape(lambda: forward(None)[1])
     assert shapes["blocks"].dtype == "bfloat16"
     for layer in ("blocks/1", "last_conv"):
         found = jax.eval_shape(lambda layer=layer: class_gradients(forward, shapes, layer, CLASSES))
         assert [(leaf.shape, leaf.dtype) for leaf in found] == [
-            ((3, 5), "float32"), ((3, 6, 4, 6), "float32"), ((3, 2, 6, 4, 6), "float32")]  # fmt: skip
+            ((3, 5), "float32"),
+            ((3, 6, 4, 6), "float32"),
+            ((3, 2, 6, 4, 6), "float32"),
+        ]

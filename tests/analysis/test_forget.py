@@ -21,27 +21,62 @@ def pair(name, i):
 
 
 NETS = {  # name: (net, units in the order of the network)
-    "cnn": (CNN(depth=4, pools=1, **BLOCKS, **COMMON), [({"stem"}, None), *(({"blocks"}, i) for i in range(3)), ({"head", "norm"}, None)]),
-    "cnn_plain": (CNN(depth=4, pools=1, **(BLOCKS | {"norm": "none"}), **COMMON),
-                  [({"stem"}, None), *(({"blocks"}, i) for i in range(3)), ({"head"}, None)]),
-    "cnn_1": (CNN(depth=1, pools=0, **BLOCKS, **COMMON), [({"stem"}, None), ({"head", "norm"}, None)]),
-    "mlp": (MLP(depth=3, **BLOCKS, **COMMON), [({"stem"}, None), ({"blocks"}, 0), ({"blocks"}, 1), ({"head", "norm"}, None)]),
-    "resnet": (ResNet(depth=20, **RESNET, **COMMON),
-               [STEM, ({"blocks1a"}, None), ({"blocks1b"}, 0), ({"blocks1b"}, 1), ({"blocks2a"}, None), ({"blocks2b"}, 0),
-                ({"blocks2b"}, 1), ({"blocks3a"}, None), ({"blocks3b"}, 0), ({"blocks3b"}, 1), ({"head"}, None)]),
-    "lab_a": (LabA(depth=2, residual=True, width=8, **COMMON), [STEM, *pair("ab", 0), *pair("ab", 1), ({"head"}, None)]),
-    "lab_b": (LabB(depth=9, as_implemented=True, projection=True, **COMMON),
-              [({"stem"}, None), *pair("abc", 0), *pair("abc", 1), *pair("abc", 2), *pair("ab", 3), LAST]),
-}  # fmt: skip
+    "cnn": (
+        CNN(depth=4, pools=1, **BLOCKS, **COMMON),
+        [({"stem"}, None), *(({"blocks"}, i) for i in range(3)), ({"head", "norm"}, None)],
+    ),
+    "cnn_plain": (
+        CNN(depth=4, pools=1, **(BLOCKS | {"norm": "none"}), **COMMON),
+        [({"stem"}, None), *(({"blocks"}, i) for i in range(3)), ({"head"}, None)],
+    ),
+    "cnn_1": (
+        CNN(depth=1, pools=0, **BLOCKS, **COMMON),
+        [({"stem"}, None), ({"head", "norm"}, None)],
+    ),
+    "mlp": (
+        MLP(depth=3, **BLOCKS, **COMMON),
+        [({"stem"}, None), ({"blocks"}, 0), ({"blocks"}, 1), ({"head", "norm"}, None)],
+    ),
+    "resnet": (
+        ResNet(depth=20, **RESNET, **COMMON),
+        [
+            STEM,
+            ({"blocks1a"}, None),
+            ({"blocks1b"}, 0),
+            ({"blocks1b"}, 1),
+            ({"blocks2a"}, None),
+            ({"blocks2b"}, 0),
+            ({"blocks2b"}, 1),
+            ({"blocks3a"}, None),
+            ({"blocks3b"}, 0),
+            ({"blocks3b"}, 1),
+            ({"head"}, None),
+        ],
+    ),
+    "lab_a": (
+        LabA(depth=2, residual=True, width=8, **COMMON),
+        [STEM, *pair("ab", 0), *pair("ab", 1), ({"head"}, None)],
+    ),
+    "lab_b": (
+        LabB(depth=9, as_implemented=True, projection=True, **COMMON),
+        [({"stem"}, None), *pair("abc", 0), *pair("abc", 1), *pair("abc", 2), *pair("ab", 3), LAST],
+    ),
+}
 
 
 def numbers(model, start):
     """Variables of a net with a number of their own in every entry, and of each leaf the first axis alone."""
     shape = (1, 32, 32, 1) if isinstance(model, LabB) else (1, 8, 8, 1)
-    leaves, tree = jax.tree.flatten(jax.eval_shape(lambda: model.init(jax.random.key(0), np.zeros(shape), train=False)))
+    leaves, tree = jax.tree.flatten(
+        jax.eval_shape(lambda: model.init(jax.random.key(0), np.zeros(shape), train=False))
+    )
     ends = np.cumsum([leaf.shape[0] for leaf in leaves])
     return jax.tree.unflatten(
-        tree, [start + end - np.arange(leaf.shape[0], dtype=float) for leaf, end in zip(leaves, ends, strict=True)]
+        tree,
+        [
+            start + end - np.arange(leaf.shape[0], dtype=float)
+            for leaf, end in zip(leaves, ends, strict=True)
+        ],
     )
 
 
@@ -68,7 +103,11 @@ def test_units_stand_in_the_order_of_the_network_and_are_all_of_it(net):
     variables = numbers(model, 0)
     units = units_of(variables["params"])
     assert units == expected and num_units(variables) == len(expected)
-    assert set().union(*(names for names, _ in units)) == variables["params"].keys() >= variables.get("batch_stats", {}).keys()
+    assert (
+        set().union(*(names for names, _ in units))
+        == variables["params"].keys()
+        >= variables.get("batch_stats", {}).keys()
+    )
     assert units_of(jax.eval_shape(lambda: variables)["params"]) == expected
 
 
@@ -92,10 +131,15 @@ def test_the_head_goes_first_and_with_it_the_norm_before_it():
     first, second = forget(known, fresh, 1), forget(known, fresh, 2)
     for collection, names in (("params", ("head", "norm")), ("batch_stats", ("norm",))):
         for name in names:
-            jax.tree.map(np.testing.assert_array_equal, first[collection][name], fresh[collection][name])
-        jax.tree.map(np.testing.assert_array_equal, first[collection]["blocks"], known[collection]["blocks"])
+            jax.tree.map(
+                np.testing.assert_array_equal, first[collection][name], fresh[collection][name]
+            )
+        jax.tree.map(
+            np.testing.assert_array_equal, first[collection]["blocks"], known[collection]["blocks"]
+        )
         for old, new, found in zip(
-            *(jax.tree.leaves(tree[collection]["blocks"]) for tree in (known, fresh, second)), strict=True
+            *(jax.tree.leaves(tree[collection]["blocks"]) for tree in (known, fresh, second)),
+            strict=True,
         ):
             np.testing.assert_array_equal(found, [old[0], old[1], new[2]])  # the last block follows
     jax.tree.map(np.testing.assert_array_equal, second["wiring"], known["wiring"])

@@ -15,7 +15,9 @@ def by_hand(train, context, token, order, vocab_size):
     history = tuple(context[len(context) - order + 1 :]) if order > 1 else ()
     if len(context) < order - 1:
         return by_hand(train, context, token, order - 1, vocab_size)
-    followers = collections.Counter(train[i] for i in range(order - 1, len(train)) if tuple(train[i - order + 1 : i]) == history)
+    followers = collections.Counter(
+        train[i] for i in range(order - 1, len(train)) if tuple(train[i - order + 1 : i]) == history
+    )
     below = by_hand(train, context, token, order - 1, vocab_size)
     if not followers:
         return below
@@ -31,7 +33,10 @@ def test_against_dictionaries(seed):
     for order in range(1, 5):
         for i in range(55, 90):
             expected = by_hand(tokens[:60].tolist(), tokens[:i].tolist(), tokens[i], order, 6)
-            assert np.exp(found[order - 1, i - 55]) == pytest.approx(expected, rel=1e-12), (order, i)
+            assert np.exp(found[order - 1, i - 55]) == pytest.approx(expected, rel=1e-12), (
+                order,
+                i,
+            )
 
 
 def test_the_first_tokens_of_a_text_have_shorter_contexts():

@@ -12,12 +12,22 @@ from launching import ROOT, environment
 
 from bench import encoders, language, processes, vision
 
-needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs requirements-bench.txt")
+needs_torch = pytest.mark.skipif(
+    importlib.util.find_spec("torch") is None, reason="needs requirements-bench.txt"
+)
 
 
 def bench(module, *words):
     command = (sys.executable, "-m", f"bench.{module}", *words)
-    return subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False, timeout=300)
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
 
 
 @needs_torch
@@ -31,18 +41,27 @@ def test_both_sides_compute_the_same_function_with_the_same_parameters(name):
     setting, story = vision.our_setting(net)
     params, model_state = story.init_fn(jax.random.key(0))
     rng = np.random.default_rng(0)
-    shake = lambda leaf: np.asarray(leaf) * rng.uniform(0.8, 1.2, leaf.shape).astype(np.float32) + np.float32(0.01)  # noqa: E731
-    params, statistics = jax.tree.map(shake, params), jax.tree.map(shake, model_state.get("batch_stats", {}))
+    shake = lambda leaf: (
+        np.asarray(leaf) * rng.uniform(0.8, 1.2, leaf.shape).astype(np.float32) + np.float32(0.01)
+    )
+    params, statistics = (
+        jax.tree.map(shake, params),
+        jax.tree.map(shake, model_state.get("batch_stats", {})),
+    )
     model = torch_nets.make(name)
     assert sum(p.numel() for p in model.parameters()) == story.facts["num_params"]
     torch_nets.copy(model, params, statistics)
     images = vision.synthetic(net)[0][:5]
     model.eval()
     with torch.no_grad():
-        theirs = model((torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255 - vision.MEAN) / vision.STD).numpy()
+        theirs = model(
+            (torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255 - vision.MEAN) / vision.STD
+        ).numpy()
     module = vision.our_module(net, setting)
     state = {**model_state, **({"batch_stats": statistics} if statistics else {})}
-    ours = np.asarray(module.apply({"params": params, **state}, images / np.float32(255), train=False)[0])
+    ours = np.asarray(
+        module.apply({"params": params, **state}, images / np.float32(255), train=False)[0]
+    )
     np.testing.assert_allclose(ours, theirs, rtol=2e-3, atol=1e-4 * np.abs(theirs).max())
 
 
@@ -90,12 +109,18 @@ def test_what_is_measured_is_warm_and_counted_in_units(monkeypatch):
     monkeypatch.setattr(processes, "keep_heap", lambda: asked.append("kept"))
     monkeypatch.setattr(processes, "time", types.SimpleNamespace(perf_counter=lambda: now[0]))
     monkeypatch.setattr(processes, "spent", lambda: np.array((now[0], now[0] / 2)))
-    found = processes.measure("ours", vision.Job("mlp"), {"heap": "keep"}, 0.1, work_of, lambda job: 100)
+    found = processes.measure(
+        "ours", vision.Job("mlp"), {"heap": "keep"}, 0.1, work_of, lambda job: 100
+    )
     assert asked == ["kept", 1, 1, 3, 9, 100]
-    assert found.pop("gib") > 0 and found == pytest.approx({"wall": 100_000, "cpu": 200_000, "first": 0.002})
+    assert found.pop("gib") > 0 and found == pytest.approx(
+        {"wall": 100_000, "cpu": 200_000, "first": 0.002}
+    )
 
 
-@pytest.mark.parametrize("rows, whole, taken, calls", [(4, False, 6, [4, 2]), (4, True, 8, [4, 4]), (4, False, 4, [4])])
+@pytest.mark.parametrize(
+    "rows, whole, taken, calls", [(4, False, 6, [4, 2]), (4, True, 8, [4, 4]), (4, False, 4, [4])]
+)
 def test_our_steps_go_in_calls_of_one_shape(rows, whole, taken, calls, monkeypatch):
     from dla_jax.training import steps
 
@@ -120,32 +145,50 @@ def test_each_side_s_best_setting_is_found_and_the_sides_take_turns(monkeypatch,
         return {"wall": rates[side][setting["heap"]]}
 
     monkeypatch.setattr(processes, "run_once", run_once)
-    settings_of = lambda side, job: [{"heap": "default"}, {"heap": "keep"}]  # noqa: E731
+    settings_of = lambda side, job: [{"heap": "default"}, {"heap": "keep"}]
     job = language.Job("train", "gpt", 2)
     found = processes.compare("language", job, settings_of, 3, 6.0)
-    assert runs[:4] == [(side, heap, 2.0) for side in ("ours", "torch") for heap in ("default", "keep")]
+    assert runs[:4] == [
+        (side, heap, 2.0) for side in ("ours", "torch") for heap in ("default", "keep")
+    ]
     ours, theirs = ("ours", "default", 6.0), ("torch", "keep", 6.0)
     assert runs[4:] == [ours, theirs, theirs, ours, ours, theirs]
-    assert found["job"] == job and found["best"] == {"ours": {"heap": "default"}, "torch": {"heap": "keep"}}
+    assert found["job"] == job and found["best"] == {
+        "ours": {"heap": "default"},
+        "torch": {"heap": "keep"},
+    }
     assert found["pairs"] == 3 * [{"ours": {"wall": 3.0}, "torch": {"wall": 4.0}}]
-    assert capsys.readouterr().err.splitlines() == [f"train gpt, 2 cores: round {i}: 0.75" for i in (1, 2, 3)]
+    assert capsys.readouterr().err.splitlines() == [
+        f"train gpt, 2 cores: round {i}: 0.75" for i in (1, 2, 3)
+    ]
 
 
 def test_settings_are_all_combinations_without_repeats(monkeypatch):
     monkeypatch.setattr(sys, "platform", "linux")
     assert processes.settings() == [{"heap": "default"}, {"heap": "keep"}]
     found = processes.settings(threads=(2, 2), compiled=(False, True))
-    assert found == [{"heap": heap, "threads": 2, "compiled": c} for heap in ("default", "keep") for c in (False, True)]
+    assert found == [
+        {"heap": heap, "threads": 2, "compiled": c}
+        for heap in ("default", "keep")
+        for c in (False, True)
+    ]
 
 
 def test_a_measurement_that_fails_ends_the_benchmark_with_its_last_line():
-    with pytest.raises(SystemExit, match=r"bench.vision: ours mpl {'heap': 'default'} failed: KeyError: 'mpl'"):
+    with pytest.raises(
+        SystemExit, match=r"bench.vision: ours mpl {'heap': 'default'} failed: KeyError: 'mpl'"
+    ):
         processes.run_once("vision", "ours", vision.Job("mpl"), {"heap": "default"}, 0.1)
 
 
-WRONG = [("vision", "mlp", ("--nets=mpl",)), ("vision", "mlp", ("--rounds=0",)), ("vision", "mlp", ("--nets=mlp", "--seconds=-1")),
-         ("language", "gpt, tiny_llama, small_llama", ("--nets=gtp",)), ("encoders", "minilm, base", ("--nets=mini",)),
-         ("tracing", "digits, resnet20", ("--rounds=0",))]  # fmt: skip
+WRONG = [
+    ("vision", "mlp", ("--nets=mpl",)),
+    ("vision", "mlp", ("--rounds=0",)),
+    ("vision", "mlp", ("--nets=mlp", "--seconds=-1")),
+    ("language", "gpt, tiny_llama, small_llama", ("--nets=gtp",)),
+    ("encoders", "minilm, base", ("--nets=mini",)),
+    ("tracing", "digits, resnet20", ("--rounds=0",)),
+]
 
 
 @pytest.mark.parametrize("module, nets, words", WRONG)
@@ -160,28 +203,47 @@ def test_without_pytorch_it_says_what_to_install(module, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [module.__name__])
     with pytest.raises(SystemExit) as exit:
         module.main()
-    assert exit.value.code == 2 and "pip install -r requirements-bench.txt" in capsys.readouterr().err
+    assert (
+        exit.value.code == 2 and "pip install -r requirements-bench.txt" in capsys.readouterr().err
+    )
 
 
-@pytest.mark.parametrize("module, job, own", [(language, language.Job("train", "gpt", 2), "train | gpt | 2"),
-                                              (encoders, encoders.Job("embed", "base", 1), "embed | base | 1"),
-                                              (vision, vision.Job("mlp"), "mlp | 128")])  # fmt: skip
+@pytest.mark.parametrize(
+    "module, job, own",
+    [
+        (language, language.Job("train", "gpt", 2), "train | gpt | 2"),
+        (encoders, encoders.Job("embed", "base", 1), "embed | base | 1"),
+        (vision, vision.Job("mlp"), "mlp | 128"),
+    ],
+)
 def test_the_table_gives_ratios_of_rounds(module, job, own):
-    pair = {"ours": {"wall": 3000.0, "cpu": 1000.0, "first": 2.0, "gib": 0.5},
-            "torch": {"wall": 2000.0, "cpu": 2000.0, "first": 1.0, "gib": 0.25}}  # fmt: skip
+    pair = {
+        "ours": {"wall": 3000.0, "cpu": 1000.0, "first": 2.0, "gib": 0.5},
+        "torch": {"wall": 2000.0, "cpu": 2000.0, "first": 1.0, "gib": 0.25},
+    }
     slower = pair | {"ours": pair["ours"] | {"wall": 1000.0}}
     best = {"ours": {"heap": "keep"}, "torch": {"heap": "default", "threads": 2}}
-    head, rule, row = module.table([{"job": job, "best": best, "pairs": [pair, slower, pair]}]).splitlines()
+    head, rule, row = module.table(
+        [{"job": job, "best": best, "pairs": [pair, slower, pair]}]
+    ).splitlines()
     assert head.count("|") == rule.count("|") == row.count("|")
-    assert row == (f"| {own} | 3,000 (1,000 to 3,000) | 2,000 (2,000 to 2,000) | 1.50 (0.50 to 1.50) | 0.50 (0.50 to 0.50) "
-                   "| 2.0 s / 1.0 s | 0.5 GiB / 0.2 GiB | ours: heap keep; torch: heap default, threads 2 |")  # fmt: skip
+    assert row == (
+        f"| {own} | 3,000 (1,000 to 3,000) | 2,000 (2,000 to 2,000) | 1.50 (0.50 to 1.50) | 0.50 (0.50 to 0.50) "
+        "| 2.0 s / 1.0 s | 0.5 GiB / 0.2 GiB | ours: heap keep; torch: heap default, threads 2 |"
+    )
 
 
 def test_the_table_of_tracing_gives_ratios_of_rounds():
     from bench import tracing
 
-    found = {"untraced": np.array([[10.0, 20.0], [10.0, 20.0]]), "traced": np.array([[11.0, 24.0], [11.0, 24.0]]),
-             "traced, row written": np.array([[12.0, 30.0], [12.0, 30.0]]), "probe": np.array([[25.0, 50.0], [25.0, 50.0]])}  # fmt: skip
+    found = {
+        "untraced": np.array([[10.0, 20.0], [10.0, 20.0]]),
+        "traced": np.array([[11.0, 24.0], [11.0, 24.0]]),
+        "traced, row written": np.array([[12.0, 30.0], [12.0, 30.0]]),
+        "probe": np.array([[25.0, 50.0], [25.0, 50.0]]),
+    }
     row = tracing.table({"digits": found}).splitlines()[-1]
-    assert row == ("| digits | 10.0 / 20.0 | 1.10 (1.10 to 1.10) / 1.20 (1.20 to 1.20) | 1.20 (1.20 to 1.20) / 1.50 (1.50 to 1.50) "
-                   "| 1.10 (1.10 to 1.10) / 1.10 (1.10 to 1.10) |")  # fmt: skip
+    assert row == (
+        "| digits | 10.0 / 20.0 | 1.10 (1.10 to 1.10) / 1.20 (1.20 to 1.20) | 1.20 (1.20 to 1.20) / 1.50 (1.50 to 1.50) "
+        "| 1.10 (1.10 to 1.10) / 1.10 (1.10 to 1.10) |"
+    )

@@ -19,14 +19,19 @@ needs_torch = pytest.mark.skipif(not has_torch, reason="needs requirements-bench
 
 def small(name, dropout=0.0):
     """A net of the benchmark with one thin layer and few words."""
-    net, sizes = bench.NETS[name], {"vocab_size": 300, "n_layer": 1, "n_head": 2, "n_embd": 16, "intermediate": 32}
+    net, sizes = (
+        bench.NETS[name],
+        {"vocab_size": 300, "n_layer": 1, "n_head": 2, "n_embd": 16, "intermediate": 32},
+    )
     return net._replace(sizes=net.sizes._replace(dropout=dropout, **sizes), embedded=32)
 
 
 def shaken(params):
     """Parameters of which none is 0 or 1, so that a copy to the wrong place shows."""
     rng = np.random.default_rng(0)
-    return jax.tree.map(lambda leaf: np.asarray(leaf) + rng.normal(0, 0.05, leaf.shape).astype(np.float32), params)
+    return jax.tree.map(
+        lambda leaf: np.asarray(leaf) + rng.normal(0, 0.05, leaf.shape).astype(np.float32), params
+    )
 
 
 @needs_torch
@@ -38,7 +43,9 @@ def test_both_sides_embed_the_same_with_the_same_parameters(name, attention):
     net = small(name)
     params = shaken(texts.init_encoder(jax.random.key(0), model=Encoder(net.sizes)))
     theirs = torch_encoders.Embedder(net.sizes, attention)
-    assert sum(p.numel() for p in theirs.parameters()) == sum(leaf.size for leaf in jax.tree.leaves(params))
+    assert sum(p.numel() for p in theirs.parameters()) == sum(
+        leaf.size for leaf in jax.tree.leaves(params)
+    )
     torch_encoders.copy(theirs, net.sizes, params)
     found = torch_encoders.embedder(theirs, bench.embedded_batches(net), "cpu", compiled=False)()
     assert found.shape == (bench.FEW * 32, 16) and found.std(0).min() > 0.01
@@ -52,15 +59,26 @@ def test_both_sides_take_the_same_steps_from_the_same_parameters(monkeypatch):
     monkeypatch.setattr(bench, "WIDTHS", (128,))  # of each width a step is compiled
     net = small("minilm")
     setting, story = bench.our_setting(net)
-    init_fn = lambda key: (shaken(story.init_fn(key)[0]), {})  # noqa: E731
+    init_fn = lambda key: (shaken(story.init_fn(key)[0]), {})
     state, key = init_state(init_fn, setting.tx, seed=0, lr=bench.RATE, mesh=setting.mesh)
     theirs = torch_encoders.Classifier(net.sizes, bench.CLASSES, "sdpa")
     torch_encoders.copy_classifier(theirs, net.sizes, jax.device_get(state.params))
-    step = torch_encoders.trainer(theirs, bench.trained_batches(net), "cpu", bench.RATE, setting.config.optim, compiled=False)
+    step = torch_encoders.trainer(
+        theirs, bench.trained_batches(net), "cpu", bench.RATE, setting.config.optim, compiled=False
+    )
     found, losses = [step().item() for _ in range(6)], []
     for i in range(6):
-        state, series, _ = run_steps(state, {}, stack_batches(story.batch_at, i, i + 1, 1), 1, key, loss_fn=story.loss_fn,
-                                     tx=setting.tx, trace=setting.trace, mesh=setting.mesh)  # fmt: skip
+        state, series, _ = run_steps(
+            state,
+            {},
+            stack_batches(story.batch_at, i, i + 1, 1),
+            1,
+            key,
+            loss_fn=story.loss_fn,
+            tx=setting.tx,
+            trace=setting.trace,
+            mesh=setting.mesh,
+        )
         losses.append(series["train_loss"].item())
     np.testing.assert_allclose(losses, found, rtol=1e-4)
     assert len({round(loss, 3) for loss in losses}) > 3
@@ -93,7 +111,9 @@ def test_a_short_measurement(task, side, monkeypatch):
 def test_batches_are_few_from_short_to_long_and_alike_for_both_tasks():
     net = bench.NETS["minilm"]
     for batches, size in ((bench.embedded_batches(net), 64), (bench.trained_batches(net), 16)):
-        assert [batch["token"].shape for batch in batches] == [(size, width) for width in (32, 64, 64, 128)]
+        assert [batch["token"].shape for batch in batches] == [
+            (size, width) for width in (32, 64, 64, 128)
+        ]
         for batch in batches:
             behind = np.arange(batch["token"].shape[1]) >= batch["length"][:, None]
             np.testing.assert_array_equal(batch["token"] == net.sizes.pad_id, behind)
@@ -103,17 +123,30 @@ def test_batches_are_few_from_short_to_long_and_alike_for_both_tasks():
 def test_the_step_is_the_study_s_with_dropout_and_clipping_and_a_constant_rate():
     setting, story = bench.our_setting(small("base", dropout=0.1))
     optim = setting.config.optim
-    assert setting.plan.steps_per_call == 1 and setting.config.model.dropout == 0.1 and setting.config.encoder.pooling == "mean"
-    assert (optim.name, optim.clip_norm, optim.decayed, optim.weight_decay) == ("adamw", 1.0, "kernels", 0.01)
+    assert (
+        setting.plan.steps_per_call == 1
+        and setting.config.model.dropout == 0.1
+        and setting.config.encoder.pooling == "mean"
+    )
+    assert (optim.name, optim.clip_norm, optim.decayed, optim.weight_decay) == (
+        "adamw",
+        1.0,
+        "kernels",
+        0.01,
+    )
     assert optim.schedule == "constant" and optim.warmup_fraction == 0.0
     widths = [story.batch_at(step)["token"].shape[1] for step in range(5)]
     assert widths == [32, 64, 64, 128, 32]
 
 
-def test_pytorch_s_best_is_sought_among_kinds_of_attention_and_compiled_where_there_is_a_compiler(monkeypatch):
+def test_pytorch_s_best_is_sought_among_kinds_of_attention_and_compiled_where_there_is_a_compiler(
+    monkeypatch,
+):
     monkeypatch.setattr(bench.shutil, "which", lambda name: None)
     job = bench.Job("embed", "base", 1)
-    assert {(s["attention"], s["compiled"], s["threads"]) for s in bench.settings_of("torch", job)} == {
+    assert {
+        (s["attention"], s["compiled"], s["threads"]) for s in bench.settings_of("torch", job)
+    } == {
         ("sdpa", False, 1),
         ("eager", False, 1),
     }

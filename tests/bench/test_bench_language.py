@@ -11,7 +11,9 @@ from bench import language as bench
 from bench import processes
 from dla_jax.tasks import sampling
 
-needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs requirements-bench.txt")
+needs_torch = pytest.mark.skipif(
+    importlib.util.find_spec("torch") is None, reason="needs requirements-bench.txt"
+)
 
 
 def shaken(params):
@@ -20,7 +22,9 @@ def shaken(params):
     rng = np.random.default_rng(0)
 
     def shake(leaf):
-        noise = rng.normal(0, 0.02 if len(leaf) == len(bench.ALPHABET) else 1.6 / np.sqrt(len(leaf)), leaf.shape)
+        noise = rng.normal(
+            0, 0.02 if len(leaf) == len(bench.ALPHABET) else 1.6 / np.sqrt(len(leaf)), leaf.shape
+        )
         return (np.asarray(leaf) * rng.uniform(0.8, 1.2, leaf.shape) + noise).astype(np.float32)
 
     return jax.tree.map(shake, params)
@@ -34,11 +38,15 @@ def test_both_sides_compute_and_write_the_same_with_the_same_parameters(name):
     from bench import torch_decoders
     from dla_jax.tasks import language_model as language
 
-    net = bench.NETS[name]._replace(model=bench.NETS[name].model | {"n_layer": 2})  # of each layer there are the same parts
+    net = bench.NETS[name]._replace(
+        model=bench.NETS[name].model | {"n_layer": 2}
+    )  # of each layer there are the same parts
     model = bench.our_module(net, net.model["block_size"])
     params = shaken(language.init_params(jax.random.key(0), model=model))
     theirs = torch_decoders.make(model.config)
-    assert sum(p.numel() for p in theirs.parameters()) == sum(leaf.size for leaf in jax.tree.leaves(params))
+    assert sum(p.numel() for p in theirs.parameters()) == sum(
+        leaf.size for leaf in jax.tree.leaves(params)
+    )
     torch_decoders.copy(theirs, params)
     tokens = bench.synthetic()[: 2 * net.model["block_size"]].reshape(2, -1)
     with torch.no_grad():
@@ -47,7 +55,9 @@ def test_both_sides_compute_and_write_the_same_with_the_same_parameters(name):
     np.testing.assert_allclose(found, expected, atol=2e-5, rtol=0)
 
     count = 40
-    written = sampling.sample(model, params, bench.PROMPT, count, 1, jax.random.key(0), sampling.Sampler(0.0))
+    written = sampling.sample(
+        model, params, bench.PROMPT, count, 1, jax.random.key(0), sampling.Sampler(0.0)
+    )
     again = torch_decoders.write(theirs, torch.from_numpy(bench.PROMPT).long(), count, 0.0)
     np.testing.assert_array_equal(written[0], again.numpy())
     assert len(set(written[0].tolist())) > 3
@@ -66,5 +76,9 @@ def test_a_short_measurement(task, side, monkeypatch):
 
 def test_the_step_is_the_study_s_with_clipping_and_a_constant_rate():
     setting, story = bench.our_setting(bench.NETS["tiny_llama"])
-    assert setting.config.optim.clip_norm == 1.0 and setting.config.model.dropout == 0.0 and setting.plan.steps_per_call == 50
+    assert (
+        setting.config.optim.clip_norm == 1.0
+        and setting.config.model.dropout == 0.0
+        and setting.plan.steps_per_call == 50
+    )
     assert story.facts["vocab_size"] == 65 and story.batch_at(3)["index"].shape == (8, 65)

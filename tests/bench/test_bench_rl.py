@@ -46,10 +46,15 @@ def started(monkeypatch, capsys):
         def compare(name, job, settings_of, rounds, seconds, sides):
             assert sides == ("ours", job.beside) and settings_of("ours", job) == [{}]
             jobs.append(job)
-            return {"job": job, "pairs": [{side: {"wall": 2.0, "cpu": 2.0, "compile": 0.0} for side in sides}]}
+            return {
+                "job": job,
+                "pairs": [{side: {"wall": 2.0, "cpu": 2.0, "compile": 0.0} for side in sides}],
+            }
 
         monkeypatch.setattr(processes, "compare", compare)
-        monkeypatch.setattr(page, "show", lambda name, text, write, *packages: shown.append((text, packages)))
+        monkeypatch.setattr(
+            page, "show", lambda name, text, write, *packages: shown.append((text, packages))
+        )
         monkeypatch.setattr(sys, "argv", ["bench.rl", *words])
         bench.main()
         return jobs, *shown[0], capsys.readouterr().err.splitlines()
@@ -57,18 +62,37 @@ def started(monkeypatch, capsys):
     return start
 
 
-@pytest.mark.parametrize("words, told", [(("--nets=a2c",), "ppo, dqn"), (("--rounds=0",), "positive"),
-                                         (("--steps=10000",), "at least 20000"),
-                                         (("--purejaxrl=/nowhere",), "--purejaxrl=/nowhere: no ppo.py there")])  # fmt: skip
+@pytest.mark.parametrize(
+    "words, told",
+    [
+        (("--nets=a2c",), "ppo, dqn"),
+        (("--rounds=0",), "positive"),
+        (("--steps=10000",), "at least 20000"),
+        (("--purejaxrl=/nowhere",), "--purejaxrl=/nowhere: no ppo.py there"),
+    ],
+)
 def test_wrong_input_exits_with_2_and_one_line(words, told):
     command = (sys.executable, "-m", "bench.rl", *words)
-    answer = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False, timeout=100)
+    answer = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
     assert answer.returncode == 2 and len(answer.stderr.splitlines()) == 1 and told in answer.stderr
 
 
-def test_a_folder_that_lacks_a_file_is_told_and_so_is_nothing_to_compare_with(installed, checkout, tmp_path, started, capsys):
+def test_a_folder_that_lacks_a_file_is_told_and_so_is_nothing_to_compare_with(
+    installed, checkout, tmp_path, started, capsys
+):
     (tmp_path / "wrappers.py").unlink()
-    for words, told in ((f"--purejaxrl={checkout}",), "no wrappers.py there"), ((), "nothing to compare with"):
+    for words, told in (
+        ((f"--purejaxrl={checkout}",), "no wrappers.py there"),
+        ((), "nothing to compare with"),
+    ):
         installed.clear()
         with pytest.raises(SystemExit) as exit:
             started(*words)
@@ -76,10 +100,18 @@ def test_a_folder_that_lacks_a_file_is_told_and_so_is_nothing_to_compare_with(in
         assert exit.value.code == 2 and len(said) == 1 and told in said[0]
 
 
-def test_everything_that_is_there_is_compared_on_the_cpu_with_one_thread(installed, checkout, started):
+def test_everything_that_is_there_is_compared_on_the_cpu_with_one_thread(
+    installed, checkout, started
+):
     jobs, text, packages, said = started(f"--purejaxrl={checkout}", f"--cleanrl={checkout}")
-    assert [found[:3] for found in jobs] == list(bench.AIMS) and not said and "Not measured" not in text
-    assert {found.path for found in jobs} == {"", checkout} and {found.steps for found in jobs} == {500_000}
+    assert (
+        [found[:3] for found in jobs] == list(bench.AIMS)
+        and not said
+        and "Not measured" not in text
+    )
+    assert {found.path for found in jobs} == {"", checkout} and {found.steps for found in jobs} == {
+        500_000
+    }
     assert packages == ("gymnax", *PRESENT)
     assert bench.os.environ["OMP_NUM_THREADS"] == "1" and bench.os.environ["JAX_PLATFORMS"] == "cpu"
 
@@ -87,15 +119,27 @@ def test_everything_that_is_there_is_compared_on_the_cpu_with_one_thread(install
 def test_what_is_absent_is_skipped_with_a_word_in_both_places(installed, checkout, started):
     installed.remove("tyro")
     jobs, text, packages, said = started("--nets=ppo", f"--cleanrl={checkout}")
-    assert [str(found) for found in jobs] == ["ppo, 1 run, beside sb3"] and packages == ("gymnax", "stable_baselines3")
+    assert [str(found) for found in jobs] == ["ppo, 1 run, beside sb3"] and packages == (
+        "gymnax",
+        "stable_baselines3",
+    )
     missing = "tyro is missing; pip install -r requirements-bench.txt"
-    assert said == ["bench.rl: without purejaxrl: no --purejaxrl=PATH is given", f"bench.rl: without CleanRL: {missing}"]
-    told = ["Not measured: purejaxrl, no --purejaxrl=PATH is given.", f"Not measured: CleanRL, {missing}."]
+    assert said == [
+        "bench.rl: without purejaxrl: no --purejaxrl=PATH is given",
+        f"bench.rl: without CleanRL: {missing}",
+    ]
+    told = [
+        "Not measured: purejaxrl, no --purejaxrl=PATH is given.",
+        f"Not measured: CleanRL, {missing}.",
+    ]
     assert text.split("\n\n")[1:] == told
 
 
 def test_the_table_gives_ratios_of_rounds_and_the_rate_with_compilation():
-    pair = {"ours": {"wall": 4000.0, "cpu": 5000.0, "compile": 5.0}, "sb3": {"wall": 200.0, "cpu": 500.0, "compile": 0.0}}
+    pair = {
+        "ours": {"wall": 4000.0, "cpu": 5000.0, "compile": 5.0},
+        "sb3": {"wall": 200.0, "cpu": 500.0, "compile": 0.0},
+    }
     slower = pair | {"ours": pair["ours"] | {"cpu": 1000.0}}
     head, rule, row = bench.table([{"job": job(), "pairs": [pair, slower, pair]}], {}).splitlines()
     assert head.count("|") == rule.count("|") == row.count("|")
@@ -103,8 +147,15 @@ def test_the_table_gives_ratios_of_rounds_and_the_rate_with_compilation():
         "| ppo | 1 | Stable-Baselines3 | 5,000 (1,000 to 5,000) | 500 (500 to 500) | 10.00 (2.00 to 10.00) | at least 20 "
         "| 4,000 (4,000 to 4,000) | 200 (200 to 200) | 20.00 (20.00 to 20.00) | 5.0 s / 0.0 s | 2,000 / 200 |"
     )
-    four = bench.table([{"job": job(runs=4, beside="purejaxrl"), "pairs": [{**pair, "purejaxrl": pair["sb3"]}]}], {})
-    assert "ppo | 4 | purejaxrl" in four and "at least" not in four.splitlines()[-1] and "3,200 / 200 |" in four  # 80,000 / 25 s
+    four = bench.table(
+        [{"job": job(runs=4, beside="purejaxrl"), "pairs": [{**pair, "purejaxrl": pair["sb3"]}]}],
+        {},
+    )
+    assert (
+        "ppo | 4 | purejaxrl" in four
+        and "at least" not in four.splitlines()[-1]
+        and "3,200 / 200 |" in four
+    )  # 80,000 / 25 s
 
 
 def test_whole_runs_are_timed_and_compilation_apart(monkeypatch):
@@ -120,7 +171,10 @@ def test_whole_runs_are_timed_and_compilation_apart(monkeypatch):
 
         return once
 
-    assert rl_others.timed(prepare, 100, 3.0) == {"wall": 50.0, "cpu": 100.0, "compile": 7.0} and len(runs) == 2
+    assert (
+        rl_others.timed(prepare, 100, 3.0) == {"wall": 50.0, "cpu": 100.0, "compile": 7.0}
+        and len(runs) == 2
+    )
     assert rl_others.timed(prepare, 100, 0.5)["wall"] == 50.0 and len(runs) == 3  # one at least
 
 
@@ -128,15 +182,28 @@ def test_whole_runs_are_timed_and_compilation_apart(monkeypatch):
 def test_our_runs_take_the_steps_that_are_counted(agent, steps):
     prepare, units = bench.our_runs(job(agent, runs=4))  # tests have four devices
     states, metrics = prepare()()
-    assert units == 4 * steps and np.all(np.asarray(states.env_steps) == steps) and metrics["episodes"].shape == (4,)
+    assert (
+        units == 4 * steps
+        and np.all(np.asarray(states.env_steps) == steps)
+        and metrics["episodes"].shape == (4,)
+    )
     assert np.all(np.asarray(states.hyper.bootstrap) == 1.0)
 
 
 def test_the_other_sides_get_our_numbers():
     told = rl_others.purejaxrl_config(job("dqn"), *bench.config_of(job("dqn")))
-    assert (told["TRAINING_INTERVAL"], told["TARGET_UPDATE_INTERVAL"], told["LEARNING_STARTS"]) == (10, 500, 10_000)
+    assert (told["TRAINING_INTERVAL"], told["TARGET_UPDATE_INTERVAL"], told["LEARNING_STARTS"]) == (
+        10,
+        500,
+        10_000,
+    )
     told = rl_others.purejaxrl_config(job("ppo"), *bench.config_of(job("ppo")))
-    assert (told["NUM_ENVS"], told["NUM_STEPS"], told["ANNEAL_LR"], told["MAX_GRAD_NORM"]) == (4, 128, True, 0.5)
+    assert (told["NUM_ENVS"], told["NUM_STEPS"], told["ANNEAL_LR"], told["MAX_GRAD_NORM"]) == (
+        4,
+        128,
+        True,
+        0.5,
+    )
     assert isinstance(told["TOTAL_TIMESTEPS"], int)
 
 
@@ -150,8 +217,14 @@ def test_cleanrl_counts_what_a_longer_run_takes_beyond_a_shorter(monkeypatch):
 
     monkeypatch.setattr(rl_others.subprocess, "run", run)
     monkeypatch.setattr(rl_others, "spent_by_children", lambda: np.array((now[0], now[0] / 2)))
-    found = rl_others.SIDES["cleanrl"](job(beside="cleanrl", path="x"), *bench.config_of(job()), 4.0)
-    assert found == pytest.approx({"wall": 1000.0, "cpu": 2000.0, "compile": 0.0}) and asked[0] == 1024 and asked[1] > 10_000
+    found = rl_others.SIDES["cleanrl"](
+        job(beside="cleanrl", path="x"), *bench.config_of(job()), 4.0
+    )
+    assert (
+        found == pytest.approx({"wall": 1000.0, "cpu": 2000.0, "compile": 0.0})
+        and asked[0] == 1024
+        and asked[1] > 10_000
+    )
 
 
 def test_a_script_of_cleanrl_that_fails_ends_with_its_last_line(tmp_path):
@@ -175,6 +248,13 @@ for _ in range(40):
         assert abs(obs[terminated]).max() <= 0.05  # of the next episode
         print("ended")
 """)
-    answer = subprocess.run((sys.executable, "-m", "bench.rl_others", str(script)), cwd=ROOT, env=environment(), text=True,
-                            capture_output=True, check=False, timeout=100)  # fmt: skip
+    answer = subprocess.run(
+        (sys.executable, "-m", "bench.rl_others", str(script)),
+        cwd=ROOT,
+        env=environment(),
+        text=True,
+        capture_output=True,
+        check=False,
+        timeout=100,
+    )
     assert answer.returncode == 0 and "ended" in answer.stdout, answer.stderr

@@ -12,7 +12,9 @@ from dla_jax.config.checks import ConfigError
 
 PAGE = (ROOT / "docs" / "statements.md").read_text(encoding="utf-8")
 RESULTS = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
-LINKED = re.compile(r"(holds|does not hold|not decided|not run) \(\[([^\]]+)\]\(results\.md#([\w-]+)\)\)")
+LINKED = re.compile(
+    r"(holds|does not hold|not decided|not run) \(\[([^\]]+)\]\(results\.md#([\w-]+)\)\)"
+)
 
 
 def rows():
@@ -47,7 +49,9 @@ def test_every_claim_of_a_lab_stands_there_once():
     for name, claim in claims():
         if claim["source"].startswith("hypothesis"):
             continue
-        for title in [f"Lab {letter}" for letter in re.findall(r"\blab ([A-Z])\b", claim["source"])]:
+        for title in [
+            f"Lab {letter}" for letter in re.findall(r"\blab ([A-Z])\b", claim["source"])
+        ]:
             found = [row for row in table[title] if row[0] == claim["statement"]]
             assert len(found) == 1, (title, claim["statement"])
             assert claim["reported"] in found[0][1] and f"`{name}`" in found[0][2]
@@ -59,7 +63,9 @@ def test_every_verdict_is_the_one_of_the_page_of_results():
     judged = 0
     for row in (row for table in rows().values() for row in table):
         for verdict, heading, address in LINKED.findall(row[3]):
-            (section,) = re.findall(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#|\Z)", RESULTS, re.MULTILINE | re.DOTALL)
+            (section,) = re.findall(
+                rf"^#+ {re.escape(heading)}\n(.*?)(?=^#|\Z)", RESULTS, re.MULTILINE | re.DOTALL
+            )
             assert f"\n| {verdict} | {row[0]} | " in section, (verdict, row[0])
             assert address == re.sub(r"[,:.']", "", heading).lower().replace(" ", "-")
             judged += 1
@@ -70,11 +76,18 @@ def test_every_verdict_there_is_is_shown():
     """A lab's statement has no verdict only where the studies that ask it have no row of it, each
     under its own command."""
     command = r"^    python launch\.py --config=configs/(\w+\.py):?(\S*)"
-    sections = [part for part in re.split(r"^#+ ", RESULTS, flags=re.MULTILINE) if re.search(command, part, re.MULTILINE)]
+    sections = [
+        part
+        for part in re.split(r"^#+ ", RESULTS, flags=re.MULTILINE)
+        if re.search(command, part, re.MULTILINE)
+    ]
     assert len(sections) > 20
     for row in (row for table in rows().values() for row in table if not LINKED.search(row[3])):
-        where = {f"{name}:{preset}" for name, presets in re.findall(r"`(\w+\.py)`: ([^<]*)", row[2])
-                 for preset in presets.split(", ")}  # fmt: skip
+        where = {
+            f"{name}:{preset}"
+            for name, presets in re.findall(r"`(\w+\.py)`: ([^<]*)", row[2])
+            for preset in presets.split(", ")
+        }
         for section in (part for part in sections if f" | {row[0]} | " in part):
             name, preset = re.search(command, section, re.MULTILINE).groups()
             assert f"{name}:{preset or statements.presets(name[:-3])[0]}" not in where, (
@@ -131,7 +144,10 @@ def test_a_row_of_results_belongs_to_the_command_above_it(tmp_path, monkeypatch)
     assert first == ("holds", "first", "CNNs: more", "rescnn.py", "digits,depth=50")
     assert second == ("not decided", "second", "MLPs", "mlp.py", "mnist")
     claim = statements.Asked("A", "", "second", "", "mlp.py", "mnist", "mnist")
-    assert statements.verdict_words([claim], [nowhere, first, second]) == "not decided ([MLPs](results.md#mlps))"
+    assert (
+        statements.verdict_words([claim], [nowhere, first, second])
+        == "not decided ([MLPs](results.md#mlps))"
+    )
     for other in (
         claim._replace(argument="digits"),
         claim._replace(config="rescnn.py"),

@@ -36,10 +36,14 @@ def test_the_same_seed_writes_the_same(trained, tmp_path):
         "--config.network=gpt",
         "--config.prompt=the ",
     ]
-    first, again, other, cold = launch_many([
-        [*flags, f"--workdir={tmp_path / 'a'}"], [*flags, f"--workdir={tmp_path / 'b'}"],
-        [*flags, f"--workdir={tmp_path / 'c'}", "--config.seed=1"], [*flags, f"--workdir={tmp_path / 'd'}", "--config.temperature=0"],
-    ])  # fmt: skip
+    first, again, other, cold = launch_many(
+        [
+            [*flags, f"--workdir={tmp_path / 'a'}"],
+            [*flags, f"--workdir={tmp_path / 'b'}"],
+            [*flags, f"--workdir={tmp_path / 'c'}", "--config.seed=1"],
+            [*flags, f"--workdir={tmp_path / 'd'}", "--config.temperature=0"],
+        ]
+    )
     assert first.code == again.code == other.code == 0, first.err
     assert first.out == again.out and first.out.startswith("the ") and len(first.out) == 4 + 70 + 1
     assert first.out != other.out and cold.out != first.out
@@ -49,22 +53,38 @@ def test_the_same_seed_writes_the_same(trained, tmp_path):
 def test_what_is_wrong_is_named(trained, own, smoke, tmp_path):
     flags = ["--config=configs/generate.py", f"--workdir={tmp_path / 'x'}"]
     depth = smoke("rescnn")[0]
-    answers = launch_many([
-        [*flags, f"--from={trained}", "--config.network=gpt", "--config.prompt=ab漢"],
-        [*flags, f"--from={trained}", "--config.network=gbt"],
-        [*flags, f"--from={depth}"],
-        [*flags, f"--from={tmp_path}"],
-    ])  # fmt: skip
-    expected = (["never saw '漢'"], ["network", "did you mean 'gpt'"], ["no language model", "depth"], ["no workdir"])
+    answers = launch_many(
+        [
+            [*flags, f"--from={trained}", "--config.network=gpt", "--config.prompt=ab漢"],
+            [*flags, f"--from={trained}", "--config.network=gbt"],
+            [*flags, f"--from={depth}"],
+            [*flags, f"--from={tmp_path}"],
+        ]
+    )
+    expected = (
+        ["never saw '漢'"],
+        ["network", "did you mean 'gpt'"],
+        ["no language model", "depth"],
+        ["no workdir"],
+    )
     for answer, words in zip(answers, expected, strict=True):
-        assert answer.code == 2 and answer.out == "" and len(answer.err.strip().splitlines()) == 1, answer.err
+        assert (
+            answer.code == 2 and answer.out == "" and len(answer.err.strip().splitlines()) == 1
+        ), answer.err
         assert all(word in answer.err for word in words), answer.err
     assert not (tmp_path / "x").exists()
 
 
 def test_a_workdir_that_made_its_study_inside_stands_for_it(own, tmp_path):
-    answer = launch("--config=configs/generate.py", f"--from={own[0]}", f"--workdir={tmp_path / 'x'}", "--config.num_tokens=3")
-    assert answer.code == 0 and answer.out and f"made its study in {own[0] / 'study'}" in answer.err, answer.err
+    answer = launch(
+        "--config=configs/generate.py",
+        f"--from={own[0]}",
+        f"--workdir={tmp_path / 'x'}",
+        "--config.num_tokens=3",
+    )
+    assert (
+        answer.code == 0 and answer.out and f"made its study in {own[0] / 'study'}" in answer.err
+    ), answer.err
 
 
 def test_a_missing_model_is_named(trained, tmp_path):

@@ -14,19 +14,29 @@ from dla_jax.config.workdir import differences
 
 
 def test_arguments_are_a_preset_or_typed_pairs():
-    parse = lambda text: vars(parse_argument(text, ("digits", "smoke"), depth=0, rate=0.5))  # noqa: E731
+    parse = lambda text: vars(parse_argument(text, ("digits", "smoke"), depth=0, rate=0.5))
     assert parse("digits") == {"preset": "digits", "depth": 0, "rate": 0.5}
-    assert parse("preset=smoke, depth=7,rate=1e-3") == {"preset": "smoke", "depth": 7, "rate": 0.001}
+    assert parse("preset=smoke, depth=7,rate=1e-3") == {
+        "preset": "smoke",
+        "depth": 7,
+        "rate": 0.001,
+    }
     assert parse("") == {"preset": "digits", "depth": 0, "rate": 0.5}
-    flag = lambda text: parse_argument(text, ("digits",), twice=False).twice  # noqa: E731
+    flag = lambda text: parse_argument(text, ("digits",), twice=False).twice
     assert flag("twice=true") is True and flag("twice=False") is False
 
 
-@pytest.mark.parametrize(("text", "words"), [
-    ("digit", "did you mean 'digits'"), ("preset=smok", "did you mean 'smoke'"),
-    ("digits,dept=3", "did you mean 'depth'"), ("digits,depth=x", "expected int"), ("as_implemented=maybe", "as in as_implemented=false"),
-    ("presets=digits", "unknown 'presets'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("digit", "did you mean 'digits'"),
+        ("preset=smok", "did you mean 'smoke'"),
+        ("digits,dept=3", "did you mean 'depth'"),
+        ("digits,depth=x", "expected int"),
+        ("as_implemented=maybe", "as in as_implemented=false"),
+        ("presets=digits", "unknown 'presets'"),
+    ],
+)
 def test_wrong_arguments_say_how_to_mend_them(text, words):
     with pytest.raises(ConfigError, match=words) as caught:
         parse_argument(text, ("digits", "smoke"), depth=0, as_implemented=False)
@@ -34,15 +44,29 @@ def test_wrong_arguments_say_how_to_mend_them(text, words):
 
 
 def test_only_keys_that_change_results_make_a_difference():
-    old = {"optim": {"lr": 0.1}, "seeds": [0, 1], "log_every_steps": 5, "data": {"path": "a", "name": "digits"}}
-    assert differences(old, old | {"seeds": (0, 1), "log_every_steps": 9, "data": {"path": "b", "name": "digits"}}) == {}
+    old = {
+        "optim": {"lr": 0.1},
+        "seeds": [0, 1],
+        "log_every_steps": 5,
+        "data": {"path": "a", "name": "digits"},
+    }
+    assert (
+        differences(
+            old,
+            old | {"seeds": (0, 1), "log_every_steps": 9, "data": {"path": "b", "name": "digits"}},
+        )
+        == {}
+    )
     assert differences(old, old | {"optim": {"lr": 0.2}}) == {"optim.lr": (0.1, 0.2)}
     assert differences(old, {**old, "new": 1}) == {"new": (None, 1)}
 
 
 def test_default_workdirs_are_new_and_tell_what_they_hold(tmp_path):
     first = workdirs.make_workdir("configs/rescnn.py:digits,depth=50", tmp_path)
-    assert re.fullmatch(r"rescnn-digits-depth-50/\d{8}T\d{6}Z", str(first.relative_to(tmp_path))) and first.is_dir()
+    assert (
+        re.fullmatch(r"rescnn-digits-depth-50/\d{8}T\d{6}Z", str(first.relative_to(tmp_path)))
+        and first.is_dir()
+    )
     assert workdirs.make_workdir("configs/rescnn.py:digits,depth=50", tmp_path) != first
 
 
@@ -71,7 +95,12 @@ def test_foreign_and_damaged_folders_are_refused(tmp_path):
     (tmp_path / "foreign" / "thesis.tex").write_text("x")
     (tmp_path / "damaged").mkdir()
     (tmp_path / "damaged" / "config.json").write_text('{"config": {')
-    for name, words in [("file", "is a file"), ("file/below", "is a file"), ("foreign", "no workdir"), ("damaged", "damaged")]:
+    for name, words in [
+        ("file", "is a file"),
+        ("file/below", "is a file"),
+        ("foreign", "no workdir"),
+        ("damaged", "damaged"),
+    ]:
         with pytest.raises(ConfigError, match=words):
             workdirs.check_workdir(tmp_path / name, {})
     (tmp_path / "empty").mkdir()
@@ -83,11 +112,20 @@ def test_a_workdir_is_locked_against_a_second_process(tmp_path):
     lock = workdirs.lock_workdir(tmp_path / "run")
     code = f"from dla_jax import workdirs; workdirs.lock_workdir(__import__('pathlib').Path({str(tmp_path / 'run')!r}))"
     second = subprocess.run(
-        (sys.executable, "-c", code), capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": "."}
+        (sys.executable, "-c", code),
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": "."},
     )
     assert "in use by another process" in second.stderr
     lock.close()
-    assert subprocess.run((sys.executable, "-c", code), check=False, env=os.environ | {"PYTHONPATH": "."}).returncode == 0
+    assert (
+        subprocess.run(
+            (sys.executable, "-c", code), check=False, env=os.environ | {"PYTHONPATH": "."}
+        ).returncode
+        == 0
+    )
 
 
 def test_a_crash_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
@@ -102,11 +140,17 @@ def test_a_crash_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
 def test_checks():
     check_number("lr", 0.1, above=0, high=1)
     check_count("depth", 1)
-    for call in (lambda: check_number("lr", 0, above=0), lambda: check_number("lr", float("inf")),
-                 lambda: check_number("lr", "a"), lambda: check_number("lr", True),
-                 lambda: check_number("lr", 1.0, below=1), lambda: check_count("depth", 1.0),
-                 lambda: check_count("depth", 0), lambda: check_count("depth", True),
-                 lambda: check_distinct("seeds", (1, 2, 1), check_count),
-                 lambda: check_distinct("seeds", (), check_count)):  # fmt: skip
+    for call in (
+        lambda: check_number("lr", 0, above=0),
+        lambda: check_number("lr", float("inf")),
+        lambda: check_number("lr", "a"),
+        lambda: check_number("lr", True),
+        lambda: check_number("lr", 1.0, below=1),
+        lambda: check_count("depth", 1.0),
+        lambda: check_count("depth", 0),
+        lambda: check_count("depth", True),
+        lambda: check_distinct("seeds", (1, 2, 1), check_count),
+        lambda: check_distinct("seeds", (), check_count),
+    ):
         with pytest.raises(ConfigError):
             call()

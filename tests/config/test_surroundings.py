@@ -34,7 +34,11 @@ def homeless(monkeypatch):
 def test_without_a_home_nothing_is_kept_and_all_works(homeless, monkeypatch, tmp_path, capsys):
     assert cache_folder() is None
     assert "no home folder" in mesh.keep_programs()
-    assert embeddings.path_of("k") is None and embeddings.read("k") is None and embeddings.write("k", None) is None
+    assert (
+        embeddings.path_of("k") is None
+        and embeddings.read("k") is None
+        and embeddings.write("k", None) is None
+    )
     monkeypatch.setattr(docstrings, "gather", lambda found: (["text"], ["numpy"]))
     monkeypatch.setattr(docstrings, "docstrings_in", lambda folder: [])
     assert docstrings.collect() == (("text",), ("numpy",))
@@ -42,15 +46,25 @@ def test_without_a_home_nothing_is_kept_and_all_works(homeless, monkeypatch, tmp
     made = cache.Decoded(images, cache.np.zeros(1, "int32"), ("a",), (0.0,), (1.0,), None)
     (tmp_path / "data").mkdir()
     (tmp_path / "data").chmod(0o555)
-    assert cache.cached(tmp_path / "data", "key", lambda: made, ("a",), None).images.shape == images.shape
+    assert (
+        cache.cached(tmp_path / "data", "key", lambda: made, ("a",), None).images.shape
+        == images.shape
+    )
     assert "cannot be kept" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("set_", "flags", "expected"), [
-    ({}, [], "tensorflow_datasets"), ({"XDG_CACHE_HOME": "/x"}, [], "tensorflow_datasets"),
-    ({"TFDS_DATA_DIR": "/sets"}, ["--data_dir=/sets"], "/sets"), ({}, ["--data_dir=/other"], "/other"),
-])  # fmt: skip
-def test_without_a_home_prepared_data_are_looked_for_here(homeless, monkeypatch, set_, flags, expected):
+@pytest.mark.parametrize(
+    ("set_", "flags", "expected"),
+    [
+        ({}, [], "tensorflow_datasets"),
+        ({"XDG_CACHE_HOME": "/x"}, [], "tensorflow_datasets"),
+        ({"TFDS_DATA_DIR": "/sets"}, ["--data_dir=/sets"], "/sets"),
+        ({}, ["--data_dir=/other"], "/other"),
+    ],
+)
+def test_without_a_home_prepared_data_are_looked_for_here(
+    homeless, monkeypatch, set_, flags, expected
+):
     for name, value in set_.items():
         monkeypatch.setenv(name, value)
     entry.FLAGS.unparse_flags()
@@ -81,43 +95,98 @@ def test_an_empty_variable_is_an_unset_one(monkeypatch, tmp_path):
 
 
 def test_a_device_that_is_not_there_is_named_in_one_line(tmp_path):
-    answer = launch("--config=configs/rescnn.py:smoke", f"--workdir={tmp_path / 'run'}", JAX_PLATFORMS="cuda")
+    answer = launch(
+        "--config=configs/rescnn.py:smoke", f"--workdir={tmp_path / 'run'}", JAX_PLATFORMS="cuda"
+    )
     assert answer.code == 2 and len(answer.err.strip().splitlines()) == 1, answer.err
-    assert "JAX_PLATFORMS=cuda" in answer.err and "unset it" in answer.err and not (tmp_path / "run").exists()
+    assert (
+        "JAX_PLATFORMS=cuda" in answer.err
+        and "unset it" in answer.err
+        and not (tmp_path / "run").exists()
+    )
 
 
 def test_keys_in_a_file_of_flags_are_checked_as_typed_ones(tmp_path):
     (tmp_path / "flags").write_text("--config=configs/rescnn.py:smoke\n--config.num_epoch=3\n")
     (tmp_path / "lone").write_text("--config.optim.lrr=3\n")
-    answers = launch_many([[f"--flagfile={tmp_path / 'flags'}"], ["--flagfile=nowhere"],
-                           ["--config=configs/rescnn.py:smoke", f"--flagfile={tmp_path / 'lone'}"]])  # fmt: skip
-    for answer, words in zip(answers, ("did you mean 'num_epochs'", "nowhere", "did you mean 'optim.lr'"), strict=True):
-        assert answer.code == 2 and words in answer.err and len(answer.err.strip().splitlines()) == 1, answer.err
+    answers = launch_many(
+        [
+            [f"--flagfile={tmp_path / 'flags'}"],
+            ["--flagfile=nowhere"],
+            ["--config=configs/rescnn.py:smoke", f"--flagfile={tmp_path / 'lone'}"],
+        ]
+    )
+    for answer, words in zip(
+        answers, ("did you mean 'num_epochs'", "nowhere", "did you mean 'optim.lr'"), strict=True
+    ):
+        assert (
+            answer.code == 2 and words in answer.err and len(answer.err.strip().splitlines()) == 1
+        ), answer.err
 
 
 def test_a_mistyped_key_names_its_neighbours_and_no_claims():
-    answers = launch_many([["--config=configs/rescnn.py:digits", f"--config.{key}=1"] for key in ("num_epoch", "lr", "xyzzy")])
+    answers = launch_many(
+        [
+            ["--config=configs/rescnn.py:digits", f"--config.{key}=1"]
+            for key in ("num_epoch", "lr", "xyzzy")
+        ]
+    )
     for answer, words in zip(
-        answers, ("did you mean 'num_epochs'", "'optim.lr'", "unknown key; configs/rescnn.py has them all"), strict=True
+        answers,
+        ("did you mean 'num_epochs'", "'optim.lr'", "unknown key; configs/rescnn.py has them all"),
+        strict=True,
     ):
-        assert answer.code == 2 and words in answer.err and "claims" not in answer.err and len(answer.err) < 250, answer.err
+        assert (
+            answer.code == 2
+            and words in answer.err
+            and "claims" not in answer.err
+            and len(answer.err) < 250
+        ), answer.err
 
 
 def test_it_starts_from_any_folder(tmp_path):
     command = (sys.executable, str(ROOT / "launch.py"), SMOKE, "--quiet")
-    answer = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=300, check=False)
+    answer = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     assert answer.returncode == 0, answer.stderr
     (workdir,) = (tmp_path / "runs").glob("gpt2-smoke/*")
     assert (workdir / "samples.jsonl").is_file()
-    wrong = subprocess.run((*command[:2], "--config=configs/gpt.py"), cwd=tmp_path, env=environment(), capture_output=True,
-                           text=True, timeout=100, check=False)  # fmt: skip
+    wrong = subprocess.run(
+        (*command[:2], "--config=configs/gpt.py"),
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
     assert wrong.returncode == 2 and "did you mean 'configs/gpt2.py'" in wrong.stderr
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["gpt2-smoke"]
 
 
 def test_wrong_input_leaves_no_default_workdir(tmp_path):
-    command = (sys.executable, str(ROOT / "launch.py"), "--config=configs/rescnn.py:smoke", "--config.num_epochs=0")
-    answer = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=100, check=False)
+    command = (
+        sys.executable,
+        str(ROOT / "launch.py"),
+        "--config=configs/rescnn.py:smoke",
+        "--config.num_epochs=0",
+    )
+    answer = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
     assert answer.returncode == 2 and not list(tmp_path.glob("runs/*"))
 
 
@@ -136,7 +205,9 @@ def test_launches_in_one_second_get_folders_of_their_own(tmp_path):
     assert len(set(found)) == 8 and all(path.is_dir() for path in found)
 
 
-def test_a_workdir_that_another_launch_began_meanwhile_is_refused_under_the_lock(tmp_path, monkeypatch, capsys):
+def test_a_workdir_that_another_launch_began_meanwhile_is_refused_under_the_lock(
+    tmp_path, monkeypatch, capsys
+):
     """The check before the lock passes, since the folder is empty; the other launch begins, and ends, before the lock is taken."""
     workdir, checks = tmp_path / "run", []
 
@@ -173,7 +244,9 @@ def test_a_workdir_stands_for_the_study_that_it_made(tmp_path, capsys):
     assert workdirs.follow_made("--from", tmp_path / "cam") == tmp_path / "cam" / "study"
     assert "made its study in" in capsys.readouterr().err
     assert workdirs.follow_made("--from", tmp_path / "plain") == tmp_path / "plain"
-    with pytest.raises(ConfigError, match=r"made several studies; give one of .*studies/a, .*studies/b"):
+    with pytest.raises(
+        ConfigError, match=r"made several studies; give one of .*studies/a, .*studies/b"
+    ):
         workdirs.follow_made("--from", tmp_path / "compare")
 
 

@@ -8,7 +8,9 @@ from dla_jax.data import batches
 
 @pytest.mark.parametrize(("n", "size"), [(10, 3), (12, 4), (7, 7), (1078, 64), (5, 4)])
 def test_every_example_comes_exactly_once_an_epoch(n, size):
-    stream = np.concatenate([batches.batch_positions(3, step, size, n) for step in range(batches.epoch_end(4, size, n))])
+    stream = np.concatenate(
+        [batches.batch_positions(3, step, size, n) for step in range(batches.epoch_end(4, size, n))]
+    )
     for epoch in range(4):
         assert sorted(stream[epoch * n : (epoch + 1) * n]) == list(range(n))
 
@@ -40,10 +42,19 @@ def test_padded_batches_hold_every_position_once(n, size):
     assert mask.sum() == n and rows.shape == mask.shape == (-(-n // size), size)
 
 
-@pytest.mark.parametrize(("longest", "widths", "width"), [
-    (1, (8, 16), 8), (8, (8, 16), 8), (9, (8, 16), 16), (16, (8, 16), 16), (17, (8, 16), 16), (0, (8,), 8), (9, (8,), 8),
-    (np.int32(33), (32, 64, 128), 64),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("longest", "widths", "width"),
+    [
+        (1, (8, 16), 8),
+        (8, (8, 16), 8),
+        (9, (8, 16), 16),
+        (16, (8, 16), 16),
+        (17, (8, 16), 16),
+        (0, (8,), 8),
+        (9, (8,), 8),
+        (np.int32(33), (32, 64, 128), 64),
+    ],
+)
 def test_the_width_is_the_smallest_that_holds_a_text(longest, widths, width):
     assert batches.width_of(longest, widths) == width
 
@@ -71,14 +82,22 @@ def test_alike_batches_hold_every_example_exactly_once_an_epoch(groups):
 def test_over_the_stream_no_example_comes_much_more_often_than_another(n, size, seed, groups):
     found = stream(seed, range(groups * batches.POOL), size, some_lengths(n))
     counts = np.bincount(found.ravel(), minlength=n)
-    assert found.shape == (groups * batches.POOL, size) and len(counts) == n and counts.max() - counts.min() <= 1
+    assert (
+        found.shape == (groups * batches.POOL, size)
+        and len(counts) == n
+        and counts.max() - counts.min() <= 1
+    )
 
 
 @pytest.mark.parametrize("n", [40, 100, 500, 1000, 1500, 5000])
 def test_an_example_does_not_come_twice_in_a_batch_because_it_is_like_itself(n):
     size, steps = 32, 2 * batches.POOL
-    repeated = size - np.array([len(set(batch)) for batch in stream(0, range(steps), size, some_lengths(n))])
-    plain = size - np.array([len(set(batches.batch_positions(0, step, size, n))) for step in range(steps)])
+    repeated = size - np.array(
+        [len(set(batch)) for batch in stream(0, range(steps), size, some_lengths(n))]
+    )
+    plain = size - np.array(
+        [len(set(batches.batch_positions(0, step, size, n))) for step in range(steps)]
+    )
     assert repeated.mean() <= plain.mean() + 0.5
 
 
@@ -97,27 +116,36 @@ def test_alike_batches_of_other_seeds_and_epochs_are_others():
     epochs = stream(0, range(3 * batches.POOL), 4, lengths).reshape(3, -1)
     assert len({tuple(epoch) for epoch in epochs}) == 3
     # of equal lengths, not even the sets are the same
-    equal = stream(0, range(2 * batches.POOL), 4, np.full(4 * batches.POOL, 7, np.int32)).reshape(2, batches.POOL, 4)
+    equal = stream(0, range(2 * batches.POOL), 4, np.full(4 * batches.POOL, 7, np.int32)).reshape(
+        2, batches.POOL, 4
+    )
     assert len({frozenset(batch) for batch in equal.reshape(-1, 4)}) > 1.9 * batches.POOL
 
 
 def test_texts_of_about_one_length_come_together_in_random_order():
     n, size = 8 * batches.POOL, 8
     lengths = some_lengths(n)
-    first, second = lengths[stream(0, range(2 * batches.POOL), size, lengths)].reshape(2, batches.POOL, size)
-    for group in (first, second):  # which is the whole set: its batches are runs of the sorted lengths
+    first, second = lengths[stream(0, range(2 * batches.POOL), size, lengths)].reshape(
+        2, batches.POOL, size
+    )
+    for group in (
+        first,
+        second,
+    ):  # which is the whole set: its batches are runs of the sorted lengths
         ordered = group[np.lexsort((group.max(1), group.min(1)))]
         assert (np.sort(ordered, 1).ravel() == np.sort(lengths)).all()
     order = [np.argsort(group.mean(1), kind="stable") for group in (first, second)]
     assert not np.array_equal(*order)  # and they come in another order each time
     for each in order:
-        assert abs(np.corrcoef(each, range(batches.POOL))[0, 1]) < 0.6  # which is neither short to long nor long to short
+        assert (
+            abs(np.corrcoef(each, range(batches.POOL))[0, 1]) < 0.6
+        )  # which is neither short to long nor long to short
 
 
 @pytest.mark.parametrize("n", [2000, 20_000])
 def test_alike_batches_need_little_padding(n):
     size, steps, lengths = 32, 3 * batches.POOL, some_lengths(n)
-    padding = lambda found: sum(size * length.max() - length.sum() for length in lengths[found])  # noqa: E731
+    padding = lambda found: sum(size * length.max() - length.sum() for length in lengths[found])
     plain = np.stack([batches.batch_positions(0, step, size, n) for step in range(steps)])
     assert padding(stream(0, range(steps), size, lengths)) < 0.15 * padding(plain)
 
@@ -128,7 +156,9 @@ def test_batches_by_length_hold_every_position_once_the_shortest_first(lengths, 
     lengths = np.array(lengths, np.int32)
     found = batches.batches_by_length(lengths, size)
     places = [place for batch in found for place in batch]
-    assert sorted(places) == list(range(len(lengths))) and sorted(lengths) == [lengths[place] for place in places]
+    assert sorted(places) == list(range(len(lengths))) and sorted(lengths) == [
+        lengths[place] for place in places
+    ]
     assert all(batch.dtype == np.int32 and len(batch) == size for batch in found[:-1])
     assert not found or 1 <= len(found[-1]) <= size
 
@@ -138,7 +168,15 @@ def test_alike_texts_too_come_once_an_epoch(n, batch_size):
     """Whatever the number of texts: only the batch in which two epochs meet holds of both."""
     lengths = np.random.default_rng(1).integers(1, 100, n).astype(np.int32)
     steps = batches.epoch_end(3, batch_size, n)
-    stream = np.concatenate([batches.alike_positions(5, step, batch_size, lengths) for step in range(steps)])
+    stream = np.concatenate(
+        [batches.alike_positions(5, step, batch_size, lengths) for step in range(steps)]
+    )
     for epoch in range(1, 4):
-        counts = np.bincount(stream[: batches.epoch_end(epoch, batch_size, n) * batch_size], minlength=n)
-        assert counts.min() >= epoch and counts.max() <= epoch + 1 and (counts > epoch).sum() < batch_size
+        counts = np.bincount(
+            stream[: batches.epoch_end(epoch, batch_size, n) * batch_size], minlength=n
+        )
+        assert (
+            counts.min() >= epoch
+            and counts.max() <= epoch + 1
+            and (counts > epoch).sum() < batch_size
+        )

@@ -9,7 +9,10 @@ from dla_jax.data import cache
 from dla_jax.data.cache import Decoded, cached, channel_stats, content_key
 
 RNG = np.random.default_rng(0)
-IMAGES, LABELS = RNG.integers(0, 256, (20, 4, 5, 3)).astype(np.uint8), RNG.integers(0, 2, 20).astype(np.int32)
+IMAGES, LABELS = (
+    RNG.integers(0, 256, (20, 4, 5, 3)).astype(np.uint8),
+    RNG.integers(0, 2, 20).astype(np.int32),
+)
 WHOLE = Decoded(IMAGES, LABELS, ("a", "b"), *channel_stats(IMAGES[:15]), 15)
 
 
@@ -45,7 +48,11 @@ def test_what_was_decoded_once_is_memory_mapped_beside_the_data(tmp_path, home):
     assert_whole(read(tmp_path, decode))
     again = read(tmp_path, decode)
     assert_whole(again)
-    assert decode.calls == 1 and isinstance(again.images, np.memmap) and not again.images.flags.writeable
+    assert (
+        decode.calls == 1
+        and isinstance(again.images, np.memmap)
+        and not again.images.flags.writeable
+    )
     assert (tmp_path / ".dla_jax" / "k" / "images.npy").is_file() and not home.exists()
     read(tmp_path, decode, key="other")
     assert decode.calls == 2
@@ -64,16 +71,27 @@ def test_a_read_only_folder_is_left_alone_and_the_users_cache_used(tmp_path, hom
     source.chmod(0o555)  # also for root, who could write there
     for _ in range(2):
         assert_whole(read(source, decode))
-    assert decode.calls == 1 and not (source / ".dla_jax").exists() and (home / "k" / "images.npy").is_file()
+    assert (
+        decode.calls == 1
+        and not (source / ".dla_jax").exists()
+        and (home / "k" / "images.npy").is_file()
+    )
 
 
-@pytest.mark.parametrize("damage", ["truncated", "empty", "longer", "foreign", "missing", "shorter"])
+@pytest.mark.parametrize(
+    "damage", ["truncated", "empty", "longer", "foreign", "missing", "shorter"]
+)
 def test_a_damaged_cache_is_made_again_where_it_was(tmp_path, home, damage):
     decode = Decoder()
     read(tmp_path, decode)
     folder = tmp_path / ".dla_jax" / "k"
     whole = (folder / "images.npy").read_bytes()
-    changed = {"truncated": whole[: len(whole) // 2], "empty": b"", "longer": whole + b"!", "foreign": b"not an array"}
+    changed = {
+        "truncated": whole[: len(whole) // 2],
+        "empty": b"",
+        "longer": whole + b"!",
+        "foreign": b"not an array",
+    }
     if damage in changed:
         (folder / "images.npy").write_bytes(changed[damage])
     elif damage == "missing":
@@ -130,8 +148,13 @@ def test_others_may_read_a_cache_beside_shared_data(tmp_path):
         os.umask(mask)
     folder = tmp_path / ".dla_jax" / "k"
     assert {path.name: path.stat().st_mode & 0o777 for path in (folder, *folder.iterdir())} == {
-        "k": 0o755, "images.npy": 0o644, "labels.npy": 0o644, "mean.npy": 0o644, "std.npy": 0o644,
-        "test_start.npy": 0o644}  # fmt: skip
+        "k": 0o755,
+        "images.npy": 0o644,
+        "labels.npy": 0o644,
+        "mean.npy": 0o644,
+        "std.npy": 0o644,
+        "test_start.npy": 0o644,
+    }
 
 
 def test_an_empty_variable_means_the_usual_cache(tmp_path, monkeypatch):
@@ -164,14 +187,22 @@ def test_the_key_depends_on_names_bytes_and_settings_but_not_on_the_place(tmp_pa
         [(tmp_path / folder / name).write_bytes(data) for name, data in files.items()]
         return tmp_path / folder
 
-    key = lambda folder, settings="": content_key(folder, folder.iterdir(), settings)  # noqa: E731
+    key = lambda folder, settings="": content_key(folder, folder.iterdir(), settings)
     base = key(write("one", a=b"1", b=b"2"))
     assert len(base) == 16 and key(write("two", b=b"2", a=b"1")) == base
-    others = {key(write("one", a=b"1", b=b"3")), key(write("one", a=b"1", c=b"2")), key(write("one", a=b"12", b=b"")),
-              key(write("one", a=b"1")), key(write("one", a=b"1", b=b"2"), "64")}  # fmt: skip
+    others = {
+        key(write("one", a=b"1", b=b"3")),
+        key(write("one", a=b"1", c=b"2")),
+        key(write("one", a=b"12", b=b"")),
+        key(write("one", a=b"1")),
+        key(write("one", a=b"1", b=b"2"), "64"),
+    }
     assert len(others) == 5 and base not in others
     (write("one", a=b"1") / "b").symlink_to("nowhere")
-    assert key(tmp_path / "one") not in {base, *others}  # what cannot be opened is for the decoder to complain about
+    assert key(tmp_path / "one") not in {
+        base,
+        *others,
+    }  # what cannot be opened is for the decoder to complain about
     change = key(write("one", a=b"1", b=b"2"))
     monkeypatch.setattr(cache, "VERSION", cache.VERSION + 1)
     assert change == base != key(tmp_path / "one")

@@ -37,7 +37,7 @@ def late():
     "_vendor/d.py": '"""Of others."""\n',
     "tests.py": '"""Of a module called tests."""\n',
     "data.txt": '"""Of no module."""\n',
-}  # fmt: skip
+}
 
 
 def lay(folder, files) -> Path:
@@ -56,28 +56,70 @@ def some_text(seed: int, length: int = 200) -> str:
 
 def test_docstrings_of_modules_classes_and_functions_are_found_but_of_tests(tmp_path):
     found = [text for text in docstrings.docstrings_in(lay(tmp_path, FILES)) if text]
-    assert sorted(found) == sorted(["Of the package.", "Of a.", "Of a class,\nin two lines.", "Of a method.", "Of a nested function.",
-                                    "Of a nested class.", "Of \\a function.", "Of a module called tests."])  # fmt: skip
-    places = [found.index(text) for text in ("Of the package.", "Of a.", "Of \\a function.", "Of a module called tests.")]
+    assert sorted(found) == sorted(
+        [
+            "Of the package.",
+            "Of a.",
+            "Of a class,\nin two lines.",
+            "Of a method.",
+            "Of a nested function.",
+            "Of a nested class.",
+            "Of \\a function.",
+            "Of a module called tests.",
+        ]
+    )
+    places = [
+        found.index(text)
+        for text in ("Of the package.", "Of a.", "Of \\a function.", "Of a module called tests.")
+    ]
     assert places == sorted(places)  # in the order of the files
 
 
 def test_a_package_in_a_folder_called_tests_is_read(tmp_path):
-    assert docstrings.docstrings_in(lay(tmp_path / "tests" / "package", {"a.py": '"""Of a."""'})) == ["Of a."]
+    assert docstrings.docstrings_in(
+        lay(tmp_path / "tests" / "package", {"a.py": '"""Of a."""'})
+    ) == ["Of a."]
 
 
-@pytest.mark.parametrize("written", [
-    "numpy", "NumPy", "np", "scipy", "SciPy", "sp", "sklearn", "scikit-learn", "Scikit-Learn", "scikit learn", "jax", "JAX", "jnp",
-    "jaxlib", "lax", "XLA",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "written",
+    [
+        "numpy",
+        "NumPy",
+        "np",
+        "scipy",
+        "SciPy",
+        "sp",
+        "sklearn",
+        "scikit-learn",
+        "Scikit-Learn",
+        "scikit learn",
+        "jax",
+        "JAX",
+        "jnp",
+        "jaxlib",
+        "lax",
+        "XLA",
+    ],
+)
 def test_names_of_packages_are_masked(written):
     for around in ("{} is", "in {}.", "``{}.dot``", "({})", "{}'s", "a-{}-b", "by\n{}\nso"):
         cleaned = docstrings.clean(f"before {around.format(written)} after")
         assert cleaned == " ".join(f"before {around.format('_')} after".split())
 
 
-@pytest.mark.parametrize("written", ["NumpyVersion", "jax_enable_x64", "__sklearn_clone__", "~/scikit_learn_data", "SCIPY_ARRAY_API",
-                                     "is_numpy_array", "jax2tf"])  # fmt: skip
+@pytest.mark.parametrize(
+    "written",
+    [
+        "NumpyVersion",
+        "jax_enable_x64",
+        "__sklearn_clone__",
+        "~/scikit_learn_data",
+        "SCIPY_ARRAY_API",
+        "is_numpy_array",
+        "jax2tf",
+    ],
+)
 def test_names_within_longer_names_are_masked(written):
     assert not seen(docstrings.clean(f"before {written} after"))
 
@@ -88,7 +130,16 @@ def seen(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "text", ["relaxed parallax", "input output nps", "a spline", "spam spa", "flaxen", "step-size", "npy files"]
+    "text",
+    [
+        "relaxed parallax",
+        "input output nps",
+        "a spline",
+        "spam spa",
+        "flaxen",
+        "step-size",
+        "npy files",
+    ],
 )
 def test_other_words_stay(text):
     assert docstrings.clean(text) == text
@@ -108,7 +159,9 @@ def test_a_long_text_is_cut_at_a_blank():
 
 
 def test_short_ones_are_dropped():
-    texts, packages = docstrings.gather({"a": [some_text(i, length) for i, length in enumerate((0, 10, 59, 60, 61))], "b": []})
+    texts, packages = docstrings.gather(
+        {"a": [some_text(i, length) for i, length in enumerate((0, 10, 59, 60, 61))], "b": []}
+    )
     assert sorted(map(len, texts)) == [60, 61] and packages == ["a", "a"]
     only_when_masked = "scikit-learn " * 8
     assert len(only_when_masked) > 60 and docstrings.gather({"a": [only_when_masked]}) == ([], [])
@@ -120,7 +173,12 @@ def test_what_stands_twice_is_kept_once_in_a_package_and_in_two_not_at_all():
     texts, packages = docstrings.gather(
         {"a": [one, two, one, "  " + one.upper()], "b": [two.replace(" ", "\n"), four, *numbered]}
     )
-    assert packages == ["a", "b", "b"] and texts[0].lower() == one and four in texts[1:] and len(set(texts)) == 3
+    assert (
+        packages == ["a", "b", "b"]
+        and texts[0].lower() == one
+        and four in texts[1:]
+        and len(set(texts)) == 3
+    )
     assert sum(text.startswith(three[:40]) for text in texts) == 1
     begun_alike = some_text(5, 300), some_text(5, 300)[:200] + some_text(6, 100)
     assert len(docstrings.gather({"a": begun_alike})[0]) == 1
@@ -133,7 +191,10 @@ def test_what_differs_in_masked_names_alone_stands_twice():
 
 def test_at_most_so_many_a_package_drawn_the_same_each_time(monkeypatch):
     monkeypatch.setattr(docstrings, "MOST", 20)
-    found = {"a": [some_text(seed) for seed in range(100)], "b": [some_text(seed) for seed in range(100, 115)]}
+    found = {
+        "a": [some_text(seed) for seed in range(100)],
+        "b": [some_text(seed) for seed in range(100, 115)],
+    }
     texts, packages = docstrings.gather(found)
     assert packages == ["a"] * 20 + ["b"] * 15 and len(set(texts)) == 35
     assert set(texts[:20]) < set(found["a"]) and set(texts[20:]) == set(found["b"])
@@ -155,7 +216,12 @@ def packages(tmp_path, monkeypatch):
 
 def test_every_text_has_the_label_of_its_package_and_no_name(packages):
     texts, labels = docstrings.collect()
-    assert sorted(labels) == sorted(3 * list(docstrings.PACKAGES)) and set(labels) == {"numpy", "scipy", "sklearn", "jax"}
+    assert sorted(labels) == sorted(3 * list(docstrings.PACKAGES)) and set(labels) == {
+        "numpy",
+        "scipy",
+        "sklearn",
+        "jax",
+    }
     assert [(text, seen(text)) for text in texts if seen(text)] == [] and not [
         text for text in texts if "np." in text or "jnp" in text
     ]
@@ -174,7 +240,9 @@ def test_the_second_time_it_comes_from_the_cache(packages, monkeypatch):
     assert docstrings.collect() == first  # damaged: collected again
     (packages / "numpy" / "m0.py").write_text(f'"""{some_text(99)}"""')
     assert docstrings.collect() == first
-    monkeypatch.setattr(importlib.metadata, "version", lambda name: "0.0.0")  # of other versions, other texts
+    monkeypatch.setattr(
+        importlib.metadata, "version", lambda name: "0.0.0"
+    )  # of other versions, other texts
     assert docstrings.collect() != first and len(list((packages / "cache").rglob("*.json"))) == 2
 
 
@@ -189,13 +257,17 @@ def test_the_packages_are_found_where_they_lie():
     assert set(docstrings.PACKAGES) == {"numpy", "scipy", "sklearn", "jax"}
     assert docstrings.folder_of("numpy") == Path(np.__file__).parent
     for package, distribution in docstrings.PACKAGES.items():
-        assert (docstrings.folder_of(package) / "__init__.py").is_file() and importlib.metadata.version(distribution)
+        assert (
+            docstrings.folder_of(package) / "__init__.py"
+        ).is_file() and importlib.metadata.version(distribution)
 
 
 @pytest.mark.parametrize("part", ["numpy/lib", "scipy/special", "sklearn/utils", "jax/_src/numpy"])
 def test_no_name_is_left_in_real_docstrings(part):
     """A part of each package: parsing all takes long."""
     package, rest = part.split("/", 1)
-    found = [text for text in docstrings.docstrings_in(docstrings.folder_of(package) / rest) if text]
+    found = [
+        text for text in docstrings.docstrings_in(docstrings.folder_of(package) / rest) if text
+    ]
     assert len(found) > 50 and sum(bool(seen(text)) for text in found) > 5
     assert [cleaned for cleaned in map(docstrings.clean, found) if seen(cleaned)] == []

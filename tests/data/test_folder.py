@@ -36,7 +36,9 @@ def test_every_image_is_read_once_in_sorted_order(images):
     assert found.class_names == ("cat", "dog") and found.test_start is None
     assert found.images.shape == (5, 8, 8, 3) and found.images.dtype == np.uint8
     np.testing.assert_array_equal(found.labels, [0, 0, 0, 1, 1])
-    for position, name in enumerate(["cat/TALL.JPEG", "cat/grey.png", "cat/wide.png", "dog/lossless.webp", "dog/palette.png"]):
+    for position, name in enumerate(
+        ["cat/TALL.JPEG", "cat/grey.png", "cat/wide.png", "dog/lossless.webp", "dog/palette.png"]
+    ):
         np.testing.assert_array_equal(found.images[position], photos.read_image(images / name, 8))
 
 
@@ -52,20 +54,32 @@ def test_the_middle_of_a_wide_image_is_kept(tmp_path):
     np.testing.assert_array_equal(photos.read_image(tmp_path / "a.png", 8), data[:, 6:14])
 
 
-@pytest.mark.parametrize(("height", "width", "scaled", "box"), [
-    (16, 40, (20, 8), (6, 0, 14, 8)), (48, 24, (8, 16), (0, 4, 8, 12)), (4, 6, (12, 8), (2, 0, 10, 8))])  # fmt: skip
+@pytest.mark.parametrize(
+    ("height", "width", "scaled", "box"),
+    [
+        (16, 40, (20, 8), (6, 0, 14, 8)),
+        (48, 24, (8, 16), (0, 4, 8, 12)),
+        (4, 6, (12, 8), (2, 0, 10, 8)),
+    ],
+)
 def test_the_short_side_is_scaled_and_the_middle_kept(tmp_path, height, width, scaled, box):
     image = Image.fromarray(pixels(height, width))
     image.save(tmp_path / "a.png")
-    expected = image.resize(scaled, Image.Resampling.BILINEAR).crop(box)  # which Pillow does antialiased
+    expected = image.resize(scaled, Image.Resampling.BILINEAR).crop(
+        box
+    )  # which Pillow does antialiased
     found = photos.read_image(tmp_path / "a.png", 8)
-    np.testing.assert_allclose(found.astype(int), np.asarray(expected).astype(int), atol=1)  # rounding
+    np.testing.assert_allclose(
+        found.astype(int), np.asarray(expected).astype(int), atol=1
+    )  # rounding
 
 
 def test_grey_becomes_three_equal_channels(tmp_path):
     data = pixels(8, 8)[..., 0]
     Image.fromarray(data).save(tmp_path / "a.png")
-    np.testing.assert_array_equal(photos.read_image(tmp_path / "a.png", 8), np.repeat(data[..., None], 3, -1))
+    np.testing.assert_array_equal(
+        photos.read_image(tmp_path / "a.png", 8), np.repeat(data[..., None], 3, -1)
+    )
 
 
 def test_sixteen_bits_are_brought_to_eight(tmp_path):
@@ -74,7 +88,9 @@ def test_sixteen_bits_are_brought_to_eight(tmp_path):
     np.testing.assert_array_equal(photos.read_image(tmp_path / "a.png", 8)[..., 1], data)
 
 
-@pytest.mark.parametrize(("mode", "suffix"), [("CMYK", "jpg"), ("L", "jpg"), ("1", "png"), ("P", "png"), ("RGB", "webp")])
+@pytest.mark.parametrize(
+    ("mode", "suffix"), [("CMYK", "jpg"), ("L", "jpg"), ("1", "png"), ("P", "png"), ("RGB", "webp")]
+)
 def test_other_colours_are_what_pillow_says(tmp_path, mode, suffix):
     Image.fromarray(pixels(8, 8)).convert(mode).save(tmp_path / f"a.{suffix}")
     with Image.open(tmp_path / f"a.{suffix}") as image:
@@ -87,7 +103,9 @@ def test_a_transparent_colour_is_white(tmp_path):
         Image.new(mode, (8, 8), colour).save(tmp_path / "a.png", transparency=colour)
         assert (photos.read_image(tmp_path / "a.png", 8) == 255).all(), mode
     Image.new("LA", (8, 8), (0, 51)).save(tmp_path / "a.png")
-    assert (photos.read_image(tmp_path / "a.png", 8) == 204).all()  # black, one fifth of it, on white
+    assert (
+        photos.read_image(tmp_path / "a.png", 8) == 204
+    ).all()  # black, one fifth of it, on white
 
 
 def test_transparent_parts_are_white(tmp_path):
@@ -104,14 +122,18 @@ def test_exif_says_which_way_is_up(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # turn by 90 degrees clockwise to show
     Image.fromarray(data).save(tmp_path / "a.png", exif=exif)
-    np.testing.assert_array_equal(photos.read_image(tmp_path / "a.png", 8), np.rot90(data, -1)[:, 6:14])
+    np.testing.assert_array_equal(
+        photos.read_image(tmp_path / "a.png", 8), np.rot90(data, -1)[:, 6:14]
+    )
 
 
 def test_unreadable_files_are_listed_and_skipped_only_when_asked(images, capsys):
     (images / "cat" / "broken.png").write_bytes(b"not a png")
     whole = (images / "cat" / "wide.png").read_bytes()
     (images / "dog" / "cut.png").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ConfigError, match=r"2 of 7 images .*cat/broken\.png.*dog/cut\.png.*skip_bad=true") as caught:
+    with pytest.raises(
+        ConfigError, match=r"2 of 7 images .*cat/broken\.png.*dog/cut\.png.*skip_bad=true"
+    ) as caught:
         folder.load(str(images), 8, False)
     assert "\n" not in str(caught.value)
     for again in range(2):  # also when it comes from the cache
@@ -120,11 +142,15 @@ def test_unreadable_files_are_listed_and_skipped_only_when_asked(images, capsys)
         *lines, last = capsys.readouterr().err.splitlines()
         assert "2 of 7 images" in last and "left out" in last
         if not again:  # what was said once is not said again
-            assert len(lines) == 2 and "cat/broken.png (" in lines[0] and "dog/cut.png (" in lines[0]
+            assert (
+                len(lines) == 2 and "cat/broken.png (" in lines[0] and "dog/cut.png (" in lines[0]
+            )
             assert lines[1].endswith(": 7 images of 2 classes (cat 4, dog 3); left out: 1 .txt")
         else:
             assert not lines
-    np.testing.assert_array_equal(found.images[4], photos.read_image(images / "dog" / "palette.png", 8))
+    np.testing.assert_array_equal(
+        found.images[4], photos.read_image(images / "dog" / "palette.png", 8)
+    )
     for i in range(6):
         (images / "cat" / f"z{i}.png").symlink_to("nowhere")
     with pytest.raises(ConfigError, match=r"8 of 13 images .*z3\.png.*, \.\.\.; mend") as caught:
@@ -148,14 +174,23 @@ def test_a_change_of_files_or_size_is_seen(images):
     np.testing.assert_array_equal(first.images[0], second.images[0])
 
 
-@pytest.mark.parametrize(("change", "words"), [
-    (lambda root: None, "missing; give the folder of your images, as in --config.data.path=FOLDER"),
-    (lambda root: "", "missing; give the folder"),
-    (lambda root: str(root / "nowhere"), "is not a folder"),
-    (lambda root: str(root / "cat"), "has 0 sub-folders"),
-    (lambda root: str((root / "dog").rename(root.parent / "dog").parent / root.name), "has 1 sub-folder;"),
-    (lambda root: str((root / "empty").mkdir() or root), r"no image \(.*\) in empty"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            lambda root: None,
+            "missing; give the folder of your images, as in --config.data.path=FOLDER",
+        ),
+        (lambda root: "", "missing; give the folder"),
+        (lambda root: str(root / "nowhere"), "is not a folder"),
+        (lambda root: str(root / "cat"), "has 0 sub-folders"),
+        (
+            lambda root: str((root / "dog").rename(root.parent / "dog").parent / root.name),
+            "has 1 sub-folder;",
+        ),
+        (lambda root: str((root / "empty").mkdir() or root), r"no image \(.*\) in empty"),
+    ],
+)
 def test_a_folder_that_is_no_image_set_is_refused_before_anything_is_opened(images, change, words):
     with pytest.raises(ConfigError, match=words):
         folder.check_folder(change(images), 8)

@@ -10,19 +10,39 @@ from dla_jax.data import images, splits
 
 
 def config(**changes):
-    return ConfigDict({"name": "digits", "path": None, "test_path": None, "size": 32, "skip_bad": False, "val_fraction": 0.2, "test_fraction": 0.2,
-                       "pad": 0, "flip": False} | changes)  # fmt: skip
+    return ConfigDict(
+        {
+            "name": "digits",
+            "path": None,
+            "test_path": None,
+            "size": 32,
+            "skip_bad": False,
+            "val_fraction": 0.2,
+            "test_fraction": 0.2,
+            "pad": 0,
+            "flip": False,
+        }
+        | changes
+    )
 
 
 def image_set(labels, test_start=None):
     names = tuple(map(str, range(max(labels) + 1)))
-    return images.digits()._replace(labels=np.asarray(labels, np.int32), class_names=names, test_start=test_start)
+    return images.digits()._replace(
+        labels=np.asarray(labels, np.int32), class_names=names, test_start=test_start
+    )
 
 
 def test_digits_are_scikit_learns():
     digits = images.load(config(), None, False)
-    assert digits.images.shape == (1797, 8, 8, 1) and digits.images.dtype == np.uint8 and digits.labels.dtype == np.int32
-    np.testing.assert_allclose(digits.images[..., 0] / 255, load_digits().images / 16, atol=0.5 / 255)
+    assert (
+        digits.images.shape == (1797, 8, 8, 1)
+        and digits.images.dtype == np.uint8
+        and digits.labels.dtype == np.int32
+    )
+    np.testing.assert_allclose(
+        digits.images[..., 0] / 255, load_digits().images / 16, atol=0.5 / 255
+    )
     np.testing.assert_allclose((digits.images / 255).mean(), digits.mean[0], atol=1e-3)
     np.testing.assert_allclose((digits.images / 255).std(), digits.std[0], atol=1e-3)
 
@@ -43,7 +63,9 @@ def test_the_split_is_disjoint_complete_stratified_and_seeded():
     again, other = splits.split(digits, 0, 0.2, 0.2), splits.split(digits, 1, 0.2, 0.2)
     np.testing.assert_array_equal(parts["test"], again["test"])
     assert set(parts["test"]) != set(other["test"])
-    assert {name: len(part) for name, part in other.items()} == {name: len(part) for name, part in parts.items()}
+    assert {name: len(part) for name, part in other.items()} == {
+        name: len(part) for name, part in parts.items()
+    }
 
 
 def test_a_split_too_small_for_its_classes_is_refused():
@@ -59,16 +81,27 @@ def test_a_part_without_one_of_the_classes_is_refused():
 
 def test_an_official_test_part_is_every_seeds_test_part():
     labels = np.arange(100) % 4
-    parts, other = (splits.split(image_set(labels, test_start=80), seed, 0.25, 0.0) for seed in (0, 1))
+    parts, other = (
+        splits.split(image_set(labels, test_start=80), seed, 0.25, 0.0) for seed in (0, 1)
+    )
     np.testing.assert_array_equal(parts["test"], np.arange(80, 100))
     np.testing.assert_array_equal(other["test"], parts["test"])
-    assert sorted([*parts["train"], *parts["val"]]) == list(range(80)) and set(parts["val"]) != set(other["val"])
+    assert sorted([*parts["train"], *parts["val"]]) == list(range(80)) and set(parts["val"]) != set(
+        other["val"]
+    )
     np.testing.assert_array_equal(np.bincount(labels[parts["val"]]), [5, 5, 5, 5])
 
 
-@pytest.mark.parametrize(("changes", "words"), [
-    ({"val_fraction": 0.0}, "data.val_fraction"), ({"val_fraction": "a"}, "data.val_fraction"), ({"test_fraction": 0.0}, "greater"),
-    ({"name": "cifar10"}, "has a test part"), ({"pad": -1}, "data.pad")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"val_fraction": 0.0}, "data.val_fraction"),
+        ({"val_fraction": "a"}, "data.val_fraction"),
+        ({"test_fraction": 0.0}, "greater"),
+        ({"name": "cifar10"}, "has a test part"),
+        ({"pad": -1}, "data.pad"),
+    ],
+)
 def test_wrong_data_keys_are_refused(changes, words, tmp_path):
     with pytest.raises(ConfigError, match=words):
         images.check_config(config(**changes), tmp_path, False)
@@ -78,7 +111,14 @@ def test_wrong_data_keys_are_refused(changes, words, tmp_path):
 def photos(tmp_path, monkeypatch):
     """{"plain", "parts", "held": folder}: without a test part, with one, and one to test on."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
-    for place in ("plain/cat", "plain/dog", "parts/train/cat", "parts/train/dog", "parts/test/dog", "held/dog"):
+    for place in (
+        "plain/cat",
+        "plain/dog",
+        "parts/train/cat",
+        "parts/train/dog",
+        "parts/test/dog",
+        "held/dog",
+    ):
         (tmp_path / place).mkdir(parents=True)
         for i in range(3):
             Image.new("RGB", (4, 4), (len(place), 50 * i, 9)).save(tmp_path / place / f"{i}.png")
@@ -86,11 +126,20 @@ def photos(tmp_path, monkeypatch):
 
 
 def of_folder(photos, path, test_path=None, **changes):
-    return config(name="folder", path=photos[path], test_path=test_path and photos[test_path], size=4, **changes)
+    return config(
+        name="folder",
+        path=photos[path],
+        test_path=test_path and photos[test_path],
+        size=4,
+        **changes,
+    )
 
 
 def test_a_folder_with_an_official_test_part_is_tested_on_it(photos):
-    for data in (of_folder(photos, "parts", test_fraction=0.0), of_folder(photos, "plain", "held", test_fraction=0.0)):
+    for data in (
+        of_folder(photos, "parts", test_fraction=0.0),
+        of_folder(photos, "plain", "held", test_fraction=0.0),
+    ):
         images.check_config(data, None, False)
         found = images.load(FrozenConfigDict(data.to_dict()), None, False)
         assert found.test_start == 6 and found.labels.tolist() == [0, 0, 0, 1, 1, 1, 1, 1, 1]
@@ -105,12 +154,20 @@ def test_a_config_of_before_has_no_test_path(photos):
     assert len(images.load(data, None, False).labels) == 6
 
 
-@pytest.mark.parametrize(("path", "changes", "words"), [
-    ("parts", {}, "0.2 with folder, which has a test part; leave it at 0"),
-    ("plain", {"test_fraction": 0.0}, r"0.0, and .*plain has no test part; give a fraction, or --config\.data\.test_path=FOLDER"),
-    ("plain", {"test_fraction": 0.5}, "must be less than 0.5"), ("plain", {"test_fraction": -0.1}, "must be greater than 0"),
-    ("plain", {"test_path": "held"}, "which has a test part; leave it at 0"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("path", "changes", "words"),
+    [
+        ("parts", {}, "0.2 with folder, which has a test part; leave it at 0"),
+        (
+            "plain",
+            {"test_fraction": 0.0},
+            r"0.0, and .*plain has no test part; give a fraction, or --config\.data\.test_path=FOLDER",
+        ),
+        ("plain", {"test_fraction": 0.5}, "must be less than 0.5"),
+        ("plain", {"test_fraction": -0.1}, "must be greater than 0"),
+        ("plain", {"test_path": "held"}, "which has a test part; leave it at 0"),
+    ],
+)
 def test_the_fraction_of_a_test_part_that_is_there_or_not(photos, path, changes, words):
     with pytest.raises(ConfigError, match=words) as caught:
         images.check_config(of_folder(photos, path, **changes), None, False)
@@ -139,7 +196,11 @@ def test_crops_are_windows_of_the_padded_image():
     padded = np.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
     shifts = []
     for image, found in zip(padded, cropped, strict=True):
-        windows = {(i, j): image[i : i + 6, j : j + 5] for i in range(2 * pad + 1) for j in range(2 * pad + 1)}
+        windows = {
+            (i, j): image[i : i + 6, j : j + 5]
+            for i in range(2 * pad + 1)
+            for j in range(2 * pad + 1)
+        }
         matches = [shift for shift, window in windows.items() if np.array_equal(window, found)]
         assert len(matches) == 1
         shifts += matches

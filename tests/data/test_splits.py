@@ -24,7 +24,9 @@ class Examples(NamedTuple):
 def make(contents, labels, test_start=None, names=None):
     labels = np.array(labels, np.int32)
     names = names or tuple(f"class {i}" for i in range(labels.max() + 1))
-    return Examples(labels, names, test_start, splits.copies_of(content.encode() for content in contents))
+    return Examples(
+        labels, names, test_start, splits.copies_of(content.encode() for content in contents)
+    )
 
 
 def test_without_copies_a_split_is_what_it_was():
@@ -56,21 +58,32 @@ def test_of_copies_one_alone_is_in_a_split(seed):
 
 
 def test_what_an_official_test_part_holds_is_left_out_of_training():
-    train, test = [f"{i}" for i in range(40)] + ["7", "8"], [f"{i}" for i in range(5)] + ["x", "y", "0"]
-    examples = make(train + test, [int(name) % 2 for name in train] + [0, 1, 0, 1, 0, 1, 0, 0], test_start=42)
+    train, test = (
+        [f"{i}" for i in range(40)] + ["7", "8"],
+        [f"{i}" for i in range(5)] + ["x", "y", "0"],
+    )
+    examples = make(
+        train + test, [int(name) % 2 for name in train] + [0, 1, 0, 1, 0, 1, 0, 0], test_start=42
+    )
     parts = splits.split(examples, 3, 0.2, 0.0)
     np.testing.assert_array_equal(parts["test"], np.arange(42, 50))
-    assert {*parts["train"], *parts["val"]} == set(range(5, 40)) and len(parts["train"]) + len(parts["val"]) == 35
+    assert {*parts["train"], *parts["val"]} == set(range(5, 40)) and len(parts["train"]) + len(
+        parts["val"]
+    ) == 35
     assert splits.counted_copies(examples) == {"copies": 2, "copies_of_test": 5}
     (words,) = splits.remarks(examples)
-    assert words == "data: of 50 examples 2 exact copies of others and 5 exact copies of examples of the test part are left out"
+    assert (
+        words
+        == "data: of 50 examples 2 exact copies of others and 5 exact copies of examples of the test part are left out"
+    )
 
 
 def test_a_test_part_that_is_all_in_training_says_so():
     contents = [f"{i}" for i in range(72)]
     examples = make(contents * 2, [i % 2 for i in range(72)] * 2, test_start=72)
     with pytest.raises(
-        ConfigError, match=r"has 0, .* has 0 of 0 distinct .*of 144 examples 72 exact copies of examples of the test part"
+        ConfigError,
+        match=r"has 0, .* has 0 of 0 distinct .*of 144 examples 72 exact copies of examples of the test part",
     ):
         splits.split(examples, 0, 0.2, 0.0)
 
@@ -89,19 +102,27 @@ def test_a_class_with_too_few_examples_is_named():
     names = ("lynx", "cat", "owl")
     examples = make("abcdefghijk", [0, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2], names=names)
     with pytest.raises(
-        ConfigError, match="class 'lynx' has 1 of 11 distinct examples, and training, validation and test need one"
+        ConfigError,
+        match="class 'lynx' has 1 of 11 distinct examples, and training, validation and test need one",
     ):
         splits.split(examples, 0, 0.2, 0.2)
     copied = make("aaabcdefghijk", [0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2], names=names)
     with pytest.raises(ConfigError, match="'lynx' has 1 of 11 distinct"):
         splits.split(copied, 0, 0.2, 0.2)
-    official = make("abcdefghijklm", [0, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 0, 1], test_start=11, names=names)
-    with pytest.raises(ConfigError, match="class 'lynx' has 1 of 11 distinct examples, and training and validation need"):
+    official = make(
+        "abcdefghijklm", [0, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 0, 1], test_start=11, names=names
+    )
+    with pytest.raises(
+        ConfigError,
+        match="class 'lynx' has 1 of 11 distinct examples, and training and validation need",
+    ):
         splits.split(official, 0, 0.3, 0.0)
 
 
 def test_an_official_test_part_may_lack_a_class():
-    examples = make("abcdefghijkl", [0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1], test_start=10, names=("owl", "cat"))
+    examples = make(
+        "abcdefghijkl", [0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1], test_start=10, names=("owl", "cat")
+    )
     parts = splits.split(examples, 0, 0.2, 0.0)
     np.testing.assert_array_equal(parts["test"], [10, 11])
     assert splits.remarks(examples) == ["data: the test part has no example of owl"]
@@ -110,7 +131,9 @@ def test_an_official_test_part_may_lack_a_class():
 def test_balanced_weights_are_scikit_learns_and_have_mean_1():
     examples = make([f"{i}" for i in range(200)], [0] * 190 + [1] * 10)
     weights = splits.class_weights("balanced", examples)
-    np.testing.assert_allclose(weights, compute_class_weight("balanced", classes=np.array([0, 1]), y=examples.labels))
+    np.testing.assert_allclose(
+        weights, compute_class_weight("balanced", classes=np.array([0, 1]), y=examples.labels)
+    )
     assert np.mean(np.array(weights)[examples.labels]) == pytest.approx(1)
     assert splits.class_weights("none", examples) is None
     official = examples._replace(test_start=100)  # the test part does not count

@@ -11,14 +11,23 @@ DRAWS = {
     "heavy tails": lambda rng, shape: rng.standard_t(3, size=shape),
     "a ceiling": lambda rng, shape: np.minimum(500.0, rng.normal(490, 20, size=shape)),
     "most at a ceiling": lambda rng, shape: np.minimum(500.0, rng.normal(510, 20, size=shape)),
-    "three in ten fail": lambda rng, shape: rng.normal(0, 0.1, size=shape) - 5.0 * (rng.uniform(size=shape) < 0.3),
+    "three in ten fail": lambda rng, shape: (
+        rng.normal(0, 0.1, size=shape) - 5.0 * (rng.uniform(size=shape) < 0.3)
+    ),
 }
 
 
-@pytest.mark.parametrize(("name", "least"), [
-    ("normal", (0.95, 0.95, 0.95)), ("uniform", (0.95, 0.93, 0.92)), ("heavy tails", (0.95, 0.95, 0.95)),
-    ("a ceiling", (0.93, 0.93, 0.92)), ("most at a ceiling", (0.70, 0.87, 0.95)), ("three in ten fail", (0.75, 0.91, 0.95)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [
+        ("normal", (0.95, 0.95, 0.95)),
+        ("uniform", (0.95, 0.93, 0.92)),
+        ("heavy tails", (0.95, 0.95, 0.95)),
+        ("a ceiling", (0.93, 0.93, 0.92)),
+        ("most at a ceiling", (0.70, 0.87, 0.95)),
+        ("three in ten fail", (0.75, 0.91, 0.95)),
+    ],
+)
 @pytest.mark.parametrize("n", [4, 8, 16])
 def test_the_interval_of_the_interquartile_mean_covers(name, least, n):
     """The percentile bootstrap covers .87 of normal values at n = 4 and .90 at n = 8; of the last two a third to a half."""
@@ -43,7 +52,9 @@ def test_the_interval_of_the_probability_of_improvement_covers(n, shift):
 @pytest.mark.parametrize("n", [6, 8, 10, 16])
 def test_the_power_that_is_said_is_the_power_that_there_is(n):
     rng, samples = np.random.default_rng(n), 300
-    found = [verdicts.judge(rng.normal(power.SEEN[n], 1, n), ">", 1e-9).verdict for _ in range(samples)]
+    found = [
+        verdicts.judge(rng.normal(power.SEEN[n], 1, n), ">", 1e-9).verdict for _ in range(samples)
+    ]
     assert found.count("holds") / samples == pytest.approx(0.8, abs=0.07)
 
 
@@ -53,5 +64,8 @@ def test_the_power_that_is_said_is_the_power_that_there_is(n):
 def test_equality_is_said_falsely_in_at_most_some_five_per_cent(n, about):
     """The truth lies at the margin: equality is just not true."""
     rng, samples = np.random.default_rng(n), 600
-    found = [verdicts.judge(rng.normal(1.0, 0.5, n), "=", 1.0, about=about).verdict for _ in range(samples)]
+    found = [
+        verdicts.judge(rng.normal(1.0, 0.5, n), "=", 1.0, about=about).verdict
+        for _ in range(samples)
+    ]
     assert found.count("holds") / samples < 0.05

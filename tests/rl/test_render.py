@@ -12,7 +12,15 @@ from PIL import Image
 from dla_jax.rl import render
 
 CONTROL = ["CartPole-v1", "Pendulum-v1", "Acrobot-v1", "MountainCar-v0", "MountainCarContinuous-v0"]
-IMAGES = [*(f"{game}-MinAtar" for game in ("Asterix", "Breakout", "Freeway", "Seaquest", "SpaceInvaders")), "Catch-bsuite", "DeepSea-bsuite", "Pong-misc"]  # fmt: skip
+IMAGES = [
+    *(
+        f"{game}-MinAtar"
+        for game in ("Asterix", "Breakout", "Freeway", "Seaquest", "SpaceInvaders")
+    ),
+    "Catch-bsuite",
+    "DeepSea-bsuite",
+    "Pong-misc",
+]
 
 
 def pixels(picture, colour):
@@ -32,7 +40,10 @@ def cart_pole(x=0.0, theta=0.0):
 
 
 def acrobot(first, second):
-    return render.frame("Acrobot-v1", np.array([math.cos(first), math.sin(first), math.cos(second), math.sin(second), 9, 9]))
+    return render.frame(
+        "Acrobot-v1",
+        np.array([math.cos(first), math.sin(first), math.cos(second), math.sin(second), 9, 9]),
+    )
 
 
 def panel(obs, name="CartPole-v1", note="return 31"):
@@ -71,7 +82,9 @@ def test_a_pole_leans_to_the_side_of_its_angle():
     upright = middle(cart_pole(), render.VERMILION)[0]
     assert middle(cart_pole(theta=0.2), render.VERMILION)[0] > upright + 5
     assert middle(cart_pole(theta=-0.2), render.VERMILION)[0] < upright - 5
-    assert middle(cart_pole(), render.VERMILION)[1] < middle(cart_pole(), render.BLUE)[1]  # above the cart
+    assert (
+        middle(cart_pole(), render.VERMILION)[1] < middle(cart_pole(), render.BLUE)[1]
+    )  # above the cart
     columns, rows = pixels(cart_pole(theta=0.2), render.VERMILION)
     upper, lower = columns[rows == rows.min()].mean(), columns[rows > rows.max() - 5].mean()
     assert upper > lower + 10
@@ -87,10 +100,17 @@ def test_a_cart_at_positive_x_is_on_the_right():
 
 @pytest.mark.parametrize("theta", [0, math.pi / 2, math.pi, -math.pi / 2, 0.7])
 def test_a_pendulum_stands_as_gymnasium_draws_it(theta):
-    column, row = middle(render.frame("Pendulum-v1", np.array([math.cos(theta), math.sin(theta), 9])), render.VERMILION)
-    turned = theta + math.pi / 2  # its render(): a rod along +x, turned by theta + pi/2 counter-clockwise
+    column, row = middle(
+        render.frame("Pendulum-v1", np.array([math.cos(theta), math.sin(theta), 9])),
+        render.VERMILION,
+    )
+    turned = (
+        theta + math.pi / 2
+    )  # its render(): a rod along +x, turned by theta + pi/2 counter-clockwise
     length = 42  # half a rod: where its middle is
-    assert (column - 120, 120 - row) == pytest.approx((length * math.cos(turned), length * math.sin(turned)), abs=3)
+    assert (column - 120, 120 - row) == pytest.approx(
+        (length * math.cos(turned), length * math.sin(turned)), abs=3
+    )
     if theta == 0:
         assert row < 120
     elif theta == math.pi / 2:
@@ -107,10 +127,14 @@ def test_a_pendulum_stands_as_gymnasium_draws_it(theta):
         (-math.pi / 2, math.pi / 2, (-1, 0), (-1, -1)),
     ],
 )
-def test_the_links_of_an_acrobot_hang_down_at_zero_and_turn_counter_clockwise(first, second, elbow, tip):
+def test_the_links_of_an_acrobot_hang_down_at_zero_and_turn_counter_clockwise(
+    first, second, elbow, tip
+):
     picture, unit = acrobot(first, second), 52
     upper, lower = middle(picture, render.BLUE), middle(picture, render.VERMILION)
-    assert ((upper[0] - 120) / unit, (120 - upper[1]) / unit) == pytest.approx((elbow[0] / 2, elbow[1] / 2), abs=0.1)
+    assert ((upper[0] - 120) / unit, (120 - upper[1]) / unit) == pytest.approx(
+        (elbow[0] / 2, elbow[1] / 2), abs=0.1
+    )
     between = ((elbow[0] + tip[0]) / 2, (elbow[1] + tip[1]) / 2)
     assert ((lower[0] - 120) / unit, (120 - lower[1]) / unit) == pytest.approx(between, abs=0.1)
 
@@ -124,10 +148,12 @@ def test_an_upright_acrobot_is_above_the_line_and_a_folded_one_below():
 
 @pytest.mark.parametrize("name", ["MountainCar-v0", "MountainCarContinuous-v0"])
 def test_a_car_drives_to_the_right_and_up_to_the_flag(name):
-    at = lambda x: render.frame(name, np.array([x, 9]))  # noqa: E731
+    at = lambda x: render.frame(name, np.array([x, 9]))
     places = [middle(at(x), render.VERMILION) for x in (-1.2, -0.5, 0.0, 0.45)]
     assert [column for column, _ in places] == sorted(column for column, _ in places)
-    assert places[1][1] > max(places[0][1], places[2][1]) and places[2][1] > places[3][1]  # -0.5 is in the valley
+    assert (
+        places[1][1] > max(places[0][1], places[2][1]) and places[2][1] > places[3][1]
+    )  # -0.5 is in the valley
     flag = pixels(at(-0.5), render.GREEN)[0].min()
     assert flag > places[2][0] + 40
     goal = 0.5 if name == "MountainCar-v0" else 0.45
@@ -152,7 +178,7 @@ def test_later_channels_cover_earlier_ones_and_all_differ():
     obs[2, 3] = np.eye(10)[1] + np.eye(10)[8]
     obs[range(10), 9, range(10)] = 1
     picture, size = np.asarray(render.frame("Seaquest-MinAtar", obs)), render.cell_size(obs.shape)
-    inside = lambda row, column: tuple(picture[row * size + size // 2, column * size + size // 2])  # noqa: E731
+    inside = lambda row, column: tuple(picture[row * size + size // 2, column * size + size // 2])
     assert inside(2, 3) == inside(8, 9)
     assert len({inside(row, 9) for row in range(10)} | {inside(0, 0)}) == 11
 
@@ -181,11 +207,16 @@ def test_what_has_no_drawer_is_refused(tmp_path):
     with pytest.raises(ValueError, match="PointRobot-misc"):
         render.frame("PointRobot-misc", np.zeros(6))
     with pytest.raises(ValueError, match="PointRobot-misc"):
-        render.gif(tmp_path / "new" / "a.gif", [panel(swinging(4)), panel(np.zeros((4, 6)), "PointRobot-misc")])
+        render.gif(
+            tmp_path / "new" / "a.gif",
+            [panel(swinging(4)), panel(np.zeros((4, 6)), "PointRobot-misc")],
+        )
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(("name", "make"), [("CartPole-v1", swinging), ("Breakout-MinAtar", breakout)])
+@pytest.mark.parametrize(
+    ("name", "make"), [("CartPole-v1", swinging), ("Breakout-MinAtar", breakout)]
+)
 def test_a_gif_reads_back_as_drawn_and_is_quick(tmp_path, name, make):
     obs, path = make(200), tmp_path / "new" / "a.gif"
     start = time.process_time()
@@ -199,7 +230,9 @@ def test_a_gif_reads_back_as_drawn_and_is_quick(tmp_path, name, make):
     for index in (0, 57, 199):
         expected = np.asarray(render.frame(name, obs[index])).astype(int)
         error = np.abs(shown_frame(shown[index], expected.shape[1::-1]) - expected)
-        assert error.max() <= (0 if name == "Breakout-MinAtar" else 24)  # shades of edges may be rounded
+        assert error.max() <= (
+            0 if name == "Breakout-MinAtar" else 24
+        )  # shades of edges may be rounded
     assert os.listdir(path.parent) == ["a.gif"]
 
 
@@ -216,7 +249,9 @@ def test_long_episodes_keep_their_ends_and_an_even_stride(tmp_path):
     assert len(shown) == 19 and durations == [20] * 18 + [1000]
     for page, step in ((shown[0], 0), (shown[1], 5), (shown[-1], 89)):
         cart = middle(shown_frame(page, render.WIDE), render.BLUE)
-        assert cart == pytest.approx(middle(render.frame("CartPole-v1", obs[step]), render.BLUE), abs=0.5)
+        assert cart == pytest.approx(
+            middle(render.frame("CartPole-v1", obs[step]), render.BLUE), abs=0.5
+        )
 
 
 def test_a_panel_that_ends_early_waits_greyed_with_its_note(tmp_path):
@@ -225,8 +260,13 @@ def test_a_panel_that_ends_early_waits_greyed_with_its_note(tmp_path):
     shown, _ = pages(path)
     grid, wide = render.frame("Breakout-MinAtar", breakout(3)[2]), render.WIDE
     assert len(shown) == 8 and shown.shape[2] == grid.width + wide[0] + 3 * render.MARGIN
-    early, late = shown[:, :, : render.MARGIN + grid.width], shown[:, :, grid.width + 2 * render.MARGIN :]
-    np.testing.assert_array_equal(shown_frame(early[2], grid.size), grid)  # its last step is shown as it is
+    early, late = (
+        shown[:, :, : render.MARGIN + grid.width],
+        shown[:, :, grid.width + 2 * render.MARGIN :],
+    )
+    np.testing.assert_array_equal(
+        shown_frame(early[2], grid.size), grid
+    )  # its last step is shown as it is
     contrast = [np.ptp(shown_frame(page, grid.size).astype(int)) for page in early]
     assert contrast[3] < 0.7 * contrast[2]
     for page in early[4:]:

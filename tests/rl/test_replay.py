@@ -16,8 +16,17 @@ def random_rows(count, seed=0, ends=0.2):
     """Rows [ENVS, ...] in the order of time; every observation is a number of its own."""
     rng = np.random.default_rng(seed)
     numbers = np.arange(count * ENVS * 2, dtype=np.float32).reshape(count, ENVS, 2, 1)
-    return [replay.Transition(numbers[t, :, 0], rng.integers(0, 4, ENVS).astype(np.int32), rng.normal(size=ENVS).astype(np.float32),
-                              numbers[t, :, 1], rng.random(ENVS) < ends, rng.random(ENVS) < ends) for t in range(count)]  # fmt: skip
+    return [
+        replay.Transition(
+            numbers[t, :, 0],
+            rng.integers(0, 4, ENVS).astype(np.int32),
+            rng.normal(size=ENVS).astype(np.float32),
+            numbers[t, :, 1],
+            rng.random(ENVS) < ends,
+            rng.random(ENVS) < ends,
+        )
+        for t in range(count)
+    ]
 
 
 def filled(rows):
@@ -33,13 +42,17 @@ def test_the_ring_holds_the_last_rows(count):
     rows = random_rows(count)
     ring, want = filled(rows), collections.deque(rows, maxlen=LENGTH)
     for t, row in zip(range(count - len(want), count), want, strict=True):
-        for ours, theirs in zip(jax.tree.map(lambda store, t=t: store[t % LENGTH], ring), row, strict=True):
+        for ours, theirs in zip(
+            jax.tree.map(lambda store, t=t: store[t % LENGTH], ring), row, strict=True
+        ):
             np.testing.assert_array_equal(ours, theirs)
 
 
 def every_place(rows, n_step):
     """`sample_places` for a fine grid of uniforms, its two ends included: the set of times since the first row, and of environments."""
-    grid = np.append(np.linspace(0, 1, 400, endpoint=False), np.nextafter(np.float32(1), np.float32(0))).astype(np.float32)
+    grid = np.append(
+        np.linspace(0, 1, 400, endpoint=False), np.nextafter(np.float32(1), np.float32(0))
+    ).astype(np.float32)
     row, env = replay.sample_places(jnp.stack([grid, grid]), jnp.int32(rows), LENGTH, ENVS, n_step)
     assert row.dtype == env.dtype == jnp.int32
     return row, env
@@ -57,7 +70,9 @@ def test_samples_begin_everywhere_that_all_their_rows_are_there(rows, n_step):
 
 
 def test_row_and_environment_are_chosen_apart():
-    row, env = replay.sample_places(jax.random.uniform(jax.random.key(0), (2, 4000)), jnp.int32(20), LENGTH, ENVS, 1)
+    row, env = replay.sample_places(
+        jax.random.uniform(jax.random.key(0), (2, 4000)), jnp.int32(20), LENGTH, ENVS, 1
+    )
     counts = np.bincount(row * ENVS + env, minlength=LENGTH * ENVS)
     assert len(counts) == LENGTH * ENVS and counts.min() > 4000 / len(counts) * 0.6
 
@@ -80,12 +95,20 @@ def test_windows_are_those_of_a_loop_over_the_rows(n_step):
     rows = random_rows(count, seed=n_step)
     times, place = np.mgrid[count - LENGTH : count - n_step + 1, 0:ENVS].reshape(2, -1)
     take = jax.jit(replay.take, static_argnums=4)
-    found, discount = take(filled(rows), jnp.asarray(times % LENGTH), jnp.asarray(place), jnp.float32(gamma), n_step)
+    found, discount = take(
+        filled(rows), jnp.asarray(times % LENGTH), jnp.asarray(place), jnp.float32(gamma), n_step
+    )
     lengths = set()
     for i, (t, env) in enumerate(zip(times, place, strict=True)):
         reward, next_obs, terminated, truncated, factor = window(rows, t, env, gamma, n_step)
-        assert found.reward[i] == pytest.approx(reward, abs=1e-5) and discount[i] == pytest.approx(factor, rel=1e-5)
-        assert (found.next_obs[i], found.terminated[i], found.truncated[i]) == (next_obs, terminated, truncated)
+        assert found.reward[i] == pytest.approx(reward, abs=1e-5) and discount[i] == pytest.approx(
+            factor, rel=1e-5
+        )
+        assert (found.next_obs[i], found.terminated[i], found.truncated[i]) == (
+            next_obs,
+            terminated,
+            truncated,
+        )
         assert (found.obs[i], found.action[i]) == (rows[t].obs[env], rows[t].action[env])
         lengths.add(round(np.log(factor) / np.log(gamma)))
     assert lengths >= {1, n_step}, "no window was cut short"
@@ -93,10 +116,20 @@ def test_windows_are_those_of_a_loop_over_the_rows(n_step):
 
 def test_three_steps_by_hand():
     """Rewards 1, 2, 4; gamma 1/2. All three, two when the second ends the episode, however it does."""
-    for flags, want in (((0, 0), (3.0, 0.125, 7)), ((1, 0), (2.0, 0.25, 6)), ((0, 1), (2.0, 0.25, 6)), ((1, 1), (2.0, 0.25, 6))):
+    for flags, want in (
+        ((0, 0), (3.0, 0.125, 7)),
+        ((1, 0), (2.0, 0.25, 6)),
+        ((0, 1), (2.0, 0.25, 6)),
+        ((1, 1), (2.0, 0.25, 6)),
+    ):
         ends = [np.array([[False], [bool(flag)], [False]]) for flag in flags]
-        ring = replay.Transition(jnp.zeros((3, 1)), jnp.zeros((3, 1), int), jnp.array([[1.0], [2.0], [4.0]]),
-                                 jnp.array([[5.0], [6.0], [7.0]]), *ends)  # fmt: skip
+        ring = replay.Transition(
+            jnp.zeros((3, 1)),
+            jnp.zeros((3, 1), int),
+            jnp.array([[1.0], [2.0], [4.0]]),
+            jnp.array([[5.0], [6.0], [7.0]]),
+            *ends,
+        )
         found, discount = replay.take(ring, jnp.array([0]), jnp.array([0]), jnp.float32(0.5), 3)
         assert (found.reward[0], discount[0], found.next_obs[0]) == want
         assert (found.terminated[0], found.truncated[0]) == tuple(bool(flag) for flag in flags)

@@ -47,7 +47,9 @@ def advantages_of_a_loop(reward, terminated, truncated, value, next_value, gamma
         weight = 1.0
         while True:
             here = (t, *place)
-            found[at] += weight * (reward[here] + (0.0 if terminated[here] else gamma * next_value[here]) - value[here])
+            found[at] += weight * (
+                reward[here] + (0.0 if terminated[here] else gamma * next_value[here]) - value[here]
+            )
             weight *= gamma * lam
             if terminated[here] or truncated[here] or t == len(reward) - 1:
                 break
@@ -56,13 +58,19 @@ def advantages_of_a_loop(reward, terminated, truncated, value, next_value, gamma
 
 
 @settings(max_examples=25, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1), shape=st.sampled_from([(1,), (7,), (8, 3), (5, 2, 3)]),
-       gamma=st.sampled_from([0.0, 0.5, 0.99, 1.0]), lam=st.sampled_from([0.0, 0.5, 0.95, 1.0]))  # fmt: skip
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    shape=st.sampled_from([(1,), (7,), (8, 3), (5, 2, 3)]),
+    gamma=st.sampled_from([0.0, 0.5, 0.99, 1.0]),
+    lam=st.sampled_from([0.0, 0.5, 0.95, 1.0]),
+)
 def test_returns_and_advantages_are_those_of_plain_loops(seed, shape, gamma, lam):
     reward, terminated, truncated, value, next_value = rows(seed, shape)
     ours = discounted_returns(reward, terminated, truncated, next_value, gamma)
     assert ours.shape == shape and ours.dtype == jnp.float32
-    np.testing.assert_allclose(ours, returns_of_a_loop(reward, terminated, truncated, next_value, gamma), atol=2e-5)
+    np.testing.assert_allclose(
+        ours, returns_of_a_loop(reward, terminated, truncated, next_value, gamma), atol=2e-5
+    )
     ours = gae(reward, terminated, truncated, value, next_value, gamma, lam)
     want = advantages_of_a_loop(reward, terminated, truncated, value, next_value, gamma, lam)
     np.testing.assert_allclose(ours, want, atol=2e-5)
@@ -74,17 +82,26 @@ def test_with_lambda_one_advantages_are_returns_less_values():
     on = ~(terminated | truncated)[:-1]
     next_value[:-1][on] = value[1:][on]
     returns = discounted_returns(reward, terminated, truncated, next_value, 0.9)
-    np.testing.assert_allclose(gae(reward, terminated, truncated, value, next_value, 0.9, 1.0), returns - value, atol=2e-5)
+    np.testing.assert_allclose(
+        gae(reward, terminated, truncated, value, next_value, 0.9, 1.0), returns - value, atol=2e-5
+    )
 
 
 def test_with_lambda_zero_advantages_are_errors_of_one_step():
     reward, terminated, truncated, value, next_value = rows(2, (30, 4))
     want = np.where(terminated, reward - value, reward + 0.9 * next_value - value)
-    np.testing.assert_allclose(gae(reward, terminated, truncated, value, next_value, 0.9, 0.0), want, atol=1e-6)
-    np.testing.assert_allclose(td_targets(reward, terminated, next_value, 0.9) - value, want, atol=1e-6)
+    np.testing.assert_allclose(
+        gae(reward, terminated, truncated, value, next_value, 0.9, 0.0), want, atol=1e-6
+    )
+    np.testing.assert_allclose(
+        td_targets(reward, terminated, next_value, 0.9) - value, want, atol=1e-6
+    )
 
 
-@pytest.mark.parametrize("terminated, truncated, last", [(True, False, 1.0), (False, True, 1.0 + 0.5 * 8.0), (True, True, 1.0)])
+@pytest.mark.parametrize(
+    "terminated, truncated, last",
+    [(True, False, 1.0), (False, True, 1.0 + 0.5 * 8.0), (True, True, 1.0)],
+)
 def test_a_time_limit_is_bootstrapped_and_an_end_is_not(terminated, truncated, last):
     """Rewards 1, 1 | 4 with an episode's end after the second; the state there is worth 8, the one after the last row 2."""
     flags = np.array([False, terminated, False]), np.array([False, truncated, False])
@@ -93,7 +110,11 @@ def test_a_time_limit_is_bootstrapped_and_an_end_is_not(terminated, truncated, l
     np.testing.assert_allclose(discounted_returns(reward, *flags, next_value, 0.5), want)
     value = np.float32([0.1, 0.2, 0.3])
     first_error = 1 + 0.5 * 100 - 0.1
-    want = [first_error + 0.5 * 0.8 * (last - 0.2), last - 0.2, 5 - 0.3]  # nothing of the third row leaks into the second
+    want = [
+        first_error + 0.5 * 0.8 * (last - 0.2),
+        last - 0.2,
+        5 - 0.3,
+    ]  # nothing of the third row leaks into the second
     np.testing.assert_allclose(gae(reward, *flags, value, next_value, 0.5, 0.8), want, rtol=1e-6)
 
 
@@ -105,10 +126,22 @@ def walk(steps, seed, gamma=0.9):
     states, nexts, ends, cuts = [], [], [], []
     for t in range(steps):
         after = rng.choice(3, p=[*follow[state], 1 - follow[state].sum()])
-        states.append(state), nexts.append(after % 2), ends.append(after == 2), cuts.append(t % 5 == 4)
+        (
+            states.append(state),
+            nexts.append(after % 2),
+            ends.append(after == 2),
+            cuts.append(t % 5 == 4),
+        )
         state = int(rng.integers(2)) if ends[-1] or cuts[-1] else after
     states = np.array(states)
-    return np.where(states == 0, 3.0, -2.0), np.array(ends), np.array(cuts), states, np.array(nexts), values
+    return (
+        np.where(states == 0, 3.0, -2.0),
+        np.array(ends),
+        np.array(cuts),
+        states,
+        np.array(nexts),
+        values,
+    )
 
 
 @pytest.mark.parametrize("lam", [0.0, 0.8, 1.0])

@@ -13,7 +13,11 @@ from dla_jax.rl.networks import ActorCritic, Categorical, Gaussian, QNetwork, dr
 
 
 def torso(name="mlp", hidden=(8, 6), activation="tanh", layer_norm=False):
-    return make_torso(ConfigDict({"name": name, "hidden": hidden, "activation": activation, "layer_norm": layer_norm}))
+    return make_torso(
+        ConfigDict(
+            {"name": name, "hidden": hidden, "activation": activation, "layer_norm": layer_norm}
+        )
+    )
 
 
 def initial(net, key, obs):
@@ -32,7 +36,10 @@ def test_categorical_is_scipys():
     logits = random_logits((5, 4))
     p, ours = np.exp(scipy.special.log_softmax(logits, -1)), Categorical(logits)
     for action in range(4):
-        want = [scipy.stats.rv_discrete(values=(range(4), row / row.sum())).logpmf(action) for row in p.astype(np.float64)]
+        want = [
+            scipy.stats.rv_discrete(values=(range(4), row / row.sum())).logpmf(action)
+            for row in p.astype(np.float64)
+        ]
         np.testing.assert_allclose(ours.log_prob(jnp.full(5, action)), want, rtol=1e-4)
     np.testing.assert_allclose(ours.entropy(), scipy.stats.entropy(p, axis=-1), rtol=1e-5)
     np.testing.assert_array_equal(ours.mode(), np.argmax(logits, -1))
@@ -58,14 +65,26 @@ def test_categorical_draws_as_often_as_it_says():
     logits, n = random_logits((4,), 3) / 2, 20_000
     drawn = Categorical(logits).sample(draw_noise(jax.random.key(0), (n, 4), False))
     counts = np.bincount(drawn, minlength=4)
-    assert scipy.stats.chisquare(counts, n * scipy.special.softmax(np.asarray(logits, np.float64))).pvalue > 0.001
+    assert (
+        scipy.stats.chisquare(
+            counts, n * scipy.special.softmax(np.asarray(logits, np.float64))
+        ).pvalue
+        > 0.001
+    )
 
 
 def test_gaussian_draws_have_its_mean_and_deviation():
     mean, log_std = jnp.array([3.0, -1.0]), jnp.array([0.5, -1.0])
-    drawn = np.asarray(Gaussian(mean, log_std).sample(draw_noise(jax.random.key(0), (5000, 2), True)))
+    drawn = np.asarray(
+        Gaussian(mean, log_std).sample(draw_noise(jax.random.key(0), (5000, 2), True))
+    )
     for i in range(2):
-        assert scipy.stats.kstest(drawn[:, i], "norm", (float(mean[i]), float(np.exp(log_std[i])))).pvalue > 0.001
+        assert (
+            scipy.stats.kstest(
+                drawn[:, i], "norm", (float(mean[i]), float(np.exp(log_std[i])))
+            ).pvalue
+            > 0.001
+        )
     assert abs(np.corrcoef(drawn.T)[0, 1]) < 0.05
 
 
@@ -80,13 +99,19 @@ def test_dueling_values_are_the_value_plus_advantages_less_their_mean():
     found = net.apply(params, obs)
     features = torso()().apply({"params": params["params"]["Torso_0"]}, obs)
     value, advantage = (
-        features @ head["kernel"] + head["bias"] for head in (params["params"][k] for k in ("value", "advantage"))
+        features @ head["kernel"] + head["bias"]
+        for head in (params["params"][k] for k in ("value", "advantage"))
     )
     np.testing.assert_allclose(found.mean(-1), value[:, 0], rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(found - found[:, :1], advantage - advantage[:, :1], rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(
+        found - found[:, :1], advantage - advantage[:, :1], rtol=1e-3, atol=1e-4
+    )
     moved = {
         "params": params["params"]
-        | {"advantage": params["params"]["advantage"] | {"bias": params["params"]["advantage"]["bias"] + 5}}
+        | {
+            "advantage": params["params"]["advantage"]
+            | {"bias": params["params"]["advantage"]["bias"] + 5}
+        }
     }
     np.testing.assert_allclose(net.apply(moved, obs), found, rtol=1e-4, atol=1e-4)
 
@@ -120,10 +145,17 @@ def test_shared_and_separate_torsos_have_the_parameters_that_they_should(continu
     one = (5 * 8 + 8) + (8 * 6 + 6)
     heads = (6 * 3 + 3) + (6 + 1) + 3 * continuous
     for shared, want in ((True, one + heads), (False, 2 * one + heads)):
-        params = initial(ActorCritic(torso(), 3, continuous, shared), jax.random.key(0), jnp.zeros((1, 5)))
+        params = initial(
+            ActorCritic(torso(), 3, continuous, shared), jax.random.key(0), jnp.zeros((1, 5))
+        )
         assert count(params) == want
-    assert count(initial(ActorCritic(torso(layer_norm=True), 3, continuous, True), jax.random.key(0), jnp.zeros((1, 5)))) == (
-        one + 2 * (8 + 6) + heads)  # fmt: skip
+    assert count(
+        initial(
+            ActorCritic(torso(layer_norm=True), 3, continuous, True),
+            jax.random.key(0),
+            jnp.zeros((1, 5)),
+        )
+    ) == (one + 2 * (8 + 6) + heads)
 
 
 def test_separate_torsos_do_not_move_one_another():
@@ -131,7 +163,9 @@ def test_separate_torsos_do_not_move_one_another():
     for shared in (True, False):
         net = ActorCritic(torso(), 3, False, shared)
         params = initial(net, jax.random.key(0), obs)
-        grads = quickly_compiled(jax.grad(lambda params, net=net: net.apply(params, obs, method="value").sum()))(params)["params"]
+        grads = quickly_compiled(
+            jax.grad(lambda params, net=net: net.apply(params, obs, method="value").sum())
+        )(params)["params"]
         assert bool(jnp.any(grads["actor_torso"]["Dense_0"]["kernel"] != 0)) == shared
 
 

@@ -12,7 +12,13 @@ SCORES = {"eval_return": 80.0, "last_return": 40.0, "random_return": 9.0}
 
 
 def row(step, env_steps, eval_return):
-    return {"step": step, "env_steps": env_steps, "eval_return": eval_return, "env_steps_per_s": 100.0, "finite": True}
+    return {
+        "step": step,
+        "env_steps": env_steps,
+        "eval_return": eval_return,
+        "env_steps_per_s": 100.0,
+        "finite": True,
+    }
 
 
 def evaluations(*found):
@@ -33,14 +39,22 @@ EXACT = evaluations((0, 0, 9), (100, 100, 20), (200, 200, 80), (300, 300, 80), (
 
 def test_solved_counts_the_steps_that_were_taken():
     found = result_of(config_of(solved_at=75.0), LATE, SCORES, first_update=30)
-    assert (found["solved_after"], found["solved_at"], found["best_step"], found["env_steps"]) == (140, 260, 310, 310)
+    assert (found["solved_after"], found["solved_at"], found["best_step"], found["env_steps"]) == (
+        140,
+        260,
+        310,
+        310,
+    )
 
 
-@pytest.mark.parametrize(("threshold", "after", "at", "low", "high"), [
-    (75, 140, 260, 140, 260),
-    (15, 0, 140, 30, 140),  # between the first update and the first evaluation
-    (5, 0, 0, 30, 30),  # before anything was learned
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("threshold", "after", "at", "low", "high"),
+    [
+        (75, 140, 260, 140, 260),
+        (15, 0, 140, 30, 140),  # between the first update and the first evaluation
+        (5, 0, 0, 30, 30),  # before anything was learned
+    ],
+)
 def test_when_it_was_solved_is_the_middle_of_what_is_possible(threshold, after, at, low, high):
     found = solved(LATE, threshold, first_update=30, budget=400)
     assert (found["solved_after"], found["solved_at"]) == (after, at)
@@ -64,9 +78,13 @@ def test_a_run_that_is_never_solved_has_its_budget_as_a_bound():
 def test_the_mean_over_training_is_the_area_in_steps_that_were_taken():
     """Evaluated later than it was due, a run is not taken for a faster one."""
     late, exact = (result_of(config_of(), rows, SCORES, first_update=30) for rows in (LATE, EXACT))
-    assert exact["mean_return"] == np.mean([20, 80, 80, 40]) and exact["late_return"] == np.mean([80, 40])
+    assert exact["mean_return"] == np.mean([20, 80, 80, 40]) and exact["late_return"] == np.mean(
+        [80, 40]
+    )
     at = [9 + 100 / 140 * 11, 20 + 60 / 120 * 60, 80 - 0 / 50, 40]  # at 100, 200, 300 and 400 steps
-    assert late["mean_return"] == pytest.approx(np.mean(at)) and late["late_return"] == pytest.approx(np.mean(at[2:]))
+    assert late["mean_return"] == pytest.approx(np.mean(at)) and late[
+        "late_return"
+    ] == pytest.approx(np.mean(at[2:]))
     assert late["mean_return"] < exact["mean_return"]
 
 
@@ -74,7 +92,10 @@ def test_a_run_that_diverged_counts_as_chance():
     rows = [dict(each) for each in EXACT]
     rows[3]["finite"] = False
     broken = result_of(config_of(solved_at=75.0), rows, SCORES, first_update=30)
-    assert broken["diverged_at"] == 300 and broken["eval_return"] == broken["mean_return"] == broken["late_return"] == 9.0
+    assert (
+        broken["diverged_at"] == 300
+        and broken["eval_return"] == broken["mean_return"] == broken["late_return"] == 9.0
+    )
     assert not result_of(config_of(), EXACT, SCORES, first_update=30)["diverged"]
 
 
@@ -85,10 +106,17 @@ def test_a_stretch_without_an_update_does_not_slow_a_run_down():
 
 
 def test_values_between_rows_lie_on_the_line_between_them():
-    np.testing.assert_allclose(on_grid(LATE, [0, 70, 140, 200, 305, 310, 400], "eval_return"), [9, 14.5, 20, 50, 80, 40, 40])
-    np.testing.assert_array_equal(on_grid(EXACT, [0, 100, 200, 300, 400], "eval_return"), [9, 20, 80, 80, 40])
+    np.testing.assert_allclose(
+        on_grid(LATE, [0, 70, 140, 200, 305, 310, 400], "eval_return"),
+        [9, 14.5, 20, 50, 80, 40, 40],
+    )
+    np.testing.assert_array_equal(
+        on_grid(EXACT, [0, 100, 200, 300, 400], "eval_return"), [9, 20, 80, 80, 40]
+    )
     silent = [each | {"eval_return": None} if each["step"] == 200 else each for each in EXACT]
-    np.testing.assert_array_equal(on_grid(silent, [0, 100, 150, 200, 250, 300], "eval_return"), [9, 20, *[np.nan] * 3, 80])
+    np.testing.assert_array_equal(
+        on_grid(silent, [0, 100, 150, 200, 250, 300], "eval_return"), [9, 20, *[np.nan] * 3, 80]
+    )
 
 
 def test_the_curve_of_an_arm_is_of_runs_at_the_same_steps():
@@ -96,22 +124,47 @@ def test_the_curve_of_an_arm_is_of_runs_at_the_same_steps():
     config.arms.reinforce.seeds = (0, 1, 2)
     other = evaluations((0, 0, 30), (100, 100, 20), (200, 299, 50), (300, 301, 80), (400, 396, 60))
     runs = [LATE, EXACT, other]
-    rows = [each | {"run": f"final/reinforce/seed{seed}"} for seed, run in enumerate(runs) for each in run]
+    rows = [
+        each | {"run": f"final/reinforce/seed{seed}"}
+        for seed, run in enumerate(runs)
+        for each in run
+    ]
     rows.append({"run": "final/reinforce/seed0", "done": True, "step": 400})
     found = agents_report.curve_of(config, rows, "reinforce")
     grid = [0, 100, 200, 300, 400]
-    at = [np.interp(grid, [each["env_steps"] for each in run], [each["eval_return"] for each in run]) for run in runs]
+    at = [
+        np.interp(grid, [each["env_steps"] for each in run], [each["eval_return"] for each in run])
+        for run in runs
+    ]
     assert found["step"] == grid
     np.testing.assert_allclose(found["iqm"], np.mean(at, 0))  # of three runs all
-    assert (found["low"] >= 0).all() and (found["high"] <= 500).all() and (found["low"] < found["iqm"]).all()
+    assert (
+        (found["low"] >= 0).all()
+        and (found["high"] <= 500).all()
+        and (found["low"] < found["iqm"]).all()
+    )
     assert found["seeds"][2] == ([0, 100, 299, 301, 396], [30, 20, 50, 80, 60])
 
 
 def finished(config, group, seed, after, at, **values):
     """The last row of a made-up run that is solved between two evaluations."""
-    run = solved(evaluations((after, after, 0), (at, at, 500)), 475.0, first_update=512, budget=config.total_steps)
-    base = {"stage": "final", "run": f"final/{group}/seed{seed}", "done": True, "group": group, "seed": seed, "lr": 1e-3}
-    returns = dict.fromkeys(("eval_return", "late_return", "mean_return", "last_return"), 500.0) | {"random_return": 20.0}
+    run = solved(
+        evaluations((after, after, 0), (at, at, 500)),
+        475.0,
+        first_update=512,
+        budget=config.total_steps,
+    )
+    base = {
+        "stage": "final",
+        "run": f"final/{group}/seed{seed}",
+        "done": True,
+        "group": group,
+        "seed": seed,
+        "lr": 1e-3,
+    }
+    returns = dict.fromkeys(("eval_return", "late_return", "mean_return", "last_return"), 500.0) | {
+        "random_return": 20.0
+    }
     return base | {"diverged": False} | returns | run | values
 
 
@@ -128,38 +181,56 @@ def test_a_difference_of_one_evaluation_is_not_decided_by_taking_it_for_exact():
         shift = int(rng.integers(200))
         rows.append(finished(config, "ppo", seed, 10_000 + shift, 20_000 + shift))
         rows.append(finished(config, "ppo_limit_is_end", seed, 20_000, 30_000))
-    verdict = lambda found: next(each for each in found["claims"] if each["name"] == "b_bootstrap_is_faster")  # noqa: E731
-    assert verdict(summary_of(config, [each | {"resolution": {}} for each in rows]))["verdict"] == "holds"
+    verdict = lambda found: next(
+        each for each in found["claims"] if each["name"] == "b_bootstrap_is_faster"
+    )
+    assert (
+        verdict(summary_of(config, [each | {"resolution": {}} for each in rows]))["verdict"]
+        == "holds"
+    )
     widened = verdict(summary_of(config, rows))
     assert widened["verdict"] == "not decided"
     (result,) = widened["results"]
-    assert result["low"] < np.log2(10_200 / 30_000) and result["high"] > 0  # as far apart as they can be, and as close
-    far = [each | {"log2_solved": each["log2_solved"] - 2} if each["group"] == "ppo" else each for each in rows]
+    assert (
+        result["low"] < np.log2(10_200 / 30_000) and result["high"] > 0
+    )  # as far apart as they can be, and as close
+    far = [
+        each | {"log2_solved": each["log2_solved"] - 2} if each["group"] == "ppo" else each
+        for each in rows
+    ]
     assert verdict(summary_of(config, far))["verdict"] == "holds"
 
 
 def test_steps_to_solve_are_told_as_the_interval_they_are_known_to_lie_in():
     config = ppo.get_config("cartpole")
     runs = [
-        finished(config, "ppo", seed, *found) for seed, found in enumerate(((5_000, 10_000), (20_000, 25_000), (10_000, 15_000)))
+        finished(config, "ppo", seed, *found)
+        for seed, found in enumerate(((5_000, 10_000), (20_000, 25_000), (10_000, 15_000)))
     ]
-    words = lambda runs: agents_report.steps_words(config, "ppo", runs)  # noqa: E731
+    words = lambda runs: agents_report.steps_words(config, "ppo", runs)
     assert words(runs) == "10,000 to 15,000"
     never = solved(EXACT, 500, first_update=512, budget=config.total_steps)
     assert words([*runs, *[each | never for each in runs]]) == "> 500,000"
-    assert words([{"solved_at": each["solved_at"]} for each in runs]) == "15,000"  # a record from before they were known
+    assert (
+        words([{"solved_at": each["solved_at"]} for each in runs]) == "15,000"
+    )  # a record from before they were known
 
 
 def test_animations_say_how_many_steps_were_taken():
     config = agents.get_config("cartpole")
     watched = {"obs": [[0.0] * 4] * 3, "length": 3, "return": 3.0}
     rows = [row(200, 260, 80) | {"run": "final/reinforce/seed0", "watched": watched}]
-    assert [panel["title"] for panel in agents_report.panels_of(config, rows, "reinforce")] == ["260 steps"]
+    assert [panel["title"] for panel in agents_report.panels_of(config, rows, "reinforce")] == [
+        "260 steps"
+    ]
 
 
 def test_intervals_end_where_no_return_can_lie():
     config = ppo.get_config("cartpole")
-    rows = [finished(config, "ppo", seed, 10_000, 20_000, eval_return=value) for seed, value in enumerate((499.0, 500.0, 440.0))]
+    rows = [
+        finished(config, "ppo", seed, 10_000, 20_000, eval_return=value)
+        for seed, value in enumerate((499.0, 500.0, 440.0))
+    ]
     found = agents_report.scored(config, {"runs": rows}, "ppo", "eval_return")
     assert found["high"] == 500.0 and found["low"] < 440
     config.env.name = "Reacher-misc"  # of which no bounds are known
@@ -167,14 +238,24 @@ def test_intervals_end_where_no_return_can_lie():
 
 
 def test_the_rate_is_that_of_the_better_training():
-    rows = lambda *means: [{"late_return": 500, "mean_return": mean} for mean in means]  # noqa: E731
+    rows = lambda *means: [{"late_return": 500, "mean_return": mean} for mean in means]
     assert rate_score(rows(100, 400)) > rate_score(rows(200, 200))
 
 
-@pytest.mark.parametrize(("module", "preset"), [
-    (agents, "cartpole"), (agents, "budgets"), (ppo, "cartpole"), (dqn, "targets"), (dqn, "gamma"), (dqn, "extras"),
-    (reinforce, "temperature"), (reinforce, "baselines"), (reinforce, "gamma"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("module", "preset"),
+    [
+        (agents, "cartpole"),
+        (agents, "budgets"),
+        (ppo, "cartpole"),
+        (dqn, "targets"),
+        (dqn, "gamma"),
+        (dqn, "extras"),
+        (reinforce, "temperature"),
+        (reinforce, "baselines"),
+        (reinforce, "gamma"),
+    ],
+)
 def test_enough_seeds_choose_among_enough_rates(module, preset):
     config = module.get_config(preset)
     assert len(config.select_seeds) == 4

@@ -16,8 +16,13 @@ from dla_jax.studies.agents import programs as agents_runs
 from dla_jax.studies.agents import report as agents_report
 from dla_jax.trials.arms import Cell, final_cells, own_config, select_cells
 
-STUDY = ("--config=configs/agents.py:smoke", "--config.total_steps=6000", "--config.num_evaluations=12", "--config.solved_at=29.0",
-         "--config.checkpoint_every_evaluations=2")  # fmt: skip
+STUDY = (
+    "--config=configs/agents.py:smoke",
+    "--config.total_steps=6000",
+    "--config.num_evaluations=12",
+    "--config.solved_at=29.0",
+    "--config.checkpoint_every_evaluations=2",
+)
 TIMES = ("seconds", "env_steps_per_s", "train_seconds")
 
 
@@ -25,14 +30,18 @@ def rows_of(workdir):
     """The record without times, by run."""
     by_run = {}
     for row in read_rows(workdir / "metrics.jsonl"):
-        by_run.setdefault(row["run"], []).append({key: value for key, value in row.items() if key not in TIMES})
+        by_run.setdefault(row["run"], []).append(
+            {key: value for key, value in row.items() if key not in TIMES}
+        )
     return by_run
 
 
 def models_of(workdir):
     with ocp.StandardCheckpointer() as checkpointer:
-        return {str(path.relative_to(workdir)): checkpointer.restore(path.absolute())
-                for path in sorted((workdir / "checkpoints").rglob("model"))}  # fmt: skip
+        return {
+            str(path.relative_to(workdir)): checkpointer.restore(path.absolute())
+            for path in sorted((workdir / "checkpoints").rglob("model"))
+        }
 
 
 def assert_same_study(workdir, expected):
@@ -75,9 +84,27 @@ def test_arms_that_differ_in_numbers_share_a_program():
     programs = agents_runs.programs_of(config, final_cells(config))
     assert len(programs) == 6 and len({id(program) for program in programs.values()}) == 1
     config = dqn.get_config("targets")
-    assert len({id(program) for program in agents_runs.programs_of(config, final_cells(config)).values()}) == 1
-    config = dqn.get_config("extras")  # double, dueling, n-step and Huber change the program, the time limit does not
-    assert len({id(program) for program in agents_runs.programs_of(config, final_cells(config)).values()}) == 5
+    assert (
+        len(
+            {
+                id(program)
+                for program in agents_runs.programs_of(config, final_cells(config)).values()
+            }
+        )
+        == 1
+    )
+    config = dqn.get_config(
+        "extras"
+    )  # double, dueling, n-step and Huber change the program, the time limit does not
+    assert (
+        len(
+            {
+                id(program)
+                for program in agents_runs.programs_of(config, final_cells(config)).values()
+            }
+        )
+        == 5
+    )
 
 
 def test_what_is_data_in_a_program_reaches_the_method():
@@ -85,14 +112,22 @@ def test_what_is_data_in_a_program_reaches_the_method():
     cut = agents_runs.make_hyper(own_config(config, "ppo_limit_is_end"), 3e-4)
     assert cut == agents_runs.make_hyper(own_config(config, "ppo"), 3e-4)._replace(bootstrap=0.0)
     assert cut.lr == 3e-4 and cut.gamma == 0.99 and cut.clip == 0.2
-    for name, config in (("soft", dqn.get_config("targets")), ("lab_c_80", reinforce.get_config("temperature"))):
+    for name, config in (
+        ("soft", dqn.get_config("targets")),
+        ("lab_c_80", reinforce.get_config("temperature")),
+    ):
         own = own_config(config, name)
         hyper = agents_runs.make_hyper(own, 1.0)
         names = {path.removeprefix("agent.") for path in agents_runs.HYPERS[own.agent.name]}
-        assert set(hyper._fields) == {"lr"} | {name.replace("epsilon_fraction", "epsilon_steps") for name in names}
+        assert set(hyper._fields) == {"lr"} | {
+            name.replace("epsilon_fraction", "epsilon_steps") for name in names
+        }
 
 
-@pytest.mark.parametrize(("config", "steps"), [(dqn.get_config("targets"), 100_000), (agents.get_config("cartpole"), 100_000)])
+@pytest.mark.parametrize(
+    ("config", "steps"),
+    [(dqn.get_config("targets"), 100_000), (agents.get_config("cartpole"), 100_000)],
+)
 def test_exploration_is_shortened_with_the_budget(config, steps):
     """A tenth of the steps must not leave a policy that plays at random to the end."""
     arm = next(name for name in config.arms if own_config(config, name).agent.name == "dqn")
@@ -101,13 +136,18 @@ def test_exploration_is_shortened_with_the_budget(config, steps):
     assert agents_runs.make_hyper(own_config(config, arm), 1e-3).epsilon_steps == steps / 10
 
 
-@pytest.mark.parametrize(("module", "changes", "words"), [
-    (ppo, {"minibatches": 512}, "512 of 512 steps are minibatches of one"), (ppo, {"num_envs": 1, "rollout_steps": 8}, None),
-    (reinforce, {"num_envs": 1, "normalise": "batch"}, "over a single step"), (reinforce, {"num_envs": 2, "normalise": "batch"}, None),
-    (reinforce, {"num_envs": 2, "normalise": "episode"}, "over a single step"),
-    (reinforce, {"num_envs": 1, "normalise": "none", "baseline": "mean"}, "over a single step"),
-    (reinforce, {"num_envs": 1, "normalise": "none", "baseline": "value"}, None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("module", "changes", "words"),
+    [
+        (ppo, {"minibatches": 512}, "512 of 512 steps are minibatches of one"),
+        (ppo, {"num_envs": 1, "rollout_steps": 8}, None),
+        (reinforce, {"num_envs": 1, "normalise": "batch"}, "over a single step"),
+        (reinforce, {"num_envs": 2, "normalise": "batch"}, None),
+        (reinforce, {"num_envs": 2, "normalise": "episode"}, "over a single step"),
+        (reinforce, {"num_envs": 1, "normalise": "none", "baseline": "mean"}, "over a single step"),
+        (reinforce, {"num_envs": 1, "normalise": "none", "baseline": "value"}, None),
+    ],
+)
 def test_a_batch_that_nothing_can_be_learned_from_is_refused(module, changes, words):
     """An advantage less the mean of one is 0: the study would run, and learn nothing, without a word."""
     config = module.get_config("one")
@@ -129,14 +169,20 @@ def test_every_evaluation_lies_within_the_budget(preset):
     points = agents_runs.points_of(program)
     assert points[0] == (0, 0) and len(points) == config.num_evaluations + 1
     spent = sum(point.updates for point in points) * program.agent.steps_per_update
-    assert spent == points[-1].env_steps <= config.total_steps < spent + program.agent.steps_per_update
+    assert (
+        spent == points[-1].env_steps <= config.total_steps < spent + program.agent.steps_per_update
+    )
 
 
 def test_dqn_counts_the_steps_before_its_first_update():
     config = dqn.get_config("targets")
     program = next(iter(agents_runs.programs_of(config, final_cells(config)).values()))
     points = agents_runs.points_of(program)
-    assert points[-1].env_steps == 1000 + sum(point.updates for point in points) * 500 <= config.total_steps
+    assert (
+        points[-1].env_steps
+        == 1000 + sum(point.updates for point in points) * 500
+        <= config.total_steps
+    )
 
 
 def test_batches_hold_every_run_once_and_waste_little():
@@ -145,13 +191,23 @@ def test_batches_hold_every_run_once_and_waste_little():
     config = agents.get_config("smoke")
     cells = [*select_cells(config), *final_cells(config)]
     batches = agents_runs.batches_of(cells, agents_runs.programs_of(config, cells))
-    assert sorted(cell.name for batch in batches for cell in batch.cells) == sorted(cell.name for cell in cells)
-    assert all(len({cell.stage for cell in batch.cells}) == 1 and len(batch.cells) <= batch.size for batch in batches)
+    assert sorted(cell.name for batch in batches for cell in batch.cells) == sorted(
+        cell.name for cell in cells
+    )
+    assert all(
+        len({cell.stage for cell in batch.cells}) == 1 and len(batch.cells) <= batch.size
+        for batch in batches
+    )
 
 
 def test_an_evaluation_that_is_no_number_counts_as_chance():
-    metrics = {"episodes": np.array([4.0, 0.0]), "return_sum": np.array([80.0, 0.0]), "length_sum": np.array([40.0, 0.0]),
-               "loss": np.array([0.5, 0.0]), "updates": np.array([3, 0])}  # fmt: skip
+    metrics = {
+        "episodes": np.array([4.0, 0.0]),
+        "return_sum": np.array([80.0, 0.0]),
+        "length_sum": np.array([40.0, 0.0]),
+        "loss": np.array([0.5, 0.0]),
+        "updates": np.array([3, 0]),
+    }
     returns = np.array([[10.0, 30.0], [5.0, 7.0]])
     row = agents_runs.row_of(metrics, returns, 0, 9.0)
     assert (
@@ -162,7 +218,12 @@ def test_an_evaluation_that_is_no_number_counts_as_chance():
         and row["train_length"] == 10
     )
     quiet = agents_runs.row_of(metrics, returns, 1, 9.0)  # no update, no episode: nothing to say
-    assert quiet["finite"] and quiet["loss"] is None and quiet["train_return"] is None and quiet["eval_return"] == 6
+    assert (
+        quiet["finite"]
+        and quiet["loss"] is None
+        and quiet["train_return"] is None
+        and quiet["eval_return"] == 6
+    )
     for broken in (metrics | {"loss": np.array([np.nan, 0.0])}, metrics):
         returns[0, 0] = np.nan if broken is metrics else 10.0
         row = agents_runs.row_of(broken, returns, 0, 9.0)
@@ -178,10 +239,13 @@ def test_images_are_packed_into_the_record_and_back():
     np.testing.assert_array_equal(agents_report.unpacked(vectors.tolist()), vectors)
 
 
-@pytest.mark.parametrize("config", [ppo.get_config(preset) for preset in ("cartpole", "acrobot", "pendulum", "breakout")]
-                         + [dqn.get_config(preset) for preset in ("targets", "gamma", "extras", "one")]
-                         + [reinforce.get_config(preset) for preset in ("temperature", "baselines", "gamma", "one")]
-                         + [agents.get_config(preset) for preset in ("cartpole", "budgets")])  # fmt: skip
+@pytest.mark.parametrize(
+    "config",
+    [ppo.get_config(preset) for preset in ("cartpole", "acrobot", "pendulum", "breakout")]
+    + [dqn.get_config(preset) for preset in ("targets", "gamma", "extras", "one")]
+    + [reinforce.get_config(preset) for preset in ("temperature", "baselines", "gamma", "one")]
+    + [agents.get_config(preset) for preset in ("cartpole", "budgets")],
+)
 def test_every_preset_is_one_that_can_run(config):
     config.runs_at_once *= 4  # tests have four devices
     for arm in config.arms:
@@ -193,35 +257,64 @@ def test_every_preset_is_one_that_can_run(config):
 
 def test_the_summary_of_a_study(uninterrupted):
     summary = json.loads((uninterrupted / "summary.json").read_text())
-    assert [run["group"] for run in summary["runs"]] == ["reinforce"] * 2 + ["dqn"] * 2 + ["ppo"] * 2
-    assert {row["group"] for row in summary["selection"]} == {"ppo"} and sum(row["chosen"] for row in summary["selection"]) == 1
+    assert [run["group"] for run in summary["runs"]] == ["reinforce"] * 2 + ["dqn"] * 2 + [
+        "ppo"
+    ] * 2
+    assert {row["group"] for row in summary["selection"]} == {"ppo"} and sum(
+        row["chosen"] for row in summary["selection"]
+    ) == 1
     chosen = next(row["lr"] for row in summary["selection"] if row["chosen"])
     assert {run["lr"] for run in summary["runs"] if run["group"] == "ppo"} == {chosen}
     for run in summary["runs"]:
         rows = rows_of(uninterrupted)[f"final/{run['group']}/seed{run['seed']}"][:-1]
-        due, taken, returns = ([row[name] for row in rows] for name in ("step", "env_steps", "eval_return"))
+        due, taken, returns = (
+            [row[name] for row in rows] for name in ("step", "env_steps", "eval_return")
+        )
         assert (due[1:] == taken[1:]) == (run["group"] != "reinforce")
         first = next((n for n, value in enumerate(returns) if value >= 29.0), None)
         assert run["solved_at"] == (None if first is None else taken[first])
         assert first in (None, 0) or run["solved_after"] == taken[first - 1] < run["solved_at"]
-        assert run["mean_return"] == pytest.approx(np.mean(np.interp(due[1:], taken, returns))) and run["num_params"] == (4 + 1) * 16 * (
-            1 if run["group"] == "dqn" else 2) + 17 * (2 if run["group"] == "dqn" else 3)  # fmt: skip
-    assert {Cell("final", run["group"], run["seed"], 0.0).name for run in summary["runs"]} <= set(rows_of(uninterrupted))
+        assert run["mean_return"] == pytest.approx(
+            np.mean(np.interp(due[1:], taken, returns))
+        ) and run["num_params"] == (4 + 1) * 16 * (1 if run["group"] == "dqn" else 2) + 17 * (
+            2 if run["group"] == "dqn" else 3
+        )
+    assert {Cell("final", run["group"], run["seed"], 0.0).name for run in summary["runs"]} <= set(
+        rows_of(uninterrupted)
+    )
 
 
 def done_rows(config, **values):
     """The last rows of a made-up study: values[arm] = (solved_at, return) of each seed."""
-    return {f"final/{arm}/seed{seed}": {
-        "stage": "final", "run": f"final/{arm}/seed{seed}", "done": True, "group": arm, "seed": seed, "lr": 1e-3, "diverged": False,
-        "solved_at": solved, "log2_solved": float(np.log2(solved or config.total_steps)), "eval_return": value,
-        "late_return": value, "mean_return": value, "last_return": value, "random_return": 20.0}
-        for arm, runs in values.items() for seed, (solved, value) in enumerate(runs)}  # fmt: skip
+    return {
+        f"final/{arm}/seed{seed}": {
+            "stage": "final",
+            "run": f"final/{arm}/seed{seed}",
+            "done": True,
+            "group": arm,
+            "seed": seed,
+            "lr": 1e-3,
+            "diverged": False,
+            "solved_at": solved,
+            "log2_solved": float(np.log2(solved or config.total_steps)),
+            "eval_return": value,
+            "late_return": value,
+            "mean_return": value,
+            "last_return": value,
+            "random_return": 20.0,
+        }
+        for arm, runs in values.items()
+        for seed, (solved, value) in enumerate(runs)
+    }
 
 
 def verdicts_of(config, **values):
     config.select_seeds, config.lrs = (), (1e-3,)
     found = agents_report.summarise(config, done_rows(config, **values))
-    return {claim["name"]: (claim["verdict"], claim["results"][0]["reason"]) for claim in found["claims"]}, found
+    return {
+        claim["name"]: (claim["verdict"], claim["results"][0]["reason"])
+        for claim in found["claims"]
+    }, found
 
 
 def test_runs_that_never_solve_it_are_no_evidence_that_arms_are_alike():
@@ -236,18 +329,25 @@ def test_runs_that_never_solve_it_are_no_evidence_that_arms_are_alike():
     solved = [(100_000 + seed, 500.0 + seed / 100) for seed in range(16)]
     other = [(100_000 - seed, 500.0 - seed / 100) for seed in range(16)]
     found, _ = verdicts_of(config, ppo=solved, ppo_limit_is_end=other)
-    assert set(found.values()) == {("does not hold", ""), ("does not hold", "too small to matter")}  # slower, and hardly better
+    assert set(found.values()) == {
+        ("does not hold", ""),
+        ("does not hold", "too small to matter"),
+    }  # slower, and hardly better
 
 
 def test_two_seeds_that_solve_nothing_decide_nothing():
-    found, _ = verdicts_of(ppo.get_config("smoke"), ppo=[(None, -900.0)] * 2, ppo_limit_is_end=[(None, -900.0)] * 2)
+    found, _ = verdicts_of(
+        ppo.get_config("smoke"), ppo=[(None, -900.0)] * 2, ppo_limit_is_end=[(None, -900.0)] * 2
+    )
     assert set(found.values()) == {("not decided", "too few seeds")}
 
 
 def test_an_environment_in_which_every_episode_returns_the_same_is_named():
     config = ppo.get_config("cartpole")
     config.select_seeds, config.lrs = (), (1e-3,)
-    summary = agents_report.summarise(config, done_rows(config, ppo=[(None, 20.0)] * 3, ppo_limit_is_end=[(None, 21.0)] * 3))
+    summary = agents_report.summarise(
+        config, done_rows(config, ppo=[(None, 20.0)] * 3, ppo_limit_is_end=[(None, 21.0)] * 3)
+    )
     (line,) = agents_report.nothing_to_learn(config, summary)
     assert line.startswith("ppo: every episode has return 20") and "nothing to learn" in line
 

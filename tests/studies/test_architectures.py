@@ -36,14 +36,23 @@ def test_every_network_is_run_with_every_seed_at_the_rate_chosen_on_validation(f
     workdir, _ = finished
     summary = json.loads((workdir / "summary.json").read_text())
     groups = {run["group"] for run in summary["runs"]}
-    assert groups == {"mlp_16_16", "mlp_128_64", "mlp_256_256", "mlp_784"} and len(summary["runs"]) == 8
+    assert (
+        groups == {"mlp_16_16", "mlp_128_64", "mlp_256_256", "mlp_784"}
+        and len(summary["runs"]) == 8
+    )
     for group in groups:
         own = [row for row in summary["selection"] if row["group"] == group]
-        tried = {lr: np.mean([row["val_accuracy"] for row in own if row["lr"] == lr]) for lr in {row["lr"] for row in own}}
+        tried = {
+            lr: np.mean([row["val_accuracy"] for row in own if row["lr"] == lr])
+            for lr in {row["lr"] for row in own}
+        }
         assert {row["seed"] for row in own} == {100, 101}
         used = {run["lr"] for run in summary["runs"] if run["group"] == group}
         assert len(tried) == 3 and len(used) == 1 and tried[used.pop()] == max(tried.values())
-    accuracy = {g: np.mean([run["test_accuracy"] for run in summary["runs"] if run["group"] == g]) for g in groups}
+    accuracy = {
+        g: np.mean([run["test_accuracy"] for run in summary["runs"] if run["group"] == g])
+        for g in groups
+    }
     assert accuracy["mlp_784"] > 0.9 and accuracy["mlp_784"] > accuracy["mlp_16_16"]
     params = {run["group"]: run["num_params"] for run in summary["runs"]}
     assert params["mlp_16_16"] == 64 * 16 + 16 + 16 * 16 + 16 + 16 * 10 + 10
@@ -53,7 +62,11 @@ def test_every_network_is_run_with_every_seed_at_the_rate_chosen_on_validation(f
 def test_claims_have_verdicts_and_the_report_shows_what_was_reported(finished):
     workdir, answer = finished
     claims = json.loads((workdir / "summary.json").read_text())["claims"]
-    assert {claim["verdict"] for claim in claims} <= {"holds", "does not hold", "not decided"} and len(claims) == 4
+    assert {claim["verdict"] for claim in claims} <= {
+        "holds",
+        "does not hold",
+        "not decided",
+    } and len(claims) == 4
     page = (workdir / "report.html").read_text()
     assert "32.6 % (test)" in page and page.count("data:image/png;base64") == 2
     assert "mlp_784" in answer.err and "reported: 32.6 % (test)" in answer.err
@@ -70,7 +83,9 @@ def test_a_finished_study_is_drawn_again_from_its_record_alone(finished):
 def test_what_was_killed_goes_on_to_the_same_numbers(finished, tmp_path):
     process = start(*ON_DIGITS, f"--workdir={tmp_path / 'run'}")
     record = tmp_path / "run" / "metrics.jsonl"
-    while process.poll() is None and not (record.exists() and record.read_text().count('"done"') >= 5):
+    while process.poll() is None and not (
+        record.exists() and record.read_text().count('"done"') >= 5
+    ):
         pass
     process.kill()
     process.communicate()
@@ -78,7 +93,13 @@ def test_what_was_killed_goes_on_to_the_same_numbers(finished, tmp_path):
 
     def numbers(workdir):
         runs = json.loads((workdir / "summary.json").read_text())["runs"]
-        return [{key: run[key] for key in ("group", "seed", "lr", "val_accuracy", "test_accuracy", "test_loss")} for run in runs]
+        return [
+            {
+                key: run[key]
+                for key in ("group", "seed", "lr", "val_accuracy", "test_accuracy", "test_loss")
+            }
+            for run in runs
+        ]
 
     assert numbers(tmp_path / "run") == numbers(finished[0])
 
@@ -86,12 +107,20 @@ def test_what_was_killed_goes_on_to_the_same_numbers(finished, tmp_path):
 def test_a_network_overrides_what_it_names_and_nothing_else():
     config = mlp.mnist(as_implemented=True)
     own, base = networks.own_config(config, "mlp_784"), config.to_dict()
-    assert own.batch_size == 16384 and own.optim.name == "lion" and tuple(own.model.widths) == (784,)
+    assert (
+        own.batch_size == 16384 and own.optim.name == "lion" and tuple(own.model.widths) == (784,)
+    )
     assert own.optim.momentum == base["optim"]["momentum"] and own.data.to_dict() == base["data"]
     assert "model" not in base and "lr" not in base["optim"]  # of no effect here
     assert "num_epochs" in base  # which reaches all of them when it is given
-    assert (own.num_epochs, networks.own_config(config, "depth_20").model.dropout_at) == (150, "last")
-    assert "networks" not in own and networks.own_config(config, "depth_20").batch_size == base["batch_size"]
+    assert (own.num_epochs, networks.own_config(config, "depth_20").model.dropout_at) == (
+        150,
+        "last",
+    )
+    assert (
+        "networks" not in own
+        and networks.own_config(config, "depth_20").batch_size == base["batch_size"]
+    )
     assert config.to_dict() == base
 
 

@@ -24,7 +24,9 @@ def made_up(config, accuracy, loss=lambda arm, depth: 0.5):
 
 def verdict_of(config, name, runs):
     claim = config.claims[name].to_dict()
-    return verdicts.weigh(claim | {"contrasts": depth_grid.resolve(config, claim["contrasts"])}, runs)["verdict"]
+    return verdicts.weigh(
+        claim | {"contrasts": depth_grid.resolve(config, claim["contrasts"])}, runs
+    )["verdict"]
 
 
 def slopes(residual, plain):
@@ -32,10 +34,17 @@ def slopes(residual, plain):
     return lambda arm, depth: 0.6 + {"residual": residual, "plain": plain}.get(arm, 0.0) * depth
 
 
-@pytest.mark.parametrize(("residual", "plain", "both", "more"), [
-    (0.01, -0.01, "holds", "holds"), (0.0, -0.01, "does not hold", "holds"),  # a plain net that loses is but half of it
-    (0.01, 0.005, "does not hold", "holds"), (-0.005, -0.01, "does not hold", "holds"),
-    (-0.01, 0.01, "does not hold", "does not hold"), (0.01, 0.01, "does not hold", "does not hold")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("residual", "plain", "both", "more"),
+    [
+        (0.01, -0.01, "holds", "holds"),
+        (0.0, -0.01, "does not hold", "holds"),  # a plain net that loses is but half of it
+        (0.01, 0.005, "does not hold", "holds"),
+        (-0.005, -0.01, "does not hold", "holds"),
+        (-0.01, 0.01, "does not hold", "does not hold"),
+        (0.01, 0.01, "does not hold", "does not hold"),
+    ],
+)
 def test_depth_helps_residual_nets_alone_only_where_plain_ones_lose(residual, plain, both, more):
     for config in (rescnn.get_config("digits"), mlp.get_config("digits")):
         runs = made_up(config, slopes(residual, plain))
@@ -45,9 +54,9 @@ def test_depth_helps_residual_nets_alone_only_where_plain_ones_lose(residual, pl
 
 def test_a_net_that_loses_in_the_first_step_does_not_gain_from_every_step():
     config = rescnn.get_config("digits")
-    grows = lambda arm, depth: 0.5 + 0.01 * depth  # noqa: E731
+    grows = lambda arm, depth: 0.5 + 0.01 * depth
     assert verdict_of(config, "b_residual_gains_always", made_up(config, grows)) == "holds"
-    worse = lambda arm, depth: 0.9 if depth == 1 else grows(arm, depth)  # noqa: E731
+    worse = lambda arm, depth: 0.9 if depth == 1 else grows(arm, depth)
     assert verdict_of(config, "b_residual_gains_always", made_up(config, worse)) == "does not hold"
     later = lambda arm, depth: 0.5 if depth == 25 else grows(arm, depth)  # noqa: E731  # a step that lab E did not take
     assert verdict_of(config, "b_residual_gains_always", made_up(config, later)) == "does not hold"
@@ -55,17 +64,31 @@ def test_a_net_that_loses_in_the_first_step_does_not_gain_from_every_step():
     assert verdict_of(config, "b_residual_gains_lab_e", made_up(config, worse)) == "does not hold"
 
 
-LAB_B = {("plain", 9): (0.8874, 0.5249), ("residual", 9): (0.8820, 0.5433), ("plain", 17): (0.8965, 0.4871),
-         ("residual", 17): (0.8800, 0.5189), ("plain", 48): (0.8685, 0.5053), ("residual", 48): (0.8796, 0.5245)}  # fmt: skip
-OF_TABLE = ("o_second_depth_helps_plain", "p_skip_hurts_second", "q_deepest_residual_below_shallow_plain",
-            "r_skip_loss_reference", "s_skip_loss_second", "t_skip_loss_deepest")  # fmt: skip
+LAB_B = {
+    ("plain", 9): (0.8874, 0.5249),
+    ("residual", 9): (0.8820, 0.5433),
+    ("plain", 17): (0.8965, 0.4871),
+    ("residual", 17): (0.8800, 0.5189),
+    ("plain", 48): (0.8685, 0.5053),
+    ("residual", 48): (0.8796, 0.5245),
+}
+OF_TABLE = (
+    "o_second_depth_helps_plain",
+    "p_skip_hurts_second",
+    "q_deepest_residual_below_shallow_plain",
+    "r_skip_loss_reference",
+    "s_skip_loss_second",
+    "t_skip_loss_deepest",
+)
 
 
 def test_lab_bs_own_table_bears_out_its_claims_and_its_mirror_image_none():
     """Its figures, but for 17 layers with skips: lab B's 0.1 points are below the margin."""
     config = rescnn.get_config("lab_b")
     as_read = made_up(config, lambda *group: LAB_B[group][0], lambda *group: LAB_B[group][1])
-    mirrored = made_up(config, lambda *group: 1.75 - LAB_B[group][0], lambda *group: 1 - LAB_B[group][1])
+    mirrored = made_up(
+        config, lambda *group: 1.75 - LAB_B[group][0], lambda *group: 1 - LAB_B[group][1]
+    )
     for name in OF_TABLE:
         assert verdict_of(config, name, as_read) == "holds", name
         assert verdict_of(config, name, mirrored) == "does not hold", name
@@ -73,24 +96,41 @@ def test_lab_bs_own_table_bears_out_its_claims_and_its_mirror_image_none():
 
 def test_lab_bs_claims_are_decided_on_digits_and_left_to_cnns():
     config = rescnn.get_config("digits")
-    asked = {name: depth_grid.resolve(config, config.claims[name].contrasts)[0] for name in OF_TABLE}
+    asked = {
+        name: depth_grid.resolve(config, config.claims[name].contrasts)[0] for name in OF_TABLE
+    }
     assert asked["p_skip_hurts_second"] == ((1.0, "residual-10"), (-1.0, "plain-10"))
-    assert asked["q_deepest_residual_below_shallow_plain"] == ((1.0, "residual-25"), (-1.0, "plain-5"))
+    assert asked["q_deepest_residual_below_shallow_plain"] == (
+        (1.0, "residual-25"),
+        (-1.0, "plain-5"),
+    )
     assert not set(OF_TABLE) & set(mlp.get_config("digits").claims)
     config.depths = (1, 5)
     claim = config.claims.p_skip_hurts_second.to_dict()
-    found = verdicts.weigh(claim | {"contrasts": depth_grid.resolve(config, claim["contrasts"])}, made_up(config, slopes(0, 0)))
+    found = verdicts.weigh(
+        claim | {"contrasts": depth_grid.resolve(config, claim["contrasts"])},
+        made_up(config, slopes(0, 0)),
+    )
     assert found["verdict"] == "not run" and found["missing"] == ["residual-second", "plain-second"]
 
 
 CONTRAST = ((1.0, "a"), (-1.0, "b"))
 
 
-@pytest.mark.parametrize(("seeds", "words"), [
-    ({"a": range(8), "b": range(6)}, ""), ({"a": range(8), "b": (0, 1)}, "a and b share 2 seeds"),
-    ({"a": (0, 1, 2), "b": (3, 4, 5)}, "a and b share no seed"), ({"a": range(8)}, "b is not in the grid")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("seeds", "words"),
+    [
+        ({"a": range(8), "b": range(6)}, ""),
+        ({"a": range(8), "b": (0, 1)}, "a and b share 2 seeds"),
+        ({"a": (0, 1, 2), "b": (3, 4, 5)}, "a and b share no seed"),
+        ({"a": range(8)}, "b is not in the grid"),
+    ],
+)
 def test_what_a_grid_cannot_decide_is_said(seeds, words):
-    lines = undecidable.remarks([{"contrasts": (CONTRAST,)}, {"contrasts": (((1.0, "a"),),)}][: 2 if "a" in words else 1], seeds)
+    lines = undecidable.remarks(
+        [{"contrasts": (CONTRAST,)}, {"contrasts": (((1.0, "a"),),)}][: 2 if "a" in words else 1],
+        seeds,
+    )
     assert bool(lines) == bool(words) and all(words in line and "6 seeds" in line for line in lines)
 
 
@@ -102,14 +142,22 @@ def test_the_line_counts_claims_and_names_each_reason_once():
     assert undecidable.remarks([one, {"contrasts": (CONTRAST,)}], seeds) == []
     assert undecidable.remarks([one, same, always, always], seeds) == [
         "claims: 3 of 4 cannot be decided: there is no second net or depth to compare with; c and b share 2 seeds "
-        "(6 seeds in common are needed)"]  # fmt: skip
+        "(6 seeds in common are needed)"
+    ]
     assert "a has 5 seeds" in undecidable.remarks([one], {"a": range(5)})[0]
-    assert undecidable.remarks([always, one, one], {"a": (0, 1), "b": (0, 1), "c": (1, 2, 3)})[0].startswith(
-        "claims: 3 of 3 cannot be decided: c and b share 1 seed; a has 2 seeds (")  # fmt: skip
+    assert undecidable.remarks([always, one, one], {"a": (0, 1), "b": (0, 1), "c": (1, 2, 3)})[
+        0
+    ].startswith("claims: 3 of 3 cannot be decided: c and b share 1 seed; a has 2 seeds (")
     few = dict.fromkeys("abc", (0, 1))
-    assert "a and b share 2 seeds, and others so (6" in undecidable.remarks([{"contrasts": (CONTRAST,)}, one], few)[0]
+    assert (
+        "a and b share 2 seeds, and others so (6"
+        in undecidable.remarks([{"contrasts": (CONTRAST,)}, one], few)[0]
+    )
     many = [{"contrasts": (((1.0, name),),)} for name in "vwxyz"]
-    assert "v is not in the grid" in undecidable.remarks(many, {})[0] and "2 reasons more" in undecidable.remarks(many, {})[0]
+    assert (
+        "v is not in the grid" in undecidable.remarks(many, {})[0]
+        and "2 reasons more" in undecidable.remarks(many, {})[0]
+    )
 
 
 def test_a_depth_study_says_it_of_its_own_depths():
@@ -118,5 +166,10 @@ def test_a_depth_study_says_it_of_its_own_depths():
     config.seeds = (0, 1)
     (line,) = depth_grid.undecidable_claims(config)
     assert f"{len(config.claims)} of {len(config.claims)}" in line and "share 2 seeds" in line
-    config.depths, config.seeds, config.arms, config.side_arms = (5,), tuple(range(6)), ("plain",), ()
+    config.depths, config.seeds, config.arms, config.side_arms = (
+        (5,),
+        tuple(range(6)),
+        ("plain",),
+        (),
+    )
     assert "not in the grid" in depth_grid.undecidable_claims(config)[0]

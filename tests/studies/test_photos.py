@@ -60,7 +60,9 @@ def answers(root):
 
 def test_one_corrupt_photo_among_seventy_is_named_and_the_others_are_classified(seventy, capsys):
     whole = answers(seventy)
-    assert [answer["image"] for answer in whole] == [str(seventy / f"{i:02}.png") for i in range(70) if i != CORRUPT]
+    assert [answer["image"] for answer in whole] == [
+        str(seventy / f"{i:02}.png") for i in range(70) if i != CORRUPT
+    ]
     first, last = capsys.readouterr().err.splitlines()
     assert (
         first.startswith(f"image: {seventy / f'{CORRUPT}.png'} is no image that can be read (")
@@ -70,22 +72,31 @@ def test_one_corrupt_photo_among_seventy_is_named_and_the_others_are_classified(
     assert answers(seventy) == whole and capsys.readouterr().err == ""
 
 
-def test_what_is_said_of_a_photo_does_not_depend_on_how_many_are_classified_together(seventy, monkeypatch, capsys):
+def test_what_is_said_of_a_photo_does_not_depend_on_how_many_are_classified_together(
+    seventy, monkeypatch, capsys
+):
     whole = answers(seventy)
     for i in (32, 33, 34, 35, 36, 38, 39):  # 32 to 39 are a whole part, without a single good one
         (seventy / f"{i}.png").write_bytes(b"")
     monkeypatch.setattr(predict, "AT_A_TIME", 8)
     found = {answer["image"]: answer for answer in answers(seventy)}
-    assert capsys.readouterr().err.splitlines()[-1] == "8 of 70 images could not be read" and len(found) == 62
+    assert (
+        capsys.readouterr().err.splitlines()[-1] == "8 of 70 images could not be read"
+        and len(found) == 62
+    )
     for answer in (answer for answer in whole if answer["image"] in found):
-        assert found[answer["image"]]["probabilities"] == pytest.approx(answer["probabilities"], abs=2e-6)
+        assert found[answer["image"]]["probabilities"] == pytest.approx(
+            answer["probabilities"], abs=2e-6
+        )
 
 
 def test_where_none_can_be_read_nothing_is_answered(tmp_path, monkeypatch, capsys):
     root = make_photos(tmp_path / "photos", 3, {0, 1, 2})
     monkeypatch.setattr(trained, "read_image_classifier", None)  # it is not even read
-    for given, words in ((root, r"00\.png is no image that can be read \(.*\); nor is any other of 3"),
-                         (root / "01.png", r"01\.png is no image that can be read \([^;]*\)$")):  # fmt: skip
+    for given, words in (
+        (root, r"00\.png is no image that can be read \(.*\); nor is any other of 3"),
+        (root / "01.png", r"01\.png is no image that can be read \([^;]*\)$"),
+    ):
         with pytest.raises(ConfigError, match=words) as caught:
             answers(given)
         assert "\n" not in str(caught.value) and capsys.readouterr().out == ""
@@ -93,9 +104,13 @@ def test_where_none_can_be_read_nothing_is_answered(tmp_path, monkeypatch, capsy
             cam_photos.check_photos(SimpleNamespace(image=str(given)))
 
 
-def test_predict_answers_on_standard_output_and_exits_as_usual(seventy, tmp_path, monkeypatch, capsys):
+def test_predict_answers_on_standard_output_and_exits_as_usual(
+    seventy, tmp_path, monkeypatch, capsys
+):
     monkeypatch.setattr(trained, "workdir_of", lambda *given: tmp_path)
-    monkeypatch.setattr(trained, "choose_classifier", lambda *given: {"run": "x", "test_accuracy": 0.5})
+    monkeypatch.setattr(
+        trained, "choose_classifier", lambda *given: {"run": "x", "test_accuracy": 0.5}
+    )
     monkeypatch.setattr(predict, "read_config", lambda workdir: {"data": {"fingerprint": "0"}})
     monkeypatch.setattr(workdirs, "write_config", lambda *given: None)
     (seventy / "notes.txt").write_text("x")
@@ -104,12 +119,17 @@ def test_predict_answers_on_standard_output_and_exits_as_usual(seventy, tmp_path
     out, err = capsys.readouterr()
     assert out == (tmp_path / "predictions.jsonl").read_text() and len(out.splitlines()) == 69
     lines = err.splitlines()
-    assert lines[1] == f"image: {seventy}: 70 images; left out: 1 .txt" and lines[-2] == "1 of 70 images could not be read"
+    assert (
+        lines[1] == f"image: {seventy}: 70 images; left out: 1 .txt"
+        and lines[-2] == "1 of 70 images could not be read"
+    )
 
 
 @pytest.fixture
 def network(classifier):
-    return cam_runs.Network({"seed": 0}, classifier.model, classifier.variables, SHAPE, NAMES, "last_conv")
+    return cam_runs.Network(
+        {"seed": 0}, classifier.model, classifier.variables, SHAPE, NAMES, "last_conv"
+    )
 
 
 def config_of(root):
@@ -136,7 +156,13 @@ def test_the_maps_of_seventy_photos_have_numbers_without_a_gap_also_when_gone_on
         if len(asked) == 40:
             stop_requested.set()
         asked.append((path.name, number))
-        return {"image": str(path), "label": "a", "probability": 1.0, "top": {"a": 1.0}, "overlay": number}
+        return {
+            "image": str(path),
+            "label": "a",
+            "probability": 1.0,
+            "top": {"a": 1.0},
+            "overlay": number,
+        }
 
     monkeypatch.setattr(cam_photos, "look_at", look_at)
     with contextlib.suppress(Interrupted):
@@ -148,7 +174,10 @@ def test_the_maps_of_seventy_photos_have_numbers_without_a_gap_also_when_gone_on
     out, err = capsys.readouterr()
     assert [json.loads(line)["image"] for line in out.splitlines()] == list(kept)
     first, last = err.splitlines()
-    assert f"{CORRUPT}.png is no image that can be read (" in first and last == "1 of 70 images could not be read, or looked at"
+    assert (
+        f"{CORRUPT}.png is no image that can be read (" in first
+        and last == "1 of 70 images could not be read, or looked at"
+    )
 
 
 def test_the_report_shows_the_photos_that_could_be_looked_at(tmp_path, network, capsys):
@@ -158,14 +187,31 @@ def test_the_report_shows_the_photos_that_could_be_looked_at(tmp_path, network, 
     cam_photos.check_photos(config)
     look(root, workdir, network)
     first, second, _ = capsys.readouterr().err.splitlines()
-    assert "00.png is no image" in first and "long.png is 200x8 pixels, more than 16 times as long as wide; cut it" in second
-    data = {"name": "x", "fingerprint": "0", "network": "cnn", "num_networks": 1, "photos": cam_photos.fingerprints(config)}
+    assert (
+        "00.png is no image" in first
+        and "long.png is 200x8 pixels, more than 16 times as long as wide; cut it" in second
+    )
+    data = {
+        "name": "x",
+        "fingerprint": "0",
+        "network": "cnn",
+        "num_networks": 1,
+        "photos": cam_photos.fingerprints(config),
+    }
     workdirs.write_config(workdir, config.to_dict(), ["cpu"], data)
     cam_report.draw(workdir)
     shown = json.loads((workdir / "summary.json").read_text())["photos"]
     assert [row["image"] for row in shown] == [str(root / f"0{i}.png") for i in (1, 2, 3)]
-    assert [path.name for path in sorted((workdir / "photos").iterdir())] == ["000.npz", "001.npz", "002.npz"]
-    assert [path.name[:7] for path in sorted((workdir / "overlays").iterdir())] == ["000-01-", "001-02-", "002-03-"]
+    assert [path.name for path in sorted((workdir / "photos").iterdir())] == [
+        "000.npz",
+        "001.npz",
+        "002.npz",
+    ]
+    assert [path.name[:7] for path in sorted((workdir / "overlays").iterdir())] == [
+        "000-01-",
+        "001-02-",
+        "002-03-",
+    ]
 
 
 def test_an_overlay_of_a_jpeg_has_its_whole_size(tmp_path, network):
@@ -188,6 +234,8 @@ def test_a_photo_that_was_mended_is_looked_at_again(tmp_path):
 def test_where_no_photo_can_be_looked_at_the_first_reason_is_given(tmp_path):
     root = make_photos(tmp_path / "photos", 2, {0})
     Image.new("RGB", (200, 8)).save(root / "01.png")
-    with pytest.raises(ConfigError, match=r"00\.png is no image that can be read \(.*\); and 1 more of 2") as caught:
+    with pytest.raises(
+        ConfigError, match=r"00\.png is no image that can be read \(.*\); and 1 more of 2"
+    ) as caught:
         cam_photos.check_photos(config_of(root))
     assert "\n" not in str(caught.value)

@@ -19,8 +19,17 @@ def modules(argument):
     config, found = get_config(argument), {}
     for arm, depth, _ in depth_grid.groups_of(config):
         known = depth_grid.arm_of(config, arm)
-        module = build(config.model, depth=depth, skip=known.skip, norm=known.norm, init_scheme=known.init, num_classes=10,
-                       mean=(0.5,) * 3, std=(0.25,) * 3, dtype=config.compute_dtype)  # fmt: skip
+        module = build(
+            config.model,
+            depth=depth,
+            skip=known.skip,
+            norm=known.norm,
+            init_scheme=known.init,
+            num_classes=10,
+            mean=(0.5,) * 3,
+            std=(0.25,) * 3,
+            dtype=config.compute_dtype,
+        )
         found[arm, depth] = module, classify.count_params(module, (32, 32, 3))
     return found
 
@@ -37,7 +46,13 @@ def test_the_twins_of_a_preset_as_intended_have_the_same_module_and_parameters(a
 def test_the_papers_nets_have_its_number_of_parameters():
     found = modules("he")
     millions = {depth: found["residual", depth][1] / 1e6 for depth in (20, 32, 44, 56, 110)}
-    assert {depth: round(number, 2) for depth, number in millions.items()} == {20: 0.27, 32: 0.46, 44: 0.66, 56: 0.85, 110: 1.73}
+    assert {depth: round(number, 2) for depth, number in millions.items()} == {
+        20: 0.27,
+        32: 0.46,
+        44: 0.66,
+        56: 0.85,
+        110: 1.73,
+    }
     assert get_config("he,as_implemented=true").optim.lr == 0.1
 
 
@@ -54,16 +69,38 @@ def test_every_block_of_a_residual_net_has_a_skip_and_none_of_its_plain_twin(con
     for arm, value in (("plain", 0), ("residual", 1)):
         known = depth_grid.arm_of(config, arm)
         depth = depth_grid.reference_of(config)
-        module = build(config.model, depth=depth, skip=known.skip, norm=known.norm, init_scheme=known.init, num_classes=10,
-                       mean=(0.5,) * 3, std=(0.25,) * 3, dtype="float32")  # fmt: skip
-        _, model_state = depth_study.init_arm(jax.random.key(0), model=module, shape=(32, 32, 3), arm=known)
+        module = build(
+            config.model,
+            depth=depth,
+            skip=known.skip,
+            norm=known.norm,
+            init_scheme=known.init,
+            num_classes=10,
+            mean=(0.5,) * 3,
+            std=(0.25,) * 3,
+            dtype="float32",
+        )
+        _, model_state = depth_study.init_arm(
+            jax.random.key(0), model=module, shape=(32, 32, 3), arm=known
+        )
         leaves = jax.tree_util.tree_leaves_with_path(model_state["wiring"])
         skips = np.concatenate([leaf for path, leaf in leaves if path[-1].key == "skip"])
         np.testing.assert_array_equal(skips, value * np.ones({9: 4, 20: 9}[depth]))
 
 
-@pytest.mark.parametrize("argument", ["", "cifar10", "lab_a", "lab_a,as_implemented=true", "lab_b", "he", "resnet18",
-                                      "cifar10,depth=50"])  # fmt: skip
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "",
+        "cifar10",
+        "lab_a",
+        "lab_a,as_implemented=true",
+        "lab_b",
+        "he",
+        "resnet18",
+        "cifar10,depth=50",
+    ],
+)
 def test_every_claim_of_a_preset_is_in_its_grid(argument):
     config = get_config(argument)
     groups = {f"{arm}-{depth}" for arm, depth, _ in depth_grid.groups_of(config)}
@@ -88,15 +125,34 @@ def photos(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize(("preset", "depths", "arms"), [("cifar10", "2,3", "plain,residual"), ("he", "8,14", "residual"),
-                                                        ("lab_b,as_implemented=true", "9", "residual"),
-                                                        ("lab_a,as_implemented=true", "1", "plain,residual")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("preset", "depths", "arms"),
+    [
+        ("cifar10", "2,3", "plain,residual"),
+        ("he", "8,14", "residual"),
+        ("lab_b,as_implemented=true", "9", "residual"),
+        ("lab_a,as_implemented=true", "1", "plain,residual"),
+    ],
+)
 def test_the_presets_train_on_ones_own_images(photos, tmp_path, preset, depths, arms):
-    answer = launch(f"--config=configs/rescnn.py:{preset}", "--config.data.name=folder", f"--config.data.path={photos}",
-                    "--config.data.val_fraction=0.2", "--config.data.test_fraction=0.2", f"--config.depths={depths}",
-                    f"--config.arms={arms}", "--config.side_arms=", "--config.seeds=0", "--config.optim.lr=1e-3",
-                    "--config.batch_size=8", "--config.num_epochs=3", "--config.steps_per_call=4", "--quiet",
-                    f"--workdir={tmp_path / 'run'}", XDG_CACHE_HOME=str(tmp_path))  # fmt: skip
+    answer = launch(
+        f"--config=configs/rescnn.py:{preset}",
+        "--config.data.name=folder",
+        f"--config.data.path={photos}",
+        "--config.data.val_fraction=0.2",
+        "--config.data.test_fraction=0.2",
+        f"--config.depths={depths}",
+        f"--config.arms={arms}",
+        "--config.side_arms=",
+        "--config.seeds=0",
+        "--config.optim.lr=1e-3",
+        "--config.batch_size=8",
+        "--config.num_epochs=3",
+        "--config.steps_per_call=4",
+        "--quiet",
+        f"--workdir={tmp_path / 'run'}",
+        XDG_CACHE_HOME=str(tmp_path),
+    )
     assert answer.code == 0, answer.err
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert len(summary["runs"]) == len(depths.split(",")) * len(arms.split(","))

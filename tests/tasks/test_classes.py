@@ -8,10 +8,24 @@ from dla_jax.evidence import tables as classifier_report
 
 
 def runs_of(*class_accuracy, counts=(190, 10)):
-    return [{"group": "net", "seed": seed, "lr": 0.1, "num_params": 5, "val_accuracy": 0.95, "test_accuracy": 0.95, "test_loss": 0.2,
-             "diverged": False, "train_seconds": 1.0, "examples_per_s": 9.0, "class_counts": list(counts),
-             "class_accuracy": list(found), "balanced_accuracy": float(np.mean([value for value in found if value is not None]))}
-            for seed, found in enumerate(class_accuracy)]  # fmt: skip
+    return [
+        {
+            "group": "net",
+            "seed": seed,
+            "lr": 0.1,
+            "num_params": 5,
+            "val_accuracy": 0.95,
+            "test_accuracy": 0.95,
+            "test_loss": 0.2,
+            "diverged": False,
+            "train_seconds": 1.0,
+            "examples_per_s": 9.0,
+            "class_counts": list(counts),
+            "class_accuracy": list(found),
+            "balanced_accuracy": float(np.mean([value for value in found if value is not None])),
+        }
+        for seed, found in enumerate(class_accuracy)
+    ]
 
 
 def test_a_net_that_always_names_the_larger_class_is_seen_through():
@@ -36,18 +50,27 @@ def test_accuracies_in_tables_do_not_leave_0_to_100_per_cent():
 
 
 def test_a_class_that_is_not_tested_and_records_of_before():
-    (section,) = classifier_report.class_section(["a", "b"], {"net": runs_of((0.5, None), counts=(10, 0))})
+    (section,) = classifier_report.class_section(
+        ["a", "b"], {"net": runs_of((0.5, None), counts=(10, 0))}
+    )
     assert section["table"]["rows"] == [["b", "0.0", "not tested"], ["a", "10.0", "50.0"]]
-    old = [{key: value for key, value in run.items() if not key.startswith(("class_", "balanced"))} for run in runs_of((1, 0))]
+    old = [
+        {key: value for key, value in run.items() if not key.startswith(("class_", "balanced"))}
+        for run in runs_of((1, 0))
+    ]
     assert classifier_report.class_section(["a", "b"], {"net": old}) == []
     assert "not kept" in classifier_report.measures(old)
 
 
 def test_many_classes_show_the_rarest():
     counts = np.arange(100, 0, -1)
-    (section,) = classifier_report.class_section([f"c{i}" for i in range(100)], {"net": runs_of([0.5] * 100, counts=counts)})
+    (section,) = classifier_report.class_section(
+        [f"c{i}" for i in range(100)], {"net": runs_of([0.5] * 100, counts=counts)}
+    )
     assert (
-        len(section["table"]["rows"]) == 20 and section["table"]["rows"][0][0] == "c99" and "20 rarest of 100" in section["text"]
+        len(section["table"]["rows"]) == 20
+        and section["table"]["rows"][0][0] == "c99"
+        and "20 rarest of 100" in section["text"]
     )
 
 
@@ -56,7 +79,10 @@ def test_a_study_of_images_tells_its_classes_apart(smoke):
     runs = json.loads((workdir / "summary.json").read_text())["runs"]
     for run in runs:
         correct = np.dot(run["class_accuracy"], run["class_counts"])
-        assert abs(correct / sum(run["class_counts"]) - run["test_accuracy"]) < 1e-6 and sum(run["class_counts"]) == 360
+        assert (
+            abs(correct / sum(run["class_counts"]) - run["test_accuracy"]) < 1e-6
+            and sum(run["class_counts"]) == 360
+        )
         assert abs(np.mean(run["class_accuracy"]) - run["balanced_accuracy"]) < 1e-9
     assert "Class by class" in (workdir / "report.html").read_text()
 
@@ -67,4 +93,6 @@ def test_the_screen_shows_what_a_rare_class_hides():
     (line,) = classifier_report.largest_words(runs)
     assert line.split() == ["always", "the", "largest", "class", "95.0"]
     even = runs_of((0.9, 0.8), counts=(100, 90))
-    assert classifier_report.balanced_words(even) == "" and classifier_report.largest_words(even) == []
+    assert (
+        classifier_report.balanced_words(even) == "" and classifier_report.largest_words(even) == []
+    )

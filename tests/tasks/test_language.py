@@ -24,7 +24,7 @@ MODEL = Llama(LlamaConfig(8, 16, 2, 2, 1, 16, 24))
 
 def state_of(model, lr=0.01, mesh=None):
     tx = optax.inject_hyperparams(lambda lr: optax.chain(optax.sgd(lr)))(lr=lr)
-    init_fn = lambda key: language.init_model(key, model=model)  # noqa: E731
+    init_fn = lambda key: language.init_model(key, model=model)
     return tx, *steps.init_state(init_fn, tx, seed=0, lr=lr, mesh=mesh or data_mesh())
 
 
@@ -45,12 +45,16 @@ def test_evaluation_is_the_mean_over_all_tokens_by_hand(part):
     found, (first, stop) = evaluate(state), TOKENS.bounds[part]
     nats, places = [], []
     for start in range(first - 1, stop - 1, 16):
-        own = -log_p(MODEL, jax.device_get(state.params), TOKENS.tokens[start : min(start + 17, stop)])
+        own = -log_p(
+            MODEL, jax.device_get(state.params), TOKENS.tokens[start : min(start + 17, stop)]
+        )
         nats += own.tolist()
         places += range(len(own))
     assert len(nats) == stop - first
     assert found[f"{part}_nats_per_token"] == pytest.approx(np.mean(nats), rel=1e-5)
-    assert found[f"{part}_nats_per_char"] == pytest.approx(np.mean(nats), rel=1e-5)  # here a token is a character
+    assert found[f"{part}_nats_per_char"] == pytest.approx(
+        np.mean(nats), rel=1e-5
+    )  # here a token is a character
     for place in range(16):
         expected = np.mean([value for value, at in zip(nats, places, strict=True) if at == place])
         assert found[f"{part}_nats_by_position"][place] == pytest.approx(expected, rel=1e-4)
@@ -63,29 +67,62 @@ def test_nats_per_character_count_characters_not_tokens():
     tokens, mesh = text.encode_parts(parts, pairs.encode), data_mesh()
     model = GPT(GPTConfig(270, 16, 1, 2, 16))
     _, state, _ = state_of(model, mesh=mesh)
-    evaluate = language.make_evaluate(model, put(tokens.tokens, replicated(mesh)), mesh, *text.part_index(tokens, "val", 16, 4),
-                                      tokens.num_chars["val"], "val")  # fmt: skip
+    evaluate = language.make_evaluate(
+        model,
+        put(tokens.tokens, replicated(mesh)),
+        mesh,
+        *text.part_index(tokens, "val", 16, 4),
+        tokens.num_chars["val"],
+        "val",
+    )
     found, (first, stop) = evaluate(state), tokens.bounds["val"]
     assert stop - first < len(parts["val"])
-    assert found["val_nats_per_char"] * len(parts["val"]) == pytest.approx(found["val_nats_per_token"] * (stop - first), rel=1e-6)
+    assert found["val_nats_per_char"] * len(parts["val"]) == pytest.approx(
+        found["val_nats_per_token"] * (stop - first), rel=1e-6
+    )
 
 
 def test_the_loss_is_the_mean_of_the_windows_by_hand():
     params = MODEL.init(jax.random.key(0), jnp.zeros((1, 2), jnp.int32))["params"]
     windows = TOKENS.tokens[text.train_index(0, 0, 3, TOKENS, 16)]
-    loss, _ = language.make_loss(MODEL)(params, {}, {"token": jnp.asarray(windows)}, jax.random.key(0))
-    assert float(loss) == pytest.approx(-np.mean([log_p(MODEL, params, window) for window in windows]), rel=1e-5)
+    loss, _ = language.make_loss(MODEL)(
+        params, {}, {"token": jnp.asarray(windows)}, jax.random.key(0)
+    )
+    assert float(loss) == pytest.approx(
+        -np.mean([log_p(MODEL, params, window) for window in windows]), rel=1e-5
+    )
 
 
 def one_step(model, accumulate=1, num_devices=4, parallel="jit"):
     """Parameters, loss and gradient norm after three steps of eight windows."""
-    mesh = jax.make_mesh((num_devices,), ("data",), devices=jax.devices()[:num_devices], axis_types=data_mesh().axis_types)
+    mesh = jax.make_mesh(
+        (num_devices,),
+        ("data",),
+        devices=jax.devices()[:num_devices],
+        axis_types=data_mesh().axis_types,
+    )
     tx, state, key = state_of(model, 0.5, mesh)
-    batches = train.stack_batches(lambda step: {"index": text.train_index(0, step, 8, TOKENS, 16)}, 0, 3, 3)
+    batches = train.stack_batches(
+        lambda step: {"index": text.train_index(0, step, 8, TOKENS, 16)}, 0, 3, 3
+    )
     data = put({"token": TOKENS.tokens}, replicated(mesh))
-    state, series, _ = steps.STEPS[parallel](state, data, batches, 3, key, loss_fn=language.make_loss(model), tx=tx, trace=train.no_trace,
-                                             accumulate=accumulate, mesh=mesh)  # fmt: skip
-    return jax.device_get(state.params), np.asarray(series["train_loss"]), np.asarray(series["grad_norm"])
+    state, series, _ = steps.STEPS[parallel](
+        state,
+        data,
+        batches,
+        3,
+        key,
+        loss_fn=language.make_loss(model),
+        tx=tx,
+        trace=train.no_trace,
+        accumulate=accumulate,
+        mesh=mesh,
+    )
+    return (
+        jax.device_get(state.params),
+        np.asarray(series["train_loss"]),
+        np.asarray(series["grad_norm"]),
+    )
 
 
 @pytest.mark.parametrize(
@@ -110,7 +147,10 @@ def test_each_part_has_a_key_of_its_own():
         language.make_loss(model),
     )
     found = steps._gradient(params, {}, {"token": windows}, key, loss_fn, 4)[0][0]
-    own = [loss_fn(params, {}, {"token": windows[i::4]}, jax.random.fold_in(key, i))[0] for i in range(4)]
+    own = [
+        loss_fn(params, {}, {"token": windows[i::4]}, jax.random.fold_in(key, i))[0]
+        for i in range(4)
+    ]
     assert float(found) == pytest.approx(float(np.mean(own)), rel=1e-6)
     shared = [loss_fn(params, {}, {"token": windows[i::4]}, key)[0] for i in range(4)]
     assert float(found) != pytest.approx(float(np.mean(shared)), rel=1e-4)
@@ -119,12 +159,23 @@ def test_each_part_has_a_key_of_its_own():
 def test_a_decoder_learns_eight_windows_by_heart():
     model, mesh = Llama(MODEL.config._replace(n_embd=32)), data_mesh()
     tx = optax.inject_hyperparams(lambda lr: optax.adam(lr))(lr=0.0)
-    init_fn = lambda key: language.init_model(key, model=model)  # noqa: E731
+    init_fn = lambda key: language.init_model(key, model=model)
     plan = train.Plan(150, (150,), 0, 0, 50, 0)
     index = text.train_index(0, 0, 8, TOKENS, 16)
-    _, rows = train.fit(init_fn, language.make_loss(model), tx, lambda step: {"index": index}, lambda state: {"x": 0.0}, seed=0, lr=1e-2,
-                        plan=plan, data=put({"token": TOKENS.tokens}, replicated(mesh)), mesh=mesh, better=lambda row: 0.0,
-                        checkpoints=train.Checkpoints(Path("/nonexistent")))  # fmt: skip
+    _, rows = train.fit(
+        init_fn,
+        language.make_loss(model),
+        tx,
+        lambda step: {"index": index},
+        lambda state: {"x": 0.0},
+        seed=0,
+        lr=1e-2,
+        plan=plan,
+        data=put({"token": TOKENS.tokens}, replicated(mesh)),
+        mesh=mesh,
+        better=lambda row: 0.0,
+        checkpoints=train.Checkpoints(Path("/nonexistent")),
+    )
     assert rows[-1]["train_loss"] < 0.75 * np.log(8)  # the mean over 149 steps
     assert rows[0]["train_loss"] == pytest.approx(np.log(8), abs=0.1)
 

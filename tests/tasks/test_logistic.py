@@ -21,7 +21,9 @@ STRENGTHS, TOLERANCE = (0.03, 1.0, 30.0), 1e-6
 
 
 def model(strengths=STRENGTHS, tolerance=TOLERANCE, max_iter=1000):
-    return ConfigDict({"name": "logistic", "strengths": strengths, "tolerance": tolerance, "max_iter": max_iter})
+    return ConfigDict(
+        {"name": "logistic", "strengths": strengths, "tolerance": tolerance, "max_iter": max_iter}
+    )
 
 
 def examples(num_classes, number=120, width=5):
@@ -38,26 +40,37 @@ def objective(flat, x, labels, strength, weights):
     kernel, bias = np.split(flat.reshape(-1, num_classes), [x.shape[1]])
     weight = np.array(weights or (1,) * num_classes)[labels]
     logits, n = x @ kernel + bias, weight.sum()
-    penalised = np.array([[1, -1], [-1, 1]]) if num_classes == 2 else np.eye(num_classes)  # of two classes the difference
+    penalised = (
+        np.array([[1, -1], [-1, 1]]) if num_classes == 2 else np.eye(num_classes)
+    )  # of two classes the difference
     loss = -weight @ log_softmax(logits, 1)[np.arange(len(x)), labels] / n
     wrong = weight[:, None] * (softmax(logits, 1) - np.eye(num_classes)[labels]) / n
-    gradient = np.vstack([x.T @ wrong + kernel @ penalised / (strength * n), wrong.sum(0, keepdims=True)])
+    gradient = np.vstack(
+        [x.T @ wrong + kernel @ penalised / (strength * n), wrong.sum(0, keepdims=True)]
+    )
     return loss + np.sum(kernel @ penalised * kernel) / (2 * strength * n), gradient.ravel()
 
 
 def assert_solved(kernel, bias, x, labels, strength, weights):
     """Nothing that a general minimiser finds from there on is lower, nor elsewhere."""
-    flat, problem = np.vstack([kernel, bias]).ravel(), (x.astype(np.float64), labels, strength, weights)
+    flat, problem = (
+        np.vstack([kernel, bias]).ravel(),
+        (x.astype(np.float64), labels, strength, weights),
+    )
     value, gradient = objective(flat, *problem)
     assert np.abs(gradient).max() < 2 * TOLERANCE
-    found = minimize(objective, np.zeros(len(flat)), problem, jac=True, method="BFGS", options={"gtol": 1e-9})
+    found = minimize(
+        objective, np.zeros(len(flat)), problem, jac=True, method="BFGS", options={"gtol": 1e-9}
+    )
     assert abs(value - found.fun) < 1e-8
     best_kernel, best_bias = np.split(found.x.reshape(-1, labels.max() + 1), [x.shape[1]])
     p, best = softmax(x @ kernel + bias, 1), softmax(x @ best_kernel + best_bias, 1)
     np.testing.assert_allclose(p, best, atol=1e-3)
 
 
-@pytest.mark.parametrize(("num_classes", "weights"), [(2, None), (2, (0.5, 2.0)), (4, None), (4, (0.4, 2.0, 0.6, 1.0))])
+@pytest.mark.parametrize(
+    ("num_classes", "weights"), [(2, None), (2, (0.5, 2.0)), (4, None), (4, (0.4, 2.0, 0.6, 1.0))]
+)
 @pytest.mark.parametrize("form", [np.asarray, scipy.sparse.csr_matrix])
 def test_each_solution_is_the_minimum(num_classes, weights, form):
     x, labels = examples(num_classes)
@@ -74,12 +87,19 @@ def test_one_that_is_trained_for_twenty_epochs_is_not():
     from sklearn.linear_model import LogisticRegression
 
     x, labels = examples(4)
-    order, flat, mean, square = np.random.default_rng(0), np.zeros(6 * 4), np.zeros(6 * 4), np.zeros(6 * 4)
+    order, flat, mean, square = (
+        np.random.default_rng(0),
+        np.zeros(6 * 4),
+        np.zeros(6 * 4),
+        np.zeros(6 * 4),
+    )
     for epoch in range(20):
         for i, rows in enumerate(np.split(order.permutation(120), 4)):
             gradient, step = objective(flat, x[rows], labels[rows], 1.0, None)[1], 4 * epoch + i + 1
             mean, square = 0.9 * mean + 0.1 * gradient, 0.999 * square + 0.001 * gradient**2
-            flat = flat - 3e-3 * mean / (1 - 0.9**step) / (np.sqrt(square / (1 - 0.999**step)) + 1e-8)
+            flat = flat - 3e-3 * mean / (1 - 0.9**step) / (
+                np.sqrt(square / (1 - 0.999**step)) + 1e-8
+            )
     kernel, bias = np.split(flat.reshape(6, 4), [5])
     with pytest.raises(AssertionError):
         assert_solved(kernel, bias, x, labels, 1.0, None)
@@ -103,7 +123,10 @@ def conflict():
     one alone is right, in the test part the small one."""
     rng, number = np.random.default_rng(0), 400
     labels = (np.arange(3 * number) % 2).astype(np.int32)
-    sign, parts = 2.0 * labels - 1, dict(zip(("train", "val", "test"), np.arange(3 * number).reshape(3, -1), strict=True))
+    sign, parts = (
+        2.0 * labels - 1,
+        dict(zip(("train", "val", "test"), np.arange(3 * number).reshape(3, -1), strict=True)),
+    )
     large = sign * np.where(rng.random(3 * number) < 0.8, 1, -1)
     large[parts["val"]], large[parts["test"]] = sign[parts["val"]], -sign[parts["test"]]
     small = np.where(np.isin(np.arange(3 * number), parts["val"]), -0.1, 0.1) * sign
@@ -120,14 +143,27 @@ def fitted(parts, x, texts, **changes):
 def test_the_strength_is_chosen_on_validation_whatever_the_test_part_says():
     texts, parts, x = conflict()
     solution, row = fitted(parts, x, texts)
-    assert row["strength"] == solution.strength == 1e-2 and (row["val_accuracy"], row["test_accuracy"]) == (1, 0)
+    assert row["strength"] == solution.strength == 1e-2 and (
+        row["val_accuracy"],
+        row["test_accuracy"],
+    ) == (1, 0)
     swapped = {"train": "train", "val": "test", "test": "val"}
-    solution, row = fitted({part: parts[other] for part, other in swapped.items()},
-                           {part: x[other] for part, other in swapped.items()}, texts)  # fmt: skip
-    assert row["strength"] == solution.strength == 1e4 and (row["val_accuracy"], row["test_accuracy"]) == (1, 0)
+    solution, row = fitted(
+        {part: parts[other] for part, other in swapped.items()},
+        {part: x[other] for part, other in swapped.items()},
+        texts,
+    )
+    assert row["strength"] == solution.strength == 1e4 and (
+        row["val_accuracy"],
+        row["test_accuracy"],
+    ) == (1, 0)
     logits = logistic.logits_of(solution, x["val"])
     expected = -log_softmax(logits, 1)[np.arange(400), texts.labels[parts["val"]]].mean()
-    assert row["test_loss"] == pytest.approx(expected) and row["unsolved"] == [] and row["num_params"] == 3
+    assert (
+        row["test_loss"] == pytest.approx(expected)
+        and row["unsolved"] == []
+        and row["num_params"] == 3
+    )
 
 
 def test_of_equal_accuracies_the_lower_loss_decides():
@@ -136,30 +172,49 @@ def test_of_equal_accuracies_the_lower_loss_decides():
     texts = labelled.LabelledTexts("made", ("text",) * 60, labels, ("a", "b"), None)
     parts = dict.fromkeys(("train", "val", "test"), np.arange(60))
     assert fitted(parts, dict.fromkeys(parts, x), texts)[1]["strength"] == 1e4
-    assert fitted(parts, {"train": x, "val": -x, "test": x}, texts)[1]["strength"] == 1e-2  # all wrong, the less surely
+    assert (
+        fitted(parts, {"train": x, "val": -x, "test": x}, texts)[1]["strength"] == 1e-2
+    )  # all wrong, the less surely
 
 
 def test_what_is_not_solved_is_said(capsys):
     texts, parts, x = conflict()
     with pytest.warns(ConvergenceWarning):
         _, row = fitted(parts, x, texts, max_iter=1)
-    assert 1e4 in row["unsolved"] and "C = 10000: not solved, a gradient of " in capsys.readouterr().err
-    config = ConfigDict({"seeds": (0,), "networks": {"linear": {"model": model((1e-2, 1e4))}, "mlp": {"model": {"name": "mlp"}}}})
+    assert (
+        1e4 in row["unsolved"]
+        and "C = 10000: not solved, a gradient of " in capsys.readouterr().err
+    )
+    config = ConfigDict(
+        {
+            "seeds": (0,),
+            "networks": {
+                "linear": {"model": model((1e-2, 1e4))},
+                "mlp": {"model": {"name": "mlp"}},
+            },
+        }
+    )
     done = {"final/linear/seed0": row, "final/mlp/seed0": {}}
     assert "(but not at C = " in text_report.solver_words(config, done)
     assert "10000: stopped too early)" in text_report.solver_words(config, done)
     done["final/linear/seed0"] = row | {"unsolved": []}
     words = text_report.solver_words(config, done)
-    assert words == ("linear: logistic regression, solved until no component of the gradient exceeds 1e-06; each run chose C, on "
-                     "its validation part, of 0.01, 10000.")  # fmt: skip
+    assert words == (
+        "linear: logistic regression, solved until no component of the gradient exceeds 1e-06; each run chose C, on "
+        "its validation part, of 0.01, 10000."
+    )
     del done["final/linear/seed0"]["unsolved"]  # a record of before
     assert text_report.solver_words(config, done) == ""
 
 
 def test_a_strength_at_the_edge_of_its_grid_is_marked():
     runs = [{"strength": strength} for strength in (100.0, 0.1, 0.1, 0.01)]
-    assert text_report.strength_words((100.0, 0.01, 0.1), runs) == "C = 0.01 (edge), 0.1, 100 (edge)"
-    assert text_report.strength_words((10.0,), [{"strength": 10.0}]) == "C = 10"  # nothing was searched
+    assert (
+        text_report.strength_words((100.0, 0.01, 0.1), runs) == "C = 0.01 (edge), 0.1, 100 (edge)"
+    )
+    assert (
+        text_report.strength_words((10.0,), [{"strength": 10.0}]) == "C = 10"
+    )  # nothing was searched
     assert text_report.strength_words((3.0, 10.0), [{"strength": 10.0}]) == "C = 10 (edge)"
 
 
@@ -182,7 +237,9 @@ def test_strengths_far_past_the_best_are_not_tried(monkeypatch):
             yield solution
 
     monkeypatch.setattr(logistic, "solutions", watched)
-    config = ConfigDict({"class_weight": "none", "model": model((1e-3, 1e-2, 1.0, 10.0, 100.0, 1e3, 1e4))})
+    config = ConfigDict(
+        {"class_weight": "none", "model": model((1e-3, 1e-2, 1.0, 10.0, 100.0, 1e3, 1e4))}
+    )
     solution, _ = logistic.fit(config, texts, parts, x, time.perf_counter())
     best = tried.index(solution.strength)
     assert len(tried) == best + 1 + logistic.PAST_THE_BEST < 7

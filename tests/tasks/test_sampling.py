@@ -12,7 +12,10 @@ from dla_jax.models.llama import Llama, LlamaConfig
 from dla_jax.tasks import sampling
 from dla_jax.tasks.sampling import Sampler
 
-MODELS = {"gpt": GPT(GPTConfig(17, 12, 2, 4, 16)), "llama": Llama(LlamaConfig(17, 12, 2, 4, 2, 16, 24))}
+MODELS = {
+    "gpt": GPT(GPTConfig(17, 12, 2, 4, 16)),
+    "llama": Llama(LlamaConfig(17, 12, 2, 4, 2, 16, 24)),
+}
 
 
 def by_hand(logits, temperature, top_k, top_p):
@@ -37,7 +40,9 @@ def test_truncation_against_numpy(temperature, top_k, top_p):
     logits = np.random.default_rng(0).normal(size=(6, 9)).astype(np.float32)
     logits[0] = 0.0  # all equal
     logits[1, 3:6] = logits[1].max() + 1  # ties on top
-    found = jax.nn.softmax(sampling.truncate(jnp.asarray(logits), Sampler(temperature, top_k, top_p)))
+    found = jax.nn.softmax(
+        sampling.truncate(jnp.asarray(logits), Sampler(temperature, top_k, top_p))
+    )
     for row, own in zip(found, logits, strict=True):
         np.testing.assert_allclose(row, by_hand(own, temperature, top_k, top_p), atol=1e-6)
 
@@ -46,7 +51,9 @@ def test_tokens_are_drawn_as_often_as_they_are_probable():
     logits = jnp.asarray(np.random.default_rng(1).normal(size=(1, 6)), jnp.float32)
     drawn = sampling.draw(jax.random.key(0), jnp.repeat(logits, 40_000, 0), Sampler(0.7, 5, 0.95))
     expected = by_hand(np.asarray(logits[0]), 0.7, 5, 0.95)
-    np.testing.assert_allclose(np.bincount(drawn, minlength=6) / 40_000, expected, atol=0.012)  # 5 standard errors
+    np.testing.assert_allclose(
+        np.bincount(drawn, minlength=6) / 40_000, expected, atol=0.012
+    )  # 5 standard errors
     assert (expected == 0).any()
 
 
@@ -57,12 +64,16 @@ def test_a_tiny_temperature_is_nearly_zero():
 
 def test_temperature_zero_takes_the_most_probable():
     logits = jnp.asarray([[0.0, 3.0, 1.0], [2.0, 0.0, 1.0]])
-    np.testing.assert_array_equal(sampling.draw(jax.random.key(0), logits, Sampler(0.0, 0, 1.0)), [1, 0])
+    np.testing.assert_array_equal(
+        sampling.draw(jax.random.key(0), logits, Sampler(0.0, 0, 1.0)), [1, 0]
+    )
 
 
 def params_of(model):
     params = model.init(jax.random.key(0), jnp.zeros((1, 2), jnp.int32))["params"]
-    return jax.tree.map(lambda leaf: leaf + 0.2 * jax.random.normal(jax.random.key(leaf.size), leaf.shape), params)
+    return jax.tree.map(
+        lambda leaf: leaf + 0.2 * jax.random.normal(jax.random.key(leaf.size), leaf.shape), params
+    )
 
 
 def read_all_again(model, params, prompt, num_tokens, key, sampler):
@@ -90,15 +101,22 @@ def test_a_cache_writes_what_reading_everything_again_would(name, length, temper
     prompt, key = np.random.default_rng(length).integers(0, 17, length), jax.random.key(3)
     expected = read_all_again(model, params, prompt, 40, key, Sampler(temperature))
     found = sampling.sample(model, params, prompt, 40, 1, key, Sampler(temperature))
-    assert found.tolist() == [expected] and len(set(expected)) > 5 * temperature  # the most probable ones soon repeat
+    assert (
+        found.tolist() == [expected] and len(set(expected)) > 5 * temperature
+    )  # the most probable ones soon repeat
 
 
 def test_pieces_make_the_same_text_as_one_call():
     model, params = MODELS["gpt"], params_of(MODELS["gpt"])
     pieces = list(sampling.stream(model, params, [1, 2], 70, 2, jax.random.key(0), Sampler()))
-    assert [piece.shape[1] for piece in pieces] == [10, *[6] * 10]  # as much as is free in the context
+    assert [piece.shape[1] for piece in pieces] == [
+        10,
+        *[6] * 10,
+    ]  # as much as is free in the context
     longer = GPT(model.config._replace(block_size=80))
-    pieces_of = lambda number: sampling.stream(longer, params_of(longer), [1, 2], number, 2, jax.random.key(0), Sampler())  # noqa: E731
+    pieces_of = lambda number: sampling.stream(
+        longer, params_of(longer), [1, 2], number, 2, jax.random.key(0), Sampler()
+    )
     assert [piece.shape for piece in pieces_of(70)] == [(2, 32), (2, 32), (2, 6)]
     shorter = sampling.sample(model, params, [1, 2], 35, 2, jax.random.key(0), Sampler())
     np.testing.assert_array_equal(np.concatenate(pieces, 1)[:, :35], shorter)
@@ -106,7 +124,10 @@ def test_pieces_make_the_same_text_as_one_call():
 
 def test_seeds_differ_and_samples_of_one_seed_too():
     model, params = MODELS["llama"], params_of(MODELS["llama"])
-    one, again, other = (sampling.sample(model, params, [1], 30, 2, jax.random.key(seed), Sampler()) for seed in (0, 0, 1))
+    one, again, other = (
+        sampling.sample(model, params, [1], 30, 2, jax.random.key(seed), Sampler())
+        for seed in (0, 0, 1)
+    )
     np.testing.assert_array_equal(one, again)
     assert not np.array_equal(one, other) and not np.array_equal(one[0], one[1])
 
@@ -114,9 +135,16 @@ def test_seeds_differ_and_samples_of_one_seed_too():
 def test_other_prompts_and_samplers_compile_nothing_new():
     model = Llama(MODELS["llama"].config._replace(n_layer=1))
     params, before = params_of(model), (sampling.read._cache_size(), sampling.go_on._cache_size())
-    for prompt, sampler in (([1] * 9, Sampler()), (list(range(11)), Sampler(0.5, 3, 0.9)), (list(range(14)), Sampler(0.0))):
+    for prompt, sampler in (
+        ([1] * 9, Sampler()),
+        (list(range(11)), Sampler(0.5, 3, 0.9)),
+        (list(range(14)), Sampler(0.0)),
+    ):
         sampling.sample(model, params, prompt, 33, 1, jax.random.key(0), sampler)
-    assert (sampling.read._cache_size(), sampling.go_on._cache_size()) == (before[0] + 1, before[1] + 1)
+    assert (sampling.read._cache_size(), sampling.go_on._cache_size()) == (
+        before[0] + 1,
+        before[1] + 1,
+    )
 
 
 def test_half_a_character_waits_for_the_rest():
@@ -124,12 +152,16 @@ def test_half_a_character_waits_for_the_rest():
     tokens = pairs.encode("aè𝄞b�")
     assert len(tokens) > 5
     texts = list(sampling.as_text(iter(tokens[:, None]), pairs.decode))
-    assert "".join(texts) == "aè𝄞b�" and "è" in texts and all("�" not in text for text in texts[:-1])
+    assert (
+        "".join(texts) == "aè𝄞b�" and "è" in texts and all("�" not in text for text in texts[:-1])
+    )
     assert "".join(sampling.as_text(iter([tokens[:2]]), pairs.decode)) == "a�"  # cut off for good
 
 
 def test_shapes():
     model, params = MODELS["gpt"], params_of(MODELS["gpt"])
-    writing = sampling.read(params, jnp.zeros((3, 12), jnp.int32), np.int32(4), model=model, width=4)
+    writing = sampling.read(
+        params, jnp.zeros((3, 12), jnp.int32), np.int32(4), model=model, width=4
+    )
     chex.assert_shape(writing.logits, (3, 17))
     assert int(writing.length) == 4 and len(writing.cache) == 2

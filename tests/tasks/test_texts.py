@@ -19,21 +19,30 @@ from dla_jax.training.mesh import data_mesh
 
 RNG = np.random.default_rng(0)
 LENGTH = RNG.integers(2, 13, 50).astype(np.int32)
-TOKENS = np.where(np.arange(12) < LENGTH[:, None], RNG.integers(1, 20, (50, 12)), 0).astype(np.int32)
+TOKENS = np.where(np.arange(12) < LENGTH[:, None], RNG.integers(1, 20, (50, 12)), 0).astype(
+    np.int32
+)
 ENCODED = Encoded(TOKENS, LENGTH, 3, 0)
 LABELS = RNG.integers(0, 3, 50).astype(np.int32)
 SMALL = bert.BertConfig("bert", 20, 12, 2, 2, 8, 12, type_vocab=2)
 MODEL = bert.Classifier(SMALL, 3, "mean")
-PARAMS = jax.tree.map(lambda leaf: np.asarray(leaf) + 0.3 * np.sin(np.arange(leaf.size, dtype=np.float32)).reshape(leaf.shape),
-                      texts.init_encoder(jax.random.key(0), model=MODEL))  # fmt: skip
+PARAMS = jax.tree.map(
+    lambda leaf: (
+        np.asarray(leaf) + 0.3 * np.sin(np.arange(leaf.size, dtype=np.float32)).reshape(leaf.shape)
+    ),
+    texts.init_encoder(jax.random.key(0), model=MODEL),
+)
 
 
 def one_by_one(model, params, how=""):
     """The vectors without padding or batches."""
     rows = []
     for tokens, n in zip(TOKENS, LENGTH, strict=True):
-        found = model.apply({"params": params}, tokens[None, :n], np.array([n])) if not isinstance(model, gpt.GPT) else \
-            model.apply({"params": params}, tokens[None, :n])  # fmt: skip
+        found = (
+            model.apply({"params": params}, tokens[None, :n], np.array([n]))
+            if not isinstance(model, gpt.GPT)
+            else model.apply({"params": params}, tokens[None, :n])
+        )
         if isinstance(model, bert.Classifier):
             rows.append(found[0][0])
         else:
@@ -46,32 +55,60 @@ def one_by_one(model, params, how=""):
 @pytest.mark.parametrize("widths", [(12,), (4, 8, 12)])
 def test_logits_are_those_of_each_text_alone(batch_size, widths):
     rows = RNG.permutation(50)[:37]
-    found = texts.vectors(MODEL, PARAMS, ENCODED, rows, batch_size=batch_size, widths=widths, mesh=data_mesh())
+    found = texts.vectors(
+        MODEL, PARAMS, ENCODED, rows, batch_size=batch_size, widths=widths, mesh=data_mesh()
+    )
     np.testing.assert_allclose(found, one_by_one(MODEL, PARAMS)[rows], atol=1e-5)
 
 
 @pytest.mark.parametrize("how", ["mean", "first", "last"])
-@pytest.mark.parametrize("model", [bert.Encoder(SMALL), gpt.GPT(gpt.GPTConfig(20, 12, 2, 2, 8))], ids=["encoder", "decoder"])
+@pytest.mark.parametrize(
+    "model",
+    [bert.Encoder(SMALL), gpt.GPT(gpt.GPTConfig(20, 12, 2, 2, 8))],
+    ids=["encoder", "decoder"],
+)
 def test_features_are_those_of_each_text_alone(model, how):
-    init = model.init(jax.random.key(1), jnp.zeros((1, 2), int), *([jnp.full(1, 2)] if isinstance(model, bert.Encoder) else []))
+    init = model.init(
+        jax.random.key(1),
+        jnp.zeros((1, 2), int),
+        *([jnp.full(1, 2)] if isinstance(model, bert.Encoder) else []),
+    )
     counted = []
-    found = texts.vectors(model, init["params"], ENCODED, np.arange(50), batch_size=8, widths=(6, 12), mesh=data_mesh(), pooling=how,
-                          done=counted.append)  # fmt: skip
+    found = texts.vectors(
+        model,
+        init["params"],
+        ENCODED,
+        np.arange(50),
+        batch_size=8,
+        widths=(6, 12),
+        mesh=data_mesh(),
+        pooling=how,
+        done=counted.append,
+    )
     np.testing.assert_allclose(found, one_by_one(model, init["params"], how), atol=1e-5)
     assert sum(counted) == 50
 
 
 def test_the_mean_over_padding_needs_one_width():
     """What lab B does: a text's vector depends on how far it is padded."""
-    find = lambda widths: texts.vectors(bert.Classifier(SMALL, 3, "mean_padded"), PARAMS, ENCODED, np.arange(50), batch_size=8,  # noqa: E731
-                                        widths=widths, mesh=data_mesh())  # fmt: skip
+    find = lambda widths: texts.vectors(
+        bert.Classifier(SMALL, 3, "mean_padded"),
+        PARAMS,
+        ENCODED,
+        np.arange(50),
+        batch_size=8,
+        widths=widths,
+        mesh=data_mesh(),
+    )
     short = LENGTH <= 4
     assert np.abs(find((12,)) - find((4, 12)))[short].max() > 1e-3
 
 
 def test_few_programs_whatever_the_lengths():
     traced = chex.assert_max_traces(lambda token: token, n=3)
-    batch_at = texts.make_batch_at(ENCODED, LABELS, np.arange(48), seed=0, batch_size=4, widths=(4, 8, 12), alike=True)
+    batch_at = texts.make_batch_at(
+        ENCODED, LABELS, np.arange(48), seed=0, batch_size=4, widths=(4, 8, 12), alike=True
+    )
     shapes = {batch_at(step)["token"].shape for step in range(100)}
     assert shapes == {(4, 4), (4, 8), (4, 12)}
     jitted = jax.jit(traced)
@@ -81,12 +118,18 @@ def test_few_programs_whatever_the_lengths():
 @pytest.mark.parametrize("widths", [(12,), (4, 8, 12)])
 def test_a_batch_holds_its_texts_and_labels_whole(widths):
     train_rows = RNG.permutation(50)[:40]
-    batch_at = texts.make_batch_at(ENCODED, LABELS, train_rows, seed=3, batch_size=8, widths=widths, alike=len(widths) > 1)
+    batch_at = texts.make_batch_at(
+        ENCODED, LABELS, train_rows, seed=3, batch_size=8, widths=widths, alike=len(widths) > 1
+    )
     seen = []
     for step in range(5 * 32):  # 32 epochs: what is grouped by length comes in pools
         batch = batch_at(step)
         for tokens, n, label in zip(batch["token"], batch["length"], batch["label"], strict=True):
-            match = [row for row in train_rows if LENGTH[row] == n and (TOKENS[row, :n] == tokens[:n]).all()]
+            match = [
+                row
+                for row in train_rows
+                if LENGTH[row] == n and (TOKENS[row, :n] == tokens[:n]).all()
+            ]
             assert len(match) == 1 and LABELS[match[0]] == label and (tokens[n:] == 0).all()
             seen.append(match[0])
     assert sorted(seen) == sorted(np.tile(train_rows, 32).tolist())
@@ -98,24 +141,52 @@ def test_frozen_parts_stand_apart_and_come_back(frozen_layers):
     params, state = texts.split_frozen(PARAMS, frozen_layers)
     assert jax.tree.structure(texts.join_frozen(params, state)) == jax.tree.structure(PARAMS)
     jax.tree.map(np.testing.assert_array_equal, texts.join_frozen(params, state), PARAMS)
-    held = {"embeddings", "layer_0", "layer_1"} if frozen_layers == 2 else {"embeddings", "layer_0"} if frozen_layers == 1 else \
-        {"embeddings"} if frozen_layers == 0 else set()  # fmt: skip
+    held = (
+        {"embeddings", "layer_0", "layer_1"}
+        if frozen_layers == 2
+        else {"embeddings", "layer_0"}
+        if frozen_layers == 1
+        else {"embeddings"}
+        if frozen_layers == 0
+        else set()
+    )
     assert set(state.get("frozen", {})) == held and not held & set(params["encoder"])
 
 
 def fit(frozen_layers=-1, steps=60, model=MODEL, encoder=None):
     rows = np.arange(8)
-    batch_at = texts.make_batch_at(ENCODED, LABELS, rows, seed=0, batch_size=8, widths=(12,), alike=False)
-    init_fn = lambda key: texts.init_classifier(key, model=model, encoder=encoder, frozen_layers=frozen_layers)  # noqa: E731
+    batch_at = texts.make_batch_at(
+        ENCODED, LABELS, rows, seed=0, batch_size=8, widths=(12,), alike=False
+    )
+    init_fn = lambda key: texts.init_classifier(
+        key, model=model, encoder=encoder, frozen_layers=frozen_layers
+    )
     tx = optax.inject_hyperparams(lambda lr: optax.adam(lr))(lr=0.0)
-    return train.fit(init_fn, texts.make_loss(model, frozen_layers, 0.0), tx, batch_at, lambda state: {"x": 0.0}, seed=0, lr=1e-2,
-                     plan=train.Plan(steps, (steps,), 10, 0, 1, 0), data={}, mesh=data_mesh(), better=lambda row: 0.0,
-                     checkpoints=train.Checkpoints(Path("/nonexistent")))  # fmt: skip
+    return train.fit(
+        init_fn,
+        texts.make_loss(model, frozen_layers, 0.0),
+        tx,
+        batch_at,
+        lambda state: {"x": 0.0},
+        seed=0,
+        lr=1e-2,
+        plan=train.Plan(steps, (steps,), 10, 0, 1, 0),
+        data={},
+        mesh=data_mesh(),
+        better=lambda row: 0.0,
+        checkpoints=train.Checkpoints(Path("/nonexistent")),
+    )
 
 
 def test_a_classifier_learns_eight_texts_by_heart():
-    _, rows = fit(steps=80, model=bert.Classifier(SMALL._replace(n_embd=32, intermediate=64), 3, "mean"))
-    assert rows[0]["train_loss"] > 0.8 and rows[-1]["train_loss"] < 0.05 and rows[-1]["train_accuracy"] == 1.0, rows
+    _, rows = fit(
+        steps=80, model=bert.Classifier(SMALL._replace(n_embd=32, intermediate=64), 3, "mean")
+    )
+    assert (
+        rows[0]["train_loss"] > 0.8
+        and rows[-1]["train_loss"] < 0.05
+        and rows[-1]["train_accuracy"] == 1.0
+    ), rows
 
 
 def test_what_is_frozen_does_not_move_and_the_rest_does():
@@ -124,24 +195,41 @@ def test_what_is_frozen_does_not_move_and_the_rest_does():
     whole = texts.join_frozen(state.params, state.model_state)["encoder"]
     for name in ("embeddings", "layer_0"):
         jax.tree.map(np.testing.assert_array_equal, whole[name], encoder[name])
-    assert np.abs(whole["layer_1"]["query"]["kernel"] - encoder["layer_1"]["query"]["kernel"]).max() > 1e-3
+    assert (
+        np.abs(whole["layer_1"]["query"]["kernel"] - encoder["layer_1"]["query"]["kernel"]).max()
+        > 1e-3
+    )
 
 
 def test_the_loss_is_cross_entropy_of_the_logits():
     batch = {"token": TOKENS[:4], "length": LENGTH[:4], "label": LABELS[:4]}
     loss, _ = texts.make_loss(MODEL, -1, 0.0)(PARAMS, {}, batch, jax.random.key(0))
     logits = one_by_one(MODEL, PARAMS)[:4].astype(np.float64)
-    expected = np.mean([np.log(np.exp(row).sum()) - row[label] for row, label in zip(logits, LABELS[:4], strict=True)])
+    expected = np.mean(
+        [
+            np.log(np.exp(row).sum()) - row[label]
+            for row, label in zip(logits, LABELS[:4], strict=True)
+        ]
+    )
     assert float(loss) == pytest.approx(expected, rel=1e-5)
 
 
 def test_vectors_are_standardised_by_the_training_part():
     x = RNG.normal(3.0, 2.0, (40, 5)).astype(np.float32)
     model = Perceptron((), 0.0, "every", False, 3, (0.0,), (1.0,), "he", "float32")
-    params, state = vectors.init_model(jax.random.key(0), model=model, scale=vectors.scale_of(x[:30], True))
+    params, state = vectors.init_model(
+        jax.random.key(0), model=model, scale=vectors.scale_of(x[:30], True)
+    )
     found = vectors.evaluate(params, state, jnp.asarray(x), np.arange(30, 40), model=model)
     scaled = (x[30:] - x[:30].mean(0)) / x[:30].std(0)
-    np.testing.assert_allclose(found, scaled @ params["head"]["kernel"] + params["head"]["bias"], atol=1e-4)
-    _, plain = vectors.init_model(jax.random.key(0), model=model, scale=vectors.scale_of(x[:30], False))
-    np.testing.assert_allclose(vectors.evaluate(params, plain, jnp.asarray(x), np.arange(10), model=model),
-                               x[:10] @ params["head"]["kernel"] + params["head"]["bias"], atol=1e-4)  # fmt: skip
+    np.testing.assert_allclose(
+        found, scaled @ params["head"]["kernel"] + params["head"]["bias"], atol=1e-4
+    )
+    _, plain = vectors.init_model(
+        jax.random.key(0), model=model, scale=vectors.scale_of(x[:30], False)
+    )
+    np.testing.assert_allclose(
+        vectors.evaluate(params, plain, jnp.asarray(x), np.arange(10), model=model),
+        x[:10] @ params["head"]["kernel"] + params["head"]["bias"],
+        atol=1e-4,
+    )

@@ -22,20 +22,36 @@ ENGLISH = [
     "Don't split snake_case, __init__ or x_1; 3.14, 2024 and a1b2 are words; I, a and 7 are not.",
     "Perché no? Ångström's naïve café — e\u0301te\u0301, ß, ﬁn, İstanbul, ΟΔΟΣ.",  # composed or not
     "Привет, мир! हिन्दी में लिखा; العَرَبِيَّة; 한국어 문장은 띄어 쓴다; שָׁלוֹם; 😀 ½ ² ٣٤ ๒๕๖๗",  # other scripts, with marks; digits
-    "tabs\tand\nlines\r\n and\u00a0blanks\u2003of-every kind…", "", "?!", "_ __ a_ _a",
-]  # fmt: skip
+    "tabs\tand\nlines\r\n and\u00a0blanks\u2003of-every kind…",
+    "",
+    "?!",
+    "_ __ a_ _a",
+]
 TOPICS = {  # words of two topics, and of both, in Chinese, Japanese and Thai
-    "zh": ("球队 前锋 教练 门将 赢得了比赛 在下半场进球 扑出了点球 换下了队长", "央行 股市 公司 投资者 提高了利率 公布了利润 抛售了股票 下调了预测",
-           "昨天 消息 记者说 我们 都知道 因为 今年 已经"),
-    "ja": ("チームは 選手が 監督は 試合に勝った ゴールを決めた 得点した", "銀行は 株価が 会社は 金利を上げた 利益を発表した 下落した", "昨日 と言った らしい また そして"),
-    "th": ("ทีม นักเตะ โค้ช ชนะการแข่งขัน ยิงประตู เล่นฟุตบอล", "ธนาคาร ตลาดหุ้น บริษัท ขึ้นดอกเบี้ย มีกำไร ขายหุ้น", "แล้ว เมื่อวาน อีกครั้ง ว่า และ"),
-}  # fmt: skip
+    "zh": (
+        "球队 前锋 教练 门将 赢得了比赛 在下半场进球 扑出了点球 换下了队长",
+        "央行 股市 公司 投资者 提高了利率 公布了利润 抛售了股票 下调了预测",
+        "昨天 消息 记者说 我们 都知道 因为 今年 已经",
+    ),
+    "ja": (
+        "チームは 選手が 監督は 試合に勝った ゴールを決めた 得点した",
+        "銀行は 株価が 会社は 金利を上げた 利益を発表した 下落した",
+        "昨日 と言った らしい また そして",
+    ),
+    "th": (
+        "ทีม นักเตะ โค้ช ชนะการแข่งขัน ยิงประตู เล่นฟุตบอล",
+        "ธนาคาร ตลาดหุ้น บริษัท ขึ้นดอกเบี้ย มีกำไร ขายหุ้น",
+        "แล้ว เมื่อวาน อีกครั้ง ว่า และ",
+    ),
+}
 
 
 def made(words, number=60, **changes):
     """Texts of two classes in turns, `words(i, class)` each."""
     texts = tuple(words(i, kind) for i in range(number) for kind in (0, 1))
-    return labelled.LabelledTexts("made", texts, np.tile([0, 1], number).astype(np.int32), ("a", "b"), None)._replace(**changes)
+    return labelled.LabelledTexts(
+        "made", texts, np.tile([0, 1], number).astype(np.int32), ("a", "b"), None
+    )._replace(**changes)
 
 
 def config(study=yahoo, **model):
@@ -51,41 +67,77 @@ def refused(found, texts):
     return str(caught.value)
 
 
-@pytest.mark.parametrize("text", [*ENGLISH, " ".join(chr(i) + chr(i) for i in range(0x20, 0xE00)),  # before Thai
-                                  "".join(chr(i) for i in range(0x20, 0xE00)), "".join(chr(i) for i in range(0xAC00, 0xD7A4))])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        *ENGLISH,
+        " ".join(chr(i) + chr(i) for i in range(0x20, 0xE00)),  # before Thai
+        "".join(chr(i) for i in range(0x20, 0xE00)),
+        "".join(chr(i) for i in range(0xAC00, 0xD7A4)),
+    ],
+)
 def test_words_of_other_scripts_are_those_of_scikit_learn(text):
-    assert re.findall(tfidf.TOKEN, text.lower()) == re.findall(TfidfVectorizer().token_pattern, text.lower())
+    assert re.findall(tfidf.TOKEN, text.lower()) == re.findall(
+        TfidfVectorizer().token_pattern, text.lower()
+    )
 
 
 def test_features_of_other_scripts_have_the_same_bits():
     texts, model = ENGLISH + list(docstrings.collect()[0][:300]), config().networks.tfidf.model
     ours = tfidf.make_vectoriser(model)
-    theirs = TfidfVectorizer(ngram_range=(1, 2), min_df=2, max_features=1_000_000, sublinear_tf=True, dtype=np.float32)
+    theirs = TfidfVectorizer(
+        ngram_range=(1, 2), min_df=2, max_features=1_000_000, sublinear_tf=True, dtype=np.float32
+    )
     x, y = ours.fit_transform(texts), theirs.fit_transform(texts)
-    assert ours.vocabulary_ == theirs.vocabulary_ and len(ours.vocabulary_) > 1000 and x.dtype == y.dtype == np.float32
+    assert (
+        ours.vocabulary_ == theirs.vocabulary_
+        and len(ours.vocabulary_) > 1000
+        and x.dtype == y.dtype == np.float32
+    )
     for name in ("data", "indices", "indptr"):
         np.testing.assert_array_equal(getattr(x, name), getattr(y, name))
 
 
-@pytest.mark.parametrize(("text", "tokens"), [
-    ("天气很好，去公园。", "天|气|很|好|去|公|园"), ("Python3编程 in一 2024年a年", "Python3|编|程|in|一|2024|年|年"), ("人々〇", "人|々|〇"),
-    ("日本語のテスト・コード", "日|本|語|の|テ|ス|ト|コ|ー|ド"), ("か\u3099ｶﾞ", "か\u3099|ｶ|ﾞ"),  # a mark stays on its letter
-    ("กำลังใจ ๒๕๖๗ ฿๕", "ก|ำ|ลั|ง|ใ|จ|๒๕๖๗"), ("ที่นี่", "ที่|นี่"), ("ພາສາລາວ", "ພ|າ|ສ|າ|ລ|າ|ວ"), ("ភាសាខ្មែរ។", "ភា|សា|ខ្|មែ|រ"), ("မြန်မာ၊", "မြ|န်|မာ"),
-    ("𠮷野家", "𠮷|野|家"), ("\u0e31ab\u3099", "ab"),  # marks on nothing
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("天气很好，去公园。", "天|气|很|好|去|公|园"),
+        ("Python3编程 in一 2024年a年", "Python3|编|程|in|一|2024|年|年"),
+        ("人々〇", "人|々|〇"),
+        ("日本語のテスト・コード", "日|本|語|の|テ|ス|ト|コ|ー|ド"),
+        ("か\u3099ｶﾞ", "か\u3099|ｶ|ﾞ"),  # a mark stays on its letter
+        ("กำลังใจ ๒๕๖๗ ฿๕", "ก|ำ|ลั|ง|ใ|จ|๒๕๖๗"),
+        ("ที่นี่", "ที่|นี่"),
+        ("ພາສາລາວ", "ພ|າ|ສ|າ|ລ|າ|ວ"),
+        ("ភាសាខ្មែរ។", "ភា|សា|ខ្|មែ|រ"),
+        ("မြန်မာ၊", "မြ|န်|မာ"),
+        ("𠮷野家", "𠮷|野|家"),
+        ("\u0e31ab\u3099", "ab"),  # marks on nothing
+    ],
+)
 def test_letters_of_scripts_without_blanks_are_words(text, tokens):
     assert re.findall(tfidf.TOKEN, text) == tokens.split("|")
 
 
 def test_every_letter_of_those_scripts_is_one():
     """Named so by Unicode; digits, and punctuation, are as in other scripts."""
-    names = ("CJK UNIFIED", "CJK COMPAT", "HIRAGANA", "KATAKANA", "HALFWIDTH KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR")
+    names = (
+        "CJK UNIFIED",
+        "CJK COMPAT",
+        "HIRAGANA",
+        "KATAKANA",
+        "HALFWIDTH KATAKANA",
+        "THAI",
+        "LAO",
+        "KHMER",
+        "MYANMAR",
+    )
     for i in range(0x10000):
         letter, kind = chr(i), unicodedata.category(chr(i))
         inside = kind in ("Lo", "Lm") and unicodedata.name(letter, "").startswith(names)
-        assert (re.findall(tfidf.TOKEN, letter + letter) == [letter, letter]) == inside or unicodedata.name(letter).startswith(
-            "IDEOGRAPHIC"
-        )
+        assert (
+            re.findall(tfidf.TOKEN, letter + letter) == [letter, letter]
+        ) == inside or unicodedata.name(letter).startswith("IDEOGRAPHIC")
     assert re.findall(tfidf.TOKEN, "\U00020000\U0003134a") == ["\U00020000", "\U0003134a"]
 
 
@@ -96,7 +148,11 @@ def test_topics_are_told_apart_in_scripts_without_blanks(language):
     rng = np.random.default_rng(0)
 
     def sentence(i, kind):
-        return "".join(rng.permutation([*rng.choice(topics[kind], 3, replace=False), *rng.choice(shared, 3, replace=False)]))
+        return "".join(
+            rng.permutation(
+                [*rng.choice(topics[kind], 3, replace=False), *rng.choice(shared, 3, replace=False)]
+            )
+        )
 
     texts, found = made(sentence, 100), config()
     found.seeds = (0,)
@@ -111,8 +167,10 @@ def test_topics_are_told_apart_in_scripts_without_blanks(language):
 def test_words_that_come_once_are_refused_and_the_mend_works():
     texts, found = made(lambda i, kind: f"w{i}x{kind} v{i}x{kind}"), config()
     message = refused(found, texts)
-    assert message == ("networks.tfidf: no word stands in 2 of the training texts of seed 0; give more texts, or "
-                       "--config.networks.tfidf.model.min_texts=1")  # fmt: skip
+    assert message == (
+        "networks.tfidf: no word stands in 2 of the training texts of seed 0; give more texts, or "
+        "--config.networks.tfidf.model.min_texts=1"
+    )
     found.networks.tfidf.model.min_texts = 1
     tfidf.check_words(found, texts)
     row = tfidf.fit(own_config(found, "tfidf"), texts, 0)
@@ -147,8 +205,13 @@ def rare(i, kind):
 def test_every_seed_of_a_baseline_is_looked_at():
     """Only where both texts of the one word are in the training part are there words."""
     texts, found = made(rare, 20), config()
-    together = {seed: {0, 1} <= set(splits.split(texts, seed, 0.1, 0.2)["train"].tolist()) for seed in range(30)}
-    good, bad = ([seed for seed, both in together.items() if both is value] for value in (True, False))
+    together = {
+        seed: {0, 1} <= set(splits.split(texts, seed, 0.1, 0.2)["train"].tolist())
+        for seed in range(30)
+    }
+    good, bad = (
+        [seed for seed, both in together.items() if both is value] for value in (True, False)
+    )
     assert len(good) > 3 and len(bad) > 3
     found.seeds, found.select_seeds = tuple(good), (100,)
     tfidf.check_words(found, texts)
@@ -179,7 +242,9 @@ def test_exactly_as_many_texts_as_asked_for_will_do(min_texts):
     found = config(min_texts=min_texts)
     rows = np.arange(0, 2 * min_texts, 2)
     assert tfidf.texts_of_words(texts(0), rows, found.networks.tfidf.model) == min_texts
-    assert tfidf.texts_of_words(texts(100), rows, found.networks.tfidf.model) == min_texts  # twice in a text is one text
+    assert (
+        tfidf.texts_of_words(texts(100), rows, found.networks.tfidf.model) == min_texts
+    )  # twice in a text is one text
     assert tfidf.texts_of_words(texts(0), rows[1:], found.networks.tfidf.model) == min_texts - 1
 
 
@@ -194,8 +259,12 @@ class Watched(tuple):
 
 
 def test_it_reads_no_further_than_it_must():
-    texts = Watched(f"one of the many texts {i} that have words in common " * 20 for i in range(20_000))
-    many = labelled.LabelledTexts("made", texts, np.tile([0, 1], 10_000).astype(np.int32), ("a", "b"), None)
+    texts = Watched(
+        f"one of the many texts {i} that have words in common " * 20 for i in range(20_000)
+    )
+    many = labelled.LabelledTexts(
+        "made", texts, np.tile([0, 1], 10_000).astype(np.int32), ("a", "b"), None
+    )
     found = config(min_texts=3)
     found.seeds, Watched.read = (0, 1), []
     tfidf.check_words(found, many)
@@ -210,7 +279,11 @@ def test_texts_of_unknown_words_are_scored():
     texts[parts["val"]] = "nothing known"
     texts[parts["test"][1:]] = "?"
     row = tfidf.fit(own_config(config(), "tfidf"), known._replace(texts=tuple(texts)), 0)
-    assert row["val_accuracy"] == 0.5 and 0.4 < row["test_accuracy"] < 0.6 and np.isfinite(row["val_loss"])
+    assert (
+        row["val_accuracy"] == 0.5
+        and 0.4 < row["test_accuracy"] < 0.6
+        and np.isfinite(row["val_loss"])
+    )
 
 
 def test_a_vocabulary_may_be_cut_to_one_word():
@@ -222,11 +295,16 @@ def test_a_vocabulary_may_be_cut_to_one_word():
 
 @pytest.mark.parametrize(("study", "preset"), [(finetune, yahoo), (features, ag_news)])
 def test_a_study_asks_before_it_trains(study, preset, monkeypatch):
-    monkeypatch.setattr(labelled, "docstrings_of", lambda: made(lambda i, kind: f"w{i}x{kind} v{i}x{kind}"))
+    monkeypatch.setattr(
+        labelled, "docstrings_of", lambda: made(lambda i, kind: f"w{i}x{kind} v{i}x{kind}")
+    )
     found = config(preset)
     found.batch_size = 16
     text_runs.read_once.cache_clear()
-    with pytest.raises(ConfigError, match=r"networks.tfidf: no word stands in 2 of the training texts of seed 0; .*min_texts=1"):
+    with pytest.raises(
+        ConfigError,
+        match=r"networks.tfidf: no word stands in 2 of the training texts of seed 0; .*min_texts=1",
+    ):
         study.check_config(found, RUN)
     found.networks.tfidf.model.min_texts = 1
     study.check_config(found, RUN)
@@ -238,9 +316,17 @@ def test_a_rare_class_weighs_more_in_the_baseline_too():
     rng, kinds = np.random.default_rng(0), np.arange(400) % 10 == 0
 
     def draw(rare):
-        return " ".join(rng.choice(["sea", "wave", "salt", "storm"], 6, p=(0.1, 0.2, 0.3, 0.4) if rare else (0.3, 0.3, 0.2, 0.2)))
+        return " ".join(
+            rng.choice(
+                ["sea", "wave", "salt", "storm"],
+                6,
+                p=(0.1, 0.2, 0.3, 0.4) if rare else (0.3, 0.3, 0.2, 0.2),
+            )
+        )
 
-    texts = labelled.LabelledTexts("made", tuple(map(draw, kinds)), kinds.astype(np.int32), ("common", "rare"), None)
+    texts = labelled.LabelledTexts(
+        "made", tuple(map(draw, kinds)), kinds.astype(np.int32), ("common", "rare"), None
+    )
     found = {}
     for how in ("none", "balanced"):
         own = own_config(config(), "tfidf")

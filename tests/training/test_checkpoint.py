@@ -8,7 +8,10 @@ from dla_jax.training import checkpoint
 
 
 def tree(scale, width=300):
-    return {"params": {"w": jnp.arange(width * 40.0).reshape(width, 40) * scale}, "step": jnp.int32(scale)}
+    return {
+        "params": {"w": jnp.arange(width * 40.0).reshape(width, 40) * scale},
+        "step": jnp.int32(scale),
+    }
 
 
 def assert_same(a, b):
@@ -24,7 +27,9 @@ def saved(folder, *steps):
 
 
 def truncate_largest_file(folder):
-    largest = max((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
+    largest = max(
+        (path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size
+    )
     largest.write_bytes(largest.read_bytes()[: largest.stat().st_size // 2])
 
 
@@ -48,7 +53,9 @@ def test_saving_copies_before_it_returns(tmp_path):
     donated = jax.jit(lambda x: x + 1, donate_argnums=0)
     donated(jnp.asarray(values))
     checkpoints.wait()
-    np.testing.assert_array_equal(checkpoints.restore_latest({"w": jnp.zeros(1000)})[1]["w"], values)
+    np.testing.assert_array_equal(
+        checkpoints.restore_latest({"w": jnp.zeros(1000)})[1]["w"], values
+    )
 
 
 def test_a_truncated_checkpoint_is_named_and_the_one_before_it_used(tmp_path, capsys):

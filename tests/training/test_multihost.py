@@ -13,16 +13,34 @@ from launching import launch, start
 
 from dla_jax.config.workdir import lock_workdir
 
-STUDY = ("--config=configs/rescnn.py:smoke", "--config.depths=2", "--config.arms=plain,residual", "--config.side_arms=",
-         "--config.optim.lr=1e-2", "--config.seeds=0,1", "--quiet")  # fmt: skip
+STUDY = (
+    "--config=configs/rescnn.py:smoke",
+    "--config.depths=2",
+    "--config.arms=plain,residual",
+    "--config.side_arms=",
+    "--config.optim.lr=1e-2",
+    "--config.seeds=0,1",
+    "--quiet",
+)
 
 
 def start_two(workdir, *more, **changes):
     """The two processes of a launch."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
-    return [start(*STUDY, "--multihost", f"--workdir={workdir}", *more, JAX_COORDINATOR_ADDRESS=address, JAX_NUM_PROCESSES="2",
-                  JAX_PROCESS_ID=str(i), **changes) for i in range(2)]  # fmt: skip
+    return [
+        start(
+            *STUDY,
+            "--multihost",
+            f"--workdir={workdir}",
+            *more,
+            JAX_COORDINATOR_ADDRESS=address,
+            JAX_NUM_PROCESSES="2",
+            JAX_PROCESS_ID=str(i),
+            **changes,
+        )
+        for i in range(2)
+    ]
 
 
 def answers(processes):
@@ -34,17 +52,25 @@ def answers(processes):
 def models(workdir):
     """{run: parameters and state} of all compared nets."""
     found = sorted((workdir / "checkpoints" / "final").glob("*/*/model"))
-    return {str(path.relative_to(workdir)): ocp.StandardCheckpointer().restore(path.absolute()) for path in found}
+    return {
+        str(path.relative_to(workdir)): ocp.StandardCheckpointer().restore(path.absolute())
+        for path in found
+    }
 
 
 def rows(workdir):
     kept = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
-    return [{name: value for name, value in row.items() if "second" not in name and "per_s" not in name} for row in kept]
+    return [
+        {name: value for name, value in row.items() if "second" not in name and "per_s" not in name}
+        for row in kept
+    ]
 
 
 def assert_close(a, b):
     assert list(models(a)) == list(models(b)) and len(models(a)) == 4
-    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-3, atol=2e-4), models(a), models(b))
+    jax.tree.map(
+        lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-3, atol=2e-4), models(a), models(b)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +94,9 @@ def test_the_first_process_alone_writes_and_speaks(two):
     workdir, found = two
     assert "devices: 2 x cpu" in found[0][1] and str(workdir / "report.html") in found[0][1]
     assert [line for line in found[1][1].splitlines() if "Gloo" not in line] == []
-    assert (workdir / "report.html").exists() and len(json.loads((workdir / "config.json").read_text())["launches"]) == 1
+    assert (workdir / "report.html").exists() and len(
+        json.loads((workdir / "config.json").read_text())["launches"]
+    ) == 1
     names = [row["run"] for row in rows(workdir) if row.get("done")]
     assert len(names) == len(set(names)) == 4
 
@@ -79,12 +107,19 @@ def test_what_one_process_cannot_do_ends_both_in_one_line(tmp_path):
         begun = time.perf_counter()
         found = answers(start_two(tmp_path / "run"))
     assert [code for code, _ in found] == [2, 2] and time.perf_counter() - begun < 100, found
-    assert "in use by another process" in found[0][1] and "another process could not take the workdir" in found[1][1]
+    assert (
+        "in use by another process" in found[0][1]
+        and "another process could not take the workdir" in found[1][1]
+    )
     assert all("Traceback" not in text for _, text in found)
 
 
 def test_a_signal_to_one_process_stops_both_and_the_same_command_goes_on(two, tmp_path):
-    more = ("--config.num_epochs=12", "--config.eval_every_epochs=12", "--config.log_every_steps=10")
+    more = (
+        "--config.num_epochs=12",
+        "--config.eval_every_epochs=12",
+        "--config.log_every_steps=10",
+    )
     processes = start_two(tmp_path / "run", *more)
     record = tmp_path / "run" / "metrics.jsonl"
     while not (record.exists() and record.read_text().count("\n") >= 5):
@@ -99,4 +134,6 @@ def test_a_signal_to_one_process_stops_both_and_the_same_command_goes_on(two, tm
     whole = answers(start_two(tmp_path / "whole", *more))
     assert [code for code, _ in whole] == [0, 0], whole
     assert rows(tmp_path / "run") == rows(tmp_path / "whole")
-    jax.tree.map(np.testing.assert_array_equal, models(tmp_path / "run"), models(tmp_path / "whole"))
+    jax.tree.map(
+        np.testing.assert_array_equal, models(tmp_path / "run"), models(tmp_path / "whole")
+    )

@@ -18,10 +18,23 @@ from dla_jax.training.optim import (
 
 def make_config(**changes):
     config = ConfigDict(
-        {"name": "sgd", "lr": 0.1, "schedule": "constant", "warmup_fraction": 0.0, "milestones": (0.5, 0.75),
-         "decay_factor": 0.1, "momentum": 0.9, "nesterov": False, "b1": 0.9, "b2": 0.99, "eps": 1e-8,
-         "weight_decay": 0.0, "decayed": "all", "clip_norm": 0.0}
-    )  # fmt: skip
+        {
+            "name": "sgd",
+            "lr": 0.1,
+            "schedule": "constant",
+            "warmup_fraction": 0.0,
+            "milestones": (0.5, 0.75),
+            "decay_factor": 0.1,
+            "momentum": 0.9,
+            "nesterov": False,
+            "b1": 0.9,
+            "b2": 0.99,
+            "eps": 1e-8,
+            "weight_decay": 0.0,
+            "decayed": "all",
+            "clip_norm": 0.0,
+        }
+    )
     config.update(changes)
     return config
 
@@ -65,7 +78,10 @@ def by_hand(config, grads=GRADS):
 
 
 @pytest.mark.parametrize("name", OPTIMISERS)
-@pytest.mark.parametrize("changes", [{}, {"weight_decay": 0.1}, {"clip_norm": 1.0}, {"weight_decay": 0.1, "clip_norm": 0.5}])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"weight_decay": 0.1}, {"clip_norm": 1.0}, {"weight_decay": 0.1, "clip_norm": 0.5}],
+)
 def test_optimisers_follow_their_textbook_rule(name, changes):
     config = make_config(name=name, **changes)
     np.testing.assert_allclose(ours(config), by_hand(config), rtol=1e-5)
@@ -78,7 +94,9 @@ def test_nesterov():
 
 def test_the_learning_rate_in_the_state_is_the_one_used():
     config = make_config(name="adam")
-    np.testing.assert_allclose(ours(config, lr=0.02), by_hand(make_config(name="adam", lr=0.02)), rtol=1e-5)
+    np.testing.assert_allclose(
+        ours(config, lr=0.02), by_hand(make_config(name="adam", lr=0.02)), rtol=1e-5
+    )
 
 
 def test_learning_rates_share_one_trace():
@@ -95,14 +113,22 @@ def test_learning_rates_share_one_trace():
 
 
 def shape_of(num_steps=100, **changes):
-    return np.array([make_schedule(make_config(**changes), num_steps)(step) for step in range(num_steps)])
+    return np.array(
+        [make_schedule(make_config(**changes), num_steps)(step) for step in range(num_steps)]
+    )
 
 
 def test_schedules_have_their_closed_form():
     steps = np.arange(100)
     np.testing.assert_allclose(shape_of(schedule="constant"), 1)
-    np.testing.assert_allclose(shape_of(schedule="cosine"), (1 + np.cos(np.pi * steps / 100)) / 2, atol=1e-6)
-    np.testing.assert_allclose(shape_of(schedule="multi_step"), np.select([steps < 50, steps < 75], [1, 0.1], 0.01), rtol=1e-5)
+    np.testing.assert_allclose(
+        shape_of(schedule="cosine"), (1 + np.cos(np.pi * steps / 100)) / 2, atol=1e-6
+    )
+    np.testing.assert_allclose(
+        shape_of(schedule="multi_step"),
+        np.select([steps < 50, steps < 75], [1, 0.1], 0.01),
+        rtol=1e-5,
+    )
 
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "multi_step"])
@@ -116,7 +142,18 @@ def test_warm_up_is_linear_and_leaves_the_milestones_where_they_are(schedule):
 
 
 TORCH = {  # what torch.optim.lr_scheduler.OneCycleLR(max_lr=1) gives at every step: {(total_steps, pct_start): fractions}
-    (10, 0.3): [0.04, 0.52, 1, 0.950484632, 0.8117456539, 0.6112620219, 0.3887419781, 0.1882583461, 0.04951936799, 4e-6],
+    (10, 0.3): [
+        0.04,
+        0.52,
+        1,
+        0.950484632,
+        0.8117456539,
+        0.6112620219,
+        0.3887419781,
+        0.1882583461,
+        0.04951936799,
+        4e-6,
+    ],
     (7, 0.25): [0.04, 0.9944154355, 0.8665264698, 0.6112620219, 0.3173322185, 0.08688426532, 4e-6],
     (5, 0.05): [0.9397371167, 0.7008489089, 0.3772597474, 0.1054333236, 4e-6],
     (4, 0.5): [0.04, 1, 0.500002, 4e-6],
@@ -136,9 +173,15 @@ def test_one_cycle_is_pytorchs(num_steps, fraction):
 @pytest.mark.parametrize("num_steps, fraction", [(100, 0.3), (1000, 0.1), (20_000, 0.3), (12, 0.9)])
 def test_one_cycle_has_its_closed_form(num_steps, fraction):
     steps, top, last = np.arange(num_steps, dtype=float), fraction * num_steps - 1, num_steps - 1
-    cosine = lambda start, end, part: end + (start - end) / 2 * (1 + np.cos(np.pi * part))  # noqa: E731
-    expected = np.where(steps <= top, cosine(1 / 25, 1, steps / top), cosine(1, 4e-6, (steps - top) / (last - top)))
-    schedule = jax.jit(jax.vmap(make_schedule(make_config(schedule="one_cycle", warmup_fraction=fraction), num_steps)))
+    cosine = lambda start, end, part: end + (start - end) / 2 * (1 + np.cos(np.pi * part))
+    expected = np.where(
+        steps <= top, cosine(1 / 25, 1, steps / top), cosine(1, 4e-6, (steps - top) / (last - top))
+    )
+    schedule = jax.jit(
+        jax.vmap(
+            make_schedule(make_config(schedule="one_cycle", warmup_fraction=fraction), num_steps)
+        )
+    )
     shape = np.asarray(schedule(jnp.arange(num_steps)))
     np.testing.assert_allclose(shape, expected, rtol=1e-3, atol=1e-9)
     assert shape[-1] == pytest.approx(4e-6, rel=1e-5) and shape.max() <= 1
@@ -146,16 +189,37 @@ def test_one_cycle_has_its_closed_form(num_steps, fraction):
 
 def test_one_cycle_keeps_its_end_and_has_a_value_however_few_the_steps():
     for num_steps in range(1, 9):
-        for fraction in (0.125, 0.25, 0.3, 0.5, 0.99):  # a quarter of four steps: a first part of no length
-            schedule = make_schedule(make_config(schedule="one_cycle", warmup_fraction=fraction), num_steps)
+        for fraction in (
+            0.125,
+            0.25,
+            0.3,
+            0.5,
+            0.99,
+        ):  # a quarter of four steps: a first part of no length
+            schedule = make_schedule(
+                make_config(schedule="one_cycle", warmup_fraction=fraction), num_steps
+            )
             shape = np.array([schedule(step) for step in range(num_steps + 3)])
             assert ((shape > 0) & (shape <= 1)).all(), (num_steps, fraction)
             np.testing.assert_allclose(shape[num_steps - 1 :], 4e-6, rtol=1e-4)
 
 
-@pytest.mark.parametrize("key, value", [("name", "adamm"), ("schedule", "cosin"), ("lr", 0.0), ("lr", -1.0), ("lr", float("nan")),
-                                        ("momentum", 1.0), ("b2", -0.1), ("weight_decay", -1.0), ("clip_norm", -1.0),
-                                        ("milestones", (1.5,)), ("decay_factor", 0.0)])  # fmt: skip
+@pytest.mark.parametrize(
+    "key, value",
+    [
+        ("name", "adamm"),
+        ("schedule", "cosin"),
+        ("lr", 0.0),
+        ("lr", -1.0),
+        ("lr", float("nan")),
+        ("momentum", 1.0),
+        ("b2", -0.1),
+        ("weight_decay", -1.0),
+        ("clip_norm", -1.0),
+        ("milestones", (1.5,)),
+        ("decay_factor", 0.0),
+    ],
+)
 def test_values_out_of_range_are_named(key, value):
     with pytest.raises(ConfigError, match=f"optim.{key}"):
         check_optim(make_config(**{key: value}))

@@ -8,12 +8,24 @@ import pytest
 from dla_jax.training import loop as train
 
 PLAN = train.Plan(
-    num_steps=20, eval_steps=(5, 10, 15, 20), log_every_steps=4, checkpoint_every_steps=0, steps_per_call=3, patience=0
+    num_steps=20,
+    eval_steps=(5, 10, 15, 20),
+    log_every_steps=4,
+    checkpoint_every_steps=0,
+    steps_per_call=3,
+    patience=0,
 )
 
 
-@pytest.mark.parametrize("changes", [{}, {"log_every_steps": 0}, {"eval_steps": (20,), "log_every_steps": 7},
-                                     {"checkpoint_every_steps": 2}])  # fmt: skip
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"log_every_steps": 0},
+        {"eval_steps": (20,), "log_every_steps": 7},
+        {"checkpoint_every_steps": 2},
+    ],
+)
 def test_no_stretch_is_longer_than_the_longest(changes):
     plan, stops = PLAN._replace(**changes), [0]
     while stops[-1] < plan.num_steps:

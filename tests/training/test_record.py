@@ -16,8 +16,14 @@ def write(workdir, *rows):
     record.close()
 
 
-ROWS = [{"run": "a", "step": 1, "loss": 0.5}, {"run": "b", "step": 1, "loss": 0.1}, {"run": "a", "step": 2, "loss": 0.4},
-        {"run": "a", "step": 2, "done": True, "loss": 0.3}, {"run": "b", "step": 5, "loss": 0.2}, {"run": "b", "step": 9, "loss": 0.2}]  # fmt: skip
+ROWS = [
+    {"run": "a", "step": 1, "loss": 0.5},
+    {"run": "b", "step": 1, "loss": 0.1},
+    {"run": "a", "step": 2, "loss": 0.4},
+    {"run": "a", "step": 2, "done": True, "loss": 0.3},
+    {"run": "b", "step": 5, "loss": 0.2},
+    {"run": "b", "step": 9, "loss": 0.2},
+]
 
 
 def test_rows_come_back_as_they_were(tmp_path):
@@ -43,7 +49,11 @@ def test_on_resume_the_record_is_cut_back_to_the_restored_step(tmp_path):
     record.close()
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [row for row in lines if row["run"] == "a"] == [ROWS[0], ROWS[2], ROWS[3]]
-    assert [(row["step"], row["loss"]) for row in lines if row["run"] == "b"] == [(1, 0.1), (5, 0.2), (9, 0.15)]
+    assert [(row["step"], row["loss"]) for row in lines if row["run"] == "b"] == [
+        (1, 0.1),
+        (5, 0.2),
+        (9, 0.15),
+    ]
 
 
 def test_a_crash_before_a_run_resumes_loses_none_of_its_rows(tmp_path):
@@ -75,8 +85,22 @@ def test_tensorboard_holds_every_scalar_once_after_a_resume(tmp_path):
 
 
 def test_numbers_that_json_has_none_for_become_none():
-    row = {"a": math.nan, "b": [1.0, -math.inf], "c": {"d": (math.inf, 2)}, "e": 3, "f": "nan", "g": True}
-    assert logs.finite_or_none(row) == {"a": None, "b": [1.0, None], "c": {"d": [None, 2]}, "e": 3, "f": "nan", "g": True}
+    row = {
+        "a": math.nan,
+        "b": [1.0, -math.inf],
+        "c": {"d": (math.inf, 2)},
+        "e": 3,
+        "f": "nan",
+        "g": True,
+    }
+    assert logs.finite_or_none(row) == {
+        "a": None,
+        "b": [1.0, None],
+        "c": {"d": [None, 2]},
+        "e": 3,
+        "f": "nan",
+        "g": True,
+    }
 
 
 @pytest.mark.parametrize("line", ["garbage", "null", "[1]", "{}"])

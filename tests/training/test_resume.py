@@ -11,9 +11,18 @@ import pytest
 from jax.tree_util import tree_leaves_with_path
 from launching import launch, start
 
-STUDY = ("--config=configs/rescnn.py:smoke", "--config.num_epochs=6", "--config.eval_every_epochs=2", "--config.log_every_steps=20",
-         "--config.checkpoint_every_steps=9", "--config.steps_per_call=4", "--config.side_arms=plain+batch",
-         "--config.patience=3", "--config.optim.schedule=one_cycle", "--config.optim.warmup_fraction=0.3")  # fmt: skip
+STUDY = (
+    "--config=configs/rescnn.py:smoke",
+    "--config.num_epochs=6",
+    "--config.eval_every_epochs=2",
+    "--config.log_every_steps=20",
+    "--config.checkpoint_every_steps=9",
+    "--config.steps_per_call=4",
+    "--config.side_arms=plain+batch",
+    "--config.patience=3",
+    "--config.optim.schedule=one_cycle",
+    "--config.optim.warmup_fraction=0.3",
+)
 TIMES = ("seconds", "examples_per_s", "train_seconds", "seconds_per_epoch")
 
 
@@ -22,14 +31,19 @@ def rows_of(workdir):
     rows = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
     by_run = {}
     for row in rows:
-        by_run.setdefault(row["run"], []).append({key: value for key, value in row.items() if key not in TIMES})
+        by_run.setdefault(row["run"], []).append(
+            {key: value for key, value in row.items() if key not in TIMES}
+        )
     return by_run
 
 
 def models_of(workdir):
     folders = sorted(path for path in (workdir / "checkpoints").rglob("model"))
     with ocp.StandardCheckpointer() as checkpointer:
-        return {str(path.relative_to(workdir)): checkpointer.restore(path.absolute()) for path in folders}
+        return {
+            str(path.relative_to(workdir)): checkpointer.restore(path.absolute())
+            for path in folders
+        }
 
 
 def assert_same_study(workdir, expected):
@@ -37,7 +51,9 @@ def assert_same_study(workdir, expected):
     ours, theirs = models_of(workdir), models_of(expected)
     assert ours.keys() == theirs.keys() and len(ours) == 14
     for name, model in ours.items():
-        for (path, a), (_, b) in zip(tree_leaves_with_path(model), tree_leaves_with_path(theirs[name]), strict=True):
+        for (path, a), (_, b) in zip(
+            tree_leaves_with_path(model), tree_leaves_with_path(theirs[name]), strict=True
+        ):
             np.testing.assert_array_equal(a, b, err_msg=f"{name}{path}")
 
 
@@ -63,7 +79,12 @@ def uninterrupted(tmp_path_factory):
 
 def test_the_same_command_gives_the_same_bits(uninterrupted, tmp_path):
     """Also one cell at a time instead of two, and other lengths of the compiled calls."""
-    answer = launch(*STUDY, f"--workdir={tmp_path / 'run'}", "--config.cells_at_a_time=1", "--config.steps_per_call=9")
+    answer = launch(
+        *STUDY,
+        f"--workdir={tmp_path / 'run'}",
+        "--config.cells_at_a_time=1",
+        "--config.steps_per_call=9",
+    )
     assert answer.code == 0, answer.err
     assert_same_study(tmp_path / "run", uninterrupted)
 
@@ -91,7 +112,10 @@ def test_asked_to_stop(number, code, uninterrupted, tmp_path):
     process.send_signal(number)
     err = process.communicate(timeout=60)[1]
     assert process.returncode == code, err
-    assert err.splitlines()[-1].startswith("launch.py: interrupted; go on with: python launch.py") and str(workdir) in err
+    assert (
+        err.splitlines()[-1].startswith("launch.py: interrupted; go on with: python launch.py")
+        and str(workdir) in err
+    )
     assert "Traceback" not in err
     assert list((workdir / "checkpoints").rglob("training/*")), "the runs under way were not saved"
     answer = launch(*STUDY, f"--workdir={workdir}")
@@ -108,7 +132,9 @@ def test_a_finished_study_says_so_and_is_drawn_again(uninterrupted):
     before = rows_of(uninterrupted)
     (uninterrupted / "report.html").unlink()
     answer = launch(*STUDY, f"--workdir={uninterrupted}")
-    assert answer.code == 0 and "finished" in answer.err and (uninterrupted / "report.html").exists()
+    assert (
+        answer.code == 0 and "finished" in answer.err and (uninterrupted / "report.html").exists()
+    )
     (uninterrupted / "report.html").unlink()
     answer = launch(f"--workdir={uninterrupted}")
     assert answer.code == 0 and (uninterrupted / "report.html").exists()
@@ -117,8 +143,17 @@ def test_a_finished_study_says_so_and_is_drawn_again(uninterrupted):
 
 def test_another_config_is_refused_with_the_keys_named(uninterrupted):
     changed = [word for word in STUDY if "num_epochs" not in word]
-    answer = launch(*changed, "--config.num_epochs=13", "--config.log_every_steps=5", f"--workdir={uninterrupted}")
-    assert answer.code == 2 and "num_epochs (there 6, now 13)" in answer.err and "log_every_steps" not in answer.err
+    answer = launch(
+        *changed,
+        "--config.num_epochs=13",
+        "--config.log_every_steps=5",
+        f"--workdir={uninterrupted}",
+    )
+    assert (
+        answer.code == 2
+        and "num_epochs (there 6, now 13)" in answer.err
+        and "log_every_steps" not in answer.err
+    )
 
 
 def test_an_unfinished_study_is_not_drawn(uninterrupted, tmp_path):

@@ -23,9 +23,27 @@ RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 6)).astype(np.float32)
 Y = (X @ RNG.normal(size=6) + 0.1 * RNG.normal(size=40)).astype(np.float32)
 DATA = {"x": X, "y": Y}
-OPTIM = ConfigDict({"name": "adam", "lr": 0.01, "schedule": "cosine", "warmup_fraction": 0.0, "milestones": (), "decay_factor": 0.1,
-                    "momentum": 0.9, "nesterov": False, "b1": 0.9, "b2": 0.999, "eps": 1e-8, "weight_decay": 0.0, "decayed": "all", "clip_norm": 1.0})  # fmt: skip
-PLAN = train.Plan(20, (5, 10, 15, 20), log_every_steps=4, checkpoint_every_steps=0, steps_per_call=3, patience=0)
+OPTIM = ConfigDict(
+    {
+        "name": "adam",
+        "lr": 0.01,
+        "schedule": "cosine",
+        "warmup_fraction": 0.0,
+        "milestones": (),
+        "decay_factor": 0.1,
+        "momentum": 0.9,
+        "nesterov": False,
+        "b1": 0.9,
+        "b2": 0.999,
+        "eps": 1e-8,
+        "weight_decay": 0.0,
+        "decayed": "all",
+        "clip_norm": 1.0,
+    }
+)
+PLAN = train.Plan(
+    20, (5, 10, 15, 20), log_every_steps=4, checkpoint_every_steps=0, steps_per_call=3, patience=0
+)
 
 
 def init_fn(key):
@@ -40,7 +58,11 @@ def loss_fn(params, model_state, batch, key):
 
 
 def evaluate(state):
-    return {"val_loss": float(np.mean((X @ np.asarray(state.params["w"]) + float(state.params["b"]) - Y) ** 2))}
+    return {
+        "val_loss": float(
+            np.mean((X @ np.asarray(state.params["w"]) + float(state.params["b"]) - Y) ** 2)
+        )
+    }
 
 
 def better(row):
@@ -52,18 +74,41 @@ def optimiser(num_steps):
     return make_optimiser(OPTIM, num_steps)  # one object, so that tests share the compiled step
 
 
-def fit(tmp_path=None, *, plan=PLAN, seed=0, lr=0.05, mesh=None, batch_size=8, tx=None, loss=loss_fn, **changes):
+def fit(
+    tmp_path=None,
+    *,
+    plan=PLAN,
+    seed=0,
+    lr=0.05,
+    mesh=None,
+    batch_size=8,
+    tx=None,
+    loss=loss_fn,
+    **changes,
+):
     def batch_at(step):
         return {"index": batch_positions(seed, step, batch_size, 40)}
 
     checkpoints = Checkpoints(tmp_path / "run" if tmp_path else NOWHERE)
-    arguments = {"seed": seed, "lr": lr, "plan": plan, "data": DATA, "mesh": mesh or data_mesh(), "better": better,
-                 "checkpoints": checkpoints} | changes  # fmt: skip
-    return train.fit(init_fn, loss, tx or optimiser(plan.num_steps), batch_at, evaluate, **arguments)
+    arguments = {
+        "seed": seed,
+        "lr": lr,
+        "plan": plan,
+        "data": DATA,
+        "mesh": mesh or data_mesh(),
+        "better": better,
+        "checkpoints": checkpoints,
+    } | changes
+    return train.fit(
+        init_fn, loss, tx or optimiser(plan.num_steps), batch_at, evaluate, **arguments
+    )
 
 
 def without_times(rows):
-    return [{name: value for name, value in row.items() if name not in ("seconds", "examples_per_s")} for row in rows]
+    return [
+        {name: value for name, value in row.items() if name not in ("seconds", "examples_per_s")}
+        for row in rows
+    ]
 
 
 def assert_same(a, b):
@@ -87,7 +132,8 @@ def test_the_steps_are_those_of_a_plain_python_loop():
         index = batch_positions(0, step, 8, 40)
         batch = {"x": X[index], "y": Y[index]}
         (loss, (model_state, _)), grads = jax.value_and_grad(loss_fn, has_aux=True)(
-            params, model_state, batch, jax.random.fold_in(key_steps, step))  # fmt: skip
+            params, model_state, batch, jax.random.fold_in(key_steps, step)
+        )
         updates, opt_state = tx.update(grads, opt_state, params)
         params = optax.apply_updates(params, updates)
         losses.append(float(loss))
@@ -100,16 +146,30 @@ def test_the_steps_are_those_of_a_plain_python_loop():
     np.testing.assert_allclose([row["train_loss"] for row in rows], expected, rtol=1e-4)
 
 
-@pytest.mark.parametrize("changes", [{"steps_per_call": 1}, {"steps_per_call": 100}, {"log_every_steps": 0},
-                                     {"checkpoint_every_steps": 7}])  # fmt: skip
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"steps_per_call": 1},
+        {"steps_per_call": 100},
+        {"log_every_steps": 0},
+        {"checkpoint_every_steps": 7},
+    ],
+)
 def test_how_steps_are_grouped_changes_no_bit(changes, tmp_path):
     assert_same(fit()[0], fit(tmp_path, plan=PLAN._replace(**changes))[0])
 
 
 def test_one_trace_for_all_seeds_learning_rates_and_lengths():
-    counted = chex.assert_max_traces(loss_fn, n=2)  # one for the shapes of the metrics, one for the program
+    counted = chex.assert_max_traces(
+        loss_fn, n=2
+    )  # one for the shapes of the metrics, one for the program
     tx = optimiser(20)
-    for seed, lr, plan in [(0, 0.1, PLAN), (1, 0.1, PLAN), (0, 0.3, PLAN), (2, 0.1, PLAN._replace(num_steps=11))]:
+    for seed, lr, plan in [
+        (0, 0.1, PLAN),
+        (1, 0.1, PLAN),
+        (0, 0.3, PLAN),
+        (2, 0.1, PLAN._replace(num_steps=11)),
+    ]:
         fit(seed=seed, lr=lr, plan=plan, tx=tx, loss=counted)
 
 
@@ -117,7 +177,9 @@ def test_four_devices_equal_one():
     assert jax.device_count() == 4
     one = jax.make_mesh((1,), ("data",), axis_types=(AxisType.Auto,), devices=jax.devices()[:1])
     (four_state, four_rows), (one_state, one_rows) = fit(), fit(mesh=one)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-6), four_state, one_state)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-6), four_state, one_state
+    )
     for a, b in zip(without_times(four_rows), without_times(one_rows), strict=True):
         assert a == pytest.approx(b, rel=1e-4, abs=1e-6)
 
@@ -129,8 +191,12 @@ def plain_loss(params, model_state, batch, key):
 
 
 def test_pmap_equals_jit():
-    (jit_state, jit_rows), (pmap_state, pmap_rows) = (fit(loss=plain_loss, parallel=kind) for kind in ("jit", "pmap"))
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-6), jit_state, pmap_state)
+    (jit_state, jit_rows), (pmap_state, pmap_rows) = (
+        fit(loss=plain_loss, parallel=kind) for kind in ("jit", "pmap")
+    )
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-6), jit_state, pmap_state
+    )
     for a, b in zip(without_times(jit_rows), without_times(pmap_rows), strict=True):
         assert a == pytest.approx(b, rel=1e-4, abs=1e-6)
 
@@ -139,7 +205,11 @@ def test_pmap_splits_the_batch_and_gives_each_device_its_own_key():
     seen = []
 
     def spying(params, model_state, batch, key):
-        jax.debug.callback(lambda x, key: seen.append((x.shape, tuple(key.tolist()))), batch["x"], jax.random.key_data(key))
+        jax.debug.callback(
+            lambda x, key: seen.append((x.shape, tuple(key.tolist()))),
+            batch["x"],
+            jax.random.key_data(key),
+        )
         return plain_loss(params, model_state, batch, key)
 
     fit(loss=spying, parallel="pmap", plan=PLAN._replace(num_steps=1, eval_steps=(1,)))
@@ -160,7 +230,9 @@ def test_batches_are_split_over_the_devices():
 
 def test_seeds_and_learning_rates_differ():
     base = fit()[0].params["w"]
-    assert not np.allclose(base, fit(seed=1)[0].params["w"]) and not np.allclose(base, fit(lr=0.06)[0].params["w"])
+    assert not np.allclose(base, fit(seed=1)[0].params["w"]) and not np.allclose(
+        base, fit(lr=0.06)[0].params["w"]
+    )
     assert_same(base, fit()[0].params["w"])
 
 
@@ -173,11 +245,19 @@ def probe_of(state):
 
 
 @pytest.mark.parametrize("stop_at", [1, 8, 15, 20])
-@pytest.mark.parametrize("more", [{}, {"checkpoint_every_steps": 3},
-                                  {"checkpoint_every_steps": 7, "trace_first_steps": 10, "probe_every_steps": 4}])  # fmt: skip
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"checkpoint_every_steps": 3},
+        {"checkpoint_every_steps": 7, "trace_first_steps": 10, "probe_every_steps": 4},
+    ],
+)
 def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(stop_at, more, tmp_path):
     plan, traced = PLAN._replace(**more), {"trace": trace_of, "probe": probe_of}
-    expected_state, expected_rows = fit(plan=plan, checkpoints=Checkpoints(tmp_path / "other"), **traced)
+    expected_state, expected_rows = fit(
+        plan=plan, checkpoints=Checkpoints(tmp_path / "other"), **traced
+    )
     written = []
 
     def log(row):
@@ -188,7 +268,12 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(stop_at, more, tm
     with pytest.raises(Interrupted):
         fit(tmp_path, plan=plan, log=log, **traced)
     stop_requested.clear()
-    state, rows = fit(tmp_path, plan=plan, resume=lambda step: [row for row in written if row["step"] <= step], **traced)
+    state, rows = fit(
+        tmp_path,
+        plan=plan,
+        resume=lambda step: [row for row in written if row["step"] <= step],
+        **traced,
+    )
     assert_same(expected_state, state)
     assert without_times(rows) == without_times(expected_rows)
 
@@ -201,7 +286,9 @@ def test_rows_stand_at_the_first_steps_and_probes_at_their_multiples_and_before_
     assert all(("moved" in row) == (row["step"] > 0) for row in rows)
     weights = init_fn(jax.random.split(jax.random.key(0))[0])[0]["w"]
     np.testing.assert_allclose(rows[0]["probe"], weights, rtol=1e-3)  # before the first step
-    moved = sum(np.array(row["moved"]) for row in rows[1:4])  # of steps 1 to 3, each with a row of its own
+    moved = sum(
+        np.array(row["moved"]) for row in rows[1:4]
+    )  # of steps 1 to 3, each with a row of its own
     state, _ = fit(plan=plan._replace(num_steps=3, eval_steps=(3,)), tx=optimiser(20))
     np.testing.assert_allclose(weights + moved, state.params["w"], rtol=1e-3, atol=1e-4)
 
@@ -222,13 +309,30 @@ def test_the_best_parameters_survive_a_resume(tmp_path):
         if row["step"] == 16:
             stop_requested.set()
 
-    arguments = (init_fn, loss_fn, optimiser(20), lambda step: {"index": batch_positions(0, step, 8, 40)}, scripted)
-    common = {"seed": 0, "lr": 0.05, "plan": PLAN, "data": DATA, "mesh": data_mesh(), "better": better}
+    arguments = (
+        init_fn,
+        loss_fn,
+        optimiser(20),
+        lambda step: {"index": batch_positions(0, step, 8, 40)},
+        scripted,
+    )
+    common = {
+        "seed": 0,
+        "lr": 0.05,
+        "plan": PLAN,
+        "data": DATA,
+        "mesh": data_mesh(),
+        "better": better,
+    }
     with pytest.raises(Interrupted):
         train.fit(*arguments, **common, checkpoints=Checkpoints(tmp_path / "run"), log=log)
     stop_requested.clear()
-    state, _ = train.fit(*arguments, **common, checkpoints=Checkpoints(tmp_path / "run"),
-                         resume=lambda step: [row for row in written if row["step"] <= step])  # fmt: skip
+    state, _ = train.fit(
+        *arguments,
+        **common,
+        checkpoints=Checkpoints(tmp_path / "run"),
+        resume=lambda step: [row for row in written if row["step"] <= step],
+    )
     assert_same(state.params, states[1])
 
 
@@ -237,9 +341,20 @@ def test_early_stopping_equals_its_definition(patience):
     script = [5.0, 4.0, 4.5, 3.0, 3.0, 3.5, 2.0, 9.0, 9.0, 9.0]
     scores = iter(script)
     plan = PLAN._replace(num_steps=20, eval_steps=tuple(range(2, 21, 2)), patience=patience)
-    _, rows = train.fit(init_fn, loss_fn, optimiser(20), lambda step: {"index": batch_positions(0, step, 8, 40)},
-                        lambda state: {"val_loss": next(scores)}, seed=0, lr=0.05, plan=plan, data=DATA, mesh=data_mesh(),
-                        better=better, checkpoints=Checkpoints(NOWHERE))  # fmt: skip
+    _, rows = train.fit(
+        init_fn,
+        loss_fn,
+        optimiser(20),
+        lambda step: {"index": batch_positions(0, step, 8, 40)},
+        lambda state: {"val_loss": next(scores)},
+        seed=0,
+        lr=0.05,
+        plan=plan,
+        data=DATA,
+        mesh=data_mesh(),
+        better=better,
+        checkpoints=Checkpoints(NOWHERE),
+    )
     best, without = float("inf"), 0
     for count, score in enumerate(script, 1):
         best, without = (score, 0) if score < best else (best, without + 1)
@@ -251,7 +366,9 @@ def test_early_stopping_equals_its_definition(patience):
 def test_a_non_finite_loss_names_its_step():
     def explodes(params, model_state, batch, key):
         loss, aux = loss_fn(params, model_state, batch, key)
-        return jnp.where(model_state["seen"] >= 6 * 8, jnp.inf, loss), aux  # from the seventh step on
+        return jnp.where(
+            model_state["seen"] >= 6 * 8, jnp.inf, loss
+        ), aux  # from the seventh step on
 
     with pytest.raises(NonFiniteLoss) as caught:
         fit(loss=explodes)
@@ -269,13 +386,25 @@ def test_gradients_are_traced_from_the_step_itself():
     _, rows = fit(trace=trace)
     key_init, key_steps = jax.random.split(jax.random.key(0))
     index = batch_positions(0, 0, 8, 40)
-    grads = jax.grad(lambda p: loss_fn(p, init_fn(key_init)[1], {"x": X[index], "y": Y[index]}, jax.random.fold_in(key_steps, 0))[0])(
-        init_fn(key_init)[0])  # fmt: skip
-    np.testing.assert_allclose(rows[0]["norms"], [np.linalg.norm(grads["w"]), abs(grads["b"])], rtol=1e-3)
+    grads = jax.grad(
+        lambda p: loss_fn(
+            p,
+            init_fn(key_init)[1],
+            {"x": X[index], "y": Y[index]},
+            jax.random.fold_in(key_steps, 0),
+        )[0]
+    )(init_fn(key_init)[0])
+    np.testing.assert_allclose(
+        rows[0]["norms"], [np.linalg.norm(grads["w"]), abs(grads["b"])], rtol=1e-3
+    )
     np.testing.assert_allclose(rows[0]["grad_norm"], np.hypot(*rows[0]["norms"]), rtol=1e-3)
-    np.testing.assert_allclose(rows[0]["params"], init_fn(key_init)[0]["w"], rtol=1e-3)  # those that it was taken at
+    np.testing.assert_allclose(
+        rows[0]["params"], init_fn(key_init)[0]["w"], rtol=1e-3
+    )  # those that it was taken at
     state, _ = fit(plan=PLAN._replace(num_steps=1, eval_steps=(1,)))
-    np.testing.assert_allclose(rows[0]["updates"], state.params["w"] - init_fn(key_init)[0]["w"], rtol=2e-3, atol=1e-7)
+    np.testing.assert_allclose(
+        rows[0]["updates"], state.params["w"] - init_fn(key_init)[0]["w"], rtol=2e-3, atol=1e-7
+    )
 
 
 def test_streamed_batches_need_no_resident_data():
@@ -284,9 +413,23 @@ def test_streamed_batches_need_no_resident_data():
         return {"x": X[index], "y": Y[index]}
 
     checkpoints = Checkpoints(NOWHERE)
-    state, _ = train.fit(init_fn, loss_fn, optimiser(20), batch_at, evaluate, seed=0, lr=0.05, plan=PLAN, data={},
-                         mesh=data_mesh(), better=better, checkpoints=checkpoints)  # fmt: skip
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), state.params, fit()[0].params)
+    state, _ = train.fit(
+        init_fn,
+        loss_fn,
+        optimiser(20),
+        batch_at,
+        evaluate,
+        seed=0,
+        lr=0.05,
+        plan=PLAN,
+        data={},
+        mesh=data_mesh(),
+        better=better,
+        checkpoints=checkpoints,
+    )
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), state.params, fit()[0].params
+    )
 
 
 def test_a_gradient_that_is_not_finite_stops_the_run_too():

@@ -24,13 +24,37 @@ from dla_jax.trials.arms import own_config
 METHODS = {"reinforce": reinforce, "dqn": dqn, "ppo": ppo}
 # Where the config has what is data in a program, not structure: runs that differ in it alone share the program.
 HYPERS = {
-    "reinforce": ("gamma", "bootstrap", "agent.entropy", "agent.temperature_start", "agent.temperature_end",
-                  "agent.greedy_start", "agent.greedy_end", "agent.mixture"),
-    "dqn": ("gamma", "bootstrap", "agent.tau", "agent.period", "agent.period_episodes", "agent.epsilon_start",
-            "agent.epsilon_end", "agent.epsilon_fraction"),
+    "reinforce": (
+        "gamma",
+        "bootstrap",
+        "agent.entropy",
+        "agent.temperature_start",
+        "agent.temperature_end",
+        "agent.greedy_start",
+        "agent.greedy_end",
+        "agent.mixture",
+    ),
+    "dqn": (
+        "gamma",
+        "bootstrap",
+        "agent.tau",
+        "agent.period",
+        "agent.period_episodes",
+        "agent.epsilon_start",
+        "agent.epsilon_end",
+        "agent.epsilon_fraction",
+    ),
     "ppo": ("gamma", "bootstrap", "agent.gae_lambda", "agent.clip", "agent.entropy", "agent.value"),
-}  # fmt: skip
-NOT_STRUCTURE = ("seeds", "select_seeds", "lrs", "optim.lr", "question", "experiment", "cells_at_a_time")
+}
+NOT_STRUCTURE = (
+    "seeds",
+    "select_seeds",
+    "lrs",
+    "optim.lr",
+    "question",
+    "experiment",
+    "cells_at_a_time",
+)
 OVERHEAD = 0.3  # of a program, in runs: what more runs in one save
 
 
@@ -60,7 +84,10 @@ class Point(NamedTuple):
 def make_env(config) -> envs.Env:
     """The environment of an arm."""
     return envs.make(
-        config.env.name, flatten=config.model.name == "mlp", sticky=config.env.sticky, max_steps=config.env.max_steps
+        config.env.name,
+        flatten=config.model.name == "mlp",
+        sticky=config.env.sticky,
+        max_steps=config.env.max_steps,
     )
 
 
@@ -72,7 +99,11 @@ def lookup(config, path: str):
 def structure(config) -> tuple:
     """What makes a program: every key but those that are data in it."""
     left_out = (*NOT_STRUCTURE, *HYPERS[config.agent.name])
-    return tuple((key, str(value)) for key, value in sorted(flatten(config.to_dict()).items()) if key not in left_out)
+    return tuple(
+        (key, str(value))
+        for key, value in sorted(flatten(config.to_dict()).items())
+        if key not in left_out
+    )
 
 
 def programs_of(config, cells: list) -> dict[str, Program]:
@@ -83,7 +114,9 @@ def programs_of(config, cells: list) -> dict[str, Program]:
         key = structure(own)
         if key not in made:
             env = make_env(own)
-            made[key] = Program(own, env, METHODS[own.agent.name].make(env, FrozenConfigDict(own.to_dict())))
+            made[key] = Program(
+                own, env, METHODS[own.agent.name].make(env, FrozenConfigDict(own.to_dict()))
+            )
         found[arm] = made[key]
     return found
 
@@ -105,13 +138,17 @@ def points_of(program: Program) -> list[Point]:
         return [Point(0, round(part * config.total_steps)) for part in parts]
     total = (config.total_steps - agent.first_steps) // agent.steps_per_update
     at = [round(part * total) for part in parts]
-    later = [(b - a, agent.first_steps + b * agent.steps_per_update) for a, b in itertools.pairwise(at) if b > a]
+    later = [
+        (b - a, agent.first_steps + b * agent.steps_per_update)
+        for a, b in itertools.pairwise(at)
+        if b > a
+    ]
     return [Point(0, 0), *(Point(*found) for found in later)]
 
 
 def batch_size(counts: list[int], most: int, devices: int) -> int:
     """How many runs to put into one program, at most `most`: the cheapest for stages of so many, the last batch filled up."""
-    cost = lambda size: sum(-(-count // size) * (size + OVERHEAD) for count in counts)  # noqa: E731
+    cost = lambda size: sum(-(-count // size) * (size + OVERHEAD) for count in counts)
     return min(range(most, 0, -devices), key=cost)
 
 
@@ -123,8 +160,16 @@ def batches_of(cells: list, programs: dict[str, Program]) -> list[Batch]:
     batches = []
     for stages in groups.values():
         program = programs[next(iter(stages.values()))[0].group]
-        size = batch_size([len(found) for found in stages.values()], program.config.runs_at_once, jax.device_count())
-        batches += [Batch(program, found[i : i + size], size) for found in stages.values() for i in range(0, len(found), size)]
+        size = batch_size(
+            [len(found) for found in stages.values()],
+            program.config.runs_at_once,
+            jax.device_count(),
+        )
+        batches += [
+            Batch(program, found[i : i + size], size)
+            for found in stages.values()
+            for i in range(0, len(found), size)
+        ]
     return batches
 
 
@@ -133,7 +178,9 @@ def first_states(config, batch: Batch):
     cells = batch.cells + batch.cells[-1:] * (batch.size - len(batch.cells))
     hypers = [make_hyper(own_config(config, cell.group), cell.lr) for cell in cells]
     states = loop.start(batch.program.agent, [cell.seed for cell in cells], hypers)
-    return states, jax.tree.map(lambda *keys: jnp.stack(keys), *[loop.keys_of(cell.seed) for cell in cells])
+    return states, jax.tree.map(
+        lambda *keys: jnp.stack(keys), *[loop.keys_of(cell.seed) for cell in cells]
+    )
 
 
 def compile_program(config, batch: Batch) -> None:
@@ -141,10 +188,18 @@ def compile_program(config, batch: Batch) -> None:
     program, (states, keys) = batch.program, first_states(config, batch)
     states, _ = loop.run_chunk(program.agent, states, jnp.int32(0), jnp.int32(0), jnp.int32(0))
     for episodes in (program.config.eval_episodes, program.config.test_episodes):
-        loop.evaluate(program.env, program.agent.act, loop.actors_of(program.agent, states), keys.test, episodes)
+        loop.evaluate(
+            program.env,
+            program.agent.act,
+            loop.actors_of(program.agent, states),
+            keys.test,
+            episodes,
+        )
 
 
-def train_batch(config, batch: Batch, workdir: Path, record, progress, watched: Callable, alone: bool) -> None:
+def train_batch(
+    config, batch: Batch, workdir: Path, record, progress, watched: Callable, alone: bool
+) -> None:
     """Trains the runs of a batch, or goes on with them, and writes their rows; saves the best policy of those that are compared.
 
     `watched(cell, step)`: whether an episode of the policy at that step is to be kept, for drawing.
@@ -162,8 +217,13 @@ def train_batch(config, batch: Batch, workdir: Path, record, progress, watched: 
     done, arrays = restored or (-1, None)
     if restored:
         states, best = loop.from_arrays(arrays, (states, best))
-    places = [(n, cell) for n, cell in enumerate(cells) if cell.name not in record.done]  # others: written before a crash
-    rows = {cell.name: record.resume(cell.name, at(points, done) if restored else -1) for _, cell in places}
+    places = [
+        (n, cell) for n, cell in enumerate(cells) if cell.name not in record.done
+    ]  # others: written before a crash
+    rows = {
+        cell.name: record.resume(cell.name, at(points, done) if restored else -1)
+        for _, cell in places
+    }
     seconds = rows[places[0][1].name][-1]["seconds"] if rows[places[0][1].name] else 0.0
     progress.update(len(cells) * at(points, done))
     chance = np.asarray(loop.evaluate_random(env, keys.random, own.test_episodes)).mean(1)
@@ -184,7 +244,10 @@ def train_batch(config, batch: Batch, workdir: Path, record, progress, watched: 
         rate = float(steps[: len(cells)].sum() - taken) / stretch
         for n, cell in places:
             row = {"run": cell.name, "step": points[i].env_steps, "env_steps": int(steps[n])}
-            row |= row_of(metrics, returns, n, chance[n]) | {"seconds": seconds, "env_steps_per_s": rate}
+            row |= row_of(metrics, returns, n, chance[n]) | {
+                "seconds": seconds,
+                "env_steps_per_s": rate,
+            }
             if watched(cell, points[i].env_steps):
                 row["watched"] = watch(env, agent.act, run_of(actors, n), keys.evaluate[n])
             rows[cell.name].append(finite_or_none(row))
@@ -194,23 +257,37 @@ def train_batch(config, batch: Batch, workdir: Path, record, progress, watched: 
         progress.update(len(cells) * (points[i].env_steps - before))
         progress.set_postfix_str(f"return {returns.mean():.1f}", refresh=False)
         stopping = stop_requested.is_set()
-        if stopping or (own.checkpoint_every_evaluations and i % own.checkpoint_every_evaluations == 0):
+        if stopping or (
+            own.checkpoint_every_evaluations and i % own.checkpoint_every_evaluations == 0
+        ):
             checkpoints.save(i, loop.to_arrays((states, best)))
         if stopping:
             checkpoints.wait()
             raise Interrupted
 
     policies = {"eval_return": best.actor, "last_return": loop.actors_of(agent, states)}
-    tests = {name: np.asarray(loop.evaluate(env, agent.act, actors, keys.test, own.test_episodes)).mean(1)
-             for name, actors in policies.items()} | {"random_return": chance}  # fmt: skip
+    tests = {
+        name: np.asarray(loop.evaluate(env, agent.act, actors, keys.test, own.test_episodes)).mean(
+            1
+        )
+        for name, actors in policies.items()
+    } | {"random_return": chance}
     for n, cell in places:
         if cell.stage == "final":
             save_model(workdir / "checkpoints" / cell.name / "model", run_of(best.actor, n))
         scores = {name: float(values[n]) for name, values in tests.items()}
-        facts = {"env": own.env.name, "algorithm": own.agent.name, "train_seconds": seconds / len(cells),
-                 "num_params": sum(leaf.size for leaf in jax.tree.leaves(run_of(states.params, n)))}  # fmt: skip
+        facts = {
+            "env": own.env.name,
+            "algorithm": own.agent.name,
+            "train_seconds": seconds / len(cells),
+            "num_params": sum(leaf.size for leaf in jax.tree.leaves(run_of(states.params, n))),
+        }
         identity = {"run": cell.name, "done": True} | cell._asdict() | {"group": cell.group}
-        record.append(finite_or_none(identity | facts | scores | result_of(own, rows[cell.name], scores, first_update[n])))
+        record.append(
+            finite_or_none(
+                identity | facts | scores | result_of(own, rows[cell.name], scores, first_update[n])
+            )
+        )
     checkpoints.delete()
 
 
@@ -233,12 +310,29 @@ def row_of(metrics: dict[str, np.ndarray], returns: np.ndarray, n: int, chance: 
       chance: the return of random actions, which stands for an evaluation that is no number.
     """
     episodes, own = metrics["episodes"][n], returns[n]
-    told = {name: float(values[n]) for name, values in metrics.items() if name not in (*loop.SUMS, "updates")}
+    told = {
+        name: float(values[n])
+        for name, values in metrics.items()
+        if name not in (*loop.SUMS, "updates")
+    }
     told = told if metrics["updates"][n] else dict.fromkeys(told)
-    finite = np.isfinite(own).all() and all(value is None or np.isfinite(value) for value in told.values())
-    train = {f"train_{name}": float(metrics[f"{name}_sum"][n] / episodes) if episodes else None for name in ("return", "length")}
-    return {"eval_return": float(own.mean()) if finite else float(chance), "eval_std": float(own.std()),
-            "episodes": int(episodes), "finite": bool(finite)} | train | told  # fmt: skip
+    finite = np.isfinite(own).all() and all(
+        value is None or np.isfinite(value) for value in told.values()
+    )
+    train = {
+        f"train_{name}": float(metrics[f"{name}_sum"][n] / episodes) if episodes else None
+        for name in ("return", "length")
+    }
+    return (
+        {
+            "eval_return": float(own.mean()) if finite else float(chance),
+            "eval_std": float(own.std()),
+            "episodes": int(episodes),
+            "finite": bool(finite),
+        }
+        | train
+        | told
+    )
 
 
 def watch(env: envs.Env, act: Callable, actor, key: jax.Array) -> dict:

@@ -31,7 +31,12 @@ def solved(rows: list[dict], threshold: float | None, first_update: int, budget:
     at = next((row["env_steps"] for row in rows if row["eval_return"] >= threshold), None)
     if at is None:
         log2_budget = float(np.log2(max(1, budget)))
-        return {"solved_after": None, "solved_at": None, "log2_solved": log2_budget, "resolution": {"log2_solved": 0.0}}
+        return {
+            "solved_after": None,
+            "solved_at": None,
+            "log2_solved": log2_budget,
+            "resolution": {"log2_solved": 0.0},
+        }
     after = max((row["env_steps"] for row in rows if row["env_steps"] < at), default=0)
     least = max(1, first_update)  # no update at all where none fits the budget
     low, high = np.log2([max(after, least), max(at, least)])
@@ -53,7 +58,9 @@ def result_of(config, rows: list[dict], scores: dict, first_update: int) -> dict
     curve = on_grid(rows, [row["step"] for row in later], "eval_return")
     best = max(rows, key=lambda row: (row["eval_return"], row["env_steps"]))
     broken = [row["env_steps"] for row in rows if not row["finite"]]
-    rates = [row["env_steps_per_s"] for row in later if row["env_steps_per_s"]]  # none where no update fitted
+    rates = [
+        row["env_steps_per_s"] for row in later if row["env_steps_per_s"]
+    ]  # none where no update fitted
     result = {
         "step": rows[-1]["step"],
         "env_steps": rows[-1]["env_steps"],

@@ -32,9 +32,13 @@ from dla_jax.trials.pool import at_a_time, run_all
 def check_config(config, run: Run) -> None:
     """Raises ConfigError for a config that this study cannot run, before anything slow."""
     check(run.from_dir is None, "--from: this study trains its own agents; leave it out")
-    check(jax.process_count() == 1, "--multihost: agents run on the devices of one host; leave it out")
-    check(sorted(config.order) == sorted(config.arms),
-          f"order: {', '.join(config.order)} is no order of the arms; give each once: {', '.join(config.arms)}")  # fmt: skip
+    check(
+        jax.process_count() == 1, "--multihost: agents run on the devices of one host; leave it out"
+    )
+    check(
+        sorted(config.order) == sorted(config.arms),
+        f"order: {', '.join(config.order)} is no order of the arms; give each once: {', '.join(config.arms)}",
+    )
     check_networks(config, checks.check_config)
 
 
@@ -45,20 +49,38 @@ def run(config, run: Run) -> None:
     select, final = select_cells(config), final_cells(config)
     cells, programs = [*select, *final], programs_of(config, [*select, *final])
     done = f", {len(record.done)} of them done before" if record.done else ""
-    print(f"{len(cells)} runs: {len(select)} choose learning rates, {len(final)} are compared{done}", file=sys.stderr)
+    print(
+        f"{len(cells)} runs: {len(select)} choose learning rates, {len(final)} are compared{done}",
+        file=sys.stderr,
+    )
     if len(record.done) < len(cells):
         batches = batches_of(cells, programs)
-        left = lambda stage: [batch for batch in batches if batch.cells[0].stage == stage  # noqa: E731
-                              and any(cell.name not in record.done for cell in batch.cells)]  # fmt: skip
+        left = lambda stage: [
+            batch
+            for batch in batches
+            if batch.cells[0].stage == stage
+            and any(cell.name not in record.done for cell in batch.cells)
+        ]
         compile_programs(config, [*left("select"), *left("final")], workers)
-        budget = lambda cells: sum(programs.points_of(programs[cell.group])[-1].env_steps for cell in cells)  # noqa: E731
+        budget = lambda cells: sum(
+            programs.points_of(programs[cell.group])[-1].env_steps for cell in cells
+        )
         with progress_line(budget(cells), run.quiet, "step") as progress:
-            progress.update(budget(cells) - sum(budget(batch.cells) for stage in ("select", "final") for batch in left(stage)))
-            train = functools.partial(train_batch, config, run, record, progress, alone=len(cells) == 1)
+            progress.update(
+                budget(cells)
+                - sum(budget(batch.cells) for stage in ("select", "final") for batch in left(stage))
+            )
+            train = functools.partial(
+                train_batch, config, run, record, progress, alone=len(cells) == 1
+            )
             run_all(train, left("select"), workers)
             rates = choose_rates(config, record.done, rate_score)
-            at_rates = lambda cells: [cell._replace(lr=rates[cell.group]) for cell in cells]  # noqa: E731
-            run_all(train, [batch._replace(cells=at_rates(batch.cells)) for batch in left("final")], workers)
+            at_rates = lambda cells: [cell._replace(lr=rates[cell.group]) for cell in cells]
+            run_all(
+                train,
+                [batch._replace(cells=at_rates(batch.cells)) for batch in left("final")],
+                workers,
+            )
     else:
         print("the study is finished; drawing its report again", file=sys.stderr)
     record.close()
@@ -70,7 +92,10 @@ def compile_programs(config, batches: list, workers: int) -> None:
     """Compiles the programs of the batches, side by side, each once."""
     started, programs = time.perf_counter(), {id(batch.program): batch for batch in batches}
     run_all(lambda batch: programs.compile_program(config, batch), programs.values(), workers)
-    print(f"{len(programs)} programs compiled in {time.perf_counter() - started:.0f} s", file=sys.stderr)
+    print(
+        f"{len(programs)} programs compiled in {time.perf_counter() - started:.0f} s",
+        file=sys.stderr,
+    )
 
 
 def train_batch(config, run: Run, record: Record, progress, batch, alone: bool) -> None:
@@ -78,6 +103,10 @@ def train_batch(config, run: Run, record: Record, progress, batch, alone: bool) 
     points = programs.points_of(batch.program)
     moments = {points[i].env_steps for i in (0, len(points) // 2, len(points) - 1)}
     env = batch.program.env
-    watched = lambda cell, step: (cell.stage == "final" and cell.seed == config.seeds[0] and step in moments  # noqa: E731
-                                  and can_draw(env.name, env.native_shape))  # fmt: skip
+    watched = lambda cell, step: (
+        cell.stage == "final"
+        and cell.seed == config.seeds[0]
+        and step in moments
+        and can_draw(env.name, env.native_shape)
+    )
     programs.train_batch(config, batch, run.workdir, record, progress, watched, alone)

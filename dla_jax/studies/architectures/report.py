@@ -31,29 +31,55 @@ def draw(workdir: Path) -> None:
     written, config, rows, done = records.read_finished(workdir, num_runs)
     summary = summarise(config, done, lambda run: cost_and_use(run, written["data"]["num_classes"]))
     records.write_summary(workdir, summary)
-    report.render(workdir / "report.html", title=f"Networks on {config.data.name}", question=config.question,
-                  command=written["launches"][0]["command"], claims=summary["claims"],
-                  sections=[*sections(config, summary, rows, workdir), *class_section(config, written, summary)],
-                  facts=records.facts(written, summary))  # fmt: skip
+    report.render(
+        workdir / "report.html",
+        title=f"Networks on {config.data.name}",
+        question=config.question,
+        command=written["launches"][0]["command"],
+        claims=summary["claims"],
+        sections=[
+            *sections(config, summary, rows, workdir),
+            *class_section(config, written, summary),
+        ],
+        facts=records.facts(written, summary),
+    )
     records.print_lines(printed_lines(config, summary), summary["claims"], workdir)
 
 
 def sections(config, summary: dict, rows: list[dict], workdir: Path) -> list[dict]:
     """The sections of the report that compare the networks, with their figures drawn."""
     return [
-        {"title": "The networks", "figures": [{"path": draw_networks(config, summary, workdir), "caption": "Test accuracy and "
-         "loss of the state that is best on validation: mean (diamond), 95 % t-interval (bar), seeds (dots)."},
-         *draw_pair(config, summary, workdir)],
-         "table": {"head": ["network", "reported", "learning rate", *tables.MEASURE_HEAD],
-                   "rows": network_rows(config, summary)}},
-        {"title": "Training", "figures": [{"path": draw_curves(config, summary, rows, workdir), "caption": "Mean and range."}]},
+        {
+            "title": "The networks",
+            "figures": [
+                {
+                    "path": draw_networks(config, summary, workdir),
+                    "caption": "Test accuracy and "
+                    "loss of the state that is best on validation: mean (diamond), 95 % t-interval (bar), seeds (dots).",
+                },
+                *draw_pair(config, summary, workdir),
+            ],
+            "table": {
+                "head": ["network", "reported", "learning rate", *tables.MEASURE_HEAD],
+                "rows": network_rows(config, summary),
+            },
+        },
+        {
+            "title": "Training",
+            "figures": [
+                {"path": draw_curves(config, summary, rows, workdir), "caption": "Mean and range."}
+            ],
+        },
         *section(summary["selection"]),
-    ]  # fmt: skip
+    ]
 
 
 def class_section(config, written: dict, summary: dict) -> list[dict]:
     """Return the section of accuracy class by class, where the record has it."""
-    runs = {network: [run for run in summary["runs"] if run["group"] == network] for network in by_size(config, summary)}
+    runs = {
+        network: [run for run in summary["runs"] if run["group"] == network]
+        for network in by_size(config, summary)
+    }
     return tables.class_section(written["data"]["class_names"], runs)
 
 
@@ -84,8 +110,10 @@ def cost_and_use(run: dict, num_classes: int) -> dict:
     """What claims compare beside accuracy and loss: `beyond_guessing`, accuracy minus that of guessing minus NEGLIGIBLE, and
     `log2_seconds`, the binary logarithm of the seconds of an epoch."""
     seconds = run["seconds_per_epoch"]
-    return {"beyond_guessing": run["test_accuracy"] - 1 / num_classes - NEGLIGIBLE,
-            "log2_seconds": None if seconds is None else math.log2(seconds)}  # fmt: skip
+    return {
+        "beyond_guessing": run["test_accuracy"] - 1 / num_classes - NEGLIGIBLE,
+        "log2_seconds": None if seconds is None else math.log2(seconds),
+    }
 
 
 def depth_of(config, network: str) -> dict[str, int]:
@@ -93,19 +121,30 @@ def depth_of(config, network: str) -> dict[str, int]:
     return {"depth": own_config(config, network).model.depth}
 
 
-def summarise(config, done: dict[str, dict], measured: Callable, sized: Callable = depth_of) -> dict:
+def summarise(
+    config, done: dict[str, dict], measured: Callable, sized: Callable = depth_of
+) -> dict:
     """The finished runs -> {"study", "runs", "claims", "selection"}.
 
     `measured`: the last row of a run -> what else its claims compare; `sized`: (config, network) -> what else is said of it.
     """
     final = [row for row in done.values() if row["stage"] == "final"]
-    runs = [{"arm": row["group"]} | sized(config, row["group"]) | tables.run_of(row) | measured(row)
-            for row in final]  # fmt: skip
+    runs = [
+        {"arm": row["group"]} | sized(config, row["group"]) | tables.run_of(row) | measured(row)
+        for row in final
+    ]
     runs.sort(key=lambda run: (list(config.networks).index(run["arm"]), run["seed"]))
-    claims = [{"name": name} | verdicts.weigh(claim, runs) for name, claim in config.claims.to_dict().items()]
+    claims = [
+        {"name": name} | verdicts.weigh(claim, runs)
+        for name, claim in config.claims.to_dict().items()
+    ]
     cells = select_cells(config)
-    return {"study": f"{config.experiment} on {config.data.name}", "runs": runs, "claims": claims,
-            "selection": records.select_rows(cells, done, choose_rates(config, done, rate_score))}  # fmt: skip
+    return {
+        "study": f"{config.experiment} on {config.data.name}",
+        "runs": runs,
+        "claims": claims,
+        "selection": records.select_rows(cells, done, choose_rates(config, done, rate_score)),
+    }
 
 
 def network_rows(config, summary: dict) -> list[list[str]]:
@@ -113,7 +152,10 @@ def network_rows(config, summary: dict) -> list[list[str]]:
     rows = []
     for network in by_size(config, summary):
         runs = [run for run in summary["runs"] if run["group"] == network]
-        rate, lender = rate_words(summary["selection"], network, runs[0]["lr"]), lender_of(config, network)
+        rate, lender = (
+            rate_words(summary["selection"], network, runs[0]["lr"]),
+            lender_of(config, network),
+        )
         rows.append(
             [
                 network,
@@ -131,23 +173,35 @@ def draw_networks(config, summary: dict, workdir: Path) -> Path:
     for network in by_size(config, summary):
         runs = [run for run in summary["runs"] if run["group"] == network]
         losses = [run["test_loss"] for run in runs if run["test_loss"] is not None]
-        rows.append({"label": network, "accuracy": [run["test_accuracy"] for run in runs], "loss": losses})
+        rows.append(
+            {"label": network, "accuracy": [run["test_accuracy"] for run in runs], "loss": losses}
+        )
     accuracy.networks(rows, tables.intervals(rows), workdir / "figures" / "networks.png")
     return workdir / "figures" / "networks.png"
 
 
 def draw_pair(config, summary: dict, workdir: Path) -> list[dict]:
     """The figure of the paired runs, with its caption; nothing where the study has no pair with two seeds in common."""
-    runs = {network: {run["seed"]: run for run in summary["runs"] if run["group"] == network} for network in config.pair}
+    runs = {
+        network: {run["seed"]: run for run in summary["runs"] if run["group"] == network}
+        for network in config.pair
+    }
     seeds = sorted(set.intersection(*map(set, runs.values()))) if runs else []
     if len(seeds) < 2:
         return []
-    values = {network: np.array([by_seed[seed]["test_accuracy"] for seed in seeds]) for network, by_seed in runs.items()}
-    seconds = {network: [run["seconds_per_epoch"] for run in by_seed.values() if not run["diverged"]]
-               for network, by_seed in timed_runs(config, summary).items()}  # fmt: skip
+    values = {
+        network: np.array([by_seed[seed]["test_accuracy"] for seed in seeds])
+        for network, by_seed in runs.items()
+    }
+    seconds = {
+        network: [run["seconds_per_epoch"] for run in by_seed.values() if not run["diverged"]]
+        for network, by_seed in timed_runs(config, summary).items()
+    }
     first, second = config.pair
     path = workdir / "figures" / "pair.png"
-    accuracy.pair(values, stats.t_interval(values[second] - values[first], bounds=(-1.0, 1.0)), seconds, path)
+    accuracy.pair(
+        values, stats.t_interval(values[second] - values[first], bounds=(-1.0, 1.0)), seconds, path
+    )
     caption = f"""{formatting.count(len(seeds), "paired run")}: a line a seed, which fixes split, order and the weights that
         both share at first, blue where the second is better, orange where it is worse (left); the differences with their mean
         and 95 % t-interval (middle); seconds of an epoch, all runs (right)."""
@@ -156,18 +210,33 @@ def draw_pair(config, summary: dict, workdir: Path) -> list[dict]:
 
 def timed_runs(config, summary: dict) -> dict[str, dict[int, dict]]:
     """{network: {seed: run}} of the pair, the plain net as the one that has no addition to do where the study has it."""
-    shown = [f"{name}_no_addition" if f"{name}_no_addition" in config.networks else name for name in config.pair]
-    return {name: {run["seed"]: run for run in summary["runs"] if run["group"] == name} for name in shown}
+    shown = [
+        f"{name}_no_addition" if f"{name}_no_addition" in config.networks else name
+        for name in config.pair
+    ]
+    return {
+        name: {run["seed"]: run for run in summary["runs"] if run["group"] == name}
+        for name in shown
+    }
 
 
 def draw_curves(config, summary: dict, rows: list[dict], workdir: Path) -> Path:
     """The figure of training loss and validation accuracy."""
     curves = {}
     for i, network in enumerate(by_size(config, summary)):
-        runs = [[row for row in rows if row["run"] == f"final/{network}/seed{seed}" and not row.get("done")]
-                for seed in seeds_of(config, network)]  # fmt: skip
+        runs = [
+            [
+                row
+                for row in rows
+                if row["run"] == f"final/{network}/seed{seed}" and not row.get("done")
+            ]
+            for seed in seeds_of(config, network)
+        ]
         if not all(runs):
             continue  # a baseline that is not trained step by step
-        curves[network] = tables.curve(own_config(config, network), runs) | {"colour": i, "dashed": i >= 7}
+        curves[network] = tables.curve(own_config(config, network), runs) | {
+            "colour": i,
+            "dashed": i >= 7,
+        }
     accuracy.training_curves(curves, workdir / "figures" / "curves.png")
     return workdir / "figures" / "curves.png"

@@ -31,7 +31,10 @@ def check_config(config, run: Run) -> None:
     """Raises ConfigError for a config that this study cannot run, before anything slow; reads the data, and checks that last."""
     for network in config.pair:
         check_choice("pair", network, tuple(config.networks))
-    check(len(config.pair) in (0, 2), f"pair: {config.pair} has {len(config.pair)} networks; give two, or none")
+    check(
+        len(config.pair) in (0, 2),
+        f"pair: {config.pair} has {len(config.pair)} networks; give two, or none",
+    )
     check_networks(config, functools.partial(check_own, run=run))
     image_set = image_runs.check_data(config, run)
     for network in config.networks:
@@ -44,7 +47,9 @@ def check_own(own, run: Run) -> None:
     check_depth(own.model, "model.depth", own.model.depth)
     if own.model.name == "resnet":
         stages = len(stages_of(own.model.depth, own.model.bottleneck)[0])
-        one = lambda key, stage: check(stage in range(1, stages + 1), f"{key}: there is no stage {stage}; 1 to {stages}")  # noqa: E731
+        one = lambda key, stage: check(
+            stage in range(1, stages + 1), f"{key}: there is no stage {stage}; 1 to {stages}"
+        )
         check_distinct("model.plain_stages", own.model.plain_stages, one, empty=True)
 
 
@@ -52,36 +57,58 @@ def run(config, run: Run) -> None:
     """Runs the study, or what is left of it, in `run.workdir`, and draws its report."""
     image_set, mesh = image_runs.load(config, run), data_mesh()
     data = image_runs.put_data(image_set, mesh)
-    settings = {name: image_runs.prepare(own_config(config, name), image_set, data, mesh) for name in config.networks}
+    settings = {
+        name: image_runs.prepare(own_config(config, name), image_set, data, mesh)
+        for name in config.networks
+    }
     run_networks(config, run, settings, make_story, draw)
 
 
-def run_networks(config, run: Run, settings: dict[str, Setting], story_of: Callable, draw: Callable) -> None:
+def run_networks(
+    config, run: Run, settings: dict[str, Setting], story_of: Callable, draw: Callable
+) -> None:
     """Trains every network of `settings` with every seed, each at its own learning rate. `story_of`: (setting, seed) -> what
     makes a run."""
-    setting_of = lambda cell: settings[cell.group]  # noqa: E731
+    setting_of = lambda cell: settings[cell.group]
     image_set = next(iter(settings.values())).source
-    begin(config, run, image_set.identity, [*splits.remarks(image_set), *undecidable_claims(config)])
+    begin(
+        config, run, image_set.identity, [*splits.remarks(image_set), *undecidable_claims(config)]
+    )
     run_grid(
-        config, run, select=select_cells(config), final=final_cells(config),
-        choose_rates=functools.partial(choose_rates, config, score=rate_score), setting_of=setting_of,
-        story_of=lambda cell: story_of(setting_of(cell), cell.seed), draw=draw, unit="img",
-    )  # fmt: skip
+        config,
+        run,
+        select=select_cells(config),
+        final=final_cells(config),
+        choose_rates=functools.partial(choose_rates, config, score=rate_score),
+        setting_of=setting_of,
+        story_of=lambda cell: story_of(setting_of(cell), cell.seed),
+        draw=draw,
+        unit="img",
+    )
 
 
 def init_network(key, *, model, shape: tuple[int, ...], own) -> tuple[dict, dict]:
     """(params, model_state) of a network, plain or residual as the group `model` of its config says."""
     params, model_state = image_classifier.init_model(key, model=model, shape=shape)
-    return params, wire(model_state, skip=own.skip, plain_stages=own.plain_stages if own.name == "resnet" else ())
+    return params, wire(
+        model_state, skip=own.skip, plain_stages=own.plain_stages if own.name == "resnet" else ()
+    )
 
 
 def make_model(setting: Setting):
     """The Flax module of a network."""
     config, image_set = setting.config, setting.source
     return build(
-        config.model, depth=config.model.depth, skip=config.model.skip, norm=config.model.norm, init_scheme=config.model.init,
-        num_classes=len(image_set.class_names), mean=image_set.mean, std=image_set.std, dtype=config.compute_dtype,
-    )  # fmt: skip
+        config.model,
+        depth=config.model.depth,
+        skip=config.model.skip,
+        norm=config.model.norm,
+        init_scheme=config.model.init,
+        num_classes=len(image_set.class_names),
+        mean=image_set.mean,
+        std=image_set.std,
+        dtype=config.compute_dtype,
+    )
 
 
 def make_story(setting: Setting, seed: int) -> Story:

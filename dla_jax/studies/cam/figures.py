@@ -45,7 +45,10 @@ def draw_right(shown: dict, chosen: np.ndarray, names: list[str], path: Path) ->
     cells = []
     for i in np.flatnonzero(chosen):
         image, p = shown["image"][i], shown["p"][i]
-        cells += [bare(image), mapped(image, cam.scaled(shown["maps"][i, 0]), words(names, p, p.argmax()))]
+        cells += [
+            bare(image),
+            mapped(image, cam.scaled(shown["maps"][i, 0]), words(names, p, p.argmax())),
+        ]
     maps.grid([cells[k : k + 8] for k in range(0, len(cells), 8)], path)
     return path
 
@@ -56,8 +59,11 @@ def draw_wrong(shown: dict, chosen: np.ndarray, names: list[str], path: Path) ->
     for i in np.flatnonzero(chosen):
         image, p, label = shown["image"][i], shown["p"][i], shown["label"][i]
         taken_for, true = together(shown["maps"][i, [0, -1]])
-        cells += [bare(image), mapped(image, taken_for, f"taken for: {words(names, p, p.argmax())}"),
-                  mapped(image, true, f"is: {words(names, p, label)}")]  # fmt: skip
+        cells += [
+            bare(image),
+            mapped(image, taken_for, f"taken for: {words(names, p, p.argmax())}"),
+            mapped(image, true, f"is: {words(names, p, label)}"),
+        ]
     maps.grid([cells[k : k + 6] for k in range(0, len(cells), 6)], path)
     return path
 
@@ -70,18 +76,27 @@ def together(heats: np.ndarray) -> np.ndarray:
 def draw_classes(shown: dict, names: list[str], path: Path) -> Path:
     """Maps of the most probable classes of a few images, in the order of the classes, with one scale for each image."""
     rows = []
-    for image, p, classes, heats in list(zip(shown["image"], shown["p"], shown["classes"], shown["maps"], strict=True))[:FEW]:
+    for image, p, classes, heats in list(
+        zip(shown["image"], shown["p"], shown["classes"], shown["maps"], strict=True)
+    )[:FEW]:
         order = np.argsort(classes[:-1])
         cells = zip(together(heats[order]), classes[order], strict=True)
-        rows.append([bare(image), *(mapped(image, heat, words(names, p, label)) for heat, label in cells)])
+        rows.append(
+            [bare(image), *(mapped(image, heat, words(names, p, label)) for heat, label in cells)]
+        )
     maps.grid(rows, path)
     return path
 
 
 def draw_methods(methods: tuple[str, ...], shown: dict, path: Path) -> Path:
     """What each method marks in a few images."""
-    rows = [[bare(image), *(mapped(image, cam.scaled(shown[f"method_{method}"][i])) for method in methods)]
-            for i, image in enumerate(shown["image"][:FEW])]  # fmt: skip
+    rows = [
+        [
+            bare(image),
+            *(mapped(image, cam.scaled(shown[f"method_{method}"][i])) for method in methods),
+        ]
+        for i, image in enumerate(shown["image"][:FEW])
+    ]
     maps.grid(rows, path, ["", *methods])
     return path
 
@@ -90,37 +105,73 @@ def draw_cascade(shown: dict, path: Path) -> Path:
     """The maps of a few images as the network forgets, at most eight steps of it."""
     last = shown["cascade"].shape[1] - 1
     steps = np.unique(np.linspace(0, last, min(last, 7) + 1).round().astype(int))
-    rows = [[mapped(image, cam.scaled(heats[k])) for k in steps]
-            for image, heats in list(zip(shown["image"], shown["cascade"], strict=True))[:FEW]]  # fmt: skip
+    rows = [
+        [mapped(image, cam.scaled(heats[k])) for k in steps]
+        for image, heats in list(zip(shown["image"], shown["cascade"], strict=True))[:FEW]
+    ]
     maps.grid(rows, path, ["trained", *(f"{k} of {last} forgotten" for k in steps[1:])])
     return path
 
 
 def draw_faithfulness(methods: tuple[str, ...], done: list[dict], path: Path) -> Path:
     """Insertion, deletion and forgetting."""
-    of = lambda key: {method: np.array([row[key] for row in of_method(done, method)]) for method in methods}  # noqa: E731
-    curves, another = {"insertion": of("insertion_curve"), "deletion": of("deletion_curve")}, of("likeness_another")[methods[0]]
+    of = lambda key: {
+        method: np.array([row[key] for row in of_method(done, method)]) for method in methods
+    }
+    curves, another = (
+        {"insertion": of("insertion_curve"), "deletion": of("deletion_curve")},
+        of("likeness_another")[methods[0]],
+    )
     shares = np.array(done[0]["counts"]) / done[0]["counts"][-1]
-    maps.faithfulness(curves, shares, of("likeness_curve"), None if None in another else float(np.mean(another)), path)
+    maps.faithfulness(
+        curves,
+        shares,
+        of("likeness_curve"),
+        None if None in another else float(np.mean(another)),
+        path,
+    )
     return path
 
 
 def draw_aucs(methods: tuple[str, ...], done: list[dict], path: Path) -> Path:
     """Areas of each network."""
-    maps.aucs([{"label": method} | {name: [row[f"{name}_auc"] for row in of_method(done, method)]
-                                    for name in ("insertion", "deletion")} for method in methods], path)  # fmt: skip
+    maps.aucs(
+        [
+            {"label": method}
+            | {
+                name: [row[f"{name}_auc"] for row in of_method(done, method)]
+                for name in ("insertion", "deletion")
+            }
+            for method in methods
+        ],
+        path,
+    )
     return path
 
 
 def draw_canvas(found: dict, names: list[str], path: Path) -> Path:
     """The canvas with the heat map of the class that stands on it most often; of many classes only those on it have a colour."""
-    p, boxes = found["probabilities"], zip(found["corners"], found["labels"] == found["there"], strict=True)
-    coloured = np.arange(len(names)) if len(names) <= MOST_COLOURS else np.unique(found["labels"])[:18]
+    p, boxes = (
+        found["probabilities"],
+        zip(found["corners"], found["labels"] == found["there"], strict=True),
+    )
+    coloured = (
+        np.arange(len(names)) if len(names) <= MOST_COLOURS else np.unique(found["labels"])[:18]
+    )
     place_of = np.full(len(names), -1)
     place_of[coloured] = np.arange(len(coloured))
     label = int(np.bincount(found["labels"]).argmax())
-    maps.canvas(found["image"], [(*corner, int(found["side"]), right) for corner, right in boxes], int(found["step"]),
-                p[..., label], names[label], place_of[p.argmax(-1)], p.max(-1), [names[i] for i in coloured], path)  # fmt: skip
+    maps.canvas(
+        found["image"],
+        [(*corner, int(found["side"]), right) for corner, right in boxes],
+        int(found["step"]),
+        p[..., label],
+        names[label],
+        place_of[p.argmax(-1)],
+        p.max(-1),
+        [names[i] for i in coloured],
+        path,
+    )
     return path
 
 
@@ -129,9 +180,17 @@ def draw_photos(done: list[dict], arrays: list[dict], folder: Path) -> list[Path
     rows, paths = [], []
     for row, found in zip(done, arrays, strict=True):
         picture = maps.picture(found["image"], 1)
-        name = Path(row["image"]).name.encode(errors="replace").decode()  # a name may hold what is no character
-        rows.append({"picture": picture, "overlay": maps.overlay(picture, found["heat"]), "name": name,
-                     "top": list(row["top"].items())})  # fmt: skip
+        name = (
+            Path(row["image"]).name.encode(errors="replace").decode()
+        )  # a name may hold what is no character
+        rows.append(
+            {
+                "picture": picture,
+                "overlay": maps.overlay(picture, found["heat"]),
+                "name": name,
+                "top": list(row["top"].items()),
+            }
+        )
     for k in range(0, len(rows), 6):
         paths.append(folder / f"photos{k // 6:02}.png")
         maps.photos(rows[k : k + 6], paths[-1])

@@ -16,9 +16,15 @@ from dla_jax.trials import finished
 
 EXPLAIN, BLIND = ("cam", "grad_cam", "hires_cam"), ("random", "edges")  # BLIND ones know no network
 METHODS = (*EXPLAIN, "random_cam", *BLIND, "another_image")
-EXACT = ("cam", "random_cam", "another_image")  # need a net that ends in the mean and one dense layer
+EXACT = (
+    "cam",
+    "random_cam",
+    "another_image",
+)  # need a net that ends in the mean and one dense layer
 AT_A_TIME = 256  # images
-FORGETS = 1  # folded into a seed's key, so that the fresh network is not the one that training began with
+FORGETS = (
+    1  # folded into a seed's key, so that the fresh network is not the one that training began with
+)
 
 
 class Network(NamedTuple):
@@ -54,27 +60,37 @@ def read_network(workdir: Path, row: dict, layer: str) -> Network:
 def check_layer(model, shape: tuple[int, int, int], layer: str, group: str) -> None:
     """Raises ConfigError for a layer that a network, called `group`, has not, or that leaves no map."""
     sizes = cam.layer_sizes(features_of(model, shape))
-    check(len(sizes) > 0, f"network: {group} has no convolution, and so no map; give the workdir of a study of CNNs, or another "
-          "of its networks with --config.network=")  # fmt: skip
+    check(
+        len(sizes) > 0,
+        f"network: {group} has no convolution, and so no map; give the workdir of a study of CNNs, or another "
+        "of its networks with --config.network=",
+    )
     check_choice("layer", layer, sizes)
     last = {size: name for name, size in sizes.items() if size != (1, 1)}  # the last of each size
     larger = [f"--config.layer={name} ({size[0]}x{size[1]})" for size, name in sorted(last.items())]
-    check(sizes[layer] != (1, 1), f"layer: {layer} of {group} is 1x1, which is no map; choose "
-          f"{' or '.join(larger) or 'another network, this one has no larger layer'}")  # fmt: skip
+    check(
+        sizes[layer] != (1, 1),
+        f"layer: {layer} of {group} is 1x1, which is no map; choose "
+        f"{' or '.join(larger) or 'another network, this one has no larger layer'}",
+    )
 
 
 def check_methods(config, model, group: str) -> None:
     """Raises ConfigError for methods that a network, called `group`, has not."""
     exact = [method for method in config.methods if method in EXACT]
-    check(not exact or (ends_in_mean(model) and config.layer == "last_conv"),
-          f"methods: {', '.join(exact)} need a net that ends in the mean over last_conv and one dense layer, which {group} at "
-          f"{config.layer} is not; take --config=configs/cam.py:method=grad_cam")  # fmt: skip
+    check(
+        not exact or (ends_in_mean(model) and config.layer == "last_conv"),
+        f"methods: {', '.join(exact)} need a net that ends in the mean over last_conv and one dense layer, which {group} at "
+        f"{config.layer} is not; take --config=configs/cam.py:method=grad_cam",
+    )
 
 
 @functools.cache
 def features_of(model, shape: tuple[int, int, int]) -> dict:
     """The features of a model, as shapes, for one image [H, W, C]."""
-    init = lambda seed: model.init_with_output(jax.random.key(seed), jnp.zeros((1, *shape)), train=False)  # noqa: E731
+    init = lambda seed: model.init_with_output(
+        jax.random.key(seed), jnp.zeros((1, *shape)), train=False
+    )
     (_, features), _ = jax.eval_shape(init, 0)
     return features
 
@@ -88,13 +104,15 @@ def probabilities(variables, images, *, model) -> jax.Array:
 def predict(network: Network, images: np.ndarray) -> np.ndarray:
     """Probabilities float32 [N, C] of many images, a part at a time, all parts of one shape."""
     size = min(AT_A_TIME, len(images))
-    part = lambda i: np.resize(images[i : i + size], (size, *images.shape[1:]))  # noqa: E731
-    of = lambda i: np.asarray(probabilities(network.variables, part(i), model=network.model))  # noqa: E731
+    part = lambda i: np.resize(images[i : i + size], (size, *images.shape[1:]))
+    of = lambda i: np.asarray(probabilities(network.variables, part(i), model=network.model))
     return np.concatenate([of(i) for i in range(0, len(images), size)])[: len(images)]
 
 
 @functools.partial(jax.jit, static_argnames=("model", "layer", "methods", "window"))
-def maps_of(variables, x, classes, key, *, model, layer, methods, window=None) -> tuple[jax.Array, dict[str, jax.Array]]:
+def maps_of(
+    variables, x, classes, key, *, model, layer, methods, window=None
+) -> tuple[jax.Array, dict[str, jax.Array]]:
     """Logits float32 [B, C] of images float32 [B, H, W, C] in [0, 1], and {method: maps float32 [B, K, h, w]}.
 
     Args:
@@ -124,11 +142,29 @@ def maps_of(variables, x, classes, key, *, model, layer, methods, window=None) -
     return logits, {method: make[method]() for method in methods if method != "edges"}
 
 
-def all_maps(network: Network, variables: dict, images: np.ndarray, classes: np.ndarray, key, methods: tuple[str, ...]) -> dict:
+def all_maps(
+    network: Network,
+    variables: dict,
+    images: np.ndarray,
+    classes: np.ndarray,
+    key,
+    methods: tuple[str, ...],
+) -> dict:
     """{method: maps [B, h, w], of one class of each image, int32 [B]} of images uint8 [B, H, W, C]; those of edges [B, H, W]."""
     x = images.astype(np.float32) / 255
-    _, found = maps_of(variables, x, classes[:, None], key, model=network.model, layer=network.layer, methods=methods)
-    return {method: faithfulness.edges(x) if method == "edges" else np.asarray(found[method])[:, 0] for method in methods}
+    _, found = maps_of(
+        variables,
+        x,
+        classes[:, None],
+        key,
+        model=network.model,
+        layer=network.layer,
+        methods=methods,
+    )
+    return {
+        method: faithfulness.edges(x) if method == "edges" else np.asarray(found[method])[:, 0]
+        for method in methods
+    }
 
 
 @functools.partial(jax.jit, static_argnames="size")
@@ -148,8 +184,15 @@ def exchange(variables, hot, rest, ranks, counts, classes, *, model) -> jax.Arra
     return faithfulness.exchange_curve(probability, hot, rest, ranks, counts)
 
 
-def measure(config, network: Network, other: Network | None, unseen: np.ndarray, test: Examples, p: np.ndarray,
-            mean: tuple[float, ...]) -> dict[str, dict]:  # fmt: skip
+def measure(
+    config,
+    network: Network,
+    other: Network | None,
+    unseen: np.ndarray,
+    test: Examples,
+    p: np.ndarray,
+    mean: tuple[float, ...],
+) -> dict[str, dict]:
     """{method: scores and curves} over a sample of the test part.
 
     Args:
@@ -158,7 +201,9 @@ def measure(config, network: Network, other: Network | None, unseen: np.ndarray,
       p: float32 [N, C], what the network says of the test part.
       mean: of the training images, per channel: what a deleted pixel becomes.
     """
-    sample = np.random.default_rng((network.row["seed"], 0)).permutation(len(test.images))[: config.num_scored]
+    sample = np.random.default_rng((network.row["seed"], 0)).permutation(len(test.images))[
+        : config.num_scored
+    ]
     images, classes = test.images[sample], p[sample].argmax(-1).astype(np.int32)
     key_maps, key_ties = jax.random.split(jax.random.key(network.row["seed"]))
     maps = all_maps(network, network.variables, images, classes, key_maps, config.methods)
@@ -168,24 +213,41 @@ def measure(config, network: Network, other: Network | None, unseen: np.ndarray,
     another = dict.fromkeys(config.methods)
     if other and fair.any():
         others = all_maps(network, other.variables, images, classes, key_maps, config.methods)
-        another = {method: likeness(maps[method][fair], others[method][fair])[0] for method in config.methods}
-    return {method: exchanged[method] | forgotten[method] | {"likeness_another": another[method]} for method in config.methods}
+        another = {
+            method: likeness(maps[method][fair], others[method][fair])[0]
+            for method in config.methods
+        }
+    return {
+        method: exchanged[method] | forgotten[method] | {"likeness_another": another[method]}
+        for method in config.methods
+    }
 
 
-def exchange_scores(config, network: Network, images, classes, maps: dict, key, mean) -> dict[str, dict]:
+def exchange_scores(
+    config, network: Network, images, classes, maps: dict, key, mean
+) -> dict[str, dict]:
     """{method: insertion's and deletion's areas, mean curves, and insertion's area of each image}."""
     x = images.astype(np.float32) / 255
-    ends = {"insertion": (x, faithfulness.blurred(x, config.blur)), "deletion": (np.broadcast_to(np.float32(mean), x.shape), x)}
+    ends = {
+        "insertion": (x, faithfulness.blurred(x, config.blur)),
+        "deletion": (np.broadcast_to(np.float32(mean), x.shape), x),
+    }
     counts = faithfulness.counts_of(images[0, ..., 0].size, config.num_steps)
     found = {}
     for method, heat in maps.items():
         ranks = ranks_of(key, heat, size=images.shape[1:3])
-        curves = {name: np.asarray(exchange(network.variables, hot, rest, ranks, counts, classes, model=network.model))
-                  for name, (hot, rest) in ends.items()}  # fmt: skip
+        curves = {
+            name: np.asarray(
+                exchange(network.variables, hot, rest, ranks, counts, classes, model=network.model)
+            )
+            for name, (hot, rest) in ends.items()
+        }
         areas = {name: faithfulness.area(curve, counts) for name, curve in curves.items()}
         found[method] = {f"{name}_auc": float(area.mean()) for name, area in areas.items()}
         found[method] |= {f"{name}_curve": curve.mean(1).tolist() for name, curve in curves.items()}
-        found[method] |= {f"{name}_aucs": area.tolist() for name, area in areas.items()} | {"counts": counts.tolist()}
+        found[method] |= {f"{name}_aucs": area.tolist() for name, area in areas.items()} | {
+            "counts": counts.tolist()
+        }
     return found
 
 
@@ -194,7 +256,7 @@ def likeness(maps: np.ndarray, others: np.ndarray) -> tuple[float, float]:
 
     By size: a fresh head has either sign as often, so with the sign it is 0 on average, however alike the maps look.
     """
-    correlate = lambda a, b: float(faithfulness.rank_correlation(a, b).mean())  # noqa: E731
+    correlate = lambda a, b: float(faithfulness.rank_correlation(a, b).mean())
     return correlate(np.abs(maps), np.abs(others)), correlate(maps, others)
 
 
@@ -206,9 +268,15 @@ def forgetting_scores(network: Network, images, classes, maps: dict, key) -> dic
         again = all_maps(network, variables, images, classes, key, looking)
         for method, curve in curves.items():
             curve.append(likeness(maps[method], again[method]) if method in looking else (1.0, 1.0))
-    return {method: {"likeness_curve": [size for size, _ in curve], "likeness_forgotten": curve[-1][0],
-                     "likeness_beyond_half": curve[-1][0] - 0.5, "signed_likeness_forgotten": curve[-1][1]}
-            for method, curve in curves.items()}  # fmt: skip
+    return {
+        method: {
+            "likeness_curve": [size for size, _ in curve],
+            "likeness_forgotten": curve[-1][0],
+            "likeness_beyond_half": curve[-1][0] - 0.5,
+            "signed_likeness_forgotten": curve[-1][1],
+        }
+        for method, curve in curves.items()
+    }
 
 
 def forgetting(network: Network):

@@ -61,13 +61,21 @@ def examined(path: Path, changed: int, size: int) -> str | None:
     except Exception as error:  # whatever Pillow raises
         return f"{path} is no image that can be read ({first_line(error)})"
     long = max(width, height) > LONGEST * min(width, height)
-    return f"{path} is {width}x{height} pixels, more than {LONGEST} times as long as wide; cut it" if long else None
+    return (
+        f"{path} is {width}x{height} pixels, more than {LONGEST} times as long as wide; cut it"
+        if long
+        else None
+    )
 
 
 def fingerprints(config) -> dict[str, str]:
     """Return {file: SHA-256 of its content} of the usable photos: what a workdir remembers of them."""
     reasons = reasons_of(folder.files_of(config.image).images)
-    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path, reason in reasons.items() if not reason}
+    return {
+        str(path): hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        for path, reason in reasons.items()
+        if not reason
+    }
 
 
 def as_input(photo: Image.Image, shape: tuple[int, int, int], scale: float) -> np.ndarray:
@@ -75,7 +83,9 @@ def as_input(photo: Image.Image, shape: tuple[int, int, int], scale: float) -> n
     that of a training image."""
     factor = scale * shape[0] / min(photo.size)
     size = [round(factor * side) for side in photo.size]
-    pixels = np.asarray(photo.resize(size, Image.Resampling.BILINEAR))  # as training images are shrunk
+    pixels = np.asarray(
+        photo.resize(size, Image.Resampling.BILINEAR)
+    )  # as training images are shrunk
     return (pixels if shape[2] == 3 else photos.grey(pixels))[None].astype(np.float32) / 255
 
 
@@ -98,12 +108,17 @@ def look(config, run: Run, network: Network) -> None:
             record.append({"run": name, "done": True, "stage": "photo", "step": 0} | answer)
         row = record.done[name]
         print(
-            json.dumps({key: row[key] for key in ("image", "label", "probability", "top", "overlay")}, ensure_ascii=False),
+            json.dumps(
+                {key: row[key] for key in ("image", "label", "probability", "top", "overlay")},
+                ensure_ascii=False,
+            ),
             flush=True,
         )
     record.close()
     if bad:
-        print(f"{len(bad)} of {len(reasons)} images could not be read, or looked at", file=sys.stderr)
+        print(
+            f"{len(bad)} of {len(reasons)} images could not be read, or looked at", file=sys.stderr
+        )
 
 
 def look_at(config, workdir: Path, network: Network, path: Path, number: str) -> dict:
@@ -111,13 +126,33 @@ def look_at(config, workdir: Path, network: Network, path: Path, number: str) ->
     photo, method = photos.open_upright(path), config.methods[0]
     window = None if ends_in_mean(network.model) else window_of(network)
     key = jax.random.key(network.row["seed"])
-    logits, found = maps_of(network.variables, as_input(photo, network.shape, config.scale), None, key, model=network.model,
-                            layer=network.layer, methods=(method,), window=window)  # fmt: skip
-    p, heat = softmax(np.asarray(logits[0], np.float64)), cam.scaled(np.asarray(found[method])[0, 0])
-    top = {network.class_names[label]: round(float(p[label]), 6) for label in np.argsort(-p, kind="stable")[:MOST]}
+    logits, found = maps_of(
+        network.variables,
+        as_input(photo, network.shape, config.scale),
+        None,
+        key,
+        model=network.model,
+        layer=network.layer,
+        methods=(method,),
+        window=window,
+    )
+    p, heat = (
+        softmax(np.asarray(logits[0], np.float64)),
+        cam.scaled(np.asarray(found[method])[0, 0]),
+    )
+    top = {
+        network.class_names[label]: round(float(p[label]), 6)
+        for label in np.argsort(-p, kind="stable")[:MOST]
+    }
     best = next(iter(top))
     overlay = workdir / "overlays" / f"{number}-{maps.slug(path.stem)}-{maps.slug(best)}.jpg"
     maps.save_picture(maps.overlay(photo, heat), overlay)
     photo.thumbnail((THUMBNAIL, THUMBNAIL))
     write_arrays(workdir / "photos" / f"{number}.npz", {"image": np.asarray(photo), "heat": heat})
-    return {"image": str(path), "label": best, "probability": top[best], "top": top, "overlay": str(overlay)}
+    return {
+        "image": str(path),
+        "label": best,
+        "probability": top[best],
+        "top": top,
+        "overlay": str(overlay),
+    }

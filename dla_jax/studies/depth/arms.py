@@ -25,9 +25,12 @@ NORMS = {"batch": "batch", "no_norm": "none"}
 NAMED_DEPTHS = ("reference", "deepest")  # that follow when `depths` changes
 # What may follow the "+" in the name of an arm, by family of networks.
 MODIFIERS = {
-    "cnn": ("scaled", "shared_lr", *NORMS, *STARTS), "mlp": ("scaled", "shared_lr", *NORMS, *STARTS),
-    "resnet": ("scaled", "shared_lr", *STARTS), "lab_a": ("shared_lr",), "lab_b": ("scaled", "shared_lr"),
-}  # fmt: skip
+    "cnn": ("scaled", "shared_lr", *NORMS, *STARTS),
+    "mlp": ("scaled", "shared_lr", *NORMS, *STARTS),
+    "resnet": ("scaled", "shared_lr", *STARTS),
+    "lab_a": ("shared_lr",),
+    "lab_b": ("scaled", "shared_lr"),
+}
 
 
 class Arm(NamedTuple):
@@ -72,7 +75,9 @@ def parse_arm(key: str, name: str) -> Arm:
     for modifier in modifiers:
         check_choice(f"{key}: {name}", modifier, ("scaled", "shared_lr", *NORMS, *STARTS))
         check(modifiers.count(modifier) == 1, f"{key}: {name} says {modifier!r} twice")
-    starts, norms = ([modifier for modifier in modifiers if modifier in known] for known in (STARTS, NORMS))
+    starts, norms = (
+        [modifier for modifier in modifiers if modifier in known] for known in (STARTS, NORMS)
+    )
     check(len(starts) <= 1, f"{key}: {name} has two initialisations; give one")
     check(len(norms) <= 1, f"{key}: {name} is with and without norm; give one")
     norm, init = NORMS[norms[0]] if norms else None, starts[0] if starts else None
@@ -88,11 +93,20 @@ def arm_of(config, name: str) -> Arm:
 def check_arm(config, key: str, name: str) -> None:
     """Raises ConfigError for an arm that is not written well or that the family of networks does not have."""
     arm = parse_arm(key, name)
-    check(not str(name).startswith("both"), f"{key}: {name} is what depth 1 is called; give plain or residual")
-    check(not arm.shared_lr or key == "side_arms", f"{key}: {name} has the learning rate of another arm; give it in side_arms")
+    check(
+        not str(name).startswith("both"),
+        f"{key}: {name} is what depth 1 is called; give plain or residual",
+    )
+    check(
+        not arm.shared_lr or key == "side_arms",
+        f"{key}: {name} has the learning rate of another arm; give it in side_arms",
+    )
     allowed = MODIFIERS[config.model.name]
     for modifier in str(name).split("+")[1:]:
-        check(modifier in allowed, f"{key}: {name}: {config.model.name} has no {modifier!r}; known: {', '.join(allowed)}")
+        check(
+            modifier in allowed,
+            f"{key}: {name}: {config.model.name} has no {modifier!r}; known: {', '.join(allowed)}",
+        )
     base = str(name).replace("+shared_lr", "")
     check(not arm.shared_lr or base in config.arms, f"{key}: {name} needs {base} among arms")
 
@@ -105,17 +119,28 @@ def check_config(config, run: Run) -> None:
         check_distinct(key, config[key], check_seed)
     check_count("num_side_seeds", config.num_side_seeds)
     shared = sorted(set(config.select_seeds) & set(config.seeds))
-    check(not shared, f"select_seeds: {shared} are also seeds of final runs, which would choose on what they test; give others")
+    check(
+        not shared,
+        f"select_seeds: {shared} are also seeds of final runs, which would choose on what they test; give others",
+    )
     depth = functools.partial(check_depth, config.model)
     check_distinct("depths", config.depths, depth)
-    check(max(config.depths) > 1 or not merges_at_one(config),
-          "depths: 1 alone leaves nothing to compare; give more, as in --config.depths=1,5,10")  # fmt: skip
-    check(config.reference_depth in (0, *config.depths),
-          f"reference_depth: {config.reference_depth} is not among depths, {config.depths}; give one of them, or 0 for the "
-          "smallest that has blocks")  # fmt: skip
-    check_distinct("side_depths", config.side_depths, functools.partial(check_side_depth, config), empty=True)
-    check(not config.side_arms or len(side_depths_of(config)) > 0,
-          f"side_depths: none of {config.side_depths} is among depths, {config.depths}; give one of these")  # fmt: skip
+    check(
+        max(config.depths) > 1 or not merges_at_one(config),
+        "depths: 1 alone leaves nothing to compare; give more, as in --config.depths=1,5,10",
+    )
+    check(
+        config.reference_depth in (0, *config.depths),
+        f"reference_depth: {config.reference_depth} is not among depths, {config.depths}; give one of them, or 0 for the "
+        "smallest that has blocks",
+    )
+    check_distinct(
+        "side_depths", config.side_depths, functools.partial(check_side_depth, config), empty=True
+    )
+    check(
+        not config.side_arms or len(side_depths_of(config)) > 0,
+        f"side_depths: none of {config.side_depths} is among depths, {config.depths}; give one of these",
+    )
     check_distinct("lrs", config.lrs, functools.partial(check_number, above=0))
     arm = functools.partial(check_arm, config)
     check_distinct("arms", config.arms, arm)
@@ -124,8 +149,10 @@ def check_config(config, run: Run) -> None:
     for name in (*config.arms, *config.side_arms):
         image_runs.check_norm(config, arm_of(config, name).norm)
         other = names.setdefault(arm_of(config, name), name)
-        check(other == name and (name not in config.side_arms or name not in config.arms),
-              f"side_arms: {name} is already among arms, as {other}; name each arm once")  # fmt: skip
+        check(
+            other == name and (name not in config.side_arms or name not in config.arms),
+            f"side_arms: {name} is already among arms, as {other}; name each arm once",
+        )
     for name, claim in config.claims.items():
         check_choice(f"claims.{name}.direction", claim.direction, (">", "<", "="))
         check_number(f"claims.{name}.margin", claim.margin, above=0)
@@ -133,7 +160,9 @@ def check_config(config, run: Run) -> None:
             resolve(config, claim.contrasts)
         except (ValueError, TypeError, AttributeError):
             expected = "contrasts ((weight, 'arm-depth'), ...)"
-            raise ConfigError(f"claims.{name}.contrasts: {claim.contrasts} are no {expected}; leave them as they are") from None
+            raise ConfigError(
+                f"claims.{name}.contrasts: {claim.contrasts} are no {expected}; leave them as they are"
+            ) from None
     image_runs.check_fit(config, image_runs.check_data(config, run))
 
 
@@ -141,9 +170,15 @@ def check_side_depth(config, key: str, given) -> None:
     """Raise ConfigError for a side depth that is no word and no depth of the family of networks."""
     if str(given) in NAMED_DEPTHS:
         return
-    check(str(given).isdecimal(), f"{key}: {given!r} is neither a depth nor {' or '.join(NAMED_DEPTHS)}")
+    check(
+        str(given).isdecimal(),
+        f"{key}: {given!r} is neither a depth nor {' or '.join(NAMED_DEPTHS)}",
+    )
     check_depth(config.model, key, int(given))
-    check(int(given) > 1 or not merges_at_one(config), f"{key}: 1 has no blocks, so all arms are one net there")
+    check(
+        int(given) > 1 or not merges_at_one(config),
+        f"{key}: 1 has no blocks, so all arms are one net there",
+    )
 
 
 def reference_of(config) -> int:
@@ -158,13 +193,21 @@ def side_depths_of(config) -> tuple[int, ...]:
     Workdirs of before, which list their side seeds, ran them at all that are named.
     """
     named = {"reference": reference_of(config), "deepest": max(config.depths)}
-    wanted = [named[str(given)] if str(given) in named else int(given) for given in config.side_depths]
-    return tuple(sorted(set(wanted) if "side_seeds" in config else set(wanted) & set(config.depths)))
+    wanted = [
+        named[str(given)] if str(given) in named else int(given) for given in config.side_depths
+    ]
+    return tuple(
+        sorted(set(wanted) if "side_seeds" in config else set(wanted) & set(config.depths))
+    )
 
 
 def left_out_depths(config) -> list[str]:
     """Return a line where `side_depths` has depths that the study does not run."""
-    absent = [str(given) for given in config.side_depths if str(given).isdecimal() and int(given) not in config.depths]
+    absent = [
+        str(given)
+        for given in config.side_depths
+        if str(given).isdecimal() and int(given) not in config.depths
+    ]
     if not (absent and config.side_arms):
         return []
     return [
@@ -174,7 +217,9 @@ def left_out_depths(config) -> list[str]:
 
 def side_seeds_of(config) -> tuple[int, ...]:
     """Return the seeds of side arms, paired with those of the main ones; workdirs of before list them."""
-    return tuple(config.side_seeds if "side_seeds" in config else config.seeds[: config.num_side_seeds])
+    return tuple(
+        config.side_seeds if "side_seeds" in config else config.seeds[: config.num_side_seeds]
+    )
 
 
 def merges_at_one(config) -> bool:
@@ -185,9 +230,18 @@ def merges_at_one(config) -> bool:
 def groups_of(config) -> list[tuple[str, int, tuple[int, ...]]]:
     """(arm, depth, seeds) of the study, deepest first; where depth 1 has no blocks, all arms are the one net `both` there."""
     one = 1 in config.depths and merges_at_one(config)
-    groups = [(arm, depth, config.seeds) for arm in config.arms for depth in config.depths if depth > 1 or not one]
-    groups += [(arm, depth, side_seeds_of(config)) for arm in config.side_arms for depth in side_depths_of(config)
-               if not (parse_arm("arm", arm).shared_lr and depth == reference_of(config))]  # fmt: skip
+    groups = [
+        (arm, depth, config.seeds)
+        for arm in config.arms
+        for depth in config.depths
+        if depth > 1 or not one
+    ]
+    groups += [
+        (arm, depth, side_seeds_of(config))
+        for arm in config.side_arms
+        for depth in side_depths_of(config)
+        if not (parse_arm("arm", arm).shared_lr and depth == reference_of(config))
+    ]
     groups += [("both", 1, config.seeds)] if one else []
     return sorted(groups, key=lambda group: -group[1])
 
@@ -202,13 +256,24 @@ def select_cells(config) -> list[Cell]:
     rates = rates_to_try(config)
     if len(rates) == 1:
         return []
-    groups = [(arm, depth) for arm, depth, _ in groups_of(config) if not parse_arm("arm", arm).shared_lr]
-    return [Cell("select", arm, depth, seed, lr) for arm, depth in groups for lr in rates for seed in config.select_seeds]
+    groups = [
+        (arm, depth) for arm, depth, _ in groups_of(config) if not parse_arm("arm", arm).shared_lr
+    ]
+    return [
+        Cell("select", arm, depth, seed, lr)
+        for arm, depth in groups
+        for lr in rates
+        for seed in config.select_seeds
+    ]
 
 
 def final_cells(config) -> list[Cell]:
     """The runs that the claims are about, their learning rates still open."""
-    return [Cell("final", arm, depth, seed, 0.0) for arm, depth, seeds in groups_of(config) for seed in seeds]
+    return [
+        Cell("final", arm, depth, seed, 0.0)
+        for arm, depth, seeds in groups_of(config)
+        for seed in seeds
+    ]
 
 
 def choose_rates(config, done: dict[str, dict]) -> dict[str, float]:
@@ -217,7 +282,11 @@ def choose_rates(config, done: dict[str, dict]) -> dict[str, float]:
     best = best_rates(cells, done, rate_score)
     for arm, depth, _ in groups_of(config):
         shared = parse_arm("arm", arm).shared_lr
-        own = f"{arm.replace('+shared_lr', '')}-{reference_of(config)}" if shared else f"{arm}-{depth}"
+        own = (
+            f"{arm.replace('+shared_lr', '')}-{reference_of(config)}"
+            if shared
+            else f"{arm}-{depth}"
+        )
         rates[f"{arm}-{depth}"] = best[own] if cells else rates_to_try(config)[0]
     return rates
 
@@ -229,7 +298,11 @@ def resolve(config, contrasts) -> list[tuple]:
     and "next" for one from every depth to the next. At depth 1, where all arms are one net, that is "both".
     """
     later = [depth for depth in config.depths if depth > reference_of(config)]
-    named = {"deepest": max(config.depths), "reference": reference_of(config), "second": min(later, default="second")}
+    named = {
+        "deepest": max(config.depths),
+        "reference": reference_of(config),
+        "second": min(later, default="second"),
+    }
 
     def group(arm, depth):
         merged = str(depth) == "1" and arm in config.arms and merges_at_one(config)
@@ -239,13 +312,24 @@ def resolve(config, contrasts) -> list[tuple]:
     for terms in contrasts:
         parts = [(float(weight), *name.rpartition("-")[::2]) for weight, name in terms]
         each = any(depth == "next" for _, _, depth in parts)
-        for here, following in itertools.pairwise(sorted(config.depths)) if each else [(None, None)]:
+        for here, following in (
+            itertools.pairwise(sorted(config.depths)) if each else [(None, None)]
+        ):
             depths = named | {"each": here, "next": following}
-            found.append(tuple((weight, group(arm, depths.get(depth, depth))) for weight, arm, depth in parts))
+            found.append(
+                tuple(
+                    (weight, group(arm, depths.get(depth, depth))) for weight, arm, depth in parts
+                )
+            )
     return found
 
 
 def undecidable_claims(config) -> list[str]:
     """Return a line for the screen where claims cannot be decided with these depths, arms and seeds."""
-    claims = [{"contrasts": resolve(config, claim["contrasts"])} for claim in config.claims.to_dict().values()]
-    return undecidable.remarks(claims, {f"{arm}-{depth}": seeds for arm, depth, seeds in groups_of(config)})
+    claims = [
+        {"contrasts": resolve(config, claim["contrasts"])}
+        for claim in config.claims.to_dict().values()
+    ]
+    return undecidable.remarks(
+        claims, {f"{arm}-{depth}": seeds for arm, depth, seeds in groups_of(config)}
+    )

@@ -45,7 +45,9 @@ def draw(workdir: Path) -> None:
     )
     summary = summarise(config, done)
     records.write_summary(workdir, summary)
-    figures = draw_figures(config, 1 / written["data"]["num_classes"], summary, rows, workdir / "figures")
+    figures = draw_figures(
+        config, 1 / written["data"]["num_classes"], summary, rows, workdir / "figures"
+    )
     report.render(workdir / "report.html", **report_context(config, written, summary, figures))
     print_summary(config, summary, workdir)
 
@@ -60,12 +62,18 @@ def summarise(config, done: dict[str, dict]) -> dict:
     order = ["both", *config.arms, *config.side_arms]
     runs.sort(key=lambda run: (order.index(run["arm"]), run["depth"], run["seed"]))
     claims = [
-        {"name": name} | verdicts.weigh(claim | {"contrasts": resolve(config, claim["contrasts"])}, runs)
+        {"name": name}
+        | verdicts.weigh(claim | {"contrasts": resolve(config, claim["contrasts"])}, runs)
         for name, claim in config.claims.to_dict().items()
     ]
     selection = records.select_rows(select_cells(config), done, choose_rates(config, done))
-    return {"study": f"depth_study, {config.model.name} on {config.data.name}", "runs": runs, "claims": claims,
-            "secondary": secondary(config, runs), "selection": selection}  # fmt: skip
+    return {
+        "study": f"depth_study, {config.model.name} on {config.data.name}",
+        "runs": runs,
+        "claims": claims,
+        "secondary": secondary(config, runs),
+        "selection": selection,
+    }
 
 
 def secondary(config, runs: list[dict]) -> dict:
@@ -79,13 +87,24 @@ def secondary(config, runs: list[dict]) -> dict:
         differences = list(verdicts.paired_values(terms, runs, "test_accuracy").values())
         values = {arm: accuracies_of(runs, f"{arm}-{depth}") for arm in ("residual", "plain")}
         contrast = contrast_of(differences)
-        rows.append({"depth": depth, **contrast, "superiority": stats.superiority(values["residual"], values["plain"])})
+        rows.append(
+            {
+                "depth": depth,
+                **contrast,
+                "superiority": stats.superiority(values["residual"], values["plain"]),
+            }
+        )
     for row, p in zip(rows, stats.holm([row["p"] for row in rows]), strict=True):
         row["p_holm"] = float(p)
     late = [depth for depth in depths if depth >= reference_of(config)]
     if len(late) < 2:
         return {"per_depth": rows, "slope": None}
-    by_depth = [verdicts.paired_values(((1.0, f"residual-{d}"), (-1.0, f"plain-{d}")), runs, "test_accuracy") for d in late]
+    by_depth = [
+        verdicts.paired_values(
+            ((1.0, f"residual-{d}"), (-1.0, f"plain-{d}")), runs, "test_accuracy"
+        )
+        for d in late
+    ]
     per_seed = [[found[seed] for found in by_depth] for seed in by_depth[0]]
     return {"per_depth": rows, "slope": contrast_of(slope(late, per_seed))}
 
@@ -107,7 +126,9 @@ def group_rows(config, summary: dict) -> list[list[str]]:
     """The table of all groups, as text."""
     table = []
     order = ["both", *config.arms, *config.side_arms]
-    for arm, depth, _ in sorted(groups_of(config), key=lambda group: (order.index(group[0]), group[1])):
+    for arm, depth, _ in sorted(
+        groups_of(config), key=lambda group: (order.index(group[0]), group[1])
+    ):
         runs = [run for run in summary["runs"] if run["group"] == f"{arm}-{depth}"]
         rate = rate_words(summary["selection"], f"{arm}-{depth}", runs[0]["lr"])
         table.append([label(arm), str(depth), rate, *tables.measures(runs)])
@@ -116,14 +137,29 @@ def group_rows(config, summary: dict) -> list[list[str]]:
 
 def secondary_table(summary: dict) -> dict:
     """Residual minus plain, depth by depth, as text."""
-    head = ["residual minus plain", "points [95 % interval]", "p", "p (Holm)", "Hedges' g", "P(residual > plain)"]
+    head = [
+        "residual minus plain",
+        "points [95 % interval]",
+        "p",
+        "p (Holm)",
+        "Hedges' g",
+        "P(residual > plain)",
+    ]
 
     def cells(row):
         undefined = "no spread" if row["n"] >= stats.FEWEST else "too few seeds"
-        g = undefined if np.isnan(row["hedges_g"]) else formatting.number(row["hedges_g"], 2, sign=True)
-        return [formatting.points(row["mean"]) + formatting.interval(row["low"], row["high"]),
-                formatting.p_value(row["p"]), formatting.p_value(row["p_holm"]) if "p_holm" in row else "one test", g,
-                f"{row['superiority']:.2f}" if "superiority" in row else "not defined"]  # fmt: skip
+        g = (
+            undefined
+            if np.isnan(row["hedges_g"])
+            else formatting.number(row["hedges_g"], 2, sign=True)
+        )
+        return [
+            formatting.points(row["mean"]) + formatting.interval(row["low"], row["high"]),
+            formatting.p_value(row["p"]),
+            formatting.p_value(row["p_holm"]) if "p_holm" in row else "one test",
+            g,
+            f"{row['superiority']:.2f}" if "superiority" in row else "not defined",
+        ]
 
     rows = [[f"depth {row['depth']}", *cells(row)] for row in summary["secondary"]["per_depth"]]
     slope = summary["secondary"]["slope"]
@@ -133,24 +169,45 @@ def secondary_table(summary: dict) -> dict:
 
 def report_context(config, written: dict, summary: dict, figures: dict[str, Path]) -> dict:
     """What the report template is given."""
-    captions = {name: text.format(deepest=max(config.depths), reference=reference_of(config)) for name, text in CAPTIONS.items()}
-    drawn = lambda *names: [{"path": figures[name], "caption": captions[name]} for name in names if name in figures]  # noqa: E731
+    captions = {
+        name: text.format(deepest=max(config.depths), reference=reference_of(config))
+        for name, text in CAPTIONS.items()
+    }
+    drawn = lambda *names: [
+        {"path": figures[name], "caption": captions[name]} for name in names if name in figures
+    ]
     sections = [
-        {"title": "Accuracy against depth", "figures": drawn("accuracy", "explanations"),
-         "table": {"head": GROUP_HEAD, "rows": group_rows(config, summary)}},
-        {"title": "Secondary comparisons", "text": "No verdict hangs on these. P-values per depth are Holm-corrected.",
-         "table": secondary_table(summary)},
+        {
+            "title": "Accuracy against depth",
+            "figures": drawn("accuracy", "explanations"),
+            "table": {"head": GROUP_HEAD, "rows": group_rows(config, summary)},
+        },
+        {
+            "title": "Secondary comparisons",
+            "text": "No verdict hangs on these. P-values per depth are Holm-corrected.",
+            "table": secondary_table(summary),
+        },
         {"title": "Training", "figures": drawn("curves")},
         {"title": "Gradients", "figures": drawn("gradients_start", "gradients")},
-    ]  # fmt: skip
-    shown = {label(f"{arm}-{depth}"): [run for run in summary["runs"] if run["group"] == f"{arm}-{depth}"]
-             for depth in dict.fromkeys((reference_of(config), max(config.depths))) for arm in config.arms}  # fmt: skip
+    ]
+    shown = {
+        label(f"{arm}-{depth}"): [
+            run for run in summary["runs"] if run["group"] == f"{arm}-{depth}"
+        ]
+        for depth in dict.fromkeys((reference_of(config), max(config.depths)))
+        for arm in config.arms
+    }
     sections += tables.class_section(written["data"]["class_names"], shown)
     sections += [found | {"figures": drawn("rates")} for found in section(summary["selection"])]
     networks = {"mlp": "MLPs", "resnet": "ResNets"}.get(config.model.name, "CNNs")
-    return {"title": f"Depth study of {networks} on {config.data.name}", "question": QUESTION, "claims": summary["claims"],
-            "sections": sections, "facts": records.facts(written, summary),
-            "command": written["launches"][0]["command"]}  # fmt: skip
+    return {
+        "title": f"Depth study of {networks} on {config.data.name}",
+        "question": QUESTION,
+        "claims": summary["claims"],
+        "sections": sections,
+        "facts": records.facts(written, summary),
+        "command": written["launches"][0]["command"],
+    }
 
 
 def print_summary(config, summary: dict, workdir: Path) -> None:
@@ -158,6 +215,10 @@ def print_summary(config, summary: dict, workdir: Path) -> None:
     column = GROUP_HEAD.index("test % [95 % interval]")
     lines = []
     for row in group_rows(config, summary):
-        runs = [run for run in summary["runs"] if (label(run["arm"]), str(run["depth"])) == (row[0], row[1])]
+        runs = [
+            run
+            for run in summary["runs"]
+            if (label(run["arm"]), str(run["depth"])) == (row[0], row[1])
+        ]
         lines.append(f"{row[0]:<24} depth {row[1]:>3}   {row[column]}{tables.balanced_words(runs)}")
     records.print_lines(lines + tables.largest_words(summary["runs"]), summary["claims"], workdir)

@@ -36,19 +36,32 @@ def run(config, run: Run) -> None:
     begin(config, run, image_set.identity, remarks)
     setting = image_runs.prepare(config, image_set, image_runs.put_data(image_set, mesh), mesh)
     run_grid(
-        config, run, select=select_cells(config), final=final_cells(config),
-        choose_rates=functools.partial(choose_rates, config), setting_of=lambda cell: setting,
-        story_of=functools.partial(make_story, setting), draw=draw, unit="img",
-    )  # fmt: skip
+        config,
+        run,
+        select=select_cells(config),
+        final=final_cells(config),
+        choose_rates=functools.partial(choose_rates, config),
+        setting_of=lambda cell: setting,
+        story_of=functools.partial(make_story, setting),
+        draw=draw,
+        unit="img",
+    )
 
 
 def make_model(setting: Setting, depth: int, arm: Arm):
     """The Flax module of an arm at a depth."""
     config, image_set = setting.config, setting.source
     return build(
-        config.model, depth=depth, skip=arm.skip, norm=arm.norm, init_scheme=arm.init, dtype=config.compute_dtype,
-        num_classes=len(image_set.class_names), mean=image_set.mean, std=image_set.std,
-    )  # fmt: skip
+        config.model,
+        depth=depth,
+        skip=arm.skip,
+        norm=arm.norm,
+        init_scheme=arm.init,
+        dtype=config.compute_dtype,
+        num_classes=len(image_set.class_names),
+        mean=image_set.mean,
+        std=image_set.std,
+    )
 
 
 def init_arm(key, *, model, shape: tuple[int, ...], arm: Arm) -> tuple[dict, dict]:
@@ -56,7 +69,9 @@ def init_arm(key, *, model, shape: tuple[int, ...], arm: Arm) -> tuple[dict, dic
     params, model_state = image_classifier.init_model(key, model=model, shape=shape)
     branch = 1.0
     if arm.scaled and "wiring" in model_state:
-        branch = 1 / math.sqrt(sum(len(leaf) for leaf in jax.tree.leaves(model_state["wiring"])) // 2)
+        branch = 1 / math.sqrt(
+            sum(len(leaf) for leaf in jax.tree.leaves(model_state["wiring"])) // 2
+        )
     return params, wire(model_state, skip=arm.skip, branch=branch)
 
 
@@ -66,5 +81,7 @@ def make_story(setting: Setting, cell: Cell) -> Story:
     model = make_model(setting, cell.depth, arm)
     # Arms that differ only in how they start share the program: the module they are applied with has the same fields.
     applied = make_model(setting, cell.depth, arm._replace(init="he"))
-    init_fn = functools.partial(init_arm, model=model, shape=setting.source.images.shape[1:], arm=arm)
+    init_fn = functools.partial(
+        init_arm, model=model, shape=setting.source.images.shape[1:], arm=arm
+    )
     return image_runs.make_story(setting, model, applied, init_fn, cell.seed)

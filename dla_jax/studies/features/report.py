@@ -23,14 +23,24 @@ def draw(workdir: Path) -> None:
     """
     written, config, rows, done = records.read_finished(workdir, num_runs)
     summary = architectures_report.summarise(
-        config, done, lambda run: measured(config, written["data"]["num_examples"], run), sized=lambda *_: {}
+        config,
+        done,
+        lambda run: measured(config, written["data"]["num_examples"], run),
+        sized=lambda *_: {},
     )
     records.write_summary(workdir, summary)
-    report.render(workdir / "report.html", title=f"Classifiers of texts on {written['data']['name']}", question=config.question,
-                  command=written["launches"][0]["command"], claims=summary["claims"],
-                  sections=sections(config, summary, rows, done, written["data"]["class_names"], workdir),
-                  facts=records.facts(written, summary, "texts"))  # fmt: skip
-    records.print_lines(architectures_report.printed_lines(config, summary), summary["claims"], workdir)
+    report.render(
+        workdir / "report.html",
+        title=f"Classifiers of texts on {written['data']['name']}",
+        question=config.question,
+        command=written["launches"][0]["command"],
+        claims=summary["claims"],
+        sections=sections(config, summary, rows, done, written["data"]["class_names"], workdir),
+        facts=records.facts(written, summary, "texts"),
+    )
+    records.print_lines(
+        architectures_report.printed_lines(config, summary), summary["claims"], workdir
+    )
 
 
 def measured(config, num_examples: int, run: dict) -> dict:
@@ -38,35 +48,78 @@ def measured(config, num_examples: int, run: dict) -> dict:
     network; None where the data is another, or a part of it, on which as many epochs are fewer steps."""
     same = config.reported_for.to_dict() == {"name": config.data.name, "num_examples": num_examples}
     reported = config.reported_accuracy.to_dict().get(run["group"]) if same else None
-    return {"macro_f1": run["macro_f1"], "beyond_reported": None if reported is None else run["test_accuracy"] - reported}
+    return {
+        "macro_f1": run["macro_f1"],
+        "beyond_reported": None if reported is None else run["test_accuracy"] - reported,
+    }
 
 
-def sections(config, summary: dict, rows: list[dict], done: dict[str, dict], class_names: list[str], workdir: Path) -> list[dict]:
+def sections(
+    config,
+    summary: dict,
+    rows: list[dict],
+    done: dict[str, dict],
+    class_names: list[str],
+    workdir: Path,
+) -> list[dict]:
     """The sections of the report, with their figures drawn."""
     best = best_network(summary)
     return [
-        {"title": "The classifiers", "text": " ".join(filter(None, (token_words(config, done), solver_words(config, done)))),
-         "figures": [
-            {"path": architectures_report.draw_networks(config, summary, workdir), "caption": "Test accuracy and loss of the "
-             "state that is best on validation: mean (diamond), 95 % t-interval (bar), seeds (dots)."}],
-         "table": {"head": ["network", "reported", "learning rate", *MEASURE_HEAD, "macro F1 %"],
-                   "rows": network_rows(config, summary, done)}},
-        {"title": "Training", "figures": [{"path": architectures_report.draw_curves(config, summary, rows, workdir),
-                                           "caption": "Mean and range."}]},
+        {
+            "title": "The classifiers",
+            "text": " ".join(filter(None, (token_words(config, done), solver_words(config, done)))),
+            "figures": [
+                {
+                    "path": architectures_report.draw_networks(config, summary, workdir),
+                    "caption": "Test accuracy and loss of the "
+                    "state that is best on validation: mean (diamond), 95 % t-interval (bar), seeds (dots).",
+                }
+            ],
+            "table": {
+                "head": ["network", "reported", "learning rate", *MEASURE_HEAD, "macro F1 %"],
+                "rows": network_rows(config, summary, done),
+            },
+        },
+        {
+            "title": "Training",
+            "figures": [
+                {
+                    "path": architectures_report.draw_curves(config, summary, rows, workdir),
+                    "caption": "Mean and range.",
+                }
+            ],
+        },
         *selection.section(summary["selection"]),
-        {"title": "What is taken for what", "figures": [{"path": draw_confusion(config, summary, done, class_names, workdir),
-         "caption": "Share of each true class (row), in %, all seeds together."}]},
-        {"title": "What was most surely wrong", "text": f"Test texts that {best}, best on validation, took for something else "
-         "with the highest probability; first seed. Some labels are wrong themselves.",
-         "samples": wrong_texts(config, done, best)},
-        *classifier_report.class_section(class_names, {network: finals(config, done, network) for network in config.networks}),
-    ]  # fmt: skip
+        {
+            "title": "What is taken for what",
+            "figures": [
+                {
+                    "path": draw_confusion(config, summary, done, class_names, workdir),
+                    "caption": "Share of each true class (row), in %, all seeds together.",
+                }
+            ],
+        },
+        {
+            "title": "What was most surely wrong",
+            "text": f"Test texts that {best}, best on validation, took for something else "
+            "with the highest probability; first seed. Some labels are wrong themselves.",
+            "samples": wrong_texts(config, done, best),
+        },
+        *classifier_report.class_section(
+            class_names, {network: finals(config, done, network) for network in config.networks}
+        ),
+    ]
 
 
 def best_network(summary: dict) -> str:
     """The network with the highest mean validation accuracy."""
     groups = dict.fromkeys(run["group"] for run in summary["runs"])
-    return max(groups, key=lambda group: np.mean([run["val_accuracy"] for run in summary["runs"] if run["group"] == group]))
+    return max(
+        groups,
+        key=lambda group: np.mean(
+            [run["val_accuracy"] for run in summary["runs"] if run["group"] == group]
+        ),
+    )
 
 
 def finals(config, done: dict[str, dict], network: str) -> list[dict]:
@@ -81,9 +134,19 @@ def token_words(config, done: dict[str, dict]) -> str:
         row = finals(config, done, network)[0]
         if "truncated" in row:
             cut = f"{formatting.count(row['truncated'], 'text')} cut to {row['max_length']}"
-            found.setdefault(f"{row['tokens_per_text']:.0f} tokens a text, {cut}", []).append(network)
-    learned = "" if config.encoder.path else " The tokenizer was learned from all texts, without their labels."
-    return "; ".join(f"{', '.join(networks)}: {words}" for words, networks in found.items()) + "." + learned
+            found.setdefault(f"{row['tokens_per_text']:.0f} tokens a text, {cut}", []).append(
+                network
+            )
+    learned = (
+        ""
+        if config.encoder.path
+        else " The tokenizer was learned from all texts, without their labels."
+    )
+    return (
+        "; ".join(f"{', '.join(networks)}: {words}" for words, networks in found.items())
+        + "."
+        + learned
+    )
 
 
 def network_rows(config, summary: dict, done: dict[str, dict]) -> list[list[str]]:
@@ -93,7 +156,9 @@ def network_rows(config, summary: dict, done: dict[str, dict]) -> list[list[str]
         runs = [run for run in finals(config, done, row[0]) if run["macro_f1"] is not None]
         if "strengths" in own_config(config, row[0]).model:
             row[2] = strength_words(own_config(config, row[0]).model.strengths, runs)
-        row.append(f"{100 * np.mean([run['macro_f1'] for run in runs]):.1f}" if runs else "diverged")
+        row.append(
+            f"{100 * np.mean([run['macro_f1'] for run in runs]):.1f}" if runs else "diverged"
+        )
     return rows
 
 
@@ -101,7 +166,9 @@ def strength_words(tried: tuple[float, ...], runs: list[dict]) -> str:
     """Return the strengths that runs chose of those that were tried: `C = 0.1, 100 (edge)`."""
     edges = (min(tried), max(tried)) if len(tried) > 1 else ()
     chosen = sorted({run["strength"] for run in runs})
-    return "C = " + ", ".join(f"{strength:g}{' (edge)' if strength in edges else ''}" for strength in chosen)
+    return "C = " + ", ".join(
+        f"{strength:g}{' (edge)' if strength in edges else ''}" for strength in chosen
+    )
 
 
 def solver_words(config, done: dict[str, dict]) -> str:
@@ -116,15 +183,23 @@ def solver_words(config, done: dict[str, dict]) -> str:
         exactly = f"solved until no component of the gradient exceeds {model.tolerance:g}"
         if unsolved:
             exactly += f" (but not at C = {', '.join(f'{strength:g}' for strength in unsolved)}: stopped too early)"
-        words.append(f"{network}: logistic regression, {exactly}; each run chose C, on its validation part, of {tried}.")
+        words.append(
+            f"{network}: logistic regression, {exactly}; each run chose C, on its validation part, of {tried}."
+        )
     return " ".join(words)
 
 
-def draw_confusion(config, summary: dict, done: dict[str, dict], class_names: list[str], workdir: Path) -> Path:
+def draw_confusion(
+    config, summary: dict, done: dict[str, dict], class_names: list[str], workdir: Path
+) -> Path:
     """The figure of the confusion matrices, of the largest networks where there are many."""
     counts = {}
     for network in by_size(config, summary)[-SHOWN:]:
-        found = [np.array(run["confusion"]) for run in finals(config, done, network) if run["confusion"] is not None]
+        found = [
+            np.array(run["confusion"])
+            for run in finals(config, done, network)
+            if run["confusion"] is not None
+        ]
         counts[network] = sum(found, np.zeros((len(class_names),) * 2, int))
     plots.confusion(counts, class_names, workdir / "figures" / "confusion.png")
     return workdir / "figures" / "confusion.png"
@@ -133,5 +208,10 @@ def draw_confusion(config, summary: dict, done: dict[str, dict], class_names: li
 def wrong_texts(config, done: dict[str, dict], network: str) -> list[dict]:
     """What the first seed of a network got most wrong, as samples of the report."""
     wrong = finals(config, done, network)[0]["wrong"]
-    return [{"caption": f"{example['label']}, taken for {example['predicted']} with probability {example['probability']:.3f}",
-             "text": example["text"]} for example in wrong]  # fmt: skip
+    return [
+        {
+            "caption": f"{example['label']}, taken for {example['predicted']} with probability {example['probability']:.3f}",
+            "text": example["text"],
+        }
+        for example in wrong
+    ]

@@ -53,12 +53,16 @@ def check_config(config, run: Run) -> None:
     check_seed("encoder.seed", config.encoder.seed)
     text_classifier.check_encoder(config.encoder, config.widths)
     check_count("embed_batch_size", config.embed_batch_size)
-    check(config.embed_batch_size % jax.device_count() == 0,
-          f"embed_batch_size: {config.embed_batch_size} is not divisible by {jax.device_count()} devices")  # fmt: skip
+    check(
+        config.embed_batch_size % jax.device_count() == 0,
+        f"embed_batch_size: {config.embed_batch_size} is not divisible by {jax.device_count()} devices",
+    )
     tfidf.check_words(config, text_classifier.check_data(config, run))
     published = text_classifier.check_published(config.encoder, (Encoder, GPT), run.download)
-    check(config.encoder.pooling != "published" or getattr(published, "family", "") == "bert",
-          f"encoder.pooling: {config.encoder.path or 'an encoder from scratch'} has no pooler; give another")  # fmt: skip
+    check(
+        config.encoder.pooling != "published" or getattr(published, "family", "") == "bert",
+        f"encoder.pooling: {config.encoder.path or 'an encoder from scratch'} has no pooler; give another",
+    )
 
 
 def check_own(own, run: Run) -> None:
@@ -69,10 +73,16 @@ def check_own(own, run: Run) -> None:
         tfidf.check_model(own.model)
         return
     if own.model.name == "logistic":
-        check(set(own.model.keys()) == set(PROBE_KEYS), f"model: logistic has the keys {', '.join(PROBE_KEYS)}")
+        check(
+            set(own.model.keys()) == set(PROBE_KEYS),
+            f"model: logistic has the keys {', '.join(PROBE_KEYS)}",
+        )
         logistic.check_model(own.model)
         return
-    check(set(own.model.keys()) == set(MODEL_KEYS), f"model: perceptron has the keys {', '.join(MODEL_KEYS)}")
+    check(
+        set(own.model.keys()) == set(MODEL_KEYS),
+        f"model: perceptron has the keys {', '.join(MODEL_KEYS)}",
+    )
     for width in own.model.widths:
         check_count("model.widths", width)
     check_choice("model.init", own.model.init, INITS)
@@ -82,34 +92,62 @@ def check_own(own, run: Run) -> None:
 def run(config, run: Run) -> None:
     """Runs the study, or what is left of it, in `run.workdir`, and draws its report."""
     texts, mesh = text_classifier.load(config, run), data_mesh()
-    begin(config, run, text_classifier.identity(texts, [config.encoder], run), [*splits.remarks(texts), *undecidable_claims(config)])
+    begin(
+        config,
+        run,
+        text_classifier.identity(texts, [config.encoder], run),
+        [*splits.remarks(texts), *undecidable_claims(config)],
+    )
     found, facts = embed(config, texts, mesh, run)
     data = put({"vector": found, "label": texts.labels}, replicated(mesh))
-    settings = {name: prepare(own_config(config, name), texts, data, (found, facts), mesh) for name in config.networks}
-    setting_of = lambda cell: settings[cell.group]  # noqa: E731
+    settings = {
+        name: prepare(own_config(config, name), texts, data, (found, facts), mesh)
+        for name in config.networks
+    }
+    setting_of = lambda cell: settings[cell.group]
     run_grid(
-        config, run, select=select_cells(config), final=final_cells(config),
-        choose_rates=functools.partial(choose_rates, config, score=rate_score), setting_of=setting_of,
-        story_of=lambda cell: make_story(setting_of(cell), cell, run.workdir), draw=draw, unit="text",
-    )  # fmt: skip
+        config,
+        run,
+        select=select_cells(config),
+        final=final_cells(config),
+        choose_rates=functools.partial(choose_rates, config, score=rate_score),
+        setting_of=setting_of,
+        story_of=lambda cell: make_story(setting_of(cell), cell, run.workdir),
+        draw=draw,
+        unit="text",
+    )
 
 
 def make_embedder(config, body: text_classifier.Body) -> tuple[Encoder | GPT, dict]:
     """The model that embeds texts and its parameters, random where none are published."""
     model = Encoder(body.config) if isinstance(body.config, BertConfig) else GPT(body.config)
-    return model, body.params or text_encoder.init_encoder(jax.random.key(config.encoder.seed), model=model)
+    return model, body.params or text_encoder.init_encoder(
+        jax.random.key(config.encoder.seed), model=model
+    )
 
 
 def embed(config, texts: labelled.LabelledTexts, mesh, run: Run) -> tuple[np.ndarray, dict]:
     """One vector a text, float32 [N, D], from the disk where they were computed before; and what the report says of them."""
-    encoder, body = config.encoder, text_classifier.load_body(config.encoder, config.compute_dtype, texts, run)
+    encoder, body = (
+        config.encoder,
+        text_classifier.load_body(config.encoder, config.compute_dtype, texts, run),
+    )
     encoded = text_classifier.encode(body, texts, encoder, config.data.lower)
     model, params = make_embedder(config, body)
     widths = text_classifier.widths_of(config)
-    settings = (repr(body.config), encoder.pooling, widths if encoder.pooling == "mean_padded" else "", jax.default_backend())
+    settings = (
+        repr(body.config),
+        encoder.pooling,
+        widths if encoder.pooling == "mean_padded" else "",
+        jax.default_backend(),
+    )
     key = embeddings.key_of(params, encoded, settings)
     held = embeddings.read(key)
-    facts = {"truncated": encoded.truncated, "max_length": encoder.max_length, "tokens_per_text": float(encoded.length.mean())}
+    facts = {
+        "truncated": encoded.truncated,
+        "max_length": encoder.max_length,
+        "tokens_per_text": float(encoded.length.mean()),
+    }
     if not on_any_process(held is None):
         print("the vectors were computed before", file=sys.stderr)
         return held, facts
@@ -121,19 +159,33 @@ def embed(config, texts: labelled.LabelledTexts, mesh, run: Run) -> tuple[np.nda
                 raise Interrupted  # nothing is lost but time: the vectors are kept when all are there
             progress.update(count)
 
-        found = text_encoder.vectors(model, params, encoded, np.arange(len(texts.texts)), batch_size=config.embed_batch_size,
-                                 widths=widths, mesh=mesh, pooling=encoder.pooling, done=done)  # fmt: skip
+        found = text_encoder.vectors(
+            model,
+            params,
+            encoded,
+            np.arange(len(texts.texts)),
+            batch_size=config.embed_batch_size,
+            widths=widths,
+            mesh=mesh,
+            pooling=encoder.pooling,
+            done=done,
+        )
     seconds = time.perf_counter() - started
     print(f"embedded in {seconds:.0f} s, {len(found) / seconds:,.0f} texts/s", file=sys.stderr)
     if run.first:
         kept = embeddings.write(key, found)
         print(
-            f"vectors are kept in {kept}, {found.nbytes / 2**20:.0f} MiB" if kept else "vectors cannot be kept", file=sys.stderr
+            f"vectors are kept in {kept}, {found.nbytes / 2**20:.0f} MiB"
+            if kept
+            else "vectors cannot be kept",
+            file=sys.stderr,
         )
     return found, facts
 
 
-def prepare(config, texts: labelled.LabelledTexts, data: dict, embedded: tuple[np.ndarray, dict], mesh) -> Setting:
+def prepare(
+    config, texts: labelled.LabelledTexts, data: dict, embedded: tuple[np.ndarray, dict], mesh
+) -> Setting:
     """The plan of a network's runs, and its optimiser."""
     if config.model.name == "tfidf":
         return logistic.make_setting(config, texts, mesh)
@@ -141,13 +193,33 @@ def prepare(config, texts: labelled.LabelledTexts, data: dict, embedded: tuple[n
         return logistic.make_setting(config, (texts, *embedded), mesh)
     plan = make_plan(config, len(text_classifier.split(config, texts, config.seeds[0])["train"]))
     tx = shared_optimiser(config.optim, plan.num_steps)
-    return Setting(config, data, mesh, tx, plan, no_trace, (texts, *embedded), config.batch_size, config.accumulate)
+    return Setting(
+        config,
+        data,
+        mesh,
+        tx,
+        plan,
+        no_trace,
+        (texts, *embedded),
+        config.batch_size,
+        config.accumulate,
+    )
 
 
 def make_model(config, num_classes: int) -> Perceptron:
     """The Flax module of a network; without widths, as logistic regression is read back, a linear one."""
     model = ConfigDict({"widths": (), "dropout": 0.0, "init": "he"} | config.model.to_dict())
-    return Perceptron(tuple(model.widths), model.dropout, "every", False, num_classes, (0.0,), (1.0,), model.init, "float32")
+    return Perceptron(
+        tuple(model.widths),
+        model.dropout,
+        "every",
+        False,
+        num_classes,
+        (0.0,),
+        (1.0,),
+        model.init,
+        "float32",
+    )
 
 
 def solve_probe(setting: Setting, cell: Cell, workdir: Path) -> dict:
@@ -161,8 +233,14 @@ def solve_probe(setting: Setting, cell: Cell, workdir: Path) -> dict:
     x = {part: (found[rows] - scale["mean"]) / scale["std"] for part, rows in parts.items()}
     solution, row = logistic.fit(config, texts, parts, x, started)
     if cell.stage == "final":
-        head = {"kernel": solution.kernel.astype(np.float32), "bias": solution.bias.astype(np.float32)}
-        save_model(workdir / "checkpoints" / cell.name / "model", {"params": {"head": head}, "model_state": {"scale": scale}})
+        head = {
+            "kernel": solution.kernel.astype(np.float32),
+            "bias": solution.bias.astype(np.float32),
+        }
+        save_model(
+            workdir / "checkpoints" / cell.name / "model",
+            {"params": {"head": head}, "model_state": {"scale": scale}},
+        )
     return row | {"best_step": solution.steps, "step": row["solver_steps"]}
 
 
@@ -172,26 +250,45 @@ def make_story(setting: Setting, cell: Cell, workdir: Path) -> Story:
     if config.model.name == "tfidf":
         return tfidf.make_story(setting, seed)
     if config.model.name == "logistic":
-        return logistic.make_story(functools.partial(solve_probe, setting, cell, workdir), setting.source[2])
+        return logistic.make_story(
+            functools.partial(solve_probe, setting, cell, workdir), setting.source[2]
+        )
     (texts, found, facts), data = setting.source, setting.data
-    model, parts = make_model(config, len(texts.class_names)), text_classifier.split(config, texts, seed)
+    model, parts = (
+        make_model(config, len(texts.class_names)),
+        text_classifier.split(config, texts, seed),
+    )
     train = parts["train"]
 
     def logits(state, rows):
-        return np.asarray(vector_classifier.evaluate(state.params, state.model_state, data["vector"], rows, model=model))
+        return np.asarray(
+            vector_classifier.evaluate(
+                state.params, state.model_state, data["vector"], rows, model=model
+            )
+        )
 
     scale = vector_classifier.scale_of(found[train], config.model.standardise)
     init_fn = functools.partial(vector_classifier.init_model, model=model, scale=scale)
     shapes = jax.eval_shape(init_fn, jax.random.key(seed))[0]
     return Story(
         init_fn=init_fn,
-        loss_fn=vector_classifier.make_loss(model, config.label_smoothing, splits.class_weights(config.class_weight, texts)),
-        batch_at=lambda step: {"index": train[batches.batch_positions(seed, step, config.batch_size, len(train))]},
-        evaluate=lambda state: text_classifier.scores(logits(state, parts["val"]), texts.labels[parts["val"]], "val"),
+        loss_fn=vector_classifier.make_loss(
+            model, config.label_smoothing, splits.class_weights(config.class_weight, texts)
+        ),
+        batch_at=lambda step: {
+            "index": train[batches.batch_positions(seed, step, config.batch_size, len(train))]
+        },
+        evaluate=lambda state: text_classifier.scores(
+            logits(state, parts["val"]), texts.labels[parts["val"]], "val"
+        ),
         better=better,
         test=text_classifier.test_of(logits, config, texts, parts["test"]),
-        result=functools.partial(run_result, batch_size=config.batch_size, num_examples=len(train),
-                                 chance=1 / len(texts.class_names)),
+        result=functools.partial(
+            run_result,
+            batch_size=config.batch_size,
+            num_examples=len(train),
+            chance=1 / len(texts.class_names),
+        ),
         diverged=text_classifier.unscored(texts),
         facts={"num_params": sum(leaf.size for leaf in jax.tree.leaves(shapes))} | facts,
-    )  # fmt: skip
+    )

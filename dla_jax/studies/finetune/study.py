@@ -42,8 +42,14 @@ def check_config(config, run: Run) -> None:
         own = own_config(config, network)
         if own.model.name == "encoder":
             published = text_classifier.check_published(own.encoder, (Encoder,), run.download)
-            layers, frozen = published.n_layer if published else own.encoder.n_layer, own.model.frozen_layers
-            check(frozen <= layers, f"networks.{network}: model.frozen_layers: {frozen} of {layers} layers; give at most that")
+            layers, frozen = (
+                published.n_layer if published else own.encoder.n_layer,
+                own.model.frozen_layers,
+            )
+            check(
+                frozen <= layers,
+                f"networks.{network}: model.frozen_layers: {frozen} of {layers} layers; give at most that",
+            )
 
 
 def check_own(own, run: Run) -> None:
@@ -53,11 +59,17 @@ def check_own(own, run: Run) -> None:
     if own.model.name == "tfidf":
         tfidf.check_model(own.model)
         return
-    check(set(own.model.keys()) == set(MODEL_KEYS), f"model: encoder has the keys {', '.join(MODEL_KEYS)}")
+    check(
+        set(own.model.keys()) == set(MODEL_KEYS),
+        f"model: encoder has the keys {', '.join(MODEL_KEYS)}",
+    )
     check_number("model.dropout", own.model.dropout, low=0, below=1)
     check_count("model.frozen_layers", own.model.frozen_layers, low=-1)
     check_choice("encoder.pooling", own.encoder.pooling, POOLINGS)
-    check(own.steps_per_call == 1, f"steps_per_call: {own.steps_per_call}, but batches of texts differ in width; leave it at 1")
+    check(
+        own.steps_per_call == 1,
+        f"steps_per_call: {own.steps_per_call}, but batches of texts differ in width; leave it at 1",
+    )
     text_classifier.check_encoder(own.encoder, own.widths)
 
 
@@ -66,14 +78,28 @@ def run(config, run: Run) -> None:
     texts, mesh, encoded = text_classifier.load(config, run), data_mesh(), {}
     owns = [own_config(config, network) for network in config.networks]
     encoders_of = [own.encoder for own in owns if own.model.name == "encoder"]
-    begin(config, run, text_classifier.identity(texts, encoders_of, run), [*splits.remarks(texts), *undecidable_claims(config)])
-    settings = {name: prepare(own_config(config, name), texts, encoded, mesh, run) for name in config.networks}
-    setting_of = lambda cell: settings[cell.group]  # noqa: E731
+    begin(
+        config,
+        run,
+        text_classifier.identity(texts, encoders_of, run),
+        [*splits.remarks(texts), *undecidable_claims(config)],
+    )
+    settings = {
+        name: prepare(own_config(config, name), texts, encoded, mesh, run)
+        for name in config.networks
+    }
+    setting_of = lambda cell: settings[cell.group]
     run_grid(
-        config, run, select=select_cells(config), final=final_cells(config),
-        choose_rates=functools.partial(choose_rates, config, score=rate_score), setting_of=setting_of,
-        story_of=lambda cell: make_story(setting_of(cell), cell.seed), draw=draw, unit="text",
-    )  # fmt: skip
+        config,
+        run,
+        select=select_cells(config),
+        final=final_cells(config),
+        choose_rates=functools.partial(choose_rates, config, score=rate_score),
+        setting_of=setting_of,
+        story_of=lambda cell: make_story(setting_of(cell), cell.seed),
+        draw=draw,
+        unit="text",
+    )
 
 
 def prepare(config, texts: labelled.LabelledTexts, encoded: dict, mesh, run: Run) -> Setting:
@@ -86,7 +112,17 @@ def prepare(config, texts: labelled.LabelledTexts, encoded: dict, mesh, run: Run
         encoded[key] = text_classifier.encode(body, texts, config.encoder, config.data.lower)
     plan = make_plan(config, len(text_classifier.split(config, texts, config.seeds[0])["train"]))
     tx = shared_optimiser(config.optim, plan.num_steps)
-    return Setting(config, {}, mesh, tx, plan, no_trace, (texts, body, encoded[key]), config.batch_size, config.accumulate)
+    return Setting(
+        config,
+        {},
+        mesh,
+        tx,
+        plan,
+        no_trace,
+        (texts, body, encoded[key]),
+        config.batch_size,
+        config.accumulate,
+    )
 
 
 def make_model(setting: Setting) -> Classifier:
@@ -103,14 +139,33 @@ def make_story(setting: Setting, seed: int) -> Story:
     if config.model.name == "tfidf":
         return tfidf.make_story(setting, seed)
     texts, body, encoded = setting.source
-    model, parts, frozen = make_model(setting), text_classifier.split(config, texts, seed), config.model.frozen_layers
+    model, parts, frozen = (
+        make_model(setting),
+        text_classifier.split(config, texts, seed),
+        config.model.frozen_layers,
+    )
     widths = text_classifier.widths_of(config)
-    batch_at = text_encoder.make_batch_at(encoded, texts.labels, parts["train"], seed=seed, batch_size=config.batch_size,
-                                      widths=widths, alike=len(config.widths) > 0)  # fmt: skip
+    batch_at = text_encoder.make_batch_at(
+        encoded,
+        texts.labels,
+        parts["train"],
+        seed=seed,
+        batch_size=config.batch_size,
+        widths=widths,
+        alike=len(config.widths) > 0,
+    )
 
     def logits(state, rows):
         params = text_encoder.join_frozen(state.params, state.model_state)
-        return text_encoder.vectors(model, params, encoded, rows, batch_size=config.batch_size, widths=widths, mesh=setting.mesh)
+        return text_encoder.vectors(
+            model,
+            params,
+            encoded,
+            rows,
+            batch_size=config.batch_size,
+            widths=widths,
+            mesh=setting.mesh,
+        )
 
     num_params = sum(leaf.size for leaf in jax.tree.leaves(text_encoder.shapes_of(model)))
     cut = {
@@ -119,22 +174,36 @@ def make_story(setting: Setting, seed: int) -> Story:
         "tokens_per_text": float(encoded.length.mean()),
     }
     return Story(
-        init_fn=functools.partial(text_encoder.init_classifier, model=model, encoder=body.params, frozen_layers=frozen),
-        loss_fn=text_encoder.make_loss(model, frozen, config.label_smoothing, splits.class_weights(config.class_weight, texts)),
+        init_fn=functools.partial(
+            text_encoder.init_classifier, model=model, encoder=body.params, frozen_layers=frozen
+        ),
+        loss_fn=text_encoder.make_loss(
+            model, frozen, config.label_smoothing, splits.class_weights(config.class_weight, texts)
+        ),
         batch_at=batch_at,
-        evaluate=lambda state: text_classifier.scores(logits(state, parts["val"]), texts.labels[parts["val"]], "val"),
+        evaluate=lambda state: text_classifier.scores(
+            logits(state, parts["val"]), texts.labels[parts["val"]], "val"
+        ),
         better=better,
         test=text_classifier.test_of(logits, config, texts, parts["test"]),
-        result=functools.partial(run_result, batch_size=config.batch_size, num_examples=len(parts["train"]),
-                                 chance=1 / len(texts.class_names)),
+        result=functools.partial(
+            run_result,
+            batch_size=config.batch_size,
+            num_examples=len(parts["train"]),
+            chance=1 / len(texts.class_names),
+        ),
         diverged=text_classifier.unscored(texts),
         facts={"num_params": num_params} | cut,
         shapes_at=steps_of_each_width(batch_at, setting.plan.num_steps),
-        warm=lambda state: [logits(state, row) for row in one_of_each_width(encoded.length, parts["val"], widths)],
-    )  # fmt: skip
+        warm=lambda state: [
+            logits(state, row) for row in one_of_each_width(encoded.length, parts["val"], widths)
+        ],
+    )
 
 
-def one_of_each_width(lengths: np.ndarray, rows: np.ndarray, widths: tuple[int, ...]) -> list[np.ndarray]:
+def one_of_each_width(
+    lengths: np.ndarray, rows: np.ndarray, widths: tuple[int, ...]
+) -> list[np.ndarray]:
     """Of the texts at `rows` one, int32 [1], for each of the widths that batches are padded to."""
     first = {}
     for row in rows.tolist():

@@ -30,16 +30,28 @@ def draw_figures(config, traces: dict, trained: dict, folder: Path) -> dict[str,
     """
     first, pair = first_seed(traces), config.pair
     own = {network: rows for network, rows in first.items() if lender_of(config, network) is None}
-    probed = lambda rows: [row["step"] for row in rows if "probe_layer_rms" in row]  # noqa: E731
-    at_probes = lambda rows: [row for row in rows if "probe_layer_rms" in row and row["step"]]  # noqa: E731
-    maps = {network: (probed(rows), column(rows, "probe_layer_rms")) for network, rows in own.items()}
-    updates = {network: (probed(rows)[1:], column(at_probes(rows), "layer_update_ratio")) for network, rows in own.items()
-               if at_probes(rows)}  # fmt: skip
+    probed = lambda rows: [row["step"] for row in rows if "probe_layer_rms" in row]
+    at_probes = lambda rows: [row for row in rows if "probe_layer_rms" in row and row["step"]]
+    maps = {
+        network: (probed(rows), column(rows, "probe_layer_rms")) for network, rows in own.items()
+    }
+    updates = {
+        network: (probed(rows)[1:], column(at_probes(rows), "layer_update_ratio"))
+        for network, rows in own.items()
+        if at_probes(rows)
+    }
     figures = {
         "layers": (layers.heat_maps, maps, "root mean square gradient"),
-        "profiles": (layers.layer_profiles, profiles({name: trained[name] for name in own}), "gradient norm over weight norm"),
+        "profiles": (
+            layers.layer_profiles,
+            profiles({name: trained[name] for name in own}),
+            "gradient norm over weight norm",
+        ),
         "last_dense": (layers.first_steps, last_dense(config, trained)),
-        "convolutions": (layers.histograms, {network: histograms(first[network]) for network in pair if network in first}),
+        "convolutions": (
+            layers.histograms,
+            {network: histograms(first[network]) for network in pair if network in first},
+        ),
         "stages": (layers.stages, stage_curves(config, trained)),
         "clipping": (layers.clipping, clipped(config, first)),
         "updates": (layers.heat_maps, updates, "update norm over weight norm"),
@@ -55,9 +67,16 @@ def runs_of(trained: dict, network: str) -> list[list[dict]]:
 def profiles(trained: dict) -> dict[str, dict[str, np.ndarray]]:
     """{panel: {network: relative gradient of each layer [S, L]}}."""
     panels = {"before the first step": 0, "at the end": -1}
-    values = {network: [column(rows, "probe_layer_relative") for rows in runs_of(trained, network)] for network in trained}
-    return {title: {network: np.array([run[at] for run in runs]) for network, runs in values.items() if runs}
-            for title, at in panels.items()}  # fmt: skip
+    values = {
+        network: [column(rows, "probe_layer_relative") for rows in runs_of(trained, network)]
+        for network in trained
+    }
+    return {
+        title: {
+            network: np.array([run[at] for run in runs]) for network, runs in values.items() if runs
+        }
+        for title, at in panels.items()
+    }
 
 
 def last_dense(config, trained: dict) -> dict[str, dict[str, np.ndarray]]:
@@ -65,8 +84,14 @@ def last_dense(config, trained: dict) -> dict[str, dict[str, np.ndarray]]:
     panels = {}
     for network in config.networks:
         title = "residual" if own_config(config, network).model.skip else "plain"
-        runs = [[row["layer_mean_abs"][-1] for row in rows if 0 < row["step"] <= config.trace_first_steps
-                 and "layer_mean_abs" in row] for rows in runs_of(trained, network)]  # fmt: skip
+        runs = [
+            [
+                row["layer_mean_abs"][-1]
+                for row in rows
+                if 0 < row["step"] <= config.trace_first_steps and "layer_mean_abs" in row
+            ]
+            for rows in runs_of(trained, network)
+        ]
         if runs:
             panels.setdefault(title, {})[network] = np.array(runs)
     return panels
@@ -74,8 +99,11 @@ def last_dense(config, trained: dict) -> dict[str, dict[str, np.ndarray]]:
 
 def last_convolution(names: list[str], stages: list[int]) -> int:
     """The position of the last layer of the blocks that is no shortcut."""
-    return max(i for i, (name, stage) in enumerate(zip(names, stages, strict=True))
-               if stage and not re.search(r"shortcut|layer\d+c", name))  # fmt: skip
+    return max(
+        i
+        for i, (name, stage) in enumerate(zip(names, stages, strict=True))
+        if stage and not re.search(r"shortcut|layer\d+c", name)
+    )
 
 
 def histograms(rows: list[dict]) -> dict:
@@ -84,8 +112,12 @@ def histograms(rows: list[dict]) -> dict:
     counts = column(kept, "probe_layer_histogram")
     share = counts / counts.sum(-1, keepdims=True)
     last = last_convolution(rows[0]["layers"], rows[0]["stages"])
-    return {"steps": [row["step"] for row in kept], "limits": kept[0]["histogram_limits"], "first": share[:, 0],
-            "last": share[:, last]}  # fmt: skip
+    return {
+        "steps": [row["step"] for row in kept],
+        "limits": kept[0]["histogram_limits"],
+        "first": share[:, 0],
+        "last": share[:, last],
+    }
 
 
 def stage_curves(config, trained: dict) -> dict[str, dict[str, np.ndarray]]:
@@ -93,11 +125,17 @@ def stage_curves(config, trained: dict) -> dict[str, dict[str, np.ndarray]]:
     geometric mean over runs, as far as all of them got."""
     found = {}
     for network in config.pair:
-        runs = [[row for row in rows if "val_accuracy" in row] for rows in runs_of(trained, network)]
+        runs = [
+            [row for row in rows if "val_accuracy" in row] for rows in runs_of(trained, network)
+        ]
         shortest = min(map(len, runs), default=0)
         if shortest:
-            means = {name: layers.geometric_mean([column(rows[:shortest], f"stage_{name}") for rows in runs])
-                     for name in ("mean_abs", "var")}  # fmt: skip
+            means = {
+                name: layers.geometric_mean(
+                    [column(rows[:shortest], f"stage_{name}") for rows in runs]
+                )
+                for name in ("mean_abs", "var")
+            }
             found[network] = {"epoch": epochs(config, shortest)} | means
     return found
 
@@ -111,10 +149,17 @@ def clipped(config, first: dict) -> dict[str, dict]:
     """{network: {"before", "after": [first steps], "threshold"}} of the networks that clip."""
     found = {}
     for network, rows in first.items():
-        each = [row for row in rows if 0 < row["step"] <= config.trace_first_steps and "clipped_norm" in row]
+        each = [
+            row
+            for row in rows
+            if 0 < row["step"] <= config.trace_first_steps and "clipped_norm" in row
+        ]
         if each:
-            found[network] = {"before": column(each, "grad_norm"), "after": column(each, "clipped_norm"),
-                              "threshold": own_config(config, network).optim.clip_norm}  # fmt: skip
+            found[network] = {
+                "before": column(each, "grad_norm"),
+                "after": column(each, "clipped_norm"),
+                "threshold": own_config(config, network).optim.clip_norm,
+            }
     return found
 
 
@@ -122,16 +167,30 @@ def draw_mistakes(config, traces: dict, trained: dict, folder: Path) -> list[dic
     """The figure of what the labs' slips do, with its caption."""
     first = first_seed(traces)
     clips = [
-        (name, twin) for name in clipped(config, first) for twin in first if twins(config, twin, name, "optim.clip_norm", 0.0)
+        (name, twin)
+        for name in clipped(config, first)
+        for twin in first
+        if twins(config, twin, name, "optim.clip_norm", 0.0)
     ]
-    freezes = [(name, twin) for name in config.networks for twin in config.networks
-               if twins(config, twin, name, "freeze_norm_after_epochs", 0)]  # fmt: skip
-    shown = {name: [column(rows, "val_accuracy") for rows in runs_of(trained, name)] for name in (freezes[-1] if freezes else ())}
+    freezes = [
+        (name, twin)
+        for name in config.networks
+        for twin in config.networks
+        if twins(config, twin, name, "freeze_norm_after_epochs", 0)
+    ]
+    shown = {
+        name: [column(rows, "val_accuracy") for rows in runs_of(trained, name)]
+        for name in (freezes[-1] if freezes else ())
+    }
     panels = {
         "swapped": stage_curves(config, trained),
-        "scaled": {network: histograms(first[network]) for network in config.pair if network in first},
+        "scaled": {
+            network: histograms(first[network]) for network in config.pair if network in first
+        },
         "clipped_once": clipped_once(config, first, *clips[0]) if clips else None,
-        "frozen": {name: (epochs(config, len(runs[0])), runs) for name, runs in shown.items() if runs},
+        "frozen": {
+            name: (epochs(config, len(runs[0])), runs) for name, runs in shown.items() if runs
+        },
     }
     path = folder / "mistakes.png"
     layers.mistakes(panels, LOSS_SCALE, path)
@@ -145,9 +204,15 @@ def draw_mistakes(config, traces: dict, trained: dict, folder: Path) -> list[dic
 
 def clipped_once(config, first: dict, network: str, unclipped: str) -> dict:
     """The norms that the steps of a clipped network and of its twin without clipping were taken with."""
-    norms = lambda name, key: column([row for row in first[name] if 0 < row["step"] <= config.trace_first_steps], key)  # noqa: E731
-    return {"labels": (unclipped, network), "before": norms(unclipped, "grad_norm"), "after": norms(network, "clipped_norm"),
-            "threshold": own_config(config, network).optim.clip_norm}  # fmt: skip
+    norms = lambda name, key: column(
+        [row for row in first[name] if 0 < row["step"] <= config.trace_first_steps], key
+    )
+    return {
+        "labels": (unclipped, network),
+        "before": norms(unclipped, "grad_norm"),
+        "after": norms(network, "clipped_norm"),
+        "threshold": own_config(config, network).optim.clip_norm,
+    }
 
 
 def twins(config, network: str, other: str, key: str, value) -> bool:

@@ -37,26 +37,47 @@ def draw(workdir: Path) -> None:
     """
     written, config, rows, done = records.read_finished(workdir, architectures_report.num_runs)
     traces = traces_of(config, rows)
-    measured = lambda run: measure(traces[run["group"]][run["seed"]], config.trace_first_steps, run)  # noqa: E731
+    measured = lambda run: measure(traces[run["group"]][run["seed"]], config.trace_first_steps, run)
     summary = architectures_report.summarise(config, done, measured)
     records.write_summary(workdir, summary)
-    trained = {network: {seed: rows for seed, rows in seeds.items() if not done[f"final/{network}/seed{seed}"]["diverged"]}
-               for network, seeds in traces.items()}  # fmt: skip
+    trained = {
+        network: {
+            seed: rows
+            for seed, rows in seeds.items()
+            if not done[f"final/{network}/seed{seed}"]["diverged"]
+        }
+        for network, seeds in traces.items()
+    }
     figures = draw_figures(config, traces, trained, workdir / "figures")
-    shown = lambda *names: [{"path": figures[name], "caption": CAPTIONS[name]} for name in names if name in figures]  # noqa: E731
+    shown = lambda *names: [
+        {"path": figures[name], "caption": CAPTIONS[name]} for name in names if name in figures
+    ]
     sections = [
-        {"title": "The gradient, layer by layer", "text": RATIOS, "figures": shown("layers", "profiles"),
-         "table": {"head": GRADIENT_HEAD, "rows": gradient_rows(config, summary)}},
+        {
+            "title": "The gradient, layer by layer",
+            "text": RATIOS,
+            "figures": shown("layers", "profiles"),
+            "table": {"head": GRADIENT_HEAD, "rows": gradient_rows(config, summary)},
+        },
         {"title": "The labs' views", "figures": shown("last_dense", "convolutions", "stages")},
         {"title": "What a step moves", "figures": shown("clipping", "updates")},
-        {"title": "What the mistakes would have reported", "text": MISTAKES,
-         "figures": draw_mistakes(config, traces, trained, workdir / "figures")},
+        {
+            "title": "What the mistakes would have reported",
+            "text": MISTAKES,
+            "figures": draw_mistakes(config, traces, trained, workdir / "figures"),
+        },
         *architectures_report.sections(config, summary, rows, workdir),
         *architectures_report.class_section(config, written, summary),
-    ]  # fmt: skip
-    report.render(workdir / "report.html", title=f"Gradients on {config.data.name}", question=config.question,
-                  command=written["launches"][0]["command"], claims=summary["claims"], sections=sections,
-                  facts=records.facts(written, summary))  # fmt: skip
+    ]
+    report.render(
+        workdir / "report.html",
+        title=f"Gradients on {config.data.name}",
+        question=config.question,
+        command=written["launches"][0]["command"],
+        claims=summary["claims"],
+        sections=sections,
+        facts=records.facts(written, summary),
+    )
     lines = architectures_report.printed_lines(config, summary)
     records.print_lines(lines, summary["claims"], workdir)
 
@@ -88,11 +109,15 @@ def measure(rows: list[dict], first_steps: int, run: dict) -> dict[str, float | 
     """What the claims compare (configs/gradients.py: claims) of the rows of one run, as far as it got. `run`: its last row."""
     diverged, last = run["diverged"], last_convolution(rows[0]["layers"], rows[0]["stages"])
     probes = [row for row in rows if "probe_layer_relative" in row]
-    along = [decades(row["probe_layer_relative"][0], row["probe_layer_relative"][last]) for row in probes]
+    along = [
+        decades(row["probe_layer_relative"][0], row["probe_layer_relative"][last]) for row in probes
+    ]
     sizes = [decades(row["probe_layer_mean_abs"][0], 1) for row in probes]
     steps = [row for row in rows if 0 < row["step"] <= first_steps]
     dense, tenth = [row["layer_mean_abs"][-1] for row in steps], max(1, len(steps) // 10)
-    start, first_layer = (None if math.isnan(value) else value for value in (along[0], mean_of(along)))
+    start, first_layer = (
+        None if math.isnan(value) else value for value in (along[0], mean_of(along))
+    )
     largest = math.inf if diverged else max(row["grad_norm"] for row in steps)
     return {
         "first_size": mean_of(sizes),
@@ -102,16 +127,33 @@ def measure(rows: list[dict], first_steps: int, run: dict) -> dict[str, float | 
         "start_above_vanishing": None if start is None else start + 1,
         "below_exploding": None if first_layer is None else 1 - first_layer,
         "start_below_exploding": None if start is None else 1 - start,
-        "last_dense": None if diverged else decades(np.mean(dense[-tenth:]), np.mean(dense[:tenth])) + 1,
+        "last_dense": None
+        if diverged
+        else decades(np.mean(dense[-tenth:]), np.mean(dense[:tenth])) + 1,
         "bounded": 2 - decades(largest, 1),
         "last_val_accuracy": run["val_accuracy"] if diverged else rows[-1]["val_accuracy"],
-        "clipped_steps": float(np.mean(["clipped_norm" in row and row["clipped_norm"] < 0.999 * row["grad_norm"]
-                                        for row in steps])) if steps else 0.0,
-    }  # fmt: skip
+        "clipped_steps": float(
+            np.mean(
+                [
+                    "clipped_norm" in row and row["clipped_norm"] < 0.999 * row["grad_norm"]
+                    for row in steps
+                ]
+            )
+        )
+        if steps
+        else 0.0,
+    }
 
 
-GRADIENT_HEAD = ["network", "diverged", "first / last convolution: start", "over the run [95 % interval]",
-                 "last dense layer: end / start", "largest norm", "clipped"]  # fmt: skip
+GRADIENT_HEAD = [
+    "network",
+    "diverged",
+    "first / last convolution: start",
+    "over the run [95 % interval]",
+    "last dense layer: end / start",
+    "largest norm",
+    "clipped",
+]
 RATIOS = """Factors, geometric means over seeds, but for the start of the runs that did not diverge. First and last
 convolution: norm of the gradient over norm of the weights, on the probe batch. Last dense layer: mean |g| in the last tenth
 of the first steps over that in their first tenth; largest norm of the whole gradient, and steps that were clipped, among
@@ -131,10 +173,22 @@ def gradient_rows(config, summary: dict) -> list[list[str]]:
         kept = [run for run in runs if not run["diverged"]]
         start = mean_of(run["start_above_vanishing"] for run in runs) - 1
         along = [run["first_layer"] for run in kept if run["first_layer"] is not None]
-        interval = f" [{', '.join(map(factor, stats.t_interval(along)))}]" if len(along) >= stats.FEWEST else ""
-        table.append([network, str(len(runs) - len(kept)), factor(start), factor(mean_of(along)) + interval,
-                      factor(mean_of(run["last_dense"] for run in kept) - 1), factor(2 - mean_of(run["bounded"] for run in kept)),
-                      f"{100 * mean_of(run['clipped_steps'] for run in runs):.0f} %"])  # fmt: skip
+        interval = (
+            f" [{', '.join(map(factor, stats.t_interval(along)))}]"
+            if len(along) >= stats.FEWEST
+            else ""
+        )
+        table.append(
+            [
+                network,
+                str(len(runs) - len(kept)),
+                factor(start),
+                factor(mean_of(along)) + interval,
+                factor(mean_of(run["last_dense"] for run in kept) - 1),
+                factor(2 - mean_of(run["bounded"] for run in kept)),
+                f"{100 * mean_of(run['clipped_steps'] for run in runs):.0f} %",
+            ]
+        )
     return table
 
 

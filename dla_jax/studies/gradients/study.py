@@ -33,7 +33,8 @@ def check_config(config, run: Run) -> None:
     for network in config.networks:
         depth = own_config(config, network).model.depth
         check(
-            depth > 1, f"networks.{network}: model.depth: {depth} has no blocks whose gradient could be traced; give at least 2"
+            depth > 1,
+            f"networks.{network}: model.depth: {depth} has no blocks whose gradient could be traced; give at least 2",
         )
     study.check_config(config, run)
 
@@ -42,23 +43,43 @@ def run(config, run: Run) -> None:
     """Runs the study, or what is left of it, in `run.workdir`, and draws its report."""
     image_set, mesh = image_runs.load(config, run), data_mesh()
     data = image_runs.put_data(image_set, mesh)
-    prepare = functools.partial(image_runs.prepare, image_set=image_set, data=data, mesh=mesh, trace=step_statistics,
-                                trace_first_steps=config.trace_first_steps,
-                                probe_every_steps=config.probe_every_steps)  # fmt: skip
+    prepare = functools.partial(
+        image_runs.prepare,
+        image_set=image_set,
+        data=data,
+        mesh=mesh,
+        trace=step_statistics,
+        trace_first_steps=config.trace_first_steps,
+        probe_every_steps=config.probe_every_steps,
+    )
     settings = {name: prepare(own_config(config, name)) for name in config.networks}
     study.run_networks(config, run, settings, make_story, draw)
 
 
 def make_story(setting: Setting, seed: int) -> Story:
     """What makes a run that is probed as it trains."""
-    index = image_runs.split(setting.config, setting.source, seed)["train"][: setting.config.batch_size]
+    index = image_runs.split(setting.config, setting.source, seed)["train"][
+        : setting.config.batch_size
+    ]
     # What the net would learn from, but for the augmentation, and where there is dropout always the same.
-    config, weights = setting.config, splits.class_weights(setting.config.class_weight, setting.source)
-    loss_fn = image_classifier.make_loss(
-        study.make_model(setting), 0, False, config.label_smoothing, image_runs.freeze_norm_at(setting), weights
+    config, weights = (
+        setting.config,
+        splits.class_weights(setting.config.class_weight, setting.source),
     )
-    probe = functools.partial(probe_gradients, data=setting.data, index=index, key=jax.random.key(seed), loss_fn=loss_fn)
-    return study.make_story(setting, seed)._replace(probe=probe, annotate=functools.partial(annotate, setting=setting))
+    loss_fn = image_classifier.make_loss(
+        study.make_model(setting),
+        0,
+        False,
+        config.label_smoothing,
+        image_runs.freeze_norm_at(setting),
+        weights,
+    )
+    probe = functools.partial(
+        probe_gradients, data=setting.data, index=index, key=jax.random.key(seed), loss_fn=loss_fn
+    )
+    return study.make_story(setting, seed)._replace(
+        probe=probe, annotate=functools.partial(annotate, setting=setting)
+    )
 
 
 def probe_gradients(state, *, data: dict, index, key, loss_fn) -> dict[str, jax.Array]:
@@ -85,8 +106,15 @@ def annotate(row: dict, *, setting: Setting) -> dict:
     """The row with names of the layers at step 0, and with histograms at a bounded number of steps only."""
     config, plan = setting.config, setting.plan
     if row["step"] == 0:
-        layers = layers_of(image_classifier.shapes_of(study.make_model(setting), setting.source.images.shape[1:]))
-        row = row | {"layers": [layer.name for layer in layers], "stages": [layer.stage for layer in layers]}
-    if row["step"] in histogram_steps(plan.num_steps, config.probe_every_steps, config.max_histograms):
+        layers = layers_of(
+            image_classifier.shapes_of(study.make_model(setting), setting.source.images.shape[1:])
+        )
+        row = row | {
+            "layers": [layer.name for layer in layers],
+            "stages": [layer.stage for layer in layers],
+        }
+    if row["step"] in histogram_steps(
+        plan.num_steps, config.probe_every_steps, config.max_histograms
+    ):
         return row | {"histogram_limits": LIMITS}
     return {name: value for name, value in row.items() if not name.endswith("_histogram")}

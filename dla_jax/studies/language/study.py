@@ -43,9 +43,15 @@ def run(config, run: Run) -> None:
         if id(source) not in data:  # networks of one tokenizer share it
             data[id(source)] = language_runs.put_tokens(source, mesh)
         settings[network] = language_runs.prepare(own, source, data[id(source)], mesh)
-    setting_of = lambda cell: settings[cell.group]  # noqa: E731
+    setting_of = lambda cell: settings[cell.group]
     run_grid(
-        config, run, select=select_cells(config), final=final_cells(config),
-        choose_rates=functools.partial(choose_rates, config, score=language_runs.rate_score), setting_of=setting_of,
-        story_of=lambda cell: language_runs.make_story(setting_of(cell), cell), draw=draw, unit="tok",
-    )  # fmt: skip
+        config,
+        run,
+        select=select_cells(config),
+        final=final_cells(config),
+        choose_rates=functools.partial(choose_rates, config, score=language_runs.rate_score),
+        setting_of=setting_of,
+        story_of=lambda cell: language_runs.make_story(setting_of(cell), cell),
+        draw=draw,
+        unit="tok",
+    )
