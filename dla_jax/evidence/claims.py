@@ -18,6 +18,8 @@ def claim(
     unit: str = "points",
     margin: float = 0.005,
     threshold: float = 0.0,
+    figures: dict[str, float] | None = None,
+    example: dict[str, float] | None = None,
 ) -> dict:
     """Return one claim, as `verdicts.weigh` takes it.
 
@@ -32,8 +34,13 @@ def claim(
       unit: "points" for fractions of one; else the word that is written behind a number.
       margin: the difference below which one would not care, > 0.
       threshold: what a contrast is measured from.
+      figures: what was reported, as numbers: {group as the contrasts name it: value, in any unit that all of them share and
+        in which the threshold is meant}. They say which way the source saw it; a test holds contrasts and direction to them.
+      example: where nothing was reported as numbers, invented ones of a case in which the statement is true.
     """
     return {
+        "figures": tuple((figures or {}).items()),
+        "example": tuple((example or {}).items()),
         "statement": statement,
         "source": source,
         "reported": reported,
