@@ -1,8 +1,11 @@
-"""Our encoders beside PyTorch's best, embedding texts and fine-tuned: python -m bench.encoders [--nets=minilm,...] [--write]
+"""Our encoders beside PyTorch's best, embedding texts and fine-tuned.
 
-Every measurement is a process of its own, as in `bench.language`. Both sides get the same padded batches of synthetic texts, few,
-from short to long, again and again; PyTorch's encoders are those of `transformers`. Embedding takes the mean of a text's hidden
-states, fine-tuning is the step that the study runs, with dropout; both in texts a second.
+    python -m bench.encoders [--nets=minilm,...] [--write]
+
+Every measurement is a process of its own, as in `bench.language`. Both sides get the same padded
+batches of synthetic texts, few, from short to long, again and again; PyTorch's encoders are those
+of `transformers`. Embedding takes the mean of a text's hidden states, fine-tuning is the step that
+the study runs, with dropout; both in texts a second.
 """
 
 import itertools
@@ -22,141 +25,118 @@ from dla_jax.tasks import text_encoder as texts
 
 
 class Net(NamedTuple):
-    """An encoder's sizes, with the dropout of its fine-tuning, and how many texts are embedded at a time."""
+    """An encoder's sizes, with its fine-tuning's dropout, and how many texts it embeds at once."""
 
     sizes: BertConfig
     embedded: int
 
 
 class Job(NamedTuple):
-    """`task` is "embed" or "finetune"; `cores`: how many the process may use."""
+    """One measurement of an encoder."""
 
-    task: str
+    task: str  # "embed" or "finetune"
     net: str
-    cores: int
+    cores: int  # that the process may use
 
     def __str__(self):
         return f"{self.task} {self.net}, {self.cores} cores"
 
 
-NETS = {
-    "minilm": Net(BertConfig("bert", 30522, 512, 6, 12, 384, 1536, type_vocab=2, dropout=0.1), 64),
-    "base": Net(
-        BertConfig(
-            "roberta", 50265, 514, 6, 12, 768, 3072, type_vocab=1, pad_id=1, eps=1e-5, dropout=0.1
-        ),
-        32,
-    ),
-}
+MINILM = BertConfig("bert", 30522, 512, 6, 12, 384, 1536, type_vocab=2, dropout=0.1)
+BASE = BertConfig(
+    "roberta", 50265, 514, 6, 12, 768, 3072, type_vocab=1, pad_id=1, eps=1e-5, dropout=0.1
+)
+NETS = {"minilm": Net(MINILM, 64), "base": Net(BASE, 32)}
 TEXTS, CLASSES, WIDTHS = 1024, 4, (32, 64, 128)
-TRAINED, FEW, RATE = (
-    16,
-    4,
-    1e-3,
-)  # texts of a step, batches that come again and again, learning rate
+TRAINED, RATE = 16, 1e-3  # texts of a step, learning rate
+FEW = 4  # batches that come again and again
 
 
 def synthetic(sizes: BertConfig) -> tuple[Encoded, np.ndarray]:
-    """Texts about as long as brief news, 53 tokens on average, and their labels int32 [TEXTS]."""
+    """Return texts about as long as brief news, and their labels int32 [TEXTS].
+
+    They have 53 tokens on average.
+    """
     rng = np.random.default_rng(0)
-    length = (
-        rng.lognormal(np.log(53) - 0.45**2 / 2, 0.45, TEXTS).clip(8, WIDTHS[-1]).astype(np.int32)
-    )
+    length = rng.lognormal(np.log(53) - 0.45**2 / 2, 0.45, TEXTS)
+    length = length.clip(8, WIDTHS[-1]).astype(np.int32)
     tokens = rng.integers(sizes.pad_id + 1, sizes.vocab_size, (TEXTS, WIDTHS[-1])).astype(np.int32)
     tokens[np.arange(WIDTHS[-1]) >= length[:, None]] = sizes.pad_id
     return Encoded(tokens, length, 0, sizes.pad_id), np.arange(TEXTS, dtype=np.int32) % CLASSES
 
 
 def few(found: list) -> list:
-    """FEW of many, evenly from the first to the last."""
+    """Return FEW of many, evenly from the first to the last."""
     return found[len(found) // FEW // 2 :: len(found) // FEW]
 
 
 def embedded_rows(net: Net) -> list[np.ndarray]:
-    """Which texts each batch has that is embedded, the shortest first."""
+    """Return which texts each batch to embed has, int [embedded], the shortest first."""
     return few(batches_by_length(synthetic(net.sizes)[0].length, net.embedded))
 
 
 def embedded_batches(net: Net) -> list[dict]:
-    """These batches, as `texts.vectors` pads them."""
+    """Return the batches that are embedded, as `texts.vectors` pads them."""
     encoded, _ = synthetic(net.sizes)
     return [texts.gather(encoded, rows, WIDTHS) for rows in embedded_rows(net)]
 
 
 def trained_batches(net: Net) -> list[dict]:
-    """The batches of fine-tuning, as the study pads them, the shortest first."""
-    batch_at = texts.make_batch_at(
-        *synthetic(net.sizes),
-        np.arange(TEXTS),
-        seed=0,
-        batch_size=TRAINED,
-        widths=WIDTHS,
-        alike=True,
-    )
+    """Return the batches of fine-tuning, as the study pads them, the shortest first."""
+    order = {"seed": 0, "batch_size": TRAINED, "widths": WIDTHS, "alike": True}
+    batch_at = texts.make_batch_at(*synthetic(net.sizes), np.arange(TEXTS), **order)
     return few(sorted(map(batch_at, range(POOL)), key=lambda batch: batch["length"].max()))
 
 
 def our_setting(net: Net):
-    """(setting, story of a run) as the study makes them, but for the batches."""
+    """Return (setting, story of a run) as the study makes them, except the batches."""
     from dla_jax.studies.finetune import study as finetune
     from dla_jax.tasks import text_classifier as text_runs
     from dla_jax.tasks.classifier import make_plan, shared_optimiser
-    from dla_jax.training.loop import no_trace
     from dla_jax.training.mesh import data_mesh
+    from dla_jax.training.task import no_trace
     from dla_jax.trials.grid import Setting
 
-    config, (encoded, labels), batches = (
-        yahoo.get_config("minilm"),
-        synthetic(net.sizes),
-        trained_batches(net),
-    )
-    config.batch_size, config.widths, config.model.dropout = TRAINED, WIDTHS[:-1], net.sizes.dropout
-    config.optim.schedule, config.optim.warmup_fraction = "constant", 0.0
-    labelled = LabelledTexts(
-        "synthetic", (), labels, tuple(map(str, range(CLASSES))), TEXTS * 3 // 4
-    )
+    config = yahoo.get_config("minilm")
+    config.update({"batch_size": TRAINED, "widths": WIDTHS[:-1]})
+    config.model.dropout = net.sizes.dropout
+    config.optim.update({"schedule": "constant", "warmup_fraction": 0.0})
+    (encoded, labels), batches = synthetic(net.sizes), trained_batches(net)
+    classes, test_start = tuple(map(str, range(CLASSES))), TEXTS * 3 // 4
+    labelled = LabelledTexts("synthetic", (), labels, classes, test_start)
     body = text_runs.Body(net.sizes._replace(dtype=processes.dtype()), None, None, net.sizes.pad_id)
     plan, mesh = make_plan(config, TEXTS), data_mesh()
     tx = shared_optimiser(config.optim, plan.num_steps)
     setting = Setting(config, {}, mesh, tx, plan, no_trace, (labelled, body, encoded))
-    return setting, finetune.make_story(setting, seed=0)._replace(
-        batch_at=lambda step: batches[step % FEW]
-    )
+    story = finetune.make_story(setting, seed=0)
+    return setting, story._replace(batch_at=lambda step: batches[step % FEW])
 
 
 def our_steps(net: Net):
-    """A function of n that takes a step on each of the batches n times."""
+    """Return a function of n that takes a step on each of the batches n times."""
     take = processes.training(*our_setting(net), rows=1)
     return lambda n: take(n * FEW) // FEW
 
 
 def our_vectors(net: Net, params: dict | None = None):
-    """A function that embeds the texts: float32 [N, D]; by random parameters if none are given."""
+    """Return a function that embeds the texts: float32 [N, D].
+
+    Without `params` it does so by random parameters.
+    """
     import jax
 
     from dla_jax.training.mesh import data_mesh, put, replicated
 
-    model, mesh, (encoded, _) = (
-        Encoder(net.sizes._replace(dtype=processes.dtype())),
-        data_mesh(),
-        synthetic(net.sizes),
-    )
+    model, mesh = Encoder(net.sizes._replace(dtype=processes.dtype())), data_mesh()
+    encoded, _ = synthetic(net.sizes)
     params = put(params or texts.init_encoder(jax.random.key(0), model=model), replicated(mesh))
     rows = np.concatenate(embedded_rows(net))
-    return lambda: texts.vectors(
-        model,
-        params,
-        encoded,
-        rows,
-        batch_size=net.embedded,
-        widths=WIDTHS,
-        mesh=mesh,
-        pooling="mean",
-    )
+    how = {"batch_size": net.embedded, "widths": WIDTHS, "mesh": mesh, "pooling": "mean"}
+    return lambda: texts.vectors(model, params, encoded, rows, **how)
 
 
 def torch_task(job: Job, setting: dict):
-    """The same as `our_steps` or `our_vectors` for PyTorch."""
+    """Return the work of `our_steps` or `our_vectors` for PyTorch."""
     import torch
 
     from bench import torch_encoders
@@ -165,9 +145,9 @@ def torch_task(job: Job, setting: dict):
     net, place = NETS[job.net], "cuda" if torch.cuda.is_available() else "cpu"
     if job.task == "finetune":
         model = torch_encoders.Classifier(net.sizes, CLASSES, setting["attention"])
-        step = torch_encoders.trainer(
-            model, trained_batches(net), place, RATE, yahoo.base().optim, setting["compiled"]
-        )
+        batches, optim = trained_batches(net), yahoo.base().optim
+        compiled = setting["compiled"]
+        step = torch_encoders.trainer(model, batches, place, RATE, optim, compiled)
         once = lambda: [step() for _ in range(FEW)]
     else:
         model = torch_encoders.Embedder(net.sizes, setting["attention"])
@@ -176,48 +156,42 @@ def torch_task(job: Job, setting: dict):
 
 
 def work_of(side: str, job: Job, setting: dict):
-    """What `processes` measures: the batches, each once."""
+    """Return what `processes` measures: the batches, each once."""
     processes.keep_to(job.cores)
     if side == "torch":
         return torch_task(job, setting)
-    return (
-        our_steps(NETS[job.net])
-        if job.task == "finetune"
-        else processes.repeated(our_vectors(NETS[job.net]))
-    )
+    if job.task == "finetune":
+        return our_steps(NETS[job.net])
+    return processes.repeated(our_vectors(NETS[job.net]))
 
 
 def units_of(job: Job) -> int:
-    """Texts of the batches."""
+    """Return how many texts the batches have."""
     return FEW * (TRAINED if job.task == "finetune" else NETS[job.net].embedded)
 
 
 def settings_of(side: str, job: Job) -> list[dict]:
-    """What to choose a side's best from."""
+    """Return the settings that a side's best is chosen from."""
     if side == "ours":
         return processes.settings()
     compiled = (False, True) if shutil.which(os.environ.get("CXX", "g++")) else (False,)
-    return processes.settings(
-        threads=(job.cores, 1), attention=("sdpa", "eager"), compiled=compiled
-    )
+    threads, attention = (job.cores, 1), ("sdpa", "eager")
+    return processes.settings(threads=threads, attention=attention, compiled=compiled)
 
 
 def table(results: list[dict]) -> str:
-    """Markdown."""
+    """Return the comparisons as a table in Markdown."""
     return page.table(["task", "network", "cores"], tuple, results, "texts", "batches")
 
 
 def main() -> None:
+    """Measure what the command line asks for, and show the table."""
     if processes.answered(Job, work_of, units_of):
         return
     given = page.arguments_with_torch("encoders", __doc__, NETS, 3, 4.0, "transformers")
-    jobs = [
-        Job(*job)
-        for job in itertools.product(("embed", "finetune"), given.nets, processes.core_counts())
-    ]
-    results = [
-        processes.compare("encoders", job, settings_of, given.rounds, given.seconds) for job in jobs
-    ]
+    tasks = itertools.product(("embed", "finetune"), given.nets, processes.core_counts())
+    spent = given.rounds, given.seconds
+    results = [processes.compare("encoders", Job(*task), settings_of, *spent) for task in tasks]
     page.show("encoders", table(results), given.write, "torch", "transformers")
 
 

@@ -1,4 +1,7 @@
-"""Grad-CAM of 100 images for 10 classes each, ours and pytorch-grad-cam's, on the same networks: part of bench.vision."""
+"""Grad-CAM of 100 images for 10 classes each, ours and pytorch-grad-cam's, on the same networks.
+
+It is a part of bench.vision.
+"""
 
 import numpy as np
 
@@ -9,12 +12,15 @@ METHOD = "grad_cam"
 
 
 def images_of(net) -> np.ndarray:
-    """Float32 [NUM_IMAGES, *shape] in [0, 1]."""
+    """Return images float32 [NUM_IMAGES, *shape] in [0, 1]."""
     return np.random.default_rng(0).random((NUM_IMAGES, *net.shape), np.float32)
 
 
 def our_maps(module, variables):
-    """A function of images float32 [B, H, W, C]: maps float32 [B, 10, H, W], scaled to [0, 1] each, as pytorch-grad-cam's are."""
+    """Return a function of images float32 [B, H, W, C] that makes maps float32 [B, 10, H, W].
+
+    Each map is scaled to [0, 1], as pytorch-grad-cam's are.
+    """
     import jax
     import jax.numpy as jnp
 
@@ -24,16 +30,9 @@ def our_maps(module, variables):
     @jax.jit
     def maps(variables, x):
         classes = jnp.broadcast_to(jnp.arange(NUM_CLASSES), (len(x), NUM_CLASSES))
-        found = maps_of(
-            variables,
-            x,
-            classes,
-            jax.random.key(0),
-            model=module,
-            layer="last_conv",
-            methods=(METHOD,),
-        )[1][METHOD]
-        found = cam.to_pixels(found, x.shape[1:3])
+        how = {"model": module, "layer": "last_conv", "methods": (METHOD,)}
+        _, found = maps_of(variables, x, classes, jax.random.key(0), **how)
+        found = cam.to_pixels(found[METHOD], x.shape[1:3])
         found = found - found.min((2, 3), keepdims=True)
         return found / (1e-7 + found.max((2, 3), keepdims=True))
 
@@ -41,57 +40,47 @@ def our_maps(module, variables):
 
 
 def our_work(net, module, variables):
-    """Calls of our side."""
+    """Return the calls of our side."""
     x, maps = images_of(net), our_maps(module, variables)
     return processes.repeated(lambda: maps(x))
 
 
 def torch_maps(model, setting: dict, mean: float, std: float):
-    """The same with pytorch-grad-cam, class by class or all in one batch, whichever is faster; the weights before the layer are
-    frozen, so that nothing is computed for them."""
+    """Return the same function with pytorch-grad-cam, class by class or all in one batch.
+
+    The weights before the layer are frozen, so that nothing is computed for them.
+    """
     import torch
     from pytorch_grad_cam import GradCAM
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
     torch.set_num_threads(setting["threads"])
-    layout = (
-        torch.channels_last if setting["layout"] == "channels last" else torch.contiguous_format
-    )
+    layouts = {"channels last": torch.channels_last, "contiguous": torch.contiguous_format}
+    layout = layouts[setting["layout"]]
     model = model.to(memory_format=layout)
-    last = {
-        id(parameter)
-        for layer in (model.blocks[-1], model.head)
-        for parameter in layer.parameters()
-    }
-    for parameter in model.parameters():
-        parameter.requires_grad_(id(parameter) in last)
+    model.requires_grad_(False)
+    for layer in (model.blocks[-1], model.head):
+        layer.requires_grad_(True)
     explain = GradCAM(model=model, target_layers=[model.last_conv])
 
     def maps(x):
-        x = (torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(memory_format=layout) - mean) / std
+        x = torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(memory_format=layout)
+        x, targets = (x - mean) / std, [ClassifierOutputTarget(k) for k in range(NUM_CLASSES)]
         if setting["classes"] == "in one batch":
-            targets = [ClassifierOutputTarget(label) for label in range(NUM_CLASSES)] * len(x)
-            return explain(x.repeat_interleave(NUM_CLASSES, 0), targets).reshape(
-                len(x), NUM_CLASSES, *x.shape[2:]
-            )
-        return np.stack(
-            [explain(x, [ClassifierOutputTarget(label)] * len(x)) for label in range(NUM_CLASSES)],
-            1,
-        )
+            found = explain(x.repeat_interleave(NUM_CLASSES, 0), targets * len(x))
+            return found.reshape(len(x), NUM_CLASSES, *x.shape[2:])
+        return np.stack([explain(x, [target] * len(x)) for target in targets], 1)
 
     return maps
 
 
 def torch_work(net, model, setting: dict, mean: float, std: float):
-    """Calls of the other side."""
+    """Return the calls of the other side."""
     x, maps = images_of(net), torch_maps(model, setting, mean, std)
     return processes.repeated(lambda: maps(x))
 
 
 def torch_settings() -> list[dict]:
-    """What to choose pytorch-grad-cam's best from."""
-    return processes.settings(
-        threads=(1, processes.cores()),
-        layout=("contiguous", "channels last"),
-        classes=("in turn", "in one batch"),
-    )
+    """Return the settings that pytorch-grad-cam's best is chosen from."""
+    layout, classes = ("contiguous", "channels last"), ("in turn", "in one batch")
+    return processes.settings(threads=(1, processes.cores()), layout=layout, classes=classes)

@@ -1,4 +1,4 @@
-"""What is around a benchmark: its command line, its table, where it ran, and where the table goes."""
+"""The frame of a benchmark: its command line, its table, where it ran, and where that goes."""
 
 import argparse
 import datetime
@@ -20,23 +20,27 @@ PAGE = ROOT / "docs" / "benchmarks.md"
 def arguments(
     name: str, doc: str, nets, paths: dict[str, str] | None = None, **numbers
 ) -> argparse.Namespace:
-    """The command line of `bench.name`, checked, `nets` as a list. `numbers`: (default, help) of each; `paths`: help of each."""
-    parser = argparse.ArgumentParser(
-        prog=f"python -m bench.{name}", description=doc.splitlines()[0]
-    )
+    """Return the command line of `bench.name`, checked, `nets` as a list.
+
+    Args:
+      name: of the benchmark's module.
+      doc: its docstring; the first line is the help.
+      nets: names that may be asked for.
+      paths: {option: help} of the options that name a path.
+      numbers: {option: (default, help)} of the options that are positive numbers.
+    """
+    program, first_line = f"python -m bench.{name}", doc.splitlines()[0]
+    parser = argparse.ArgumentParser(prog=program, description=first_line)
     parser.add_argument("--nets", default=",".join(nets), help="which networks: " + ",".join(nets))
     for number, (default, told) in numbers.items():
         parser.add_argument(f"--{number}", type=type(default), default=default, help=told)
     for path, told in (paths or {}).items():
         parser.add_argument(f"--{path}", default="", help=told)
-    parser.add_argument(
-        "--write", action="store_true", help="put the table into docs/benchmarks.md"
-    )
+    into = "put the table into docs/benchmarks.md"
+    parser.add_argument("--write", action="store_true", help=into)
     given = parser.parse_args()
-    if (
-        set(given.nets.split(",")) - set(nets)
-        or min(getattr(given, number) for number in numbers) <= 0
-    ):
+    unknown = set(given.nets.split(",")) - set(nets)
+    if unknown or min(getattr(given, number) for number in numbers) <= 0:
         words = " ".join(f"--{key}={getattr(given, key)}" for key in ("nets", *numbers))
         refuse(name, f"{words}: nets are {', '.join(nets)}, the numbers positive")
     given.nets = given.nets.split(",")
@@ -46,43 +50,47 @@ def arguments(
 def arguments_with_torch(
     name: str, doc: str, nets, rounds: int, seconds: float, *packages: str
 ) -> argparse.Namespace:
-    """The command line of a benchmark beside PyTorch, which has to be there, and the other packages too."""
-    given = arguments(
-        name,
-        doc,
-        nets,
-        rounds=(rounds, "pairs of runs"),
-        seconds=(seconds, "that each run is timed for"),
-    )
+    """Return the command line of a benchmark beside PyTorch.
+
+    PyTorch has to be there, and the other packages too.
+    """
+    numbers = {
+        "rounds": (rounds, "pairs of runs"),
+        "seconds": (seconds, "that each run is timed for"),
+    }
+    given = arguments(name, doc, nets, **numbers)
     need(name, "torch", *packages)
     return given
 
 
 def need(name: str, *packages: str) -> None:
-    """Ends `bench.name` where a package is missing."""
+    """End `bench.name` where a package is missing."""
     for package in packages:
         if importlib.util.find_spec(package) is None:
             refuse(name, f"{package} is missing; pip install -r requirements-bench.txt")
 
 
 def refuse(name: str, why: str) -> NoReturn:
-    """Ends `bench.name` with the exit code of wrong input."""
+    """End `bench.name` with the exit code of wrong input."""
     print(f"bench.{name}: {why}", file=sys.stderr)
     sys.exit(2)
 
 
 def spread(values, form: str = ".2f") -> str:
-    """Median with the smallest and largest."""
+    """Return the median with the smallest and largest."""
     return f"{np.median(values):{form}} ({min(values):{form}} to {max(values):{form}})"
 
 
 def markdown(head: list[str], rows: list[list[str]]) -> str:
-    """A table."""
+    """Return a table in Markdown."""
     return "\n".join("| " + " | ".join(line) + " |" for line in (head, ["---"] * len(head), *rows))
 
 
 def table(head: list[str], own, results: list[dict], unit: str, piece: str) -> str:
-    """Markdown of comparisons: `own(job)` is what stands under `head`, then the columns that all have."""
+    """Return comparisons as a table in Markdown.
+
+    `own(job)` is what stands under `head`; behind it are the columns that all have.
+    """
     head = [
         *head,
         f"ours, {unit}/s",
@@ -93,19 +101,22 @@ def table(head: list[str], own, results: list[dict], unit: str, piece: str) -> s
         "memory",
         "best settings",
     ]
-    return markdown(head, [[*map(str, own(result["job"])), *columns(result)] for result in results])
+    rows = [[*map(str, own(result["job"])), *columns(result)] for result in results]
+    return markdown(head, rows)
 
 
 def columns(result: dict) -> list[str]:
-    """Of a comparison: rates, ratios, first piece of work, memory, best settings."""
+    """Return the cells of a comparison.
+
+    They are rates, ratios, first piece of work, memory, best settings.
+    """
 
     def of(side, key):
         return np.array([pair[side][key] for pair in result["pairs"]])
 
-    chosen = (
-        f"{side}: " + ", ".join(f"{k} {v}" for k, v in found.items())
-        for side, found in result["best"].items()
-    )
+    chosen = []
+    for side, setting in result["best"].items():
+        chosen.append(f"{side}: {', '.join(f'{key} {value}' for key, value in setting.items())}")
     return [
         spread(of("ours", "wall"), ",.0f"),
         spread(of("torch", "wall"), ",.0f"),
@@ -117,29 +128,22 @@ def columns(result: dict) -> list[str]:
 
 
 def machine(*packages: str) -> str:
-    """Hardware and versions in one line."""
+    """Return hardware and versions in one line."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")] or [
-        platform.processor()
-    ]
-    versions = (
-        f"{name} {importlib.metadata.version(name)}"
-        for name in ("jax", "jaxlib", "flax", *packages)
-    )
-    return ", ".join(
-        [
-            names[0],
-            f"{os.cpu_count()} cores",
-            platform.system(),
-            f"Python {platform.python_version()}",
-            *versions,
-        ]
-    )
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    parts = [names[0] if names else platform.processor(), f"{os.cpu_count()} cores"]
+    parts += [platform.system(), f"Python {platform.python_version()}"]
+    for name in ("jax", "jaxlib", "flax", *packages):
+        parts.append(f"{name} {importlib.metadata.version(name)}")
+    return ", ".join(parts)
 
 
 def show(name: str, text: str, write: bool, *packages: str, section: str | None = None) -> None:
-    """Prints the table of `bench.name`; with `write` puts it into docs/benchmarks.md too, where `section` stands."""
+    """Print the table of `bench.name`; with `write` put it into docs/benchmarks.md too.
+
+    It goes where `section` stands; without one that is `name`.
+    """
     where = machine(*packages)
     print(f"{where}\n\n{text}")
     if write:
@@ -147,11 +151,13 @@ def show(name: str, text: str, write: bool, *packages: str, section: str | None 
 
 
 def put(name: str, where: str, text: str, section: str) -> None:
-    """Puts the table of this command line into a section of docs/benchmarks.md, in place of the one there."""
+    """Put the table of this command line into a section of docs/benchmarks.md.
+
+    It takes the place of the one there.
+    """
     begin, end = f"<!-- {section} -->\n", f"<!-- end of {section} -->"
     page = PAGE.read_text()
     before, after = page.split(begin)[0], page.split(end)[1]
     command = shlex.join(["python", "-m", f"bench.{name}", *sys.argv[1:]])
-    PAGE.write_text(
-        f"{before}{begin}    {command}\n\n{where}; {datetime.date.today().isoformat()}.\n\n{text}\n\n{end}{after}"
-    )
+    made = f"{where}; {datetime.date.today().isoformat()}."
+    PAGE.write_text(f"{before}{begin}    {command}\n\n{made}\n\n{text}\n\n{end}{after}")

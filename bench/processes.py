@@ -1,9 +1,11 @@
-"""Two sides measured in turn, each time in a process of its own: what the benchmarks beside PyTorch share.
+"""Two sides measured in turn, each time in a process of its own: the benchmarks share this.
 
-A side is "ours" or "torch", or another where a benchmark says so; a job is a named tuple that says what is measured, and the
-benchmark `bench.name` brings three functions: `work_of(side, job, setting)` makes a function of n that does about n pieces of
-work, done when it returns, and says how many it did; `units_of(job)` is what one piece counts for; `settings_of(side, job)` is
-what to choose a side's best from.
+A side is "ours" or "torch", or another where a benchmark says so; a job is a named tuple that says
+what is measured. The benchmark `bench.name` brings three functions:
+
+`work_of(side, job, setting)` makes a function of n that does about n pieces of work, done when it
+returns, and says how many it did; `units_of(job)` is what one piece counts for;
+`settings_of(side, job)` is what to choose a side's best from.
 """
 
 import ctypes
@@ -23,46 +25,59 @@ SIDES = "ours", "torch"
 
 
 def dtype() -> str:
-    """What both sides compute in, where JAX runs."""
+    """Return what both sides compute in, where JAX runs."""
     import jax
 
     return "float32" if jax.default_backend() == "cpu" else "bfloat16"
 
 
 def cores() -> int:
-    """How many this process may use."""
+    """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def core_counts() -> list[int]:
-    """All cores, and one where a process can be kept to it."""
-    return list(dict.fromkeys((cores(), 1) if hasattr(os, "sched_setaffinity") else (cores(),)))
+    """Return all cores, and one where a process can be kept to it."""
+    counts = (cores(), 1) if hasattr(os, "sched_setaffinity") else (cores(),)
+    return list(dict.fromkeys(counts))
 
 
 def keep_to(count: int) -> None:
-    """Keeps this process to `count` cores, before it starts a library that has as many threads as there are cores."""
+    """Keep this process to `count` cores.
+
+    That comes before it starts a library that has as many threads as there are cores.
+    """
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
 
 
 def keep_heap() -> None:
-    """Tells glibc to keep freed memory instead of giving it back and fetching it again in every step."""
+    """Tell glibc to keep freed memory.
+
+    Else it gives memory back and fetches it again in every step.
+    """
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
-        libc.mallopt(-8, 1), libc.mallopt(-4, 0), libc.mallopt(-1, 2**31 - 1)
+        libc.mallopt(-8, 1)  # M_ARENA_MAX
+        libc.mallopt(-4, 0)  # M_MMAP_MAX
+        libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
 
 
 def settings(**choices) -> list[dict]:
-    """Every combination of the choices, each with glibc's heap as it is and told to keep freed memory."""
+    """Return every combination of the choices.
+
+    Each comes with glibc's heap as it is, and told to keep freed memory.
+    """
     choices = {"heap": ("default", "keep") if sys.platform == "linux" else ("default",)} | choices
-    return [
-        dict(zip(choices, found, strict=True))
-        for found in itertools.product(*map(dict.fromkeys, choices.values()))
-    ]
+    combinations = itertools.product(*map(dict.fromkeys, choices.values()))
+    return [dict(zip(choices, found, strict=True)) for found in combinations]
 
 
 def training(setting, story, rows: int, whole: bool = False):
-    """Work of our side: the steps of a study, up to `rows` in a compiled call; `whole`: never fewer."""
+    """Return the work of our side: the steps of a study.
+
+    A compiled call takes up to `rows` of them; with `whole`, never fewer.
+    """
     import jax
 
     from dla_jax.training.loop import stack_batches
@@ -97,7 +112,7 @@ def training(setting, story, rows: int, whole: bool = False):
 
 
 def repeated(once, wait=None):
-    """Work that is `once`, n times; `wait`: for the device."""
+    """Return work that is `once`, n times; `wait` waits for the device."""
 
     def take(n):
         for _ in range(n):
@@ -110,13 +125,18 @@ def repeated(once, wait=None):
 
 
 def spent() -> np.ndarray:
-    """Seconds of wall time and of CPU time so far."""
+    """Return the seconds of wall time and of CPU time so far, float [2]."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return np.array((time.perf_counter(), used.ru_utime + used.ru_stime))
 
 
 def measure(side: str, job, setting: dict, seconds: float, work_of, units_of) -> dict:
-    """In this process: units per second of wall time and of CPU time, seconds before the first piece was done, GiB at most."""
+    """Measure work in this process.
+
+    Returns:
+      "wall", "cpu": units per second of wall time and of CPU time; "first": seconds before the
+      first piece was done; "gib": memory at most.
+    """
     if setting["heap"] == "keep":
         keep_heap()
     start = time.perf_counter()
@@ -129,35 +149,37 @@ def measure(side: str, job, setting: dict, seconds: float, work_of, units_of) ->
     pieces, begin = max(1, round(taken * seconds / lasted)), spent()
     units = units_of(job) * take(pieces)
     wall, cpu = spent() - begin
-    gib = (
-        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        / 2**20
-        / (1024 if sys.platform == "darwin" else 1)
-    )
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    gib = most / 2**20 / (1024 if sys.platform == "darwin" else 1)  # bytes there, else KiB
     return {"wall": units / wall, "cpu": units / cpu, "first": first, "gib": gib}
 
 
+def last_line(stderr: str) -> str:
+    """Return the last line that a process left, or that it was killed."""
+    return (stderr.strip().splitlines() or ["killed"])[-1]
+
+
 def run_once(name: str, side: str, job, setting: dict, seconds: float) -> dict:
-    """`measure` in a process of its own, which is `bench.name`."""
-    command = (
-        sys.executable,
-        "-m",
-        f"bench.{name}",
-        "--measure",
-        json.dumps([side, job, setting, seconds]),
-    )
+    """Return what `measure` says in a process of its own, which is `bench.name`."""
+    asked = json.dumps([side, job, setting, seconds])
+    command = (sys.executable, "-m", f"bench.{name}", "--measure", asked)
     result = subprocess.run(command, cwd=page.ROOT, capture_output=True, text=True, check=False)
     if result.returncode:
-        sys.exit(
-            f"bench.{name}: {side} {job} {setting} failed: {(result.stderr.strip().splitlines() or ['killed'])[-1]}"
-        )
+        why = last_line(result.stderr)
+        sys.exit(f"bench.{name}: {side} {job} {setting} failed: {why}")
     return json.loads(result.stdout.splitlines()[-1])
 
 
 def answered(make_job, *functions, by=measure) -> bool:
-    """Whether this process is one that `run_once` started; then what it asks for is measured and printed.
+    """Return whether this process is one that `run_once` started.
 
-    `functions`: what `by` needs beside what it is asked for; `measure` needs `work_of` and `units_of`.
+    Then what it asks for is measured and printed.
+
+    Args:
+      make_job: makes the job of its parts.
+      functions: what `by` needs beside what it is asked for; `measure` needs `work_of` and
+        `units_of`.
+      by: measures.
     """
     if sys.argv[1:2] != ["--measure"]:
         return False
@@ -169,20 +191,20 @@ def answered(make_job, *functions, by=measure) -> bool:
 def compare(
     name: str, job, settings_of, rounds: int, seconds: float, sides: tuple[str, str] = SIDES
 ) -> dict:
-    """Best settings, where there is a choice, then `rounds` pairs of runs that take turns. `sides`: ours and the other."""
-    best = {}
-    for side in sides:
-        one, *more = settings_of(side, job)
-        rate = lambda setting: run_once(name, side, job, setting, seconds / 3)["wall"]  # noqa: B023, E731 - used in this turn
-        best[side] = max([one, *more], key=rate) if more else one
-    pairs = []
+    """Find the best settings, where there is a choice, then measure `rounds` pairs of runs.
+
+    The runs of a pair take turns. `sides`: ours and the other.
+    """
+
+    def best_of(side):
+        rate = lambda setting: run_once(name, side, job, setting, seconds / 3)["wall"]
+        found = settings_of(side, job)
+        return max(found, key=rate) if len(found) > 1 else found[0]
+
+    best, pairs = {side: best_of(side) for side in sides}, []
     for i in range(rounds):
-        pairs.append(
-            {
-                side: run_once(name, side, job, best[side], seconds)
-                for side in sides[:: -1 if i % 2 else 1]
-            }
-        )
+        turns = sides[::-1] if i % 2 else sides
+        pairs.append({side: run_once(name, side, job, best[side], seconds) for side in turns})
         ours, other = (pairs[-1][side]["wall"] for side in sides)
         print(f"{job}: round {i + 1}: {ours / other:.2f}", file=sys.stderr)
     return {"job": job, "best": best, "pairs": pairs}

@@ -1,9 +1,13 @@
-"""Our agents beside purejaxrl, Stable-Baselines3 and CleanRL: python -m bench.rl [--purejaxrl=PATH] [--cleanrl=PATH] [--write]
+"""Our agents beside purejaxrl, Stable-Baselines3 and CleanRL.
 
-Environment steps on CartPole-v1. Every measurement is a process of its own, on one core, and the two sides take turns. What is
-timed in JAX is whole runs, from the first parameters to the last update, and their compilation apart. PyTorch has one thread.
+    python -m bench.rl [--purejaxrl=PATH] [--cleanrl=PATH] [--write]
+
+It measures environment steps on CartPole-v1. Every measurement is a process of its own, on one
+core, and the two sides take turns. In JAX whole runs are timed, from the first parameters to the
+last update, and their compilation apart. PyTorch has one thread.
 """
 
+import argparse
 import importlib.util
 import os
 import sys
@@ -18,7 +22,7 @@ from configs import agents
 
 
 class Job(NamedTuple):
-    """What is compared."""
+    """One comparison."""
 
     agent: str
     runs: int  # side by side in one program
@@ -31,7 +35,7 @@ class Job(NamedTuple):
 
 
 class Other(NamedTuple):
-    """What another side needs."""
+    """Another side, and what it needs."""
 
     name: str
     packages: tuple[str, ...]
@@ -63,7 +67,7 @@ FEWEST = 20_000  # environment steps: learning has to start
 
 
 def config_of(job: Job) -> tuple[ConfigDict, dict]:
-    """(config, what differs between runs of a program)."""
+    """Return (config, what differs between runs of a program)."""
     from dla_jax.studies.agents.programs import make_hyper
 
     config = agents.base()
@@ -73,7 +77,7 @@ def config_of(job: Job) -> tuple[ConfigDict, dict]:
 
 
 def our_runs(job: Job):
-    """(`prepare` as `rl_others.timed` takes it, environment steps of what it makes)."""
+    """Return (`prepare` as `rl_others.timed` takes it, environment steps of what it makes)."""
     import importlib
 
     import jax
@@ -88,9 +92,8 @@ def our_runs(job: Job):
 
     def run(updates):
         states = loop.start(agent, list(range(job.runs)), [module.Hyper(**hyper)] * job.runs)
-        return jax.block_until_ready(
-            loop.run_chunk(agent, states, jnp.int32(updates), *[jnp.int32(job.steps)] * 2)
-        )
+        limits = [jnp.int32(job.steps)] * 2
+        return jax.block_until_ready(loop.run_chunk(agent, states, jnp.int32(updates), *limits))
 
     def prepare():
         run(0)
@@ -100,7 +103,10 @@ def our_runs(job: Job):
 
 
 def measure(side: str, job: Job, setting: dict, seconds: float) -> dict:
-    """In this process: environment steps per second of wall time and of CPU time, seconds of compilation."""
+    """Measure a side in this process, as `rl_others.rates` says it.
+
+    That is environment steps per second of wall time and of CPU time, and seconds of compilation.
+    """
     processes.keep_to(1)
     if side == "ours":
         return rl_others.timed(*our_runs(job), seconds)
@@ -108,16 +114,14 @@ def measure(side: str, job: Job, setting: dict, seconds: float) -> dict:
 
 
 def absent(paths: dict[str, str]) -> dict[str, str]:
-    """{side that cannot be measured: why}; ends the benchmark where a path is wrong."""
+    """Return {side that cannot be measured: why}; end the benchmark where a path is wrong."""
     found = {}
     for side, other in OTHERS.items():
         if path := paths.get(side):
             lacking = [file for file in other.files if not (Path(path) / file).is_file()]
             if lacking:
-                page.refuse(
-                    "rl",
-                    f"--{side}={path}: no {lacking[0]} there; give the folder that {', '.join(other.files)} is in",
-                )
+                mend = f"give the folder that {', '.join(other.files)} is in"
+                page.refuse("rl", f"--{side}={path}: no {lacking[0]} there; {mend}")
         missing = [name for name in other.packages if importlib.util.find_spec(name) is None]
         if other.files and not path:
             found[side] = f"no --{side}=PATH is given"
@@ -126,65 +130,67 @@ def absent(paths: dict[str, str]) -> dict[str, str]:
     return found
 
 
+HEAD = [
+    "agent",
+    "runs",
+    "beside",
+    "ours, steps per CPU-second",
+    "theirs",
+    "ratio",
+    "aim",
+    "ours, steps/s",
+    "theirs",
+    "ratio",
+    "compilation",
+    "steps/s with it",
+]
+
+
 def table(results: list[dict], without: dict[str, str]) -> str:
-    """Markdown: medians with the smallest and largest, and what was not measured."""
-    head = [
-        "agent",
-        "runs",
-        "beside",
-        "ours, steps per CPU-second",
-        "theirs",
-        "ratio",
-        "aim",
-        "ours, steps/s",
-        "theirs",
-        "ratio",
-        "compilation",
-        "steps/s with it",
+    """Return a table in Markdown, and what was not measured.
+
+    A cell is a median with the smallest and largest.
+    """
+    parts = [page.markdown(HEAD, [row(result["job"], result["pairs"]) for result in results])]
+    for side, why in without.items():
+        parts.append(f"Not measured: {OTHERS[side].name}, {why}.")
+    return "\n\n".join(parts)
+
+
+def row(job: Job, pairs: list[dict]) -> list[str]:
+    """Return the cells of one comparison, under HEAD."""
+
+    def of(key):
+        return [np.array([pair[side][key] for pair in pairs]) for side in ("ours", job.beside)]
+
+    def rates(key):
+        ours, theirs = of(key)
+        return page.spread(ours, ",.0f"), page.spread(theirs, ",.0f"), page.spread(ours / theirs)
+
+    units, compiled, aim = job.steps * job.runs, of("compile"), AIMS[job[:3]]
+    sides = zip(compiled, of("wall"), strict=True)
+    whole = [units / (first + units / rate) for first, rate in sides]
+    return [
+        job.agent,
+        str(job.runs),
+        OTHERS[job.beside].name,
+        *rates("cpu"),
+        f"at least {aim:.0f}" if aim else "",
+        *rates("wall"),
+        " / ".join(f"{np.median(first):.1f} s" for first in compiled),
+        " / ".join(f"{np.median(rate):,.0f}" for rate in whole),
     ]
-    rows = []
-    for result in results:
-        job, pairs = result["job"], result["pairs"]
-
-        def of(key, pairs=pairs, beside=job.beside):
-            return [np.array([pair[side][key] for pair in pairs]) for side in ("ours", beside)]
-
-        units, cells = job.steps * job.runs, []
-        for key in ("cpu", "wall"):
-            ours, theirs = of(key)
-            cells.append(
-                [page.spread(ours, ",.0f"), page.spread(theirs, ",.0f"), page.spread(ours / theirs)]
-            )
-        compiled = of("compile")
-        whole = [
-            units / (first + units / rate) for first, rate in zip(compiled, of("wall"), strict=True)
-        ]
-        aim = f"at least {AIMS[job[:3]]:.0f}" if AIMS[job[:3]] else ""
-        rows.append(
-            [
-                job.agent,
-                str(job.runs),
-                OTHERS[job.beside].name,
-                *cells[0],
-                aim,
-                *cells[1],
-                " / ".join(f"{np.median(first):.1f} s" for first in compiled),
-                " / ".join(f"{np.median(rate):,.0f}" for rate in whole),
-            ]
-        )
-    told = "".join(
-        f"\n\nNot measured: {OTHERS[side].name}, {why}." for side, why in without.items()
-    )
-    return page.markdown(head, rows) + told
 
 
-def main() -> None:
-    if processes.answered(Job, by=measure):
-        return
+def given_jobs() -> tuple[argparse.Namespace, list[Job], dict[str, str]]:
+    """Return the command line, what it asks for, and which sides cannot be measured and why.
+
+    End the benchmark where the command line is wrong, or there is nothing to compare with.
+    """
+    checkouts = {side: other for side, other in OTHERS.items() if other.files}
     paths = {
         side: f"folder of {other.name}'s {', '.join(other.files)}"
-        for side, other in OTHERS.items()
-        if other.files
+        for side, other in checkouts.items()
     }
     numbers = {
         "rounds": (3, "pairs of runs"),
@@ -196,17 +202,18 @@ def main() -> None:
         page.refuse("rl", f"--steps={given.steps}: at least {FEWEST}, or DQN does not learn")
     places = {side: str(Path(path).resolve()) for side in paths if (path := getattr(given, side))}
     without = absent(places)
-    jobs = [
-        Job(*key, places.get(key[2], ""), given.steps)
-        for key in AIMS
-        if key[0] in given.nets and key[2] not in without
-    ]
-    if not jobs:
-        page.refuse(
-            "rl",
-            "nothing to compare with: "
-            + ", ".join(f"{OTHERS[side].name}: {why}" for side, why in without.items()),
-        )
+    asked = [key for key in AIMS if key[0] in given.nets and key[2] not in without]
+    if not asked:
+        told = ", ".join(f"{OTHERS[side].name}: {why}" for side, why in without.items())
+        page.refuse("rl", f"nothing to compare with: {told}")
+    return given, [Job(*key, places.get(key[2], ""), given.steps) for key in asked], without
+
+
+def main() -> None:
+    """Measure what the command line asks for, and show the table."""
+    if processes.answered(Job, by=measure):
+        return
+    given, jobs, without = given_jobs()
     for side, why in without.items():
         print(f"bench.rl: without {OTHERS[side].name}: {why}", file=sys.stderr)
     os.environ |= {
@@ -215,19 +222,13 @@ def main() -> None:
         "JAX_ENABLE_COMPILATION_CACHE": "false",
         "OMP_NUM_THREADS": "1",
     }
-    results = [
-        processes.compare(
-            "rl", job, lambda *_: [{}], given.rounds, given.seconds, ("ours", job.beside)
-        )
-        for job in jobs
-    ]
-    needed = [
-        "gymnax",
-        *dict.fromkeys(
-            name for side, other in OTHERS.items() if side not in without for name in other.packages
-        ),
-    ]
-    page.show("rl", table(results, without), given.write, *needed)
+    spent, results = (given.rounds, given.seconds), []
+    for job in jobs:
+        sides = ("ours", job.beside)
+        results.append(processes.compare("rl", job, lambda *_: [{}], *spent, sides))
+    present = [other for side, other in OTHERS.items() if side not in without]
+    needed = dict.fromkeys(name for other in present for name in other.packages)
+    page.show("rl", table(results, without), given.write, "gymnax", *needed)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""The other sides of `bench.rl`: purejaxrl, Stable-Baselines3 and CleanRL with the numbers of our configs.
+"""The other sides of `bench.rl`: purejaxrl, Stable-Baselines3 and CleanRL with our numbers.
 
-purejaxrl and CleanRL are checkouts that the user brings: they are adapted to the installed gymnax and gymnasium as they are
-imported, and nothing of them is here. `python -m bench.rl_others SCRIPT ...` runs a script of CleanRL so.
+purejaxrl and CleanRL are checkouts that the user brings: they are adapted to the installed gymnax
+and gymnasium as they are imported, and nothing of them is here. `python -m bench.rl_others SCRIPT
+...` runs a script of CleanRL so.
 """
 
 import importlib
@@ -23,7 +24,7 @@ GUESS = 5000  # CleanRL's environment steps per second, about, to choose how lon
 
 
 def timed(prepare, units: int, seconds: float) -> dict:
-    """Rates of whole runs, as many as begin within `seconds`.
+    """Return the rates of whole runs, as many as begin within `seconds`.
 
     Args:
       prepare: compiles, and returns a function that takes one run of `units` environment steps.
@@ -38,12 +39,18 @@ def timed(prepare, units: int, seconds: float) -> dict:
 
 
 def rates(spent: np.ndarray, units: float, compiled: float = 0.0) -> dict:
-    """Environment steps per second of wall time and of CPU time, and seconds of compilation. `spent`: (wall, CPU)."""
+    """Return environment steps per second of wall time and of CPU time, and what compiling took.
+
+    `spent`: seconds (wall, CPU), float [2]; `compiled`: seconds.
+    """
     return {"wall": units / spent[0], "cpu": units / spent[1], "compile": compiled}
 
 
 def import_purejaxrl(path: str, agent: str):
-    """The module of an agent, with gymnax's interface of before 1.0 and without what it imports for other environments."""
+    """Return the module of an agent, with gymnax's interface of before 1.0.
+
+    What it imports for other environments is left out.
+    """
     import gymnax
     import jax
     from gymnax.wrappers import LegacyStepAPIWrapper
@@ -55,29 +62,21 @@ def import_purejaxrl(path: str, agent: str):
         return LegacyStepAPIWrapper(env), params
 
     gymnax.make, jax.tree_map = make_legacy, jax.tree.map
-    for name in (
-        "brax",
-        "brax.envs",
-        "brax.envs.wrappers",
-        "brax.envs.wrappers.training",
-        "navix",
-        "wandb",
-    ):
+    parts = ("brax", "brax.envs", "brax.envs.wrappers", "brax.envs.wrappers.training")
+    for name in (*parts, "navix", "wandb"):
         sys.modules[name] = types.ModuleType(name)
     sys.modules["brax"].envs = sys.modules["brax.envs"]
     training = sys.modules["brax.envs.wrappers.training"]
     training.EpisodeWrapper = training.AutoResetWrapper = object
     sys.path.insert(0, path)
     module, wrappers = importlib.import_module(agent), importlib.import_module("wrappers")
-    module.LogWrapper, module.FlattenObservationWrapper = (
-        wrappers.LogWrapper,
-        wrappers.FlattenObservationWrapper,
-    )
+    for name in ("LogWrapper", "FlattenObservationWrapper"):
+        setattr(module, name, getattr(wrappers, name))
     return module
 
 
 def purejaxrl_config(job, config, hyper: dict) -> dict:
-    """Our config as purejaxrl has it."""
+    """Return our config as purejaxrl has it."""
     own = config.agent
     found = {
         "ENV_NAME": "CartPole-v1",
@@ -117,15 +116,12 @@ def purejaxrl_config(job, config, hyper: dict) -> dict:
 
 
 def purejaxrl(job, config, hyper: dict, seconds: float) -> dict:
-    """Whole runs; several side by side as its page shows it, batched by `vmap`."""
+    """Time whole runs; several side by side as its page shows it, batched by `vmap`."""
     import jax
 
-    module = import_purejaxrl(job.path, job.agent)
-    keys = (
-        jax.random.PRNGKey(0)
-        if job.runs == 1
-        else jax.random.split(jax.random.PRNGKey(0), job.runs)
-    )
+    module, keys = import_purejaxrl(job.path, job.agent), jax.random.PRNGKey(0)
+    if job.runs > 1:
+        keys = jax.random.split(keys, job.runs)
 
     def prepare():
         train = module.make_train(purejaxrl_config(job, config, hyper))
@@ -137,7 +133,7 @@ def purejaxrl(job, config, hyper: dict, seconds: float) -> dict:
 
 
 def make_sb3(job, config, hyper: dict):
-    """Its model with our numbers."""
+    """Return a model of Stable-Baselines3 with our numbers."""
     import stable_baselines3
     import torch
     from stable_baselines3.common.env_util import make_vec_env
@@ -183,11 +179,14 @@ def make_sb3(job, config, hyper: dict):
 
 
 def sb3(job, config, hyper: dict, seconds: float) -> dict:
-    """Some `seconds` of learning, and what a whole run takes at this rate; the steps before learning starts apart."""
+    """Time some `seconds` of learning, and return the rates of a whole run at this speed.
+
+    The steps before learning starts are timed apart.
+    """
     model = make_sb3(job, config, hyper)
 
     def learn(steps):
-        """(wall, CPU) seconds, and the steps that it took: whole rollouts."""
+        """Return (wall, CPU) seconds, and the steps that it took: whole rollouts."""
         before, begin = model.num_timesteps, processes.spent()
         model.learn(int(steps), reset_num_timesteps=False)
         return processes.spent() - begin, model.num_timesteps - before
@@ -200,7 +199,10 @@ def sb3(job, config, hyper: dict, seconds: float) -> dict:
 
 
 def cleanrl(job, config, hyper: dict, seconds: float) -> dict:
-    """Its script with two budgets: what the longer run takes beyond the shorter, so that imports do not count."""
+    """Time its script with two budgets.
+
+    What the longer run takes beyond the shorter counts, so that imports do not.
+    """
     own, rollout = config.agent, config.agent.rollout_steps * config.agent.num_envs
     numbers = {
         "num-envs": own.num_envs,
@@ -217,32 +219,10 @@ def cleanrl(job, config, hyper: dict, seconds: float) -> dict:
     }
 
     def run(steps):
-        words = (
-            f"--{name}={value}" for name, value in (numbers | {"total-timesteps": steps}).items()
-        )
-        command = (
-            sys.executable,
-            "-m",
-            "bench.rl_others",
-            str(Path(job.path) / "ppo.py"),
-            "--no-cuda",
-            *words,
-        )
+        given = numbers | {"total-timesteps": steps}
+        words = ["--no-cuda", *(f"--{name}={value}" for name, value in given.items())]
         begin = spent_by_children()
-        with (
-            tempfile.TemporaryDirectory() as folder
-        ):  # it writes logs for TensorBoard where it runs
-            result = subprocess.run(
-                command,
-                cwd=folder,
-                env=os.environ | {"PYTHONPATH": str(page.ROOT)},
-                text=True,
-                check=False,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-            )
-        if result.returncode:
-            sys.exit((result.stderr.strip().splitlines() or ["killed"])[-1])
+        run_apart([str(Path(job.path) / "ppo.py"), *words])
         return spent_by_children() - begin
 
     few, more = 2 * rollout, rollout * max(1, round(GUESS * seconds / rollout))
@@ -250,14 +230,32 @@ def cleanrl(job, config, hyper: dict, seconds: float) -> dict:
     return rates(run(few + more) - short, more)
 
 
+def run_apart(words: list[str]) -> None:
+    """Do `run_script` in a process of its own; end this one where that fails."""
+    command = (sys.executable, "-m", "bench.rl_others", *words)
+    streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    own = os.environ | {"PYTHONPATH": str(page.ROOT)}
+    # The script writes logs for TensorBoard where it runs.
+    with tempfile.TemporaryDirectory() as folder:
+        result = subprocess.run(command, cwd=folder, env=own, check=False, **streams)
+    if result.returncode:
+        sys.exit(processes.last_line(result.stderr))
+
+
 def spent_by_children() -> np.ndarray:
-    """Seconds of wall time so far, and of CPU time of the processes that this one has waited for."""
+    """Return the seconds of wall time so far, and of CPU time of processes that have ended.
+
+    Those are the ones that this process started and has waited for: float [2].
+    """
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return np.array((time.perf_counter(), used.ru_utime + used.ru_stime))
 
 
 def run_script(words: list[str]) -> None:
-    """A script of CleanRL as a program, with vector environments that begin anew and tell of it as gymnasium 0.29's do."""
+    """Run a script of CleanRL as a program, with the vector environments of gymnasium 0.29.
+
+    They begin anew, and tell of it, as those did.
+    """
     import gymnasium
     from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
@@ -268,13 +266,10 @@ def run_script(words: list[str]) -> None:
         def step(self, actions):
             *found, infos = super().step(actions)
             if "final_info" in infos:
-                ended = infos["final_info"]["episode"]
-                told = (
-                    {"episode": {key: ended[key][i] for key in "rl"}} for i in range(self.num_envs)
-                )
+                ended, over = infos["final_info"]["episode"], infos["_final_info"]
                 infos["final_info"] = [
-                    info if over else None
-                    for info, over in zip(told, infos["_final_info"], strict=True)
+                    {"episode": {key: ended[key][i] for key in "rl"}} if over[i] else None
+                    for i in range(self.num_envs)
                 ]
             return *found, infos
 

@@ -1,4 +1,7 @@
-"""The decoders of the benchmark in PyTorch, trained and sampled from, and our parameters copied into them."""
+"""The decoders of the benchmark in PyTorch, trained and sampled from.
+
+Our parameters can be copied into them.
+"""
 
 import re
 
@@ -9,41 +12,41 @@ from torch import nn
 
 
 def attend(q, k, v, cache, start: int):
-    """Causal attention: [B, H, T, D] -> [B, T, H * D]. `cache`: keys and values, [B, H, S, D], of which `start` are filled; what
-    is more than one token long starts at 0."""
+    """Return causal attention: [B, H, T, D] -> [B, T, H * D].
+
+    `cache`: keys and values, [B, H, S, D], of which `start` are filled; a text of more than one
+    token starts at 0.
+    """
     if cache is not None:
         stop = start + q.shape[2]
         cache[0][:, :, start:stop], cache[1][:, :, start:stop] = k, v
         k, v = cache[0][:, :, :stop], cache[1][:, :, :stop]
-    return (
-        F.scaled_dot_product_attention(q, k, v, is_causal=q.shape[2] > 1).transpose(1, 2).flatten(2)
-    )
+    found = F.scaled_dot_product_attention(q, k, v, is_causal=q.shape[2] > 1)
+    return found.transpose(1, 2).flatten(2)
 
 
 class Decoder(nn.Module):
-    """What GPT and Llama share: sizes and the cache."""
+    """The part that GPT and Llama share: sizes and the cache."""
 
     def __init__(self, config):
         super().__init__()
         self.config = config
 
     def empty_cache(self, batch: int) -> list:
-        """A cache for `block_size` positions."""
+        """Return a cache for `block_size` positions."""
         config, like = self.config, next(self.parameters())
         shape = batch, config.n_head, config.block_size, config.n_embd // config.n_head
         return [(like.new_zeros(shape), like.new_zeros(shape)) for _ in range(config.n_layer)]
 
 
 class GPTAttention(nn.Module):
-    """Queries, keys and values by one dense layer."""
+    """Attention with queries, keys and values by one dense layer."""
 
     def __init__(self, config):
         super().__init__()
         self.n_head = config.n_head
-        self.c_attn, self.c_proj = (
-            nn.Linear(config.n_embd, 3 * config.n_embd),
-            nn.Linear(config.n_embd, config.n_embd),
-        )
+        self.c_attn = nn.Linear(config.n_embd, 3 * config.n_embd)
+        self.c_proj = nn.Linear(config.n_embd, config.n_embd)
 
     def forward(self, x, cache, start):
         q, k, v = self.c_attn(x).unflatten(-1, (3, self.n_head, -1)).permute(2, 0, 3, 1, 4)
@@ -55,10 +58,8 @@ class GPTMLP(nn.Module):
 
     def __init__(self, config):
         super().__init__()
-        self.c_fc, self.c_proj = (
-            nn.Linear(config.n_embd, 4 * config.n_embd),
-            nn.Linear(4 * config.n_embd, config.n_embd),
-        )
+        self.c_fc = nn.Linear(config.n_embd, 4 * config.n_embd)
+        self.c_proj = nn.Linear(4 * config.n_embd, config.n_embd)
 
     def forward(self, x):
         return self.c_proj(F.gelu(self.c_fc(x), approximate="tanh"))
@@ -82,10 +83,8 @@ class GPT(Decoder):
 
     def __init__(self, config):
         super().__init__(config)
-        self.wte, self.wpe = (
-            nn.Embedding(config.vocab_size, config.n_embd),
-            nn.Embedding(config.block_size, config.n_embd),
-        )
+        self.wte = nn.Embedding(config.vocab_size, config.n_embd)
+        self.wpe = nn.Embedding(config.block_size, config.n_embd)
         self.h = nn.ModuleList(GPTBlock(config) for _ in range(config.n_layer))
         self.ln_f = nn.LayerNorm(config.n_embd)
 
@@ -97,13 +96,13 @@ class GPT(Decoder):
 
 
 def rotate(x, cos, sin):
-    """Turns the pairs (i, i + D / 2) of [B, H, T, D]."""
+    """Turn the pairs (i, i + D / 2) of [B, H, T, D]."""
     first, second = x.chunk(2, -1)
     return torch.cat((first * cos - second * sin, second * cos + first * sin), -1)
 
 
 class LlamaAttention(nn.Module):
-    """As many heads of keys as of queries."""
+    """Attention with as many heads of keys as of queries."""
 
     def __init__(self, config):
         super().__init__()
@@ -112,10 +111,8 @@ class LlamaAttention(nn.Module):
         self.q_proj, self.k_proj, self.v_proj, self.o_proj = dense(), dense(), dense(), dense()
 
     def forward(self, x, angles, cache, start):
-        q, k, v = (
-            dense(x).unflatten(-1, (self.n_head, -1)).transpose(1, 2)
-            for dense in (self.q_proj, self.k_proj, self.v_proj)
-        )
+        heads = lambda dense: dense(x).unflatten(-1, (self.n_head, -1)).transpose(1, 2)
+        q, k, v = heads(self.q_proj), heads(self.k_proj), heads(self.v_proj)
         return self.o_proj(attend(rotate(q, *angles), rotate(k, *angles), v, cache, start))
 
 
@@ -124,9 +121,8 @@ class LlamaMLP(nn.Module):
 
     def __init__(self, config):
         super().__init__()
-        self.gate_proj, self.up_proj = (
-            nn.Linear(config.n_embd, config.intermediate, bias=False) for _ in range(2)
-        )
+        self.gate_proj = nn.Linear(config.n_embd, config.intermediate, bias=False)
+        self.up_proj = nn.Linear(config.n_embd, config.intermediate, bias=False)
         self.down_proj = nn.Linear(config.intermediate, config.n_embd, bias=False)
 
     def forward(self, x):
@@ -156,11 +152,10 @@ class Llama(Decoder):
         self.layers = nn.ModuleList(LlamaLayer(config) for _ in range(config.n_layer))
         self.norm = nn.RMSNorm(config.n_embd, config.norm_eps)
         half = config.n_embd // config.n_head // 2
-        angles = torch.outer(
-            torch.arange(config.block_size).float(),
-            config.rope_theta ** (-torch.arange(half) / half),
-        )
-        self.register_buffer("cos", angles.cos()), self.register_buffer("sin", angles.sin())
+        places = torch.arange(config.block_size).float()
+        angles = torch.outer(places, config.rope_theta ** (-torch.arange(half) / half))
+        self.register_buffer("cos", angles.cos())
+        self.register_buffer("sin", angles.sin())
 
     def forward(self, tokens, cache=None, start=0):
         x, stop = self.embed_tokens(tokens), start + tokens.shape[1]
@@ -171,37 +166,40 @@ class Llama(Decoder):
 
 
 def make(config) -> Decoder:
-    """The network of our module's config."""
+    """Return the network of our module's config."""
     return (Llama if hasattr(config, "intermediate") else GPT)(config)
 
 
 def copy(model: Decoder, params: dict, path: str = "") -> None:
-    """Our parameters into the PyTorch network, whose parts have our names, but for the numbers of layers."""
+    """Copy our parameters into the PyTorch network.
+
+    Its parts have our names, except the numbers of layers.
+    """
     for name, value in params.items():
         if isinstance(value, dict):
             copy(model, value, f"{path}.{name}".lstrip("."))
             continue
         layer = model.get_submodule(re.sub(r"^(h|layers)_(\d+)", r"\1.\2", path))
-        array = np.array(value, np.float32)
+        array, into = np.array(value, np.float32), layer.bias if name == "bias" else layer.weight
         with torch.no_grad():
-            (layer.bias if name == "bias" else layer.weight).copy_(
-                torch.from_numpy(array.T if name == "kernel" else array)
-            )
+            into.copy_(torch.from_numpy(array.T if name == "kernel" else array))
 
 
 @torch.inference_mode()
 def write(
     model: Decoder, prompt: torch.Tensor, num_tokens: int, temperature: float
 ) -> torch.Tensor:
-    """What follows a prompt: int64 [P] -> [num_tokens], by a cache that is never full. Temperature 0: the most probable token."""
+    """Return what follows a prompt: int64 [P] -> [num_tokens], by a cache that is never full.
+
+    At temperature 0 that is the most probable token each time.
+    """
     cache, tokens = model.empty_cache(1), []
     logits = model(prompt[None], cache, 0)[:, -1].float()
     for i in range(num_tokens):
-        drawn = (
-            torch.multinomial(F.softmax(logits / temperature, -1), 1)
-            if temperature
-            else logits.argmax(-1, keepdim=True)
-        )
+        if temperature:
+            drawn = torch.multinomial(F.softmax(logits / temperature, -1), 1)
+        else:
+            drawn = logits.argmax(-1, keepdim=True)
         tokens.append(drawn)
         if i + 1 < num_tokens:
             logits = model(drawn, cache, len(prompt) + i)[:, -1].float()
@@ -209,12 +207,10 @@ def write(
 
 
 def trainer(model: Decoder, tokens: torch.Tensor, batch_size: int, compiled: bool):
-    """A function that takes one step of AdamW on windows of the text, clipped as ours are."""
+    """Return a function that takes one step of AdamW on windows of the text, clipped as ours."""
     length, place = model.config.block_size, tokens.device.type
-    parameters, apply = (
-        list(model.parameters()),
-        torch.compile(model, mode="max-autotune") if compiled else model,
-    )
+    parameters = list(model.parameters())
+    apply = torch.compile(model, mode="max-autotune") if compiled else model
     optimiser = torch.optim.AdamW(parameters, 1e-3, (0.9, 0.99), 1e-8, weight_decay=0.1, fused=True)
     order = torch.randperm(len(tokens) - length, device=place)
     window, taken = torch.arange(length + 1, device=place), 0

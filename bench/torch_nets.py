@@ -1,4 +1,7 @@
-"""The networks of the benchmark in PyTorch, and our parameters copied into them: both sides compute the same function."""
+"""The networks of the benchmark in PyTorch.
+
+Our parameters can be copied into them: then both sides compute the same function.
+"""
 
 import itertools
 
@@ -11,12 +14,17 @@ from torch import nn
 def conv(
     width_in: int, width: int, stride: int = 1, bias: bool = False, padding: int = 1
 ) -> nn.Conv2d:
-    """A 3x3 convolution."""
+    """Return a 3x3 convolution."""
     return nn.Conv2d(width_in, width, 3, stride, padding, bias=bias)
 
 
+def place_of(leaves: dict, i: int | None) -> dict:
+    """Return the leaves of the block number i of several that are stacked; None: of the one."""
+    return leaves if i is None else {name: leaf[i] for name, leaf in leaves.items()}
+
+
 class Perceptron(nn.Module):
-    """784-128-64-10."""
+    """A perceptron of 784-128-64-10 units."""
 
     def __init__(self, widths=(784, 128, 64, 10)):
         super().__init__()
@@ -29,12 +37,16 @@ class Perceptron(nn.Module):
         return self.layers[-1](x)
 
     def sources(self, params, state):
+        """Return (layer, its parameters, its statistics or None) of ours for each layer."""
         names = ["stem", *sorted(name for name in params if name.startswith("layer")), "head"]
         return [(layer, params[name], None) for layer, name in zip(self.layers, names, strict=True)]
 
 
 class DigitsCNN(nn.Module):
-    """The residual net of the study on digits, without norm: stem, max-pool, h + conv(relu(h)), mean, dense."""
+    """The residual net of the study on digits, without norm.
+
+    Stem, max-pool, h + conv(relu(h)), mean, dense.
+    """
 
     def __init__(self, depth=5, width=16):
         super().__init__()
@@ -49,29 +61,28 @@ class DigitsCNN(nn.Module):
         return self.head(self.last_conv(h).mean((2, 3)))
 
     def sources(self, params, state):
-        stacked = params["blocks"]["block"]["Conv_0"]
-        blocks = [
-            (block, {name: leaf[i] for name, leaf in stacked.items()}, None)
-            for i, block in enumerate(self.blocks)
-        ]
-        return [(self.stem, params["stem"], None), *blocks, (self.head, params["head"], None)]
+        stacked, found = params["blocks"]["block"]["Conv_0"], [(self.stem, params["stem"], None)]
+        for i, block in enumerate(self.blocks):
+            found.append((block, place_of(stacked, i), None))
+        return [*found, (self.head, params["head"], None)]
 
 
 def shortcut(h, width: int, stride: int):
-    """Every `stride`-th pixel, new channels zero."""
+    """Return every `stride`-th pixel of h [B, C, H, W], new channels zero."""
     missing = width - h.shape[1]
     return F.pad(h[:, :, ::stride, ::stride], (0, 0, 0, 0, missing // 2, missing - missing // 2))
 
 
 class Block(nn.Module):
-    """Two convolutions with norm, a shortcut without parameters; `pool` instead of a stride for lab B's nets."""
+    """Two convolutions with norm, and a shortcut without parameters.
+
+    Lab B's nets have `pool` instead of a stride.
+    """
 
     def __init__(self, width_in, middle, width, stride=1, pool=None):
         super().__init__()
-        self.conv1, self.norm1 = (
-            conv(width_in, middle, stride if pool is None else 1),
-            nn.BatchNorm2d(middle),
-        )
+        self.conv1 = conv(width_in, middle, stride if pool is None else 1)
+        self.norm1 = nn.BatchNorm2d(middle)
         self.conv2, self.norm2 = conv(middle, width), nn.BatchNorm2d(width)
         self.width, self.stride, self.pool = width, stride, pool
 
@@ -87,11 +98,8 @@ class ResNet20(nn.Module):
     def __init__(self):
         super().__init__()
         self.stem, self.stem_norm = conv(3, 16), nn.BatchNorm2d(16)
-        widths = [16, 16, 16, 32, 32, 32, 64, 64, 64]
-        before = [16, *widths[:-1]]
-        self.blocks = nn.ModuleList(
-            Block(a, b, b, 1 + (a != b)) for a, b in zip(before, widths, strict=True)
-        )
+        widths = itertools.pairwise([16, 16, 16, 16, 32, 32, 32, 64, 64, 64])
+        self.blocks = nn.ModuleList(Block(a, b, b, 1 + (a != b)) for a, b in widths)
         self.last_conv, self.head = nn.Identity(), nn.Linear(64, 10)
 
     def forward(self, x):
@@ -107,23 +115,14 @@ class ResNet20(nn.Module):
         ]
         blocks = iter(self.blocks)
         for name in sorted(name for name in params if name.startswith("blocks")):
-            kind, length = (
-                ("single", None)
-                if "single" in params[name]
-                else ("block", len(params[name]["block"]["norm1"]["bias"]))
-            )
-            for i in range(length or 1):
-                take = (lambda leaf: leaf) if length is None else (lambda leaf, i=i: leaf[i])
-                block, p, s = next(blocks), params[name][kind], state[name][kind]
+            single = "single" in params[name]
+            kind = "single" if single else "block"  # of which several are stacked
+            own, statistics = params[name][kind], state[name][kind]
+            for i in [None] if single else range(len(own["norm1"]["bias"])):
+                block = next(blocks)
                 for layer in ("conv1", "norm1", "conv2", "norm2"):
-                    values = {key: take(leaf) for key, leaf in p[layer].items()}
-                    found.append(
-                        (
-                            getattr(block, layer),
-                            values,
-                            {k: take(v) for k, v in s[layer].items()} if layer in s else None,
-                        )
-                    )
+                    kept = place_of(statistics[layer], i) if layer in statistics else None
+                    found.append((getattr(block, layer), place_of(own[layer], i), kept))
         return [*found, (self.head, params["head"], None)]
 
 
@@ -133,19 +132,14 @@ class LabB(nn.Module):
     def __init__(self, depth):
         super().__init__()
         self.stem, blocks, each = conv(3, 64, bias=True, padding=0), [], (depth - 1) // 8
-        for stage, width in enumerate((64, 128, 256, 512)):
-            for i in range(each):
-                ends, last = i + 1 == each, stage == 3
-                pool = None if not ends else (2, 2) if last else (3, 2, 1)
-                blocks.append(
-                    Block(width, width, width * (2 if ends and not last else 1), 1 + ends, pool)
-                )
+        for width in (64, 128, 256, 512):
+            blocks += [Block(width, width, width) for _ in range(each - 1)]
+            last = width == 512
+            wider, pool = (width, (2, 2)) if last else (2 * width, (3, 2, 1))
+            blocks.append(Block(width, width, wider, 2, pool))
         self.blocks = nn.ModuleList(blocks)
-        self.last1, self.last2, self.head = (
-            nn.Linear(2048, 1024),
-            nn.Linear(1024, 1024),
-            nn.Linear(1024, 10),
-        )
+        self.last1, self.last2 = nn.Linear(2048, 1024), nn.Linear(1024, 1024)
+        self.head = nn.Linear(1024, 10)
 
     def forward(self, x):
         h = self.stem(x)
@@ -159,17 +153,16 @@ class LabB(nn.Module):
         for i, block in enumerate(self.blocks):
             for part, number in (("a", 1), ("b", 2)):
                 name = f"layer{i:03}{part}"
+                norm = f"{name}_norm"
                 found.append((getattr(block, f"conv{number}"), params[name], None))
-                found.append(
-                    (getattr(block, f"norm{number}"), params[f"{name}_norm"], state[f"{name}_norm"])
-                )
-        return found + [
-            (getattr(self, name), params[name], None) for name in ("last1", "last2", "head")
-        ]
+                found.append((getattr(block, f"norm{number}"), params[norm], state[norm]))
+        for name in ("last1", "last2", "head"):
+            found.append((getattr(self, name), params[name], None))
+        return found
 
 
 def make(net: str) -> nn.Module:
-    """The network of that name, in the names of bench.vision."""
+    """Return the network of that name, in the names of bench.vision."""
     return {
         "mlp": Perceptron,
         "digits_cnn": DigitsCNN,
@@ -180,19 +173,15 @@ def make(net: str) -> nn.Module:
 
 
 def copy(model: nn.Module, params: dict, state: dict) -> None:
-    """Our parameters, and statistics of BatchNorm, into the PyTorch network."""
+    """Copy our parameters, and statistics of BatchNorm, into the PyTorch network."""
     tensor = lambda array: torch.from_numpy(np.array(array, np.float32))
     with torch.no_grad():
         for layer, values, statistics in model.sources(params, state):
             if isinstance(layer, nn.BatchNorm2d):
-                (
-                    layer.weight.copy_(tensor(values["scale"])),
-                    layer.bias.copy_(tensor(values["bias"])),
-                )
-                (
-                    layer.running_mean.copy_(tensor(statistics["mean"])),
-                    layer.running_var.copy_(tensor(statistics["var"])),
-                )
+                layer.weight.copy_(tensor(values["scale"]))
+                layer.bias.copy_(tensor(values["bias"]))
+                layer.running_mean.copy_(tensor(statistics["mean"]))
+                layer.running_var.copy_(tensor(statistics["var"]))
                 continue
             axes = (1, 0) if isinstance(layer, nn.Linear) else (3, 2, 0, 1)
             layer.weight.copy_(tensor(np.transpose(values["kernel"], axes)))

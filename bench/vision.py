@@ -1,8 +1,11 @@
-"""Our training step and maps beside PyTorch's best, on the same networks: python -m bench.vision [--nets=mlp,...] [--write]
+"""Our training step and maps beside PyTorch's best, on the same networks.
 
-Every measurement is a process of its own: one side, one network, one setting, warmed up, then timed. First each side's best
-setting is found, then the two sides take turns. Ours is the step that the studies run, with its gradient norms layer by
-layer; PyTorch's takes its batches by index from a tensor in memory, without a DataLoader.
+    python -m bench.vision [--nets=mlp,...] [--write]
+
+Every measurement is a process of its own: one side, one network, one setting, warmed up, then
+timed. First each side's best setting is found, then the two sides take turns. Ours is the step that
+the studies run, with its gradient norms layer by layer; PyTorch's takes its batches by index from a
+tensor in memory, without a DataLoader.
 """
 
 import itertools
@@ -12,10 +15,11 @@ import numpy as np
 
 from bench import maps, page, processes
 from configs import rescnn
+from configs.common_images import resnet
 
 
 class Net(NamedTuple):
-    """What is trained: a preset's model, on images [N, *shape]."""
+    """A network that is trained: a preset's model, on images [N, *shape]."""
 
     model: dict
     depth: int
@@ -35,50 +39,37 @@ class Job(NamedTuple):
 
 
 LAB_B = {"name": "lab_b", "norm": "batch", "init": "torch_default", "as_implemented": False}
+PERCEPTRON = {
+    "name": "perceptron",
+    "norm": "none",
+    "init": "he",
+    "depth": 2,
+    "widths": (128, 64),
+    "dropout": 0.0,
+    "dropout_at": "every",
+    "relu_logits": False,
+}
+DIGITS_CNN = {"name": "cnn", "norm": "none", "init": "he", "width": 16, "pools": 1}
 NETS = {
-    "mlp": Net(
-        {
-            "name": "perceptron",
-            "norm": "none",
-            "init": "he",
-            "depth": 2,
-            "widths": (128, 64),
-            "dropout": 0.0,
-            "dropout_at": "every",
-            "relu_logits": False,
-        },
-        2,
-        (28, 28, 1),
-        128,
-        "adam",
-        32,
-    ),
-    "digits_cnn": Net(
-        {"name": "cnn", "norm": "none", "init": "he", "width": 16, "pools": 1},
-        5,
-        (8, 8, 1),
-        64,
-        "adam",
-        32,
-    ),
+    "mlp": Net(PERCEPTRON, 2, (28, 28, 1), 128, "adam", 32),
+    "digits_cnn": Net(DIGITS_CNN, 5, (8, 8, 1), 64, "adam", 32),
     "cnn9": Net(LAB_B, 9, (32, 32, 3), 128, "sgd", 4),
     "cnn17": Net(LAB_B, 17, (32, 32, 3), 128, "sgd", 4),
-    "resnet20": Net(rescnn.resnet(), 20, (32, 32, 3), 128, "sgd", 4),
+    "resnet20": Net(resnet(), 20, (32, 32, 3), 128, "sgd", 4),
 }
 MAPS = {f"{name}_maps": NETS[name] for name in ("digits_cnn", "resnet20")}
 MEAN, STD = 0.5, 0.25
 
 
 def synthetic(net: Net) -> tuple[np.ndarray, np.ndarray]:
-    """Images uint8 [4000, *shape] and labels int32 [4000]."""
+    """Return images uint8 [4000, *shape] and labels int32 [4000]."""
     rng = np.random.default_rng(0)
-    return rng.integers(0, 256, (4000, *net.shape), np.uint8), rng.integers(0, 10, 4000).astype(
-        np.int32
-    )
+    images = rng.integers(0, 256, (4000, *net.shape), np.uint8)
+    return images, rng.integers(0, 10, 4000).astype(np.int32)
 
 
 def our_module(net: Net, setting):
-    """The Flax module."""
+    """Return the Flax module."""
     from dla_jax.models.build import build
 
     return build(
@@ -95,7 +86,7 @@ def our_module(net: Net, setting):
 
 
 def our_setting(net: Net):
-    """(setting, story of a residual run) as the study that trains this network makes them."""
+    """Return (setting, story of a residual run) as the study of this network makes them."""
     import functools
 
     from dla_jax.data.images import ImageSet
@@ -109,30 +100,26 @@ def our_setting(net: Net):
     config.model = net.model
     config.batch_size, config.steps_per_call = net.batch_size, net.steps_per_call
     config.data.update({"pad": 0, "flip": False})
-    config.optim.update(
-        {"name": net.optimiser, "schedule": "constant", "lr": 1e-3, "clip_norm": 0.0}
-    )
+    config.optim.update({"name": net.optimiser, "schedule": "constant"})
+    config.optim.update({"lr": 1e-3, "clip_norm": 0.0})
     config.compute_dtype = processes.dtype()
     mean, std, mesh = (MEAN,) * net.shape[-1], (STD,) * net.shape[-1], data_mesh()
-    image_set = ImageSet(
-        "synthetic", images, labels, tuple("0123456789"), mean, std, test_start=3900
-    )
+    classes = tuple("0123456789")
+    image_set = ImageSet("synthetic", images, labels, classes, mean, std, test_start=3900)
     setting = image_runs.prepare(config, image_set, image_runs.put_data(image_set, mesh), mesh)
-    model, arm = (
-        our_module(net, setting),
-        Arm(True, False, net.model["norm"], net.model["init"], False),
-    )
+    model = our_module(net, setting)
+    arm = Arm(True, False, net.model["norm"], net.model["init"], False)
     init_fn = functools.partial(depth_study.init_arm, model=model, shape=net.shape, arm=arm)
     return setting, image_runs.make_story(setting, model, model, init_fn, 0)
 
 
 def our_steps(net: Net):
-    """A function of n that takes n steps or a few more."""
+    """Return a function of n that takes n steps or a few more."""
     return processes.training(*our_setting(net), net.steps_per_call, whole=True)
 
 
 def torch_steps(job: Job, setting: dict):
-    """The same for PyTorch."""
+    """Return the work of `our_steps` for PyTorch."""
     import torch
     import torch.nn.functional as F
 
@@ -141,9 +128,8 @@ def torch_steps(job: Job, setting: dict):
     torch.set_num_threads(setting["threads"])
     net, place = NETS[job.net], "cuda" if torch.cuda.is_available() else "cpu"
     images, labels = synthetic(net)
-    layout = (
-        torch.channels_last if setting["layout"] == "channels last" else torch.contiguous_format
-    )
+    layouts = {"channels last": torch.channels_last, "contiguous": torch.contiguous_format}
+    layout = layouts[setting["layout"]]
     x = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(memory_format=layout).to(place)
     y = torch.from_numpy(labels).long().to(place)
     model = torch_nets.make(job.net).to(place, memory_format=layout)
@@ -170,7 +156,7 @@ def torch_steps(job: Job, setting: dict):
 
 
 def maps_work(side: str, job: Job, setting: dict):
-    """The same for maps: calls."""
+    """Return the work of one side for maps: calls."""
     net = MAPS[job.net]
     if side == "ours":
         import jax
@@ -182,25 +168,24 @@ def maps_work(side: str, job: Job, setting: dict):
         return maps.our_work(net, our_module(net, made), {"params": params, **model_state})
     from bench import torch_nets
 
-    return maps.torch_work(
-        net, torch_nets.make(job.net.removesuffix("_maps")).eval(), setting, MEAN, STD
-    )
+    model = torch_nets.make(job.net.removesuffix("_maps")).eval()
+    return maps.torch_work(net, model, setting, MEAN, STD)
 
 
 def work_of(side: str, job: Job, setting: dict):
-    """What `processes` measures: steps, or calls."""
+    """Return what `processes` measures: steps, or calls."""
     if job.net in MAPS:
         return maps_work(side, job, setting)
     return our_steps(NETS[job.net]) if side == "ours" else torch_steps(job, setting)
 
 
 def units_of(job: Job) -> int:
-    """Images of a step, or maps of a call."""
+    """Return how many images a step has, or how many maps a call."""
     return maps.NUM_IMAGES * maps.NUM_CLASSES if job.net in MAPS else NETS[job.net].batch_size
 
 
 def settings_of(side: str, job: Job) -> list[dict]:
-    """What to choose a side's best from."""
+    """Return the settings that a side's best is chosen from."""
     if side == "ours":
         return processes.settings()
     if job.net in MAPS:
@@ -210,36 +195,30 @@ def settings_of(side: str, job: Job) -> list[dict]:
 
 
 def table(results: list[dict], unit: str = "images", piece: str = "step") -> str:
-    """Markdown."""
-    batch = lambda job: maps.NUM_IMAGES if job.net in MAPS else NETS[job.net].batch_size
-    return page.table(["network", "batch"], lambda job: (job.net, batch(job)), results, unit, piece)
+    """Return the comparisons as a table in Markdown."""
+
+    def own(job):
+        return job.net, maps.NUM_IMAGES if job.net in MAPS else NETS[job.net].batch_size
+
+    return page.table(["network", "batch"], own, results, unit, piece)
 
 
 def main() -> None:
+    """Measure what the command line asks for, and show the tables."""
     if processes.answered(Job, work_of, units_of):
         return
     given = page.arguments_with_torch("vision", __doc__, (*NETS, *MAPS), rounds=5, seconds=6.0)
     if set(given.nets) & set(MAPS):
         page.need("vision", "pytorch_grad_cam")
-    results = [
-        processes.compare("vision", Job(net), settings_of, given.rounds, given.seconds)
-        for net in given.nets
-    ]
-    trained, mapped = (
-        [result for result in results if (result["job"].net in MAPS) == which]
-        for which in (False, True)
-    )
+    spent = given.rounds, given.seconds
+    results = [processes.compare("vision", Job(net), settings_of, *spent) for net in given.nets]
+    trained = [result for result in results if result["job"].net in NETS]
+    mapped = [result for result in results if result["job"].net in MAPS]
     if trained:
         page.show("vision", table(trained), given.write, "torch")
     if mapped:
-        page.show(
-            "vision",
-            table(mapped, "maps", "call"),
-            given.write,
-            "torch",
-            "grad-cam",
-            section="maps",
-        )
+        text = table(mapped, unit="maps", piece="call")
+        page.show("vision", text, given.write, "torch", "grad-cam", section="maps")
 
 
 if __name__ == "__main__":

@@ -1,72 +1,76 @@
 """REINFORCE, DQN and PPO on one environment: which learns it, in how many steps, on how many seeds?
 
-Lab C trains REINFORCE with its own code and PPO with Stable-Baselines3 on LunarLander, one seed each, and says that PPO is
-better in time and in return. Here each method has its own learning rate, the same budget and the same seeds, and a time limit is
-not taken for an end. Papers: Williams 1992; Mnih et al. 2015; Schulman et al. 2017, arXiv:1707.06347; Agarwal et al. 2021,
-arXiv:2108.13264.
+Lab C trains REINFORCE with its own code and PPO with Stable-Baselines3 on LunarLander, one seed
+each, and says that PPO is better in time and in return. Here each method has its own learning rate,
+the same budget and the same seeds, and a time limit is not taken for an end. Papers: Williams 1992;
+Mnih et al. 2015; Schulman et al. 2017, arXiv:1707.06347; Agarwal et al. 2021, arXiv:2108.13264.
 
-    python launch.py --config=configs/agents.py                                      # CartPole, 16 seeds
-    python launch.py --config=configs/agents.py:budgets                              # at 25,000 to 400,000 steps
-    python launch.py --config=configs/agents.py --config.env.name=Acrobot-v1 --config.solved_at=-100     # any of gymnax
-    python launch.py --config=configs/agents.py:quick                                # 100,000 steps, 6 seeds: about a minute
-    python launch.py --config=configs/agents.py:smoke                                # seconds, to see that it runs
+CartPole, 16 seeds:
 
-Result (737 s of CPU on 2 cores of an AMD EPYC, 16 seeds): all three are solved on all seeds, in the median after 15,330 to 20,185
-(REINFORCE), 113,500 to 118,500 (DQN) and 5,120 to 10,240 steps (PPO); that PPO has the higher return than REINFORCE does not
-hold on CartPole, and which of them is sooner is not decided.
+    python launch.py --config=configs/agents.py
+
+At 25,000 to 400,000 steps; 100,000 steps and 6 seeds, about a minute; seconds, to see that it runs:
+
+    python launch.py --config=configs/agents.py:budgets
+    python launch.py --config=configs/agents.py:quick
+    python launch.py --config=configs/agents.py:smoke
+
+Any other environment of gymnax:
+
+    python launch.py --config=configs/agents.py --config.env.name=Acrobot-v1 \\
+        --config.solved_return=-100
+
+Result (737 s of CPU on 2 cores of an AMD EPYC, 16 seeds): all three are solved on all seeds, in the
+median after 15,330 to 20,185 (REINFORCE), 113,500 to 118,500 (DQN) and 5,120 to 10,240 steps (PPO);
+that PPO has the higher return than REINFORCE does not hold on CartPole, and which of them is sooner
+is not decided.
 """
 
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
+from configs import common
+from configs.claims.agents import BUDGETS, CLAIMS, arm_of
 from dla_jax.config.arguments import parse_argument
-from dla_jax.evidence.claims import answerable, claim, difference
-
-LAB_C = "lab C, https://github.com/simogiovannini/DLA-lab3"
-RETURN = {"value": "eval_return", "unit": "return", "margin": 10.0}
-WHOLE = RETURN | {"value": "mean_return"}  # over all evaluations: the area under the curve
-FASTER = {"value": "log2_solved", "unit": "doublings", "margin": 0.5, "direction": "<"}
-BUDGETS = (25_000, 50_000, 100_000, 200_000, 400_000)
+from dla_jax.evidence.claims import answerable
 
 
 def get_config(argument: str = "") -> ConfigDict:
-    """The study of a preset; every arm is the config with its own overrides."""
+    """Return the study of a preset; every arm is the config with its own overrides."""
     presets = {"cartpole": cartpole, "budgets": budgets, "quick": quick, "smoke": smoke}
     config, preset = base(), parse_argument(argument, tuple(presets)).preset
     config.question = (
         "Which method learns the environment, in how many steps, and on how many seeds?"
     )
     presets[preset](config)
-    config.claims = claims(config.arms.keys())
+    config.claims = answerable(CLAIMS, config.arms)
     return config
 
 
 def base() -> ConfigDict:
-    """Every key, with the values that most presets share."""
+    """Return every key, with the values that most presets share."""
     config = ConfigDict()
     config.experiment = "agents"
     config.question = ""
     config.seeds = tuple(range(8))  # each fixes initial weights, environments and exploration
     config.lrs = ()  # for arms that bring no rate
-    # Spread within a rate: in dqn.py one rate's runs differ by 12 to 67 of return (standard deviation), and the best rate's mean
-    # is 7 to 64 above the next. So four seeds, where two would often choose by chance, and few rates a factor of 2 or 3 apart.
+    # Spread within a rate: in dqn.py one rate's runs differ by 12 to 67 of return (standard
+    # deviation), and the best rate's mean is 7 to 64 above the next. So four seeds, where two would
+    # often choose by chance, and few rates a factor of 2 or 3 apart.
     config.select_seeds = (100, 101, 102, 103)
     config.order = ()  # of the arms in tables and figures; others are compared with the first
 
-    config.env = ConfigDict(
-        {"name": "CartPole-v1", "sticky": 0.0, "max_steps": 0}
-    )  # max_steps 0: the environment's own limit
+    # max_steps 0: the environment's own limit
+    config.env = ConfigDict({"name": "CartPole-v1", "sticky": 0.0, "max_steps": 0})
     config.total_steps = 200_000  # environment steps of a run
     config.gamma = 0.99
-    config.bootstrap = (
-        True  # from the value of the state at a time limit; false: a time limit counts as an end
-    )
-    config.num_evaluations = (
-        40  # "solved" is known up to one interval between them, here 5,000 steps
-    )
+    # from the value of the state at a time limit; false: a time limit counts as an end
+    config.bootstrap = True
+    # "solved" is known up to one interval between them, here 5,000 steps
+    config.num_evaluations = 40
     config.eval_episodes = 20
     config.test_episodes = 100
-    config.solved_at = placeholder(float)  # return that counts as solved
+    config.solved_return = placeholder(float)  # what counts as solved
 
     config.agent = ppo()
     config.model = ConfigDict(
@@ -78,24 +82,7 @@ def base() -> ConfigDict:
             "shared": False,
         }
     )
-    config.optim = ConfigDict(
-        {
-            "name": "adam",
-            "lr": placeholder(float),
-            "schedule": "linear",
-            "warmup_fraction": 0.0,
-            "decay_factor": 0.1,
-            "milestones": (),
-            "momentum": 0.9,
-            "nesterov": False,
-            "b1": 0.9,
-            "b2": 0.999,
-            "eps": 1e-5,
-            "weight_decay": 0.0,
-            "decayed": "all",
-            "clip_norm": 0.5,
-        }
-    )
+    config.optim = common.optim(schedule="linear", milestones=(), eps=1e-5, clip_norm=0.5)
 
     config.checkpoint_every_evaluations = 0  # 0: only when interrupted
     config.runs_at_once = 4  # runs in one compiled call
@@ -104,19 +91,19 @@ def base() -> ConfigDict:
 
 
 def ppo(**changes) -> ConfigDict:
-    """PPO with the settings of Huang et al. 2022."""
+    """Return PPO with the settings of Huang et al. 2022."""
     return ConfigDict(
         {
             "name": "ppo",
             "num_envs": 4,
-            "rollout_steps": 128,
-            "epochs": 4,
-            "minibatches": 4,
+            "num_steps": 128,
+            "update_epochs": 4,
+            "num_minibatches": 4,
             "gae_lambda": 0.95,
-            "clip": 0.2,
-            "clip_value": True,
-            "entropy": 0.01,
-            "value": 0.5,
+            "clip_eps": 0.2,
+            "clip_vloss": True,
+            "ent_coef": 0.01,
+            "vf_coef": 0.5,
             "normalise_obs": False,
             "normalise_reward": False,
         }
@@ -125,7 +112,7 @@ def ppo(**changes) -> ConfigDict:
 
 
 def dqn(**changes) -> ConfigDict:
-    """DQN; the target network is copied every 50 gradient steps, which are 500 environment steps."""
+    """Return DQN; the target network is copied every 50 gradient steps, 500 environment steps."""
     return ConfigDict(
         {
             "name": "dqn",
@@ -140,8 +127,8 @@ def dqn(**changes) -> ConfigDict:
             "huber": False,
             "n_step": 1,
             "tau": 1.0,
-            "period": 50,
-            "period_episodes": 0,
+            "target_period": 50,
+            "target_period_episodes": 0,
             "epsilon_start": 1.0,
             "epsilon_end": 0.05,
             "epsilon_fraction": 0.5,
@@ -152,14 +139,14 @@ def dqn(**changes) -> ConfigDict:
 
 
 def reinforce(**changes) -> ConfigDict:
-    """REINFORCE with a value function as baseline."""
+    """Return REINFORCE with a value function as baseline."""
     return ConfigDict(
         {
             "name": "reinforce",
             "num_envs": 8,
             "baseline": "value",
             "normalise": "batch",
-            "entropy": 0.01,
+            "ent_coef": 0.01,
             "value_steps": 4,
             "temperature_start": 1.0,
             "temperature_end": 1.0,
@@ -189,13 +176,13 @@ METHODS = {
 
 
 def set_arms(config: ConfigDict, arms: dict[str, dict], **reported: str) -> None:
-    """Puts the arms into the config, with what was reported of each."""
+    """Put the arms into the config, with what was reported of each."""
     config.arms, config.order = ConfigDict(arms), tuple(arms)
     config.reported = ConfigDict({name: reported.get(name, "not in the labs") for name in arms})
 
 
 def use(config: ConfigDict, method: str) -> None:
-    """Makes a method that of every arm which brings none."""
+    """Make a method that of every arm which brings none."""
     for key, value in METHODS[method].items():
         if key == "agent":
             config.agent = ConfigDict(value)
@@ -206,13 +193,11 @@ def use(config: ConfigDict, method: str) -> None:
 
 
 def cartpole(config: ConfigDict) -> None:
-    """The three methods, 5e5 steps each, 16 seeds."""
-    config.solved_at, config.total_steps, config.seeds, config.num_evaluations = (
-        475.0,
-        500_000,
-        tuple(range(16)),
-        100,
-    )
+    """Compare the three methods, 5e5 steps each, on 16 seeds."""
+    config.solved_return = 475.0
+    config.total_steps = 500_000
+    config.num_evaluations = 100
+    config.seeds = tuple(range(16))
     dqn = METHODS["dqn"] | {"agent": METHODS["dqn"]["agent"] | {"epsilon_fraction": 0.2}}
     set_arms(
         config,
@@ -223,33 +208,28 @@ def cartpole(config: ConfigDict) -> None:
 
 
 def budgets(config: ConfigDict) -> None:
-    """Fresh runs for each budget, as lab C does for PPO: what is annealed ends with the budget, and each has its own rate.
+    """Compare fresh runs for each budget, as lab C does for PPO.
 
-    REINFORCE plays four episodes an update here: it stops where another might not fit, up to 2,000 steps before the end.
+    What is annealed ends with the budget, and each has its own rate. REINFORCE plays four episodes
+    an update here: it stops where another might not fit, up to 2,000 steps before the end.
     """
-    changes = {"dqn": {}, "reinforce": {"num_envs": 4}, "ppo": {}}
-    lrs = {
-        "dqn": METHODS["dqn"]["lrs"],
-        "reinforce": (3e-3, 1e-2, 3e-2),
-        "ppo": (1e-3, 2e-3, 4e-3),
-    }  # fewer, for more seeds each
-    config.num_evaluations = (
-        20  # an update of REINFORCE is up to 2,000 steps, and nothing here counts as solved
-    )
-    arms = {}
-    for steps in BUDGETS:
-        for method, arm in METHODS.items():
-            agent = arm["agent"] | changes[method]
-            arms[f"{method}_{steps // 1000}k"] = arm | {
-                "total_steps": steps,
-                "agent": agent,
-                "lrs": lrs[method],
-            }
+    # an update of REINFORCE is up to 2,000 steps, and nothing here counts as solved
+    config.num_evaluations = 20
+    methods = {name: dict(arm) for name, arm in METHODS.items()}
+    methods["reinforce"]["agent"] = reinforce(num_envs=4).to_dict()
+    # fewer rates, for more seeds each
+    methods["reinforce"]["lrs"] = (3e-3, 1e-2, 3e-2)
+    methods["ppo"]["lrs"] = (1e-3, 2e-3, 4e-3)
+    arms = {
+        arm_of(name, steps): arm | {"total_steps": steps}
+        for steps in BUDGETS
+        for name, arm in methods.items()
+    }
     set_arms(config, arms)
 
 
 def quick(config: ConfigDict) -> None:
-    """About a minute: a fifth of the steps, six seeds, two rates each, chosen on two seeds."""
+    """Take about a minute: a fifth of the steps, six seeds, two rates each, chosen on two seeds."""
     cartpole(config)
     shorten(config, 100_000)
     for arm in config.arms.values():
@@ -257,25 +237,20 @@ def quick(config: ConfigDict) -> None:
 
 
 def shorten(config: ConfigDict, total_steps: int) -> None:
-    """Fewer steps, evaluations and seeds, but enough seeds for a verdict; two to choose a rate are too few to rely on."""
-    config.total_steps, config.num_evaluations, config.seeds, config.select_seeds = (
-        total_steps,
-        20,
-        tuple(range(6)),
-        (100, 101),
-    )
+    """Take fewer steps, evaluations and seeds, but enough seeds for a verdict.
+
+    Two seeds to choose a rate are too few to rely on.
+    """
+    config.total_steps, config.num_evaluations = total_steps, 20
+    config.seeds, config.select_seeds = tuple(range(6)), (100, 101)
 
 
 def smoke(config: ConfigDict) -> None:
-    """Seconds."""
-    config.seeds, config.select_seeds, config.solved_at = (0, 1), (100,), 20.0
-    config.total_steps, config.num_evaluations, config.eval_episodes, config.test_episodes = (
-        2000,
-        3,
-        4,
-        6,
-    )
-    config.env.max_steps, config.runs_at_once = 30, 2
+    """Take seconds."""
+    config.seeds, config.select_seeds, config.runs_at_once = (0, 1), (100,), 2
+    config.solved_return, config.env.max_steps = 20.0, 30
+    config.total_steps, config.num_evaluations = 2000, 3
+    config.eval_episodes, config.test_episodes = 4, 6
     config.model.hidden = (16,)
     small = {
         "reinforce": {"num_envs": 4},
@@ -286,72 +261,11 @@ def smoke(config: ConfigDict) -> None:
             "learning_starts": 80,
             "batch_size": 16,
         },
-        "ppo": {"num_envs": 4, "rollout_steps": 16, "minibatches": 2, "epochs": 2},
+        "ppo": {"num_envs": 4, "num_steps": 16, "num_minibatches": 2, "update_epochs": 2},
     }
     rates = {"ppo": (1e-3, 3e-3), "dqn": (1e-3,), "reinforce": (1e-3,)}
-    set_arms(
-        config,
-        {
-            name: {key: value for key, value in arm.items() if key != "model"}
-            | {"agent": arm["agent"] | small[name], "lrs": rates[name]}
-            for name, arm in METHODS.items()
-        },
-    )
-
-
-def claims(found) -> ConfigDict:
-    """Who claimed what, and the one contrast that decides it, fixed before the run.
-
-    `log2_solved` is the binary logarithm of the environment steps until it is solved, so that -1 is twice as fast: the middle
-    between the first evaluation that counts as solved and the one before, known up to half of what they lie apart, by which the
-    interval is widened; for a run without one, that of the whole budget, a lower bound.
-    """
-    better = '"PPO overperforms Reinforce both in time and in reached reward", on LunarLander'
-    every = {
-        "a_ppo_beats_reinforce": claim(
-            "PPO has a higher mean return over training than REINFORCE",
-            LAB_C,
-            better,
-            difference("ppo", "reinforce"),
-            **WHOLE,
-        ),
-        "b_ppo_faster_than_reinforce": claim(
-            "PPO is solved in fewer steps than REINFORCE",
-            LAB_C,
-            better,
-            difference("ppo", "reinforce"),
-            **FASTER,
-        ),
-        "c_ppo_beats_dqn": claim(
-            "PPO has a higher mean return over training than DQN",
-            "hypothesis",
-            "not reported",
-            difference("ppo", "dqn"),
-            **WHOLE,
-        ),
-        "d_ppo_faster_than_dqn": claim(
-            "PPO is solved in fewer steps than DQN",
-            "hypothesis",
-            "not reported",
-            difference("ppo", "dqn"),
-            **FASTER,
-        ),
-        "e_always_better": claim(
-            "At every budget PPO reaches a higher return than REINFORCE",
-            LAB_C,
-            better,
-            *(
-                difference(f"ppo_{steps // 1000}k", f"reinforce_{steps // 1000}k")
-                for steps in BUDGETS
-            ),
-            **RETURN,
-        ),
-        "f_more_is_better": claim(
-            "Sixteen times the budget gives PPO a higher return",
-            LAB_C,
-            "its curve over 2,500 to 5,000,000 steps",
-            difference("ppo_400k", "ppo_25k"),
-            **RETURN,
-        ),
-    }
-    return answerable(every, found)
+    arms = {}
+    for name, arm in METHODS.items():
+        arms[name] = arm | {"agent": arm["agent"] | small[name], "lrs": rates[name]}
+        arms[name].pop("model", None)
+    set_arms(config, arms)

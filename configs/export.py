@@ -1,10 +1,11 @@
-"""A fine-tuned classifier of texts as a folder that `transformers` loads, with the names of its classes.
+"""A fine-tuned classifier of texts as a folder for `transformers`, with the names of its classes.
 
     python launch.py --config=configs/export.py --from=runs/yahoo --config.folder=my_classifier
-    python launch.py --config=configs/export.py:smoke            # trains a tiny classifier first; seconds
+    python launch.py --config=configs/export.py:smoke    # trains a tiny classifier first; seconds
 
-Then, with transformers and PyTorch: `pipeline("text-classification", "my_classifier")("Which tyre?", truncation=True)`. Networks
-whose pooling is `published` can be exported; transformers has no class for the others.
+Then, with transformers and PyTorch: `pipeline("text-classification", "my_classifier")("Which
+tyre?", truncation=True)`. Networks whose pooling is `published` can be exported; transformers has
+no class for the others.
 """
 
 from ml_collections import ConfigDict
@@ -14,18 +15,17 @@ from dla_jax.config.arguments import parse_argument
 
 
 def get_config(argument: str = "") -> ConfigDict:
-    """What to export; `smoke` makes its own classifier first."""
+    """Return what to export; `smoke` makes its own classifier first."""
     preset = parse_argument(argument, ("export", "smoke")).preset
     config = ConfigDict()
     config.experiment = "export"
-    config.network = ""  # of the study, as its report names it; "": the exportable run that is best on validation
+    # Of the study, as its report names it; "": the exportable run that is best on validation.
+    config.network = ""
     config.folder = ""  # to be made; "": `exported` in the workdir
     config.made = ConfigDict()  # a study that is to be made first
     if preset == "smoke":
         config.made = yahoo.get_config("smoke")
         config.made.networks = ConfigDict({"published_head": {"encoder": {"pooling": "published"}}})
-        config.made.reported, config.made.claims = (
-            ConfigDict({"published_head": "not in the labs"}),
-            ConfigDict(),
-        )
+        config.made.reported = ConfigDict({"published_head": "not in the labs"})
+        config.made.claims = ConfigDict()
     return config

@@ -1,12 +1,15 @@
 """Text from a trained language model: a prompt, a temperature, and it writes on.
 
     python launch.py --config=configs/generate.py --from=runs/dante-tiny/20261121T120000Z
-    python launch.py --config=configs/generate.py --from=runs/try1 --config.prompt='Nel mezzo del' --config.temperature=0.7
-    python launch.py --config=configs/generate.py --from=runs/try1 --config.network=llama_4_heads --config.num_samples=3
-    python launch.py --config=configs/generate.py:smoke           # trains a tiny model first; seconds
+    python launch.py --config=configs/generate.py --from=runs/try1 \\
+        --config.prompt='Nel mezzo del' --config.temperature=0.7
+    python launch.py --config=configs/generate.py --from=runs/try1 \\
+        --config.network=llama_4_heads --config.num_samples=3
+    python launch.py --config=configs/generate.py:smoke    # trains a tiny model first; seconds
 
-The text goes to standard output as it is written, everything else to standard error; the workdir keeps it in `samples.jsonl`.
-Past the context length the model reads the last half of it anew and goes on (`dla_jax/sampling.py`).
+The text goes to standard output as it is written, everything else to standard error; the workdir
+keeps it in `samples.jsonl`. Past the context length the model reads the last half of it anew and
+goes on (dla_jax/tasks/sampling.py).
 """
 
 from ml_collections import ConfigDict
@@ -16,13 +19,12 @@ from dla_jax.config.arguments import parse_argument
 
 
 def get_config(argument: str = "") -> ConfigDict:
-    """How to generate; `smoke` makes its own model first."""
+    """Return how to generate; `smoke` makes its own model first."""
     preset = parse_argument(argument, ("generate", "smoke")).preset
     config = ConfigDict()
     config.experiment = "generate"
-    config.network = (
-        ""  # of the study, as its report names it; "": the run that is best on validation
-    )
+    # Of the study, as its report names it; "": the run that is best on validation.
+    config.network = ""
     config.prompt = ""  # "": the beginning of the validation text
     config.num_tokens = 500
     config.num_samples = 1
@@ -33,5 +35,6 @@ def get_config(argument: str = "") -> ConfigDict:
     config.made = ConfigDict()  # a study that is to be made first
     if preset == "smoke":
         config.made = dante.get_config("smoke")
-        config.num_tokens, config.num_samples = 40, 2
+        config.num_tokens = 40
+        config.num_samples = 2
     return config

@@ -1,13 +1,16 @@
 """GPT-2: what its tokenizer makes of a sentence, and what it writes behind "Once upon a time".
 
-The labs' exercise on a real language model (Radford et al. 2019), with lab B's settings: its sentence of 9 words becomes 10
-tokens and comes back as it was; 50 tokens in all, of the 50 most probable at temperature 0.7.
+The labs' exercise on a real language model (Radford et al. 2019), with lab B's settings: its
+sentence of 9 words becomes 10 tokens and comes back as it was; 50 tokens in all, of the 50 most
+probable at temperature 0.7.
 
-    python launch.py --config=configs/gpt2.py                                        # fetches GPT-2 small, 0.5 GB, once
-    python launch.py --config=configs/gpt2.py --config.path=FOLDER --config.prompt='The meaning of life' --config.num_tokens=100
-    python launch.py --config=configs/gpt2.py:smoke            # a tiny GPT-2 with random weights; seconds
+    python launch.py --config=configs/gpt2.py          # fetches GPT-2 small, 0.5 GB, once
+    python launch.py --config=configs/gpt2.py --config.path=FOLDER \\
+        --config.prompt='The meaning of life' --config.num_tokens=100
+    python launch.py --config=configs/gpt2.py:smoke    # tiny, with random weights; seconds
 
-The text goes to standard output, everything else to standard error; the workdir keeps both in `samples.jsonl`.
+The text goes to standard output, everything else to standard error; the workdir keeps both in
+`samples.jsonl`.
 """
 
 from ml_collections import ConfigDict
@@ -16,7 +19,7 @@ from dla_jax.config.arguments import parse_argument
 
 
 def get_config(argument: str = "") -> ConfigDict:
-    """What to ask GPT-2; `smoke` makes its own first."""
+    """Return what to ask GPT-2; `smoke` makes its own first."""
     preset = parse_argument(argument, ("gpt2", "smoke")).preset
     config = ConfigDict()
     config.experiment = "gpt2"
@@ -31,5 +34,7 @@ def get_config(argument: str = "") -> ConfigDict:
     config.seed = 42
     config.made = False  # whether a tiny one with random weights is made first
     if preset == "smoke":
-        config.made, config.path, config.num_tokens = True, "", 12
+        config.made = True
+        config.path = ""
+        config.num_tokens = 12
     return config

@@ -1,34 +1,39 @@
-"""PPO on any environment of gymnax: returns, seeds, and what bootstrapping at the time limit is worth.
+"""PPO on any environment of gymnax, and what bootstrapping at the time limit is worth.
 
-Most implementations take an episode that a time limit cuts off for one that is over, and so teach the value function that a pole
-which has stood for 500 steps is worth nothing more. Papers: Schulman et al. 2017, arXiv:1707.06347; Pardo et al. 2018,
-arXiv:1712.00378; Huang et al. 2022.
+Most implementations take an episode that a time limit cuts off for one that is over, and so teach
+the value function that a pole which has stood for 500 steps is worth nothing more. Papers: Schulman
+et al. 2017, arXiv:1707.06347; Pardo et al. 2018, arXiv:1712.00378; Huang et al. 2022.
 
-    python launch.py --config=configs/ppo.py                                         # CartPole: with and without bootstrapping
+    python launch.py --config=configs/ppo.py              # CartPole: with and without bootstrapping
     python launch.py --config=configs/ppo.py:acrobot
-    python launch.py --config=configs/ppo.py:pendulum                                # continuous actions
-    python launch.py --config=configs/ppo.py:breakout                                # MinAtar
-    python launch.py --config=configs/ppo.py:breakout_gpu                            # 1e7 steps; for a GPU
-    python launch.py --config=configs/ppo.py:one --config.env.name=Reacher-misc      # one arm, any environment
-    python launch.py --config=configs/ppo.py:quick                                   # 100,000 steps, 6 seeds: about a minute
-    python launch.py --config=configs/ppo.py:smoke                                   # seconds, to see that it runs
+    python launch.py --config=configs/ppo.py:pendulum     # continuous actions
+    python launch.py --config=configs/ppo.py:breakout     # MinAtar
+    python launch.py --config=configs/ppo.py:breakout_gpu                  # 1e7 steps; for a GPU
+    python launch.py --config=configs/ppo.py:quick        # 100,000 steps, 6 seeds: about a minute
+    python launch.py --config=configs/ppo.py:smoke        # seconds, to see that it runs
 
-Results (2 cores of an Intel Xeon): CartPole in 78 s, 16 seeds at 500 with and without bootstrapping, though the value loss is a
-millionth with it and near 100 without; Acrobot -83.4 [-85.9, -81.9] in 37 s, Pendulum -189.6 [-221.3, -173.5] in 92 s, 8 seeds
-each; Breakout 7.0 [6.5, 17.5] in 9 minutes, 4 seeds, random actions 0.4. The preset for a GPU has not been run.
+One arm, any environment:
+
+    python launch.py --config=configs/ppo.py:one --config.env.name=Reacher-misc
+
+Results (2 cores of an Intel Xeon): CartPole in 78 s, 16 seeds at 500 with and without
+bootstrapping, though the value loss is a millionth with it and near 100 without; Acrobot -83.4
+[-85.9, -81.9] in 37 s, Pendulum -189.6 [-221.3, -173.5] in 92 s, 8 seeds each; Breakout 7.0 [6.5,
+17.5] in 9 minutes, 4 seeds, random actions 0.4. The preset for a GPU has not been run.
 """
 
 from ml_collections import ConfigDict
 
 from configs import agents
+from configs.claims.ppo import CLAIMS
 from dla_jax.config.arguments import parse_argument
-from dla_jax.evidence.claims import answerable, claim, difference
+from dla_jax.evidence.claims import answerable
 
 CUT = {"ppo": {}, "ppo_limit_is_end": {"bootstrap": False}}
 
 
 def get_config(argument: str = "") -> ConfigDict:
-    """The study of a preset; every arm is the config with its own overrides."""
+    """Return the study of a preset; every arm is the config with its own overrides."""
     presets = {
         "cartpole": cartpole,
         "acrobot": acrobot,
@@ -45,125 +50,92 @@ def get_config(argument: str = "") -> ConfigDict:
     )
     agents.use(config, "ppo")
     presets[preset](config)
-    config.claims = claims(config.arms.keys())
+    config.claims = answerable(CLAIMS, config.arms)
     return config
 
 
 def cartpole(config: ConfigDict) -> None:
-    """With and without bootstrapping at the limit of 500 steps, 16 seeds."""
-    config.total_steps, config.seeds, config.solved_at, config.num_evaluations = (
-        500_000,
-        tuple(range(16)),
-        475.0,
-        100,
-    )
-    config.lrs = (
-        1e-3,
-        2e-3,
-        4e-3,
-    )  # few, for four seeds each: one rate's differ by 5 or 6 (sd), the best two by 4 or 6
+    """Compare with and without bootstrapping at the limit of 500 steps, on 16 seeds."""
+    config.total_steps, config.num_evaluations = 500_000, 100
+    config.seeds, config.solved_return = tuple(range(16)), 475.0
+    # few, for four seeds each: one rate's differ by 5 or 6 (sd), the best two by 4 or 6
+    config.lrs = (1e-3, 2e-3, 4e-3)
     agents.set_arms(config, CUT)
 
 
 def acrobot(config: ConfigDict) -> None:
-    """Swinging up two links."""
-    config.env.name, config.total_steps, config.solved_at = "Acrobot-v1", 500_000, -100.0
+    """Swing up two links."""
+    config.env.name, config.total_steps, config.solved_return = "Acrobot-v1", 500_000, -100.0
     config.agent.num_envs, config.optim.lr = 16, 1e-3
     agents.set_arms(config, {"ppo": {}})
 
 
 def pendulum(config: ConfigDict) -> None:
-    """Continuous actions, an environment that never ends by itself."""
+    """Take continuous actions, in an environment that never ends by itself."""
     config.env.name, config.total_steps, config.gamma = "Pendulum-v1", 1_000_000, 0.9
     config.agent.update(
         {
             "num_envs": 16,
-            "epochs": 10,
-            "minibatches": 32,
-            "entropy": 0.0,
+            "update_epochs": 10,
+            "num_minibatches": 32,
+            "ent_coef": 0.0,
             "normalise_obs": True,
             "normalise_reward": True,
         }
     )
-    config.optim.lr, config.solved_at = 1e-3, -250.0
+    config.optim.lr, config.solved_return = 1e-3, -250.0
     agents.set_arms(config, {"ppo": {}})
 
 
 def breakout(config: ConfigDict) -> None:
-    """MinAtar's Breakout without sticky actions, episodes of 1000 steps at most (the original has no limit)."""
-    config.env.name, config.total_steps, config.seeds, config.runs_at_once = (
-        "Breakout-MinAtar",
-        1_000_000,
-        (0, 1, 2, 3),
-        2,
-    )
-    config.num_evaluations = 20  # whole episodes of up to 1,000 steps through a convolution; nothing here counts as solved
-    config.agent.update({"num_envs": 64, "rollout_steps": 32, "minibatches": 8})
+    """Play MinAtar's Breakout without sticky actions.
+
+    Episodes have 1000 steps at most; the original has no limit.
+    """
+    config.env.name, config.total_steps = "Breakout-MinAtar", 1_000_000
+    config.seeds, config.runs_at_once = (0, 1, 2, 3), 2
+    # few: whole episodes of up to 1,000 steps through a convolution; nothing here counts as solved
+    config.num_evaluations = 20
+    config.agent.update({"num_envs": 64, "num_steps": 32, "num_minibatches": 8})
     config.model.update({"name": "cnn", "hidden": (128,), "activation": "relu", "shared": True})
     config.optim.lr = 1e-3
     agents.set_arms(config, {"ppo": {}})
 
 
 def breakout_gpu(config: ConfigDict) -> None:
-    """The same for 1e7 steps."""
+    """Play Breakout for 1e7 steps."""
     breakout(config)
-    config.total_steps, config.agent.num_envs, config.runs_at_once, config.optim.lr = (
-        10_000_000,
-        256,
-        4,
-        5e-4,
-    )
+    config.total_steps, config.runs_at_once = 10_000_000, 4
+    config.agent.num_envs, config.optim.lr = 256, 5e-4
     config.checkpoint_every_evaluations = 5
 
 
 def one(config: ConfigDict) -> None:
-    """A single arm."""
+    """Run a single arm."""
     config.optim.lr = 1e-3
     agents.set_arms(config, {"ppo": {}})
 
 
 def quick(config: ConfigDict) -> None:
-    """About a minute: CartPole for 100,000 steps, six seeds, two rates."""
+    """Take about a minute: CartPole for 100,000 steps, six seeds, two rates."""
     cartpole(config)
     agents.shorten(config, 100_000)
     config.lrs = (1e-3, 2e-3)
 
 
 def smoke(config: ConfigDict) -> None:
-    """Seconds, with continuous actions and everything normalised."""
+    """Take seconds, with continuous actions and everything normalised."""
     agents.smoke(config)
     config.lrs = (1e-3,)
-    config.env.name, config.solved_at, config.model.layer_norm = "Pendulum-v1", -100.0, True
+    config.env.name, config.solved_return, config.model.layer_norm = "Pendulum-v1", -100.0, True
     config.agent.update(
         {
             "num_envs": 4,
-            "rollout_steps": 16,
-            "minibatches": 2,
-            "epochs": 2,
+            "num_steps": 16,
+            "num_minibatches": 2,
+            "update_epochs": 2,
             "normalise_obs": True,
             "normalise_reward": True,
         }
     )
     agents.set_arms(config, CUT)
-
-
-def claims(found) -> ConfigDict:
-    """Who claimed what, and the one contrast that decides it, fixed before the run. `late_return`: mean of the second half."""
-    late = agents.RETURN | {"value": "late_return", "margin": 2.0}
-    every = {
-        "a_bootstrap_steadies": claim(
-            "Bootstrapping at the time limit raises the return of late training",
-            "Pardo et al. 2018",
-            "on other environments",
-            difference("ppo", "ppo_limit_is_end"),
-            **late,
-        ),
-        "b_bootstrap_is_faster": claim(
-            "With bootstrapping it is solved in fewer steps",
-            "hypothesis",
-            "not reported",
-            difference("ppo", "ppo_limit_is_end"),
-            **agents.FASTER,
-        ),
-    }
-    return answerable(every, found)

@@ -1,4 +1,6 @@
-"""Writes tests/fixtures: tiny models with random weights and the logits that transformers computes with PyTorch.
+"""Write tests/fixtures: tiny models with random weights, and their logits by transformers.
+
+transformers computes them with PyTorch.
 
 python tests/make_fixtures.py      # needs requirements-bench.txt
 """
@@ -77,7 +79,7 @@ LENGTHS = np.array([9, 4])  # tokens of each text that an encoder reads; the res
 
 
 def make(name, config, folder):
-    """Saves a model whose every tensor is random, and the logits of two texts."""
+    """Save a model whose every tensor is random, and the logits of two texts."""
     torch.manual_seed(0)
     model = MODELS[name](config).eval()
     with torch.no_grad():
@@ -87,10 +89,8 @@ def make(name, config, folder):
         tokens = torch.randint(0 if decoder else 2, config.vocab_size, (2, 9))
         if not decoder:
             text = torch.arange(9) < torch.tensor(LENGTHS)[:, None]
-            tokens, mask = (
-                torch.where(text, tokens, config.pad_token_id),
-                {"attention_mask": text.long()},
-            )
+            tokens = torch.where(text, tokens, config.pad_token_id)
+            mask = {"attention_mask": text.long()}
         logits = model(tokens, **mask).logits
     model.save_pretrained(folder)
     (folder / "generation_config.json").unlink(missing_ok=True)

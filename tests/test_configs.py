@@ -7,15 +7,12 @@ import re
 from pathlib import Path
 
 import pytest
-from launching import ROOT
 
+from dla_jax.config.command_line import config_names
 from dla_jax.config.workdir import Run
 
 # These make no report: tests/commands/test_generate.py, tests/studies/test_text_studies.py
-CONFIGS = sorted(
-    {path.stem for path in (ROOT / "configs").glob("*.py")}
-    - {"generate", "gpt2", "predict", "export"}
-)
+CONFIGS = sorted(set(config_names()) - {"generate", "gpt2", "predict", "export"})
 EVERY = {"seed", "lr", "num_params", "diverged", "train_seconds"}
 KEYS = {
     "language": {

@@ -1,4 +1,4 @@
-"""What docs/results.md says of every claim is what the rule says of the figures beside it."""
+"""Every verdict of docs/results.md is what the rule says of the figures beside it."""
 
 import importlib
 import re
@@ -7,7 +7,7 @@ import pytest
 from launching import ROOT
 
 from dla_jax.evidence import report, verdicts
-from dla_jax.studies.depth import arms as depth_grid
+from dla_jax.studies.depth.arms import claims_of
 
 PRESETS = {
     "rescnn": ("digits",),
@@ -23,6 +23,7 @@ PRESETS = {
     "dqn": ("targets", "gamma", "extras"),
     "reinforce": ("temperature", "baselines", "gamma"),
 }
+PAGE = (ROOT / "docs" / "results.md").read_text()
 NUMBER = r"([+−-]?[\d.]+)"
 CONTRAST = re.compile(
     rf"{NUMBER} [\w/ ]+? \[{NUMBER}, {NUMBER}\], p = ([\de.-]+), (\d+) of (\d+) seeds?"
@@ -30,33 +31,26 @@ CONTRAST = re.compile(
 
 
 def claims_of_configs():
-    """{statement: claims that make it, with the contrasts of their study}."""
+    """Return {statement: claims that make it, with the contrasts of their study}."""
     found = {}
     for name, presets in PRESETS.items():
         for preset in presets:
             config = importlib.import_module(f"configs.{name}").get_config(preset)
-            for claim in config.claims.to_dict().values():
-                contrasts = (
-                    depth_grid.resolve(config, claim["contrasts"])
-                    if "depths" in config
-                    else claim["contrasts"]
-                )
-                found.setdefault(claim["statement"], []).append(claim | {"contrasts": contrasts})
+            claims = claims_of(config) if "depths" in config else config.claims.to_dict()
+            for claim in claims.values():
+                found.setdefault(claim["statement"], []).append(claim)
     return found
 
 
 def rows_of_page():
-    """(verdict, statement, measured) of every row of the tables of claims."""
-    rows = [
-        line.strip().strip("|").split(" | ")
-        for line in (ROOT / "docs" / "results.md").read_text().splitlines()
-    ]
+    """Return (verdict, statement, measured) of every row of the tables of claims."""
     known = (verdicts.HOLDS, verdicts.FAILS, verdicts.OPEN, verdicts.NOT_RUN)
-    return [
-        tuple(part.strip() for part in row)
-        for row in rows
-        if len(row) == 3 and row[0].strip() in known
-    ]
+    rows = []
+    for line in PAGE.splitlines():
+        cells = tuple(part.strip() for part in line.strip().strip("|").split(" | "))
+        if len(cells) == 3 and cells[0] in known:
+            rows.append(cells)
+    return rows
 
 
 def number(text):
@@ -64,16 +58,18 @@ def number(text):
 
 
 def verdict_of(claim, terms, words):
-    """What the rule says of a contrast as it is printed: `+46.8 points [+35.1, +58.6], p = 0.0078, 8 of 8 seeds`."""
+    """Return what the rule says of a contrast as it is printed.
+
+    As in `+46.8 points [+35.1, +58.6], p = 0.0078, 8 of 8 seeds`.
+    """
     centre, low, high, p, _, n = (number(text) for text in CONTRAST.search(words).groups())
     assert low <= centre <= high, words
     assert (": median " in words) == (len(terms) == 1), (
         "a claim about one arm is about its median run, others are not"
     )
     verdict = ruled(claim, low, high, p, n, "cut off" in words or "seeds differ" in words)
-    assert ("80 % power at" in words) == (
-        verdict == verdicts.OPEN and "(" not in words.replace("(80 %", "")
-    ), words
+    open_without_reason = verdict == verdicts.OPEN and "(" not in words.replace("(80 %", "")
+    assert ("80 % power at" in words) == open_without_reason, words
     return verdict
 
 
@@ -82,12 +78,12 @@ def plain(text):
 
 
 def shown(claim):
-    """The contrasts of a claim as tables name them."""
+    """Return the contrasts of a claim as tables name them."""
     return [plain(report.terms_words(terms)) for terms in claim["contrasts"]]
 
 
 def ruled(claim, low, high, p, n, no_evidence):
-    """The rule, once more, on what a table shows."""
+    """Apply the rule, once more, to what a table shows."""
     margin = claim["margin"] * (100 if claim["unit"] == "points" else 1)
     shown = p < 0.05 and n >= 6
     inside = -margin < low < high < margin and n >= 6 and not no_evidence
@@ -107,27 +103,15 @@ def test_the_verdicts_of_the_page_follow_from_its_figures(verdict, statement, me
     if verdict == verdicts.NOT_RUN:
         return
     parts = measured.split("<br>")
-    fitting = [
-        claim
-        for claim in claims[statement]
-        if shown(claim) == [plain(part.partition(":")[0]) for part in parts]
-    ]
+    names = [plain(part.partition(":")[0]) for part in parts]
+    fitting = [claim for claim in claims[statement] if shown(claim) == names]
     assert fitting, f"no config has these contrasts: {measured}"
-    claim = fitting[0]
-    found = [
-        verdict_of(claim, terms, part)
-        for terms, part in zip(claim["contrasts"], parts, strict=True)
-    ]
+    pairs = zip(fitting[0]["contrasts"], parts, strict=True)
+    found = [verdict_of(fitting[0], terms, part) for terms, part in pairs]
     assert verdicts.judge_all(found) == verdict
 
 
 def test_every_table_of_claims_was_read():
-    page = (ROOT / "docs" / "results.md").read_text()
-    assert (
-        len(rows_of_page())
-        == sum(
-            line.startswith(("| holds |", "| does not hold |", "| not decided |", "| not run |"))
-            for line in page.splitlines()
-        )
-        > 60
-    )
+    starts = ("| holds |", "| does not hold |", "| not decided |", "| not run |")
+    lines = [line for line in PAGE.splitlines() if line.startswith(starts)]
+    assert len(rows_of_page()) == len(lines) > 60

@@ -10,7 +10,10 @@ INTERVAL = re.compile(r"\[([+−-]?\d[\d.]*),\s+([+−-]?\d[\d.]*)\]")
 
 
 def intervals(text):
-    """Every interval of a text, [low, high], in the order of their size whatever side a difference is taken from."""
+    """Return every interval of a text as (low, high), whatever side a difference is taken from.
+
+    Of an interval and its mirror image the larger one is returned.
+    """
     found = [tuple(float(end.replace("−", "-")) for end in pair) for pair in INTERVAL.findall(text)]
     return [max((low, high), (-high, -low)) for low, high in found]
 
@@ -28,10 +31,6 @@ def test_every_quoted_interval_stands_in_the_results(place):
 
 
 def test_intervals_are_found_and_mirrored():
-    assert intervals("a [33.4, 56.6] b [−56.6, −33.4] c [+1, 2] [−2.5,\n+1.8]") == [
-        (33.4, 56.6),
-        (33.4, 56.6),
-        (1, 2),
-        (-1.8, 2.5),
-    ]
+    found = intervals("a [33.4, 56.6] b [−56.6, −33.4] c [+1, 2] [−2.5,\n+1.8]")
+    assert found == [(33.4, 56.6), (33.4, 56.6), (1, 2), (-1.8, 2.5)]
     assert sum(len(intervals(text)) for text in QUOTED.values()) > 20

@@ -6,16 +6,21 @@ import numpy as np
 def interpolated(
     tokens: np.ndarray, num_train: int, first: int, stop: int, vocab_size: int, max_order: int
 ) -> np.ndarray:
-    """Log-probabilities of the tokens first .. stop - 1 under n-grams counted in the first `num_train` tokens.
+    """Return the log-probabilities of the tokens first .. stop - 1 under n-grams.
 
-    Witten and Bell's interpolation (1991, doi:10.1109/18.87000; Chen and Goodman 1999, section 2.5): with c counts and t the
-    number of different tokens seen behind a context h, h' being h without its first token,
+    The n-grams are counted in the first `num_train` tokens. Witten and Bell's interpolation (1991,
+    doi:10.1109/18.87000; Chen and Goodman 1999, section 2.5): with c counts and t the number of
+    different tokens seen behind a context h, h' being h without its first token,
 
-        p(w | h) = (c(h w) + t(h) p(w | h')) / (c(h) + t(h)),   and below the first order the uniform distribution.
+        p(w | h) = (c(h w) + t(h) p(w | h')) / (c(h) + t(h)),
+
+    and below the first order the uniform distribution.
 
     Args:
       tokens: int [N] in [0, vocab_size); contexts reach back over `first` into what stands before.
       num_train: tokens that are counted.
+      first, stop: the tokens that are scored.
+      vocab_size: different tokens that there are.
       max_order: tokens of the longest n-gram.
 
     Returns:
@@ -23,9 +28,8 @@ def interpolated(
     """
     tokens = np.asarray(tokens, np.int64)
     scored, p = np.arange(first, stop), np.full(stop - first, 1.0 / vocab_size)
-    context = np.zeros(
-        len(tokens), np.int64
-    )  # of each token: a number for the `order - 1` tokens before it
+    # of each token: a number for the `order - 1` tokens before it
+    context = np.zeros(len(tokens), np.int64)
     rows = []
     for order in range(1, max_order + 1):
         _, gram = np.unique(context * vocab_size + tokens, return_inverse=True)
@@ -36,11 +40,9 @@ def interpolated(
         kinds = np.bincount(context[seen_first], minlength=context.max() + 1)
         total = context_counts[context[scored]] + kinds[context[scored]]
         mixed = (gram_counts[gram[scored]] + kinds[context[scored]] * p) / np.maximum(total, 1)
-        p = np.where(
-            (total > 0) & (scored >= order - 1), mixed, p
-        )  # an unseen context says what the shorter one says
+        # an unseen context says what the shorter one says
+        p = np.where((total > 0) & (scored >= order - 1), mixed, p)
         rows.append(np.log(p))
-        context = np.concatenate(
-            [[0], gram[:-1] + 1]
-        )  # the gram before is the context of the next order; 0: there is none
+        # the gram before is the context of the next order; 0: there is none
+        context = np.concatenate([[0], gram[:-1] + 1])
     return np.stack(rows)

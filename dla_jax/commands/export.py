@@ -10,14 +10,15 @@ from ml_collections import ConfigDict
 
 from dla_jax.config.checks import check
 from dla_jax.config.files import expand, write_atomically
-from dla_jax.config.workdir import Run, read_config, write_config
+from dla_jax.config.workdir import Launch, read_config, write_config
 from dla_jax.data import tokenize
 from dla_jax.evidence import tables
 from dla_jax.models import pretrained
-from dla_jax.studies.finetune import study
+from dla_jax.studies import find
+from dla_jax.studies.study import Command, restore
 from dla_jax.training.mesh import data_mesh, describe_devices
-from dla_jax.trials import finished
 from dla_jax.trials.arms import own_config
+from dla_jax.trials.finished import check_source, choose_run, made_launch, workdir_of
 
 SPECIAL = {
     "pad_token": ("[PAD]", "<pad>"),
@@ -28,48 +29,42 @@ SPECIAL = {
 }
 
 
-def check_config(config, run: Run) -> None:
-    """Raises ConfigError for a workdir without a network that can be exported, or a folder that is taken."""
+def check_config(config, launch: Launch) -> None:
+    """Raise ConfigError for a workdir that holds nothing to export, or a folder that is taken."""
     check(jax.process_count() == 1, "--multihost: one process exports; leave it out")
-    check(
-        run.from_dir is not None or bool(config.made),
-        "--from is missing; give the workdir of a finished study of fine-tuning, as in --from=runs/yahoo",
-    )
-    check(
-        run.from_dir is None or not config.made,
-        "--from: this preset makes its own model; leave it out",
-    )
-    folder = target(config, run)
+    check_source(config, launch, "fine-tuning", "runs/yahoo")
+    folder = target(config, launch)
     check(not folder.exists() or folder.is_dir(), f"folder: {folder} is a file; give a folder")
-    again = (run.workdir / "config.json").is_file()  # the same command: the folder is what it made
+    # The same command again: the folder is what it made.
+    again = (launch.workdir / "config.json").is_file()
     check(
         again or not folder.exists() or not any(folder.iterdir()),
         f"folder: {folder} is not empty; give another",
     )
     if config.made:
-        study.check_config(config.made, finished.made_run(run))
+        find(config.made.experiment).check(config.made, made_launch(launch))
     else:
-        choose(run.from_dir, config.network)
+        choose(launch.from_dir, config.network)
 
 
-def target(config, run: Run) -> Path:
-    """The folder to be made."""
-    return expand("folder", config.folder) if config.folder else run.workdir / "exported"
+def target(config, launch: Launch) -> Path:
+    """Return the folder to be made."""
+    return expand("folder", config.folder) if config.folder else launch.workdir / "exported"
 
 
 def choose(workdir: Path, network: str) -> dict:
-    """The last row of the best run that can be exported.
+    """Return the last row of the best run that can be exported.
 
     Raises:
       ConfigError: there is none.
     """
     config = ConfigDict(read_config(workdir)["config"])
 
-    def score(row):
+    def score(row: dict) -> tuple:
         pooling = own_config(config, row["group"]).encoder.pooling
         return pooling == "published", row["val_accuracy"]
 
-    row = finished.choose_run(workdir, network, ("finetune",), "fine-tuned classifier", score)
+    row = choose_run(workdir, network, ("finetune",), "fine-tuned classifier", score)
     own = own_config(config, row["group"])
     pooling = own.encoder.pooling
     check(
@@ -79,47 +74,37 @@ def choose(workdir: Path, network: str) -> dict:
     )
     check(
         not own.data.lower,
-        f"--from: {row['group']} in {workdir} reads lower-cased texts, which the folder could not say; "
-        "train with --config.data.lower=false",
+        f"--from: {row['group']} in {workdir} reads lower-cased texts, which the folder could not "
+        "say; train with --config.data.lower=false",
     )
     return row
 
 
-def run(config, run: Run) -> None:
-    """Writes the folder."""
-    workdir, folder = finished.workdir_of(config, run, study.run), target(config, run)
-    row = choose(workdir, config.network)
-    data = read_config(workdir)["data"]
-    write_config(
-        run.workdir,
-        config.to_dict(),
-        describe_devices(),
-        {"name": str(workdir), "run": row["run"], "fingerprint": data["fingerprint"]},
-    )
-    found = finished.read_text_classifier(workdir, row, run, data_mesh())
+def run(config, launch: Launch) -> None:
+    """Write the folder."""
+    workdir = workdir_of(config, launch, lambda made, to: find(made.experiment).run(made, to))
+    row, folder = choose(workdir, config.network), target(config, launch)
+    written = read_config(workdir)
+    fingerprint = written["data"]["fingerprint"]
+    identity = {"name": str(workdir), "run": row["run"], "fingerprint": fingerprint}
+    write_config(launch.workdir, config.to_dict(), describe_devices(), identity)
+    there = launch._replace(workdir=workdir)
+    found = restore(workdir, row, launch=there, mesh=data_mesh(), at_most=1)
     params = jax.tree.map(np.asarray, found.params)
     pretrained.save(found.model, params, folder, found.class_names)
-    write_tokenizer(
-        found.body.tokenizer,
-        own_config(ConfigDict(read_config(workdir)["config"]), row["group"]),
-        folder,
-    )
-    balanced = tables.balanced_words([row])
-    print(
-        f"{row['run']} of {workdir}: {100 * row['test_accuracy']:.1f} % on its test part{balanced}",
-        file=sys.stderr,
-    )
+    own = own_config(ConfigDict(written["config"]), row["group"])
+    write_tokenizer(found.body.tokenizer, own, folder)
+    accuracy = f"{100 * row['test_accuracy']:.1f} % on its test part{tables.balanced_words([row])}"
+    print(f"{row['run']} of {workdir}: {accuracy}", file=sys.stderr)
     print(f"written: {folder}", file=sys.stderr)
 
 
 def write_tokenizer(tokenizer: tokenize.Pieces, config, folder: Path) -> None:
-    """Writes the tokenizer as transformers reads it, with the length at which texts are cut."""
+    """Write the tokenizer as transformers reads it, with the length at which texts are cut."""
     tokenize.save(tokenizer, folder / "tokenizer.json")
+    known = tokenizer.tokenizer.token_to_id
     special = {
-        name: word
-        for name, words in SPECIAL.items()
-        for word in words
-        if tokenizer.tokenizer.token_to_id(word) is not None
+        name: word for name, words in SPECIAL.items() for word in words if known(word) is not None
     }
     written = {
         "tokenizer_class": "PreTrainedTokenizerFast",
@@ -130,5 +115,8 @@ def write_tokenizer(tokenizer: tokenize.Pieces, config, folder: Path) -> None:
 
 
 def draw(workdir: Path) -> None:
-    """Says where the folder is."""
+    """Print how the folder was made."""
     print(f"exported by: {read_config(workdir)['launches'][-1]['command']}", file=sys.stderr)
+
+
+COMMAND = Command(check=check_config, run=run, draw=draw)

@@ -3,6 +3,7 @@
 import functools
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import jax
@@ -13,43 +14,47 @@ from dla_jax.config.checks import ConfigError, check
 from dla_jax.config.connectivity import first_line
 from dla_jax.config.files import expand
 from dla_jax.config.stop import Interrupted, stop_requested
-from dla_jax.config.workdir import Run, read_config, write_config
+from dla_jax.config.workdir import Launch, read_config, write_config
 from dla_jax.data import folder, labelled, photos
 from dla_jax.data.encoding import decode
 from dla_jax.evidence import tables
-from dla_jax.studies.finetune import study
+from dla_jax.studies import find
+from dla_jax.studies.study import Command, restore
 from dla_jax.training.mesh import data_mesh, describe_devices
-from dla_jax.trials import finished
+from dla_jax.trials.finished import (
+    IMAGES,
+    check_source,
+    choose_classifier,
+    made_launch,
+    workdir_of,
+)
 
 AT_A_TIME = 256  # texts or images that are classified, and written, together
 
 
-def check_config(config, run: Run) -> None:
-    """Raises ConfigError for a config, a workdir, texts or images that nothing can be said of, before anything slow."""
+def check_config(config, launch: Launch) -> None:
+    """Raise ConfigError for what no prediction can be made of, before anything slow.
+
+    That is a wrong config, workdir, text or image.
+    """
     check(jax.process_count() == 1, "--multihost: one process classifies; leave it out")
     given = [key for key in ("text", "file", "image") if config[key]]
     check(len(given) <= 1, f"{' and '.join(given)}: give one of them")
-    check(
-        run.from_dir is not None or bool(config.made),
-        "--from is missing; give the workdir of a finished study of classifiers, as in --from=runs/try1",
-    )
-    check(
-        run.from_dir is None or not config.made,
-        "--from: this preset makes its own model; leave it out",
-    )
+    check_source(config, launch, "classifiers", "runs/try1")
     if config.made:
-        study.check_config(config.made, finished.made_run(run))
+        find(config.made.experiment).check(config.made, made_launch(launch))
         return
-    finished.choose_classifier(run.from_dir, config.network)
-    images = read_config(run.from_dir)["config"]["experiment"] in finished.IMAGES
+    choose_classifier(launch.from_dir, config.network)
+    images = read_config(launch.from_dir)["config"]["experiment"] in IMAGES
     check(
         not images or bool(config.image),
-        f"image: {run.from_dir} classifies images; give a file or a folder, as in "
+        f"image: {launch.from_dir} classifies images; give a file or a folder, as in "
         "--config.image=photo.jpg",
     )
     check(
         images or not config.image,
-        f"image: {run.from_dir} classifies texts; give --config.text=, --config.file= or standard input",
+        f"image: {launch.from_dir} classifies texts; give --config.text=, --config.file= or "
+        "standard input",
     )
     if images:
         folder.files_of(config.image)
@@ -59,12 +64,14 @@ def check_config(config, run: Run) -> None:
 
 @functools.cache  # it can be read but once
 def standard_input() -> bytes:
-    """All of it."""
+    """Return all of it."""
     return sys.stdin.buffer.read()
 
 
 def read_texts(config) -> list[str]:
-    """The texts to classify, of `text`, or of the lines of `file` or standard input, however they end.
+    """Return the texts to classify: `text`, or the lines of `file` or standard input.
+
+    Lines may end in any way.
 
     Raises:
       ConfigError: no such file, no text, none, or an empty one.
@@ -88,25 +95,22 @@ def read_texts(config) -> list[str]:
     return lines
 
 
-def run(config, run: Run) -> None:
-    """Writes the predictions to standard output and to `predictions.jsonl`."""
-    workdir = finished.workdir_of(config, run, study.run)
-    row = finished.choose_classifier(workdir, config.network)
-    data = read_config(workdir)["data"]
-    identity = {"name": str(workdir), "run": row["run"], "fingerprint": data["fingerprint"]}
-    write_config(run.workdir, config.to_dict(), describe_devices(), identity)
-    balanced = tables.balanced_words([row])
-    print(
-        f"{row['run']} of {workdir}: {100 * row['test_accuracy']:.1f} % on its test part{balanced}",
-        file=sys.stderr,
-    )
-    path = run.workdir / "predictions.jsonl"
+def run(config, launch: Launch) -> None:
+    """Write the predictions to standard output and to `predictions.jsonl`."""
+    workdir = workdir_of(config, launch, lambda made, to: find(made.experiment).run(made, to))
+    row = choose_classifier(workdir, config.network)
+    fingerprint = read_config(workdir)["data"]["fingerprint"]
+    identity = {"name": str(workdir), "run": row["run"], "fingerprint": fingerprint}
+    write_config(launch.workdir, config.to_dict(), describe_devices(), identity)
+    accuracy = f"{100 * row['test_accuracy']:.1f} % on its test part{tables.balanced_words([row])}"
+    print(f"{row['run']} of {workdir}: {accuracy}", file=sys.stderr)
+    if config.image:
+        answers = image_answers(config, workdir, row)
+    else:
+        answers = text_answers(config, workdir, row, launch)
+    path = launch.workdir / "predictions.jsonl"
     with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:
-        for answer in (
-            image_answers(config, workdir, row)
-            if config.image
-            else text_answers(config, workdir, row, run)
-        ):
+        for answer in answers:
             if stop_requested.is_set():
                 raise Interrupted
             line = json.dumps(answer, ensure_ascii=False)
@@ -115,24 +119,28 @@ def run(config, run: Run) -> None:
     print(f"written: {path}", file=sys.stderr)
 
 
-def text_answers(config, workdir: Path, row: dict, run: Run):
-    """What the classifier says of each text."""
+def text_answers(config, workdir: Path, row: dict, launch: Launch) -> Iterator[dict]:
+    """Yield what the classifier says of each text."""
     texts = read_texts(config)
-    name, mesh = (
-        read_config(workdir)["data"]["name"],
-        data_mesh(jax.devices()[:1]),
-    )  # a few texts: one device is enough
-    classifier = finished.read_text_classifier(workdir, row, run, mesh, at_most=len(texts))
+    name = read_config(workdir)["data"]["name"]
+    classifier = restore(
+        workdir,
+        row,
+        launch=launch._replace(workdir=workdir),
+        mesh=data_mesh(jax.devices()[:1]),  # for a few texts one device is enough
+        at_most=len(texts),
+    )
     for first in range(0, len(texts), AT_A_TIME):
         part = texts[first : first + AT_A_TIME]
-        for text, logits in zip(
-            part, classifier.logits([labelled.as_read(name, text) for text in part]), strict=True
-        ):
-            yield {"text": text} | answer(logits, classifier.class_names)
+        logits = classifier.logits([labelled.as_read(name, text) for text in part])
+        for text, own in zip(part, logits, strict=True):
+            yield {"text": text} | answer(own, classifier.class_names)
 
 
-def image_answers(config, workdir: Path, row: dict):
-    """What the classifier says of each image; those that cannot be read are named on standard error, and counted.
+def image_answers(config, workdir: Path, row: dict) -> Iterator[dict]:
+    """Yield what the classifier says of each image.
+
+    Those that cannot be read are named on standard error, and counted.
 
     Raises:
       ConfigError: none can be read.
@@ -140,7 +148,7 @@ def image_answers(config, workdir: Path, row: dict):
     found, bad = folder.files_of(config.image), 0
     for line in folder.words_of_files(config.image, found):
         print(line, file=sys.stderr)
-    files, classifier = found.images, finished.read_image_classifier(workdir, row)
+    files, classifier = found.images, restore(workdir, row)
     apply = jax.jit(lambda variables, x: classifier.model.apply(variables, x, train=False)[0])
     for first in range(0, len(files), AT_A_TIME):
         images = {}
@@ -152,19 +160,17 @@ def image_answers(config, workdir: Path, row: dict):
                 bad += 1
         if images:
             x = np.stack(list(images.values())).astype(np.float32) / 255
-            full = np.resize(
-                x, (min(AT_A_TIME, len(files)), *classifier.shape)
-            )  # one shape, one program
-            for path, logits in zip(
-                images, np.asarray(apply(classifier.variables, full)), strict=False
-            ):
-                yield {"image": str(path)} | answer(logits, classifier.class_names)
+            # One shape, one program.
+            full = np.resize(x, (min(AT_A_TIME, len(files)), *classifier.shape))
+            logits = np.asarray(apply(classifier.variables, full))
+            for path, own in zip(images, logits, strict=False):
+                yield {"image": str(path)} | answer(own, classifier.class_names)
     if bad:
         print(f"{bad} of {len(files)} images could not be read", file=sys.stderr)
 
 
 def read_image(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
-    """An image file as the network reads it: uint8 [H, W, C], grey where C is 1.
+    """Return an image file as the network reads it: uint8 [H, W, C], grey where C is 1.
 
     Raises:
       ConfigError: no image.
@@ -179,7 +185,7 @@ def read_image(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
 
 
 def answer(logits: np.ndarray, class_names: tuple[str, ...]) -> dict:
-    """The class, its probability, and the probabilities of all, of logits float32 [C]."""
+    """Return the class, its probability, and the probabilities of all, of logits float32 [C]."""
     p = softmax(logits.astype(np.float64))
     every = {name: round(float(value), 6) for name, value in zip(class_names, p, strict=True)}
     return {
@@ -190,7 +196,7 @@ def answer(logits: np.ndarray, class_names: tuple[str, ...]) -> dict:
 
 
 def draw(workdir: Path) -> None:
-    """Prints the predictions of a workdir again.
+    """Print the predictions of a workdir again.
 
     Raises:
       ConfigError: there are none.
@@ -200,3 +206,6 @@ def draw(workdir: Path) -> None:
         path.is_file(), f"the workdir {workdir} holds no predictions; start it again with --config"
     )
     print(path.read_text(encoding="utf-8"), end="")
+
+
+COMMAND = Command(check=check_config, run=run, draw=draw)

@@ -1,4 +1,4 @@
-"""Config arguments, what stands behind the colon of `--config=configs/x.py:ARGUMENT`, and flat keys."""
+"""Config arguments, what follows the colon of `--config=configs/x.py:ARGUMENT`, and flat keys."""
 
 import json
 from types import SimpleNamespace
@@ -6,18 +6,20 @@ from typing import Any
 
 from dla_jax.config.checks import ConfigError, check_choice
 
+FLAGS = {"true": True, "false": False}
+
 
 def parse_argument(argument: str, presets: tuple[str, ...], **defaults) -> SimpleNamespace:
-    """The part after the colon in `--config=configs/x.py:ARGUMENT`.
+    """Parse the part after the colon in `--config=configs/x.py:ARGUMENT`.
 
-    A bare preset name, or comma-separated `key=value` with `preset=` among the keys: `digits`, `digits,depth=50`,
-    `preset=digits,depth=50`. The type of each value is that of its default; without a preset it is the first.
+    It is a bare preset name, or comma-separated `key=value` with `preset=` among the keys:
+    `digits`, `digits,depth=50`, `preset=digits,depth=50`. The type of each value is that of its
+    default. Without a preset it is the first.
 
     Raises:
       ConfigError: unknown preset or key, value of another type.
     """
     values: dict[str, Any] = {"preset": presets[0], **defaults}
-    kinds = {bool: lambda text: {"true": True, "false": False}[text.lower()]}
     for part in filter(None, (part.strip() for part in argument.split(","))):
         key, equals, text = part.partition("=")
         if not equals:
@@ -25,25 +27,35 @@ def parse_argument(argument: str, presets: tuple[str, ...], **defaults) -> Simpl
         if key == "preset":
             check_choice("config argument", text, presets)
             values[key] = text
-            continue
-        check_choice("config argument", key, tuple(defaults))
-        try:
-            values[key] = kinds.get(type(defaults[key]), type(defaults[key]))(text)
-        except (ValueError, KeyError):
-            expected, example = type(defaults[key]).__name__, str(defaults[key]).lower()
-            raise ConfigError(
-                f"config argument {key}={text!r}: expected {expected}, as in {key}={example}"
-            ) from None
+        else:
+            check_choice("config argument", key, tuple(defaults))
+            values[key] = parse_value(key, text, defaults[key])
     return SimpleNamespace(**values)
 
 
+def parse_value(key: str, text: str, default: Any) -> Any:
+    """Return the value of a key, of the type of its default.
+
+    Raises:
+      ConfigError: the text says no such value.
+    """
+    kind = type(default)
+    try:
+        return FLAGS[text.lower()] if kind is bool else kind(text)
+    except (ValueError, KeyError):
+        example = f"{key}={str(default).lower()}"
+        raise ConfigError(
+            f"config argument {key}={text!r}: expected {kind.__name__}, as in {example}"
+        ) from None
+
+
 def split_words(values: tuple) -> tuple[str, ...]:
-    """`("plain,residual",)` as a command line gives it -> `("plain", "residual")`; `("",)` -> `()`."""
+    """Split the words of a command line: `("a,b",)` becomes `("a", "b")`, `("",)` becomes `()`."""
     return tuple(word.strip() for value in values for word in str(value).split(",") if word.strip())
 
 
 def flatten(config: dict, prefix: str = "") -> dict[str, Any]:
-    """Nested dict -> {"optim.lr": 0.001, ...}, JSON values (tuples become lists)."""
+    """Flatten a nested dict to {"optim.lr": 0.001, ...} with JSON values (tuples become lists)."""
     flat = {}
     for key, value in config.items():
         if isinstance(value, dict):

@@ -13,31 +13,35 @@ Rule = Callable[[str, Any], None]  # (key, value): raises ConfigError for a valu
 
 
 class ConfigError(Exception):
-    """Wrong input, in one line: what was given, what was expected, how to mend it. `launch.py` exits with 2."""
+    """Wrong input, in one line: what was given, what was expected, how to mend it.
+
+    `launch.py` exits with 2.
+    """
 
 
 def nearest(name: str, choices) -> str:
-    """` (did you mean 'x'?)` for the choice that looks most like `name`; empty when none does."""
+    """Return ` (did you mean 'x'?)` for the choice most like `name`; empty when none is like it."""
     match = difflib.get_close_matches(str(name), [str(choice) for choice in choices], n=1)
     return f" (did you mean {match[0]!r}?)" if match else ""
 
 
 def check(condition: bool, message: str) -> None:
-    """Raises ConfigError(message) unless the condition holds."""
+    """Raise ConfigError(message) unless the condition holds."""
     if not condition:
         raise ConfigError(message)
 
 
 def check_choice(key: str, given, choices) -> None:
-    """Raises ConfigError, with the choices and the nearest one, when `given` is not among them."""
-    check(
-        given in choices,
-        f"{key}: unknown {given!r}{nearest(given, choices)}; known: {', '.join(choices)}",
-    )
+    """Raise ConfigError, with the choices and the nearest one, when `given` is not among them."""
+    known = ", ".join(choices)
+    check(given in choices, f"{key}: unknown {given!r}{nearest(given, choices)}; known: {known}")
 
 
 def check_number(key: str, given, *, low=None, above=None, high=None, below=None) -> None:
-    """Raises ConfigError unless `given` is a finite number within the bounds (`low <=`, `above <`, `<= high`, `< below`)."""
+    """Raise ConfigError unless `given` is a finite number within the bounds.
+
+    The bounds are `low <=`, `above <`, `<= high`, `< below`.
+    """
     check(
         isinstance(given, (int, float)) and not isinstance(given, bool) and math.isfinite(given),
         f"{key}: {given!r} is not a finite number; give one, as in --config.{key}=1",
@@ -53,7 +57,7 @@ def check_number(key: str, given, *, low=None, above=None, high=None, below=None
 
 
 def check_count(key: str, given, *, low: int = 1) -> None:
-    """Raises ConfigError unless `given` is an integer of at least `low`."""
+    """Raise ConfigError unless `given` is an integer of at least `low`."""
     check(
         isinstance(given, int) and not isinstance(given, bool),
         f"{key}: {given!r} is not an integer",
@@ -62,22 +66,29 @@ def check_count(key: str, given, *, low: int = 1) -> None:
 
 
 def check_seed(key: str, given) -> None:
-    """Raises ConfigError unless `given` is a seed that every generator takes: an integer in [0, 2^32)."""
+    """Raise ConfigError unless `given` is a seed that every generator takes.
+
+    That is an integer in [0, 2^32).
+    """
     check_count(key, given, low=0)
     check(given < 2**32, f"{key}: {given} must be less than 2^32")
 
 
 def check_distinct(key: str, values, check_one, *, empty: bool = False) -> None:
-    """Raises ConfigError when a tuple is empty, repeats a value, or holds one that `check_one(key, value)` refuses."""
+    """Raise ConfigError when a tuple is empty, repeats a value, or holds a wrong one.
+
+    Args:
+      check_one: `check_one(key, value)` refuses a wrong value.
+      empty: whether the tuple may be empty.
+    """
     check(
         empty or len(values) > 0,
         f"{key} is empty; give at least one value, as in --config.{key}=1,2",
     )
     for value in values:
         check_one(key, value)
-        check(
-            list(values).count(value) == 1, f"{key}: {value!r} is given twice; give each value once"
-        )
+        once = list(values).count(value) == 1
+        check(once, f"{key}: {value!r} is given twice; give each value once")
 
 
 def lookup(config, path: str) -> Any:
@@ -116,7 +127,10 @@ def choice(choices: Iterable[str]) -> Rule:
 
 
 def distinct(rule: Rule, empty: bool = False) -> Rule:
-    """Return the rule for a tuple of values that follow a rule, each given once; `empty` allows none."""
+    """Return the rule for a tuple of values that follow a rule, each given once.
+
+    `empty` allows none at all.
+    """
     return functools.partial(check_distinct, check_one=rule, empty=empty)
 
 

@@ -1,4 +1,4 @@
-"""Paths as they are typed, files that are written whole or not at all, and the folder of what can be made again."""
+"""Paths as they are typed, files that are written whole or not at all, and the cache folder."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,10 @@ from dla_jax.config.checks import ConfigError
 
 
 def cache_folder() -> Path | None:
-    """Return where this project keeps what it can make again: `dla_jax` in $XDG_CACHE_HOME or ~/.cache; None without a home."""
+    """Return the folder where this project keeps what it can make again; None without a home.
+
+    It is `dla_jax` in $XDG_CACHE_HOME or ~/.cache.
+    """
     try:
         return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "dla_jax"
     except RuntimeError:  # neither HOME nor an entry for this user, as in a container
@@ -15,7 +18,7 @@ def cache_folder() -> Path | None:
 
 
 def expand(key: str, path: str) -> Path:
-    """A path as it was typed, `~` replaced by a home directory.
+    """Return a path as it was typed, with `~` replaced by a home directory.
 
     Raises:
       ConfigError: there is no such user.
@@ -29,7 +32,7 @@ def expand(key: str, path: str) -> Path:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a file in UTF-8 such that a reader, or a crash, sees the old text or the new one, never a part.
+    """Write a file in UTF-8 such that a reader, or a crash, sees the old text or the new one whole.
 
     What cannot be encoded, a file name in another encoding, is written as `\\udc..`.
     """

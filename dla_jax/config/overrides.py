@@ -1,4 +1,4 @@
-"""What the command line says of a whole study, carried to the networks or arms that have values of their own.
+"""Keys given for a whole study, carried to the networks or arms that have values of their own.
 
 Imports nothing that is slow.
 """
@@ -12,7 +12,11 @@ CARRIED = ("seeds", "num_epochs", "num_steps")  # what a study is shortened or l
 
 
 def members_of(config) -> tuple[str, dict]:
-    """Return the key under which a config has networks or arms with overrides of their own, and these; ("", {}) without any."""
+    """Return the networks or arms of a config that have overrides of their own, and their key.
+
+    Returns:
+      ("networks" or "arms", {name: overrides}); ("", {}) without any.
+    """
     for kind in ("networks", "arms"):
         if kind in config and hasattr(config[kind], "items"):
             return kind, dict(config[kind].items())
@@ -20,13 +24,17 @@ def members_of(config) -> tuple[str, dict]:
 
 
 def carry(config, given: Iterable[str]) -> list[str]:
-    """Carry the keys that were given to the networks or arms that override them, and return a line for each that changed.
+    """Carry the keys that were given to the networks or arms that override them.
 
-    Only CARRIED keys are: others may be what a network differs in. What was given for a network itself stays.
+    Only the CARRIED keys are carried: others may be what a network differs in. What was given for
+    a network itself stays.
 
     Args:
       config: changed in place.
       given: keys as they were typed, `num_epochs`, `networks.plain.seeds`.
+
+    Returns:
+      A line for each value that changed.
 
     Raises:
       ConfigError: a key that every network or arm overrides, so that it would change nothing.
@@ -35,32 +43,32 @@ def carry(config, given: Iterable[str]) -> list[str]:
     given, lines = set(given), []
     for key in sorted(given):
         having = [name for name, own in members.items() if overrides(own, key)]
-        if key in CARRIED:
-            for name in having:
-                if f"{kind}.{name}.{key}" not in given and members[name][key] != config[key]:
-                    lines.append(
-                        f"{key}: {shown(config[key])} also for {kind}.{name}, which had {shown(members[name][key])}"
-                    )
-                    members[name][key] = config[key]
-        else:
+        if key not in CARRIED:
             check(
                 not members or len(having) < len(members),
-                f"--config.{key} would change nothing, since all {kind} have their own; give --config.{kind}.NAME.{key} for "
-                f"one of {', '.join(members)}",
+                f"--config.{key} would change nothing, since all {kind} have their own; "
+                f"give --config.{kind}.NAME.{key} for one of {', '.join(members)}",
             )
+            continue
+        for name in having:
+            own = members[name]
+            if f"{kind}.{name}.{key}" not in given and own[key] != config[key]:
+                before, after = shown(own[key]), shown(config[key])
+                lines.append(f"{key}: {after} also for {kind}.{name}, which had {before}")
+                own[key] = config[key]
     return lines
 
 
 def overrides(own, key: str) -> bool:
-    """Return whether the overrides of a network hold a key, or another family's whole group in its place."""
-    group, _, _ = key.partition(".")
-    replaced = (
-        group in own
-        and hasattr(own[group], "keys")
-        and "name" in own[group]
-        and group in ("model", "agent")
-    )
-    return key in flatten(own.to_dict()) or (replaced and "." in key)
+    """Return whether the overrides of a network hold a key, or replace its whole group.
+
+    A group is replaced by the one of another family, which has a name.
+    """
+    if key in flatten(own.to_dict()):
+        return True
+    group, dot, _ = key.partition(".")
+    replaceable = group in ("model", "agent") and group in own
+    return bool(dot) and replaceable and hasattr(own[group], "keys") and "name" in own[group]
 
 
 def shown(value) -> str:

@@ -2,7 +2,8 @@
 
 import threading
 
-# Set by the signal handler of launch.py; every loop looks at it where it can save, then saves and raises Interrupted.
+# Set by the signal handler of launch.py. Every loop looks at it where it can save, then saves and
+# raises Interrupted.
 stop_requested = threading.Event()
 
 
@@ -11,7 +12,7 @@ class Interrupted(Exception):
 
 
 class NonFiniteLoss(Exception):
-    """The loss became infinite or not a number at optimiser step `step` (from 1)."""
+    """The loss became infinite or not a number at optimiser step `step`, counted from 1."""
 
     def __init__(self, step: int):
         super().__init__(f"the loss became non-finite at step {step}")

@@ -1,4 +1,4 @@
-"""Workdirs: made, locked, described, and which belongs to which config.
+"""Workdirs: how they are made, locked and described, and which one belongs to which config.
 
 Imports nothing that is slow.
 """
@@ -18,8 +18,9 @@ from typing import Any, NamedTuple
 from dla_jax.config.arguments import flatten
 from dla_jax.config.checks import ConfigError, check
 from dla_jax.config.files import write_atomically
+from dla_jax.config.old_names import with_new_names
 
-PACKAGES = (
+PACKAGES = [
     "jax",
     "jaxlib",
     "flax",
@@ -29,10 +30,11 @@ PACKAGES = (
     "scipy",
     "scikit-learn",
     "gymnax",
-)
-# Keys that change what is shown or when it is saved, never a result: a workdir may be resumed with other values.
+]
+# Keys that change what is shown or when it is saved, never a result: a workdir may be resumed with
+# other values.
 FREE_KEYS = frozenset(
-    {
+    [
         "log_every_steps",
         "checkpoint_every_steps",
         "steps_per_call",
@@ -40,11 +42,17 @@ FREE_KEYS = frozenset(
         "checkpoint_every_evaluations",
         "data.path",
         "data.test_path",
-    }
+    ]
 )
 
 
-class Run(NamedTuple):
+# What a launch leaves that was stopped before it described its own study: a lock, and studies that
+# are made first.
+MADE_FIRST = {".lock", "study", "studies"}
+OLD_RECORD = "metrics.jsonl"  # the one file that held the record of all runs in earlier versions
+
+
+class Launch(NamedTuple):
     """What a study is given beside its config."""
 
     workdir: Path
@@ -56,7 +64,9 @@ class Run(NamedTuple):
 
 
 def make_workdir(config_flag: str, root: str | Path = "runs") -> Path:
-    """Make `runs/<config>-<argument as slug>/<UTC time>`, a folder that nobody else has, and return it.
+    """Make the folder `runs/<config>-<argument as slug>/<UTC time>`, and return it.
+
+    Nobody else has it: of two launches in the same second, the later one gets another name.
 
     Raises:
       ConfigError: it cannot be made.
@@ -82,7 +92,10 @@ def make_workdir(config_flag: str, root: str | Path = "runs") -> Path:
 
 
 def remove_if_empty(workdir: Path) -> None:
-    """Remove a folder that `make_workdir` made, if it holds nothing but a lock, and the two above if they are empty too."""
+    """Remove a folder that `make_workdir` made, if it holds nothing except a lock.
+
+    Remove the two folders above it too, if they are then empty.
+    """
     try:
         if {path.name for path in workdir.iterdir()} <= {".lock"}:
             (workdir / ".lock").unlink(missing_ok=True)
@@ -94,7 +107,9 @@ def remove_if_empty(workdir: Path) -> None:
 
 
 def follow_made(key: str, folder: Path, say: bool = True) -> Path:
-    """Return the workdir itself, or the one of the study that it made first, inside it; and `say` so.
+    """Return the workdir itself, or the one inside it of the study that it made first.
+
+    `say` on standard error which one it is.
 
     Raises:
       ConfigError: it made several.
@@ -114,20 +129,27 @@ def follow_made(key: str, folder: Path, say: bool = True) -> Path:
 
 
 def check_workdir(workdir: Path, config: dict) -> None:
-    """Raises ConfigError when the path cannot hold this study: a file, a foreign folder, or a study with another config."""
+    """Raise ConfigError when a path cannot hold this study.
+
+    It may be a file, a folder of something else, or the workdir of another config or version.
+    """
     try:
         parents = [path for path in (workdir, *workdir.parents) if path.exists()]
     except OSError as error:
         raise ConfigError(f"workdir {workdir}: {error.strerror}; give another --workdir") from None
-    check(
-        parents[0].is_dir(),
-        f"workdir {workdir}: {parents[0]} is a file; give a folder, as in --workdir=runs/try1",
-    )
-    if not workdir.exists() or not any(path for path in workdir.iterdir() if path.name != ".lock"):
+    folder = "give a folder, as in --workdir=runs/try1"
+    check(parents[0].is_dir(), f"workdir {workdir}: {parents[0]} is a file; {folder}")
+    if not workdir.exists() or {path.name for path in workdir.iterdir()} <= MADE_FIRST:
         return
     check(
         (workdir / "config.json").is_file(),
-        f"workdir {workdir} is not empty, and no workdir of this project (no config.json); give another --workdir",
+        f"workdir {workdir} is not empty, and no workdir of this project (no config.json); "
+        "give another --workdir",
+    )
+    check(
+        not (workdir / OLD_RECORD).exists(),
+        f"workdir {workdir} holds a study of an earlier version, which can be drawn again, with "
+        f"--workdir={workdir} alone, but not continued; give another --workdir",
     )
     changed = differences(read_config(workdir)["config"], config)
     listed = ", ".join(
@@ -140,7 +162,7 @@ def check_workdir(workdir: Path, config: dict) -> None:
 
 
 def lock_workdir(workdir: Path):
-    """Makes the folder and takes its lock, held while the returned file is open.
+    """Make the folder and take its lock, which is held while the returned file is open.
 
     Raises:
       ConfigError: the folder cannot be written, or another process is at work in it.
@@ -162,12 +184,40 @@ def lock_workdir(workdir: Path):
 
 
 def write_config(workdir: Path, config: dict, devices: list[str], data: dict) -> None:
-    """Writes `config.json`, or adds this launch to it.
+    """Write `config.json`, or add this launch to it.
 
-    `data` is what identifies the data (name, number of examples, fingerprint): other data in a resumed workdir
-    raises ConfigError, since half of the cells would have been trained on something else.
+    Args:
+      config: all keys of the study.
+      devices: the devices in words.
+      data: what identifies the data (name, number of examples, fingerprint).
+
+    Raises:
+      ConfigError: the workdir was begun on other data, so that half of its runs would have been
+        trained on something else.
     """
-    launch = {
+    launches = []
+    if (workdir / "config.json").exists():
+        written = read_config(workdir)
+        check_same_data(workdir, written["data"], data)
+        launches = written["launches"]
+    launches = [*launches, describe_launch(devices)]
+    text = json.dumps({"config": config, "data": data, "launches": launches}, indent=1)
+    write_atomically(workdir / "config.json", text)
+
+
+def check_same_data(workdir: Path, old: dict, new: dict) -> None:
+    """Raise ConfigError unless the data of a workdir are those that it was begun on."""
+    changed = [key for key in new if old.get(key) != new[key]] or sorted(old.keys() - new.keys())
+    listed = ", ".join(f"{key} was {old.get(key)}, is {new.get(key)}" for key in changed)
+    check(
+        old == new,
+        f"workdir {workdir} was begun on other data ({listed}); give another --workdir",
+    )
+
+
+def describe_launch(devices: list[str]) -> dict:
+    """Return what `config.json` keeps of one launch: its command, time, versions and devices."""
+    return {
         "command": shlex.join(["python", *sys.argv]),
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
@@ -176,35 +226,21 @@ def write_config(workdir: Path, config: dict, devices: list[str], data: dict) ->
         "devices": devices,
         "git_commit": git_commit(),
     }
-    launches = []
-    if (workdir / "config.json").exists():
-        written = read_config(workdir)
-        other = [key for key in data if written["data"].get(key) != data[key]] or sorted(
-            written["data"].keys() - data.keys()
-        )
-        listed = ", ".join(
-            f"{key} was {written['data'].get(key)}, is {data.get(key)}" for key in other
-        )
-        check(
-            written["data"] == data,
-            f"workdir {workdir} was begun on other data ({listed}); give another --workdir",
-        )
-        launches = written["launches"]
-    text = json.dumps({"config": config, "data": data, "launches": [*launches, launch]}, indent=1)
-    write_atomically(workdir / "config.json", text)
 
 
 def git_commit() -> str:
-    """The commit of this source, with `+changes` when files differ from it; `unknown` outside a git checkout."""
-    root = Path(__file__).resolve().parent
+    """Return the commit of this source, or `unknown` outside a git checkout.
+
+    `+changes` stands behind it when files differ from it.
+    """
+
+    def ask(*words: str) -> subprocess.CompletedProcess:
+        root = Path(__file__).resolve().parent
+        return subprocess.run(("git", *words), cwd=root, capture_output=True, text=True, timeout=10)
+
     try:
-        ask = lambda *words: subprocess.run(
-            ("git", *words), cwd=root, capture_output=True, text=True, timeout=10
-        )
-        commit, changes = (
-            ask("rev-parse", "HEAD"),
-            ask("status", "--porcelain", "--untracked-files=no"),
-        )
+        commit = ask("rev-parse", "HEAD")
+        changes = ask("status", "--porcelain", "--untracked-files=no")
     except (OSError, subprocess.TimeoutExpired):
         return "unknown"
     if commit.returncode:
@@ -213,14 +249,16 @@ def git_commit() -> str:
 
 
 def differences(old: dict, new: dict) -> dict[str, tuple[Any, Any]]:
-    """{key: (old, new)} of the keys that differ and change results."""
+    """Return {key: (old, new)} of the keys that differ and change results."""
     old, new = flatten(old), flatten(new)
     keys = [key for key in sorted(old.keys() | new.keys()) if key not in FREE_KEYS]
     return {key: (old.get(key), new.get(key)) for key in keys if old.get(key) != new.get(key)}
 
 
 def read_config(workdir: Path) -> dict:
-    """The `config.json` of a workdir.
+    """Return the `config.json` of a workdir: {"config", "launches", "data"}.
+
+    A config of an earlier version comes with today's names (`with_new_names`).
 
     Raises:
       ConfigError: the folder or the file is missing or not what this project writes.
@@ -228,14 +266,21 @@ def read_config(workdir: Path) -> dict:
     path = workdir / "config.json"
     check(
         path.is_file(),
-        f"{workdir} is no workdir of this project (no config.json); give --config to start a study there",
+        f"{workdir} is no workdir of this project (no config.json); "
+        "give --config to start a study there",
     )
     try:
         written = json.loads(path.read_text(encoding="utf-8"))
         return {
-            "config": written["config"],
+            "config": with_new_names(written["config"]),
             "launches": written["launches"],
             "data": written["data"],
         }
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{path} is damaged ({error}); give another --workdir") from None
+
+
+def resume_command(written: dict, workdir: Path) -> str:
+    """Return the command that continues a study, of what its `config.json` holds."""
+    command = written["launches"][0]["command"]
+    return command if "--workdir" in command else f"{command} --workdir={workdir}"

@@ -1,4 +1,4 @@
-"""The training stream: which examples form the batch of a step, as a pure function of (seed, step)."""
+"""The training stream: the examples of the batch of a step, a pure function of (seed, step)."""
 
 import functools
 import math
@@ -16,32 +16,34 @@ def _permutation(seed: int, epoch: int, num_examples: int) -> np.ndarray:
 
 
 def batch_positions(seed: int, step: int, batch_size: int, num_examples: int) -> np.ndarray:
-    """Positions in the training set that form the batch of step `step` (from 0).
+    """Return the positions in the training set that form the batch of step `step` (from 0).
 
-    The stream is the concatenation of one permutation an epoch; batches straddle epochs, so that every example comes
-    exactly once an epoch and every batch is full.
+    The stream is the concatenation of one permutation an epoch. Batches straddle epochs, so that
+    every example comes exactly once an epoch and every batch is full.
 
     Returns:
       int32 [batch_size], values in [0, num_examples).
     """
     first, last = step * batch_size, (step + 1) * batch_size
+
+    def part(epoch: int) -> np.ndarray:
+        start = epoch * num_examples
+        return _permutation(seed, epoch, num_examples)[max(0, first - start) : last - start]
+
     epochs = range(first // num_examples, (last - 1) // num_examples + 1)
-    parts = [
-        _permutation(seed, epoch, num_examples)[
-            max(0, first - epoch * num_examples) : last - epoch * num_examples
-        ]
-        for epoch in epochs
-    ]
-    return np.concatenate(parts)
+    return np.concatenate([part(epoch) for epoch in epochs])
 
 
 def epoch_end(epoch: int, batch_size: int, num_examples: int) -> int:
-    """Number of steps after which `epoch` epochs have been seen whole: ceil(epoch * n / B)."""
+    """Return the number of steps after which `epoch` epochs have been seen whole.
+
+    That is ceil(epoch * n / B).
+    """
     return math.ceil(epoch * num_examples / batch_size)
 
 
 def padded_batches(positions: np.ndarray, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
-    """All positions once, in order, as full batches; the last is padded with position 0 under mask 0.
+    """Cut all positions, in order, into full batches; the last is padded with position 0, mask 0.
 
     Returns:
       positions: int32 [N, batch_size]; mask: float32 [N, batch_size].
@@ -54,37 +56,39 @@ def padded_batches(positions: np.ndarray, batch_size: int) -> tuple[np.ndarray, 
 
 
 def width_of(longest: int, widths: tuple[int, ...]) -> int:
-    """The smallest of the widths, in ascending order, that holds a text of so many tokens; the last where none does."""
+    """Return the smallest of the widths that holds a text of `longest` tokens.
+
+    It is the last one where none does. `widths` are in ascending order.
+    """
     return next((width for width in widths if longest <= width), widths[-1])
 
 
 def alike_positions(seed: int, step: int, batch_size: int, lengths: np.ndarray) -> np.ndarray:
-    """Positions in the training set that form the batch of step `step`, texts of about one length, so that little is padded.
+    """Return the positions of the batch of step `step`, texts of about one length.
 
-    POOL batches of the stream of `batch_positions` are sorted by length and cut anew, and come in random order; within an
-    epoch, so that every example still comes once in each, but for the batch in which two epochs meet.
+    Little is padded then. POOL batches of the stream of `batch_positions` are sorted by length and
+    cut anew, and come in random order. This is done within an epoch, so that every example still
+    comes once in each, except in the batch in which two epochs meet.
 
     Args:
       lengths: int32 [N].
 
     Returns:
-      int32 [batch_size].
+      int32 [batch_size], positions in the training set.
     """
     group, place = divmod(step, POOL)
     size = batch_size * POOL
     positions = batch_positions(seed, group, size, len(lengths))
-    epoch = (group * size + np.arange(size)) // len(
-        lengths
-    )  # an example is not beside itself of the next epoch
+    # By epoch first: an example is not beside itself of the next epoch.
+    epoch = (group * size + np.arange(size)) // len(lengths)
     order = np.lexsort((lengths[positions], epoch)).reshape(POOL, batch_size)
     shuffled = np.random.default_rng((seed, _GROUPS, group)).permutation(POOL)
-    shuffled = shuffled[
-        np.argsort(epoch[::batch_size][shuffled], kind="stable")
-    ]  # an epoch ends before the next begins
+    # A stable sort: an epoch ends before the next begins, and within it the random order stays.
+    shuffled = shuffled[np.argsort(epoch[::batch_size][shuffled], kind="stable")]
     return positions[order[shuffled[place]]]
 
 
 def batches_by_length(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
-    """All positions once, the shortest texts first, in batches; the last may be smaller."""
+    """Cut all positions, the shortest texts first, into batches; the last may be smaller."""
     order = np.argsort(lengths, kind="stable").astype(np.int32)
     return [order[first : first + batch_size] for first in range(0, len(order), batch_size)]

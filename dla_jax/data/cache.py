@@ -19,9 +19,11 @@ BLOCK = 1 << 22  # pixel values looked at in one go
 
 
 class Decoded(NamedTuple):
-    """images: uint8 [N, H, W, C]; labels: int32 [N]; mean, std: per channel, of images in [0, 1],
-    of the official training part, or of all where there is none.
+    """An image set as it is decoded.
 
+    images: uint8 [N, H, W, C]; labels: int32 [N].
+    mean, std: per channel, of images in [0, 1], of the official training part, or of all where
+      there is none.
     test_start: where the official test part begins, to the end; None where there is none.
     """
 
@@ -34,9 +36,10 @@ class Decoded(NamedTuple):
 
 
 def content_key(folder: Path, paths: Iterable[Path], settings: str = "") -> str:
-    """16 hex digits over names, relative to `folder`, and bytes of the files, in sorted order, and over the settings.
+    """Return 16 hex digits over the names and bytes of files, in sorted order, and the settings.
 
-    A file that cannot be opened counts as one without bytes: who decodes it says what is wrong.
+    Names are relative to `folder`. A file that cannot be opened counts as one without bytes: who
+    decodes it says what is wrong.
     """
     digest = hashlib.sha256(f"{VERSION} {settings}".encode())
     for path in sorted(paths):
@@ -52,19 +55,29 @@ def content_key(folder: Path, paths: Iterable[Path], settings: str = "") -> str:
 
 
 def channel_stats(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel, of images uint8 [N, H, W, C] taken in [0, 1], in four digits."""
-    step, channels = max(1, BLOCK // images[0].size), range(images.shape[-1])
+    """Return the mean and the standard deviation of each channel, in four digits.
+
+    Args:
+      images: uint8 [N, H, W, C], taken in [0, 1].
+    """
+    step = max(1, BLOCK // images[0].size)
     blocks = (images[first : first + step] for first in range(0, len(images), step))
-    counts = sum(
-        np.stack([np.bincount(block[..., c].reshape(-1), minlength=256) for c in channels])
-        for block in blocks
-    )
+    counts = sum(level_counts(block) for block in blocks)
     levels, means, stds = np.arange(256) / 255, [], []
-    for count in counts:  # of each of the 256 levels: exact, and needs no copy in float
+    for count in counts:
         mean = np.average(levels, weights=count)
         means.append(round(float(mean), 4))
         stds.append(round(float(np.sqrt(np.average((levels - mean) ** 2, weights=count))), 4))
     return tuple(means), tuple(stds)
+
+
+def level_counts(images: np.ndarray) -> np.ndarray:
+    """Count the pixels at each of the 256 levels: int64 [C, 256] of uint8 [N, H, W, C].
+
+    Statistics of counts are exact, and need no copy of the images in float.
+    """
+    channels = range(images.shape[-1])
+    return np.stack([np.bincount(images[..., c].reshape(-1), minlength=256) for c in channels])
 
 
 def cached(
@@ -74,27 +87,27 @@ def cached(
     class_names: tuple[str, ...],
     test_start: int | None = None,
 ) -> Decoded:
-    """What `decode` returns, from the cache of that key where there is one; images and labels are read-only memory maps.
+    """Return what `decode` returns, from the cache of a key where there is one.
 
-    The cache lies beside the data, in `source/.dla_jax/<key>`, where that may be written, else in `~/.cache/dla_jax/data/<key>`
-    (`$XDG_CACHE_HOME`); where neither may, nothing is kept, and one line says so.
+    The cache lies beside the data, in `source/.dla_jax/<key>`, where that may be written, else in
+    `~/.cache/dla_jax/data/<key>` (`$XDG_CACHE_HOME`). Where neither may be written, nothing is
+    kept, and one line says so. Images and labels from a cache are read-only memory maps.
 
-    `test_start`: where it is known beforehand; None: as `decode` says, which is kept with the arrays.
+    Args:
+      test_start: where it is known beforehand; None: as `decode` says, which is kept with the
+        arrays.
     """
     cache, beside = cache_folder(), source / ".dla_jax" / key
     home = cache and cache / "data" / key
     found = _read(beside) or (home and _read(home))
     if found is None:
-        decoded = decode()
-        kept = decoded._replace(
-            test_start=[-1 if decoded.test_start is None else decoded.test_start]
-        )
-        arrays = {name: np.asarray(getattr(kept, name)) for name in ARRAYS}
+        arrays = _arrays_of(decode())
         found = (_writable(source) and _write(beside, arrays)) or (home and _write(home, arrays))
         if not found:
+            elsewhere = cache or "a home folder"
             print(
-                f"{source}: decoded images cannot be kept, neither there nor in {cache or 'a home folder'}; they are decoded "
-                "again each time",
+                f"{source}: decoded images cannot be kept, neither there nor in {elsewhere}; "
+                "they are decoded again each time",
                 file=sys.stderr,
             )
             found = arrays
@@ -104,29 +117,35 @@ def cached(
     return Decoded(found["images"], found["labels"], class_names, mean, std, test_start)
 
 
+def _arrays_of(decoded: Decoded) -> dict[str, np.ndarray]:
+    """Return the arrays that a cache folder keeps; no official test part is kept as -1."""
+    start = -1 if decoded.test_start is None else decoded.test_start
+    kept = decoded._replace(test_start=[start])
+    return {name: np.asarray(getattr(kept, name)) for name in ARRAYS}
+
+
 def _writable(folder: Path) -> bool:
     # The mode too: for root every folder may be written, also one that its owner protects.
     return os.access(folder, os.W_OK) and bool(folder.stat().st_mode & 0o222)
 
 
 def _read(folder: Path) -> dict[str, np.ndarray] | None:
-    """The arrays of a cache folder; None where there is none, or a damaged one."""
+    """Return the arrays of a cache folder; None where there is none, or a damaged one."""
     paths = {name: folder / f"{name}.npy" for name in ARRAYS}
     try:
         found = {name: np.load(path, mmap_mode="r") for name, path in paths.items()}
-        whole = all(
-            array.offset + array.nbytes == paths[name].stat().st_size
-            for name, array in found.items()
-        )
-    except (
-        Exception
-    ):  # missing, or whatever NumPy raises for a file that is empty, cut off or something else
+        sizes = {name: array.offset + array.nbytes for name, array in found.items()}
+        whole = all(size == paths[name].stat().st_size for name, size in sizes.items())
+    except Exception:  # missing, or whatever NumPy raises for a file that is empty or cut off
         return None
     return found if whole and len(found["images"]) == len(found["labels"]) else None
 
 
 def _write(folder: Path, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray] | None:
-    """Writes a cache folder whole or not at all, and reads it; another process that was faster has written the same."""
+    """Write a cache folder whole or not at all, and read it.
+
+    Another process that was faster has written the same.
+    """
     temporary = folder.with_name(f".{folder.name}-{uuid.uuid4().hex}")
     try:
         temporary.mkdir(parents=True)
@@ -134,9 +153,8 @@ def _write(folder: Path, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]
             with open(temporary / f"{name}.npy", "wb") as file:
                 np.save(file, array)
                 file.flush()
-                os.fsync(
-                    file.fileno()
-                )  # on the disk before the name is, or a power cut leaves a folder of zeros
+                # On the disk before the name is, or a power cut leaves a folder of zeros.
+                os.fsync(file.fileno())
         if folder.exists() and _read(folder) is None:
             shutil.rmtree(folder)  # damaged
         temporary.rename(folder)

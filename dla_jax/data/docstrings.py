@@ -1,6 +1,7 @@
-"""The embedded set of labelled texts: which package does a docstring come from, its name and aliases masked?
+"""The embedded set of labelled texts: docstrings, and which package each comes from.
 
-numpy, scipy, scikit-learn and jax are installed wherever this project runs. Their sources are parsed, not imported.
+Names and aliases of the packages are masked. numpy, scipy, scikit-learn and jax are installed
+wherever this project runs. Their sources are parsed, not imported.
 """
 
 import ast
@@ -13,32 +14,26 @@ from pathlib import Path
 
 from dla_jax.config.files import cache_folder, write_atomically
 
-PACKAGES = {
-    "numpy": "numpy",
-    "scipy": "scipy",
-    "sklearn": "scikit-learn",
-    "jax": "jax",
-}  # module: distribution
+# module: distribution
+PACKAGES = {"numpy": "numpy", "scipy": "scipy", "sklearn": "scikit-learn", "jax": "jax"}
 NAMES = re.compile(
-    r"\w*(?:numpy|scipy|sklearn|scikit[-_ ]?learn|jax|num_?focus|openxla)\w*|\b(?:np|sp|jnp|lax|xla)\b",
+    r"\w*(?:numpy|scipy|sklearn|scikit[-_ ]?learn|jax|num_?focus|openxla)\w*"
+    r"|\b(?:np|sp|jnp|lax|xla)\b",
     re.IGNORECASE,
 )
+NOT_OWN = {"tests", "_vendor", "externals", "vendored-meson"}  # folders whose files are left out
 MOST = 1500  # texts a class
 SHORTEST, LONGEST = 60, 600  # characters; longer ones are cut at a blank
 VERSION = 3  # of what is collected: another one makes old caches invisible
 
 
 def collect() -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(texts, package of each), at most MOST a package, the same for the same versions of the packages.
+    """Return (texts, package of each), at most MOST a package.
 
-    Parsing takes some seconds, so the result is kept in `~/.cache/dla_jax/data` (`$XDG_CACHE_HOME`) where that may be written.
+    They are the same for the same versions of the packages. Parsing takes some seconds, so the
+    result is kept in `~/.cache/dla_jax/data` (`$XDG_CACHE_HOME`) where that may be written.
     """
-    versions = ",".join(
-        f"{name}{importlib.metadata.version(dist)}" for name, dist in PACKAGES.items()
-    )
-    key = hashlib.sha256(f"{VERSION} {versions}".encode()).hexdigest()[:16]
-    cache = cache_folder()
-    path = cache and cache / "data" / f"docstrings-{key}.json"
+    path = cache_path()
     try:
         texts, packages = json.loads(path.read_text(encoding="utf-8")) if path else (None, None)
     except (OSError, ValueError):
@@ -54,18 +49,28 @@ def collect() -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(texts), tuple(packages)
 
 
+def cache_path() -> Path | None:
+    """Return the file that keeps the docstrings of the installed versions; None without a home."""
+    installed = {name: importlib.metadata.version(dist) for name, dist in PACKAGES.items()}
+    versions = ",".join(f"{name}{version}" for name, version in installed.items())
+    key = hashlib.sha256(f"{VERSION} {versions}".encode()).hexdigest()[:16]
+    cache = cache_folder()
+    return cache and cache / "data" / f"docstrings-{key}.json"
+
+
 def folder_of(package: str) -> Path:
-    """Where an installed package lies."""
+    """Return the folder of an installed package."""
     return Path(importlib.util.find_spec(package).origin).parent
 
 
 def docstrings_in(folder: Path) -> list[str]:
-    """The docstrings of all modules, classes and functions of a package, but of its tests, in order."""
+    """Return the docstrings of all modules, classes and functions of a package, in order.
+
+    Those of its tests are left out.
+    """
     found = []
     for path in sorted(folder.rglob("*.py")):
-        if {"tests", "_vendor", "externals", "vendored-meson"} & set(
-            path.relative_to(folder).parts
-        ):
+        if NOT_OWN & set(path.relative_to(folder).parts):
             continue
         for node in ast.walk(ast.parse(path.read_bytes())):
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
@@ -74,7 +79,13 @@ def docstrings_in(folder: Path) -> list[str]:
 
 
 def gather(found: dict[str, list[str]]) -> tuple[list[str], list[str]]:
-    """Masks names, cuts, drops what is short or stands twice (in two packages: both), and draws MOST a package."""
+    """Clean the docstrings of each package, and draw at most MOST of them.
+
+    What is short is dropped, and what stands twice: in a package one is kept, in two packages none.
+
+    Returns:
+      texts; package of each.
+    """
     cleaned = {
         package: {fingerprint(text): text for text in map(clean, docs) if len(text) >= SHORTEST}
         for package, docs in found.items()
@@ -83,20 +94,19 @@ def gather(found: dict[str, list[str]]) -> tuple[list[str], list[str]]:
     for package, own in cleaned.items():
         others = set().union(*(other.keys() for name, other in cleaned.items() if name != package))
         kept = [text for print_, text in own.items() if print_ not in others]
-        chosen = sorted(kept, key=lambda text: hashlib.sha256(text.encode()).digest())[
-            :MOST
-        ]  # any order that has no meaning
+        # In the order of their hashes, which has no meaning.
+        chosen = sorted(kept, key=lambda text: hashlib.sha256(text.encode()).digest())[:MOST]
         texts += chosen
         packages += [package] * len(chosen)
     return texts, packages
 
 
 def clean(docstring: str) -> str:
-    """One line, at most LONGEST characters, names of packages as `_`."""
+    """Return a docstring as one line of at most LONGEST characters, names of packages as `_`."""
     text = " ".join(NAMES.sub("_", docstring).split())
     return text if len(text) <= LONGEST else text[:LONGEST].rsplit(" ", 1)[0]
 
 
 def fingerprint(text: str) -> str:
-    """What two texts share that differ in little more than numbers and case at their beginning."""
+    """Return what is equal for texts that begin alike, numbers, marks and case aside."""
     return re.sub(r"[^a-z]+", " ", text.lower())[:120]

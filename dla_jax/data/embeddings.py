@@ -15,7 +15,7 @@ VERSION = 1  # of what is computed: another one makes old files invisible
 
 
 def key_of(params: dict, encoded: Encoded, settings: tuple) -> str:
-    """16 hex digits over all weights, all tokens, and the settings that make vectors of them."""
+    """Return 16 hex digits over all weights, all tokens, and the settings that make the vectors."""
     digest = hashlib.sha256(f"{VERSION} {settings}".encode())
     for array in (*jax.tree.leaves(params), encoded.tokens, encoded.length):
         digest.update(np.ascontiguousarray(array))
@@ -29,7 +29,7 @@ def path_of(key: str) -> Path | None:
 
 
 def read(key: str) -> np.ndarray | None:
-    """The vectors float32 [N, D] of that key; None where there are none, or a damaged file."""
+    """Read the vectors float32 [N, D] of a key; None where there are none, or a damaged file."""
     path = path_of(key)
     try:
         return np.load(path) if path else None
@@ -38,7 +38,10 @@ def read(key: str) -> np.ndarray | None:
 
 
 def write(key: str, vectors: np.ndarray) -> Path | None:
-    """Keeps vectors float32 [N, D], whole or not at all; None where that is not allowed: they are computed again next time."""
+    """Write vectors float32 [N, D], whole or not at all, and return the path of the file.
+
+    It is None where writing is not allowed: the vectors are computed again next time.
+    """
     path = path_of(key)
     if path is None:
         return None

@@ -1,4 +1,4 @@
-"""Image sets as uint8 arrays, their seeded splits, and the augmentation that runs inside the training step."""
+"""Image sets as uint8 arrays, and the augmentation that runs inside the training step."""
 
 import functools
 import hashlib
@@ -9,17 +9,25 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dla_jax.config.checks import check, check_choice, check_count, check_number
+from dla_jax.config.checks import check, check_number, check_rules, choice, count, number
 from dla_jax.data import folder, prepared, splits
 
 DATASETS = ("digits", *prepared.NAMES, "folder")
+RULES = {
+    "name": choice(DATASETS),
+    "val_fraction": number(above=0, below=0.5),
+    "pad": count(low=0),
+}
 
 
 class ImageSet(NamedTuple):
-    """images: uint8 [N, H, W, C]; labels: int32 [N]; mean, std: per channel, of images in [0, 1].
+    """A set of images with a label each.
 
-    test_start: where the official test part begins, to the end; None where there is none and `split` makes one.
-    copies: int32 [N], the first image with the same pixels (`splits.copies_of`); None: not looked for.
+    images: uint8 [N, H, W, C]; labels: int32 [N]; mean, std: per channel, of images in [0, 1].
+    test_start: where the official test part begins, to the end; None where there is none and
+      `split` makes one.
+    copies: int32 [N], the first image with the same pixels (`splits.copies_of`); None: not looked
+      for.
     """
 
     name: str
@@ -33,48 +41,49 @@ class ImageSet(NamedTuple):
 
     @property
     def identity(self) -> dict:
-        """What a workdir remembers of its data: name, sizes, what a trained net is used with, a SHA-256 of pixels and labels."""
+        """Return what a workdir remembers of its data.
+
+        That is its name and sizes, what a trained net is used with, and a SHA-256 of pixels and
+        labels.
+        """
         digest = hashlib.sha256(np.ascontiguousarray(self.images))
         digest.update(np.ascontiguousarray(self.labels))
-        # A folder of one's own may be cut into training and test part in several ways, a published set only in its own.
-        official = (
-            {"test_start": self.test_start}
-            if self.name == "folder" and self.test_start is not None
-            else {}
-        )
-        return (
-            official
-            | {
-                "name": self.name,
-                "num_examples": len(self.labels),
-                "num_classes": len(self.class_names),
-                "class_names": list(self.class_names),
-                "shape": list(self.images.shape[1:]),
-                "mean": list(self.mean),
-                "std": list(self.std),
-                "fingerprint": digest.hexdigest()[:16],
-            }
-            | splits.counted_copies(self)
-        )
+        known = {}
+        # A folder of one's own may be cut into training and test part in several ways, a published
+        # set only in its own.
+        if self.name == "folder" and self.test_start is not None:
+            known["test_start"] = self.test_start
+        known |= {
+            "name": self.name,
+            "num_examples": len(self.labels),
+            "num_classes": len(self.class_names),
+            "class_names": list(self.class_names),
+            "shape": list(self.images.shape[1:]),
+            "mean": list(self.mean),
+            "std": list(self.std),
+            "fingerprint": digest.hexdigest()[:16],
+        }
+        return known | splits.counted_copies(self)
 
 
 def check_config(data, data_dir: Path, download: bool) -> None:
-    """Raises ConfigError for a `config.data` that cannot be read, before anything is decoded or downloaded."""
-    check_choice("data.name", data.name, DATASETS)
-    check_number("data.val_fraction", data.val_fraction, above=0, below=0.5)
-    check_count("data.pad", data.pad, low=0)
-    official = data.name in prepared.NAMES
+    """Raise ConfigError for a `config.data` that cannot be read.
+
+    Nothing is decoded or downloaded before.
+    """
+    check_rules(data, RULES, prefix="data.")
+    official, given = data.name in prepared.NAMES, f"data.test_fraction: {data.test_fraction}"
     if data.name == "folder":
         official = folder.check_folder(data.path, data.size, data.get("test_path")).test is not None
-        missing = f"data.test_fraction: {data.test_fraction}, and {data.path} has no test part"
         check(
             official or data.test_fraction != 0,
-            f"{missing}; give a fraction, or --config.data.test_path=FOLDER",
+            f"{given}, and {data.path} has no test part; give a fraction, or "
+            "--config.data.test_path=FOLDER",
         )
     if official:
         check(
             data.test_fraction == 0,
-            f"data.test_fraction: {data.test_fraction} with {data.name}, which has a test part; leave it at 0",
+            f"{given} with {data.name}, which has a test part; leave it at 0",
         )
     else:
         check_number("data.test_fraction", data.test_fraction, above=0, below=0.5)
@@ -83,12 +92,14 @@ def check_config(data, data_dir: Path, download: bool) -> None:
 
 
 def load(data, data_dir: Path, download: bool) -> ImageSet:
-    """The image set of a `config.data`.
+    """Load the image set of a `config.data`.
 
     `digits`: 1,797 8x8 images, the test part of the UCI optical digits, embedded in scikit-learn
-    (Alpaydin and Kaynak 1998, doi:10.24432/C50P49). `mnist` (LeCun et al. 1998), `fashion_mnist` (Xiao et al. 2017,
-    arXiv:1708.07747), `cifar10`, `cifar100` (Krizhevsky 2009): prepared by tensorflow_datasets in `data_dir`, or fetched.
-    `folder`: one's own images in `data.path`, a sub-folder a class, and where there is one `data.test_path`.
+    (Alpaydin and Kaynak 1998, doi:10.24432/C50P49).
+    `mnist` (LeCun et al. 1998), `fashion_mnist` (Xiao et al. 2017, arXiv:1708.07747), `cifar10`,
+    `cifar100` (Krizhevsky 2009): prepared by tensorflow_datasets in `data_dir`, or fetched.
+    `folder`: one's own images in `data.path`, a sub-folder a class, and where there is one
+    `data.test_path`.
 
     Raises:
       ConfigError: not there, not readable.
@@ -96,9 +107,8 @@ def load(data, data_dir: Path, download: bool) -> ImageSet:
     if data.name == "digits":
         return digits()
     if data.name == "folder":
-        found = folder.load(
-            data.path, data.size, data.skip_bad, data.get("test_path")
-        )  # a workdir of before has no such key
+        test_path = data.get("test_path")  # a workdir of before has no such key
+        found = folder.load(data.path, data.size, data.skip_bad, test_path)
     else:
         found = prepared.load(data.name, data_dir, download)
     copies = splits.copies_of(np.ascontiguousarray(image) for image in found.images)
@@ -107,7 +117,7 @@ def load(data, data_dir: Path, download: bool) -> ImageSet:
 
 @functools.cache
 def digits() -> ImageSet:
-    """The embedded image set."""
+    """Return the embedded image set."""
     from sklearn.datasets import load_digits  # 0.4 s, only for who needs it
 
     found = load_digits()
@@ -115,10 +125,10 @@ def digits() -> ImageSet:
     names = tuple(str(name) for name in found.target_names)
     # Mean and std of all pixels: a fixed affine map of the inputs, the same for every split.
     return ImageSet(
-        "digits",
-        images,
-        found.target.astype(np.int32),
-        names,
+        name="digits",
+        images=images,
+        labels=found.target.astype(np.int32),
+        class_names=names,
         mean=(0.3053,),
         std=(0.3761,),
         test_start=None,
@@ -126,9 +136,11 @@ def digits() -> ImageSet:
 
 
 def augment(key: jax.Array, images: jax.Array, pad: int, flip: bool) -> jax.Array:
-    """Pad-and-crop by up to `pad` pixels (zeros), then a left-right flip with probability 1/2; each image its own draw.
+    """Shift each image by up to `pad` pixels, and flip it left to right with probability 1/2.
 
-    The usual CIFAR augmentation (He et al. 2015, arXiv:1512.03385, section 4.2). `pad=0, flip=False` is the identity.
+    It is padded with zeros and cropped. Each image has its own draw. This is the usual CIFAR
+    augmentation (He et al. 2015, arXiv:1512.03385, section 4.2). `pad=0, flip=False` is the
+    identity.
 
     Args:
       key: one typed key.

@@ -1,4 +1,4 @@
-"""Image files: which there are below a folder, and one of them, whatever its format, size and colours, as an array."""
+"""Image files: those below a folder, and one of them, of whatever kind, as an array."""
 
 import os
 import stat
@@ -20,19 +20,17 @@ class Found(NamedTuple):
 
 
 def walk(folder: Path) -> Found:
-    """Return the files below a folder, links followed, hidden ones left out; each folder is read once, whatever links to it.
+    """Return the files below a folder; links are followed, hidden files are left out.
 
-    Links that lead nowhere and folders that may not be read are among the images: who decodes them says what is wrong.
+    Each folder is read once, whatever links to it. Links that lead nowhere and folders that may not
+    be read are among the images: who decodes them says what is wrong.
     """
     images, left_out = [], Counter()
     above = Path(os.path.abspath(folder)).parent.resolve()
-    seen = {
-        above,
-        *above.parents,
-    }  # what links back to these would take in all that lies beside the folder
-    for place, children, files in os.walk(
-        folder, followlinks=True, onerror=lambda error: images.append(Path(error.filename))
-    ):
+    # What links back to these would take in all that lies beside the folder.
+    seen = {above, *above.parents}
+    unread = lambda error: images.append(Path(error.filename))
+    for place, children, files in os.walk(folder, followlinks=True, onerror=unread):
         here, real = Path(place), Path(place).resolve()
         if real in seen or (here != folder and real in here.parent.resolve().parents):
             left_out["link(s) to what is read already"] += 1
@@ -50,13 +48,18 @@ def walk(folder: Path) -> Found:
 
 
 def kind_of(path: Path) -> str | None:
-    """Return what a file that is left out is called; None for an image, and for a link that leads nowhere."""
+    """Return what a file that is left out is called.
+
+    It is None for an image, and for a link that leads nowhere.
+    """
     try:
         regular = stat.S_ISREG(path.stat().st_mode)
     except OSError:
         return None
+    if not regular:
+        return "pipe(s)"
     suffix = path.suffix.lower()
-    return (None if suffix in SUFFIXES else suffix or "without suffix") if regular else "pipe(s)"
+    return None if suffix in SUFFIXES else suffix or "without suffix"
 
 
 def kinds(left_out: Counter) -> str:
@@ -67,19 +70,19 @@ def kinds(left_out: Counter) -> str:
 
 def and_more(words: list[str]) -> str:
     """Return the first few words, and how many more there are."""
-    return ", ".join(words[:MOST]) + (
-        f" and {len(words) - MOST:,} more" if len(words) > MOST else ""
-    )
+    more = f" and {len(words) - MOST:,} more" if len(words) > MOST else ""
+    return ", ".join(words[:MOST]) + more
 
 
 def open_upright(path: Path, at_least: int = 0):
-    """Return an image file as a Pillow image in RGB: turned as its EXIF tag says, transparent parts on white, 8 bits.
+    """Return an image file as a Pillow image in RGB, with 8 bits a channel.
 
-    Of several frames or pages it is the first.
+    It is turned as its EXIF tag says, and transparent parts are on white. Of several frames or
+    pages it is the first.
 
     Args:
-      at_least: pixels of the shorter side that are enough, so that a large JPEG is decoded at a half, a quarter or an eighth of
-        its size; 0: the whole size.
+      at_least: pixels of the shorter side that are enough, so that a large JPEG is decoded at a
+        half, a quarter or an eighth of its size; 0: the whole size.
 
     Raises:
       Exception: whatever Pillow raises for what is not an image; ValueError for pixels of 32 bits.
@@ -93,12 +96,12 @@ def open_upright(path: Path, at_least: int = 0):
         image = turned(opened)
         if image.mode in ("I", "F"):
             raise ValueError(
-                "its pixels have 32 bits, and which of them is white is not known; convert it to 8 or 16"
+                "its pixels have 32 bits, and which of them is white is not known; "
+                "convert it to 8 or 16"
             )
         if image.mode.startswith("I"):
-            image = Image.fromarray(
-                (np.asarray(image, np.float64) / 65535 * 255).clip(0, 255).round().astype(np.uint8)
-            )
+            levels = np.asarray(image, np.float64) / 65535 * 255
+            image = Image.fromarray(levels.clip(0, 255).round().astype(np.uint8))
         if image.has_transparency_data:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
@@ -106,16 +109,18 @@ def open_upright(path: Path, at_least: int = 0):
 
 
 def turned(image):
-    """Return a loaded Pillow image as its EXIF block says that it is to be seen; as it is where the block cannot be parsed."""
+    """Return a loaded Pillow image as its EXIF block says that it is to be seen.
+
+    It stays as it is where the block cannot be parsed.
+    """
     from PIL import ExifTags, Image
 
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation)
-    except (
-        Exception
-    ):  # whatever Pillow raises for bytes that are no EXIF; the pixels are read, and need none
+    except Exception:  # whatever Pillow raises for bytes that are no EXIF; the pixels are read
         return image
-    # Not ImageOps.exif_transpose: it writes the block again, and fails on one with a broken tag that we never look at.
+    # Not ImageOps.exif_transpose: it writes the block again, and fails on one with a broken tag
+    # that we never look at.
     how = Image.Transpose
     to_do = {
         2: how.FLIP_LEFT_RIGHT,
@@ -130,16 +135,17 @@ def turned(image):
 
 
 def read_image(path: Path, size: int) -> np.ndarray:
-    """Return an image file as uint8 [size, size, 3]: upright, the short side resized to `size` (antialiased), the middle cut out.
+    """Return an image file as uint8 [size, size, 3].
+
+    It is upright, its short side is resized to `size` (antialiased), and the middle is cut out.
 
     Raises:
       Exception: as `open_upright`.
     """
     from PIL import Image, ImageOps
 
-    image = open_upright(
-        path, at_least=2 * size
-    )  # twice, or there would be nothing left to average over
+    # Twice the size, or there would be nothing left to average over.
+    image = open_upright(path, at_least=2 * size)
     return np.asarray(ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR))
 
 
@@ -147,17 +153,23 @@ def why_unreadable(path: Path) -> str | None:
     """Return why a file is no image, in at most 60 characters; None for one that is."""
     try:
         open_upright(path, at_least=1)
-    except Exception as error:  # Pillow raises whatever it meets in a file that is no image, is cut off, or is a bomb
+    except Exception as error:  # whatever Pillow meets in a file that is no whole image
         return short(error)
     return None
 
 
 def short(error: Exception) -> str:
-    """Return the first line of an error, at most 60 characters, without the path; its class where it says nothing."""
+    """Return the first line of an error, at most 60 characters, without the path.
+
+    It is the class of the error where that says nothing.
+    """
     words = str(getattr(error, "strerror", None) or error) or type(error).__name__
     return words.partition(" '/")[0].splitlines()[0][:60]
 
 
 def grey(image: np.ndarray) -> np.ndarray:
-    """Return uint8 [..., 3] as uint8 [..., 1], by the weights of ITU-R 601, as Pillow's own conversion to grey has them."""
+    """Return uint8 [..., 3] as uint8 [..., 1] in grey.
+
+    The weights are those of ITU-R 601, as Pillow's own conversion to grey has them.
+    """
     return (image @ np.array([0.299, 0.587, 0.114])).round().astype(np.uint8)[..., None]

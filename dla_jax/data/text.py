@@ -1,4 +1,4 @@
-"""Text: a file or the embedded one, its contiguous parts, and the windows of tokens that training and evaluation read."""
+"""Text: a file or the embedded one, its contiguous parts, and the windows of tokens in them."""
 
 import functools
 import hashlib
@@ -7,13 +7,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dla_jax.config.checks import ConfigError, check, check_number
+from dla_jax.config.checks import ConfigError, check, check_rules, number
 from dla_jax.config.files import expand
 from dla_jax.data.batches import batch_positions
 from dla_jax.data.encoding import decode
 
 EMBEDDED = "pydoc_data.topics"
 PARTS = ("train", "val", "test")
+RULES = {
+    "val_fraction": number(above=0, below=0.5),
+    "test_fraction": number(low=0, below=0.5),
+}
 _SHIFT = 2  # stream of the epochs' shifts; `batches` has 1
 
 
@@ -25,22 +29,27 @@ class Text(NamedTuple):
 
     @property
     def identity(self) -> dict:
-        """What a workdir remembers of its data: name, number of characters and a SHA-256 of the text."""
+        """Return what a workdir remembers of its data.
+
+        That is its name, the number of characters and a SHA-256 of the text.
+        """
         digest = hashlib.sha256(self.text.encode()).hexdigest()
         return {"name": self.name, "num_examples": len(self.text), "fingerprint": digest[:16]}
 
 
 def check_config(data) -> None:
-    """Raises ConfigError for fractions that leave no training part; the text itself is checked where it is read."""
-    check_number("data.val_fraction", data.val_fraction, above=0, below=0.5)
-    check_number("data.test_fraction", data.test_fraction, low=0, below=0.5)
+    """Raise ConfigError for fractions that leave no training part.
+
+    The text itself is checked where it is read.
+    """
+    check_rules(data, RULES, prefix="data.")
 
 
 def load(path: str) -> Text:
-    """The text of a file as `encoding.decode` reads it, any line ends as `\\n`; "" is the embedded one.
+    """Return the text of a file as `encoding.decode` reads it, any line ends as `\\n`.
 
-    That is the language reference which every Python brings for its help (`pydoc_data.topics`, about 0.7 MB of English);
-    it differs between versions of Python.
+    "" is the embedded one. That is the language reference which every Python brings for its help
+    (`pydoc_data.topics`, about 0.7 MB of English); it differs between versions of Python.
 
     Raises:
       ConfigError: no such file, empty, or no text.
@@ -71,14 +80,22 @@ def _load(path: str) -> Text:
 
 
 def split(text: str, val_fraction: float, test_fraction: float) -> dict[str, str]:
-    """Contiguous parts in order: {"train", "val", "test"}; the last is empty where `test_fraction` is 0."""
+    """Cut a text into contiguous parts in order: {"train", "val", "test"}.
+
+    The last is empty where `test_fraction` is 0.
+    """
     val_start = int(len(text) * (1 - val_fraction - test_fraction))
     test_start = int(len(text) * (1 - test_fraction)) if test_fraction else len(text)
     return {"train": text[:val_start], "val": text[val_start:test_start], "test": text[test_start:]}
 
 
 class Tokens(NamedTuple):
-    """tokens: int32 [N], the parts one after another; bounds: {part: (first, stop)}; num_chars: {part: characters}."""
+    """A text in tokens.
+
+    tokens: int32 [N], the parts one after another.
+    bounds: {part: (first, stop)}, positions in `tokens`.
+    num_chars: {part: characters}.
+    """
 
     tokens: np.ndarray
     bounds: dict[str, tuple[int, int]]
@@ -86,24 +103,25 @@ class Tokens(NamedTuple):
 
 
 def encode_parts(parts: dict[str, str], encode) -> Tokens:
-    """The parts, each encoded on its own so that no token straddles two. `encode`: text -> int32 [n]."""
+    """Encode each part on its own, so that no token straddles two.
+
+    `encode`: text -> int32 [n].
+    """
     encoded = {name: encode(part) for name, part in parts.items()}
     ends = np.cumsum([len(encoded[name]) for name in PARTS]).tolist()
     bounds = {name: (end - len(encoded[name]), end) for name, end in zip(PARTS, ends, strict=True)}
-    return Tokens(
-        np.concatenate([encoded[name] for name in PARTS]),
-        bounds,
-        {name: len(parts[name]) for name in PARTS},
-    )
+    tokens = np.concatenate([encoded[name] for name in PARTS])
+    return Tokens(tokens, bounds, num_chars={name: len(parts[name]) for name in PARTS})
 
 
 def check_windows(tokens: Tokens, block_size: int, batch_size: int) -> None:
-    """Raises ConfigError for a text whose parts are too short for one window, or for a batch of them."""
+    """Raise ConfigError for a text whose parts are too short for one window, or a batch of them."""
     for name, (first, stop) in tokens.bounds.items():
+        size = stop - first
         check(
-            stop - first > block_size or (name == "test" and stop == first),
-            f"model.block_size: {block_size} with a {name} part of {stop - first} tokens, too short for one window of "
-            f"{block_size + 1}; give a longer text, or a smaller model.block_size",
+            size > block_size or (name == "test" and size == 0),
+            f"model.block_size: {block_size} with a {name} part of {size} tokens, too short for "
+            f"one window of {block_size + 1}; give a longer text, or a smaller model.block_size",
         )
     windows = num_windows(tokens, block_size)
     check(
@@ -114,17 +132,21 @@ def check_windows(tokens: Tokens, block_size: int, batch_size: int) -> None:
 
 
 def num_windows(tokens: Tokens, block_size: int) -> int:
-    """Windows of an epoch: as many as fit whatever the shift."""
+    """Return the number of windows of an epoch: as many as fit whatever the shift."""
     return (tokens.bounds["train"][1] - block_size) // block_size
 
 
 def train_index(
     seed: int, step: int, batch_size: int, tokens: Tokens, block_size: int
 ) -> np.ndarray:
-    """Positions in the text that form the batch of step `step` (from 0): int32 [batch_size, block_size + 1].
+    """Return the positions in the text that form the batch of step `step` (from 0).
 
-    In every epoch the training part is cut anew into windows, from another shift below `block_size`, and they come in
-    random order, each once. A window has `block_size` inputs and as many targets, one further on.
+    In every epoch the training part is cut anew into windows, from another shift below
+    `block_size`, and they come in random order, each once. A window has `block_size` inputs and as
+    many targets, one further on.
+
+    Returns:
+      int32 [batch_size, block_size + 1].
     """
     windows = num_windows(tokens, block_size)
     number = batch_positions(seed, step, batch_size, windows)
@@ -140,12 +162,14 @@ def train_index(
 def part_index(
     tokens: Tokens, part: str, block_size: int, batch_size: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Windows that predict every token of a part exactly once, in batches.
+    """Return windows that predict every token of a part exactly once, in batches.
 
-    The first one is predicted from the last token of the part before (the very first of the text is left out).
+    The first token is predicted from the last one of the part before (the very first of the text
+    is left out).
 
     Returns:
-      index: int32 [N, batch_size, block_size + 1]; mask of the targets: float32 [N, batch_size, block_size], 0 for padding.
+      index: int32 [N, batch_size, block_size + 1]; mask of the targets: float32 [N, batch_size,
+      block_size], 0 for padding.
     """
     first, stop = tokens.bounds[part]
     starts = np.arange(max(first, 1) - 1, stop - 1, block_size)

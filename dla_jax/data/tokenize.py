@@ -1,4 +1,7 @@
-"""Tokenizers: one token a character, or pieces of words, learned from texts or published. All are saved as JSON and read back."""
+"""Tokenizers: one token a character, or pieces of words, learned from texts or published.
+
+All are saved as JSON and read back.
+"""
 
 import json
 from pathlib import Path
@@ -6,11 +9,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dla_jax.config.checks import ConfigError, check, check_choice, check_count
+from dla_jax.config.checks import ConfigError, check, check_rules, choice, count
 from dla_jax.config.connectivity import first_line
 from dla_jax.config.files import write_atomically
 
 KINDS = ("characters", "bpe")
+RULES = {"name": choice(KINDS)}
+RULES_OF_PAIRS = {"vocab_size": count(low=256)}  # the 256 bytes are always there
+BERT_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 AT_A_TIME = 10_000  # texts that are held as objects of `tokenizers`
 
 
@@ -24,7 +30,7 @@ class Characters(NamedTuple):
         return len(self.alphabet)
 
     def encode(self, text: str) -> np.ndarray:
-        """int32 [len(text)].
+        """Encode a text as int32 [len(text)].
 
         Raises:
           ConfigError: a character that is not in the alphabet, by name.
@@ -35,22 +41,26 @@ class Characters(NamedTuple):
         more = " ..." if len(known) > 150 else ""
         check(
             not unknown,
-            f"the model never saw {', '.join(map(repr, unknown[:10]))}; write with its {len(known)} characters, "
-            f"{self.alphabet[:150]!r}{more}",
+            f"the model never saw {', '.join(map(repr, unknown[:10]))}; "
+            f"write with its {len(known)} characters, {self.alphabet[:150]!r}{more}",
         )
         return index.astype(np.int32)
 
     def decode(self, tokens) -> str:
-        """The text of int [n]."""
+        """Return the text of tokens int [n]."""
         return "".join(self.alphabet[token] for token in np.asarray(tokens).tolist())
 
     def dumps(self) -> str:
-        """JSON that `load` reads."""
+        """Return JSON that `load` reads."""
         return json.dumps({"kind": "characters", "alphabet": self.alphabet})
 
 
 class Encoded(NamedTuple):
-    """tokens: int32 [N, T], padded behind with `pad_id`; length: int32 [N]; truncated: how many texts were cut to T tokens."""
+    """Texts in tokens.
+
+    tokens: int32 [N, T], padded behind with `pad_id`; length: int32 [N].
+    truncated: how many texts were cut to T tokens.
+    """
 
     tokens: np.ndarray
     length: np.ndarray
@@ -59,7 +69,10 @@ class Encoded(NamedTuple):
 
 
 class Pieces:
-    """Pieces of words, of the package `tokenizers`: byte pairs (Sennrich et al. 2016, arXiv:1508.07909) or BERT's WordPiece."""
+    """Pieces of words, of the package `tokenizers`.
+
+    They are byte pairs (Sennrich et al. 2016, arXiv:1508.07909) or BERT's WordPiece.
+    """
 
     def __init__(self, tokenizer):
         self.tokenizer = tokenizer  # of the package `tokenizers`
@@ -73,7 +86,7 @@ class Pieces:
         return hash(self._json)
 
     def encode(self, text: str) -> np.ndarray:
-        """int32 [n].
+        """Encode a text as int32 [n].
 
         Raises:
           ConfigError: half a surrogate pair, which no UTF-8 has.
@@ -82,20 +95,17 @@ class Pieces:
         return np.array(self.tokenizer.encode(text).ids, np.int32)
 
     def encode_all(self, texts, max_length: int, pad_id: int = 0) -> Encoded:
-        """Every text with the special tokens of its family, cut to `max_length` tokens."""
+        """Encode every text with the special tokens of its family, cut to `max_length` tokens."""
         texts, truncated = list(texts), 0
         for text in texts:
             check_characters(text)
-        tokens, length = (
-            np.full((len(texts), max_length), pad_id, np.int32),
-            np.zeros(len(texts), np.int32),
-        )
+        tokens = np.full((len(texts), max_length), pad_id, np.int32)
+        length = np.zeros(len(texts), np.int32)
         self.tokenizer.no_padding()
         self.tokenizer.enable_truncation(max_length)
         for first in range(0, len(texts), AT_A_TIME):
-            for row, encoding in enumerate(
-                self.tokenizer.encode_batch(texts[first : first + AT_A_TIME]), first
-            ):
+            encodings = self.tokenizer.encode_batch(texts[first : first + AT_A_TIME])
+            for row, encoding in enumerate(encodings, first):
                 length[row] = len(encoding.ids)
                 tokens[row, : length[row]] = encoding.ids
                 truncated += bool(encoding.overflowing)
@@ -103,16 +113,19 @@ class Pieces:
         return Encoded(tokens[:, : max(1, length.max(initial=0))], length, truncated, pad_id)
 
     def decode(self, tokens) -> str:
-        """The text of int [n]; bytes that are no whole character become the replacement character."""
+        """Return the text of tokens int [n].
+
+        Bytes that are no whole character become the replacement character.
+        """
         return self.tokenizer.decode(np.asarray(tokens).tolist(), skip_special_tokens=False)
 
     def dumps(self) -> str:
-        """JSON that `load` reads."""
+        """Return JSON that `load` reads."""
         return self._json
 
 
 def check_characters(text: str) -> None:
-    """Raises ConfigError for half a surrogate pair, which no UTF-8 has."""
+    """Raise ConfigError for half a surrogate pair, which no UTF-8 has."""
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -122,19 +135,21 @@ def check_characters(text: str) -> None:
 
 
 def code_points(text: str) -> np.ndarray:
-    """uint32 [len(text)]."""
+    """Return the code points of a text, uint32 [len(text)]."""
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
 
 
 def check_config(tokenizer) -> None:
-    """Raises ConfigError for a `config.tokenizer` that says nothing buildable."""
-    check_choice("tokenizer.name", tokenizer.name, KINDS)
+    """Raise ConfigError for a `config.tokenizer` that says nothing buildable."""
+    check_rules(tokenizer, RULES, prefix="tokenizer.")
     if tokenizer.name == "bpe":
-        check_count("tokenizer.vocab_size", tokenizer.vocab_size, low=256)
+        check_rules(tokenizer, RULES_OF_PAIRS, prefix="tokenizer.")
 
 
 def train(config, whole: str, learned_from: str) -> Characters | Pieces:
-    """The tokenizer of a `config.tokenizer`: the alphabet of the whole text, or pairs learned from its training part alone.
+    """Make the tokenizer of a `config.tokenizer`.
+
+    It is the alphabet of the whole text, or pairs learned from its training part alone.
 
     Raises:
       ConfigError: a vocabulary larger than the text allows.
@@ -145,7 +160,10 @@ def train(config, whole: str, learned_from: str) -> Characters | Pieces:
 
 
 def train_pairs(text: str, vocab_size: int) -> Pieces:
-    """The 256 bytes and the pairs most frequent in a text, `vocab_size` in all; pairs never straddle GPT-2's word borders."""
+    """Learn pairs from a text: the 256 bytes and the most frequent pairs, `vocab_size` in all.
+
+    Pairs never straddle GPT-2's word borders.
+    """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE())
@@ -167,7 +185,10 @@ def train_pairs(text: str, vocab_size: int) -> Pieces:
 
 
 def train_wordpiece(texts, vocab_size: int) -> Pieces:
-    """BERT's own kind, lower-cased, with its special tokens, learned from texts: `vocab_size` pieces, or as many as letters."""
+    """Learn pieces of BERT's own kind from texts, lower-cased, with its special tokens.
+
+    They are `vocab_size` pieces, or as many as there are letters.
+    """
     from tokenizers import BertWordPieceTokenizer
 
     texts, tokenizer = list(texts), BertWordPieceTokenizer(lowercase=True)
@@ -175,15 +196,9 @@ def train_wordpiece(texts, vocab_size: int) -> Pieces:
     for text in texts:
         for word, _ in inner.pre_tokenizer.pre_tokenize_str(inner.normalizer.normalize_str(text)):
             inside.update(word[1:])
-    # Named beforehand, letters within words have a fixed order; else it, and what is learned, would be another each time.
-    first = [
-        "[PAD]",
-        "[UNK]",
-        "[CLS]",
-        "[SEP]",
-        "[MASK]",
-        *(f"##{letter}" for letter in sorted(inside)),
-    ]
+    # Named beforehand, letters within words have a fixed order; else it, and what is learned,
+    # would be another each time.
+    first = [*BERT_SPECIAL, *(f"##{letter}" for letter in sorted(inside))]
     tokenizer.train_from_iterator(
         texts, vocab_size=vocab_size, min_frequency=2, show_progress=False, special_tokens=first
     )
@@ -191,7 +206,9 @@ def train_wordpiece(texts, vocab_size: int) -> Pieces:
 
 
 def published(folder: Path, vocab_size: int) -> Pieces:
-    """The tokenizer of a model folder: `tokenizer.json`, BERT's `vocab.txt`, or GPT-2's `vocab.json` and `merges.txt`.
+    """Read the tokenizer of a model folder.
+
+    It is in `tokenizer.json`, BERT's `vocab.txt`, or GPT-2's `vocab.json` and `merges.txt`.
 
     Args:
       vocab_size: rows of the model's embedding.
@@ -199,8 +216,6 @@ def published(folder: Path, vocab_size: int) -> Pieces:
     Raises:
       ConfigError: none there, damaged, or of another size than the embedding.
     """
-    from tokenizers import BertWordPieceTokenizer, ByteLevelBPETokenizer, Tokenizer, processors
-
     has = lambda name: (folder / name).is_file()
     check(
         has("tokenizer.json") or has("vocab.txt") or (has("vocab.json") and has("merges.txt")),
@@ -208,32 +223,16 @@ def published(folder: Path, vocab_size: int) -> Pieces:
     )
     try:
         if has("tokenizer.json"):
-            tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-            tokenizer.no_truncation(), tokenizer.no_padding()
+            tokenizer = whole_tokenizer(folder)
         elif has("vocab.txt"):
-            path = folder / "tokenizer_config.json"
-            settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-            lower = settings.get("do_lower_case", True)
-            tokenizer = BertWordPieceTokenizer(
-                str(folder / "vocab.txt"), lowercase=lower
-            )._tokenizer
-            tokenizer.encode(
-                "\u2603"
-            )  # fails where the vocabulary has no piece for what it does not know
+            tokenizer = berts_tokenizer(folder)
         else:
-            tokenizer = ByteLevelBPETokenizer(
-                str(folder / "vocab.json"), str(folder / "merges.txt")
-            )._tokenizer
-            if None not in (ends := [tokenizer.token_to_id(word) for word in ("</s>", "<s>")]):
-                tokenizer.post_processor = processors.RobertaProcessing(
-                    ("</s>", ends[0]), ("<s>", ends[1]), add_prefix_space=False
-                )
+            tokenizer = pairs_tokenizer(folder)
     except Exception as error:  # `tokenizers` raises plain Exception
         raise ConfigError(f"the tokenizer of {folder} is damaged ({first_line(error)})") from None
     size = 1 + max(tokenizer.get_vocab().values(), default=-1)
-    padded = [
-        -(-size // multiple) * multiple for multiple in (1, 8, 64, 128)
-    ]  # some models' tables are rounded up
+    # Some models' tables are rounded up.
+    padded = [-(-size // multiple) * multiple for multiple in (1, 8, 64, 128)]
     check(
         vocab_size in padded,
         f"the tokenizer of {folder} has {size} tokens, the model's embedding "
@@ -242,14 +241,50 @@ def published(folder: Path, vocab_size: int) -> Pieces:
     return Pieces(tokenizer)
 
 
+def whole_tokenizer(folder: Path):
+    """Read `tokenizer.json`, without the cutting and padding that it may ask for."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def berts_tokenizer(folder: Path):
+    """Read `vocab.txt`, and from `tokenizer_config.json` whether words are lower-cased."""
+    from tokenizers import BertWordPieceTokenizer
+
+    path = folder / "tokenizer_config.json"
+    settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    lower = settings.get("do_lower_case", True)
+    tokenizer = BertWordPieceTokenizer(str(folder / "vocab.txt"), lowercase=lower)._tokenizer
+    tokenizer.encode("\u2603")  # fails where there is no piece for what the vocabulary lacks
+    return tokenizer
+
+
+def pairs_tokenizer(folder: Path):
+    """Read `vocab.json` and `merges.txt`; RoBERTa's ends are put around where there are such."""
+    from tokenizers import ByteLevelBPETokenizer, processors
+
+    paths = [str(folder / name) for name in ("vocab.json", "merges.txt")]
+    tokenizer = ByteLevelBPETokenizer(*paths)._tokenizer
+    end, begin = (tokenizer.token_to_id(word) for word in ("</s>", "<s>"))
+    if end is not None and begin is not None:
+        tokenizer.post_processor = processors.RobertaProcessing(
+            ("</s>", end), ("<s>", begin), add_prefix_space=False
+        )
+    return tokenizer
+
+
 def save(tokenizer: Characters | Pieces, path: Path) -> None:
-    """Writes a tokenizer, atomically."""
+    """Write a tokenizer, atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, tokenizer.dumps())
 
 
 def load(path: Path) -> Characters | Pieces:
-    """The tokenizer of a file that `save` wrote.
+    """Read the tokenizer of a file that `save` wrote.
 
     Raises:
       ConfigError: none there, or damaged.

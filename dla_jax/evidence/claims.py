@@ -1,4 +1,4 @@
-"""How a config writes a claim down: who made it, what was reported, and the contrasts that decide it (`verdicts.weigh`).
+"""How a config writes a claim down: who made it, what was reported, and what decides it.
 
 Imports nothing that is slow: configs are read before anything else.
 """
@@ -21,22 +21,25 @@ def claim(
     figures: dict[str, float] | None = None,
     example: dict[str, float] | None = None,
 ) -> dict:
-    """Return one claim, as `verdicts.weigh` takes it.
+    """Return one claim, as `weighing.weigh` takes it.
 
     Args:
       statement: the claim, in words that its contrasts bear out.
       source: who says so, or "hypothesis".
       reported: what they reported.
-      contrasts: made with `difference`, or with `alone` for a claim about one arm. Several mean "always": the claim holds
-        only if each does.
-      direction: the side of the threshold where the claim wants a contrast: ">", "<", or "=" for within the margin of it.
+      contrasts: made with `difference`, or with `alone` for a claim about one arm. Several mean
+        "always": the claim holds only if each does.
+      direction: the side of the threshold where the claim wants a contrast: ">", "<", or "=" for
+        within the margin of it.
       value: the key of a run that is compared.
       unit: "points" for fractions of one; else the word that is written behind a number.
       margin: the difference below which one would not care, > 0.
       threshold: what a contrast is measured from.
-      figures: what was reported, as numbers: {group as the contrasts name it: value, in any unit that all of them share and
-        in which the threshold is meant}. They say which way the source saw it; a test holds contrasts and direction to them.
-      example: where nothing was reported as numbers, invented ones of a case in which the statement is true.
+      figures: what was reported, as numbers: {group as the contrasts name it: value, in any unit
+        that all of them share and in which the threshold is meant}. They say which way the source
+        saw it; a test holds contrasts and direction to them.
+      example: where nothing was reported as numbers, invented ones of a case in which the statement
+        is true.
     """
     return {
         "figures": tuple((figures or {}).items()),
@@ -59,7 +62,7 @@ def difference(a: str, b: str) -> tuple:
 
 
 def alone(group: str) -> tuple:
-    """Return the contrast of one group with the threshold: it is judged by its median run (`verdicts.judge`)."""
+    """Return the contrast of one group with the threshold: `judge` takes its median run."""
     return ((1.0, group),)
 
 

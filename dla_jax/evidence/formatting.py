@@ -1,10 +1,13 @@
-"""How numbers are written, in tables, figures and on the screen alike."""
+"""Numbers as they are written, in tables, figures and on the screen alike."""
 
 import math
 
 
 def number(value: float, digits: int, sign: bool = False) -> str:
-    """Return a number with so many decimals, a true minus sign, and no sign at all where it rounds to zero."""
+    """Return a number with so many decimals and a true minus sign.
+
+    Where it rounds to zero it has no sign at all.
+    """
     text = f"{value:{'+' if sign else ''}.{digits}f}"
     return (text if float(text) else f"{0:.{digits}f}").replace("-", "−")
 
@@ -20,7 +23,10 @@ def points(fraction: float, sign: bool = True) -> str:
 
 
 def amount(value: float, unit: str, sign: bool = True) -> str:
-    """Return a value in its unit: accuracies in "points", others as they are ("decades": powers of ten)."""
+    """Return a value in its unit.
+
+    Accuracies are in "points"; others are as they are ("decades": powers of ten).
+    """
     if unit == "points":
         return points(value, sign)
     return number(value, 3 if unit.startswith("nats") else 2, sign)
@@ -28,18 +34,16 @@ def amount(value: float, unit: str, sign: bool = True) -> str:
 
 def interval(low: float, high: float, unit: str = "points", sign: bool = True) -> str:
     """Return ` [+1.1, +5.2]`, or nothing where there is none, as of two values."""
-    return (
-        f" [{amount(low, unit, sign)}, {amount(high, unit, sign)}]"
-        if math.isfinite(low) and math.isfinite(high)
-        else ""
-    )
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return ""
+    return f" [{amount(low, unit, sign)}, {amount(high, unit, sign)}]"
 
 
 def p_value(p: float) -> str:
-    """A p-value in two digits."""
+    """Return a p-value in two digits."""
     return f"{p:.2g}" if p < 0.095 else f"{p:.2f}"
 
 
 def count(amount_of: int, thing: str) -> str:
-    """`1 seed`, `2 seeds`."""
+    """Return a number of things in words: `1 seed`, `2 seeds`."""
     return f"{amount_of} {thing}{'s' * (amount_of != 1)}"

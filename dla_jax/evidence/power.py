@@ -8,7 +8,8 @@ from scipy import optimize, stats
 from dla_jax.evidence.stats import LEVEL, binomial_p, varies
 
 POWER = 0.8
-# The mean difference, in standard deviations, that so many seeds see in 80 % of studies: simulated (tests/test_coverage.py).
+# The mean difference, in standard deviations, that so many seeds see in 80 % of studies: simulated
+# (tests/evidence/test_coverage.py).
 SEEN = {
     6: 1.8,
     7: 1.35,
@@ -25,38 +26,44 @@ SEEN = {
 
 
 def seen(differences: np.ndarray, about: str, equality: bool = False) -> float:
-    """Return what so many normal differences of this spread see in 80 % of studies; nan without a spread, or below six.
+    """Return what so many normal differences of this spread see in 80 % of studies.
 
-    That is a difference, or for a claim of `equality` the margin within which two equal arms are seen to lie.
+    That is a difference, or for a claim of `equality` the margin within which two equal arms are
+    seen to lie. It is nan without a spread, or below six differences.
     """
     n = len(differences)
     if n < min(SEEN) or not varies(differences):
         return math.nan
-    factor = (
-        equality_factor(n)
-        if equality
-        else median_factor(n)
-        if about == "median"
-        else mean_factor(n)
-    )
+    if equality:
+        factor = equality_factor(n)
+    else:
+        factor = median_factor(n) if about == "median" else mean_factor(n)
     return float(factor * np.std(differences, ddof=1))
 
 
 def mean_factor(n: int) -> float:
-    """Return how many standard deviations the mean of n >= 6 normal differences must lie off for the rule to see it as often."""
+    """Return how far off the mean of n >= 6 normal differences must lie for the rule to see it.
+
+    In standard deviations, and as often as POWER says.
+    """
     most = max(SEEN)
     return SEEN[n] if n in SEEN else SEEN[most] * math.sqrt(most / n)
 
 
 def equality_factor(n: int) -> float:
-    """Return how many standard deviations the margin must be for n normal differences around 0 to lie within it as often."""
-    return float(
-        (stats.t.ppf((1 + LEVEL) / 2, n - 1) + stats.norm.ppf((1 + POWER) / 2)) / math.sqrt(n)
-    )
+    """Return how wide the margin must be for n normal differences around 0 to be seen within it.
+
+    In standard deviations, and as often as POWER says.
+    """
+    quantiles = stats.t.ppf((1 + LEVEL) / 2, n - 1) + stats.norm.ppf((1 + POWER) / 2)
+    return float(quantiles / math.sqrt(n))
 
 
 def median_factor(n: int) -> float:
-    """Return how many standard deviations the median of normal values must lie off for the sign test to see it as often."""
+    """Return how far off the median of n normal values must lie for the sign test to see it.
+
+    In standard deviations, and as often as POWER says.
+    """
     needed = next(k for k in range(n + 1) if binomial_p(np.arange(n) < k) < 1 - LEVEL)
     share = optimize.brentq(lambda q: stats.binom.sf(needed - 1, n, q) - POWER, 0.5, 1.0)
     return float(stats.norm.ppf(share))

@@ -1,4 +1,8 @@
-"""The rows of a record as JSON has them, and back."""
+"""The rows of a record: how JSON holds them, and how they are read back.
+
+A study's record is a folder, `record/<run>.jsonl`: a file a run, a row a line. Several processes
+may so write their own runs in one workdir.
+"""
 
 import json
 import math
@@ -7,10 +11,16 @@ from pathlib import Path
 import numpy as np
 
 from dla_jax.config.checks import ConfigError, check
+from dla_jax.config.workdir import OLD_RECORD
+
+FOLDER = "record"
 
 
 def finite_or_none(value):
-    """The same with None for numbers that JSON has none for: infinities and nan, in dicts, lists and tuples."""
+    """Return a value with None for each infinity and nan in it, for which JSON has no number.
+
+    It looks into dicts, lists and tuples; tuples become lists.
+    """
     if isinstance(value, dict):
         return {key: finite_or_none(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -19,40 +29,75 @@ def finite_or_none(value):
 
 
 def brief(arrays: dict) -> dict[str, list]:
-    """{name: array} as JSON has it, nested lists: integers as they are, other numbers in 4 digits."""
+    """Return {name: array} as nested lists for JSON, integers whole, other numbers in 4 digits."""
 
-    def words(values):
+    def rounded(values):
         values = np.asarray(values)
         if values.dtype.kind in "iub":
             return values.tolist()
-        return (
-            np.array([float(f"{value:.4g}") for value in values.ravel()])
-            .reshape(values.shape)
-            .tolist()
-        )
+        short = np.array([float(f"{value:.4g}") for value in values.ravel()])
+        return short.reshape(values.shape).tolist()
 
-    return {name: finite_or_none(words(values)) for name, values in arrays.items()}
+    return {name: finite_or_none(rounded(values)) for name, values in arrays.items()}
+
+
+def record_file(workdir: Path, run: str) -> Path:
+    """Return the file that holds the rows of a run."""
+    return workdir / FOLDER / f"{run}.jsonl"
+
+
+def record_files(workdir: Path) -> dict[str, Path]:
+    """Return {run: its file} of all runs that have begun, in the order of their names."""
+    folder = workdir / FOLDER
+    files = sorted(folder.rglob("*.jsonl"))
+    return {path.relative_to(folder).as_posix().removesuffix(".jsonl"): path for path in files}
+
+
+def read_record(workdir: Path) -> list[dict]:
+    """Return all rows of a study, run by run.
+
+    Of a workdir of an earlier version, those of its one file, `metrics.jsonl`.
+
+    Raises:
+      ConfigError: a line is no row.
+    """
+    if (workdir / OLD_RECORD).exists():
+        return read_rows(workdir / OLD_RECORD)
+    return [row for path in record_files(workdir).values() for row in read_rows(path)]
 
 
 def read_rows(path: Path) -> list[dict]:
-    """The rows of a `metrics.jsonl`; a last line cut off by a crash is left out.
+    """Return the rows of a file, without a last line that a crash cut off.
 
     Raises:
-      ConfigError: a line that is no row.
+      ConfigError: a line is no row.
     """
     if not path.exists():
         return []
     rows = []
     for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-        if line.endswith("\n"):
-            try:
-                rows.append(json.loads(line))
-                check(
-                    isinstance(rows[-1], dict) and "run" in rows[-1],
-                    f"{path} is damaged at line {len(rows)}; give another --workdir",
-                )
-            except json.JSONDecodeError as error:
-                raise ConfigError(
-                    f"{path} is damaged at line {len(rows) + 1} ({error}); give another --workdir"
-                ) from None
+        if not line.endswith("\n"):
+            continue
+        place = f"{path} is damaged at line {len(rows) + 1}"
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise ConfigError(f"{place} ({error}); give another --workdir") from None
+        check(isinstance(row, dict) and "run" in row, f"{place}; give another --workdir")
+        rows.append(row)
     return rows
+
+
+def last_row(path: Path) -> dict | None:
+    """Return the last whole row of a file, None where there is none.
+
+    Raises:
+      ConfigError: that line is no row.
+    """
+    lines = path.read_bytes().rpartition(b"\n")[0].rpartition(b"\n")
+    if not lines[2]:
+        return None
+    try:
+        return json.loads(lines[2])
+    except ValueError as error:
+        raise ConfigError(f"{path} is damaged ({error}); give another --workdir") from None

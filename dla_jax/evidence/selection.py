@@ -1,4 +1,4 @@
-"""How sure the choice of a learning rate is: the rate that was chosen beside the runner-up.
+"""The choice of a learning rate, and how sure it is: the chosen rate beside the runner-up.
 
 A choice is *within noise* where the chosen rate is not clearly better than the runner-up, the rate
 with the best mean among the others: where their mean difference, paired by selection seed, is at
@@ -58,15 +58,11 @@ def choice(
         if row["group"] == group:
             found.setdefault(row["lr"], {})[row["seed"]] = row[value]
     whole = {rate: by_seed for rate, by_seed in found.items() if None not in by_seed.values()}
-    means = {rate: float(np.mean(list(by_seed.values()))) for rate, by_seed in whole.items()}
-    spreads = {
-        rate: float(np.std(list(by_seed.values()), ddof=1))
-        for rate, by_seed in whole.items()
-        if len(by_seed) > 1
-    }
-    runner_up = max(
-        (rate for rate in means if rate != lr), key=lambda rate: sign * means[rate], default=None
-    )
+    values = {rate: list(by_seed.values()) for rate, by_seed in whole.items()}
+    means = {rate: float(np.mean(each)) for rate, each in values.items()}
+    spreads = {rate: float(np.std(each, ddof=1)) for rate, each in values.items() if len(each) > 1}
+    others = [rate for rate in means if rate != lr]
+    runner_up = max(others, key=lambda rate: sign * means[rate], default=None)
     compared = lr in whole and runner_up is not None
     common = sorted(set(whole[lr]) & set(whole[runner_up])) if compared else []
     differences = [sign * (whole[lr][seed] - whole[runner_up][seed]) for seed in common]
@@ -90,7 +86,7 @@ def choice(
 
 
 def pooled(rates: list[dict[int, float]]) -> float | None:
-    """Return the standard deviation over seeds, pooled over rates of two seeds at least, or None."""
+    """Return the standard deviation over seeds, pooled over rates of two seeds or more, or None."""
     squares = sum(np.var(list(by_seed.values())) * len(by_seed) for by_seed in rates)
     freedom = sum(len(by_seed) - 1 for by_seed in rates)
     return math.sqrt(squares / freedom) if freedom else None
@@ -117,17 +113,13 @@ def rate_words(
     if not any(row["group"] == group and row["lr"] == lr for row in selection):
         return f"{lr:g}"
     found = choice(selection, group, lr, value, smaller)
-    alone = found.rates > 1 and found.seeds == 1
-    said = [
-        word
-        for word, so in (
-            ("edge", found.edge),
-            ("within noise", found.noisy),
-            ("one selection seed", alone),
-        )
-        if so
-    ]
-    return f"{lr:g}" + (f" ({', '.join(said)})" if said else "")
+    remarks = {
+        "edge": found.edge,
+        "within noise": found.noisy,
+        "one selection seed": found.rates > 1 and found.seeds == 1,
+    }
+    said = ", ".join(words for words, so in remarks.items() if so)
+    return f"{lr:g} ({said})" if said else f"{lr:g}"
 
 
 def choices(
@@ -166,13 +158,8 @@ def section(
         "choice",
     ]
     rows = [[group, *cells(each, unit)] for group, each in found.items()]
-    return [
-        {
-            "title": "Learning rates",
-            "text": text(list(found.values())),
-            "table": {"head": head, "rows": rows},
-        }
-    ]
+    table = {"head": head, "rows": rows}
+    return [{"title": "Learning rates", "text": text(list(found.values())), "table": table}]
 
 
 def cells(found: Choice, unit: str) -> list[str]:
@@ -183,8 +170,8 @@ def cells(found: Choice, unit: str) -> list[str]:
         plus_minus(found.mean, found.spread, unit),
         "–" if found.runner_up is None else f"{found.runner_up:g}",
         plus_minus(found.difference, found.error, unit, sign=True),
-        "–" if found.within is None else amount(found.within, unit, False),
-        "–" if found.between is None else amount(found.between, unit, False),
+        plus_minus(found.within, None, unit),
+        plus_minus(found.between, None, unit),
         choice_words(found),
     ]
 
@@ -193,7 +180,8 @@ def plus_minus(mean: float | None, error: float | None, unit: str, sign: bool = 
     """Return `93.1 ± 0.4`, or as much of it as there is."""
     if mean is None:
         return "–"
-    return amount(mean, unit, sign) + ("" if error is None else f" ± {amount(error, unit, False)}")
+    words = amount(mean, unit, sign)
+    return words if error is None else f"{words} ± {amount(error, unit, sign=False)}"
 
 
 def choice_words(found: Choice) -> str:
@@ -213,31 +201,33 @@ def choice_words(found: Choice) -> str:
 
 def text(found: list[Choice]) -> str:
     """Return what is said above the table: how often a choice is within noise, and what that is."""
-    seeds = sorted({each.seeds for each in found})
-    told = (
-        count(seeds[0], "selection seed")
-        if len(seeds) == 1
-        else f"{seeds[0]} to {seeds[-1]} selection seeds"
-    )
+    few, many = min(each.seeds for each in found), max(each.seeds for each in found)
+    told = f"{few} to {many} selection seeds" if few < many else count(few, "selection seed")
     words = [f"Each rate is the one of the best mean over {told}, which no final run has."]
     judged = [each for each in found if each.noisy is not None]
     if judged:
-        noisy = sum(each.noisy for each in judged)
-        loud = sum(each.within >= each.between for each in judged)
-        times = ", ".join(f"{stats.t.ppf(CLEAR, n - 1):.1f} for {n}" for n in (2, 4, 8))
-        words.append(
-            "A choice is within noise where the chosen rate is not clearly better than the runner-up: "
-            "where their mean difference, paired by seed, is at most so many standard errors: "
-            f"{times} seeds (Student's t; of two equal rates one looks clearly better in "
-            f"{200 * (1 - CLEAR):.0f} % of choices). That is so in {noisy} of "
-            f"{count(len(judged), 'choice')}; other seeds might have chosen the other rate there, and "
-            "as far as these runs tell either would have done. The spread within a rate is at least "
-            f"that between rates in {loud} of {len(judged)}."
-        )
+        words.append(noise_words(judged))
     if any(each.noisy is None and each.seeds == 1 and each.rates > 1 for each in found):
         words.append("With one selection seed it cannot be known how sure a choice is.")
     if any(each.edge for each in found):
         words.append(
-            "Edge: the chosen rate is the smallest or the largest tried; a better one may lie beyond."
+            "Edge: the chosen rate is the smallest or the largest tried; "
+            "a better one may lie beyond."
         )
     return " ".join(words)
+
+
+def noise_words(judged: list[Choice]) -> str:
+    """Return when a choice is within noise, and how many of these choices are."""
+    noisy = sum(each.noisy for each in judged)
+    loud = sum(each.within >= each.between for each in judged)
+    times = ", ".join(f"{stats.t.ppf(CLEAR, n - 1):.1f} for {n}" for n in (2, 4, 8))
+    return (
+        "A choice is within noise where the chosen rate is not clearly better than the "
+        "runner-up: where their mean difference, paired by seed, is at most so many standard "
+        f"errors: {times} seeds (Student's t; of two equal rates one looks clearly better in "
+        f"{200 * (1 - CLEAR):.0f} % of choices). That is so in {noisy} of "
+        f"{count(len(judged), 'choice')}; other seeds might have chosen the other rate there, "
+        "and as far as these runs tell either would have done. The spread within a rate is at "
+        f"least that between rates in {loud} of {len(judged)}."
+    )

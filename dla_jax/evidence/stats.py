@@ -7,9 +7,8 @@ import numpy as np
 from scipy import optimize, special, stats
 
 LEVEL = 0.95  # of all intervals; p-values are compared with 1 - LEVEL
-FEWEST = (
-    3  # values that an interval needs: the one of two is some nine times as wide as they lie apart
-)
+# Values that an interval needs: the one of two is some nine times as wide as they lie apart.
+FEWEST = 3
 EXACT_UP_TO = 16  # pairs; beyond, 2^n sign patterns are sampled
 SAMPLES = 99_999
 
@@ -17,12 +16,15 @@ SAMPLES = 99_999
 def t_interval(
     values, level: float = LEVEL, bounds: tuple[float, float] = (-math.inf, math.inf)
 ) -> tuple[float, float]:
-    """Return Student's t confidence interval of the mean of independent values; (-inf, inf) below FEWEST values.
+    """Return Student's t confidence interval of the mean of independent values.
+
+    Below FEWEST values it is (-inf, inf).
 
     Args:
       values: float [n], n >= 1.
       level: coverage in (0, 1).
-      bounds: what the mean cannot leave, (0, 1) for an accuracy: the interval is cut there, which loses no coverage.
+      bounds: what the mean cannot leave, (0, 1) for an accuracy: the interval is cut there, which
+        loses no coverage.
     """
     values = np.asarray(values, float)
     if len(values) < FEWEST:
@@ -44,17 +46,16 @@ def varies(values) -> bool:
 
 
 def sign_flip_p(differences) -> float:
-    """Two-sided p of the sign-flip permutation test of paired differences (Fisher 1935): exact up to 16 pairs.
+    """Return the two-sided p of the sign-flip permutation test of paired differences (Fisher 1935).
 
-    Under the null each difference is as likely to carry either sign. The smallest p possible is 2 / 2^n, or 1 when
-    all differences are 0.
+    It is exact up to 16 pairs. Under the null each difference is as likely to carry either sign.
+    The smallest p possible is 2 / 2^n, or 1 when all differences are 0.
     """
     differences = np.asarray(differences, float)
     if len(differences) < 2 or not differences.any():
         return 1.0
-    if (
-        len(differences) <= EXACT_UP_TO
-    ):  # at 16 pairs some ninety times as fast as scipy's permutation_test, to the same p
+    if len(differences) <= EXACT_UP_TO:
+        # At 16 pairs some ninety times as fast as scipy's permutation_test, to the same p.
         sums = np.abs(_sign_patterns(len(differences)) @ differences)
         return float(np.mean(sums >= (1 - 1e-9) * abs(differences.sum())))
     result = stats.permutation_test(
@@ -70,27 +71,33 @@ def sign_flip_p(differences) -> float:
 
 @functools.cache
 def _sign_patterns(n: int) -> np.ndarray:
-    """Return half of the patterns of n signs, float [2^(n - 1), n]: the others are their negatives, with the same size of sum."""
+    """Return half of the patterns of n signs, float [2^(n - 1), n].
+
+    The others are their negatives, with the same size of sum.
+    """
     bits = np.arange(2 ** (n - 1))[:, None] >> np.arange(n) & 1
     return 1.0 - 2.0 * bits
 
 
 def binomial_p(successes) -> float:
-    """Return the two-sided p of the sign test: of so many successes, bool [n], or more, if each had chance 1/2 at most."""
+    """Return the two-sided p of the sign test.
+
+    That is of so many successes, bool [n], or more, if each had chance 1/2 at most.
+    """
     successes = np.asarray(successes, bool)
     return float(min(1.0, 2 * stats.binom.sf(successes.sum() - 1, len(successes), 0.5)))
 
 
 def median_interval(values, level: float = LEVEL) -> tuple[float, float]:
-    """Return the interval of the median between two order statistics, which covers whatever the distribution; infinite below six.
+    """Return the interval of the median between two order statistics, infinite below six values.
 
-    Of independent values float [n]: the tightest pair, as far from either end, that covers at least `level`.
+    It covers whatever the distribution of the independent values float [n]: the tightest pair, as
+    far from either end, that covers at least `level`.
     """
     values = np.sort(np.asarray(values, float))
     n = len(values)
-    outside = int(
-        stats.binom.ppf((1 - level) / 2, n, 0.5)
-    )  # the smallest k with P(X <= k) >= half of what may be missed
+    # The smallest k with P(X <= k) >= half of what may be missed.
+    outside = int(stats.binom.ppf((1 - level) / 2, n, 0.5))
     if outside == 0:
         return -math.inf, math.inf
     return float(values[outside - 1]), float(values[n - outside])
@@ -102,7 +109,7 @@ def smallest_p(n: int) -> float:
 
 
 def holm(p_values) -> np.ndarray:
-    """Holm's step-down adjusted p-values (Holm 1979), in the order given: float [n] -> float [n]."""
+    """Return Holm's step-down adjusted p-values (Holm 1979): float [n] -> float [n], in order."""
     p = np.asarray(p_values, float)
     order = np.argsort(p)
     adjusted = np.maximum.accumulate((len(p) - np.arange(len(p))) * p[order])
@@ -112,9 +119,10 @@ def holm(p_values) -> np.ndarray:
 
 
 def hedges_g(differences) -> float:
-    """Paired effect size: mean / sd of the differences times Hedges' exact small-sample correction (Hedges 1981).
+    """Return the paired effect size with Hedges' small-sample correction.
 
-    nan when the differences do not vary, or are fewer than FEWEST.
+    That is mean / sd of the differences times the exact correction (Hedges 1981); nan when the
+    differences do not vary, or are fewer than FEWEST.
     """
     differences = np.asarray(differences, float)
     df = len(differences) - 1
@@ -127,22 +135,29 @@ def hedges_g(differences) -> float:
 
 
 def superiority(a, b) -> float:
-    """P(a > b) + P(a = b) / 2 over all pairs of values: Mann and Whitney's U / (n m), in [0, 1]."""
+    """Return P(a > b) + P(a = b) / 2 over all pairs of values.
+
+    It is Mann and Whitney's U / (n m), in [0, 1].
+    """
     return float(stats.mannwhitneyu(a, b).statistic / (len(a) * len(b)))
 
 
 def iqm(values, axis: int = 0) -> np.ndarray:
-    """Interquartile mean: of the middle half of the values along an axis (Agarwal et al. 2021, arXiv:2108.13264)."""
+    """Return the interquartile mean, of the middle half of the values along an axis.
+
+    Agarwal et al. 2021, arXiv:2108.13264.
+    """
     return stats.trim_mean(np.asarray(values, float), 0.25, axis=axis)
 
 
 def iqm_interval(values, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
-    """Return the t-interval (low, high) of the interquartile mean along the first axis; infinite below FEWEST values.
+    """Return the t-interval (low, high) of the interquartile mean along the first axis.
 
-    Of independent values float [n, ...], after Tukey and McLaughlin (1963), whose spread is that of the winsorised values;
-    but at least as wide as the mean's, or a run that fails now and then would be cut away with its uncertainty.
-    How often it covers: tests/test_coverage.py. The percentile bootstrap of Agarwal et al. covers in 87 % of studies of 4
-    normal values, and in half of those at a ceiling.
+    Below FEWEST values it is infinite. It is that of independent values float [n, ...] after Tukey
+    and McLaughlin (1963), whose spread is that of the winsorised values; but at least as wide as
+    the mean's, or a run that fails now and then would be cut away with its uncertainty.
+    tests/evidence/test_coverage.py counts how often it covers. The percentile bootstrap of Agarwal
+    et al. covers in 87 % of studies of 4 normal values, and in half of those at a ceiling.
     """
     values = np.sort(np.asarray(values, float), axis=0)
     n, cut = len(values), len(values) // 4
@@ -156,10 +171,12 @@ def iqm_interval(values, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
 
 
 def improvement(a, b, level: float = LEVEL) -> tuple[float, float, float]:
-    """Return P(a run of a beats one of b), ties counting half, with its score interval: (p, low, high).
+    """Return P(a run of a beats one of b), ties counting half, with its score interval.
 
-    Of independent values float [n] and [m]: Newcombe (2006), "Confidence intervals for an effect size measure based on the
-    Mann-Whitney statistic", method 5, which has a width also where every run of one beats every run of the other.
+    The result is (p, low, high), of independent values float [n] and [m]. The interval is that of
+    Newcombe (2006), "Confidence intervals for an effect size measure based on the Mann-Whitney
+    statistic", method 5, which has a width also where every run of one beats every run of the
+    other.
     """
     found, z = superiority(a, b), stats.norm.ppf((1 + level) / 2)
     pairs, fewer = len(a) * len(b), (len(a) + len(b)) / 2 - 1

@@ -1,27 +1,14 @@
-"""What the reports of the stories about classifiers share."""
+"""The tables of classifiers, in reports and on the screen."""
 
 import numpy as np
 
 from dla_jax.evidence import formatting, stats
 
-RUN_KEYS = (
-    "group",
-    "seed",
-    "lr",
-    "num_params",
-    "val_accuracy",
-    "test_accuracy",
-    "test_loss",
-    "best_step",
-    "diverged",
-    "diverged_at",
-    "train_seconds",
-    "examples_per_s",
-    "seconds_per_epoch",
-)
-CURVE_KEYS = ("mean_val_loss", "val_loss_rise")  # which records of before do not have, as these
+RUN_KEYS = ["group", "seed", "lr", "num_params", "val_accuracy", "test_accuracy", "test_loss", "best_step", "diverged", "diverged_at", "train_seconds", "examples_per_s", "seconds_per_epoch"]
+# Records of earlier versions do not have these.
+CURVE_KEYS = ("mean_val_loss", "val_loss_rise")
 CLASS_KEYS = ("balanced_accuracy", "class_accuracy", "class_counts")
-MEASURE_HEAD = [
+MEASURES = (
     "runs",
     "validation %",
     "test % [95 % interval]",
@@ -32,8 +19,12 @@ MEASURE_HEAD = [
     "parameters",
     "train s",
     "examples/s",
-]
+)
+TEST = MEASURES.index("test % [95 % interval]")
 MOST_CLASSES = 20  # that a table shows
+# Times the share that a class would have if all were alike: where the largest class has more, the
+# screen shows balanced accuracy too.
+IMBALANCED = 1.5
 
 
 def run_of(row: dict) -> dict:
@@ -42,30 +33,40 @@ def run_of(row: dict) -> dict:
     return kept | {key: row[key] for key in CLASS_KEYS if key in row}
 
 
-def accuracy_words(values) -> str:
-    """Return the mean of accuracies float [n] in [0, 1] with its interval, in per cent: `94.5 [93.0, 96.1]`."""
-    return formatting.points(float(np.mean(values)), False) + formatting.interval(
-        *stats.accuracy_interval(values), sign=False
-    )
+def known(runs: list[dict], key: str) -> list[float]:
+    """Return the values of a key of those runs that have it."""
+    return [run[key] for run in runs if run.get(key) is not None]
+
+
+def percent(fraction: float) -> str:
+    """Return a fraction of one in per cent, without a sign: `94.5`."""
+    return formatting.points(fraction, sign=False)
+
+
+def accuracy_words(values: list[float]) -> str:
+    """Return the mean of accuracies with its interval, in per cent: `94.5 [93.0, 96.1]`.
+
+    Args:
+      values: float [n] in [0, 1].
+    """
+    low, high = stats.accuracy_interval(values)
+    return percent(float(np.mean(values))) + formatting.interval(low, high, sign=False)
 
 
 def measures(runs: list[dict]) -> list[str]:
-    """Return the columns of MEASURE_HEAD for the runs of one group."""
+    """Return the columns of MEASURES for the runs of one arm."""
 
-    def mean(key, form, absent="diverged"):
-        values = [run[key] for run in runs if run.get(key) is not None]
-        return format(np.mean(values), form) if values else absent
+    def mean(key: str, form: str) -> str:
+        values = known(runs, key)
+        return format(np.mean(values), form) if values else "diverged"
 
-    test = [run["test_accuracy"] for run in runs]
-    balanced = [
-        run["balanced_accuracy"] for run in runs if run.get("balanced_accuracy") is not None
-    ]
+    test, balanced = known(runs, "test_accuracy"), known(runs, "balanced_accuracy")
     return [
         str(len(runs)),
-        formatting.points(np.mean([run["val_accuracy"] for run in runs]), False),
+        percent(np.mean([run["val_accuracy"] for run in runs])),
         accuracy_words(test),
-        formatting.points(np.mean(balanced), False) if balanced else "not kept",
-        formatting.points(min(test), False),
+        percent(np.mean(balanced)) if balanced else "not kept",
+        percent(min(test)),
         mean("test_loss", ".3f"),
         str(sum(run["diverged"] for run in runs)),
         f"{runs[0]['num_params']:,}",
@@ -75,43 +76,47 @@ def measures(runs: list[dict]) -> list[str]:
 
 
 def intervals(rows: list[dict]) -> dict[str, list[tuple]]:
-    """Return the intervals that `plots.accuracy.networks` draws: of "accuracy" and "loss" of each row that has values."""
+    """Return the intervals that a figure of networks draws.
+
+    Args:
+      rows: {"accuracy", "loss": values of the runs} of each network.
+
+    Returns:
+      {"accuracy", "loss": (low, high) of each row that has values}.
+    """
     return {
         "accuracy": [stats.accuracy_interval(row["accuracy"]) for row in rows if row["accuracy"]],
         "loss": [stats.t_interval(row["loss"]) for row in rows if row["loss"]],
     }
 
 
-IMBALANCED = 1.5  # times the share of a class if all were alike: from there on the screen shows balanced accuracy too
-
-
 def largest_share(runs: list[dict]) -> float | None:
-    """Return the share of the largest class in the test parts of runs; None where they are even, or the record has none."""
+    """Return the share of the largest class in the test parts of runs.
+
+    None where the classes are about equal, or the record does not say.
+    """
     counts = [run["class_counts"] for run in runs if run.get("class_counts")]
     shares = np.sum(counts, axis=0) / np.sum(counts) if counts else np.zeros(1)
     return float(shares.max()) if shares.max() * len(shares) >= IMBALANCED else None
 
 
 def balanced_words(runs: list[dict]) -> str:
-    """Return `, balanced 50.0` for the screen, where a class is much larger than others; else nothing."""
-    found = [run["balanced_accuracy"] for run in runs if run.get("balanced_accuracy") is not None]
-    return (
-        f", balanced {formatting.points(np.mean(found), False)}"
-        if found and largest_share(runs)
-        else ""
-    )
+    """Return `, balanced 50.0` for the screen, where a class is much larger than the others."""
+    found = known(runs, "balanced_accuracy")
+    return f", balanced {percent(np.mean(found))}" if found and largest_share(runs) else ""
 
 
 def largest_words(runs: list[dict]) -> list[str]:
-    """Return a line for the screen on what naming the largest class would reach, where it is much larger than others."""
+    """Return a line on what naming the largest class would reach, where it is much larger."""
     share = largest_share(runs)
-    return [f"{'always the largest class':<24} {formatting.points(share, False)}"] if share else []
+    return [f"{'always the largest class':<24} {percent(share)}"] if share else []
 
 
 def class_section(class_names: list[str], runs: dict[str, list[dict]]) -> list[dict]:
-    """Return the section of the report that shows accuracy class by class, the rarest first; none without such records.
+    """Return the section on accuracy class by class, the rarest first; none without such records.
 
-    `runs`: those of each network that is shown, by its name.
+    Args:
+      runs: {name of a network that is shown: its runs}.
     """
     kept = {
         name: [run for run in found if run.get("class_accuracy")] for name, found in runs.items()
@@ -120,48 +125,57 @@ def class_section(class_names: list[str], runs: dict[str, list[dict]]) -> list[d
     if not kept:
         return []
     counts = np.mean([run["class_counts"] for found in kept.values() for run in found], axis=0)
-    largest = int(counts.argmax())
-    majority, guessed = counts[largest] / counts.sum(), 1 / np.count_nonzero(counts)
-    text = (
-        f"Always naming the largest class, {class_names[largest]}, has {formatting.points(majority, False)} % of the test part "
-        f"right, and a balanced accuracy, the mean over classes, of {formatting.points(guessed, False)} %. Means over seeds."
-    )
-
-    def mean(found, label):
-        values = [
-            run["class_accuracy"][label]
-            for run in found
-            if run["class_accuracy"][label] is not None
-        ]
-        return formatting.points(np.mean(values), False) if values else "not tested"
-
     order = np.argsort(counts, kind="stable")[:MOST_CLASSES]
-    if len(counts) > MOST_CLASSES:
-        text += f" The {MOST_CLASSES} rarest of {len(counts)} classes."
-    rows = [
-        [
-            class_names[label],
-            f"{counts[label]:.1f}",
-            *(mean(found, label) for found in kept.values()),
-        ]
-        for label in order
-    ]
+    rows = [class_row(class_names[label], label, counts[label], kept) for label in order]
     return [
         {
             "title": "Class by class",
-            "text": text,
+            "text": class_words(class_names, counts),
             "table": {"head": ["class", "test examples", *kept], "rows": rows},
         }
     ]
 
 
+def class_words(class_names: list[str], counts: np.ndarray) -> str:
+    """Return what stands above the table of classes. `counts`: float [C], their test examples."""
+    largest = int(counts.argmax())
+    majority, guessed = counts[largest] / counts.sum(), 1 / np.count_nonzero(counts)
+    words = (
+        f"Always naming the largest class, {class_names[largest]}, has {percent(majority)} % of "
+        "the test part right, and a balanced accuracy, the mean over classes, of "
+        f"{percent(guessed)} %. Means over seeds."
+    )
+    if len(counts) > MOST_CLASSES:
+        words += f" The {MOST_CLASSES} rarest of {len(counts)} classes."
+    return words
+
+
+def class_row(name: str, label: int, count: float, kept: dict[str, list[dict]]) -> list[str]:
+    """Return the row of one class: its name, its test examples, and each network's accuracy."""
+
+    def mean(runs: list[dict]) -> str:
+        found = [run["class_accuracy"][label] for run in runs]
+        values = [value for value in found if value is not None]
+        return percent(np.mean(values)) if values else "not tested"
+
+    return [name, f"{count:.1f}", *(mean(runs) for runs in kept.values())]
+
+
 def curve(config, seeds: list[list[dict]]) -> dict:
-    """Training loss and validation accuracy at the evaluations that all runs of a group reached."""
+    """Return training loss and validation accuracy, at the evaluations that all runs reached.
+
+    Args:
+      config: of the arm.
+      seeds: the rows of each of its runs.
+
+    Returns:
+      {"epoch": int [T], "train_loss", "val_accuracy": [runs][T]}.
+    """
     evaluated = [[row for row in seed if "val_accuracy" in row] for seed in seeds]
     shortest = min(map(len, evaluated))
     columns = {
         key: [[row[key] for row in seed[:shortest]] for seed in evaluated]
         for key in ("train_loss", "val_accuracy")
     }
-    epochs = np.minimum(np.arange(1, shortest + 1) * config.eval_every_epochs, config.num_epochs)
-    return {"epoch": epochs, **columns}
+    epochs = np.arange(1, shortest + 1) * config.eval_every_epochs
+    return {"epoch": np.minimum(epochs, config.num_epochs), **columns}

@@ -1,10 +1,14 @@
-"""Which claims a grid cannot decide, whatever comes out: said before training, when there still is something to be done."""
+"""Which claims a grid cannot decide, whatever comes out.
+
+It is said before training, when there still is something to be done.
+"""
 
 import itertools
 from collections.abc import Iterable
 
-from dla_jax.evidence import formatting, verdicts
+from dla_jax.evidence import formatting
 from dla_jax.evidence.stats import smallest_p
+from dla_jax.evidence.weighing import combined
 
 MOST_REASONS = 3  # that the line shows
 
@@ -32,32 +36,28 @@ def remarks(claims: Iterable[dict], seeds: dict[str, Iterable[int]]) -> list[str
         next(iter(words)) + (", and others so" if len(words) > 1 else "")
         for words in alike.values()
     ]
-    more = len(shown) - MOST_REASONS
-    words = "; ".join(shown[:MOST_REASONS]) + (
-        f"; and {formatting.count(more, 'reason')} more" if more > 0 else ""
-    )
-    return [
-        f"claims: {len(reasons)} of {len(claims)} cannot be decided: {words} ({needed} seeds in common are needed)"
-    ]
+    told, more = "; ".join(shown[:MOST_REASONS]), len(shown) - MOST_REASONS
+    if more > 0:
+        told += f"; and {formatting.count(more, 'reason')} more"
+    line = f"claims: {len(reasons)} of {len(claims)} cannot be decided: {told}"
+    return [f"{line} ({needed} seeds in common are needed)"]
 
 
 def reason(contrasts, seeds: dict[str, Iterable[int]], needed: int) -> tuple | None:
     """Return why a claim cannot be decided, (what is lacking, words), None where it can.
 
-    The contrast with the fewest seeds says it. One that the rule leaves out, of a net against itself, is left out here too.
+    The contrast with the fewest seeds says it. One that the rule leaves out, of a net against
+    itself, is left out here too.
     """
-    compared = [
-        tuple(group for _, group in terms) for terms in map(verdicts.combined, contrasts) if terms
-    ]
-    if not compared:
+    found = [terms for terms in map(combined, contrasts) if terms]
+    if not found:
         return "contrast", "there is no second net or depth to compare with"
-    absent = list(
-        dict.fromkeys(group for groups in compared for group in groups if group not in seeds)
-    )
+    compared = [tuple(group for _, group in terms) for terms in found]
+    asked = dict.fromkeys(group for groups in compared for group in groups)
+    absent = [group for group in asked if group not in seeds]
     if absent:
-        return absent[
-            0
-        ], f"{' and '.join(absent)} {'is' if len(absent) == 1 else 'are'} not in the grid"
+        be = "is" if len(absent) == 1 else "are"
+        return absent[0], f"{' and '.join(absent)} {be} not in the grid"
     common = {
         groups: len(set.intersection(*(set(seeds[group]) for group in groups)))
         for groups in compared

@@ -1,4 +1,4 @@
-"""What the transformers share: attention over grouped heads, the decoders' cache, and rotary positions."""
+"""What the transformers share: attention over grouped heads, a cache, rotary positions, logits."""
 
 import math
 
@@ -10,14 +10,19 @@ MASKED = -1e9  # finite: minus infinity makes nan of a row that is masked whole
 
 
 def causal(length: int, span: int, start: jax.Array | int = 0) -> jax.Array:
-    """What a decoder may look at: bool [T, S], for each of the positions start .. start + T - 1 itself and those before."""
+    """Mark what a decoder may look at: bool [T, S].
+
+    Each of the positions start .. start + T - 1 sees itself and those before it.
+    """
     return jnp.arange(span) <= start + jnp.arange(length)[:, None]
 
 
 def attend(
     q: jax.Array, k: jax.Array, v: jax.Array, visible: jax.Array, drop=lambda weights: weights
 ) -> tuple[jax.Array, jax.Array]:
-    """Scaled dot-product attention (Vaswani et al. 2017, arXiv:1706.03762, equation 1), softmax in float32.
+    """Apply scaled dot-product attention, with the softmax in float32.
+
+    Vaswani et al. 2017, arXiv:1706.03762, equation 1.
 
     Args:
       q: float [B, T, H, D].
@@ -26,7 +31,8 @@ def attend(
       drop: what dropout makes of the weights.
 
     Returns:
-      out: [B, T, H * D]; weights: float32 [B, H, T, S], rows that sum to one, 0 where nothing is visible.
+      out: [B, T, H * D].
+      weights: float32 [B, H, T, S], rows that sum to one, 0 where nothing is visible.
     """
     batch, length, heads, width = q.shape
     groups, span = k.shape[2], k.shape[1]
@@ -38,44 +44,54 @@ def attend(
     scores = jnp.where(visible, scores, MASKED)
     e = jnp.exp(scores - lax.stop_gradient(scores.max(-1, keepdims=True)))
     total = e.sum(-1, keepdims=True)
-    # The softmax's division comes after the product, on fewer numbers; dropout, which scales, may come before it.
-    mixed = jnp.matmul(
-        drop(e).astype(v.dtype).reshape(batch, groups, -1, span),
-        v,
-        preferred_element_type=jnp.float32,
-    )
+    # The softmax divides after the product, where there are fewer numbers. Dropout only scales,
+    # so it may come before the division.
+    dropped = drop(e).astype(v.dtype).reshape(batch, groups, -1, span)
+    mixed = jnp.matmul(dropped, v, preferred_element_type=jnp.float32)
     out = (mixed.reshape(by_head) / total).astype(v.dtype).transpose(0, 3, 1, 2, 4)
-    return out.reshape(batch, length, heads * width), (e / total).reshape(
-        batch, heads, length, span
-    )
+    weights = (e / total).reshape(batch, heads, length, span)
+    return out.reshape(batch, length, heads * width), weights
 
 
 def extend(
     cache: tuple | None, k: jax.Array, v: jax.Array, start: jax.Array | int
 ) -> tuple[jax.Array, jax.Array]:
-    """The keys and values that the positions from `start` on attend to: their own, or the cache's with theirs put in."""
+    """Return the keys and values that the positions from `start` on attend to.
+
+    Without a cache these are their own; with one, the cache's with their own put in.
+    """
     if cache is None:
         return k, v
-    put = lambda held, new: lax.dynamic_update_slice_in_dim(
-        held, new.astype(held.dtype), start, axis=1
-    )
+
+    def put(held, new):
+        return lax.dynamic_update_slice_in_dim(held, new.astype(held.dtype), start, axis=1)
+
     return put(cache[0], k), put(cache[1], v)
 
 
 def empty_cache(num_layers: int, batch: int, length: int, heads: int, width: int, dtype) -> tuple:
-    """A cache for `length` positions: for each layer keys and values, [batch, length, heads, width]."""
+    """Make a cache for `length` positions: (keys, values) of each layer.
+
+    Keys and values are zeros [batch, length, heads, width] of `dtype`.
+    """
     zeros = jnp.zeros((batch, length, heads, width), dtype)
     return tuple((zeros, zeros) for _ in range(num_layers))
 
 
 def rotate(x: jax.Array, start: jax.Array | int, theta: float) -> jax.Array:
-    """Rotary positions (Su et al. 2021, arXiv:2104.09864): pair i of position p is turned by the angle p * theta^(-2i / D).
+    """Turn pairs of features by angles that grow with the position: rotary positions.
 
-    A pair is (i, i + D / 2), as in the published weights' files; Meta's own code pairs neighbours (2i, 2i + 1).
+    Pair i of position p is turned by the angle p * theta^(-2i / D) (Su et al. 2021,
+    arXiv:2104.09864). A pair is (i, i + D / 2), as in the published weights' files; Meta's own code
+    pairs neighbours (2i, 2i + 1).
 
     Args:
       x: float [B, T, H, D], of the positions start .. start + T - 1.
       start: int32 [].
+      theta: base of the angles.
+
+    Returns:
+      like `x`, of its dtype.
     """
     half = x.shape[-1] // 2
     frequencies = theta ** (-jnp.arange(half, dtype=jnp.float32) / half)
@@ -86,3 +102,9 @@ def rotate(x: jax.Array, start: jax.Array | int, theta: float) -> jax.Array:
         second * jnp.cos(angles) + first * jnp.sin(angles),
     )
     return jnp.concatenate(turned, -1).astype(x.dtype)
+
+
+def to_logits(x: jax.Array, embedding: jax.Array) -> jax.Array:
+    """Multiply x [B, T, D] and an embedding [V, D], in the dtype of x: logits float32 [B, T, V]."""
+    embedding = embedding.astype(x.dtype)
+    return jnp.einsum("btd,vd->btv", x, embedding, preferred_element_type=jnp.float32)

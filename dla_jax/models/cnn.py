@@ -1,4 +1,4 @@
-"""The convolutional family of the depth study: plain and residual nets that differ in one number."""
+"""The convolutional nets of the depth study: plain and residual ones differ in one number."""
 
 import functools
 
@@ -12,6 +12,7 @@ from dla_jax.models.layers import (
     conv,
     dense,
     halve,
+    head_init,
     mean_head,
     nudged,
     standardise,
@@ -19,21 +20,24 @@ from dla_jax.models.layers import (
 
 
 class CNN(nn.Module):
-    """Depth d = one stem convolution, then d - 1 pre-activation blocks of one 3x3 convolution each.
+    """Classify images: one stem convolution, then d - 1 pre-activation blocks of one 3x3 each.
 
-    stem 3x3 -> max-pool 2x2 `pools` times -> blocks -> [norm] -> ReLU -> mean over the image -> dense.
-    Whether it is plain or residual stands in the collection "wiring" (`layers.Stack`).
+    stem 3x3 -> max-pool 2x2 `pools` times -> blocks -> [norm] -> ReLU -> mean over the image ->
+    dense; the stem and the blocks make depth d. Whether it is plain or residual stands in the
+    collection "wiring" (`layers.Stack`).
 
     Args of the call:
       x: float [B, H, W, C] in [0, 1]; normalisation is part of the model.
       train: whether BatchNorm uses, and updates, batch statistics.
       nudge: None, or arrays like some of the features, which are added to them (`layers.nudged`).
-      window: None, or the height and width of the features of a training image: the head is then applied to every window of
-        that size in the features of a larger image, and the logits are float32 [B, h', w', num_classes].
+      window: None, or the height and width of the features of a training image: the head is then
+        applied to every window of that size in the features of a larger image, and the logits are
+        float32 [B, h', w', num_classes].
 
     Returns:
       logits: float32 [B, num_classes].
-      features: {"blocks": [d - 1, B, h, w, width] (absent at depth 1), "last_conv": [B, h, w, width] before the mean}.
+      features: {"blocks": [d - 1, B, h, w, width] (absent at depth 1), "last_conv": [B, h, w,
+        width] before the mean}.
     """
 
     depth: int
@@ -58,14 +62,11 @@ class CNN(nn.Module):
         if self.depth > 1:
             layer = functools.partial(conv, self.width, self.width, self.init_scheme, self.dtype)
             block = functools.partial(Block, layer=layer, norm=self.norm, train=train)
-            h, features["blocks"] = Stack(block, self.depth - 1, name="blocks")(
-                h, nudge.get("blocks")
-            )
+            blocks = Stack(block, self.depth - 1, name="blocks")
+            h, features["blocks"] = blocks(h, nudge.get("blocks"))
         if self.norm == "batch":
-            h = batch_norm(train, h.dtype, "norm")(h)
+            h = batch_norm(train, h.dtype, name="norm")(h)
         features["last_conv"] = h = nudged(nn.relu(h), nudge.get("last_conv"))
-        head_init = (
-            "he" if self.init_scheme == "dirac" else self.init_scheme
-        )  # no identity there, whatever the widths
-        head = dense(self.num_classes, self.width, head_init, jnp.float32, name="head")
+        start = head_init(self.init_scheme)
+        head = dense(self.num_classes, self.width, start, jnp.float32, name="head")
         return mean_head(head, h, window), features

@@ -2,7 +2,7 @@
 
 import jax
 
-from dla_jax.config.checks import check, check_choice, check_count, check_number
+from dla_jax.config.checks import check, check_choice, check_number, check_rules, count
 from dla_jax.models.gpt import GPT, GPTConfig
 from dla_jax.models.llama import Llama, LlamaConfig
 
@@ -11,10 +11,15 @@ FAMILIES = {
     "gpt": GPT_KEYS,
     "llama": (*GPT_KEYS, "n_kv_head", "intermediate", "rope_theta", "tied"),
 }
+GPT_RULES = {"block_size": count(), "n_layer": count(), "n_head": count(), "n_embd": count()}
+RULES = {
+    "gpt": GPT_RULES,
+    "llama": GPT_RULES | {"n_kv_head": count(), "intermediate": count()},
+}
 
 
 def check_model(model) -> None:
-    """Raises ConfigError for a `config.model` that cannot be built."""
+    """Raise ConfigError for a `config.model` that cannot be built."""
     check_choice("model.name", model.name, tuple(FAMILIES))
     expected, given = set(FAMILIES[model.name]), set(model.keys())
     check(
@@ -22,9 +27,7 @@ def check_model(model) -> None:
         f"model: {model.name} has the keys {', '.join(FAMILIES[model.name])}; "
         f"missing {sorted(expected - given)}, unknown {sorted(given - expected)}",
     )
-    for key in ("block_size", "n_layer", "n_head", "n_embd", "n_kv_head", "intermediate"):
-        if key in model:
-            check_count(f"model.{key}", model[key])
+    check_rules(model, RULES[model.name], prefix="model.")
     check(model.block_size > 1, "model.block_size: 1 leaves no context; give at least 2")
     check_number("model.dropout", model.dropout, low=0, below=1)
     check(
@@ -36,26 +39,26 @@ def check_model(model) -> None:
             model.n_head % model.n_kv_head == 0,
             f"model.n_kv_head: {model.n_kv_head} does not divide n_head, {model.n_head}",
         )
+        width = model.n_embd // model.n_head
         check(
-            model.n_embd // model.n_head % 2 == 0,
-            f"model.n_head: {model.n_head} heads of width "
-            f"{model.n_embd // model.n_head}; rotary positions turn pairs, so give heads of an even width",
+            width % 2 == 0,
+            f"model.n_head: {model.n_head} heads of width {width}; rotary positions turn pairs, "
+            "so give heads of an even width",
         )
         check_number("model.rope_theta", model.rope_theta, above=0)
 
 
 def build(model, vocab_size: int, dtype: str) -> GPT | Llama:
-    """The Flax module of a `config.model`."""
-    sizes = {key: value for key, value in model.items() if key != "name"} | {
-        "vocab_size": vocab_size,
-        "dtype": dtype,
-    }
+    """Make the Flax module of a `config.model`."""
+    sizes = {key: value for key, value in model.items() if key != "name"}
+    sizes |= {"vocab_size": vocab_size, "dtype": dtype}
     return GPT(GPTConfig(**sizes)) if model.name == "gpt" else Llama(LlamaConfig(**sizes))
 
 
 def shapes_of(model: GPT | Llama) -> dict:
-    """The parameters as shapes."""
-    tokens = jax.ShapeDtypeStruct((1, 2), "int32")
-    return jax.eval_shape(lambda tokens: model.init(jax.random.key(tokens[0, 0]), tokens), tokens)[
-        "params"
-    ]
+    """Return the parameters as shapes."""
+
+    def init(tokens):
+        return model.init(jax.random.key(tokens[0, 0]), tokens)
+
+    return jax.eval_shape(init, jax.ShapeDtypeStruct((1, 2), "int32"))["params"]

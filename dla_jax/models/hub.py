@@ -1,4 +1,4 @@
-"""Folders of published models, as Hugging Face lays them out: where they are, what is in them, and writing one."""
+"""Folders of published models, as Hugging Face lays them out: finding, reading and writing one."""
 
 import importlib.util
 import json
@@ -21,12 +21,21 @@ ALIASES = {
 }
 MINILM = "minilm"  # all-MiniLM-L6-v2, which installs as a package
 FILES = ("*.json", "*.safetensors", "*.txt")
+INDEX = "model.safetensors.index.json"
+PICKLES = (
+    "its *.bin files are pickles, which may run any code, and are not read; convert them once: "
+    "AutoModel.from_pretrained(FOLDER).save_pretrained(NEW), from transformers with PyTorch"
+)
 
 
 def find(name: str, download: bool, key: str = "encoder.path") -> Path:
-    """The folder of a model: a path, "minilm", or what the Hugging Face hub calls it, from its cache or fetched into it.
+    """Return the folder of a model.
 
-    `key`: of the config, for the errors.
+    Args:
+      name: a path, "minilm", or what the Hugging Face hub calls it: then the folder is in its
+        cache.
+      download: whether what is not in the cache is fetched into it.
+      key: of the config, for the errors.
 
     Raises:
       ConfigError: not there, and not to be had; within seconds.
@@ -44,34 +53,45 @@ def find(name: str, download: bool, key: str = "encoder.path") -> Path:
         name.count("/") <= 1 and not name.startswith((".", "/", "~")),
         f"{key}: there is no folder {name}; give one with config.json and safetensors",
     )
-    from huggingface_hub import constants, snapshot_download
+    full_name = ALIASES.get(name, name)
+    names = list(dict.fromkeys((name, full_name)))
+    if (folder := _cached(names, whole=download)) is not None:
+        return folder
+    cache_has_none = f"the Hugging Face cache has no {' or '.join(names)}"
+    missing = f"{key}: there is no folder {name}, and {cache_has_none}"
+    near = "" if name in ALIASES else nearest(name, [*ALIASES, MINILM])
+    check(download, f"{missing}{near}; give a folder, or fetch it with --download")
+    return _fetch(full_name, missing)
+
+
+def _cached(names: list[str], whole: bool) -> Path | None:
+    """Return the first of these models that the cache has, if `whole` with all its files."""
+    from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
-    names = dict.fromkeys((name, ALIASES.get(name, name)))
     for repo in names:
         try:
             folder = Path(snapshot_download(repo, local_files_only=True, allow_patterns=FILES))
-            if not download or is_whole(folder):
-                return folder
-        except (
-            LocalEntryNotFoundError,
-            ValueError,
-        ):  # not in the cache, or no name that the hub could have
-            continue
-    missing = (
-        f"{key}: there is no folder {name}, and the Hugging Face cache has no {' or '.join(names)}"
-    )
-    near = "" if name in ALIASES else nearest(name, [*ALIASES, MINILM])
-    check(download, f"{missing}{near}; give a folder, or fetch it with --download")
+        except (LocalEntryNotFoundError, ValueError):
+            continue  # not in the cache, or no name that the hub could have
+        if not whole or is_whole(folder):
+            return folder
+    return None
+
+
+def _fetch(repo: str, missing: str) -> Path:
+    """Fetch a model into the cache; `missing` begins the message of a ConfigError."""
+    from huggingface_hub import constants, snapshot_download
+
     reason = unreachable(constants.ENDPOINT)
     check(
         reason is None,
         f"{missing}, and {constants.ENDPOINT} cannot be reached ({reason}); give a folder, "
         "or try again with a network",
     )
-    print(f"fetching {ALIASES.get(name, name)}", file=sys.stderr)
+    print(f"fetching {repo}", file=sys.stderr)
     try:
-        return Path(snapshot_download(ALIASES.get(name, name), allow_patterns=FILES))
+        return Path(snapshot_download(repo, allow_patterns=FILES))
     except Exception as error:  # whatever the hub and the network raise
         raise ConfigError(
             f"{missing}, and it cannot be fetched ({first_line(error)}); give a folder"
@@ -79,21 +99,17 @@ def find(name: str, download: bool, key: str = "encoder.path") -> Path:
 
 
 def is_whole(folder: Path) -> bool:
-    """Whether a folder has a config, a tokenizer, and all files of its weights."""
-    index = folder / "model.safetensors.index.json"
-    weights = (
-        set(read_json(index).get("weight_map", {}).values())
-        if index.is_file()
-        else {"model.safetensors"}
-    )
-    tokenizer = any(
-        (folder / name).is_file() for name in ("tokenizer.json", "vocab.txt", "vocab.json")
-    )
-    return tokenizer and all((folder / name).is_file() for name in ("config.json", *weights))
+    """Tell whether a folder has a config, a tokenizer, and all files of its weights."""
+    weights = {"model.safetensors"}
+    if (folder / INDEX).is_file():
+        weights = set(read_json(folder / INDEX).get("weight_map", {}).values())
+    tokenizers = ("tokenizer.json", "vocab.txt", "vocab.json")
+    has_tokenizer = any((folder / name).is_file() for name in tokenizers)
+    return has_tokenizer and all((folder / name).is_file() for name in ("config.json", *weights))
 
 
 def read_json(path: Path) -> dict:
-    """A JSON file of a model folder.
+    """Read a JSON file of a model folder.
 
     Raises:
       ConfigError: not there, or damaged.
@@ -111,33 +127,21 @@ def read_json(path: Path) -> dict:
 
 
 def read_tensors(folder: Path) -> dict[str, np.ndarray]:
-    """All tensors of a folder by name, float32: `model.safetensors`, or the files that `model.safetensors.index.json` lists.
+    """Read all tensors of a folder by name, as float32.
+
+    They are in `model.safetensors`, or in the files that `model.safetensors.index.json` lists.
 
     Raises:
       ConfigError: none there, or damaged.
     """
     from safetensors.flax import load_file  # of all back ends the one that knows bfloat16
 
-    index = folder / "model.safetensors.index.json"
-    names = ["model.safetensors"]
-    if index.exists():
-        weights = read_json(index).get("weight_map")
-        check(
-            isinstance(weights, dict) and all(isinstance(name, str) for name in weights.values()),
-            f"{index} is damaged (no weight_map)",
-        )
-        names = sorted(set(weights.values()))
     tensors = {}
-    for name in names:
+    for name in _weight_files(folder):
         if not (folder / name).is_file():
             pickled = any(folder.glob("*.bin"))
-            how = (
-                "its *.bin files are pickles, which may run any code, and are not read; convert them once: "
-                "AutoModel.from_pretrained(FOLDER).save_pretrained(NEW), from transformers with PyTorch"
-            )
-            raise ConfigError(
-                f"{folder} has no {name}; {how if pickled else 'weights must be safetensors'}"
-            )
+            how = PICKLES if pickled else "weights must be safetensors"
+            raise ConfigError(f"{folder} has no {name}; {how}")
         try:
             tensors |= load_file(folder / name)
         except Exception as error:  # safetensors raises its own for a damaged file
@@ -145,8 +149,20 @@ def read_tensors(folder: Path) -> dict[str, np.ndarray]:
     return {name: np.asarray(tensor, np.float32) for name, tensor in tensors.items()}
 
 
+def _weight_files(folder: Path) -> list[str]:
+    index = folder / INDEX
+    if not index.exists():
+        return ["model.safetensors"]
+    weights = read_json(index).get("weight_map")
+    check(
+        isinstance(weights, dict) and all(isinstance(name, str) for name in weights.values()),
+        f"{index} is damaged (no weight_map)",
+    )
+    return sorted(set(weights.values()))
+
+
 def write_folder(folder: Path, published: dict, tensors: dict[str, np.ndarray]) -> None:
-    """Writes `config.json` and `model.safetensors`, which transformers reads."""
+    """Write `config.json` and `model.safetensors`, which transformers reads."""
     from safetensors.numpy import save_file
 
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,17 +1,18 @@
-"""The fully connected family of the depth study: plain and residual MLPs that differ in one number."""
+"""The fully connected nets: plain and residual MLPs that differ in one number, and perceptrons."""
 
 import functools
 
 import flax.linen as nn
 import jax.numpy as jnp
 
-from dla_jax.models.layers import Block, Stack, batch_norm, dense, standardise
+from dla_jax.models.layers import Block, Stack, batch_norm, dense, head_init, standardise
 
 
 class MLP(nn.Module):
-    """Depth d = one stem layer, then d - 1 pre-activation blocks of one dense layer each, then ReLU and the head.
+    """Classify images: one stem layer, then d - 1 pre-activation blocks of one dense layer each.
 
-    Whether it is plain or residual stands in the collection "wiring" (`layers.Stack`).
+    After the blocks come ReLU and the head; the stem and the blocks make depth d. Whether it is
+    plain or residual stands in the collection "wiring" (`layers.Stack`).
 
     Args of the call:
       x: float [B, ...] in [0, 1], flattened; normalisation is part of the model.
@@ -42,25 +43,27 @@ class MLP(nn.Module):
             block = functools.partial(Block, layer=layer, norm=self.norm, train=train)
             h, features["blocks"] = Stack(block, self.depth - 1, name="blocks")(h)
         if self.norm == "batch":
-            h = batch_norm(train, h.dtype, "norm")(h)
+            h = batch_norm(train, h.dtype, name="norm")(h)
         features["last_hidden"] = h = nn.relu(h)
-        head_init = (
-            "he" if self.init_scheme == "dirac" else self.init_scheme
-        )  # no identity there, whatever the widths
-        head = dense(self.num_classes, self.width, head_init, jnp.float32, name="head")
+        start = head_init(self.init_scheme)
+        head = dense(self.num_classes, self.width, start, jnp.float32, name="head")
         return head(h.astype(jnp.float32)), features
 
 
 class Perceptron(nn.Module):
-    """Dense layers of the given widths with ReLU, then the head: 784-128-64-10 and the like.
+    """Classify images by dense layers of the given widths with ReLU: 784-128-64-10 and the like.
 
-    Dropout stands behind `every` hidden layer, as lab B has it, or only the `last`, as lab A has it.
-    `relu_logits` puts a ReLU behind the head, as lab C has it: a class whose logit is negative for all images gets no gradient.
+    Dropout stands behind `every` hidden layer, as lab B has it, or only the `last`, as lab A has
+    it. `relu_logits` puts a ReLU behind the head, as lab C has it: a class whose logit is negative
+    for all images gets no gradient.
 
-    Args of the call: x float [B, ...] in [0, 1], flattened; train. Needs the rng "dropout" when train and dropout > 0.
+    Args of the call:
+      x: float [B, ...] in [0, 1], flattened.
+      train: whether dropout is on; then it needs the rng "dropout" where dropout > 0.
 
     Returns:
-      logits float32 [B, num_classes]; features {"last_hidden": [B, widths[-1]]}.
+      logits: float32 [B, num_classes].
+      features: {"last_hidden": [B, widths[-1]]}.
     """
 
     widths: tuple[int, ...]
@@ -82,9 +85,7 @@ class Perceptron(nn.Module):
             h = nn.relu(dense(width, h.shape[-1], self.init_scheme, self.dtype, name=name)(h))
             if self.dropout_at == "every" or i + 1 == len(self.widths):
                 h = nn.Dropout(self.dropout, deterministic=not train)(h)
-        features = {"last_hidden": h}
-        head_init = "he" if self.init_scheme == "dirac" else self.init_scheme
-        logits = dense(self.num_classes, h.shape[-1], head_init, jnp.float32, name="head")(
-            h.astype(jnp.float32)
-        )
-        return nn.relu(logits) if self.relu_logits else logits, features
+        start = head_init(self.init_scheme)
+        head = dense(self.num_classes, h.shape[-1], start, jnp.float32, name="head")
+        logits = head(h.astype(jnp.float32))
+        return nn.relu(logits) if self.relu_logits else logits, {"last_hidden": h}

@@ -1,4 +1,7 @@
-"""The `config.json` of a published model, read as transformers reads it; what would be another model is refused."""
+"""The `config.json` of a published model, read as transformers reads it.
+
+What would be another model is refused.
+"""
 
 import math
 from pathlib import Path
@@ -15,7 +18,7 @@ PREFIXES = {
     "roberta": "roberta.",
     "distilbert": "distilbert.",
 }
-# Sizes that transformers knows by two names, of which it takes the general one where a file has both.
+# Sizes that transformers knows by two names. Where a file has both it takes the general one.
 SYNONYMS = {
     "gpt2": {
         "max_position_embeddings": "n_positions",
@@ -36,16 +39,20 @@ ACTIVATION_NAMES = {
     "silu": ("silu", "swish"),
     "gelu_new": ("gelu_new", "gelu_pytorch_tanh", "gelu_python_tanh", "gelu_accurate", "gelu_fast"),
 }
-# Sizes of an encoder in `config.json`, in the order of BertConfig's fields from vocab_size on.
+# Sizes in `config.json`, in the order of the fields of our own config from vocab_size on.
+_BERT_SIZES = (
+    "vocab_size",
+    "max_position_embeddings",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "hidden_size",
+    "intermediate_size",
+)
 SIZES = {
-    "bert": (
-        "vocab_size",
-        "max_position_embeddings",
-        "num_hidden_layers",
-        "num_attention_heads",
-        "hidden_size",
-        "intermediate_size",
-    ),
+    "gpt2": ("vocab_size", "n_positions", "n_layer", "n_head", "n_embd"),
+    "llama": (*_BERT_SIZES[:4], "num_key_value_heads", *_BERT_SIZES[4:]),
+    "bert": _BERT_SIZES,
+    "roberta": _BERT_SIZES,
     "distilbert": (
         "vocab_size",
         "max_position_embeddings",
@@ -55,11 +62,17 @@ SIZES = {
         "hidden_dim",
     ),
 }
-SIZES["roberta"] = SIZES["bert"]
+# Weights in other numbers or another file; layers that differ; heads that are left out.
+EVERY_MODEL = {
+    "quantization_config": (None,),
+    "transformers_weights": (None,),
+    "per_layer_config": (None, {}),
+    "pruned_heads": (None, {}),
+}
 
 
 def build(published: dict, folder: Path) -> GPT | Llama | Encoder:
-    """The model of a `config.json`, as transformers reads it.
+    """Make the model of a `config.json`, as transformers reads it.
 
     Raises:
       ConfigError: another architecture, or a variant of it that this is not.
@@ -69,72 +82,48 @@ def build(published: dict, folder: Path) -> GPT | Llama | Encoder:
         kind in tuple(PREFIXES),
         f"{folder}: its config.json is of a model {kind!r}; known: {', '.join(PREFIXES)}",
     )
+    synonyms = SYNONYMS.get(kind, {})
     published = published | {
-        own: published[name] for name, own in SYNONYMS.get(kind, {}).items() if name in published
+        own: published[name] for name, own in synonyms.items() if name in published
     }
-    if (
-        kind == "llama" and published.get("num_key_value_heads") is None
-    ):  # the first Llama had no groups, nor a word for them
+    if kind == "llama" and published.get("num_key_value_heads") is None:
+        # the first Llama had no groups, nor a word for them
         published["num_key_value_heads"] = published.get("num_attention_heads")
-    needed = {
-        "gpt2": ("vocab_size", "n_positions", "n_layer", "n_head", "n_embd"),
-        "llama": (
-            "vocab_size",
-            "max_position_embeddings",
-            "num_hidden_layers",
-            "num_attention_heads",
-            "num_key_value_heads",
-            "hidden_size",
-            "intermediate_size",
-        ),
-    } | SIZES
-    missing = [key for key in needed[kind] if key not in published]
+    missing = [key for key in SIZES[kind] if key not in published]
     check(not missing, f"{folder}: its config.json has no {', '.join(missing)}")
-    sizes = [published[key] for key in needed[kind]]
-    for key, size in zip(needed[kind], sizes, strict=True):
-        check_count(f"{folder}: {key}", size)
-    if kind == "gpt2":
-        model = build_gpt(published, sizes, folder)
-    else:
-        model = (
-            build_llama(published, sizes, folder)
-            if kind == "llama"
-            else build_encoder(published, sizes, folder)
-        )
-    # Weights in other numbers or another file; layers that differ; heads that are left out.
-    others = {
-        "quantization_config": (None,),
-        "transformers_weights": (None,),
-        "per_layer_config": (None, {}),
-        "pruned_heads": (None, {}),
-    }
-    if not isinstance(
-        model, Encoder
-    ):  # what a token sees: in transformers some count for cached keys alone
-        others |= {
+    for key in SIZES[kind]:
+        check_count(f"{folder}: {key}", published[key])
+    sizes = [published[key] for key in SIZES[kind]]
+    build_kind = {"gpt2": build_gpt, "llama": build_llama}.get(kind, build_encoder)
+    model = build_kind(published, sizes, folder)
+    refuse_unknown(published, EVERY_MODEL, folder)
+    if not isinstance(model, Encoder):
+        # what a token sees: in transformers some count for cached keys alone
+        visible = {
             "is_causal": (True,),
             "sliding_window": (None,),
             "attention_chunk_size": (None,),
             "layer_types": (None, ["full_attention"] * model.config.n_layer),
         }
-    refuse_unknown(published, others, folder)
+        refuse_unknown(published, visible, folder)
     heads, width = model.config.n_head, model.config.n_embd
     check(width % heads == 0, f"{folder}: a width of {width} is not divisible by {heads} heads")
     return model
 
 
 def refuse_unknown(published: dict, expected: dict[str, tuple], folder: Path) -> None:
-    """Raises ConfigError for a key whose value is not among the expected ones, of which the first is meant by its absence."""
+    """Raise ConfigError for a key whose value is not among the expected ones.
+
+    The first of these is meant where the key is absent.
+    """
     for key, known in expected.items():
         given = published.get(key, known[0])
-        check(
-            given in known,
-            f"{folder}: {key} is {given!r}; known: {', '.join(dict.fromkeys(map(repr, known)))}",
-        )
+        listed = ", ".join(dict.fromkeys(map(repr, known)))
+        check(given in known, f"{folder}: {key} is {given!r}; known: {listed}")
 
 
 def read_number(published: dict, key: str, default: float, folder: Path) -> float:
-    """A number of a `config.json` that is not negative, `default` where it is not there.
+    """Return a number of a `config.json` that is not negative, `default` where it is not there.
 
     Raises:
       ConfigError: it is something else.
@@ -148,7 +137,11 @@ def read_number(published: dict, key: str, default: float, folder: Path) -> floa
 
 
 def build_gpt(published: dict, sizes: list[int], folder: Path) -> GPT:
-    """GPT-2 of these sizes."""
+    """Make a GPT-2 of these sizes.
+
+    Raises:
+      ConfigError: a variant that this is not.
+    """
     expected = {
         "n_inner": (None, 4 * published["n_embd"]),
         "layer_norm_epsilon": (1e-5,),
@@ -159,43 +152,51 @@ def build_gpt(published: dict, sizes: list[int], folder: Path) -> GPT:
         "tie_word_embeddings": (True, False),
     }
     refuse_unknown(published, expected, folder)
-    return GPT(GPTConfig(*sizes, published.get("tie_word_embeddings", True)))
+    return GPT(GPTConfig(*sizes, tied=published.get("tie_word_embeddings", True)))
 
 
 def build_llama(published: dict, sizes: list[int], folder: Path) -> Llama:
-    """Llama of these sizes."""
+    """Make a Llama of these sizes.
+
+    Raises:
+      ConfigError: a variant that this is not.
+    """
     heads, groups, width = sizes[3:6]
-    # A part of each head was turned by older versions of transformers; version 5 turns it whole, whatever the factor.
     expected = {
         "hidden_act": ACTIVATION_NAMES["silu"],
         "attention_bias": (False,),
         "mlp_bias": (False,),
         "head_dim": (None, width // heads),
+        # Older versions of transformers turned a part of each head; version 5 turns it whole,
+        # whatever the factor.
         "partial_rotary_factor": (None, 1.0),
         "tie_word_embeddings": (False, True),
     }
     refuse_unknown(published, expected, folder)
     check(
         heads % groups == 0,
-        f"{folder}: num_key_value_heads is {groups}, which does not divide num_attention_heads, {heads}",
+        f"{folder}: num_key_value_heads is {groups}, "
+        f"which does not divide num_attention_heads, {heads}",
     )
     check(
         width // heads % 2 == 0,
-        f"{folder}: heads are {width // heads} wide; rotary positions turn pairs, known: even widths",
+        f"{folder}: heads are {width // heads} wide; "
+        "rotary positions turn pairs, known: even widths",
     )
-    eps = read_number(published, "rms_norm_eps", 1e-6, folder)
-    return Llama(
-        LlamaConfig(
-            *sizes, rope_theta(published, folder), eps, published.get("tie_word_embeddings", False)
-        )
+    config = LlamaConfig(
+        *sizes,
+        norm_eps=read_number(published, "rms_norm_eps", 1e-6, folder),
+        rope_theta=rope_theta(published, folder),
+        tied=published.get("tie_word_embeddings", False),
     )
+    return Llama(config)
 
 
 def rope_theta(published: dict, folder: Path) -> float:
-    """The base of Llama's rotary angles.
+    """Return the base of Llama's rotary angles.
 
-    Version 5 of transformers writes `rope_parameters`, older ones `rope_scaling` and beside it `rope_theta`; the old names are
-    taken first, as there, and Llama 2's own files have neither.
+    Version 5 of transformers writes `rope_parameters`, older ones `rope_scaling` and beside it
+    `rope_theta`; the old names are taken first, as there, and Llama 2's own files have neither.
 
     Raises:
       ConfigError: angles that are scaled, or not numbers.
@@ -209,26 +210,22 @@ def rope_theta(published: dict, folder: Path) -> float:
     kind = rope.get("rope_type", rope.get("type", "default"))
     check(kind == "default", f"{folder}: {key} is of type {kind!r}; known: 'default'")
     refuse_unknown(rope, {"partial_rotary_factor": (None, 1.0)}, folder)
-    # Without a type transformers warns of a factor and goes on; whoever wrote it meant something by it.
-    unknown = (
-        sorted(rope.keys() - {"rope_theta", "partial_rotary_factor"})
-        if not {"rope_type", "type"} & rope.keys()
-        else []
-    )
-    check(
-        not unknown, f"{folder}: {key} has {', '.join(unknown)} and no rope_type; known: rope_theta"
-    )
-    return read_number(
-        {"rope_theta": published.get("rope_theta", 10_000.0)} | rope, "rope_theta", 10_000.0, folder
-    )
+    if not {"rope_type", "type"} & rope.keys():
+        # transformers warns of a factor and goes on; whoever wrote it meant something by it
+        unknown = ", ".join(sorted(rope.keys() - {"rope_theta", "partial_rotary_factor"}))
+        check(not unknown, f"{folder}: {key} has {unknown} and no rope_type; known: rope_theta")
+    found = {"rope_theta": published.get("rope_theta", 10_000.0)} | rope
+    return read_number(found, "rope_theta", 10_000.0, folder)
 
 
 def build_encoder(published: dict, sizes: list[int], folder: Path) -> Encoder:
-    """BERT, RoBERTa or DistilBERT of these sizes."""
-    kind, names = (
-        published["model_type"],
-        {name: own for own in ACTIVATIONS for name in ACTIVATION_NAMES[own]},
-    )
+    """Make a BERT, RoBERTa or DistilBERT of these sizes.
+
+    Raises:
+      ConfigError: a variant that this is not.
+    """
+    kind = published["model_type"]
+    names = {name: own for own in ACTIVATIONS for name in ACTIVATION_NAMES[own]}
     if kind == "distilbert":  # which has no token types, one epsilon, and is never a decoder
         refuse_unknown(published, {"activation": tuple(names)}, folder)
         activation, types, eps = published.get("activation", "gelu"), 0, 1e-12
@@ -246,4 +243,7 @@ def build_encoder(published: dict, sizes: list[int], folder: Path) -> Encoder:
     pad = published.get("pad_token_id", 1 if kind == "roberta" else 0)
     if kind == "roberta":  # whose positions are counted from it
         check_count(f"{folder}: pad_token_id", pad, low=0)
-    return Encoder(BertConfig(kind, *sizes, types, pad or 0, eps, names[activation]))
+    config = BertConfig(
+        kind, *sizes, type_vocab=types, pad_id=pad or 0, eps=eps, activation=names[activation]
+    )
+    return Encoder(config)

@@ -1,4 +1,7 @@
-"""Figures of language models beside n-grams, from plain arrays. Losses are in bits per character throughout."""
+"""Figures of language models beside n-grams, from plain arrays.
+
+Losses are drawn in bits per character throughout.
+"""
 
 import itertools
 import math
@@ -7,79 +10,54 @@ from pathlib import Path
 import numpy as np
 from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLocator
 
-from dla_jax.plots.style import COLOURS, MARKERS, PAGE, STYLE, plt, save
+from dla_jax.plots.rows import draw_row
+from dla_jax.plots.style import COLOURS, FRAMED, MARKERS, PAGE, STYLE, plt, save
 
 BITS = 1 / math.log(2)  # of a nat
 
 
 def _at_the_edge(axis, y: float, text: str, colour: str) -> None:
-    axis.annotate(
-        text,
-        (1.005, y),
-        xycoords=("axes fraction", "data"),
-        va="center",
-        fontsize=6.5,
-        color=colour,
-    )
+    place = {"xycoords": ("axes fraction", "data"), "va": "center"}
+    axis.annotate(text, (1.005, y), fontsize=6.5, color=colour, **place)
 
 
-def _ngram_lines(axis, ngrams: dict[int, float], colour="0.55") -> None:
-    """A horizontal line for each order, labelled at the right edge; labels that would lie on one another are left out."""
+def _ngram_lines(axis, ngrams: dict[int, float]) -> None:
+    """Draw a horizontal line for each order, with its label at the right edge.
+
+    Labels that would lie on one another are left out.
+    """
     low, high = axis.get_ylim()
     taken: list[float] = []
     for order, nats in sorted(ngrams.items(), key=lambda item: item[1]):
         bits = nats * BITS
         if not low <= bits <= high:
             continue
-        axis.axhline(bits, color=colour, linewidth=0.7, linestyle=(0, (1, 2)), zorder=1)
+        axis.axhline(bits, color="0.55", linewidth=0.7, linestyle=(0, (1, 2)), zorder=1)
         if all(abs(bits - other) > 0.035 * (high - low) for other in taken):
             _at_the_edge(axis, bits, f"{order}-gram", "0.35")
             taken.append(bits)
 
 
 def scores(rows: list[dict], ngrams: dict[int, float], scored_on: str, path: Path) -> None:
-    """Each network's runs beside the n-grams.
+    """Draw each network's runs beside the n-grams, the first network on top.
 
     Args:
       rows: [{"label", "nats": float [n] per character, "low", "high"}].
       ngrams: {order: nats per character}.
       scored_on: the part of the text.
     """
+    labels = [row["label"] for row in rows] + [f"{order}-gram" for order in ngrams]
+    # N-grams far beyond the networks would squeeze the rest; their figures stand.
+    worst = max(max(row["nats"]) for row in rows) + 0.15
     with plt.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(PAGE, 0.9 + 0.26 * (len(rows) + len(ngrams))))
-        labels = [row["label"] for row in rows] + [f"{order}-gram" for order in ngrams]
-        worst = (
-            max(max(row["nats"]) for row in rows) + 0.15
-        )  # n-grams far beyond it would squeeze the rest; their figures stand
+        figure, axis = plt.subplots(figsize=(PAGE, 0.9 + 0.26 * len(labels)))
         for y, nats in enumerate(ngrams.values(), len(rows)):
-            axis.plot(
-                nats * BITS if nats < worst else np.nan,
-                y,
-                "|",
-                color="0.3",
-                markersize=10,
-                markeredgewidth=1.6,
-            )
+            at, look = (nats * BITS if nats < worst else np.nan), {"markeredgewidth": 1.6}
+            axis.plot(at, y, "|", color="0.3", markersize=10, **look)
             _at_the_edge(axis, y, f"{nats * BITS:.3f}", "0.35")
         for y, row in enumerate(rows):
-            values = np.asarray(row["nats"]) * BITS
-            axis.plot(
-                values,
-                y + np.linspace(-0.2, 0.2, len(values)),
-                ".",
-                color=COLOURS[5],
-                markersize=4,
-                markeredgewidth=0,
-            )
-            if math.isfinite(row["low"]):
-                axis.plot(
-                    [row["low"] * BITS, row["high"] * BITS],
-                    [y, y],
-                    color=COLOURS[1],
-                    linewidth=1.6,
-                    zorder=3,
-                )
-            axis.plot(values.mean(), y, "D", color=COLOURS[1], zorder=4)
+            values, bounds = np.asarray(row["nats"]) * BITS, (row["low"] * BITS, row["high"] * BITS)
+            draw_row(axis, y, values, values.mean(), bounds, spread=0.2, cap="projecting")
             _at_the_edge(axis, y, f"{values.mean():.3f}", "0")
         axis.axvline(min(ngrams.values()) * BITS, color="0.5", linewidth=0.8, linestyle=":")
         axis.set_yticks(range(len(labels)), labels)
@@ -89,48 +67,45 @@ def scores(rows: list[dict], ngrams: dict[int, float], scored_on: str, path: Pat
         save(figure, path)
 
 
+def _learning_curves(axis, found: dict) -> list[float]:
+    """Draw a network's means over seeds with their range, and return the extremes, in bits."""
+    extremes = []
+    for key, steps, colour, label in (
+        ("train", found["train_step"], COLOURS[4], "training"),
+        ("val", found["step"], COLOURS[1], "validation"),
+    ):
+        values = np.asarray(found[key], float) * BITS
+        if not values.size:
+            continue
+        low, high, size = values.min(0), values.max(0), 3 if key == "val" else 0
+        axis.fill_between(steps, low, high, color=colour, alpha=0.2, linewidth=0)
+        axis.plot(steps, values.mean(0), ".-", color=colour, label=label, markersize=size)
+        extremes += [values.min(), values.max()]
+    return extremes
+
+
 def curves(networks: dict[str, dict], ngrams: dict[int, float], path: Path) -> None:
-    """Validation and training along the steps, a panel a network.
+    """Draw validation and training losses along the steps, a panel a network.
 
     Args:
-      networks: {name: {"step": int [n], "val": nats per character [seeds, n], "train_step": int [m], "train": [seeds, m]}}.
+      networks: {name: {"step": int [n], "val": nats per character [seeds, n],
+        "train_step": int [m], "train": [seeds, m]}}.
       ngrams: {order: nats per character on validation}.
     """
+    columns = min(3, len(networks))
+    rows = -(-len(networks) // columns)
+    shared, extremes = {"sharey": True, "squeeze": False}, []
     with plt.rc_context(STYLE):
-        columns = min(3, len(networks))
-        rows = -(-len(networks) // columns)
-        figure, axes = plt.subplots(
-            rows, columns, figsize=(PAGE, 2.5 * rows), sharey=True, squeeze=False
-        )
+        figure, axes = plt.subplots(rows, columns, figsize=(PAGE, 2.5 * rows), **shared)
         for axis in axes.flat[len(networks) :]:
             axis.set_visible(False)
-        drawn = []
         for axis, (name, found) in zip(axes.flat, networks.items(), strict=False):
-            for key, steps, colour, label in (
-                ("train", found["train_step"], COLOURS[4], "training"),
-                ("val", found["step"], COLOURS[1], "validation"),
-            ):
-                values = np.asarray(found[key], float) * BITS
-                if not values.size:
-                    continue
-                mean = values.mean(0)
-                axis.fill_between(
-                    steps, values.min(0), values.max(0), color=colour, alpha=0.2, linewidth=0
-                )
-                axis.plot(
-                    steps,
-                    mean,
-                    color=colour,
-                    label=label,
-                    marker=".",
-                    markersize=3 if key == "val" else 0,
-                )
-                drawn += [values.min(), values.max()]
+            extremes += _learning_curves(axis, found)
             axis.set_title(name, loc="left")
             axis.set_xlabel("optimiser step")
             axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-        lowest = min([*drawn, *(nats * BITS for nats in ngrams.values())])
-        axes[0, 0].set_ylim(lowest - 0.08, max(*drawn, lowest + 0.5) + 0.1)
+        lowest = min([*extremes, *(nats * BITS for nats in ngrams.values())])
+        axes[0, 0].set_ylim(lowest - 0.08, max(*extremes, lowest + 0.5) + 0.1)
         for axis in axes.flat[: len(networks)]:
             _ngram_lines(axis, ngrams)
         axes[0, 0].set_ylabel("bits per character")
@@ -138,29 +113,40 @@ def curves(networks: dict[str, dict], ngrams: dict[int, float], path: Path) -> N
         save(figure, path)
 
 
+def _by_stretches(width: float, nats) -> tuple[list[float], list[float]]:
+    """Return characters of context and mean bits, over stretches that grow with the context.
+
+    Single lengths far out would be noise on a logarithmic axis.
+    """
+    edges = np.unique(np.round(np.geomspace(1, len(nats) + 1, 24)).astype(int))
+    stretches = list(itertools.pairwise(edges))
+    x = [width * math.sqrt(start * max(start, stop - 1)) for start, stop in stretches]
+    y = [np.mean(nats[start - 1 : stop - 1]) * BITS for start, stop in stretches]
+    return x, y
+
+
 def by_context(
     networks: dict[str, tuple], ngrams: dict[int, float], scored_on: str, path: Path
 ) -> None:
-    """Loss against the length of the context: how much of it a model makes something of.
+    """Draw the loss against the length of the context: how much of it a model makes something of.
 
     Args:
-      networks: {name: (characters a token, nats per character [T] behind 1 to T tokens of context, means over windows and runs)}.
+      networks: {name: (characters a token, nats per character float [T] behind 1 to T tokens of
+        context, means over windows and runs)}.
       ngrams: {order: nats per character}: an n-gram of order k has k - 1 characters of context.
+      scored_on: the part of the text.
     """
+    longest = max(round(width * len(nats)) for width, nats in networks.values())
+    ticks = [2**i for i in range(longest.bit_length()) if 2**i <= longest]
+    orders = [order for order in sorted(ngrams) if order > 1]
+    bits = [ngrams[order] * BITS for order in orders]
     with plt.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(PAGE * 0.7, 3.0))
-        longest = max(round(width * len(nats)) for width, nats in networks.values())
         for i, (name, (width, nats)) in enumerate(networks.items()):
-            # Means over stretches that grow with the context: single lengths far out are noise on a logarithmic axis.
-            edges = np.unique(np.round(np.geomspace(1, len(nats) + 1, 24)).astype(int))
-            x = [width * math.sqrt(a * max(a, b - 1)) for a, b in itertools.pairwise(edges)]
-            y = [np.mean(nats[a - 1 : b - 1]) * BITS for a, b in itertools.pairwise(edges)]
-            axis.plot(x, y, color=COLOURS[i % 7], marker=MARKERS[i % 7], markersize=3, label=name)
-        orders = [order for order in sorted(ngrams) if order > 1]
-        bits = [ngrams[order] * BITS for order in orders]
+            look = {"color": COLOURS[i % 7], "marker": MARKERS[i % 7], "markersize": 3}
+            axis.plot(*_by_stretches(width, nats), label=name, **look)
         axis.plot([order - 1 for order in orders], bits, "x--", color="0.3", label="n-grams")
         axis.set_xscale("log", base=2)
-        ticks = [2**i for i in range(longest.bit_length()) if 2**i <= longest]
         axis.xaxis.set_major_locator(FixedLocator(ticks))
         axis.xaxis.set_major_formatter(FixedFormatter([str(tick) for tick in ticks]))
         axis.xaxis.set_minor_locator(NullLocator())
@@ -171,7 +157,7 @@ def by_context(
 
 
 def attention(weights: np.ndarray, tokens: list[str], path: Path) -> None:
-    """A map a head: row i is what token i attends to.
+    """Draw a map a head: row i is what token i attends to.
 
     Args:
       weights: float [n_layer, n_head, T, T], rows that sum to one.
@@ -179,27 +165,17 @@ def attention(weights: np.ndarray, tokens: list[str], path: Path) -> None:
     """
     layers, heads = weights.shape[:2]
     words = [token.replace("\n", "⏎").replace(" ", "␣") for token in tokens]
-    size = min(PAGE / heads, 1.75)
-    with plt.rc_context(
-        STYLE | {"axes.grid": False, "axes.spines.top": True, "axes.spines.right": True}
-    ):
-        figure, axes = plt.subplots(
-            layers, heads, figsize=(PAGE, size * layers + 0.3), squeeze=False
-        )
+    size = (PAGE, min(PAGE / heads, 1.75) * layers + 0.3)
+    look = {"cmap": "magma_r", "vmin": 0, "vmax": 1, "interpolation": "nearest", "aspect": "equal"}
+    with plt.rc_context(FRAMED):
+        figure, axes = plt.subplots(layers, heads, figsize=size, squeeze=False)
         for (layer, head), axis in np.ndenumerate(axes):
-            axis.imshow(
-                np.sqrt(weights[layer, head]),
-                cmap="magma_r",
-                vmin=0,
-                vmax=1,
-                interpolation="nearest",
-                aspect="equal",
-            )
-            axis.set_xticks([]), axis.set_yticks([])
+            axis.imshow(np.sqrt(weights[layer, head]), **look)
+            axis.set_xticks([])
+            axis.set_yticks([])
             if heads <= 4 and head == 0:
-                axis.set_yticks(
-                    range(len(words)), words, fontsize=max(2.5, min(6, 90 / len(words)))
-                )
+                small = max(2.5, min(6, 90 / len(words)))
+                axis.set_yticks(range(len(words)), words, fontsize=small)
                 axis.tick_params(length=0, pad=1)
             if layer == 0:
                 axis.set_title(f"head {head + 1}" if heads <= 8 else str(head + 1), fontsize=7)

@@ -1,12 +1,16 @@
-"""Figures of agents: learning curves, returns of the trained policies, when each was good, what its updates said."""
+"""Figures of agents, from plain arrays.
 
-import math
+They show learning curves, returns of the trained policies, when each was good, and what its
+updates said.
+"""
+
 from pathlib import Path
 
 import numpy as np
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from dla_jax.evidence.formatting import number
+from dla_jax.plots.rows import draw_row
 from dla_jax.plots.style import COLOURS, MARKERS, PAGE, STYLE, plt, save
 
 LINES = "-", "--", ":"  # one more for every seven colours
@@ -22,14 +26,20 @@ LABELS = {
     "epsilon": "exploration rate",
     "train_length": "length of a training episode",
 }
+ON_A_LOG_SCALE = ("value_loss", "loss", "td_error")
 
 
-def _panels(count: int, height: float = 2.2, share_y: bool = True):
+def _look(i: int) -> dict:
+    """Return colour and line style of the arm number i."""
+    return {"color": COLOURS[i % 7], "linestyle": LINES[i // 7 % 3]}
+
+
+def _panels(count: int, share_y: bool):
+    """Return a figure and its axes [rows, 3 or fewer], of which `count` are visible."""
     columns = min(3, count)
     rows = -(-count // columns)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(PAGE, height * rows), squeeze=False, sharex=True, sharey=share_y
-    )
+    shared = {"squeeze": False, "sharex": True, "sharey": share_y}
+    figure, axes = plt.subplots(rows, columns, figsize=(PAGE, 2.2 * rows), **shared)
     for axis in axes.flat[count:]:
         axis.set_visible(False)
     for axis in axes.flat[:count]:
@@ -42,25 +52,35 @@ def _panels(count: int, height: float = 2.2, share_y: bool = True):
     return figure, axes
 
 
+def _shade(axis, found: dict, colour: str, alpha: float) -> None:
+    low, high = found["low"], found["high"]
+    axis.fill_between(found["step"], low, high, color=colour, alpha=alpha, linewidth=0)
+
+
+def _solved_line(axis, solved_at: float | None) -> None:
+    if solved_at is not None:
+        axis.axhline(solved_at, color="0.4", linewidth=0.7, linestyle=(0, (1, 2)))
+
+
 def curves(arms: dict[str, dict], solved_at: float | None, path: Path) -> None:
-    """Greedy evaluation along training, a panel an arm: single seeds thin, interquartile mean thick, its interval shaded.
+    """Draw greedy evaluation along training, a panel an arm.
+
+    Single seeds are thin, their interquartile mean is thick, and its interval is shaded.
 
     Args:
-      arms: {name: {"step": int [n], "iqm", "low", "high": float [n] there, "seeds": [(steps, returns) of each seed]}}.
+      arms: {name: {"step": int [n], "iqm", "low", "high": float [n] there,
+        "seeds": [(steps, returns) of each seed]}}.
       solved_at: the return that counts as solved, a dotted line.
     """
     with plt.rc_context(STYLE):
-        figure, axes = _panels(len(arms))
+        figure, axes = _panels(len(arms), share_y=True)
         for i, (axis, (name, found)) in enumerate(zip(axes.flat, arms.items(), strict=False)):
             colour = COLOURS[i % 6]
             for steps, returns in found["seeds"]:
                 axis.plot(steps, returns, color=colour, alpha=0.35, linewidth=0.5)
-            axis.fill_between(
-                found["step"], found["low"], found["high"], color=colour, alpha=0.25, linewidth=0
-            )
+            _shade(axis, found, colour, alpha=0.25)
             axis.plot(found["step"], found["iqm"], color=colour, linewidth=1.6)
-            if solved_at is not None:
-                axis.axhline(solved_at, color="0.4", linewidth=0.7, linestyle=(0, (1, 2)))
+            _solved_line(axis, solved_at)
             axis.set_title(name, loc="left")
         for row in axes:
             row[0].set_ylabel("return of an episode")
@@ -68,25 +88,14 @@ def curves(arms: dict[str, dict], solved_at: float | None, path: Path) -> None:
 
 
 def together(arms: dict[str, dict], solved_at: float | None, path: Path) -> None:
-    """The interquartile means of all arms in one panel. `arms` as `curves` has them."""
+    """Draw the interquartile means of all arms in one panel; arguments as of `curves`."""
     with plt.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(PAGE, 2.8))
         for i, (name, found) in enumerate(arms.items()):
-            colour = COLOURS[i % 7]
-            axis.fill_between(
-                found["step"], found["low"], found["high"], color=colour, alpha=0.12, linewidth=0
-            )
-            axis.plot(
-                found["step"],
-                found["iqm"],
-                color=colour,
-                marker=MARKERS[i % 7],
-                markersize=2,
-                linestyle=LINES[i // 7 % 3],
-                label=name,
-            )
-        if solved_at is not None:
-            axis.axhline(solved_at, color="0.4", linewidth=0.7, linestyle=(0, (1, 2)))
+            _shade(axis, found, COLOURS[i % 7], alpha=0.12)
+            look = _look(i) | {"marker": MARKERS[i % 7], "markersize": 2}
+            axis.plot(found["step"], found["iqm"], label=name, **look)
+        _solved_line(axis, solved_at)
         axis.xaxis.set_major_formatter(EngFormatter(sep=""))
         axis.set_xlabel("environment steps")
         axis.set_ylabel("return of an episode\n(interquartile mean)")
@@ -95,39 +104,23 @@ def together(arms: dict[str, dict], solved_at: float | None, path: Path) -> None
 
 
 def scores(rows: list[dict], path: Path) -> None:
-    """What the best policies get on fresh episodes, and the mean over training: runs (dots), interquartile mean, interval.
+    """Draw what the best policies get on fresh episodes, and the mean return over training.
+
+    A dot is a run, a diamond the interquartile mean, a bar its interval; the first row is on top.
 
     Args:
       rows: [{"label", "best", "whole": {"values": float [n], "iqm", "low", "high"} or None}].
     """
+    titles = {"best": "return of the best policy", "whole": "mean return over training"}
+    place = {"xycoords": ("axes fraction", "data"), "va": "center"}
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(1, 2, figsize=(PAGE, 0.8 + 0.28 * len(rows)), sharey=True)
-        titles = "return of the best policy", "mean return over training"
-        for axis, key, title in zip(axes, ("best", "whole"), titles, strict=True):
-            for y, row in enumerate(rows):
-                found = row[key]
-                if found is None:
-                    continue
-                places = y + np.linspace(-0.25, 0.25, len(found["values"]))
-                axis.plot(
-                    found["values"], places, ".", color=COLOURS[5], markersize=4, markeredgewidth=0
-                )
-                if math.isfinite(found["low"]):
-                    axis.plot(
-                        [found["low"], found["high"]],
-                        [y, y],
-                        color=COLOURS[1],
-                        linewidth=1.6,
-                        zorder=3,
-                    )
-                axis.plot(found["iqm"], y, "D", color=COLOURS[1], markersize=3, zorder=4)
-                axis.annotate(
-                    number(found["iqm"], 1),
-                    (1.01, y),
-                    xycoords=("axes fraction", "data"),
-                    va="center",
-                    fontsize=6.5,
-                )
+        for axis, (key, title) in zip(axes, titles.items(), strict=True):
+            shown = [(y, row[key]) for y, row in enumerate(rows) if row[key] is not None]
+            for y, found in shown:
+                bounds, look = (found["low"], found["high"]), {"cap": "projecting", "diamond": 3}
+                draw_row(axis, y, found["values"], found["iqm"], bounds, spread=0.25, **look)
+                axis.annotate(number(found["iqm"], 1), (1.01, y), fontsize=6.5, **place)
             axis.set_yticks(range(len(rows)), [row["label"] for row in rows])
             axis.grid(axis="y", visible=False)
             axis.set_xlabel(title)
@@ -136,22 +129,19 @@ def scores(rows: list[dict], path: Path) -> None:
 
 
 def solved(arms: dict[str, dict], path: Path) -> None:
-    """Share of the seeds that are solved by so many steps. arms: {name: {"steps": [float or None a seed], "budget": int}}."""
+    """Draw the share of the seeds that are solved by so many steps.
+
+    `arms`: {name: {"steps": [float or None a seed], "budget": int}}.
+    """
     with plt.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(PAGE * 0.75, 2.5))
         for i, (name, found) in enumerate(arms.items()):
             steps = sorted(step for step in found["steps"] if step is not None)
             share = np.arange(len(steps) + 1) / len(found["steps"])
+            x, y = [0, *steps, found["budget"]], [*share, share[-1]]
             wide = 1.0 + 0.5 * (len(arms) - i) / len(arms) * 3  # lines that coincide stay visible
-            axis.step(
-                [0, *steps, found["budget"]],
-                [*share, share[-1]],
-                where="post",
-                color=COLOURS[i % 7],
-                linewidth=wide,
-                linestyle=LINES[i // 7 % 3],
-                label=f"{name}: {len(steps)} of {len(found['steps'])}",
-            )
+            label = f"{name}: {len(steps)} of {len(found['steps'])}"
+            axis.step(x, y, where="post", linewidth=wide, label=label, **_look(i))
         axis.set_ylim(-0.05, 1.05)
         axis.xaxis.set_major_formatter(EngFormatter(sep=""))
         axis.set_xlabel("environment steps")
@@ -161,28 +151,21 @@ def solved(arms: dict[str, dict], path: Path) -> None:
 
 
 def inside(metrics: dict[str, dict[str, tuple]], path: Path) -> None:
-    """What the updates said along training, a panel a metric, means over seeds.
+    """Draw what the updates said along training, a panel a metric, means over seeds.
 
     Args:
       metrics: {metric: {arm: (step int [n], mean float [n])}}.
     """
+    names = list(dict.fromkeys(arm for found in metrics.values() for arm in found))
+    looks = {arm: _look(i) for i, arm in enumerate(names)}
     with plt.rc_context(STYLE):
         figure, axes = _panels(len(metrics), share_y=False)
-        names = list(dict.fromkeys(arm for found in metrics.values() for arm in found))
         for axis, (metric, found) in zip(axes.flat, metrics.items(), strict=False):
             for arm, (step, mean) in found.items():
-                axis.plot(
-                    step,
-                    mean,
-                    color=COLOURS[names.index(arm) % 7],
-                    linestyle=LINES[names.index(arm) // 7 % 3],
-                )
+                axis.plot(step, mean, **looks[arm])
             axis.set_title(LABELS.get(metric, metric), loc="left", fontsize=7)
-            if metric in ("value_loss", "loss", "td_error"):
+            if metric in ON_A_LOG_SCALE:
                 axis.set_yscale("log")
-        handles = [
-            plt.Line2D([], [], color=COLOURS[i % 7], linestyle=LINES[i // 7 % 3], label=arm)
-            for i, arm in enumerate(names)
-        ]
+        handles = [plt.Line2D([], [], label=arm, **look) for arm, look in looks.items()]
         figure.legend(handles=handles, loc="outside lower center", ncols=min(5, len(names)))
         save(figure, path)

@@ -10,9 +10,11 @@ matplotlib.use("Agg")  # no screen needed
 import matplotlib.pyplot as plt
 from matplotlib.ticker import MaxNLocator
 
-# Okabe and Ito's palette (jfly.uni-koeln.de/color), in an order that keeps neighbours apart in grey too.
+# Okabe and Ito's palette (jfly.uni-koeln.de/color), in an order that keeps neighbours apart, in
+# grey too.
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-# Where more are told apart: with five of Paul Tol's muted scheme (personal.sron.nl/~pault), darker or greyer than those above.
+# Where more are told apart: with five of Paul Tol's muted scheme (personal.sron.nl/~pault), darker
+# or greyer than those above.
 MANY_COLOURS = (*COLOURS, "#882255", "#999933", "#332288", "#999999", "#AA4499")
 MARKERS = ("s", "o", "^", "D", "v", "P", "X")
 COLUMN, PAGE = 3.4, 7.0  # inches
@@ -34,10 +36,12 @@ STYLE = {
     "figure.constrained_layout.use": True,
     "savefig.dpi": 220,
 }
+# Of pictures and matrices: without a grid, with a frame.
+FRAMED = STYLE | {"axes.grid": False, "axes.spines.top": True, "axes.spines.right": True}
 
 
 def epoch_axis(axis) -> None:
-    """Whole epochs from left to right, also where there is but one."""
+    """Label whole epochs from left to right, also where there is but one."""
     first, last = axis.dataLim.intervalx
     axis.set_xlim(first - 0.25, last + 0.25)
     axis.set_xlabel("epoch")
@@ -45,18 +49,20 @@ def epoch_axis(axis) -> None:
 
 
 def save(figure, path: Path) -> None:
-    """Writes a PNG and frees the figure."""
+    """Write a PNG and free the figure."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", "Glyph .* missing"
-        )  # of a name in a script that the font has not
+        # Of a name in a script that the font has not.
+        warnings.filterwarnings("ignore", "Glyph .* missing")
         figure.savefig(path)
     plt.close(figure)
 
 
 def draw_all(figures: dict[str, tuple], folder: Path) -> dict[str, Path]:
-    """Draws those figures that there is something for: {name: path}. figures: {name: (plot, data, *other arguments)}."""
+    """Draw those figures that there is something for, and return {name: path}.
+
+    `figures`: {name: (plot, data, *other arguments)}.
+    """
     paths = {}
     for name, (plot, data, *more) in figures.items():
         if data:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 class Agent(NamedTuple):
     """One method on one environment, as pure functions.
 
-    A state has at least `updates` and `env_steps`, both int32 []; the metrics of an update are scalars, among them
-    `episodes`, `return_sum` and `length_sum` of the episodes that ended in it.
+    A state has at least `updates` and `env_steps`, both int32 []. The metrics of an update are
+    scalars, among them `episodes`, `return_sum` and `length_sum` of the episodes that ended in it.
     """
 
     init: Callable  # key, hyper -> state

@@ -1,7 +1,8 @@
-"""Environments of gymnax behind one small interface, E of them side by side, `terminated` and `truncated` apart.
+"""Environments of gymnax behind one small interface, E of them side by side.
 
-What an episode begins with is drawn before the steps are taken, for all steps at once: on a CPU the random numbers of single
-resets are the larger part of a small environment's step.
+`terminated` and `truncated` are kept apart. What an episode begins with is drawn before the steps
+are taken, for all steps at once: on a CPU the random numbers of single resets are the larger part
+of a small environment's step.
 """
 
 import functools
@@ -38,7 +39,18 @@ class Env(NamedTuple):
     action_size: int  # numbers of a continuous action; 0: actions are discrete
     max_steps: int  # the time limit of an episode
     reset: Callable  # key -> (obs float32, state)
-    step: Callable  # key, state, action -> (obs, state, reward float32 [], terminated bool [], truncated bool [])
+    # key, state, action -> (obs, state, reward float32 [], terminated bool [], truncated bool [])
+    step: Callable
+
+    @property
+    def continuous(self) -> bool:
+        """Return whether actions are numbers in [-1, 1], not one of several."""
+        return self.num_actions == 0
+
+    @property
+    def num_outputs(self) -> int:
+        """Return how many numbers a policy needs for an action: logits or means."""
+        return self.action_size if self.continuous else self.num_actions
 
 
 class Running(NamedTuple):
@@ -62,12 +74,12 @@ class Step(NamedTuple):
 
     @property
     def done(self) -> jax.Array:
-        """Whether a new episode begins: bool [E]."""
+        """Return where a new episode begins: bool [E]."""
         return self.terminated | self.truncated
 
 
 class MountainCarContinuous(continuous_mountain_car.ContinuousMountainCar):
-    """gymnax's with gymnasium's left wall, where the car stops; gymnax 1.0 zeroes its speed at the goal instead."""
+    """gymnax's car with gymnasium's left wall, which stops it; gymnax 1.0 stops it at the goal."""
 
     def step_env(self, key, state, action, params):
         _, after, reward, terminated, info = super().step_env(key, state, action, params)
@@ -77,53 +89,52 @@ class MountainCarContinuous(continuous_mountain_car.ContinuousMountainCar):
 
 
 def names() -> list[str]:
-    """Environments that there are."""
+    """Return the names of all environments."""
     return list(gymnax.registered_envs)
 
 
 def check_env(name: str) -> None:
-    """Raises ConfigError for an environment that is unknown, or fetches data."""
+    """Raise ConfigError for an environment that is unknown, or fetches data."""
     check_choice("env.name", name, names())
     check(
         name not in DOWNLOADS,
-        f"env.name: {name} fetches its data from the network as it is made; choose another environment",
+        f"env.name: {name} fetches its data from the network as it is made; choose another "
+        "environment",
     )
 
 
 def return_bounds(env: Env) -> tuple[float, float]:
-    """Return what the return of an episode cannot be below or above; infinite where it is not known."""
+    """Return the least and the most that a return can be; infinite where it is not known."""
     least, most = REWARDS.get(env.name, (-math.inf, math.inf))
     return least * env.max_steps, most * env.max_steps
 
 
 def make(name: str, *, flatten: bool, sticky: float = 0.0, max_steps: int = 0) -> Env:
-    """An environment of gymnax by its name.
+    """Return an environment of gymnax by its name.
 
-    Integer observations become one-hot vectors; continuous actions are given in [-1, 1] and clipped to it, whatever the
-    environment's own bounds are.
+    Integer observations become one-hot vectors; continuous actions are given in [-1, 1] and clipped
+    to it, whatever the environment's own bounds are.
 
     Args:
       flatten: observations as vectors.
-      sticky: probability that the last action is repeated (Machado et al. 2018, arXiv:1709.06009), in [0, 1).
+      sticky: probability in [0, 1) that the last action is repeated (Machado et al. 2018,
+        arXiv:1709.06009).
       max_steps: another time limit; 0 keeps the environment's own.
     """
     game, params = _make(name)
     if max_steps:
         params = params.replace(max_steps_in_episode=max_steps)
-    action_space, encode = (
-        game.action_space(params),
-        _encoder(game.observation_space(params), flatten),
-    )
+    action_space = game.action_space(params)
+    encode = _encoder(game.observation_space(params), flatten)
     discrete = isinstance(action_space, spaces.Discrete)
-    low, high = (
-        (None, None)
-        if discrete
-        else (jnp.asarray(bound, jnp.float32) for bound in (action_space.low, action_space.high))
-    )
+    if not discrete:
+        low = jnp.asarray(action_space.low, jnp.float32)
+        high = jnp.asarray(action_space.high, jnp.float32)
 
     def reset(key):
         obs, state = game.reset_env(key, params)
-        typed = lambda x: jax.lax.convert_element_type(x, jnp.asarray(x).dtype)  # noqa: E731 - as a checkpoint gives it back
+        # as a checkpoint gives it back: without weak types
+        typed = lambda x: jax.lax.convert_element_type(x, jnp.asarray(x).dtype)
         return encode(obs), jax.tree.map(typed, state)
 
     def step(key, state, action):
@@ -135,31 +146,31 @@ def make(name: str, *, flatten: bool, sticky: float = 0.0, max_steps: int = 0) -
 
     shape = jax.eval_shape(lambda seed: reset(jax.random.key(seed))[0], 0).shape
     native = jax.eval_shape(lambda seed: game.reset_env(jax.random.key(seed), params)[0], 0).shape
-    size = 0 if discrete else int(np.prod(action_space.shape))
     env = Env(
-        name,
-        shape,
-        native if math.prod(native) == math.prod(shape) else shape,
-        action_space.n if discrete else 0,
-        size,
-        int(params.max_steps_in_episode),
-        reset,
-        step,
+        name=name,
+        obs_shape=shape,
+        native_shape=native if math.prod(native) == math.prod(shape) else shape,
+        num_actions=action_space.n if discrete else 0,
+        action_size=0 if discrete else int(np.prod(action_space.shape)),
+        max_steps=int(params.max_steps_in_episode),
+        reset=reset,
+        step=step,
     )
     return with_sticky_actions(env, sticky) if sticky else env
 
 
 @functools.cache
 def _make(name: str):
+    """Return (environment, its parameters) of gymnax, with our own in place of a wrong one."""
     game, params = gymnax.make(name)
     return (MountainCarContinuous() if name == "MountainCarContinuous-v0" else game), params
 
 
 def _encoder(space, flatten: bool) -> Callable:
-    """Observation as the environment has it -> float32 vector or image."""
-    highest = (
-        space.n - 1 if isinstance(space, spaces.Discrete) else np.max(np.asarray(space.high))
-    )  # now: `encode` is traced
+    """Return a function: observation as the environment has it -> float32 vector or image."""
+    # now, not in `encode`, which is traced
+    discrete = isinstance(space, spaces.Discrete)
+    highest = space.n - 1 if discrete else np.max(np.asarray(space.high))
 
     def encode(obs):
         if jnp.issubdtype(obs.dtype, jnp.integer):
@@ -170,7 +181,7 @@ def _encoder(space, flatten: bool) -> Callable:
 
 
 def with_sticky_actions(env: Env, probability: float) -> Env:
-    """The environment with the last action repeated with a probability, whatever is asked for."""
+    """Return the environment that repeats the last action with a probability, whatever is asked."""
 
     def reset(key):
         obs, state = env.reset(key)
@@ -187,13 +198,17 @@ def with_sticky_actions(env: Env, probability: float) -> Env:
 
 
 def start(env: Env, key: jax.Array, num_envs: int) -> Running:
-    """E environments, each at the beginning of an episode."""
+    """Return E environments, each at the beginning of an episode."""
     obs, state = jax.vmap(env.reset)(jax.random.split(key, num_envs))
     return Running(obs, state, jnp.zeros(num_envs), jnp.zeros(num_envs, jnp.int32))
 
 
 def draw(env: Env, key: jax.Array, num_steps: int, num_envs: int) -> tuple:
-    """What chance has to say in so many steps, for `advance`: (keys [T, E], beginnings of episodes (obs, state) [T, E, ...])."""
+    """Draw what chance decides in T steps of E environments, for `advance`.
+
+    Returns:
+      (keys [T, E], beginnings of episodes (obs, state) [T, E, ...]).
+    """
     step_key, reset_key = jax.random.split(key)
     shape = (num_steps, num_envs)
     fresh = jax.vmap(jax.vmap(env.reset))(jax.random.split(reset_key, shape))
@@ -201,32 +216,34 @@ def draw(env: Env, key: jax.Array, num_steps: int, num_envs: int) -> tuple:
 
 
 def advance(env: Env, running: Running, action: jax.Array, drawn: tuple) -> tuple[Running, Step]:
-    """One step of E environments; those whose episode is over go on with what `drawn` has for them, one row of `draw`.
+    """Take one step of E environments; those whose episode is over begin the next one.
 
     Args:
       action: int32 [E], or float32 [E, A] in [-1, 1].
+      drawn: one row of `draw`.
     """
     keys, (fresh_obs, fresh_state) = drawn
     obs, state, reward, terminated, truncated = jax.vmap(env.step)(keys, running.state, action)
     step = Step(
-        reward,
-        terminated,
-        truncated,
-        obs,
-        running.episode_return + reward,
-        running.episode_length + 1,
+        reward=reward,
+        terminated=terminated,
+        truncated=truncated,
+        next_obs=obs,
+        episode_return=running.episode_return + reward,
+        episode_length=running.episode_length + 1,
     )
     renewed = lambda new, old: jnp.where(step.done.reshape(-1, *[1] * (old.ndim - 1)), new, old)
-    return Running(
-        renewed(fresh_obs, obs),
-        jax.tree.map(renewed, fresh_state, state),
-        jnp.where(step.done, 0.0, step.episode_return),
-        jnp.where(step.done, 0, step.episode_length),
-    ), step
+    after = Running(
+        obs=renewed(fresh_obs, obs),
+        state=jax.tree.map(renewed, fresh_state, state),
+        episode_return=jnp.where(step.done, 0.0, step.episode_return),
+        episode_length=jnp.where(step.done, 0, step.episode_length),
+    )
+    return after, step
 
 
 def episode_sums(step: Step) -> dict[str, jax.Array]:
-    """Of steps [...]: how many episodes ended, and the sums of their returns and lengths: float32 []."""
+    """Return how many episodes ended in steps [...], and the sums of their returns and lengths."""
     count = lambda values: jnp.sum(jnp.where(step.done, values, 0.0))
     return {
         "episodes": count(1.0),

@@ -1,7 +1,8 @@
-"""Many runs of one agent in one compiled program: chunks of updates, greedy evaluation, checkpoints.
+"""Many runs of one agent in one compiled program: chunks of updates, evaluation, checkpoints.
 
-Runs differ in their key and in the numbers of `hyper`, and lie along a leading axis N, which is split over the devices where
-there are several. What leaves a chunk are sums and counts, never trajectories.
+Runs differ in their key and in the numbers of `hyper`. They lie along a leading axis N, which is
+split over the devices where there are several. What leaves a chunk are sums and counts, never
+trajectories.
 """
 
 import functools
@@ -36,14 +37,15 @@ class Best(NamedTuple):
 
 
 def keys_of(seed: int) -> Keys:
-    """The keys of run `seed`."""
+    """Return the keys of run `seed`."""
     return Keys(*jax.random.split(jax.random.key(seed), 4))
 
 
 def start(agent: Agent, seeds: list[int], hypers: list) -> object:
-    """The states of N runs, stacked.
+    """Return the states of N runs, stacked.
 
-    One after another: batched, the QR of an orthogonal initialisation can stall jaxlib's CPU thread pool for good (0.10.2).
+    They are made one after another: batched, the QR of an orthogonal initialisation can stall
+    jaxlib's CPU thread pool for good (0.10.2).
     """
     init = jax.jit(agent.init)
     states = [
@@ -57,7 +59,10 @@ def start(agent: Agent, seeds: list[int], hypers: list) -> object:
 
 
 def spread(states):
-    """The runs of the leading axis over the devices, which must divide their number; what has none on every device."""
+    """Return states whose leading axis, the runs, is split over the devices.
+
+    The devices must divide the number of runs. What has no leading axis is on every device.
+    """
     mesh = data_mesh()
     if mesh.size == 1:
         return states
@@ -67,14 +72,14 @@ def spread(states):
 
 
 def axes_of(agent: Agent, states):
-    """What `vmap` runs over: everything but the counters that all runs share."""
+    """Return the axes that `vmap` runs over: all except the counters that all runs share."""
     axes = jax.tree.map(lambda _: 0, states)
     return axes._replace(updates=None, env_steps=None) if agent.steps_per_update else axes
 
 
 @functools.partial(jax.jit, static_argnames="agent", donate_argnames="states")
 def run_chunk(agent: Agent, states, updates: jax.Array, target: jax.Array, limit: jax.Array):
-    """Updates of every run.
+    """Take updates of every run.
 
     Args:
       updates: int32 [], how many; used where an update has a fixed number of environment steps.
@@ -82,7 +87,8 @@ def run_chunk(agent: Agent, states, updates: jax.Array, target: jax.Array, limit
       limit: int32 [], environment steps that it never exceeds: another update must surely fit.
 
     Returns:
-      (states, {name: float32 [N]}): metrics, means over the updates, but sums for those of episodes; and "updates", how many.
+      (states, {name: float32 [N]}): metrics, means over the updates, or sums for those of episodes;
+      and "updates", how many.
     """
 
     def of_run(state):
@@ -110,17 +116,23 @@ def run_chunk(agent: Agent, states, updates: jax.Array, target: jax.Array, limit
 
 
 def first_update_steps(agent: Agent, states, runs: int, limit: int) -> np.ndarray:
-    """Return the environment steps after the first update of every run: int [N]. `states` as `start` made them; they are kept."""
+    """Return the environment steps after the first update of every run: int [N].
+
+    `states` are as `start` made them, and are kept.
+    """
     if agent.steps_per_update:
         return np.full(runs, agent.first_steps + agent.steps_per_update)
-    copies = jax.tree.map(
-        jnp.copy, states
-    )  # states are donated; to a target of one step it is one update
-    return env_steps(run_chunk(agent, copies, *map(jnp.int32, (0, 1, limit)))[0], runs)
+    copies = jax.tree.map(jnp.copy, states)  # states are donated
+    # to a target of one step it is one update
+    after, _ = run_chunk(agent, copies, jnp.int32(0), jnp.int32(1), jnp.int32(limit))
+    return env_steps(after, runs)
 
 
 def play(env: Env, choose: Callable, key: jax.Array, episodes: int) -> jax.Array:
-    """Returns of whole episodes side by side: float32 [episodes]. `choose`: observations, step int32 [] -> actions."""
+    """Return the returns of whole episodes side by side: float32 [episodes].
+
+    `choose`: observations, step int32 [] -> actions.
+    """
     reset_key, step_key = jax.random.split(key)
     obs, state = jax.vmap(env.reset)(jax.random.split(reset_key, episodes))
 
@@ -130,31 +142,27 @@ def play(env: Env, choose: Callable, key: jax.Array, episodes: int) -> jax.Array
         obs, state, reward, terminated, truncated = jax.vmap(env.step)(
             step_keys, state, choose(obs, t)
         )
-        return (
-            t + 1,
-            obs,
-            state,
-            alive & ~(terminated | truncated),
-            total + jnp.where(alive, reward, 0.0),
-        )
+        over, total = terminated | truncated, total + jnp.where(alive, reward, 0.0)
+        return t + 1, obs, state, alive & ~over, total
+
+    def unfinished(carry):
+        t, _, _, alive, _ = carry
+        return (t < env.max_steps) & jnp.any(alive)
 
     carry = jnp.int32(0), obs, state, jnp.ones(episodes, bool), jnp.zeros(episodes)
-    return jax.lax.while_loop(
-        lambda carry: (carry[0] < env.max_steps) & jnp.any(carry[3]), take, carry
-    )[-1]
+    return jax.lax.while_loop(unfinished, take, carry)[-1]
 
 
 @functools.partial(jax.jit, static_argnames=("env", "act", "episodes"))
 def evaluate(env: Env, act: Callable, actors, keys: jax.Array, episodes: int) -> jax.Array:
-    """Returns of whole episodes, played greedily: float32 [N, episodes]. `keys`: [N]."""
-    return jax.vmap(lambda actor, key: play(env, lambda obs, t: act(actor, obs), key, episodes))(
-        actors, keys
-    )
+    """Return the returns of whole episodes, played greedily: float32 [N, episodes]. `keys`: [N]."""
+    of_run = lambda actor, key: play(env, lambda obs, t: act(actor, obs), key, episodes)
+    return jax.vmap(of_run)(actors, keys)
 
 
 @functools.partial(jax.jit, static_argnames=("env", "episodes"))
 def evaluate_random(env: Env, keys: jax.Array, episodes: int) -> jax.Array:
-    """Returns of whole episodes of actions drawn uniformly: float32 [N, episodes]. `keys`: [N]."""
+    """Return the returns of whole episodes of random actions: float32 [N, episodes]."""
 
     def of_run(key):
         env_key, action_key = jax.random.split(key)
@@ -172,7 +180,11 @@ def evaluate_random(env: Env, keys: jax.Array, episodes: int) -> jax.Array:
 
 @functools.partial(jax.jit, static_argnames=("env", "act"))
 def watch(env: Env, act: Callable, actor, key: jax.Array):
-    """One greedy episode of one run: (observations float32 [max_steps, ...], its length int32 [], its return float32 [])."""
+    """Play one greedy episode of one run.
+
+    Returns:
+      (observations float32 [max_steps, ...], its length int32 [], its return float32 []).
+    """
     reset_key, step_key = jax.random.split(key)
     obs, state = env.reset(reset_key)
 
@@ -181,14 +193,9 @@ def watch(env: Env, act: Callable, actor, key: jax.Array):
         after, state, reward, terminated, truncated = env.step(
             jax.random.fold_in(step_key, t), state, act(actor, obs[None])[0]
         )
-        carry = (
-            after,
-            state,
-            alive & ~(terminated | truncated),
-            length + alive,
-            total + jnp.where(alive, reward, 0.0),
-        )
-        return carry, obs
+        on = alive & ~(terminated | truncated)
+        total = total + jnp.where(alive, reward, 0.0)
+        return (after, state, on, length + alive, total), obs
 
     carry = obs, state, jnp.bool_(True), jnp.int32(0), jnp.float32(0)
     (*_, length, total), rows = jax.lax.scan(take, carry, jnp.arange(env.max_steps))
@@ -197,45 +204,43 @@ def watch(env: Env, act: Callable, actor, key: jax.Array):
 
 @jax.jit
 def keep_best(best: Best, score: jax.Array, actors) -> Best:
-    """The better of each run's best so far and its policy now; of equals the later."""
+    """Return the better of each run's best so far and its policy now; of equals the later."""
     better = score >= best.score
     pick = lambda new, old: jnp.where(better.reshape(-1, *[1] * (old.ndim - 1)), new, old)
     return Best(jnp.where(better, score, best.score), jax.tree.map(pick, actors, best.actor))
 
 
 def none_yet(agent: Agent, states, runs: int) -> Best:
-    """Before the first evaluation."""
-    return Best(
-        jnp.full(runs, -jnp.inf), jax.tree.map(jnp.copy, actors_of(agent, states))
-    )  # copies: states are donated
+    """Return the best policies before the first evaluation."""
+    actors = jax.tree.map(jnp.copy, actors_of(agent, states))  # copies: states are donated
+    return Best(jnp.full(runs, -jnp.inf), actors)
 
 
 def actors_of(agent: Agent, states):
-    """What acting needs, of every run."""
+    """Return what acting needs, of every run."""
     axes = axes_of(agent, states)
     return jax.vmap(agent.actor, in_axes=(axes,))(states)
 
 
 def env_steps(states, runs: int) -> np.ndarray:
-    """Environment steps so far, of every run: int [N]."""
+    """Return the environment steps so far, of every run: int [N]."""
     return np.broadcast_to(np.asarray(states.env_steps), runs)
 
 
 def to_arrays(states) -> dict[str, jax.Array]:
-    """The leaves of a state as a checkpoint holds them: keys as their data."""
-    plain = lambda x: (
-        jax.random.key_data(x) if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key) else x
-    )
+    """Return the leaves of a state as a checkpoint holds them: keys as their data."""
+    plain = lambda x: jax.random.key_data(x) if is_key(x) else x
     return {f"{i:03}": plain(leaf) for i, leaf in enumerate(jax.tree.leaves(states))}
 
 
 def from_arrays(arrays: dict, like):
-    """The state again, that `to_arrays` made; `like`: a state of the same shapes."""
+    """Return the state that `to_arrays` took apart; `like`: a state of the same shapes."""
     leaves, tree = jax.tree.flatten(like)
-    typed = lambda x, new: (
-        jax.random.wrap_key_data(new)
-        if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key)
-        else new
-    )
+    typed = lambda x, new: jax.random.wrap_key_data(new) if is_key(x) else new
     found = [typed(leaf, jnp.asarray(arrays[f"{i:03}"])) for i, leaf in enumerate(leaves)]
     return spread(jax.tree.unflatten(tree, found))
+
+
+def is_key(x: jax.Array) -> bool:
+    """Return whether an array is one of typed random keys."""
+    return jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key)

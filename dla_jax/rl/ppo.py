@@ -1,16 +1,18 @@
-"""Proximal policy optimisation (Schulman et al. 2017, arXiv:1707.06347): an actor and a critic, many small steps on each rollout.
+"""Proximal policy optimisation: an actor and a critic, many small steps on each rollout.
 
-With what usual implementations do beside the paper (Huang et al. 2022, "The 37 implementation details of PPO"), and with values
-bootstrapped at time limits, which most of them do not do.
+As in Schulman et al. 2017, arXiv:1707.06347, with what usual implementations do beside the paper
+(Huang et al. 2022, "The 37 implementation details of PPO"), and with values bootstrapped at time
+limits, which most of them do not do.
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from dla_jax.rl import envs, networks, normalise, returns
+from dla_jax.rl import envs, losses, networks, normalise, returns
 from dla_jax.rl.agent import Agent
 from dla_jax.training.optim import make_optimiser, set_learning_rate
 
@@ -21,9 +23,9 @@ class Hyper(NamedTuple):
     lr: jax.Array
     gamma: jax.Array
     gae_lambda: jax.Array
-    clip: jax.Array  # of the probability ratio, and of the change of a value
-    entropy: jax.Array  # weight of the entropy bonus
-    value: jax.Array  # weight of the value loss
+    clip_eps: jax.Array  # of the probability ratio, and of the change of a value
+    ent_coef: jax.Array  # weight of the entropy bonus
+    vf_coef: jax.Array  # weight of the value loss
     bootstrap: jax.Array  # 1: from the value at a time limit; 0: a time limit counts as an end
 
 
@@ -42,6 +44,15 @@ class State(NamedTuple):
     hyper: Hyper
 
 
+class Parts(NamedTuple):
+    """What one compiled program is made of: the same in all its runs."""
+
+    env: envs.Env
+    own: object  # `config.agent`
+    net: networks.ActorCritic
+    tx: optax.GradientTransformation
+
+
 class Rollout(NamedTuple):
     """T steps of E environments: arrays [T, E, ...]."""
 
@@ -51,152 +62,190 @@ class Rollout(NamedTuple):
     step: envs.Step
 
 
+class Batch(NamedTuple):
+    """What is learned from: arrays [T, E, ...], or rows of them."""
+
+    obs: jax.Array  # float32, normalised
+    action: jax.Array
+    log_prob: jax.Array  # float32, of the policy that played
+    value: jax.Array  # float32, of the critic at that time
+    advantage: jax.Array  # float32
+    target: jax.Array  # float32, of the value
+
+
 def steps_per_update(own) -> int:
-    """Environment steps of one rollout."""
-    return own.rollout_steps * own.num_envs
+    """Return the environment steps of one rollout."""
+    return own.num_steps * own.num_envs
 
 
 def make(env: envs.Env, config) -> Agent:
-    """The agent of a config whose `agent.name` is "ppo"."""
-    own, continuous = config.agent, env.num_actions == 0
-    outputs = env.action_size if continuous else env.num_actions
-    net = networks.ActorCritic(
-        networks.make_torso(config.model), outputs, continuous, config.model.shared
+    """Return the agent of a config whose `agent.name` is "ppo"."""
+    own, steps = config.agent, steps_per_update(config.agent)
+    gradient_steps = config.total_steps // steps * own.update_epochs * own.num_minibatches
+    parts = Parts(
+        env=env,
+        own=own,
+        net=networks.make_actor_critic(config.model, env.num_outputs, env.continuous),
+        tx=optax.flatten(make_optimiser(config.optim, gradient_steps)),
     )
-    shape, num_updates = (
-        (own.rollout_steps, own.num_envs),
-        config.total_steps // steps_per_update(own),
+    return Agent(
+        init=functools.partial(init, parts),
+        update=functools.partial(update, parts),
+        actor=actor,
+        act=functools.partial(act, parts),
+        steps_per_update=steps,
+        most_steps=steps,
     )
-    tx = optax.flatten(make_optimiser(config.optim, num_updates * own.epochs * own.minibatches))
-    policy = lambda params, obs: net.apply(params, obs, method="policy")
-    value = lambda params, obs: net.apply(params, obs, method="value")
 
-    def init(key, hyper):
-        net_key, env_key, key = jax.random.split(key, 3)
-        running = envs.start(env, env_key, own.num_envs)
-        params = net.init(net_key, running.obs)
-        stats = normalise.start(env.obs_shape)
-        return State(
-            params,
-            set_learning_rate(tx.init(params), hyper.lr),
-            running,
-            stats,
-            normalise.start(()),
-            jnp.zeros(own.num_envs),
-            key,
-            jnp.int32(0),
-            jnp.int32(0),
-            hyper,
-        )
 
-    def seen(stats, obs):
-        return normalise.centred(obs, stats) if own.normalise_obs else obs
+def init(parts: Parts, key: jax.Array, hyper: Hyper) -> State:
+    """Return the state of a new run."""
+    num_envs = parts.own.num_envs
+    net_key, env_key, key = jax.random.split(key, 3)
+    running = envs.start(parts.env, env_key, num_envs)
+    params = parts.net.init(net_key, running.obs)
+    return State(
+        params=params,
+        opt_state=set_learning_rate(parts.tx.init(params), hyper.lr),
+        running=running,
+        obs_stats=normalise.start(parts.env.obs_shape),
+        return_stats=normalise.start(()),
+        discounted=jnp.zeros(num_envs),
+        key=key,
+        updates=jnp.int32(0),
+        env_steps=jnp.int32(0),
+        hyper=hyper,
+    )
 
-    def collect(state, key):
-        noise_key, env_key = jax.random.split(key)
-        noise = networks.draw_noise(noise_key, (*shape, outputs), continuous)
 
-        def take(running, xs):
-            noise, drawn = xs
-            obs = seen(state.obs_stats, running.obs)
-            found = policy(state.params, obs)
-            action = found.sample(noise)
-            after, step = envs.advance(env, running, action, drawn)
-            return after, (running.obs, Rollout(obs, action, found.log_prob(action), step))
+def update(parts: Parts, state: State) -> tuple[State, dict[str, jax.Array]]:
+    """Play one rollout and learn from it: (state, {name: float32 []})."""
+    key, hyper = jax.random.fold_in(state.key, state.updates), state.hyper
+    collect_key, learn_key = jax.random.split(key)
+    state, raw_obs, rollout = collect(parts, state, collect_key)
+    step = rollout.step
+    if parts.own.normalise_reward:
+        state, reward = normalise_reward(state, step)
+    else:
+        reward = step.reward
+    values = value_of(parts, state.params, rollout.obs)
+    next_values = value_of(parts, state.params, seen(parts, state.obs_stats, step.next_obs))
+    over = returns.episode_over(step.terminated, step.truncated, hyper.bootstrap)
+    advantage = returns.gae(
+        reward, over, step.truncated, values, next_values, hyper.gamma, hyper.gae_lambda
+    )
+    batch = Batch(
+        obs=rollout.obs,
+        action=rollout.action,
+        log_prob=rollout.log_prob,
+        value=values,
+        advantage=advantage,
+        target=values + advantage,
+    )
+    state, metrics = learn(parts, state, batch, learn_key)
+    if parts.own.normalise_obs:
+        state = state._replace(obs_stats=normalise.add(state.obs_stats, raw_obs))
+    state = state._replace(
+        updates=state.updates + 1, env_steps=state.env_steps + steps_per_update(parts.own)
+    )
+    return state, envs.episode_sums(step) | metrics
 
-        running, (raw_obs, rollout) = jax.lax.scan(
-            take, state.running, (noise, envs.draw(env, env_key, *shape))
-        )
-        return state._replace(running=running), raw_obs, rollout
 
-    def loss_fn(params, batch, hyper):
-        obs, action, old_log_prob, old_value, advantage, target = batch
-        found, values = net.apply(params, obs)
-        log_ratio = found.log_prob(action) - old_log_prob
-        ratio = jnp.exp(log_ratio)
-        advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
-        clipped = jnp.clip(ratio, 1 - hyper.clip, 1 + hyper.clip)
-        policy_loss = -jnp.minimum(ratio * advantage, clipped * advantage).mean()  # equation 7
-        error = (values - target) ** 2
-        if own.clip_value:
-            near = old_value + jnp.clip(values - old_value, -hyper.clip, hyper.clip)
-            error = jnp.maximum(error, (near - target) ** 2)
-        value_loss, entropy = 0.5 * error.mean(), found.entropy().mean()
-        loss = policy_loss + hyper.value * value_loss - hyper.entropy * entropy  # equation 9
-        return loss, {
-            "policy_loss": policy_loss,
-            "value_loss": value_loss,
-            "entropy": entropy,
-            "kl": jnp.mean(ratio - 1 - log_ratio),  # http://joschu.net/blog/kl-approx.html
-            "clipped": jnp.mean(jnp.abs(ratio - 1) > hyper.clip),
-        }
+def collect(parts: Parts, state: State, key: jax.Array) -> tuple[State, jax.Array, Rollout]:
+    """Play a rollout: (state, observations [T, E, ...] before they are normalised, Rollout)."""
+    env, shape = parts.env, (parts.own.num_steps, parts.own.num_envs)
+    noise_key, env_key = jax.random.split(key)
+    noise = networks.draw_noise(noise_key, (*shape, env.num_outputs), env.continuous)
 
-    def learn(state, batch, key):
-        size = steps_per_update(own)
-        rows = jax.tree.map(lambda x: x.reshape(size, *x.shape[2:]), batch)
-        orders = jax.vmap(lambda key: jax.random.permutation(key, size))(
-            jax.random.split(key, own.epochs)
-        )
+    def take(running, xs):
+        noise, drawn = xs
+        obs = seen(parts, state.obs_stats, running.obs)
+        found = policy_of(parts, state.params, obs)
+        action = found.sample(noise)
+        after, step = envs.advance(env, running, action, drawn)
+        return after, (running.obs, Rollout(obs, action, found.log_prob(action), step))
 
-        def minibatch(carry, index):
-            params, opt_state = carry
-            grads, metrics = jax.grad(loss_fn, has_aux=True)(
-                params, jax.tree.map(lambda x: x[index], rows), state.hyper
-            )
-            updates, opt_state = tx.update(grads, opt_state, params)
-            return (optax.apply_updates(params, updates), opt_state), metrics
+    running, (raw_obs, rollout) = jax.lax.scan(
+        take, state.running, (noise, envs.draw(env, env_key, *shape))
+    )
+    return state._replace(running=running), raw_obs, rollout
 
-        orders = orders.reshape(own.epochs * own.minibatches, -1)
-        (params, opt_state), metrics = jax.lax.scan(
-            minibatch, (state.params, state.opt_state), orders
-        )
-        return state._replace(params=params, opt_state=opt_state), jax.tree.map(jnp.mean, metrics)
 
-    def update(state):
-        key, hyper = jax.random.fold_in(state.key, state.updates), state.hyper
-        collect_key, learn_key = jax.random.split(key)
-        state, raw_obs, rollout = collect(state, collect_key)
-        step = rollout.step
-        if own.normalise_reward:
-            state, reward = normalise_reward(state, step)
-        else:
-            reward = step.reward
-        values = value(state.params, rollout.obs)
-        next_values = value(state.params, seen(state.obs_stats, step.next_obs))
-        terminated = step.terminated | (step.truncated & (hyper.bootstrap == 0))
-        advantage = returns.gae(
-            reward, terminated, step.truncated, values, next_values, hyper.gamma, hyper.gae_lambda
-        )
-        batch = (
-            rollout.obs,
-            rollout.action,
-            rollout.log_prob,
-            values,
-            advantage,
-            values + advantage,
-        )
-        state, metrics = learn(state, batch, learn_key)
-        if own.normalise_obs:
-            state = state._replace(obs_stats=normalise.add(state.obs_stats, raw_obs))
-        state = state._replace(
-            updates=state.updates + 1, env_steps=state.env_steps + steps_per_update(own)
-        )
-        return state, envs.episode_sums(step) | metrics
+def learn(parts: Parts, state: State, batch: Batch, key: jax.Array) -> tuple[State, dict]:
+    """Take some epochs of gradient steps: (state, {name: float32 []}, means over the steps)."""
+    own, size = parts.own, steps_per_update(parts.own)
+    rows = jax.tree.map(lambda x: x.reshape(size, *x.shape[2:]), batch)
+    orders = jax.vmap(lambda key: jax.random.permutation(key, size))(
+        jax.random.split(key, own.update_epochs)
+    )
 
-    def normalise_reward(state, step):
-        def add(total, xs):
-            total = total * state.hyper.gamma + xs[0]
-            return jnp.where(xs[1], 0.0, total), total
+    gradient = jax.grad(functools.partial(loss, parts), has_aux=True)
 
-        discounted, totals = jax.lax.scan(add, state.discounted, (step.reward, step.done))
-        stats = normalise.add(state.return_stats, totals)
-        reward = jnp.clip(step.reward / normalise.deviation(stats), -10.0, 10.0)
-        return state._replace(discounted=discounted, return_stats=stats), reward
+    def minibatch(carry, index):
+        params, opt_state = carry
+        grads, metrics = gradient(params, jax.tree.map(lambda x: x[index], rows), state.hyper)
+        updates, opt_state = parts.tx.update(grads, opt_state, params)
+        return (optax.apply_updates(params, updates), opt_state), metrics
 
-    def actor(state):
-        return {"params": state.params, "obs_stats": state.obs_stats}
+    orders = orders.reshape(own.update_epochs * own.num_minibatches, -1)
+    (params, opt_state), metrics = jax.lax.scan(minibatch, (state.params, state.opt_state), orders)
+    return state._replace(params=params, opt_state=opt_state), jax.tree.map(jnp.mean, metrics)
 
-    def act(actor, obs):
-        return policy(actor["params"], seen(actor["obs_stats"], obs)).mode()
 
-    return Agent(init, update, actor, act, steps_per_update(own), steps_per_update(own))
+def loss(parts: Parts, params: dict, batch: Batch, hyper: Hyper) -> tuple[jax.Array, dict]:
+    """Return the loss of a minibatch, equation 9 of the paper with a minus, and its metrics."""
+    found, values = parts.net.apply(params, batch.obs)
+    log_ratio = found.log_prob(batch.action) - batch.log_prob
+    ratio = jnp.exp(log_ratio)
+    advantage = (batch.advantage - batch.advantage.mean()) / (batch.advantage.std() + 1e-8)
+    policy_loss = losses.ppo_clip_loss(ratio, advantage, hyper.clip_eps)
+    value_loss = losses.ppo_value_loss(
+        values, batch.value, batch.target, hyper.clip_eps, clipped=parts.own.clip_vloss
+    )
+    entropy = found.entropy().mean()
+    total = policy_loss + hyper.vf_coef * value_loss
+    return losses.with_entropy_bonus(total, entropy, hyper.ent_coef), {
+        "policy_loss": policy_loss,
+        "value_loss": value_loss,
+        "entropy": entropy,
+        "kl": jnp.mean(ratio - 1 - log_ratio),  # http://joschu.net/blog/kl-approx.html
+        "clipped": jnp.mean(jnp.abs(ratio - 1) > hyper.clip_eps),
+    }
+
+
+def normalise_reward(state: State, step: envs.Step) -> tuple[State, jax.Array]:
+    """Divide rewards [T, E] by the deviation of the discounted sums of rewards so far."""
+
+    def add(total, xs):
+        total = total * state.hyper.gamma + xs[0]
+        return jnp.where(xs[1], 0.0, total), total
+
+    discounted, totals = jax.lax.scan(add, state.discounted, (step.reward, step.done))
+    stats = normalise.add(state.return_stats, totals)
+    reward = jnp.clip(step.reward / normalise.deviation(stats), -10.0, 10.0)
+    return state._replace(discounted=discounted, return_stats=stats), reward
+
+
+def seen(parts: Parts, stats: normalise.Stats, obs: jax.Array) -> jax.Array:
+    """Return observations [..., obs] as the networks see them, normalised or not."""
+    return normalise.centred(obs, stats) if parts.own.normalise_obs else obs
+
+
+def policy_of(parts: Parts, params: dict, obs: jax.Array):
+    """Return the policy at observations [..., obs]: a `Categorical` or a `Gaussian`."""
+    return parts.net.apply(params, obs, method="policy")
+
+
+def value_of(parts: Parts, params: dict, obs: jax.Array) -> jax.Array:
+    """Return the values of observations [..., obs]: float32 [...]."""
+    return parts.net.apply(params, obs, method="value")
+
+
+def actor(state: State) -> dict:
+    """Return what acting needs of a state."""
+    return {"params": state.params, "obs_stats": state.obs_stats}
+
+
+def act(parts: Parts, actor: dict, obs: jax.Array) -> jax.Array:
+    """Return the likeliest actions at observations [E, ...]."""
+    return policy_of(parts, actor["params"], seen(parts, actor["obs_stats"], obs)).mode()

@@ -1,23 +1,24 @@
-"""REINFORCE (Williams 1992): the policy gradient of whole episodes, with no baseline, the batch's mean, or a value function.
+"""REINFORCE (Williams 1992): the policy gradient of whole episodes.
 
-An update plays E episodes to their end, so that returns are those of Monte Carlo. Actions are drawn from softmax(logits /
-temperature) and learned from as such. `greedy` is the labs' own way instead: the likeliest action with that probability, else
-any action at random, while the gradient is still that of the softmax, so that it is no longer the gradient of what is played.
+It has no baseline, the batch's mean, or a value function. An update plays E episodes to their end
+(`episodes.play`), so that returns are those of Monte Carlo. Actions are drawn from softmax(logits /
+temperature) and learned from as such, also where they were played in the lab's own way.
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from dla_jax.rl import envs, networks, returns
+from dla_jax.rl import envs, losses, networks, returns
 from dla_jax.rl.agent import Agent
+from dla_jax.rl.episodes import Episodes, Manner, play
 from dla_jax.training.optim import make_optimiser, set_learning_rate
 
 BASELINES = ("none", "mean", "value")
 NORMALISE = ("none", "batch", "episode")
-BLOCK = 32  # steps between two looks whether all episodes are over
 
 
 class Hyper(NamedTuple):
@@ -25,15 +26,14 @@ class Hyper(NamedTuple):
 
     lr: jax.Array
     gamma: jax.Array
-    bootstrap: (
-        jax.Array
-    )  # 1: from the value at a time limit, with a value function; 0: a time limit counts as an end
-    entropy: jax.Array  # weight of the entropy bonus
+    # 1: from the value at a time limit, with a value function; 0: a time limit counts as an end
+    bootstrap: jax.Array
+    ent_coef: jax.Array  # weight of the entropy bonus
     temperature_start: jax.Array
     temperature_end: jax.Array  # reached in a line at the end of the budget
-    greedy_start: jax.Array  # probability of the labs' greedy action
+    greedy_start: jax.Array  # probability of the lab's greedy action
     greedy_end: jax.Array
-    mixture: jax.Array  # 1: the labs' way of acting; 0: the softmax
+    mixture: jax.Array  # 1: the lab's way of acting; 0: the softmax
 
 
 class State(NamedTuple):
@@ -48,177 +48,167 @@ class State(NamedTuple):
     hyper: Hyper
 
 
-class Episodes(NamedTuple):
-    """E episodes: arrays [T, E, ...], whose rows past an episode's end are not `alive`."""
+class Parts(NamedTuple):
+    """What one compiled program is made of: the same in all its runs."""
 
-    obs: jax.Array
-    action: jax.Array
-    reward: jax.Array
-    terminated: jax.Array
-    truncated: jax.Array
-    alive: jax.Array  # bool: the step belongs to the episode
+    env: envs.Env
+    own: object  # `config.agent`
+    net: networks.ActorCritic
+    tx: optax.GradientTransformation
+    total_steps: int  # environment steps of the budget
 
 
 def make(env: envs.Env, config) -> Agent:
-    """The agent of a config whose `agent.name` is "reinforce"."""
-    own, continuous = config.agent, env.num_actions == 0
-    outputs = env.action_size if continuous else env.num_actions
-    most = -(-env.max_steps // BLOCK) * BLOCK  # rows: whole blocks
-    net = networks.ActorCritic(
-        networks.make_torso(config.model), outputs, continuous, config.model.shared
+    """Return the agent of a config whose `agent.name` is "reinforce"."""
+    parts = Parts(
+        env=env,
+        own=config.agent,
+        net=networks.make_actor_critic(config.model, env.num_outputs, env.continuous),
+        # the number of updates depends on the episodes, so there is no schedule
+        tx=optax.flatten(make_optimiser(config.optim, 1)),
+        total_steps=config.total_steps,
     )
-    tx = optax.flatten(
-        make_optimiser(config.optim, 1)
-    )  # the number of updates depends on the episodes: no schedule
-    policy = lambda params, obs: net.apply(params, obs, method="policy")
-    value = lambda params, obs: net.apply(params, obs, method="value")
-
-    def init(key, hyper):
-        net_key, key = jax.random.split(key)
-        params = net.init(net_key, jnp.zeros((1, *env.obs_shape)))
-        opt_state = set_learning_rate(tx.init(params), hyper.lr)
-        return State(params, opt_state, opt_state, key, jnp.int32(0), jnp.int32(0), hyper)
-
-    def scheduled(state, name):
-        begin, end = getattr(state.hyper, f"{name}_start"), getattr(state.hyper, f"{name}_end")
-        return begin + (end - begin) * jnp.minimum(1.0, state.env_steps / config.total_steps)
-
-    def tempered(params, obs, temperature):
-        found = policy(params, obs)
-        return found if continuous else networks.Categorical(found.logits / temperature)
-
-    def play(state, key, temperature, greedy):
-        """E episodes, to the end of the longest: (Episodes, observations float32 [E, ...] that they ended with)."""
-        reset_key, step_key, *keys = jax.random.split(key, 5)
-        obs, env_state = jax.vmap(env.reset)(jax.random.split(reset_key, own.num_envs))
-        noise = networks.draw_noise(keys[0], (most, own.num_envs, outputs), continuous)
-        chance = jax.random.uniform(keys[1], (most, own.num_envs))
-        any_action = jax.random.randint(keys[2], (most, own.num_envs), 0, max(1, env.num_actions))
-        step_keys = jax.random.split(step_key, (most, own.num_envs))
-
-        def take(carry, t):
-            obs, env_state, alive, last_obs = carry
-            found = tempered(state.params, obs, temperature)
-            action = found.sample(noise[t])
-            if not continuous:
-                mixed = jnp.where(chance[t] < greedy, found.mode(), any_action[t])
-                action = jnp.where(state.hyper.mixture > 0, mixed, action)
-            next_obs, env_state, reward, terminated, truncated = jax.vmap(env.step)(
-                step_keys[t], env_state, action
-            )
-            living = alive.reshape(-1, *[1] * (obs.ndim - 1))
-            last_obs = jnp.where(living, next_obs, last_obs)
-            carry = next_obs, env_state, alive & ~(terminated | truncated), last_obs
-            return carry, Episodes(
-                jnp.where(living, obs, 0.0), action, reward, terminated, truncated, alive
-            )
-
-        def block(
-            carry,
-        ):  # not step by step: between runs that end at different times, each turn copies all rows
-            t, carry, rows = carry
-            carry, new = jax.lax.scan(take, carry, t + jnp.arange(BLOCK))
-            rows = jax.tree.map(
-                lambda store, new: jax.lax.dynamic_update_slice_in_dim(store, new, t, 0), rows, new
-            )
-            return t + BLOCK, carry, rows
-
-        alive = jnp.ones(own.num_envs, bool)
-        carry = obs, env_state, alive, obs
-        rows = jax.tree.map(
-            lambda row: jnp.zeros((most, *row.shape), row.dtype), jax.eval_shape(take, carry, 0)[1]
-        )
-        unfinished = lambda carry: (carry[0] < most) & jnp.any(carry[1][2])
-        _, (*_, last_obs), rows = jax.lax.while_loop(unfinished, block, (jnp.int32(0), carry, rows))
-        return rows, last_obs
-
-    def policy_loss(params, episodes, temperature, advantage, hyper):
-        found = tempered(params, episodes.obs, temperature)
-        entropy = mean_alive(found.entropy(), episodes.alive)
-        loss = -mean_alive(found.log_prob(episodes.action) * advantage, episodes.alive)
-        return loss - hyper.entropy * entropy, {"policy_loss": loss, "entropy": entropy}
-
-    def value_loss(params, episodes, target):
-        return 0.5 * mean_alive((value(params, episodes.obs) - target) ** 2, episodes.alive)
-
-    def descend(params, opt_state, grads):
-        updates, opt_state = tx.update(grads, opt_state, params)
-        return optax.apply_updates(params, updates), opt_state
-
-    def fit_value(state, episodes, target):
-        """Some steps of the value function towards the returns, with an optimiser of its own: (state, loss before them)."""
-
-        def step(carry, _):
-            loss, grads = jax.value_and_grad(value_loss)(carry[0], episodes, target)
-            return descend(*carry, grads), loss
-
-        (params, opt_state), losses = jax.lax.scan(
-            step, (state.params, state.value_opt_state), None, own.value_steps
-        )
-        return state._replace(params=params, value_opt_state=opt_state), losses[0]
-
-    def update(state):
-        temperature, greedy = scheduled(state, "temperature"), scheduled(state, "greedy")
-        episodes, last_obs = play(
-            state, jax.random.fold_in(state.key, state.updates), temperature, greedy
-        )
-        if own.baseline == "value":
-            values, last_value = (
-                value(state.params, episodes.obs),
-                value(state.params, last_obs) * state.hyper.bootstrap,
-            )
-        else:
-            values, last_value = jnp.zeros_like(episodes.reward), jnp.zeros(own.num_envs)
-        target = returns_of(episodes, last_value, state.hyper.gamma)
-        advantage = normalised(
-            target - values, episodes.alive, own.normalise, own.baseline == "mean"
-        )
-        grads, metrics = jax.grad(policy_loss, has_aux=True)(
-            state.params, episodes, temperature, advantage, state.hyper
-        )
-        params, opt_state = descend(state.params, state.opt_state, grads)
-        steps = jnp.sum(episodes.alive)
-        state = state._replace(
-            params=params,
-            opt_state=opt_state,
-            updates=state.updates + 1,
-            env_steps=state.env_steps + steps,
-        )
-        if own.baseline == "value":
-            state, metrics["value_loss"] = fit_value(state, episodes, target)
-        sums = {"episodes": jnp.float32(own.num_envs), "length_sum": jnp.float32(steps)}
-        return state, metrics | sums | {
-            "return_sum": jnp.sum(jnp.where(episodes.alive, episodes.reward, 0.0))
-        }
-
-    act = lambda actor, obs: policy(actor, obs).mode()
-    return Agent(init, update, lambda state: state.params, act, 0, own.num_envs * env.max_steps)
+    return Agent(
+        init=functools.partial(init, parts),
+        update=functools.partial(update, parts),
+        actor=actor,
+        act=functools.partial(act, parts),
+        steps_per_update=0,
+        most_steps=config.agent.num_envs * env.max_steps,
+    )
 
 
-def mean_alive(values: jax.Array, alive: jax.Array) -> jax.Array:
-    """The mean over the steps that belong to episodes: float32 [T, E] -> []. So each step weighs the same, not each episode."""
-    return jnp.sum(jnp.where(alive, values, 0.0)) / jnp.sum(alive)
+def init(parts: Parts, key: jax.Array, hyper: Hyper) -> State:
+    """Return the state of a new run."""
+    net_key, key = jax.random.split(key)
+    params = parts.net.init(net_key, jnp.zeros((1, *parts.env.obs_shape)))
+    opt_state = set_learning_rate(parts.tx.init(params), hyper.lr)
+    return State(
+        params=params,
+        opt_state=opt_state,
+        value_opt_state=opt_state,
+        key=key,
+        updates=jnp.int32(0),
+        env_steps=jnp.int32(0),
+        hyper=hyper,
+    )
+
+
+def update(parts: Parts, state: State) -> tuple[State, dict[str, jax.Array]]:
+    """Play E episodes and learn from them: (state, {name: float32 []})."""
+    own, hyper = parts.own, state.hyper
+    manner = Manner(
+        temperature=scheduled(parts, state, hyper.temperature_start, hyper.temperature_end),
+        greedy=scheduled(parts, state, hyper.greedy_start, hyper.greedy_end),
+        mixture=hyper.mixture,
+    )
+    key = jax.random.fold_in(state.key, state.updates)
+    policy = functools.partial(policy_of, parts, state.params)
+    episodes, last_obs = play(parts.env, own.num_envs, policy, key, manner)
+    if own.baseline == "value":
+        values = value_of(parts, state.params, episodes.obs)
+        last_value = value_of(parts, state.params, last_obs) * hyper.bootstrap
+    else:
+        values, last_value = jnp.zeros_like(episodes.reward), jnp.zeros(own.num_envs)
+    target = returns_of(episodes, last_value, hyper.gamma)
+    advantage = normalised(
+        target - values, episodes.alive, own.normalise, centre=own.baseline == "mean"
+    )
+    gradient = jax.grad(functools.partial(policy_loss, parts), has_aux=True)
+    grads, metrics = gradient(state.params, episodes, manner.temperature, advantage, hyper.ent_coef)
+    params, opt_state = descend(parts, state.params, state.opt_state, grads)
+    steps = jnp.sum(episodes.alive)
+    state = state._replace(
+        params=params,
+        opt_state=opt_state,
+        updates=state.updates + 1,
+        env_steps=state.env_steps + steps,
+    )
+    if own.baseline == "value":
+        state, metrics["value_loss"] = fit_value(parts, state, episodes, target)
+    return state, metrics | {
+        "episodes": jnp.float32(own.num_envs),
+        "length_sum": jnp.float32(steps),
+        "return_sum": jnp.sum(jnp.where(episodes.alive, episodes.reward, 0.0)),
+    }
+
+
+def policy_loss(
+    parts: Parts,
+    params: dict,
+    episodes: Episodes,
+    temperature: jax.Array,
+    advantage: jax.Array,
+    ent_coef: jax.Array,
+) -> tuple[jax.Array, dict]:
+    """Return the loss of the policy, which is drawn from at a temperature, and its metrics."""
+    found = policy_of(parts, params, episodes.obs).tempered(temperature)
+    entropy = losses.mean_alive(found.entropy(), episodes.alive)
+    loss = losses.reinforce_loss(found.log_prob(episodes.action), advantage, episodes.alive)
+    total = losses.with_entropy_bonus(loss, entropy, ent_coef)
+    return total, {"policy_loss": loss, "entropy": entropy}
+
+
+def fit_value(parts: Parts, state: State, episodes: Episodes, target: jax.Array) -> tuple:
+    """Take steps of the value function towards the returns: (state, the loss before them).
+
+    They have an optimiser of their own.
+    """
+
+    def value_loss(params):
+        values = value_of(parts, params, episodes.obs)
+        return losses.reinforce_value_loss(values, target, episodes.alive)
+
+    def step(carry, _):
+        params, opt_state = carry
+        loss, grads = jax.value_and_grad(value_loss)(params)
+        return descend(parts, params, opt_state, grads), loss
+
+    carry = state.params, state.value_opt_state
+    (params, opt_state), found = jax.lax.scan(step, carry, length=parts.own.value_steps)
+    return state._replace(params=params, value_opt_state=opt_state), found[0]
+
+
+def descend(parts: Parts, params: dict, opt_state, grads: dict) -> tuple:
+    """Take one step of the optimiser: (params, opt_state)."""
+    updates, opt_state = parts.tx.update(grads, opt_state, params)
+    return optax.apply_updates(params, updates), opt_state
+
+
+def scheduled(parts: Parts, state: State, begin: jax.Array, end: jax.Array) -> jax.Array:
+    """Return the value of now, on the line from `begin` to `end` over the budget: float32 []."""
+    return begin + (end - begin) * jnp.minimum(1.0, state.env_steps / parts.total_steps)
 
 
 def returns_of(episodes: Episodes, last_value: jax.Array, gamma) -> jax.Array:
-    """Discounted returns of the rows that are alive: float32 [T, E]. `last_value`: float32 [E], of where truncated episodes end.
+    """Return the discounted returns of the rows that are alive: float32 [T, E].
 
-    What is learned from is not weighted by gamma^t, as the gradient of the discounted return would be (Thomas 2014): nobody does.
+    What is learned from is not weighted by gamma^t, as the gradient of the discounted return would
+    be (Thomas 2014): nobody does that.
+
+    Args:
+      last_value: float32 [E], of where truncated episodes end.
     """
-    reward, over = (
-        jnp.where(episodes.alive, episodes.reward, 0.0),
-        ~episodes.alive | episodes.terminated,
-    )
-    last = jnp.broadcast_to(last_value, reward.shape)
+    reward = jnp.where(episodes.alive, episodes.reward, 0.0)
     return returns.discounted_returns(
-        reward, over, episodes.alive & episodes.truncated, last, gamma
+        reward,
+        terminated=~episodes.alive | episodes.terminated,
+        truncated=episodes.alive & episodes.truncated,
+        last_value=jnp.broadcast_to(last_value, reward.shape),
+        gamma=gamma,
     )
 
 
 def normalised(advantage: jax.Array, alive: jax.Array, how: str, centre: bool) -> jax.Array:
-    """Advantages float32 [T, E] less their mean (`centre`), or with mean 0 and deviation 1 over the batch or each episode.
+    """Return advantages float32 [T, E] less their mean, or with mean 0 and deviation 1.
 
-    The mean is one number for all time steps, as the labs have it; over each episode, one of a single step teaches nothing.
+    The mean is one number for all time steps, as the labs have it; over each episode, one of a
+    single step teaches nothing.
+
+    Args:
+      alive: bool [T, E], the steps that count.
+      how: "batch" or "episode", which have mean 0 and deviation 1 then; or "none".
+      centre: less the batch's mean, where `how` is "none".
     """
     if how == "none" and not centre:
         return advantage
@@ -226,3 +216,23 @@ def normalised(advantage: jax.Array, alive: jax.Array, how: str, centre: bool) -
     mean = jnp.mean(advantage, axis, where=alive, keepdims=True)
     scale = 1.0 if how == "none" else jnp.std(advantage, axis, where=alive, keepdims=True) + 1e-8
     return (advantage - mean) / scale
+
+
+def policy_of(parts: Parts, params: dict, obs: jax.Array):
+    """Return the policy at observations [..., obs]: a `Categorical` or a `Gaussian`."""
+    return parts.net.apply(params, obs, method="policy")
+
+
+def value_of(parts: Parts, params: dict, obs: jax.Array) -> jax.Array:
+    """Return the values of observations [..., obs]: float32 [...]."""
+    return parts.net.apply(params, obs, method="value")
+
+
+def actor(state: State) -> dict:
+    """Return what acting needs of a state."""
+    return state.params
+
+
+def act(parts: Parts, actor: dict, obs: jax.Array) -> jax.Array:
+    """Return the likeliest actions at observations [E, ...]."""
+    return policy_of(parts, actor, obs).mode()

@@ -1,6 +1,7 @@
-"""Image classifiers: from a Flax module and an image set to the functions that `train.fit` takes.
+"""Image classifiers: from a Flax module and an image set to the functions of a `training.task.Task`.
 
-A module here is anything with `apply(variables, x, train=...) -> (logits, features)` for x float32 [B, H, W, C] in [0, 1].
+A module here is anything with `apply(variables, x, train=...) -> (logits, features)` for images
+x float32 [B, H, W, C] in [0, 1].
 """
 
 import functools
@@ -15,38 +16,49 @@ from dla_jax.training.mesh import split_rows
 from dla_jax.training.metrics import accuracy, class_scores, cross_entropy, masked_sums
 
 
-# Initialisation runs once a cell and compiles once a depth: cheap code generation suits it better than fast code.
+# It runs once a trial and compiles once a depth: cheap code generation suits it better than fast
+# code.
 @functools.partial(
     jax.jit,
     static_argnames=("model", "shape"),
     compiler_options={"xla_backend_optimization_level": 1},
 )
-def init_variables(key, *, model, shape):
-    """Flax's variables of a model for images float32 [1, *shape]."""
+def init_variables(key: jax.Array, *, model, shape: tuple[int, ...]) -> dict:
+    """Return Flax's variables of a model for images float32 [1, *shape]."""
     return model.init(key, jnp.zeros((1, *shape)), train=False)
 
 
-def init_model(key, *, model, shape: tuple[int, ...]) -> tuple[dict, dict]:
-    """(params, model_state) of a model for images of this shape."""
+def init_model(key: jax.Array, *, model, shape: tuple[int, ...]) -> tuple[dict, dict]:
+    """Return (params, model_state) of a model for images [H, W, C] of this shape."""
     model_state = dict(init_variables(key, model=model, shape=shape))
     return model_state.pop("params"), model_state
 
 
 @functools.cache
+def variable_shapes(model, shape: tuple[int, ...]) -> dict:
+    """Return the variables of a model for images [H, W, C] of this shape, as shapes."""
+
+    def init(seed):
+        return model.init(jax.random.key(seed), jnp.zeros((1, *shape)), train=False)
+
+    return jax.eval_shape(init, 0)
+
+
 def shapes_of(model, shape: tuple[int, ...]) -> dict:
-    """The parameters of a model for images [H, W, C] of this shape, as shapes."""
-    return jax.eval_shape(
-        lambda seed: model.init(jax.random.key(seed), jnp.zeros((1, *shape)), train=False), 0
-    )["params"]
+    """Return the parameters of a model for images [H, W, C] of this shape, as shapes."""
+    return variable_shapes(model, shape)["params"]
 
 
 def count_params(model, shape: tuple[int, ...]) -> int:
-    """Number of trainable numbers of a model for images [H, W, C] of this shape."""
+    """Return the number of trainable numbers of a model for images [H, W, C] of this shape."""
     return sum(leaf.size for leaf in jax.tree.leaves(shapes_of(model, shape)))
 
 
 def counting_steps(init_fn: Callable) -> Callable:
-    """The same with a count of steps in the model state, which `make_loss` with `freeze_norm_at` needs."""
+    """Return `init_fn` with a count of steps added to the model state.
+
+    `make_loss` with `freeze_norm_at` needs it.
+    """
 
     def init(key):
         params, model_state = init_fn(key)
@@ -63,12 +75,20 @@ def make_loss(
     label_smoothing: float,
     freeze_norm_at: int = 0,
     class_weights: tuple[float, ...] | None = None,
-):
-    """The loss function of a model: one object for each, so that the train step compiles once for all cells that share it.
+) -> Callable:
+    """Return the loss function of a model.
 
-    `label_smoothing` e trains towards (1 - e) one-hot + e / C (Szegedy et al. 2016, arXiv:1512.00567, section 7).
-    `freeze_norm_at`: the step from which on BatchNorm and dropout are left in evaluation mode, as lab C has it; 0: never.
-    `class_weights`: of each class, with mean 1 over the examples; None: all alike.
+    It is one object for each choice of arguments, so that the train step compiles once for all
+    trials that share them.
+
+    Args:
+      pad: pixels of pad-and-crop.
+      flip: whether images are mirrored at random.
+      label_smoothing: e trains towards (1 - e) one-hot + e / C (Szegedy et al. 2016,
+        arXiv:1512.00567, section 7).
+      freeze_norm_at: the step from which on BatchNorm and dropout are left in evaluation mode, as
+        lab C has it; 0: never.
+      class_weights: of each class, with mean 1 over the examples; None: all alike.
     """
 
     def loss_fn(params, model_state, batch, key):
@@ -93,32 +113,35 @@ def make_loss(
         else:
             (logits, _), updates = forward(True)
         loss = cross_entropy(logits, batch["label"], label_smoothing, class_weights).mean()
-        return loss, (
-            {**model_state, **updates},
-            {"train_accuracy": accuracy(logits, batch["label"])},
-        )
+        metrics = {"train_accuracy": accuracy(logits, batch["label"])}
+        return loss, ({**model_state, **updates}, metrics)
 
     return loss_fn
 
 
 @functools.partial(jax.jit, static_argnames=("model", "mesh"))
 def score(variables, data, positions, mask, *, model, mesh) -> dict[str, jax.Array]:
-    """Return loss (nats) and accuracy over the rows of `positions` int32 [N, B] where `mask` float32 [N, B] is 1.
+    """Return how well a model does on the images at some positions.
 
-    And "correct", float32 [C]: how many of each class were taken for it.
+    Args:
+      data: {"image": uint8 [N, H, W, C], "label": int32 [N]}.
+      positions: int32 [batches, B], rows of `data`.
+      mask: float32 [batches, B], 1 where the row counts and 0 where it fills up a batch.
+
+    Returns:
+      "loss" (nats) and "accuracy", float32 []; "correct", float32 [C]: how many examples of each
+      class were taken for it.
     """
 
     def sums(batch):
         rows, weights = jax.lax.with_sharding_constraint(batch, split_rows(mesh))
-        logits, _ = model.apply(
-            variables, data["image"][rows].astype(jnp.float32) / 255, train=False
-        )
+        x = data["image"][rows].astype(jnp.float32) / 255
+        logits, _ = model.apply(variables, x, train=False)
         return masked_sums(logits, data["label"][rows], weights)
 
     totals = jax.tree.map(lambda parts: parts.sum(0), jax.lax.map(sums, (positions, mask)))
-    return {name: totals[name] / totals["count"] for name in ("loss", "accuracy")} | {
-        "correct": totals["correct"]
-    }
+    means = {name: totals[name] / totals["count"] for name in ("loss", "accuracy")}
+    return means | {"correct": totals["correct"]}
 
 
 def make_evaluate(
@@ -130,21 +153,18 @@ def make_evaluate(
     prefix: str,
     labels: np.ndarray | None = None,
 ) -> Callable:
-    """Return state -> {"<prefix>_loss", "<prefix>_accuracy"} over the examples at `positions`, each exactly once.
+    """Return the function state -> {"<prefix>_loss", "<prefix>_accuracy"}.
 
-    With `labels` int32 [N], those of all examples, also what `metrics.class_scores` says of them.
+    Args:
+      positions: int32 [n], the examples that are scored, each exactly once.
+      labels: int32 [N], of all examples; with them the result also holds what
+        `metrics.class_scores` says of the scored ones.
     """
     padded, mask = batches.padded_batches(positions, batch_size)
 
     def evaluate(state) -> dict:
-        scores = score(
-            {"params": state.params, **state.model_state},
-            data,
-            padded,
-            mask,
-            model=model,
-            mesh=mesh,
-        )
+        variables = {"params": state.params, **state.model_state}
+        scores = score(variables, data, padded, mask, model=model, mesh=mesh)
         correct = np.asarray(scores.pop("correct"))
         found = {f"{prefix}_{name}": float(value) for name, value in scores.items()}
         if labels is None:

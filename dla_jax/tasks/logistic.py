@@ -1,60 +1,48 @@
-"""Logistic regression, solved exactly by scikit-learn, its strength chosen on validation: the convex baselines of texts.
+"""Logistic regression, solved exactly by scikit-learn: the convex baselines of texts.
 
-One that is trained for a few epochs instead would be beaten by its optimiser, not by what it is compared with.
+Its strength is chosen on validation. One that is trained for a few epochs instead would be beaten
+by its optimiser, not by what it is compared with.
 """
 
-import functools
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from dla_jax.config.checks import check_count, check_distinct, check_number
+from dla_jax.config.checks import check_rules, count, distinct, number
 from dla_jax.config.stop import Interrupted, stop_requested
 from dla_jax.data import labelled, splits
-from dla_jax.tasks import text_classifier
 from dla_jax.tasks.classifier import better
-from dla_jax.training.loop import Plan, no_trace
-from dla_jax.trials.grid import Setting, Story
+from dla_jax.tasks.text_scores import details, scores
 
-PAST_THE_BEST = (
-    2  # strengths in a row that are not better: larger ones, which take longest, are not tried then
-)
-KEYS = ("strengths", "tolerance", "max_iter")  # of a config's model, beside what makes the features
+# So many strengths in a row that are not better end the search: larger ones, which take longest,
+# are not tried then.
+PAST_THE_BEST = 2
+# The keys of a config's `model`, beside those of the features.
+RULES = {"strengths": distinct(number(above=0)), "tolerance": number(above=0), "max_iter": count()}
+KEYS = tuple(RULES)
 
 
 class Solution(NamedTuple):
-    """What minimises the mean loss in nats plus the penalty |kernel|^2 / (2 strength n), which spares the bias.
+    """The minimum of the mean loss in nats plus the penalty |kernel|^2 / (2 strength n).
 
-    n: the examples, each counted with the weight of its class. Of two classes it is the difference of their columns that is
-    penalised.
+    The bias is not penalised. n: the examples, each counted with the weight of its class. Of two
+    classes the penalty is on the difference of their columns.
     """
 
     strength: float  # scikit-learn's C: the larger, the weaker the penalty
     kernel: np.ndarray  # float64 [D, C]
     bias: np.ndarray  # float64 [C]
     gradient: float  # the largest component of what is minimised: 0 at the minimum
-    steps: int  # of the solver, those for smaller strengths included, from which it starts
+    steps: int  # of the solver, with those for smaller strengths, from which it starts
     num_params: int  # that were fitted: of two classes those of one
 
 
 def check_model(model) -> None:
     """Raise ConfigError for KEYS of a `model` that nothing can be solved with."""
-    check_distinct("model.strengths", model.strengths, functools.partial(check_number, above=0))
-    check_number("model.tolerance", model.tolerance, above=0)
-    check_count("model.max_iter", model.max_iter)
-
-
-def make_setting(config, source, mesh) -> Setting:
-    """Return a setting in which nothing is trained step by step."""
-    return Setting(config, {}, mesh, None, Plan(0, (), 0, 0, 1, 0), no_trace, source)
-
-
-def make_story(at_once: Callable, facts: dict) -> Story:
-    """Return what makes a run that is had at once."""
-    return Story(*(None,) * 7, {}, {"num_params": 0} | facts, at_once=at_once)
+    check_rules(model, RULES, prefix="model.")
 
 
 def solutions(
@@ -63,7 +51,8 @@ def solutions(
     """Yield the solution for each of the strengths of a `model`, the smallest first.
 
     Args:
-      x: float [N, D], dense or sparse; taken as float64, since float32 is too coarse for small tolerances.
+      x: float [N, D], dense or sparse; taken as float64, since float32 is too coarse for small
+        tolerances.
       labels: int32 [N]; every class has one.
       weights: of each class in the loss; None: alike.
 
@@ -73,7 +62,8 @@ def solutions(
     from sklearn.linear_model import LogisticRegression
 
     x, steps = x.astype(np.float64), 0
-    # newton-cg: on sparse words it needs a tenth of the time of lbfgs, on dense vectors about the same
+    # newton-cg: on sparse words it needs a tenth of the time of lbfgs, on dense vectors about the
+    # same
     solver = LogisticRegression(
         solver="newton-cg",
         tol=model.tolerance,
@@ -133,7 +123,7 @@ def fit(
     )
     weights = splits.class_weights(config.class_weight, texts)
     for solution in solutions(x["train"], y["train"], config.model, weights):
-        row = text_classifier.scores(logits_of(solution, x["val"]), y["val"], "val")
+        row = scores(logits_of(solution, x["val"]), y["val"], "val")
         if best is None or better(row) > better(best_row):
             best, best_row, behind = solution, row, 0
         else:
@@ -159,8 +149,8 @@ def fit(
         "num_params": best.num_params,
         "examples_per_s": len(y["train"]) / seconds,
         "seconds_per_epoch": None,
-        **text_classifier.scores(logits, y["test"], "test"),
-        **text_classifier.details(logits, parts["test"], texts),
+        **scores(logits, y["test"], "test"),
+        **details(logits, parts["test"], texts),
     }
 
 

@@ -1,8 +1,7 @@
-"""The supervised loop, the only one: it knows no image, token or label, only the functions it is handed."""
+"""The supervised loop, the only one: it knows no image, token or label, only a Task."""
 
 import time
 from collections.abc import Callable
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,159 +11,80 @@ from dla_jax.config.stop import Interrupted, NonFiniteLoss, stop_requested
 from dla_jax.evidence.rows import brief, finite_or_none
 from dla_jax.training.checkpoint import Checkpoints
 from dla_jax.training.mesh import on_any_process
-from dla_jax.training.steps import STEPS, init_state
-
-
-class Plan(NamedTuple):
-    """When things happen in a run. All in optimiser steps, except `patience`."""
-
-    num_steps: int
-    eval_steps: tuple[int, ...]
-    log_every_steps: int
-    checkpoint_every_steps: int  # 0: only when interrupted
-    steps_per_call: int
-    patience: int  # evaluations without improvement after which to stop; 0: never
-    trace_first_steps: int = 0  # so many steps at the start have a row each
-    probe_every_steps: int = 0  # 0: never
-
-    def next_stop(self, step: int) -> int:
-        """The next step at which a row is written: a function of the plan alone, so that a resumed run writes the same rows."""
-        every = (self.log_every_steps, self.checkpoint_every_steps, self.probe_every_steps)
-        multiples = [(step // steps + 1) * steps for steps in every if steps]
-        first = [step + 1] if step < max(1, self.trace_first_steps) else []
-        later = [
-            stop for stop in (*first, *self.eval_steps, self.num_steps, *multiples) if stop > step
-        ]
-        return min(self.num_steps, *later) if later else self.num_steps
-
-    def longest_stretch(self) -> int:
-        """Steps between the two stops that lie farthest apart: more need not fit into a call."""
-        longest, step = 1, 0
-        while step < self.num_steps:
-            step, before = self.next_stop(step), step
-            longest = max(longest, step - before)
-        return longest
+from dla_jax.training.steps import STEPS, TrainState, init_state
+from dla_jax.training.task import Task
 
 
 def stack_batches(batch_at: Callable, first: int, stop: int, rows: int) -> dict:
-    """Batches of the steps first..stop-1 as arrays [rows, B, ...]; rows past the last repeat it, for one shape."""
+    """Return the batches of the steps first..stop-1 as arrays [rows, B, ...].
+
+    Rows past the last repeat it, so that all calls have one shape.
+    """
     batches = [batch_at(step) for step in range(first, stop)]
     batches += batches[-1:] * (rows - len(batches))
     return jax.tree.map(lambda *leaves: np.stack(leaves), *batches)
 
 
 def since_best(history: list[dict], better: Callable[[dict], tuple]) -> int:
-    """Evaluations since the best one, the first of equals (0: the last is the best). `better`: larger is better."""
+    """Return how many evaluations ago the best one was, the first of equals; 0: it is the last.
+
+    Args:
+      better: an evaluation -> a score that is larger for a better model.
+    """
     scores = [better(row) for row in history]
     return len(scores) - 1 - scores.index(max(scores))
 
 
-def no_trace(grads, updates, params) -> dict:
-    """What `fit` traces when it is not asked to."""
-    return {}
-
-
 def fit(
-    init_fn,
-    loss_fn,
-    tx,
-    batch_at,
-    evaluate,
+    task: Task,
     *,
     seed: int,
     lr: float,
-    plan: Plan,
-    data: dict,
-    mesh,
-    better,
-    parallel: str = "jit",
-    accumulate: int = 1,
-    trace=no_trace,
-    probe=lambda state: {},
     checkpoints: Checkpoints,
-    resume=lambda step: [],
-    log=lambda row: None,
-):
-    """Trains one model.
+    resume: Callable[[int], list[dict]] = lambda step: [],
+    log: Callable[[dict], None] = lambda row: None,
+) -> tuple[TrainState, list[dict]]:
+    """Train one model.
 
     Args:
-      init_fn: key -> (params, model_state).
-      loss_fn: (params, model_state, batch, key) -> (loss float32 [], (model_state, metrics: dict of float32 [])).
-      tx: from `optim.make_optimiser`.
-      batch_at: step -> dict of numpy arrays [B, ...]; `index` selects rows of `data`. A pure function of the step.
-      evaluate: state -> dict of floats, on validation data, and of texts to be shown.
+      seed: fixes the initial weights and every random draw.
       lr: peak learning rate.
-      better: a row of `evaluate` -> a score that is larger for a better model.
-      parallel: "jit" or "pmap", a key of STEPS.
-      accumulate: into how many parts the batch of a step is cut.
-      trace: (grads, updates, params) -> dict of arrays: of the step that a row is written at, in 4 digits.
-      probe: state -> dict of arrays: before the first step and every `plan.probe_every_steps`, in 4 digits.
-      resume: the step that a restored checkpoint goes on from -> the rows up to it.
+      resume: the step that a restored checkpoint continues from -> the rows up to it.
       log: called with each row, {"step", "train_loss", ..., "seconds", "examples_per_s"}.
 
     Returns:
       The state with the parameters of the best evaluation, and all rows.
 
     Raises:
-      NonFiniteLoss, Interrupted.
+      NonFiniteLoss: the loss or the gradient of a step is not finite.
+      Interrupted: a stop was requested; the state is saved.
     """
-    state, key = init_state(init_fn, tx, seed=seed, lr=lr, mesh=mesh)
-    best = jax.tree.map(jnp.copy, (state.params, state.model_state))
+    plan = task.plan
+    state, key = init_state(task.init_fn, task.tx, seed=seed, lr=lr, mesh=task.mesh)
+    best = copy_model(state)
     restored = checkpoints.restore_latest({"state": state, "best": best})
     if restored:
         state, best = restored[1]["state"], tuple(restored[1]["best"])
     step = int(state.step)
     rows = resume(step)
-    seconds = rows[-1]["seconds"] if rows else 0.0
     if plan.probe_every_steps and step == 0 and not rows:
-        rows.append(row := {"step": 0, "seconds": 0.0} | brief(probe(state)))
-        log(row)
-
+        rows.append({"step": 0, "seconds": 0.0} | brief(task.probe(state)))
+        log(rows[-1])
     while step < plan.num_steps:
         evaluations = [row for row in rows if row["step"] in plan.eval_steps]
-        if plan.patience and evaluations and since_best(evaluations, better) >= plan.patience:
+        if plan.patience and evaluations and since_best(evaluations, task.better) >= plan.patience:
             break
-        first, stop, parts, start = step, plan.next_stop(step), [], time.perf_counter()
-        while step < stop:
-            ahead = min(stop, step + plan.steps_per_call)
-            batches = stack_batches(batch_at, step, ahead, plan.steps_per_call)
-            state, series, traced = STEPS[parallel](
-                state,
-                data,
-                batches,
-                ahead - step,
-                key,
-                loss_fn=loss_fn,
-                tx=tx,
-                trace=trace,
-                accumulate=accumulate,
-                mesh=mesh,
-            )
-            parts.append(
-                {name: np.asarray(values)[: ahead - step] for name, values in series.items()}
-            )
-            finite = np.isfinite(parts[-1]["train_loss"]) & np.isfinite(parts[-1]["grad_norm"])
-            if not finite.all():
-                raise NonFiniteLoss(step + 1 + int(finite.argmin()))
-            step = ahead
-        means = {
-            name: float(np.concatenate([part[name] for part in parts]).mean(dtype=np.float64))
-            for name in parts[0]
-        }
-        row = {"step": step} | means
-        row |= brief(traced)
-        stretch = time.perf_counter() - start
-        seconds += stretch
-        examples = len(jax.tree.leaves(batches)[0][0]) * (step - first)
-        row |= {"seconds": seconds, "examples_per_s": examples / stretch}
+        first, step = step, plan.next_stop(step)
+        seconds = rows[-1]["seconds"] if rows else 0.0
+        state, row = take_stretch(task, state, key, first, step, seconds)
         if plan.probe_every_steps and step % plan.probe_every_steps == 0:
-            row |= brief(probe(state))
+            row |= brief(task.probe(state))
         if step in plan.eval_steps:
-            row |= evaluate(state)
-            if since_best([*evaluations, row], better) == 0:
-                best = jax.tree.map(jnp.copy, (state.params, state.model_state))
-        rows.append(row := finite_or_none(row))
-        log(row)
+            row |= task.evaluate(state)
+            if since_best([*evaluations, row], task.better) == 0:
+                best = copy_model(state)
+        rows.append(finite_or_none(row))
+        log(rows[-1])
         stopping = on_any_process(stop_requested.is_set())
         if stopping or (plan.checkpoint_every_steps and step % plan.checkpoint_every_steps == 0):
             checkpoints.save(step, {"state": state, "best": best})
@@ -172,3 +92,54 @@ def fit(
             checkpoints.wait()
             raise Interrupted
     return state._replace(params=best[0], model_state=best[1]), rows
+
+
+def copy_model(state: TrainState) -> tuple[dict, dict]:
+    """Return a copy of (params, model_state), which the next steps do not donate."""
+    return jax.tree.map(jnp.copy, (state.params, state.model_state))
+
+
+def take_stretch(
+    task: Task, state: TrainState, key: jax.Array, first: int, stop: int, seconds: float
+) -> tuple[TrainState, dict]:
+    """Take the steps from `first` to `stop`, which lie between two rows.
+
+    Args:
+      state: after `first` steps; donated.
+      key: of the run's steps.
+      seconds: how long the steps before took.
+
+    Returns:
+      The state, and the row: means over the steps, the trace of the last one in 4 digits, and
+        times.
+
+    Raises:
+      NonFiniteLoss: the loss or the gradient of a step is not finite.
+    """
+    step, parts, start = first, [], time.perf_counter()
+    while step < stop:
+        ahead = min(stop, step + task.plan.steps_per_call)
+        batches = stack_batches(task.batch_at, step, ahead, task.plan.steps_per_call)
+        state, series, traced = STEPS[task.parallel](
+            state,
+            task.data,
+            batches,
+            ahead - step,
+            key,
+            loss_fn=task.loss_fn,
+            tx=task.tx,
+            trace=task.trace,
+            accumulate=task.accumulate,
+            mesh=task.mesh,
+        )
+        parts.append({name: np.asarray(values)[: ahead - step] for name, values in series.items()})
+        finite = np.isfinite(parts[-1]["train_loss"]) & np.isfinite(parts[-1]["grad_norm"])
+        if not finite.all():
+            raise NonFiniteLoss(step + 1 + int(finite.argmin()))
+        step = ahead
+    series = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    means = {name: float(values.mean(dtype=np.float64)) for name, values in series.items()}
+    row = {"step": step} | means | brief(traced)
+    stretch = time.perf_counter() - start
+    examples = len(jax.tree.leaves(batches)[0][0]) * (step - first)
+    return state, row | {"seconds": seconds + stretch, "examples_per_s": examples / stretch}

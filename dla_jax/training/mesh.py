@@ -15,74 +15,87 @@ from dla_jax.config.files import cache_folder
 
 
 def data_mesh(devices: list | None = None) -> Mesh:
-    """The devices, all by default, on one axis called `data`. `Auto`: flax's `nn.Embed` fails under the `Explicit` default."""
+    """Put the devices, all by default, on one axis called `data`.
+
+    Its type is `Auto`: flax's `nn.Embed` fails under the `Explicit` default.
+    """
     devices = devices or jax.devices()
     return jax.make_mesh((len(devices),), ("data",), axis_types=(AxisType.Auto,), devices=devices)
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-    """The sharding of state and resident data: a whole copy on every device."""
+    """Return the sharding of state and resident data: a whole copy on every device."""
     return NamedSharding(mesh, PartitionSpec())
 
 
 def split_rows(mesh: Mesh) -> NamedSharding:
-    """The sharding of a batch: axis 0 split over the devices."""
+    """Return the sharding of a batch: axis 0 split over the devices."""
     return NamedSharding(mesh, PartitionSpec("data"))
 
 
 def put(tree, sharding: NamedSharding):
-    """Arrays that every process holds whole -> arrays on the devices, of all processes, of a replicated sharding."""
+    """Put arrays that every process holds whole on the devices of all processes.
+
+    The sharding is a replicated one.
+    """
     if jax.process_count() == 1:
         return jax.device_put(tree, sharding)
+
     # device_put would compare the processes' copies, byte by byte, over the network
-    whole = lambda array: jax.make_array_from_callback(
-        array.shape, sharding, lambda index: array[index]
-    )
-    return jax.tree.map(lambda leaf: whole(np.asarray(leaf)), tree)
+    def put_whole(leaf):
+        array = np.asarray(leaf)
+        return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
+
+    return jax.tree.map(put_whole, tree)
 
 
 def start_processes() -> None:
-    """Joins the processes of this launch, one a host, into one JAX runtime; before anything else asks for a device.
+    """Join the processes of this launch, one a host, into one JAX runtime.
 
-    Slurm, Open MPI, Kubernetes and Cloud TPU say who is who; elsewhere the variables JAX_COORDINATOR_ADDRESS (host:port of
-    the first), JAX_NUM_PROCESSES and JAX_PROCESS_ID do.
+    This comes before anything else asks for a device. Slurm, Open MPI, Kubernetes and Cloud TPU say
+    which process is which; elsewhere the variables JAX_COORDINATOR_ADDRESS (host:port of the
+    first), JAX_NUM_PROCESSES and JAX_PROCESS_ID do.
 
     Raises:
       ConfigError: nothing says so.
     """
-    given = {
+    variables = {
         name: os.environ.get(f"JAX_{name.upper()}") for name in ("num_processes", "process_id")
     }
     try:
-        jax.distributed.initialize(
-            **{name: int(value) for name, value in given.items() if value is not None}
-        )
+        given = {name: int(value) for name, value in variables.items() if value is not None}
+        jax.distributed.initialize(**given)
     except (ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
         raise ConfigError(
-            f"--multihost: cannot join the other processes ({str(error).splitlines()[0]}); start it with srun, mpirun or on "
-            "Cloud TPU, or set JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID"
+            f"--multihost: cannot join the other processes ({reason}); start it with srun, mpirun "
+            "or on Cloud TPU, or set JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID"
         ) from None
-    on_any_process(
-        False
-    )  # the first exchange sets up the connections, for which it waits 30 s at most
+    # the first exchange sets up the connections, for which it waits 30 s at most
+    on_any_process(flag=False)
 
 
 def is_first_process() -> bool:
-    """Whether this process is the one that writes the record, the figures and the screen."""
+    """Tell whether this process is the one that writes the record, the figures and the screen."""
     return jax.process_index() == 0
 
 
 def on_any_process(flag: bool) -> bool:
-    """Whether the flag is set on any process; all must ask at the same point of the program."""
-    return (
-        flag
-        if jax.process_count() == 1
-        else bool(multihost_utils.process_allgather(np.array(flag)).any())
-    )
+    """Tell whether the flag is set on any process.
+
+    All processes must ask at the same point of the program.
+    """
+    if jax.process_count() == 1:
+        return flag
+    return bool(multihost_utils.process_allgather(np.array(flag)).any())
 
 
 def together(work: Callable, what: str):
-    """`work()`, and waits until every process has done its own, so that all fail when one does.
+    """Return `work()` when every process has done its own, so that all fail when one does.
+
+    Args:
+      work: takes nothing.
+      what: it does, in words that follow "could not".
 
     Raises:
       ConfigError: that of `work`; or another process failed to do `what`.
@@ -100,55 +113,64 @@ def together(work: Callable, what: str):
 
 
 def describe_devices() -> list[str]:
-    """The devices in words, for the first printed line: `["1 x cpu, 2 cores"]`, `["8 x NVIDIA H200"]`."""
+    """Return the devices in words: `["1 x cpu, 2 cores"]`, `["8 x NVIDIA H200"]`.
+
+    The first printed line has them.
+    """
     kinds = [device.device_kind for device in jax.devices()]
     words = [f"{kinds.count(kind)} x {kind}" for kind in dict.fromkeys(kinds)]
     return [f"{word}, {cpu_cores()} cores" if word.endswith(" cpu") else word for word in words]
 
 
 def cpu_cores() -> int:
-    """CPU cores this process may use (fewer than the machine's under `taskset` or a container's cpuset)."""
+    """Return how many CPU cores this process may use.
+
+    They are fewer than the machine's under `taskset` or a container's cpuset.
+    """
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def idle_gpu_warning() -> str | None:
-    """One line when the machine has an NVIDIA GPU that JAX does not use, else None."""
+    """Return one line when the machine has an NVIDIA GPU that JAX does not use, else None."""
     has_gpu = os.path.exists("/dev/nvidiactl") or shutil.which("nvidia-smi") is not None
-    if (
-        jax.default_backend() != "cpu"
-        or not has_gpu
-        or os.environ.get("JAX_PLATFORMS", "") == "cpu"
-    ):
+    wanted = os.environ.get("JAX_PLATFORMS", "") == "cpu"
+    if jax.default_backend() != "cpu" or not has_gpu or wanted:
         return None
-    return 'warning: this machine has an NVIDIA GPU but JAX runs on the CPU; install it with: pip install -U "jax[cuda13]"'
+    return (
+        "warning: this machine has an NVIDIA GPU but JAX runs on the CPU; install it with: "
+        'pip install -U "jax[cuda13]"'
+    )
 
 
 def check_devices() -> None:
-    """Raises ConfigError where JAX finds no device of the kind that JAX_PLATFORMS asks for."""
+    """Raise ConfigError where JAX finds no device of the kind that JAX_PLATFORMS asks for."""
     try:
         jax.devices()
-    except (
-        RuntimeError,
-        AssertionError,
-    ) as error:  # the latter where no plug-in of that name is installed
+    except (RuntimeError, AssertionError) as error:
+        # the assertion is what fails where no plug-in of that name is installed
         asked = os.environ.get("JAX_PLATFORMS", "")
         reason = (str(error) or "no backend of that name").splitlines()[0][:120]
-        what = (
-            f"JAX_PLATFORMS={asked}: JAX finds no such device ({reason}); unset it"
-            if asked
-            else (f"JAX finds no device ({reason}); set JAX_PLATFORMS=cpu")
-        )
+        what = f"JAX finds no device ({reason}); set JAX_PLATFORMS=cpu"
+        if asked:
+            what = f"JAX_PLATFORMS={asked}: JAX finds no such device ({reason}); unset it"
         raise ConfigError(
             f'{what}, or install JAX for the device, as in pip install -U "jax[cuda13]"'
         ) from None
 
 
 def keep_programs() -> str | None:
-    """Switches the persistent compilation cache on; returns why it cannot be kept, None where it is."""
+    """Switch the persistent compilation cache on.
+
+    Returns:
+      Why it cannot be kept; None where it is.
+    """
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
     folder, given = cache_folder(), os.environ.get("JAX_COMPILATION_CACHE_DIR")
     if not given and folder is None:
-        return "compiled programs are not kept: there is no home folder; give one with JAX_COMPILATION_CACHE_DIR=FOLDER"
+        return (
+            "compiled programs are not kept: there is no home folder; "
+            "give one with JAX_COMPILATION_CACHE_DIR=FOLDER"
+        )
     cache = Path(given) if given else folder / "xla"
     try:
         cache.mkdir(parents=True, exist_ok=True)

@@ -12,12 +12,13 @@ def cross_entropy(
     smoothing: float = 0.0,
     class_weights: tuple[float, ...] | None = None,
 ) -> jax.Array:
-    """-log softmax(logits)[label] in nats, computed in float32.
+    """Return -log softmax(logits)[label] in nats, computed in float32.
 
     Args:
       logits: float [B, C].
       labels: int32 [B].
-      smoothing: weight in [0, 1) of the mean over all classes, against 1 - smoothing of the label's.
+      smoothing: weight in [0, 1) of the mean over all classes, against 1 - smoothing of the
+        label's.
       class_weights: C numbers that multiply the loss of an example by its class; None: all are 1.
 
     Returns:
@@ -31,12 +32,20 @@ def cross_entropy(
 
 
 def accuracy(logits: jax.Array, labels: jax.Array) -> jax.Array:
-    """Fraction of rows whose largest logit is the label's: logits float [B, C], labels int32 [B] -> float32 []."""
+    """Return the fraction of rows whose largest logit is the label's.
+
+    Args:
+      logits: float [B, C].
+      labels: int32 [B].
+
+    Returns:
+      float32 [].
+    """
     return (logits.argmax(-1) == labels).mean(dtype=jnp.float32)
 
 
 def masked_sums(logits: jax.Array, labels: jax.Array, mask: jax.Array) -> dict[str, jax.Array]:
-    """Sums over the rows where the mask is 1, to be added over batches and divided once.
+    """Sum over the rows where the mask is 1, to be added over batches and divided once.
 
     Args:
       logits: float [B, C].
@@ -44,7 +53,8 @@ def masked_sums(logits: jax.Array, labels: jax.Array, mask: jax.Array) -> dict[s
       mask: float32 [B], 0 for padding.
 
     Returns:
-      {"loss", "accuracy", "count"}: float32 [] each; {"correct"}: float32 [C], by the class of the label.
+      {"loss", "accuracy", "count"}: float32 [] each; {"correct"}: float32 [C], by the class of the
+      label.
     """
     correct = (logits.argmax(-1) == labels).astype(jnp.float32)
     by_class = jnp.zeros(logits.shape[-1]).at[labels].add(correct * mask)
@@ -59,18 +69,20 @@ def masked_sums(logits: jax.Array, labels: jax.Array, mask: jax.Array) -> dict[s
 
 
 def class_scores(correct: np.ndarray, counts: np.ndarray) -> dict:
-    """Return what a classifier reaches class by class, where one number would hide that a class is rare.
+    """Return what a classifier reaches class by class.
+
+    One number would hide that a class is rare.
 
     Args:
-      correct, counts: [C], examples of each class that were taken for it, and all of it; of absent ones 0.
+      correct, counts: [C], examples of each class that were taken for it, and all of it; of absent
+        ones 0.
 
     Returns:
-      {"class_counts": ints, "class_accuracy": floats, None for an absent class, "balanced_accuracy": mean over the others}.
+      {"class_counts": ints, "class_accuracy": floats, None for an absent class,
+      "balanced_accuracy": mean over the others}.
     """
-    found = [
-        float(right) / int(count) if count else None
-        for right, count in zip(correct, counts, strict=True)
-    ]
+    pairs = zip(correct, counts, strict=True)
+    found = [float(right) / int(count) if count else None for right, count in pairs]
     present = [value for value in found if value is not None]
     return {
         "class_counts": [int(count) for count in counts],

@@ -1,7 +1,7 @@
 """Optimisers and learning-rate schedules, all from optax, with a learning rate that is traced.
 
-The peak learning rate lives in the optimiser's state (`optax.inject_hyperparams`), so a grid of learning rates shares
-one compiled step; schedules are shapes in [0, 1] that multiply it.
+The peak learning rate lives in the optimiser's state (`optax.inject_hyperparams`), so a grid of
+learning rates shares one compiled step; schedules are shapes in [0, 1] that multiply it.
 """
 
 import collections
@@ -11,45 +11,58 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from dla_jax.config.checks import check, check_choice, check_number
+from dla_jax.config.checks import check, check_number, check_rules, choice, number, optional
 
 OPTIMISERS = ("sgd", "adam", "adamw", "lion")
+DECOUPLED = ("adamw", "lion")  # whose weight decay is no part of the gradient
 SCHEDULES = ("constant", "cosine", "linear", "one_cycle", "multi_step")
 DECAYED = ("all", "kernels")
 
 
+def check_milestones(key: str, fractions) -> None:
+    """Raise ConfigError unless all fractions lie between 0 and 1; there may be none."""
+    for fraction in fractions:
+        check_number(key, fraction, above=0, below=1)
+
+
+RULES = {
+    "name": choice(OPTIMISERS),
+    "schedule": choice(SCHEDULES),
+    "decayed": choice(DECAYED),
+    "lr": optional(number(above=0)),
+    "momentum": number(low=0, below=1),
+    "b1": number(low=0, below=1),
+    "b2": number(low=0, below=1),
+    "eps": number(above=0),
+    "weight_decay": number(low=0),
+    "clip_norm": number(low=0),
+    "warmup_fraction": number(low=0, below=1),
+    "decay_factor": number(above=0, high=1),
+    "milestones": check_milestones,
+}
+
+
 def check_optim(config) -> None:
-    """Raises ConfigError when a key of `config.optim` is out of range."""
-    check_choice("optim.name", config.name, OPTIMISERS)
-    check_choice("optim.schedule", config.schedule, SCHEDULES)
-    check_choice("optim.decayed", config.decayed, DECAYED)
-    if config.lr is not None:
-        check_number("optim.lr", config.lr, above=0)
-    check_number("optim.momentum", config.momentum, low=0, below=1)
-    check_number("optim.b1", config.b1, low=0, below=1)
-    check_number("optim.b2", config.b2, low=0, below=1)
-    check_number("optim.eps", config.eps, above=0)
-    check_number("optim.weight_decay", config.weight_decay, low=0)
-    check_number("optim.clip_norm", config.clip_norm, low=0)
-    check_number("optim.warmup_fraction", config.warmup_fraction, low=0, below=1)
-    check_number("optim.decay_factor", config.decay_factor, above=0, high=1)
-    for fraction in config.milestones:
-        check_number("optim.milestones", fraction, above=0, below=1)
+    """Raise ConfigError when a key of `config.optim` is out of range."""
+    check_rules(config, RULES, prefix="optim.")
     check(
         config.schedule != "one_cycle" or config.warmup_fraction > 0,
-        "optim.warmup_fraction: 0 with schedule one_cycle, whose first part is the warm-up; 0.3 is usual",
+        "optim.warmup_fraction: 0 with schedule one_cycle, whose first part is the warm-up; "
+        "0.3 is usual",
     )
 
 
 def make_schedule(config, num_steps: int) -> Callable[[jax.Array], jax.Array]:
-    """The schedule as a shape: step (int32 []) -> fraction of the peak learning rate, float32 [] in [0, 1].
+    """Return the schedule as a shape: step (int32 []) -> fraction of the peak learning rate.
 
-    `warmup_fraction` of the steps rise linearly from 0 (but for `one_cycle`, which see); then
-    `constant` stays at 1; `cosine` falls to 0 (Loshchilov and Hutter 2017, arXiv:1608.03983), `linear` falls to 0
-    in a line; `multi_step` multiplies
-    by `decay_factor` at each of `milestones`, fractions of all steps (He et al. 2015, arXiv:1512.03385).
+    The fraction is float32 [] in [0, 1]. `warmup_fraction` of the steps rise linearly from 0
+    (except for `one_cycle`, see there); then `constant` stays at 1; `cosine` falls to 0 (Loshchilov
+    and Hutter 2017, arXiv:1608.03983), `linear` falls to 0 in a line; `multi_step` multiplies by
+    `decay_factor` at each of `milestones`, fractions of all steps (He et al. 2015,
+    arXiv:1512.03385).
     """
     warmup_steps = round(config.warmup_fraction * num_steps)
+    main_steps = max(1, num_steps - warmup_steps)
     if config.schedule == "one_cycle":
         return one_cycle(num_steps, config.warmup_fraction)
     if config.schedule == "multi_step":
@@ -58,26 +71,26 @@ def make_schedule(config, num_steps: int) -> Callable[[jax.Array], jax.Array]:
             drops[round(fraction * num_steps) - warmup_steps] *= config.decay_factor
         main = optax.piecewise_constant_schedule(1.0, drops)
     elif config.schedule == "cosine":
-        main = optax.cosine_decay_schedule(1.0, max(1, num_steps - warmup_steps))
+        main = optax.cosine_decay_schedule(1.0, main_steps)
     elif config.schedule == "linear":
-        main = optax.linear_schedule(1.0, 0.0, max(1, num_steps - warmup_steps))
+        main = optax.linear_schedule(1.0, 0.0, main_steps)
     else:
         main = optax.constant_schedule(1.0)
     if not warmup_steps:
         return main
-    return optax.join_schedules(
-        [optax.linear_schedule(0.0, 1.0, warmup_steps), main], [warmup_steps]
-    )
+    warmup = optax.linear_schedule(0.0, 1.0, warmup_steps)
+    return optax.join_schedules([warmup, main], [warmup_steps])
 
 
 def one_cycle(num_steps: int, warmup_fraction: float) -> Callable[[jax.Array], jax.Array]:
     """Return the learning rate of PyTorch's OneCycleLR, by its defaults, as a shape.
 
     (Smith and Topin 2018, arXiv:1708.07120.) A cosine from 1/25 at step 0 to 1 at step
-    `warmup_fraction * num_steps - 1`, which need not be whole, and one from there to 4e-6, a 10,000th
-    of the start, at the last step, `num_steps - 1`; the end is kept after it. Where the first part has
-    no length, as in a run of a few steps, the second starts at or before step 0. PyTorch's also moves
-    momentum, or b1, from .95 to .85 and back (`cycle_momentum`); here it stays as the config has it.
+    `warmup_fraction * num_steps - 1`, which need not be whole, and one from there to 4e-6, a
+    10,000th of the start, at the last step, `num_steps - 1`; the end is kept after it. Where the
+    first part has no length, as in a run of a few steps, the second starts at or before step 0.
+    PyTorch's also moves momentum, or b1, from .95 to .85 and back (`cycle_momentum`); here it stays
+    as the config has it.
     """
     start, end = 1 / 25, 1 / 25 / 10_000
     peak = warmup_fraction * num_steps - 1
@@ -95,70 +108,66 @@ def one_cycle(num_steps: int, warmup_fraction: float) -> Callable[[jax.Array], j
 
 
 def make_optimiser(config, num_steps: int) -> optax.GradientTransformation:
-    """Clipping by global norm, then the named optimiser, at `peak lr * schedule(step)`.
+    """Chain clipping by global norm and the named optimiser, at `peak lr * schedule(step)`.
 
-    `weight_decay` is added to the gradient for `sgd` and `adam` (as PyTorch does) and decoupled for `adamw` and `lion`
-    (Loshchilov and Hutter 2019, arXiv:1711.05101; Chen et al. 2023, arXiv:2302.06675), on all parameters or, `decayed` being
-    "kernels", not on biases and norms (Devlin et al. 2019). `clip_norm` 0 switches clipping off.
+    `weight_decay` is added to the gradient for `sgd` and `adam` (as PyTorch does) and decoupled for
+    `adamw` and `lion` (Loshchilov and Hutter 2019, arXiv:1711.05101; Chen et al. 2023,
+    arXiv:2302.06675), on all parameters or, `decayed` being "kernels", not on biases and norms
+    (Devlin et al. 2019). `clip_norm` 0 switches clipping off.
 
     Returns:
-      A transformation whose state holds the peak learning rate, `config.lr` or 0: set it with `set_learning_rate`.
+      A transformation whose state holds the peak learning rate, `config.lr` or 0: set it with
+      `set_learning_rate`.
     """
     shape = make_schedule(config, num_steps)
 
-    mask = decayed_kernels if config.decayed == "kernels" else None
-
     def chain(lr):
-        rate = lambda step: lr * shape(step)
-        coupled = (
-            optax.add_decayed_weights(config.weight_decay, mask)
-            if config.weight_decay
-            else optax.identity()
-        )
-        rules = {
-            "sgd": lambda: (
-                coupled,
-                optax.sgd(rate, config.momentum or None, nesterov=config.nesterov),
-            ),
-            "adam": lambda: (coupled, optax.adam(rate, config.b1, config.b2, config.eps)),
-            "adamw": lambda: (
-                optax.adamw(
-                    rate,
-                    config.b1,
-                    config.b2,
-                    config.eps,
-                    weight_decay=config.weight_decay,
-                    mask=mask,
-                ),
-            ),
-            "lion": lambda: (
-                optax.lion(rate, config.b1, config.b2, weight_decay=config.weight_decay, mask=mask),
-            ),
-        }
-        clip = (
-            optax.clip_by_global_norm(config.clip_norm),
-            optax.snapshot("clipped_norm", optax.tree.norm),
-        )
-        return optax.chain(*(clip if config.clip_norm else ()), *rules[config.name]())
+        rule = _rule(config, lambda step: lr * shape(step))
+        if not config.clip_norm:
+            return optax.chain(*rule)
+        clip = optax.clip_by_global_norm(config.clip_norm)
+        return optax.chain(clip, optax.snapshot("clipped_norm", optax.tree.norm), *rule)
 
     return optax.inject_hyperparams(chain)(lr=config.lr or 0.0)
 
 
+def _rule(config, rate: Callable) -> tuple[optax.GradientTransformation, ...]:
+    """Return the named optimiser with its weight decay, at `rate(step)`."""
+    mask = decayed_kernels if config.decayed == "kernels" else None
+    decay = {"weight_decay": config.weight_decay, "mask": mask}
+    optimisers = {
+        "sgd": lambda: optax.sgd(rate, config.momentum or None, nesterov=config.nesterov),
+        "adam": lambda: optax.adam(rate, config.b1, config.b2, config.eps),
+        "adamw": lambda: optax.adamw(rate, config.b1, config.b2, config.eps, **decay),
+        "lion": lambda: optax.lion(rate, config.b1, config.b2, **decay),
+    }
+    optimiser = optimisers[config.name]()
+    if config.name in DECOUPLED:
+        return (optimiser,)
+    coupled = optax.add_decayed_weights(**decay) if config.weight_decay else optax.identity()
+    return coupled, optimiser
+
+
 def decayed_kernels(params) -> dict:
-    """Where a parameter is a kernel or an embedding, no bias and nothing of a norm: a tree of bools."""
+    """Mark kernels and embeddings, no biases and nothing of a norm: a tree of bools."""
     return jax.tree_util.tree_map_with_path(
         lambda path, _: path[-1].key in ("kernel", "embedding"), params
     )
 
 
 def set_learning_rate(opt_state, lr: float):
-    """The optimiser's state with another peak learning rate (a traced leaf: compiles nothing new)."""
-    return opt_state._replace(
-        hyperparams=opt_state.hyperparams | {"lr": jnp.asarray(lr, jnp.float32)}
-    )
+    """Return the optimiser's state with another peak learning rate.
+
+    It is a traced leaf, so nothing new is compiled.
+    """
+    hyperparams = opt_state.hyperparams | {"lr": jnp.asarray(lr, jnp.float32)}
+    return opt_state._replace(hyperparams=hyperparams)
 
 
 def clipped_norm(opt_state) -> dict[str, jax.Array]:
-    """{"clipped_norm": global norm of the last gradient as clipping left it, float32 []}; empty where nothing is clipped."""
+    """Return {"clipped_norm": global norm of the last gradient as clipping left it, float32 []}.
+
+    Empty where nothing is clipped.
+    """
     norm = optax.tree.get(opt_state, "clipped_norm", default=None)
     return {} if norm is None else {"clipped_norm": norm}

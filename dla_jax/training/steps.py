@@ -1,4 +1,4 @@
-"""The compiled part of training: a stretch of optimiser steps in one call, on one device or split over many."""
+"""The compiled part of training: many optimiser steps in one call, on one device or on many."""
 
 import functools
 from typing import NamedTuple
@@ -21,50 +21,53 @@ class TrainState(NamedTuple):
 
 
 def init_state(init_fn, tx, *, seed: int, lr: float, mesh) -> tuple[TrainState, jax.Array]:
-    """The state before the first step, replicated over the mesh, and the key of the steps."""
+    """Make the state before the first step, replicated over the mesh, and the key of the steps."""
     key_init, key_steps = jax.random.split(jax.random.key(seed))
     params, model_state = init_fn(key_init)
     opt_state = set_learning_rate(jax.jit(tx.init)(params), lr)
-    return put(
-        TrainState(jnp.int32(0), params, model_state, opt_state), replicated(mesh)
-    ), key_steps
+    state = TrainState(jnp.int32(0), params, model_state, opt_state)
+    return put(state, replicated(mesh)), key_steps
 
 
 def _gradient(params, model_state, batch: dict, key: jax.Array, loss_fn, accumulate: int):
-    """((loss, (model_state, metrics)), grads): means over `accumulate` parts of the batch, taken one after another."""
+    """Return ((loss, (model_state, metrics)), grads).
+
+    They are means over `accumulate` parts of the batch, taken one after another.
+    """
     of_part = jax.value_and_grad(loss_fn, has_aux=True)
     if accumulate == 1:
         return of_part(params, model_state, batch, key)
-    # Part i has the rows i, i + accumulate, ...: of a batch that is split over devices, every device has as many of each.
-    parts = jax.tree.map(
-        lambda rows: rows.reshape(-1, accumulate, *rows.shape[1:]).swapaxes(0, 1), batch
-    )
+
+    # Part i has the rows i, i + accumulate, ...: of a batch that is split over devices, every
+    # device has as many of each.
+    def cut(rows):
+        return rows.reshape(-1, accumulate, *rows.shape[1:]).swapaxes(0, 1)
+
+    parts = jax.tree.map(cut, batch)
 
     def add(carry, part):
         total, model_state = carry
         number, rows = part
-        (loss, (model_state, metrics)), grads = of_part(
-            params, model_state, rows, jax.random.fold_in(key, number)
-        )
-        return (
-            jax.tree.map(lambda t, new: t + new / accumulate, total, (loss, metrics, grads)),
-            model_state,
-        ), None
+        own_key = jax.random.fold_in(key, number)
+        (loss, (model_state, metrics)), grads = of_part(params, model_state, rows, own_key)
+        new = (loss, metrics, grads)
+        return (jax.tree.map(lambda t, n: t + n / accumulate, total, new), model_state), None
 
-    shapes = jax.eval_shape(
-        of_part, params, model_state, jax.tree.map(lambda rows: rows[0], parts), key
-    )
-    (loss, (_, metrics)), grads = jax.tree.map(
-        lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes
-    )
+    first = jax.tree.map(lambda rows: rows[0], parts)
+    shapes = jax.eval_shape(of_part, params, model_state, first, key)
+    (loss, (_, metrics)), grads = _zeros(shapes)
     carry = (loss, metrics, grads), model_state
-    ((loss, metrics, grads), model_state), _ = jax.lax.scan(
-        add, carry, (jnp.arange(accumulate), parts)
-    )
+    numbered = (jnp.arange(accumulate), parts)
+    ((loss, metrics, grads), model_state), _ = jax.lax.scan(add, carry, numbered)
     return (loss, (model_state, metrics)), grads
 
 
+def _zeros(shapes):
+    return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+
+
 def _one_step(state: TrainState, batch: dict, key: jax.Array, loss_fn, tx, accumulate, axis):
+    """Return the state after a step, its metrics, and (gradients, updates, params before it)."""
     step_key = jax.random.fold_in(key, state.step)
     if axis:
         step_key = jax.random.fold_in(step_key, jax.lax.axis_index(axis))
@@ -75,16 +78,9 @@ def _one_step(state: TrainState, batch: dict, key: jax.Array, loss_fn, tx, accum
         loss, model_state, metrics, grads = jax.lax.pmean((loss, model_state, metrics, grads), axis)
     updates, opt_state = tx.update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
-    metrics = (
-        {"train_loss": loss, "grad_norm": optax.tree.norm(grads)}
-        | clipped_norm(opt_state)
-        | metrics
-    )
-    return (
-        TrainState(state.step + 1, params, model_state, opt_state),
-        metrics,
-        (grads, updates, state.params),
-    )
+    own = {"train_loss": loss, "grad_norm": optax.tree.norm(grads)} | clipped_norm(opt_state)
+    after = TrainState(state.step + 1, params, model_state, opt_state)
+    return after, own | metrics, (grads, updates, state.params)
 
 
 def _take_steps(
@@ -102,42 +98,37 @@ def _take_steps(
     split=lambda x: x,
     whole=lambda x: x,
 ):
-    """The loop of `run_steps`. `axis`: name of pmap's axis; `split`, `whole`: jit's constraints on batches and state."""
+    """Run the loop of `run_steps`.
 
-    def batch_of(i):
+    Args beside those of `run_steps`:
+      axis: name of pmap's axis.
+      split, whole: jit's constraints on batches and state.
+    """
+
+    def step_at(i, state):
         batch = jax.tree.map(lambda rows: split(rows[i]), batches)
         index = batch.pop("index", None)
-        return (
-            batch if index is None else batch | {name: rows[index] for name, rows in data.items()}
-        )
+        if index is not None:
+            batch |= {name: rows[index] for name, rows in data.items()}
+        return _one_step(state, batch, key, loss_fn, tx, accumulate, axis)
 
     def body(carry):
         i, state, series, traced = carry
-        state, metrics, step = _one_step(state, batch_of(i), key, loss_fn, tx, accumulate, axis)
+        state, metrics, step = step_at(i, state)
         traced = jax.lax.cond(i + 1 == num_steps, trace, lambda *_: traced, *step)
-        return (
-            i + 1,
-            whole(state),
-            jax.tree.map(lambda all_steps, value: all_steps.at[i].set(value), series, metrics),
-            traced,
-        )
+        series = jax.tree.map(lambda every, value: every.at[i].set(value), series, metrics)
+        return i + 1, whole(state), series, traced
 
     def go_on(carry):
         i, _, series, _ = carry
         last = jnp.maximum(i - 1, 0)
-        return (
-            (i < num_steps)
-            & jnp.isfinite(series["train_loss"][last])
-            & jnp.isfinite(series["grad_norm"][last])
-        )
+        loss, norm = series["train_loss"][last], series["grad_norm"][last]
+        return (i < num_steps) & jnp.isfinite(loss) & jnp.isfinite(norm)
 
     max_steps = len(jax.tree.leaves(batches)[0])
-    metrics, step = jax.eval_shape(
-        lambda s: _one_step(s, batch_of(0), key, loss_fn, tx, accumulate, axis)[1:], state
-    )
-    traced = jax.eval_shape(trace, *step)
+    metrics, step = jax.eval_shape(lambda state: step_at(0, state)[1:], state)
     series = jax.tree.map(lambda leaf: jnp.zeros((max_steps, *leaf.shape), leaf.dtype), metrics)
-    traced = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), traced)
+    traced = _zeros(jax.eval_shape(trace, *step))
     return jax.lax.while_loop(go_on, body, (0, state, series, traced))[1:]
 
 
@@ -159,26 +150,34 @@ def run_steps(
     mesh,
     accumulate=1,
 ):
-    """Up to `num_steps` optimiser steps in one compiled call; stops early after a step whose loss or gradient is not finite.
+    """Take up to `num_steps` optimiser steps in one compiled call.
 
-    The number of steps is traced and the loop a `while`, so that one program serves every stretch between two stops.
+    Stops early after a step whose loss or gradient is not finite. The number of steps is traced and
+    the loop a `while`, so that one program serves every stretch between two stops.
 
     Args:
       state: donated.
-      data: arrays that stay on the device, [N, ...]; rows are taken by `batches["index"]` where it is there.
-      batches: arrays [K, B, ...], one batch a step, split over the mesh; only the first `num_steps` <= K are used.
+      data: arrays that stay on the device, [N, ...]; rows are taken by `batches["index"]` where it
+        is there.
+      batches: arrays [K, B, ...], one batch a step, split over the mesh; only the first
+        `num_steps` <= K are used.
       num_steps: int32 [].
       key: the run's key; step s uses fold_in(key, s).
+      loss_fn: (params, model_state, batch, key) -> (loss, (model_state, metrics)).
+      tx: the optimiser, an `optax.GradientTransformation`.
+      trace: (grads, updates, params) -> pytree of arrays.
+      mesh: the devices.
       accumulate: into how many parts a batch is cut, whose gradients are averaged: less memory, and
         without dropout the same step.
 
     Returns:
-      state; the metrics of each step, float32 [K] (0 for steps not taken); `trace(grads, updates, params)` of the last
+      state; the metrics of each step, float32 [K] (0 for steps not taken); `trace` of the last
       step, params being those that the gradient was taken at.
     """
-    constrain = lambda sharding: functools.partial(
-        jax.lax.with_sharding_constraint, shardings=sharding
-    )
+
+    def constrain(sharding):
+        return functools.partial(jax.lax.with_sharding_constraint, shardings=sharding)
+
     return _take_steps(
         state,
         data,
@@ -207,14 +206,17 @@ def run_steps_pmap(
     mesh,
     accumulate=1,
 ):
-    """`run_steps` by `jax.pmap`: a program a device, gradients averaged by hand; for one host.
+    """Do as `run_steps` by `jax.pmap`, on one host.
 
-    Equal to `run_steps` for a loss that is a mean over examples and uses no key. BatchNorm, dropout and augmentation differ:
-    each device normalises, and draws, for its own part of the batch.
+    Every device has its own program, and the gradients are averaged by hand. Equal to `run_steps`
+    for a loss that is a mean over examples and uses no key. BatchNorm, dropout and augmentation
+    differ: each device normalises, and draws, for its own part of the batch.
     """
-    parts = jax.tree.map(
-        lambda rows: rows.reshape(len(rows), mesh.size, -1, *rows.shape[2:]), batches
-    )
+
+    def cut(rows):
+        return rows.reshape(len(rows), mesh.size, -1, *rows.shape[2:])
+
+    parts = jax.tree.map(cut, batches)
     return _pmapped(loss_fn, tx, trace, accumulate)(state, data, parts, num_steps, key)
 
 

@@ -1,4 +1,4 @@
-"""Many small runs of one study, several at a time, resumable at any of them."""
+"""Many small jobs of one study, several at a time, in threads."""
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
@@ -10,10 +10,12 @@ from dla_jax.training.mesh import cpu_cores, on_any_process
 
 
 def at_a_time(configured: int) -> int:
-    """How many runs to train side by side; `configured` 0 means: one a core on a single CPU device, else one.
+    """Return how many jobs to run side by side.
 
-    Threads do it: XLA releases Python's lock while it computes, all share one compiled program, and a small net keeps
-    no more than one core busy. Over several devices, runs come one after another, since their collectives would mix.
+    `configured` 0 means one a core on a single CPU device, else one. Threads do it: XLA releases
+    Python's lock while it computes, all share one compiled program, and a small net keeps no more
+    than one core busy. Over several devices jobs come one after another, since their collectives
+    would mix.
     """
     if jax.device_count() > 1:
         return 1
@@ -21,10 +23,13 @@ def at_a_time(configured: int) -> int:
 
 
 def run_all(work: Callable, items: Iterable, workers: int) -> None:
-    """Calls `work(item)` for each item, `workers` at a time, in order; the first exception stops the others and is raised.
+    """Call `work(item)` for each item, `workers` at a time, in order.
+
+    The first exception stops the others and is raised.
 
     Raises:
-      Interrupted: a stop was requested; runs under way have saved their state, the rest was not begun.
+      Interrupted: a stop was requested; what was under way has saved its state, the rest was not
+        begun.
       Exception: whatever `work` raised.
     """
 

@@ -1,4 +1,4 @@
-"""The benchmark of reinforcement learning: what it compares, and what it says of that which is not there."""
+"""The benchmark of reinforcement learning compares what is there, and says what is not."""
 
 import importlib.util
 import subprocess
@@ -9,19 +9,18 @@ import numpy as np
 import pytest
 from launching import ROOT, environment
 
-from bench import page, processes, rl_others
-from bench import rl as bench
+from bench import page, processes, rl, rl_others
 
 PRESENT = ("distrax", "flashbax", "stable_baselines3", "torch", "tyro", "tensorboard")
 
 
 def job(agent="ppo", runs=1, beside="sb3", path="", steps=20_000):
-    return bench.Job(agent, runs, beside, path, steps)
+    return rl.Job(agent, runs, beside, path, steps)
 
 
 @pytest.fixture
 def installed(monkeypatch):
-    """A list of what is installed, instead of what is."""
+    """Return a list of what is installed, instead of what is."""
     found = list(PRESENT)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: name if name in found else None)
     return found
@@ -29,7 +28,7 @@ def installed(monkeypatch):
 
 @pytest.fixture
 def checkout(tmp_path):
-    """A folder with the files of a checkout."""
+    """Return a folder with the files of a checkout."""
     for name in ("ppo.py", "dqn.py", "wrappers.py"):
         (tmp_path / name).touch()
     return str(tmp_path)
@@ -37,8 +36,11 @@ def checkout(tmp_path):
 
 @pytest.fixture
 def started(monkeypatch, capsys):
-    """Runs `main` with measurements that take no time: (jobs, what it showed, what it said on standard error)."""
-    monkeypatch.setattr(bench.os, "environ", {})
+    """Run `main` with measurements that take no time.
+
+    The result is (jobs, the table, its packages, the lines on standard error).
+    """
+    monkeypatch.setattr(rl.os, "environ", {})
 
     def start(*words):
         jobs, shown = [], []
@@ -46,17 +48,16 @@ def started(monkeypatch, capsys):
         def compare(name, job, settings_of, rounds, seconds, sides):
             assert sides == ("ours", job.beside) and settings_of("ours", job) == [{}]
             jobs.append(job)
-            return {
-                "job": job,
-                "pairs": [{side: {"wall": 2.0, "cpu": 2.0, "compile": 0.0} for side in sides}],
-            }
+            pair = {side: {"wall": 2.0, "cpu": 2.0, "compile": 0.0} for side in sides}
+            return {"job": job, "pairs": [pair]}
+
+        def show(name, text, write, *packages):
+            shown.append((text, packages))
 
         monkeypatch.setattr(processes, "compare", compare)
-        monkeypatch.setattr(
-            page, "show", lambda name, text, write, *packages: shown.append((text, packages))
-        )
+        monkeypatch.setattr(page, "show", show)
         monkeypatch.setattr(sys, "argv", ["bench.rl", *words])
-        bench.main()
+        rl.main()
         return jobs, *shown[0], capsys.readouterr().err.splitlines()
 
     return start
@@ -73,15 +74,8 @@ def started(monkeypatch, capsys):
 )
 def test_wrong_input_exits_with_2_and_one_line(words, told):
     command = (sys.executable, "-m", "bench.rl", *words)
-    answer = subprocess.run(
-        command,
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=100,
-    )
+    how = {"cwd": ROOT, "env": environment(), "timeout": 100}
+    answer = subprocess.run(command, capture_output=True, text=True, check=False, **how)
     assert answer.returncode == 2 and len(answer.stderr.splitlines()) == 1 and told in answer.stderr
 
 
@@ -104,25 +98,19 @@ def test_everything_that_is_there_is_compared_on_the_cpu_with_one_thread(
     installed, checkout, started
 ):
     jobs, text, packages, said = started(f"--purejaxrl={checkout}", f"--cleanrl={checkout}")
-    assert (
-        [found[:3] for found in jobs] == list(bench.AIMS)
-        and not said
-        and "Not measured" not in text
-    )
-    assert {found.path for found in jobs} == {"", checkout} and {found.steps for found in jobs} == {
-        500_000
-    }
+    assert [found[:3] for found in jobs] == list(rl.AIMS)
+    assert not said and "Not measured" not in text
+    assert {found.path for found in jobs} == {"", checkout}
+    assert {found.steps for found in jobs} == {500_000}
     assert packages == ("gymnax", *PRESENT)
-    assert bench.os.environ["OMP_NUM_THREADS"] == "1" and bench.os.environ["JAX_PLATFORMS"] == "cpu"
+    assert rl.os.environ["OMP_NUM_THREADS"] == "1" and rl.os.environ["JAX_PLATFORMS"] == "cpu"
 
 
 def test_what_is_absent_is_skipped_with_a_word_in_both_places(installed, checkout, started):
     installed.remove("tyro")
     jobs, text, packages, said = started("--nets=ppo", f"--cleanrl={checkout}")
-    assert [str(found) for found in jobs] == ["ppo, 1 run, beside sb3"] and packages == (
-        "gymnax",
-        "stable_baselines3",
-    )
+    assert [str(found) for found in jobs] == ["ppo, 1 run, beside sb3"]
+    assert packages == ("gymnax", "stable_baselines3")
     missing = "tyro is missing; pip install -r requirements-bench.txt"
     assert said == [
         "bench.rl: without purejaxrl: no --purejaxrl=PATH is given",
@@ -141,21 +129,17 @@ def test_the_table_gives_ratios_of_rounds_and_the_rate_with_compilation():
         "sb3": {"wall": 200.0, "cpu": 500.0, "compile": 0.0},
     }
     slower = pair | {"ours": pair["ours"] | {"cpu": 1000.0}}
-    head, rule, row = bench.table([{"job": job(), "pairs": [pair, slower, pair]}], {}).splitlines()
+    head, rule, row = rl.table([{"job": job(), "pairs": [pair, slower, pair]}], {}).splitlines()
     assert head.count("|") == rule.count("|") == row.count("|")
     assert row == (
-        "| ppo | 1 | Stable-Baselines3 | 5,000 (1,000 to 5,000) | 500 (500 to 500) | 10.00 (2.00 to 10.00) | at least 20 "
-        "| 4,000 (4,000 to 4,000) | 200 (200 to 200) | 20.00 (20.00 to 20.00) | 5.0 s / 0.0 s | 2,000 / 200 |"
+        "| ppo | 1 | Stable-Baselines3 | 5,000 (1,000 to 5,000) | 500 (500 to 500) "
+        "| 10.00 (2.00 to 10.00) | at least 20 | 4,000 (4,000 to 4,000) | 200 (200 to 200) "
+        "| 20.00 (20.00 to 20.00) | 5.0 s / 0.0 s | 2,000 / 200 |"
     )
-    four = bench.table(
-        [{"job": job(runs=4, beside="purejaxrl"), "pairs": [{**pair, "purejaxrl": pair["sb3"]}]}],
-        {},
-    )
-    assert (
-        "ppo | 4 | purejaxrl" in four
-        and "at least" not in four.splitlines()[-1]
-        and "3,200 / 200 |" in four
-    )  # 80,000 / 25 s
+    both = {"ours": pair["ours"], "purejaxrl": pair["sb3"]}
+    four = rl.table([{"job": job(runs=4, beside="purejaxrl"), "pairs": [both]}], {})
+    assert "ppo | 4 | purejaxrl" in four and "at least" not in four.splitlines()[-1]
+    assert "3,200 / 200 |" in four  # 80,000 / 25 s
 
 
 def test_whole_runs_are_timed_and_compilation_apart(monkeypatch):
@@ -171,39 +155,27 @@ def test_whole_runs_are_timed_and_compilation_apart(monkeypatch):
 
         return once
 
-    assert (
-        rl_others.timed(prepare, 100, 3.0) == {"wall": 50.0, "cpu": 100.0, "compile": 7.0}
-        and len(runs) == 2
-    )
+    found = rl_others.timed(prepare, 100, 3.0)
+    assert found == {"wall": 50.0, "cpu": 100.0, "compile": 7.0} and len(runs) == 2
     assert rl_others.timed(prepare, 100, 0.5)["wall"] == 50.0 and len(runs) == 3  # one at least
 
 
 @pytest.mark.parametrize("agent, steps", [("ppo", 19_968), ("dqn", 20_000)])
 def test_our_runs_take_the_steps_that_are_counted(agent, steps):
-    prepare, units = bench.our_runs(job(agent, runs=4))  # tests have four devices
+    prepare, units = rl.our_runs(job(agent, runs=4))  # tests have four devices
     states, metrics = prepare()()
-    assert (
-        units == 4 * steps
-        and np.all(np.asarray(states.env_steps) == steps)
-        and metrics["episodes"].shape == (4,)
-    )
+    assert units == 4 * steps and np.all(np.asarray(states.env_steps) == steps)
+    assert metrics["episodes"].shape == (4,)
     assert np.all(np.asarray(states.hyper.bootstrap) == 1.0)
 
 
 def test_the_other_sides_get_our_numbers():
-    told = rl_others.purejaxrl_config(job("dqn"), *bench.config_of(job("dqn")))
-    assert (told["TRAINING_INTERVAL"], told["TARGET_UPDATE_INTERVAL"], told["LEARNING_STARTS"]) == (
-        10,
-        500,
-        10_000,
-    )
-    told = rl_others.purejaxrl_config(job("ppo"), *bench.config_of(job("ppo")))
-    assert (told["NUM_ENVS"], told["NUM_STEPS"], told["ANNEAL_LR"], told["MAX_GRAD_NORM"]) == (
-        4,
-        128,
-        True,
-        0.5,
-    )
+    told = rl_others.purejaxrl_config(job("dqn"), *rl.config_of(job("dqn")))
+    assert (told["TRAINING_INTERVAL"], told["TARGET_UPDATE_INTERVAL"]) == (10, 500)
+    assert told["LEARNING_STARTS"] == 10_000
+    told = rl_others.purejaxrl_config(job("ppo"), *rl.config_of(job("ppo")))
+    assert (told["NUM_ENVS"], told["NUM_STEPS"], told["MAX_GRAD_NORM"]) == (4, 128, 0.5)
+    assert told["ANNEAL_LR"] is True
     assert isinstance(told["TOTAL_TIMESTEPS"], int)
 
 
@@ -217,20 +189,17 @@ def test_cleanrl_counts_what_a_longer_run_takes_beyond_a_shorter(monkeypatch):
 
     monkeypatch.setattr(rl_others.subprocess, "run", run)
     monkeypatch.setattr(rl_others, "spent_by_children", lambda: np.array((now[0], now[0] / 2)))
-    found = rl_others.SIDES["cleanrl"](
-        job(beside="cleanrl", path="x"), *bench.config_of(job()), 4.0
-    )
-    assert (
-        found == pytest.approx({"wall": 1000.0, "cpu": 2000.0, "compile": 0.0})
-        and asked[0] == 1024
-        and asked[1] > 10_000
-    )
+    compared = job(beside="cleanrl", path="x")
+    found = rl_others.SIDES["cleanrl"](compared, *rl.config_of(job()), 4.0)
+    assert found == pytest.approx({"wall": 1000.0, "cpu": 2000.0, "compile": 0.0})
+    assert asked[0] == 1024 and asked[1] > 10_000
 
 
 def test_a_script_of_cleanrl_that_fails_ends_with_its_last_line(tmp_path):
     (tmp_path / "ppo.py").write_text("raise ValueError('of the script')")
+    compared = job(beside="cleanrl", path=str(tmp_path))
     with pytest.raises(SystemExit, match="ValueError: of the script"):
-        rl_others.cleanrl(job(beside="cleanrl", path=str(tmp_path)), *bench.config_of(job()), 0.1)
+        rl_others.cleanrl(compared, *rl.config_of(job()), 0.1)
 
 
 def test_vector_environments_tell_of_ended_episodes_as_gymnasium_0_29_does(tmp_path):
@@ -238,23 +207,19 @@ def test_vector_environments_tell_of_ended_episodes_as_gymnasium_0_29_does(tmp_p
     script.write_text("""
 import gymnasium as gym
 import numpy as np
-envs = gym.vector.SyncVectorEnv([lambda: gym.wrappers.RecordEpisodeStatistics(gym.make("CartPole-v1")) for _ in range(2)])
+make = lambda: gym.wrappers.RecordEpisodeStatistics(gym.make("CartPole-v1"))
+envs = gym.vector.SyncVectorEnv([make, make])
 envs.reset(seed=0)
 for _ in range(40):
     obs, reward, terminated, truncated, infos = envs.step(np.array([1, 1]))
     if "final_info" in infos:
         for info, over in zip(infos["final_info"], terminated, strict=True):
-            assert (info is not None) == over and (not over or info["episode"]["r"] == info["episode"]["l"] > 5)
+            assert (info is not None) == over
+            assert not over or info["episode"]["r"] == info["episode"]["l"] > 5
         assert abs(obs[terminated]).max() <= 0.05  # of the next episode
         print("ended")
 """)
-    answer = subprocess.run(
-        (sys.executable, "-m", "bench.rl_others", str(script)),
-        cwd=ROOT,
-        env=environment(),
-        text=True,
-        capture_output=True,
-        check=False,
-        timeout=100,
-    )
+    command = (sys.executable, "-m", "bench.rl_others", str(script))
+    how = {"cwd": ROOT, "env": environment(), "timeout": 100}
+    answer = subprocess.run(command, capture_output=True, text=True, check=False, **how)
     assert answer.returncode == 0 and "ended" in answer.stdout, answer.stderr

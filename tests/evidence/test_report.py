@@ -1,3 +1,5 @@
+"""The report says of a contrast what was measured, and its page is whole."""
+
 import jinja2
 import pytest
 from PIL import Image
@@ -6,37 +8,26 @@ from dla_jax.evidence import formatting, report, stats, verdicts
 
 
 def result_of(differences, **options):
-    return verdicts.judge(differences, ">", 0.005, **options)._asdict() | {
-        "terms": [[1.0, "a-2"], [-2.0, "b-1"]],
-        "in_favour": 3,
-        "without_diverged": None,
-    }
+    judged = verdicts.judge(differences, ">", 0.005, **options)._asdict()
+    terms = [[1.0, "a-2"], [-2.0, "b-1"]]
+    return judged | {"terms": terms, "in_favour": 3, "without_diverged": None}
 
 
 def test_numbers_in_words():
-    assert (
-        formatting.points(0.0123) == "+1.2"
-        and formatting.points(-0.5) == "−50.0"
-        and formatting.points(0.004, False) == "0.4"
-    )
-    assert (
-        formatting.amount(-1.234, "decades") == "−1.23"
-        and formatting.amount(0.5, "points") == "+50.0"
-    )
+    assert formatting.points(0.0123) == "+1.2"
+    assert formatting.points(-0.5) == "−50.0"
+    assert formatting.points(0.004, sign=False) == "0.4"
+    assert formatting.amount(-1.234, "decades") == "−1.23"
+    assert formatting.amount(0.5, "points") == "+50.0"
     assert formatting.p_value(2 / 256) == "0.0078" and formatting.p_value(1.0) == "1.00"
     assert report.terms_words([[1.0, "a-2"], [-2.0, "b-1"]]) == "a-2 − 2 b-1"
 
 
 def test_zero_has_no_sign_and_minus_is_a_minus():
-    assert (
-        formatting.points(-0.0001)
-        == formatting.points(0.0001)
-        == formatting.points(-0.0, False)
-        == "0.0"
-    )
-    assert (
-        formatting.number(-0.004, 2, sign=True) == "0.00" and formatting.number(-1.5, 1) == "−1.5"
-    )
+    assert formatting.points(-0.0001) == formatting.points(0.0001) == "0.0"
+    assert formatting.points(-0.0, sign=False) == "0.0"
+    assert formatting.number(-0.004, 2, sign=True) == "0.00"
+    assert formatting.number(-1.5, 1) == "−1.5"
     assert formatting.interval(-0.0001, 0.5) == " [0.0, +50.0]"
 
 
@@ -47,17 +38,16 @@ def test_what_has_no_interval_shows_none():
 
 
 def test_whether_a_claim_could_be_decided():
-    power = lambda *found, **options: report.power_words(
-        result_of(*found, **options), 0.005, "points"
-    )
+    def power(differences, **options):
+        return report.power_words(result_of(differences, **options), 0.005, "points")
+
     assert power([0.1, 0.2, 0.3, 0.1]) == "no: 4 seeds cannot give p < 0.05, 6 are needed"
     same = [0.001, 0.0011, 0.0009, 0.001, 0.001, 0.001]
     assert power(same).startswith("yes (interval ±0.0, margin 0.5)")
     assert power(same, at_least=True).endswith("absence: no, runs were cut off at the budget")
     assert power([0.001] * 6).endswith("absence: no, the runs do not vary")
-    assert power([0.1, -0.1, 0.2, -0.2, 0.1, -0.1]).startswith(
-        "a difference: yes; its absence: no (interval"
-    )
+    wide = power([0.1, -0.1, 0.2, -0.2, 0.1, -0.1])
+    assert wide.startswith("a difference: yes; its absence: no (interval")
 
 
 def test_seeds_needed_are_those_of_the_test():
@@ -94,9 +84,8 @@ def context(tmp_path, **changes):
 def test_a_page_is_self_contained_and_escapes_its_text(tmp_path):
     report.render(tmp_path / "report.html", **context(tmp_path))
     page = (tmp_path / "report.html").read_text()
-    assert (
-        "&lt;b&gt;bold" in page and 'src="data:image/png;base64,' in page and "width: 20px" in page
-    )
+    assert "&lt;b&gt;bold" in page
+    assert 'src="data:image/png;base64,' in page and "width: 20px" in page
 
 
 @pytest.mark.parametrize("missing", ["title", "question", "claims", "sections", "facts", "command"])
@@ -115,7 +104,6 @@ def test_the_width_of_an_image_is_read_from_its_header(tmp_path):
 
 
 def test_a_ceiling_is_said_to_show_no_absence():
-    words = report.power_words(
-        verdicts.judge([0.0] * 8 + [0.001], ">", 0.5)._asdict(), 0.5, "points"
-    )
+    result = verdicts.judge([0.0] * 8 + [0.001], ">", 0.5)._asdict()
+    words = report.power_words(result, 0.5, "points")
     assert words == "a difference: yes; its absence: no, too few seeds differ"

@@ -1,4 +1,4 @@
-"""How sure the choice of a learning rate is, against scipy's tests and sums by hand."""
+"""The certainty of a choice of a learning rate equals scipy's tests and sums by hand."""
 
 import numpy as np
 import pytest
@@ -8,20 +8,13 @@ from dla_jax.evidence import selection
 
 
 def rows(scores, chosen, group="net", value="val_accuracy"):
-    """Selection rows of {rate: scores of seeds 100, 101, ...}."""
-    return [
-        {
-            "stage": "select",
-            "group": group,
-            "seed": 100 + i,
-            "lr": lr,
-            "chosen": lr == chosen,
-            value: score,
-            "diverged": score is None,
-        }
-        for lr, found in scores.items()
-        for i, score in enumerate(found)
-    ]
+    """Return selection rows of {rate: scores of seeds 100, 101, ...}."""
+    made = []
+    for lr, found in scores.items():
+        shared = {"stage": "select", "group": group, "lr": lr, "chosen": lr == chosen}
+        for i, score in enumerate(found):
+            made.append(shared | {"seed": 100 + i, value: score, "diverged": score is None})
+    return made
 
 
 CLEAR = {0.001: [0.70, 0.74, 0.72], 0.003: [0.90, 0.93, 0.92], 0.01: [0.80, 0.82, 0.83]}
@@ -65,22 +58,17 @@ def test_of_two_equal_rates_one_looks_clearly_better_in_a_tenth_of_choices():
 
 def test_of_losses_less_is_better():
     losses = {lr: [2 - score for score in scores] for lr, scores in CLEAR.items()}
-    found = selection.choice(
-        rows(losses, 0.003, value="val_nats_per_char"), "net", 0.003, "val_nats_per_char"
-    )
+    nats = rows(losses, 0.003, value="val_nats_per_char")
+    found = selection.choice(nats, "net", 0.003, "val_nats_per_char")
     assert found.runner_up == 0.01 and found.difference == pytest.approx(0.1) and not found.noisy
-    told = selection.choice(rows(losses, 0.003, value="loss"), "net", 0.003, "loss", smaller=True)
-    assert told == found
-    assert (
-        selection.choice(rows(losses, 0.003, value="loss"), "net", 0.003, "loss").runner_up == 0.001
-    )
+    unknown = rows(losses, 0.003, value="loss")
+    assert selection.choice(unknown, "net", 0.003, "loss", smaller=True) == found
+    assert selection.choice(unknown, "net", 0.003, "loss").runner_up == 0.001
 
 
 def test_seeds_are_paired_by_number_not_by_place():
-    shuffled = rows(CLEAR, 0.003)[::-1]
-    shuffled = shuffled[1:] + [
-        row | {"seed": 999} for row in shuffled[:1]
-    ]  # a seed that the others lack
+    last, *others = rows(CLEAR, 0.003)[::-1]
+    shuffled = [*others, last | {"seed": 999}]  # a seed that the others lack
     found = selection.choice(shuffled, "net", 0.003)
     assert found.seeds == 2 and found.difference == pytest.approx(0.105)
     assert found.error == pytest.approx(np.std([0.10, 0.11], ddof=1) / np.sqrt(2))
@@ -91,20 +79,14 @@ def test_seeds_are_paired_by_number_not_by_place():
     [
         (CLEAR, 0.003, "0.003"),
         (NOISY, 0.003, "0.003 (within noise)"),
-        (
-            {lr: CLEAR[lr] for lr in (0.003, 0.01)},
-            0.003,
-            "0.003 (edge)",
-        ),  # of two rates both are edges
+        # Of two rates both are edges.
+        ({lr: CLEAR[lr] for lr in (0.003, 0.01)}, 0.003, "0.003 (edge)"),
         ({lr: CLEAR[lr] for lr in (0.001, 0.003)}, 0.003, "0.003 (edge)"),
         ({lr: NOISY[lr] for lr in (0.003, 0.01)}, 0.003, "0.003 (edge, within noise)"),
         ({0.003: [0.9, 0.91]}, 0.003, "0.003"),  # one rate: no edge, no choice
         ({0.001: [0.7], 0.003: [0.9], 0.01: [0.8]}, 0.003, "0.003 (one selection seed)"),
-        (
-            {0.001: [0.7, 0.8], 0.003: [0.1, 0.1], 0.01: [0.1, 0.1]},
-            0.003,
-            "0.003 (within noise)",
-        ),  # worse than another
+        # Worse than another.
+        ({0.001: [0.7, 0.8], 0.003: [0.1, 0.1], 0.01: [0.1, 0.1]}, 0.003, "0.003 (within noise)"),
         ({0.001: [0.1, 0.1], 0.003: [0.1, 0.1], 0.01: [0.1, 0.1]}, 0.003, "0.003 (within noise)"),
         ({0.001: [None, 0.99], 0.003: [0.9, 0.91], 0.01: [None, None]}, 0.003, "0.003"),
         (CLEAR, 0.1, "0.1"),  # a rate that was not tried: shared, or fixed
@@ -134,23 +116,15 @@ def test_the_section_counts_the_choices_within_noise():
         *rows({0.1: [0.5, 0.6], 0.2: [0.3, 0.6]}, 0.1, "c"),
     ]
     (found,) = selection.section(grid)
-    assert (
-        "in 2 of 3 choices" in found["text"]
-        and "2 to 3 selection seeds" in found["text"]
-        and "Edge" in found["text"]
-    )
-    table = {
-        row[0]: dict(zip(found["table"]["head"], row, strict=True))
-        for row in found["table"]["rows"]
-    }
+    for words in ("in 2 of 3 choices", "2 to 3 selection seeds", "Edge"):
+        assert words in found["text"]
+    head, body = found["table"]["head"], found["table"]["rows"]
+    table = {row[0]: dict(zip(head, row, strict=True)) for row in body}
     assert list(table) == ["a", "b", "c"] and found["title"] == "Learning rates"
     assert table["a"]["mean ± sd there (%)"] == "91.7 ± 1.5"
     assert table["a"]["chosen better by ± its error (points)"] == "+10.0 ± 0.6"
-    assert [table[name]["choice"] for name in table] == [
-        "clear",
-        "within noise",
-        "edge, within noise",
-    ]
+    choices = [table[name]["choice"] for name in table]
+    assert choices == ["clear", "within noise", "edge, within noise"]
     assert table["c"]["sd within a rate (points)"] == "15.8"  # sqrt((0.005 + 0.045) / 2)
 
 
@@ -158,16 +132,9 @@ def test_one_selection_seed_is_said():
     grid = rows({0.001: [0.7], 0.003: [0.9], 0.01: [0.8]}, 0.003, value="mean_return")
     (found,) = selection.section(grid, "mean_return", "return")
     assert "cannot be known" in found["text"] and "choices" not in found["text"]
-    assert found["table"]["rows"][0][1:] == [
-        "3",
-        "0.003",
-        "0.90",
-        "0.01",
-        "+0.10",
-        "–",
-        "0.10",
-        "1 selection seed",
-    ]
+    _, *cells, choice = found["table"]["rows"][0]
+    assert cells == ["3", "0.003", "0.90", "0.01", "+0.10", "–", "0.10"]
+    assert choice == "1 selection seed"
 
 
 def test_runs_without_a_value_are_no_runner_up():

@@ -1,3 +1,5 @@
+"""Intervals, exact tests and effect sizes equal scipy's, brute force, or sums by hand."""
+
 import itertools
 import math
 
@@ -7,7 +9,7 @@ from scipy import special
 from scipy import stats as scipy_stats
 
 from dla_jax.evidence import stats
-from dla_jax.studies.depth import report as depth_report
+from dla_jax.studies.depth.report import slope
 
 RNG = np.random.default_rng(0)
 
@@ -20,11 +22,8 @@ def test_t_interval_equals_scipy():
 
 
 def test_an_accuracy_does_not_leave_0_to_100_per_cent():
-    assert (
-        stats.accuracy_interval([0.93, 0.99, 1.0])[1]
-        == 1.0
-        < stats.t_interval([0.93, 0.99, 1.0])[1]
-    )
+    high = [0.93, 0.99, 1.0]
+    assert stats.accuracy_interval(high)[1] == 1.0 < stats.t_interval(high)[1]
     assert stats.accuracy_interval([0.0, 0.01, 0.08])[0] == 0.0
     inner = [0.5, 0.52, 0.51]
     assert stats.accuracy_interval(inner) == stats.t_interval(inner)
@@ -44,9 +43,8 @@ def test_sign_flip_equals_brute_force(values):
 @pytest.mark.parametrize("n", [2, 5, 9, 12])
 def test_sign_flip_equals_scipy(n):
     for values in (RNG.normal(0.3, 1, n), np.round(RNG.normal(0, 1, n), 1)):  # and with ties
-        expected = scipy_stats.permutation_test(
-            (values,), np.mean, permutation_type="samples", n_resamples=np.inf
-        ).pvalue
+        exact = {"permutation_type": "samples", "n_resamples": np.inf}
+        expected = scipy_stats.permutation_test((values,), np.mean, **exact).pvalue
         assert stats.sign_flip_p(values) == pytest.approx(min(1.0, expected))
 
 
@@ -54,9 +52,8 @@ def test_sign_flip_p_bounds():
     assert stats.sign_flip_p(np.ones(8)) == stats.smallest_p(8) == 2 / 2**8
     assert stats.sign_flip_p(np.zeros(8)) == 1
     assert stats.sign_flip_p([0.5]) == stats.smallest_p(1) == 1
-    assert stats.sign_flip_p(np.arange(1.0, 21)) == pytest.approx(
-        stats.smallest_p(20)
-    )  # sampled, not 2^20 patterns
+    sampled = stats.sign_flip_p(np.arange(1.0, 21))  # not by 2^20 patterns
+    assert sampled == pytest.approx(stats.smallest_p(20))
 
 
 def test_holm_rejects_what_the_step_down_procedure_rejects():
@@ -64,9 +61,8 @@ def test_holm_rejects_what_the_step_down_procedure_rejects():
         p = RNG.uniform(0, 0.2, RNG.integers(1, 7))
         alpha = RNG.uniform(0.01, 0.3)
         rejected = set()
-        for rank, i in enumerate(
-            np.argsort(p)
-        ):  # Holm 1979: stop at the first that is not below alpha / (m - rank)
+        # Holm 1979: stop at the first that is not below alpha / (m - rank).
+        for rank, i in enumerate(np.argsort(p)):
             if p[i] > alpha / (len(p) - rank):
                 break
             rejected.add(i)
@@ -92,7 +88,7 @@ def test_superiority_equals_a_double_loop():
 def test_slope_equals_polyfit():
     depths, accuracies = [5, 10, 20, 25], RNG.uniform(0, 1, (3, 4))
     expected = np.polyfit(np.log2(depths), accuracies.T, 1)[0]
-    np.testing.assert_allclose(depth_report.slope(depths, accuracies), expected)
+    np.testing.assert_allclose(slope(depths, accuracies), expected)
 
 
 def test_interquartile_mean_leaves_out_a_quarter_at_each_end():
@@ -101,20 +97,21 @@ def test_interquartile_mean_leaves_out_a_quarter_at_each_end():
 
 
 def test_the_interval_of_the_interquartile_mean_by_hand():
-    """Eight values: four are kept, two at each end count as the nearest of them (Tukey and McLaughlin 1963)."""
+    """Of eight values four are kept; two at each end count as the nearest of them.
+
+    Tukey and McLaughlin 1963.
+    """
     values = np.array([5.5, 1.5, 2.0, 5.8, 3.0, 5.0, 1.0, 4.0])  # sorted: 1 1.5 | 2 3 4 5 | 5.5 5.8
     winsorised = np.array([2.0, 2.0, 2.0, 3.0, 4.0, 5.0, 5.0, 5.0])
     error = np.sqrt(np.sum((winsorised - winsorised.mean()) ** 2) / (4 * 3))
     low, high = stats.iqm_interval(values)
-    np.testing.assert_allclose(
-        (low, high), 3.5 + np.array([-1, 1]) * scipy_stats.t.ppf(0.975, 3) * error
-    )
+    half = scipy_stats.t.ppf(0.975, 3) * error
+    np.testing.assert_allclose((low, high), (3.5 - half, 3.5 + half))
     both = stats.iqm_interval(np.stack([values, 2 * values], axis=1))
     np.testing.assert_allclose(both, [[low, 2 * low], [high, 2 * high]])
     assert stats.iqm_interval([1.0, 2.0]) == (-np.inf, np.inf)
-    np.testing.assert_allclose(
-        stats.iqm_interval([1.0, 2.0, 4.0]), stats.t_interval([1.0, 2.0, 4.0])
-    )  # nothing is cut
+    whole = [1.0, 2.0, 4.0]  # nothing is cut
+    np.testing.assert_allclose(stats.iqm_interval(whole), stats.t_interval(whole))
 
 
 def test_what_the_interquartile_mean_cuts_away_still_widens_its_interval():
@@ -126,9 +123,8 @@ def test_what_the_interquartile_mean_cuts_away_still_widens_its_interval():
 
 def test_probability_of_improvement():
     better, low, high = stats.improvement([3, 4, 5, 6], [0, 1, 2, 2])
-    assert (
-        better == high == 1.0 and 0.5 < low < 0.7
-    )  # four and four runs do not show that it is certain
+    # Four and four runs do not show that it is certain.
+    assert better == high == 1.0 and 0.5 < low < 0.7
     worse = stats.improvement([0, 1, 2, 2], [3, 4, 5, 6])
     np.testing.assert_allclose(worse, (0.0, 0.0, 1 - low))
     assert stats.improvement([1, 1], [1, 1])[0] == 0.5

@@ -1,3 +1,5 @@
+"""Heads over a larger image: every place has the logits of its own window."""
+
 import functools
 
 import chex
@@ -12,58 +14,47 @@ from dla_jax.models.labs import LabA, LabB
 from dla_jax.models.resnet import ResNet
 
 COMMON = {"num_classes": 5, "mean": (0.3, 0.5), "std": (0.4, 0.2), "dtype": "float32"}
-NETS = {  # name: (net, sizes of a training image and of a canvas)
-    "cnn": (
-        CNN(depth=3, width=6, pools=0, norm="none", init_scheme="he", **COMMON),
-        (6, 4),
-        (9, 8),
-    ),
-    "cnn_pool": (
-        CNN(depth=3, width=6, pools=1, norm="batch", init_scheme="he", **COMMON),
-        (12, 8),
-        (20, 14),
-    ),
-    "resnet": (
-        ResNet(
-            depth=8, bottleneck=False, shortcut=True, projection=False, init_scheme="he", **COMMON
-        ),
-        (12, 8),
-        (24, 12),
-    ),
+CNNS = {"depth": 3, "width": 6, "init_scheme": "he"} | COMMON
+RESNET = {"bottleneck": False, "shortcut": True, "projection": False, "init_scheme": "he"}
+LAB_B = LabB(depth=9, as_implemented=False, projection=False, **COMMON)
+# name: (net, size of a training image, size of a canvas)
+NETS = {
+    "cnn": (CNN(pools=0, norm="none", **CNNS), (6, 4), (9, 8)),
+    "cnn_pool": (CNN(pools=1, norm="batch", **CNNS), (12, 8), (20, 14)),
+    "resnet": (ResNet(depth=8, **RESNET, **COMMON), (12, 8), (24, 12)),
     "lab_a": (LabA(depth=2, residual=False, width=7, **COMMON), (12, 8), (20, 14)),
     "lab_a_odd": (LabA(depth=2, residual=False, width=7, **COMMON), (9, 7), (14, 11)),
     "lab_a_residual": (LabA(depth=1, residual=True, width=8, **COMMON), (6, 4), (9, 8)),
-    "lab_b": (LabB(depth=9, as_implemented=False, projection=False, **COMMON), (32, 32), (48, 64)),
+    "lab_b": (LAB_B, (32, 32), (48, 64)),
 }
 
 
 @functools.cache
 def variables_of(name):
+    """Draw the variables of a net, once."""
     net, size, _ = NETS[name]
     return drawn.variables_of(net, (1, *size, 2))
 
 
 def apply(name, x, window=None):
-    return jax.jit(
-        lambda variables, x: NETS[name][0].apply(variables, x, train=False, window=window)
-    )(variables_of(name), x)
+    """Return (logits, features) of a net."""
+    net, _, _ = NETS[name]
+    run = jax.jit(lambda variables, x: net.apply(variables, x, train=False, window=window))
+    return run(variables_of(name), x)
 
 
 def images(size):
+    """Draw two images."""
     return np.random.default_rng(1).random((2, *size, 2), np.float32)
 
 
 def head(name, h):
-    """The head on the features of one window [B, h, w, D], written out."""
+    """Apply the head, written out, to the features of one window [B, h, w, D]."""
     p = jax.tree.map(np.asarray, variables_of(name)["params"])
     if name.startswith("lab_a") and not NETS[name][0].residual:
         b, rows, columns, d = h.shape[0], h.shape[1] // 2, h.shape[2] // 2, h.shape[3]
-        h = (
-            h[:, : 2 * rows, : 2 * columns]
-            .reshape(b, rows, 2, columns, 2, d)
-            .max((2, 4))
-            .reshape(b, -1)
-        )
+        even = h[:, : 2 * rows, : 2 * columns].reshape(b, rows, 2, columns, 2, d)
+        h = even.max((2, 4)).reshape(b, -1)
     elif name == "lab_b":
         h = h.reshape(len(h), -1)
         for layer in ("last1", "last2"):
@@ -80,26 +71,20 @@ def test_a_window_over_a_training_image_gives_the_logits_of_the_classifier(name)
     dense, same = apply(name, x, features["last_conv"].shape[1:3])
     chex.assert_shape(dense, (2, 1, 1, 5))
     np.testing.assert_allclose(dense[:, 0, 0], logits, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(
-        logits, head(name, np.asarray(features["last_conv"])), rtol=1e-4, atol=1e-4
-    )
+    expected = head(name, np.asarray(features["last_conv"]))
+    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4)
     chex.assert_trees_all_close(features, same, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", NETS)
 def test_on_a_canvas_each_place_has_the_logits_of_its_own_window(name):
     net, size, larger = NETS[name]
-    shapes = jax.eval_shape(
-        lambda variables: net.apply(variables, images(size), train=False)[1], variables_of(name)
-    )
-    window = shapes["last_conv"].shape[1:3]
+    forward = lambda variables: net.apply(variables, images(size), train=False)[1]
+    window = jax.eval_shape(forward, variables_of(name))["last_conv"].shape[1:3]
     step = 2 if name in ("lab_a", "lab_a_odd") else 1  # the max-pool in its head
     logits, features = apply(name, images(larger), window)
     h = np.asarray(features["last_conv"])
-    places = [
-        (h.shape[axis] // step * step - window[axis - 1] // step * step) // step + 1
-        for axis in (1, 2)
-    ]
+    places = [n // step - w // step + 1 for n, w in zip(h.shape[1:3], window, strict=True)]
     chex.assert_shape(logits, (2, *places, 5))
     assert min(places) > 1 and places[0] != places[1]
     for i, j in np.ndindex(*places):
@@ -111,17 +96,11 @@ def test_on_a_canvas_each_place_has_the_logits_of_its_own_window(name):
 def test_the_dense_layers_of_lab_b_are_the_convolutions_that_their_kernels_make():
     logits, features = apply("lab_b", images((48, 64)), (2, 2))
     p, h = variables_of("lab_b")["params"], features["last_conv"]
-    for layer, shape in (
-        ("last1", (2, 2, 512, 1024)),
-        ("last2", (1, 1, 1024, 1024)),
-        ("head", (1, 1, 1024, 5)),
-    ):
+    axes = ("NHWC", "HWIO", "NHWC")
+    shapes = {"last1": (2, 2, 512, 1024), "last2": (1, 1, 1024, 1024), "head": (1, 1, 1024, 5)}
+    for layer, shape in shapes.items():
         kernel = p[layer]["kernel"].reshape(shape)
-        h = (
-            lax.conv_general_dilated(
-                h, kernel, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
-            )
-            + p[layer]["bias"]
-        )
+        h = lax.conv_general_dilated(h, kernel, (1, 1), padding="VALID", dimension_numbers=axes)
+        h = h + p[layer]["bias"]
         h = h if layer == "head" else jax.nn.relu(h)
     np.testing.assert_allclose(logits, h, rtol=1e-3, atol=1e-5)

@@ -1,3 +1,5 @@
+"""Initialisations, pooling, and the products with fast gradients, against the plain ones."""
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -5,7 +7,8 @@ import numpy as np
 import pytest
 from jax import lax
 
-from dla_jax.models import layers
+from dla_jax.models.fast_products import convolution, fast_dot_general
+from dla_jax.models.layers import bias_init, dirac, halve, kernel_init
 
 NHWC = lax.ConvDimensionNumbers((0, 3, 1, 2), (3, 2, 0, 1), (0, 3, 1, 2))
 CASES = [
@@ -27,15 +30,14 @@ def test_the_fast_convolution_has_the_gradients_of_the_plain_one(
     x = jax.random.normal(jax.random.key(0), (batch, *shape))
     kernel = jax.random.normal(jax.random.key(1), (window, window, shape[-1], 4))
 
-    def loss(conv):
-        return lambda x, k: jnp.sin(
-            conv(x, k, (stride, stride), padding, dimension_numbers=NHWC)
-        ).sum()
+    def loss_and_gradients(conv):
+        def loss(x, kernel):
+            out = conv(x, kernel, (stride, stride), padding, dimension_numbers=NHWC)
+            return jnp.sin(out).sum()
 
-    ours, plain = (
-        jax.value_and_grad(loss(conv), (0, 1))(x, kernel)
-        for conv in (layers.convolution, lax.conv_general_dilated)
-    )
+        return jax.value_and_grad(loss, (0, 1))(x, kernel)
+
+    ours, plain = loss_and_gradients(convolution), loss_and_gradients(lax.conv_general_dilated)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-4), ours, plain)
 
 
@@ -43,68 +45,81 @@ def test_the_weight_gradient_in_blocks_equals_the_one_in_a_piece():
     x = jax.random.normal(jax.random.key(0), (24, 32, 32, 16))  # 24 x 1024 x 144 floats: two blocks
     kernel = jax.random.normal(jax.random.key(1), (3, 3, 16, 8)) / 12
 
-    def loss(conv):
-        return lambda k: (conv(x, k, (1, 1), "SAME", dimension_numbers=NHWC) ** 2).mean()
+    def gradient(conv):
+        def loss(kernel):
+            return (conv(x, kernel, (1, 1), "SAME", dimension_numbers=NHWC) ** 2).mean()
 
-    ours, plain = (
-        jax.grad(loss(conv))(kernel) for conv in (layers.convolution, lax.conv_general_dilated)
-    )
+        return jax.grad(loss)(kernel)
+
+    ours, plain = gradient(convolution), gradient(lax.conv_general_dilated)
     np.testing.assert_allclose(ours, plain, rtol=1e-3, atol=1e-5)
 
 
 def test_the_gradient_of_the_gradient_exists():
     x, kernel = jnp.ones((2, 4, 4, 1)), jax.random.normal(jax.random.key(0), (3, 3, 1, 1))
-    conv = lambda conv, k: (conv(x, k, (1, 1), "SAME", dimension_numbers=NHWC) ** 3).sum()
-    curvature = lambda f: jax.grad(lambda k: jnp.square(jax.grad(lambda k: conv(f, k))(k)).sum())(
-        kernel
-    )
-    np.testing.assert_allclose(
-        curvature(layers.convolution), curvature(lax.conv_general_dilated), rtol=1e-4
-    )
+
+    def curvature(conv):
+        def loss(kernel):
+            return (conv(x, kernel, (1, 1), "SAME", dimension_numbers=NHWC) ** 3).sum()
+
+        return jax.grad(lambda kernel: jnp.square(jax.grad(loss)(kernel)).sum())(kernel)
+
+    ours, plain = curvature(convolution), curvature(lax.conv_general_dilated)
+    np.testing.assert_allclose(ours, plain, rtol=1e-4)
+
+
+def test_the_fast_dense_layer_has_the_gradients_of_the_plain_one():
+    rng = np.random.default_rng(0)
+    shapes = ((2, 7, 5), (5, 3), (2, 7, 3))
+    x, kernel, g = (jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in shapes)
+
+    def product_and_gradients(dot_general):
+        out, pull = jax.vjp(lambda *xs: dot_general(*xs, (((2,), (0,)), ((), ()))), x, kernel)
+        return out, pull(g)
+
+    ours, grads = product_and_gradients(fast_dot_general)
+    plain, plain_grads = product_and_gradients(lax.dot_general)
+    np.testing.assert_allclose(ours, plain, atol=1e-6)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), grads, plain_grads)
 
 
 @pytest.mark.parametrize("shape", [(3, 3, 64, 64), (256, 128)])
 def test_initialisations_have_their_distribution(shape):
     fan_in = np.prod(shape[:-1])
-    he = np.asarray(layers.kernel_init("he")(jax.random.key(0), shape, jnp.float32))
-    torch = np.asarray(layers.kernel_init("torch_default")(jax.random.key(1), shape, jnp.float32))
+    he = np.asarray(kernel_init("he")(jax.random.key(0), shape, jnp.float32))
+    torch = np.asarray(kernel_init("torch_default")(jax.random.key(1), shape, jnp.float32))
     assert he.var() == pytest.approx(2 / fan_in, rel=0.03) and abs(he.mean()) < 0.01 * he.std() * 3
     assert np.abs(he).max() > 3.5 * he.std()  # not truncated
     assert torch.var() == pytest.approx(1 / (3 * fan_in), rel=0.03)
-    assert np.abs(torch).max() <= 1 / np.sqrt(fan_in) and np.abs(torch).max() > 0.99 / np.sqrt(
-        fan_in
-    )
+    assert 0.99 < np.abs(torch).max() * np.sqrt(fan_in) <= 1
 
 
 def test_biases():
-    assert not np.any(layers.bias_init("he", 9)(jax.random.key(0), (1000,)))
-    torch = np.asarray(layers.bias_init("torch_default", 25)(jax.random.key(0), (1000,)))
+    assert not np.any(bias_init("he", 9)(jax.random.key(0), (1000,)))
+    torch = np.asarray(bias_init("torch_default", 25)(jax.random.key(0), (1000,)))
     assert np.abs(torch).max() <= 0.2 and torch.std() == pytest.approx(0.2 / np.sqrt(3), rel=0.05)
 
 
 def test_dirac_is_the_identity():
     x = jax.random.normal(jax.random.key(0), (2, 5, 5, 4))
-    kernel = layers.dirac(jax.random.key(1), (3, 3, 4, 4))
-    np.testing.assert_allclose(
-        layers.convolution(x, kernel, (1, 1), "SAME", dimension_numbers=NHWC), x
-    )
-    np.testing.assert_allclose(x @ layers.dirac(jax.random.key(1), (4, 4)), x)
-    assert np.any(
-        layers.kernel_init("dirac", square=False)(jax.random.key(0), (3, 4), jnp.float32) % 1
-    )  # he where not square
+    kernel = dirac(jax.random.key(1), (3, 3, 4, 4))
+    found = convolution(x, kernel, (1, 1), "SAME", dimension_numbers=NHWC)
+    np.testing.assert_allclose(found, x)
+    np.testing.assert_allclose(x @ dirac(jax.random.key(1), (4, 4)), x)
+    not_square = kernel_init("dirac", square=False)(jax.random.key(0), (3, 4), jnp.float32)
+    assert np.any(not_square % 1)  # which he draws
 
 
 @pytest.mark.parametrize("shape", [(2, 8, 8, 3), (2, 7, 5, 1), (1, 2, 2, 4)])
 def test_halving_is_a_max_pool_with_its_gradient(shape):
     h = jax.random.normal(jax.random.key(0), shape)
-    pool = lambda h: nn.max_pool(h, (2, 2), (2, 2))
-    np.testing.assert_array_equal(layers.halve(h), pool(h))
+    pool = lambda h: nn.max_pool(h, (2, 2), strides=(2, 2))
+    np.testing.assert_array_equal(halve(h), pool(h))
     weights = jax.random.normal(jax.random.key(1), pool(h).shape)
-    np.testing.assert_array_equal(
-        *(jax.grad(lambda h, f=f: (f(h) * weights).sum())(h) for f in (layers.halve, pool))
-    )
+    gradient = lambda f: jax.grad(lambda h: (f(h) * weights).sum())(h)
+    np.testing.assert_array_equal(gradient(halve), gradient(pool))
 
 
 def test_equal_pixels_share_the_gradient_of_their_maximum():
-    g = jax.grad(lambda h: layers.halve(h).sum())(jnp.zeros((1, 4, 4, 2)))
+    g = jax.grad(lambda h: halve(h).sum())(jnp.zeros((1, 4, 4, 2)))
     np.testing.assert_array_equal(g, 0.25)

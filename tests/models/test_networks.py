@@ -1,3 +1,5 @@
+"""CNNs and MLPs are what their definition says, written out in a loop."""
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -21,36 +23,42 @@ X = jax.random.uniform(jax.random.key(9), (5, 8, 8, 1))
 
 
 def make(kind, depth, **changes):
+    """Return a net and its variables."""
     extra = {"pools": 1} if kind is CNN else {}
     model = kind(depth=depth, **(COMMON | extra | changes))
     return model, model.init(jax.random.key(0), X, train=False)
 
 
 def wired(variables, skip, branch):
+    """Return the variables with these factors of every skip and branch."""
     ones = jnp.ones_like(variables["wiring"]["blocks"]["skip"])
     return variables | {"wiring": {"blocks": {"skip": ones * skip, "branch": ones * branch}}}
 
 
+def convolve(h, p):
+    """Apply a convolution with a 3x3 window."""
+    axes = ("NHWC", "HWIO", "NHWC")
+    out = lax.conv_general_dilated(h, p["kernel"], (1, 1), padding="SAME", dimension_numbers=axes)
+    return out + p["bias"]
+
+
+def multiply(h, p):
+    """Apply a dense layer."""
+    return h @ p["kernel"] + p["bias"]
+
+
 def reference(kind, variables, skip, branch):
-    """The net written out as a Python loop over the stacked parameters."""
-    p = variables["params"]
+    """Compute the logits in a Python loop over the stacked parameters."""
+    p, layer = variables["params"], convolve if kind is CNN else multiply
     h = (X - 0.3) / 0.4
     if kind is CNN:
-        conv = lambda h, q: lax.conv_general_dilated(
-            h, q["kernel"], (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
-        )
-        layer = lambda h, q: conv(h, q) + q["bias"]
-        h = layer(h, p["stem"])
-        h = h.reshape(5, 4, 2, 4, 2, -1).max((2, 4))
+        h = layer(h, p["stem"]).reshape(5, 4, 2, 4, 2, -1).max((2, 4))
     else:
-        layer = lambda h, q: h @ q["kernel"] + q["bias"]
         h = layer(h.reshape(5, -1), p["stem"])
     if "blocks" in p:
-        stacked = next(
-            iter(value for name, value in p["blocks"]["block"].items() if name != "norm")
-        )
-        for i in range(len(stacked["bias"])):
-            f = layer(jnp.maximum(h, 0), jax.tree.map(lambda leaf: leaf[i], stacked))  # noqa: B023
+        (stacked,) = (leaves for name, leaves in p["blocks"]["block"].items() if name != "norm")
+        for kernel, bias in zip(stacked["kernel"], stacked["bias"], strict=True):
+            f = layer(jnp.maximum(h, 0), {"kernel": kernel, "bias": bias})
             h = skip * h + branch * f
     h = jnp.maximum(h, 0)
     return (h.mean((1, 2)) if kind is CNN else h) @ p["head"]["kernel"] + p["head"]["bias"]
@@ -62,21 +70,17 @@ def test_the_net_is_what_its_definition_says(kind, skip, branch):
     model, variables = make(kind, 4)
     logits, _ = model.apply(wired(variables, skip, branch), X, train=False)
     chex.assert_shape(logits, (5, 10))
-    np.testing.assert_allclose(
-        logits, reference(kind, variables, skip, branch), rtol=1e-4, atol=1e-5
-    )
+    expected = reference(kind, variables, skip, branch)
+    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", [CNN, MLP])
 def test_depth_one_is_a_stem_and_a_head(kind):
     model, variables = make(kind, 1)
     assert set(variables["params"]) == {"stem", "head"} and "wiring" not in variables
-    np.testing.assert_allclose(
-        model.apply(variables, X, train=False)[0],
-        reference(kind, variables, 0, 1),
-        rtol=1e-4,
-        atol=1e-5,
-    )
+    logits, _ = model.apply(variables, X, train=False)
+    expected = reference(kind, variables, skip=0, branch=1)
+    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", [CNN, MLP])
@@ -85,10 +89,8 @@ def test_depth_counts_layers(kind, depth):
     _, variables = make(kind, depth)
     per_layer = 9 * 6 * 6 + 6 if kind is CNN else 6 * 6 + 6
     stem = 9 * 6 + 6 if kind is CNN else 64 * 6 + 6
-    assert (
-        sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
-        == stem + (depth - 1) * per_layer + 6 * 10 + 10
-    )
+    found = sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
+    assert found == stem + (depth - 1) * per_layer + 6 * 10 + 10
 
 
 @pytest.mark.parametrize("kind", [CNN, MLP])
@@ -101,9 +103,8 @@ def test_blocks_start_from_different_weights(kind):
 @pytest.mark.parametrize("kind", [CNN, MLP])
 def test_features_are_the_block_outputs(kind):
     model, variables = make(kind, 4)
-    _, features = model.apply(
-        wired(variables, 1.0, 0.0), X, train=False
-    )  # no branch: every block passes its input on
+    # no branch: every block passes its input on
+    _, features = model.apply(wired(variables, 1.0, 0.0), X, train=False)
     np.testing.assert_array_equal(features["blocks"][0], features["blocks"][2])
     last = features["last_conv" if kind is CNN else "last_hidden"]
     np.testing.assert_allclose(last, jnp.maximum(features["blocks"][-1], 0))
@@ -113,11 +114,8 @@ def test_features_are_the_block_outputs(kind):
 def test_batch_norm_moves_in_training_only(kind):
     model, variables = make(kind, 3, norm="batch")
     _, updates = model.apply(variables, X, train=True, mutable=["batch_stats"])
-    before, after = (
-        jax.tree.leaves(variables["batch_stats"]),
-        jax.tree.leaves(updates["batch_stats"]),
-    )
-    assert all(not np.allclose(a, b) for a, b in zip(before, after, strict=True))
+    close = jax.tree.map(np.allclose, variables["batch_stats"], updates["batch_stats"])
+    assert not any(jax.tree.leaves(close))
     _, updates = model.apply(variables, X, train=False, mutable=["batch_stats"])
     jax.tree.map(np.testing.assert_array_equal, variables["batch_stats"], updates["batch_stats"])
 
@@ -126,17 +124,16 @@ def test_batch_norm_moves_in_training_only(kind):
 def test_batch_norm_standardises_what_enters_a_layer(kind):
     model, variables = make(kind, 3, norm="batch")
     variables = wired(variables, 0.0, 1.0)
-    stem = {
-        "kernel": 7.0 * variables["params"]["stem"]["kernel"],
-        "bias": 7.0 * variables["params"]["stem"]["bias"] + 3.0,
-    }
-    apply = lambda params: model.apply(
-        variables | {"params": params}, X, train=True, mutable=["batch_stats"]
-    )[0][0]
+    params = variables["params"]
+    stem = {"kernel": 7.0 * params["stem"]["kernel"], "bias": 7.0 * params["stem"]["bias"] + 3.0}
+
+    def apply(params):
+        new = variables | {"params": params}
+        (logits, _), _ = model.apply(new, X, train=True, mutable=["batch_stats"])
+        return logits
+
     # a scale and a shift of the stem's output are normalised away
-    np.testing.assert_allclose(
-        apply(variables["params"]), apply(variables["params"] | {"stem": stem}), atol=2e-3
-    )
+    np.testing.assert_allclose(apply(params), apply(params | {"stem": stem}), atol=2e-3)
 
 
 @pytest.mark.parametrize("kind", [CNN, MLP])
@@ -157,28 +154,20 @@ def test_identity_initialisation_passes_the_signal_through():
 
 @pytest.mark.parametrize(("where", "dropped"), [("every", 3), ("last", 1)])
 def test_dropout_stands_where_it_should(where, dropped):
-    """Lab A has one before the head, lab B one behind every hidden layer: counted by the units that come out as exact zeros."""
+    # Lab A has one before the head, lab B one behind every hidden layer: counted by the units that
+    # come out as exact zeros.
     common = {key: COMMON[key] for key in ("num_classes", "mean", "std", "init_scheme", "dtype")}
     model = Perceptron(
         widths=(40, 40, 40), dropout=0.5, dropout_at=where, relu_logits=False, **common
     )
     variables = model.init(jax.random.key(0), X, train=False)
-    ones = {"kernel": lambda leaf: jnp.zeros_like(leaf), "bias": lambda leaf: jnp.ones_like(leaf)}
-    params = jax.tree_util.tree_map_with_path(
-        lambda path, leaf: ones[path[-1].key](leaf), variables["params"]
-    )
-    traced = jax.make_jaxpr(
-        lambda key: model.apply({"params": params}, X, train=True, rngs={"dropout": key})
-    )(jax.random.key(1))
-    assert (
-        str(traced).count("select_n")
-        - str(jax.make_jaxpr(lambda: model.apply({"params": params}, X, train=False))()).count(
-            "select_n"
-        )
-        == dropped
-    )
-    _, features = model.apply(
-        {"params": params}, X, train=True, rngs={"dropout": jax.random.key(1)}
-    )
-    hidden = np.asarray(features["last_hidden"])
+    fills = {"kernel": jnp.zeros_like, "bias": jnp.ones_like}
+    fill = lambda path, leaf: fills[path[-1].key](leaf)
+    params = {"params": jax.tree_util.tree_map_with_path(fill, variables["params"])}
+    train = lambda key: model.apply(params, X, train=True, rngs={"dropout": key})
+    evaluate = lambda key: model.apply(params, X, train=False)
+    key = jax.random.key(1)
+    selections = [str(jax.make_jaxpr(f)(key)).count("select_n") for f in (train, evaluate)]
+    assert selections[0] - selections[1] == dropped
+    hidden = np.asarray(train(key)[1]["last_hidden"])
     assert 0.3 < (hidden == 0).mean() < 0.7 and set(np.unique(hidden)) == {0.0, 2.0}

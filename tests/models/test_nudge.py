@@ -1,3 +1,5 @@
+"""Nudges are added to the features of their own layer and to nothing before it."""
+
 import functools
 
 import chex
@@ -26,14 +28,15 @@ NETS = {
 
 @functools.cache
 def forward_of(name):
-    """nudge -> (logits, features), compiled."""
-    x = np.random.default_rng(0).random(
-        (1, 32, 32, 1) if name == "lab_b" else (2, 8, 8, 1), np.float32
-    )
+    """Return a function: nudge -> (logits, features), compiled."""
+    shape = (1, 32, 32, 1) if name == "lab_b" else (2, 8, 8, 1)
+    x = np.random.default_rng(0).random(shape, np.float32)
     variables = drawn.variables_of(NETS[name], x.shape)
-    forward = jax.jit(
-        lambda variables, x, nudge: NETS[name].apply(variables, x, train=False, nudge=nudge)
-    )
+
+    @jax.jit
+    def forward(variables, x, nudge):
+        return NETS[name].apply(variables, x, train=False, nudge=nudge)
+
     return lambda nudge: jax.device_get(forward(variables, x, nudge))
 
 
@@ -41,9 +44,8 @@ def forward_of(name):
 def test_a_nudge_of_zeros_changes_nothing_but_how_xla_rounds(name):
     logits, features = forward_of(name)(None)
     found = forward_of(name)(jax.tree.map(np.zeros_like, features))
-    chex.assert_trees_all_close(
-        found, (logits, features), rtol=1e-5, atol=1e-5 * np.abs(logits).max()
-    )
+    size = np.abs(logits).max()
+    chex.assert_trees_all_close(found, (logits, features), rtol=1e-5, atol=1e-5 * size)
 
 
 @pytest.mark.parametrize("name", ["cnn", "lab_a_residual"])
@@ -64,31 +66,27 @@ def test_nudges_are_added_in_the_dtype_of_the_features(dtype):
     np.testing.assert_array_equal(nudged(h[:3], jnp.full(3, 0.5)), jnp.array([-2, 0.5, 0.5], dtype))
 
 
+def places_of(features):
+    """Return (layer, place in a stack of blocks or ...) of all features, in the network's order."""
+    places = []
+    for layer, leaf in sorted(features.items()):
+        if layer != "last_conv":
+            places += [(layer, i) for i in (range(len(leaf)) if leaf.ndim == 5 else [...])]
+    return [*places, ("last_conv", ...)]
+
+
 @pytest.mark.parametrize("name", NETS)
 def test_a_nudge_is_added_to_its_layer_and_changes_what_comes_after_it(name):
     logits, features = forward_of(name)(None)
     zeros = jax.tree.map(np.zeros_like, features)
-    stacked = {
-        layer: len(leaf) if leaf.ndim == 5 else None for layer, leaf in sorted(features.items())
-    }
-    order = [
-        (layer, i)
-        for layer, n in stacked.items()
-        if layer != "last_conv"
-        for i in (range(n) if n else [None])
-    ]
-    for layer, i in [*order, ("last_conv", None)]:
-        here = ... if i is None else i
+    places = places_of(features)
+    for number, (layer, i) in enumerate(places):
         nudge = zeros[layer].copy()
-        nudge[here] = np.random.default_rng(1).standard_normal(nudge[here].shape)
+        nudge[i] = np.random.default_rng(1).standard_normal(nudge[i].shape)
         moved, found = forward_of(name)(zeros | {layer: nudge})
-        np.testing.assert_allclose(found[layer][here], (features[layer] + nudge)[here], atol=1e-5)
-        before = order[: order.index((layer, i))] if layer != "last_conv" else order
-        for earlier, j in before:
-            np.testing.assert_array_equal(
-                *(tree[earlier][... if j is None else j] for tree in (found, features))
-            )
+        np.testing.assert_allclose(found[layer][i], (features[layer] + nudge)[i], atol=1e-5)
+        for earlier, j in places[:number]:
+            np.testing.assert_array_equal(found[earlier][j], features[earlier][j])
         assert np.abs(moved - logits).max() > 1e-3
-        assert (
-            layer == "last_conv" or np.abs(found["last_conv"] - features["last_conv"]).max() > 1e-3
-        )
+        if layer != "last_conv":
+            assert np.abs(found["last_conv"] - features["last_conv"]).max() > 1e-3

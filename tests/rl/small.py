@@ -1,4 +1,4 @@
-"""What the tests of `rl/` share: environments with known values, small configs, quick compilation."""
+"""The tests of `rl/` share these environments, whose values are known, and these small configs."""
 
 import contextlib
 import functools
@@ -6,6 +6,7 @@ import functools
 import jax
 import jax.monitoring
 import jax.numpy as jnp
+import numpy as np
 from ml_collections import ConfigDict
 
 from dla_jax.rl import dqn, loop, ppo, reinforce
@@ -27,10 +28,15 @@ METHODS = {"ppo": ppo, "dqn": dqn, "reinforce": reinforce}
 
 
 def table(follow, reward, ends=None, *, limit, continuous=False):
-    """A deterministic environment of states 0, 1, ... (one-hot observations), each episode from state 0.
+    """Return a deterministic environment of states 0, 1, ..., each episode from state 0.
 
-    follow, reward, ends: [states][actions]: the next state, the reward, and whether the episode is over then. `continuous`: rewards
-    are a function of the action instead.
+    Observations are one-hot.
+
+    Args:
+      follow, reward, ends: [states][actions]: the next state, the reward, and whether the episode
+        is over then.
+      limit: steps of an episode.
+      continuous: `reward` is a function of the action instead.
     """
     follow = jnp.asarray(follow)
     ends = jnp.zeros(follow.shape, bool) if ends is None else jnp.asarray(ends, bool)
@@ -58,27 +64,32 @@ def table(follow, reward, ends=None, *, limit, continuous=False):
 
 
 def clock(limit, ends=False):
-    """One state, reward 1 a step: a state is worth 1 / (1 - gamma) if the time limit is no end."""
+    """Return one state that gives 1 a step; `ends`: its time limit is an end as well.
+
+    If it is none, the state is worth 1 / (1 - gamma).
+    """
     env = table([[0, 0]], [[1.0, 1.0]], limit=limit)
-    step = lambda *given: (lambda obs, state, reward, over, cut: (obs, state, reward, cut, cut))(
-        *env.step(*given)
-    )
+
+    def step(*given):
+        obs, state, reward, _, cut = env.step(*given)
+        return obs, state, reward, cut, cut
+
     return env._replace(step=step) if ends else env
 
 
 def arms(limit=1):
-    """Three actions, of which the last gives 1."""
+    """Return an environment of three actions, of which the last gives 1."""
     return table([[0, 0, 0]], [[0.0, 0.0, 1.0]], limit=limit)
 
 
 OWN = {
     "ppo": {
-        "rollout_steps": 8,
-        "epochs": 2,
-        "minibatches": 2,
+        "num_steps": 8,
+        "update_epochs": 2,
+        "num_minibatches": 2,
         "normalise_obs": False,
         "normalise_reward": False,
-        "clip_value": False,
+        "clip_vloss": False,
     },
     "dqn": {
         "buffer_size": 64,
@@ -99,12 +110,12 @@ HYPER = {
     "gamma": 0.9,
     "bootstrap": 1.0,
     "gae_lambda": 0.95,
-    "clip": 0.2,
-    "entropy": 0.0,
-    "value": 0.5,
+    "clip_eps": 0.2,
+    "ent_coef": 0.0,
+    "vf_coef": 0.5,
     "tau": 1.0,
-    "period": 10.0,
-    "period_episodes": 0.0,
+    "target_period": 10.0,
+    "target_period_episodes": 0.0,
     "epsilon_start": 1.0,
     "epsilon_end": 0.5,
     "epsilon_steps": 100.0,
@@ -159,7 +170,30 @@ def make_hyper(name, **changes):
 
 @contextlib.contextmanager
 def nothing_compiled():
-    """Fails where something is compiled within."""
+    """Fail where something is compiled within."""
     before = len(COMPILED)
     yield
     assert len(COMPILED) == before, f"{len(COMPILED) - before} programs were compiled"
+
+
+def run(agent, hyper, updates, seeds=4):
+    """Take updates of `seeds` runs, or of one for each hyper of a list.
+
+    Returns:
+      (states, metrics of the last update).
+    """
+    hypers = hyper if isinstance(hyper, list) else [hyper] * seeds
+    keys = jax.random.split(jax.random.key(0), len(hypers))
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *hypers)
+
+    def one(given):
+        state = agent.init(*given)
+        return jax.lax.scan(lambda state, _: agent.update(state), state, length=updates)
+
+    all_runs = quickly_compiled(lambda *given: jax.lax.map(one, given))
+    states, metrics = all_runs(keys, stacked)
+    return states, jax.tree.map(lambda x: x[:, -1], metrics)
+
+
+def softmax(x):
+    return np.exp(x) / np.exp(x).sum()

@@ -30,7 +30,7 @@ CONTROL = {  # fields of the state in gymnasium's order, their bounds, tolerance
 
 
 def random_states(name, count, seed=0):
-    """States float32 [count, fields], a third of the cars close to the left wall, and actions as gymnasium takes them."""
+    """Draw states float32 [count, fields], a third of the cars close to the wall: (states, rng)."""
     rng, bounds = np.random.default_rng(seed), CONTROL[name][1]
     low, high = np.transpose(
         [bound if isinstance(bound, tuple) else (-bound, bound) for bound in bounds]
@@ -67,14 +67,12 @@ def step_all(step, states, actions):
 def test_single_steps_are_those_of_gymnasium(name):
     env, (values, rng) = envs.make(name, flatten=True), random_states(name, 300)
     bound = {"Pendulum-v1": 2.0}.get(name, 1.0)
-    actions = (
-        rng.integers(env.num_actions, size=300)
-        if env.num_actions
-        else rng.uniform(-1, 1, (300, 1)).astype(np.float32)
-    )
-    want = gymnasium_steps(
-        name, values, actions if env.num_actions else actions * np.float32(bound)
-    )
+    if env.num_actions:
+        actions = rng.integers(env.num_actions, size=300)
+    else:
+        actions = rng.uniform(-1, 1, (300, 1)).astype(np.float32)
+    theirs = actions if env.num_actions else actions * np.float32(bound)
+    want = gymnasium_steps(name, values, theirs)
     obs, _, reward, terminated, truncated = step_all(
         env.step, states_of(env, name, values), jnp.asarray(actions)
     )
@@ -114,19 +112,15 @@ def test_continuous_actions_are_clipped_to_their_bounds():
 
 
 def roll(env, actions, key=7):
-    """`advance` over actions [T, E, ...]: (running at the start, after, Step [T, E], drawn)."""
+    """Take steps with actions [T, E, ...]: (running at the start, after, Step [T, E], drawn)."""
 
     @quickly_compiled
     def run(key, actions):
         begin = envs.start(env, key, actions.shape[1])
         drawn = envs.draw(env, jax.random.fold_in(key, 1), *actions.shape[:2])
-        return (
-            begin,
-            *jax.lax.scan(
-                lambda running, xs: envs.advance(env, running, *xs), begin, (actions, drawn)
-            ),
-            drawn,
-        )
+        take = lambda running, xs: envs.advance(env, running, *xs)
+        after, steps = jax.lax.scan(take, begin, (actions, drawn))
+        return begin, after, steps, drawn
 
     return run(jax.random.key(key), actions)
 
@@ -156,9 +150,8 @@ def test_advance_is_a_plain_loop_over_episodes():
     assert {truncated for _, _, truncated in ends} == {True, False}
     assert all((length == 20) == truncated for length, _, truncated in ends)
     sums = envs.episode_sums(steps)
-    assert sums["episodes"] == len(ends) and sums["return_sum"] == sums["length_sum"] == sum(
-        length for length, *_ in ends
-    )
+    assert sums["episodes"] == len(ends)
+    assert sums["return_sum"] == sums["length_sum"] == sum(length for length, *_ in ends)
 
 
 def test_an_episode_begins_with_what_was_drawn_and_ends_with_what_was_before_the_reset():
@@ -169,16 +162,14 @@ def test_an_episode_begins_with_what_was_drawn_and_ends_with_what_was_before_the
     assert steps.truncated[-1].all() and not steps.done[:-1].any() and not steps.terminated.any()
     np.testing.assert_array_equal(after.obs, fresh_obs[-1])
     assert len(np.unique(after.obs, axis=0)) == 4
-    assert (jnp.abs(steps.next_obs[-1, :, 1]) > 0.05).all(), (
-        "the cart has been pushed, so it is no beginning"
-    )
+    pushed = jnp.abs(steps.next_obs[-1, :, 1]) > 0.05
+    assert pushed.all(), "the cart has been pushed, so it is no beginning"
 
 
 def test_an_episode_may_fall_and_reach_its_limit_in_one_step():
     pushed = jnp.zeros((20, 2), jnp.int32)
-    falls = (
-        int(roll(envs.make("CartPole-v1", flatten=True), pushed)[2].terminated[:, 0].argmax()) + 1
-    )
+    steps = roll(envs.make("CartPole-v1", flatten=True), pushed)[2]
+    falls = int(steps.terminated[:, 0].argmax()) + 1
     for limit, flags in ((falls, (True, True)), (falls - 1, (False, True))):
         steps = roll(envs.make("CartPole-v1", flatten=True, max_steps=limit), pushed)[2]
         end = int(steps.done[:, 0].argmax())
@@ -196,10 +187,8 @@ def test_whole_numbers_become_one_hot_vectors():
     assert walked <= {0, 1, int(np.sqrt(len(obs)))} and len(walked) > 1
     rooms = envs.make("FourRooms-misc", flatten=False)
     raw, params = gymnax.make("FourRooms-misc")
-    reset, want_of = (
-        quickly_compiled(rooms.reset),
-        quickly_compiled(lambda key: raw.reset_env(key, params)[0]),
-    )
+    reset = quickly_compiled(rooms.reset)
+    want_of = quickly_compiled(lambda key: raw.reset_env(key, params)[0])
     for k in range(5):
         want = want_of(jax.random.key(k))
         obs = reset(jax.random.key(k))[0].reshape(want.size, -1)
@@ -213,9 +202,8 @@ def test_sticky_actions_repeat_what_was_played_before():
     begin, _, steps, _ = roll(env, jnp.tile(jnp.array([[1], [0]]), (1, count)))
     speed = jnp.concatenate([begin.obs[None], steps.next_obs])[:, :, 1]
     pushed_right, right_again = jnp.diff(speed, axis=0) > 0
-    assert jnp.mean(pushed_right) == pytest.approx(
-        1 - chance, abs=0.03
-    )  # before the first action is action 0
+    # before the first action is action 0
+    assert jnp.mean(pushed_right) == pytest.approx(1 - chance, abs=0.03)
     assert jnp.mean(right_again[pushed_right]) == pytest.approx(chance, abs=0.03)
     assert not right_again[~pushed_right].any()
 
@@ -268,16 +256,12 @@ def test_other_environments_take_finite_steps_side_by_side(name):
         keys, fresh = envs.draw(env, key, 4, 4)
         begin = envs.Running(*jax.tree.map(lambda x: x[3], fresh), jnp.zeros(4), jnp.zeros(4, int))
         rest = jax.tree.map(lambda x: x[:3], (keys, fresh))
-        return begin, *jax.lax.scan(
-            lambda running, xs: envs.advance(env, running, *xs), begin, (actions, rest)
-        )
+        take = lambda running, xs: envs.advance(env, running, *xs)
+        return begin, *jax.lax.scan(take, begin, (actions, rest))
 
     begin, after, steps = run(key)
-    assert begin.obs.shape == after.obs.shape == (4, *env.obs_shape) and steps.next_obs.shape == (
-        3,
-        4,
-        *env.obs_shape,
-    )
+    assert begin.obs.shape == after.obs.shape == (4, *env.obs_shape)
+    assert steps.next_obs.shape == (3, 4, *env.obs_shape)
     assert [x.dtype for x in (begin.obs, steps.next_obs, steps.reward)] == [jnp.float32] * 3
     assert all(x.shape == (3, 4) for x in (steps.reward, steps.terminated, steps.truncated))
     assert all(jnp.isfinite(x).all() for x in (begin.obs, steps.next_obs, steps.reward))

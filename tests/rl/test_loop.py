@@ -1,4 +1,4 @@
-"""Running, judging and keeping: evaluation against a plain loop, the best policy, runs over several devices."""
+"""Evaluation against a plain loop, the best policy that is kept, runs over several devices."""
 
 import chex
 import jax
@@ -14,7 +14,7 @@ LEAN = jnp.array([[1.0, 0.3, 4.0, 1.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, -1.0, 0
 
 
 def lean(actor, obs):
-    """A policy for CartPole: to the side that the sum of weighted observations is on."""
+    """Choose an action of CartPole: to the side that the sum of weighted observations is on."""
     return jnp.int32(obs @ actor > 0)
 
 
@@ -36,9 +36,9 @@ def test_evaluation_is_a_plain_loop_over_whole_episodes(cart_pole):
             obs, state = reset(episode_key)
             total, over = 0.0, False
             while not over:
-                obs, state, reward, terminated, truncated = step(
-                    step_key, state, int(lean(actor, obs))
-                )  # CartPole has no chance
+                action = int(lean(actor, obs))
+                # any key: CartPole has no chance
+                obs, state, reward, terminated, truncated = step(step_key, state, action)
                 total, over = total + float(reward), bool(terminated) or bool(truncated)
             assert row[e] == total
     assert found.min() < 20 and found[0].max() == 40
@@ -58,11 +58,8 @@ def test_episodes_of_different_lengths_are_told_apart():
 def test_random_actions_are_uniform():
     env = table([[0, 0, 0, 0]], [[0.0, 0.0, 0.0, 1.0]], limit=50)
     returns = loop.evaluate_random(env, jax.random.split(jax.random.key(0), 2), 200)
-    assert (
-        returns.shape == (2, 200)
-        and not np.array_equal(*returns)
-        and float(returns.mean()) == pytest.approx(50 / 4, rel=0.05)
-    )
+    assert returns.shape == (2, 200) and not np.array_equal(*returns)
+    assert float(returns.mean()) == pytest.approx(50 / 4, rel=0.05)
     assert float(returns.std()) == pytest.approx(np.sqrt(50 * 3 / 16), rel=0.2)
 
 
@@ -73,9 +70,8 @@ def test_a_watched_episode_is_what_was_seen(cart_pole):
         assert length == total and rows.shape == (40, 4)
         seen = np.asarray(rows[: int(length)])
         assert (np.abs(seen[0]) <= 0.05).all() and (np.abs(seen[:, 2]) <= 0.2095).all()
-        np.testing.assert_allclose(
-            seen[1:, 2] - seen[:-1, 2], 0.02 * seen[:-1, 3], atol=1e-6
-        )  # Euler's steps
+        turned = seen[1:, 2] - seen[:-1, 2]
+        np.testing.assert_allclose(turned, 0.02 * seen[:-1, 3], atol=1e-6)  # Euler's steps
         pushed = np.sign(seen[1:, 1] - seen[:-1, 1])
         np.testing.assert_array_equal(pushed > 0, np.asarray(lean(actor, rows))[: int(length) - 1])
 
@@ -108,9 +104,8 @@ def test_the_first_score_is_always_kept():
     assert none.score.shape == (4,) and (none.score == -jnp.inf).all()
     states, _ = run_chunk(agent, states, *map(jnp.int32, (1, 0, 0)))
     actors = loop.actors_of(agent, states)
-    kept = loop.keep_best(
-        none, jnp.full(4, -1e30), actors
-    )  # `none` has outlived the states that it was made of
+    # `none` has outlived the states that it was made of
+    kept = loop.keep_best(none, jnp.full(4, -1e30), actors)
     chex.assert_trees_all_equal(jax.device_get(kept.actor), jax.device_get(actors))
     returns = loop.evaluate(
         clock(4), agent.act, kept.actor, jax.random.split(jax.random.key(0), 4), 2

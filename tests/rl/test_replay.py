@@ -1,4 +1,4 @@
-"""The ring against a deque, and samples from it against plain loops over the rows that were added."""
+"""The ring against a deque, and samples from it against plain loops over the added rows."""
 
 import collections
 
@@ -13,7 +13,7 @@ LENGTH, ENVS = 8, 3
 
 
 def random_rows(count, seed=0, ends=0.2):
-    """Rows [ENVS, ...] in the order of time; every observation is a number of its own."""
+    """Return rows [ENVS, ...] in the order of time; every observation is a number of its own."""
     rng = np.random.default_rng(seed)
     numbers = np.arange(count * ENVS * 2, dtype=np.float32).reshape(count, ENVS, 2, 1)
     return [
@@ -49,10 +49,9 @@ def test_the_ring_holds_the_last_rows(count):
 
 
 def every_place(rows, n_step):
-    """`sample_places` for a fine grid of uniforms, its two ends included: the set of times since the first row, and of environments."""
-    grid = np.append(
-        np.linspace(0, 1, 400, endpoint=False), np.nextafter(np.float32(1), np.float32(0))
-    ).astype(np.float32)
+    """Return `sample_places` for a fine grid of uniforms in [0, 1), its two ends included."""
+    last = np.nextafter(np.float32(1), np.float32(0))
+    grid = np.append(np.linspace(0, 1, 400, endpoint=False), last).astype(np.float32)
     row, env = replay.sample_places(jnp.stack([grid, grid]), jnp.int32(rows), LENGTH, ENVS, n_step)
     assert row.dtype == env.dtype == jnp.int32
     return row, env
@@ -78,7 +77,7 @@ def test_row_and_environment_are_chosen_apart():
 
 
 def window(rows, t, env, gamma, n_step):
-    """What follows from step t on, by a loop: (reward, next_obs, terminated, truncated, discount)."""
+    """Return by a loop what follows step t: (reward, next_obs, terminated, truncated, discount)."""
     total = 0.0
     for k in range(n_step):
         row = rows[t + k]
@@ -90,7 +89,7 @@ def window(rows, t, env, gamma, n_step):
 
 @pytest.mark.parametrize("n_step", [1, 3, 5])
 def test_windows_are_those_of_a_loop_over_the_rows(n_step):
-    """At every place, with the seam in the middle of the ring and ends of episodes inside the windows."""
+    """They are so at every place, with the ring's seam and ends of episodes inside the windows."""
     count, gamma = 21, 0.9
     rows = random_rows(count, seed=n_step)
     times, place = np.mgrid[count - LENGTH : count - n_step + 1, 0:ENVS].reshape(2, -1)
@@ -101,21 +100,17 @@ def test_windows_are_those_of_a_loop_over_the_rows(n_step):
     lengths = set()
     for i, (t, env) in enumerate(zip(times, place, strict=True)):
         reward, next_obs, terminated, truncated, factor = window(rows, t, env, gamma, n_step)
-        assert found.reward[i] == pytest.approx(reward, abs=1e-5) and discount[i] == pytest.approx(
-            factor, rel=1e-5
-        )
-        assert (found.next_obs[i], found.terminated[i], found.truncated[i]) == (
-            next_obs,
-            terminated,
-            truncated,
-        )
+        assert found.reward[i] == pytest.approx(reward, abs=1e-5)
+        assert discount[i] == pytest.approx(factor, rel=1e-5)
+        assert found.next_obs[i] == next_obs
+        assert (found.terminated[i], found.truncated[i]) == (terminated, truncated)
         assert (found.obs[i], found.action[i]) == (rows[t].obs[env], rows[t].action[env])
         lengths.add(round(np.log(factor) / np.log(gamma)))
     assert lengths >= {1, n_step}, "no window was cut short"
 
 
 def test_three_steps_by_hand():
-    """Rewards 1, 2, 4; gamma 1/2. All three, two when the second ends the episode, however it does."""
+    """Rewards 1, 2, 4; gamma 1/2. They are all three, or two when the second ends the episode."""
     for flags, want in (
         ((0, 0), (3.0, 0.125, 7)),
         ((1, 0), (2.0, 0.25, 6)),

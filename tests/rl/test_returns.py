@@ -13,7 +13,10 @@ jitted_gae = jax.jit(gae)
 
 
 def rows(seed, shape):
-    """(reward, terminated, truncated, value, value of what comes next) at random, about a third of the steps ending in any way."""
+    """Draw (reward, terminated, truncated, value, value of what comes next) at random.
+
+    About a third of the steps end in any way.
+    """
     rng = np.random.default_rng(seed)
     reward, value, next_value = rng.normal(size=(3, *shape)).astype(np.float32)
     terminated, truncated = rng.random((2, *shape)) < 0.2
@@ -21,7 +24,10 @@ def rows(seed, shape):
 
 
 def returns_of_a_loop(reward, terminated, truncated, next_value, gamma):
-    """Forwards from every step, as the definition says: rewards until the episode ends, then what the last state is worth."""
+    """Sum forwards from every step, as the definition says.
+
+    That is rewards until the episode ends, then what the last state is worth.
+    """
     found = np.zeros(reward.shape)
     for at in np.ndindex(reward.shape):
         t, *place = at
@@ -40,7 +46,7 @@ def returns_of_a_loop(reward, terminated, truncated, next_value, gamma):
 
 
 def advantages_of_a_loop(reward, terminated, truncated, value, next_value, gamma, lam):
-    """Sums of discounted errors, from every step to the end of its episode or of the rows."""
+    """Sum discounted errors, from every step to the end of its episode or of the rows."""
     found = np.zeros(reward.shape)
     for at in np.ndindex(reward.shape):
         t, *place = at
@@ -103,50 +109,48 @@ def test_with_lambda_zero_advantages_are_errors_of_one_step():
     [(True, False, 1.0), (False, True, 1.0 + 0.5 * 8.0), (True, True, 1.0)],
 )
 def test_a_time_limit_is_bootstrapped_and_an_end_is_not(terminated, truncated, last):
-    """Rewards 1, 1 | 4 with an episode's end after the second; the state there is worth 8, the one after the last row 2."""
+    """Rewards 1, 1 | 4 with an episode's end after the second.
+
+    The state there is worth 8, the one after the last row 2.
+    """
     flags = np.array([False, terminated, False]), np.array([False, truncated, False])
     reward, next_value = np.float32([1, 1, 4]), np.float32([100, 8, 2])
     want = [1 + 0.5 * last, last, 4 + 0.5 * 2]
     np.testing.assert_allclose(discounted_returns(reward, *flags, next_value, 0.5), want)
     value = np.float32([0.1, 0.2, 0.3])
     first_error = 1 + 0.5 * 100 - 0.1
-    want = [
-        first_error + 0.5 * 0.8 * (last - 0.2),
-        last - 0.2,
-        5 - 0.3,
-    ]  # nothing of the third row leaks into the second
+    # nothing of the third row leaks into the second
+    want = [first_error + 0.5 * 0.8 * (last - 0.2), last - 0.2, 5 - 0.3]
     np.testing.assert_allclose(gae(reward, *flags, value, next_value, 0.5, 0.8), want, rtol=1e-6)
 
 
 def walk(steps, seed, gamma=0.9):
-    """A chain of two states: s goes to 0 or 1 at random, rewards 3 in state 0 and -2 in state 1, and from state 1 ends in 1 of 4 steps."""
+    """Walk a chain of two states.
+
+    A step leads to 0 or 1 at random. Rewards are 3 in state 0 and -2 in state 1, where 1 of 4 steps
+    ends the walk.
+
+    Returns:
+      (reward, terminated, truncated, state, next state), [steps] each, and the states' values.
+    """
     follow = np.array([[0.5, 0.5], [0.25, 0.5]])
     values = np.linalg.solve(np.eye(2) - gamma * follow, [3.0, -2.0])
     rng, state = np.random.default_rng(seed), 0
     states, nexts, ends, cuts = [], [], [], []
     for t in range(steps):
         after = rng.choice(3, p=[*follow[state], 1 - follow[state].sum()])
-        (
-            states.append(state),
-            nexts.append(after % 2),
-            ends.append(after == 2),
-            cuts.append(t % 5 == 4),
-        )
+        states.append(state)
+        nexts.append(after % 2)
+        ends.append(after == 2)
+        cuts.append(t % 5 == 4)
         state = int(rng.integers(2)) if ends[-1] or cuts[-1] else after
-    states = np.array(states)
-    return (
-        np.where(states == 0, 3.0, -2.0),
-        np.array(ends),
-        np.array(cuts),
-        states,
-        np.array(nexts),
-        values,
-    )
+    ends, cuts, states, nexts = map(np.array, (ends, cuts, states, nexts))
+    return np.where(states == 0, 3.0, -2.0), ends, cuts, states, nexts, values
 
 
 @pytest.mark.parametrize("lam", [0.0, 0.8, 1.0])
 def test_at_the_true_values_advantages_average_to_zero_in_every_state(lam):
-    """They are noise then, whatever lambda; with values of other states, or cut-off walks taken for ended ones, they are not."""
+    """They are noise then, whatever lambda, but not with cut-off walks taken for ended ones."""
     reward, ends, cuts, states, nexts, values = walk(20_000, 0)
     assert values[0] > 1 and values[1] < -1
 

@@ -38,7 +38,7 @@ EXACT = evaluations((0, 0, 9), (100, 100, 20), (200, 200, 80), (300, 300, 80), (
 
 
 def test_solved_counts_the_steps_that_were_taken():
-    found = result_of(config_of(solved_at=75.0), LATE, SCORES, first_update=30)
+    found = result_of(config_of(solved_return=75.0), LATE, SCORES, first_update=30)
     assert (found["solved_after"], found["solved_at"], found["best_step"], found["env_steps"]) == (
         140,
         260,
@@ -91,7 +91,7 @@ def test_the_mean_over_training_is_the_area_in_steps_that_were_taken():
 def test_a_run_that_diverged_counts_as_chance():
     rows = [dict(each) for each in EXACT]
     rows[3]["finite"] = False
-    broken = result_of(config_of(solved_at=75.0), rows, SCORES, first_update=30)
+    broken = result_of(config_of(solved_return=75.0), rows, SCORES, first_update=30)
     assert (
         broken["diverged_at"] == 300
         and broken["eval_return"] == broken["mean_return"] == broken["late_return"] == 9.0
@@ -261,4 +261,4 @@ def test_enough_seeds_choose_among_enough_rates(module, preset):
     assert len(config.select_seeds) == 4
     for own in (own_config(config, arm) for arm in config.arms):
         assert own.optim.lr is None and 3 <= len(own.lrs) <= 5
-        assert config.solved_at is None or own.total_steps / own.num_evaluations == 5000
+        assert config.solved_return is None or own.total_steps / own.num_evaluations == 5000

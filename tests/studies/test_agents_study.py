@@ -20,7 +20,7 @@ STUDY = (
     "--config=configs/agents.py:smoke",
     "--config.total_steps=6000",
     "--config.num_evaluations=12",
-    "--config.solved_at=29.0",
+    "--config.solved_return=29.0",
     "--config.checkpoint_every_evaluations=2",
 )
 TIMES = ("seconds", "env_steps_per_s", "train_seconds")
@@ -111,7 +111,7 @@ def test_what_is_data_in_a_program_reaches_the_method():
     config = ppo.get_config("cartpole")
     cut = agents_runs.make_hyper(own_config(config, "ppo_limit_is_end"), 3e-4)
     assert cut == agents_runs.make_hyper(own_config(config, "ppo"), 3e-4)._replace(bootstrap=0.0)
-    assert cut.lr == 3e-4 and cut.gamma == 0.99 and cut.clip == 0.2
+    assert cut.lr == 3e-4 and cut.gamma == 0.99 and cut.clip_eps == 0.2
     for name, config in (
         ("soft", dqn.get_config("targets")),
         ("lab_c_80", reinforce.get_config("temperature")),
@@ -139,8 +139,8 @@ def test_exploration_is_shortened_with_the_budget(config, steps):
 @pytest.mark.parametrize(
     ("module", "changes", "words"),
     [
-        (ppo, {"minibatches": 512}, "512 of 512 steps are minibatches of one"),
-        (ppo, {"num_envs": 1, "rollout_steps": 8}, None),
+        (ppo, {"num_minibatches": 512}, "512 of 512 steps are minibatches of one"),
+        (ppo, {"num_envs": 1, "num_steps": 8}, None),
         (reinforce, {"num_envs": 1, "normalise": "batch"}, "over a single step"),
         (reinforce, {"num_envs": 2, "normalise": "batch"}, None),
         (reinforce, {"num_envs": 2, "normalise": "episode"}, "over a single step"),

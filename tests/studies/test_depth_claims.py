@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from configs import mlp, rescnn
-from dla_jax.evidence import undecidable, verdicts
+from dla_jax.evidence import undecidable, weighing
 from dla_jax.studies.depth import arms as depth_grid
 
 
@@ -24,7 +24,7 @@ def made_up(config, accuracy, loss=lambda arm, depth: 0.5):
 
 def verdict_of(config, name, runs):
     claim = config.claims[name].to_dict()
-    return verdicts.weigh(
+    return weighing.weigh(
         claim | {"contrasts": depth_grid.resolve(config, claim["contrasts"])}, runs
     )["verdict"]
 
@@ -107,7 +107,7 @@ def test_lab_bs_claims_are_decided_on_digits_and_left_to_cnns():
     assert not set(OF_TABLE) & set(mlp.get_config("digits").claims)
     config.depths = (1, 5)
     claim = config.claims.p_skip_hurts_second.to_dict()
-    found = verdicts.weigh(
+    found = weighing.weigh(
         claim | {"contrasts": depth_grid.resolve(config, claim["contrasts"])},
         made_up(config, slopes(0, 0)),
     )

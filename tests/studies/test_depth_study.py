@@ -8,7 +8,7 @@ import pytest
 
 from dla_jax.config.checks import ConfigError
 from dla_jax.data import images
-from dla_jax.evidence import stats, verdicts
+from dla_jax.evidence import stats, weighing
 from dla_jax.studies.depth import arms as depth_grid
 from dla_jax.studies.depth import study as depth_study
 from dla_jax.studies.depth.arms import Cell
@@ -355,7 +355,7 @@ def test_side_arms_follow_the_depths_and_seeds_that_a_study_is_shortened_to():
     )  # about depths that lab E took, and not about those of the study
     for name, claim in config.claims.items():
         contrasts = [
-            verdicts.combined(terms) for terms in depth_grid.resolve(config, claim.contrasts)
+            weighing.combined(terms) for terms in depth_grid.resolve(config, claim.contrasts)
         ]
         assert all(group in run for terms in contrasts for _, group in terms), name
     config.depths, config.seeds = (5, 10, 50), tuple(range(10, 30))
@@ -413,7 +413,7 @@ def test_what_has_no_contrast_was_not_run(depths, arms):
         for seed in range(8)
     ]
     for name, claim in config.claims.to_dict().items():
-        found = verdicts.weigh(
+        found = weighing.weigh(
             claim | {"contrasts": depth_grid.resolve(config, claim["contrasts"])}, runs
         )
         asked = (

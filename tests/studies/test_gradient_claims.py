@@ -5,7 +5,7 @@ import pytest
 
 from configs import gradients as configured
 from dla_jax.config.checks import ConfigError
-from dla_jax.evidence import tables as classifier_report
+from dla_jax.evidence import weighing
 from dla_jax.evidence import verdicts
 from dla_jax.studies.architectures import report as architectures_report
 from dla_jax.trials import arms as networks
@@ -23,7 +23,7 @@ def verdict_of(name, value, **means):
         for i, (group, mean) in enumerate(means.items())
         for seed in range(6)
     ]
-    return verdicts.weigh(claim, runs)["verdict"]
+    return weighing.weigh(claim, runs)["verdict"]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from configs import dante, mlp, resnet34
 from dla_jax.data import images
-from dla_jax.evidence import tables as classifier_report
+from dla_jax.evidence import weighing
 from dla_jax.evidence import verdicts
 from dla_jax.studies.architectures import study as architectures
 from dla_jax.studies.language import report as language_report
@@ -28,7 +28,7 @@ def verdict_of(claim, **means):
         for i, (group, mean) in enumerate(means.items())
         for seed in range(6)
     ]
-    return verdicts.weigh(claim.to_dict(), runs)["verdict"]
+    return weighing.weigh(claim.to_dict(), runs)["verdict"]
 
 
 def test_nets_of_two_sizes_are_alike_only_where_that_is_shown():

@@ -16,7 +16,7 @@ from dla_jax.config.checks import ConfigError
 from dla_jax.config.stop import NonFiniteLoss
 from dla_jax.config.workdir import Run
 from dla_jax.data import text, tokenize
-from dla_jax.evidence import verdicts
+from dla_jax.evidence import weighing
 from dla_jax.models import decoders
 from dla_jax.studies.language import report as language_report
 from dla_jax.studies.language import study as language
@@ -298,9 +298,9 @@ def test_a_rise_below_the_threshold_is_no_over_fitting():
         }
         for seed in range(6)
     ]
-    assert verdicts.weigh(claim, runs)["verdict"] == "does not hold"
+    assert weighing.weigh(claim, runs)["verdict"] == "does not hold"
     assert (
-        verdicts.weigh(claim, [run | {"over_fits": run["over_fits"] + 0.05} for run in runs])[
+        weighing.weigh(claim, [run | {"over_fits": run["over_fits"] + 0.05} for run in runs])[
             "verdict"
         ]
         == "holds"

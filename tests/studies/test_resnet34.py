@@ -11,7 +11,7 @@ from launching import launch
 from configs import resnet34
 from dla_jax.config.checks import ConfigError
 from dla_jax.config.workdir import Run
-from dla_jax.evidence import verdicts
+from dla_jax.evidence import weighing
 from dla_jax.models.build import build
 from dla_jax.studies.architectures import report as architectures_report
 from dla_jax.studies.architectures import study as architectures
@@ -170,7 +170,7 @@ def test_an_mlp_that_guesses_is_called_useless_and_one_that_does_not_is_not(accu
     ]
     runs = [run | architectures_report.cost_and_use(run, 10) for run in runs]
     claim = resnet34.get_config("cifar10").claims.e_mlp_useless_as_intended.to_dict()
-    assert verdicts.weigh(claim, runs)["verdict"] == verdict
+    assert weighing.weigh(claim, runs)["verdict"] == verdict
 
 
 @pytest.mark.parametrize(

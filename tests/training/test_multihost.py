@@ -1,4 +1,4 @@
-"""Two processes on this machine, joined over loopback, train what one does."""
+"""Two processes on this machine, joined over loopback, train what one process trains."""
 
 import json
 import signal
@@ -25,7 +25,7 @@ STUDY = (
 
 
 def start_two(workdir, *more, **changes):
-    """The two processes of a launch."""
+    """Start the two processes of a launch."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
     return [
@@ -44,33 +44,36 @@ def start_two(workdir, *more, **changes):
 
 
 def answers(processes):
-    """[(exit code, standard error)]."""
+    """Wait for processes, and return [(exit code, standard error)]."""
     texts = [process.communicate(timeout=240)[1] for process in processes]
     return [(process.returncode, text) for process, text in zip(processes, texts, strict=True)]
 
 
 def models(workdir):
-    """{run: parameters and state} of all compared nets."""
+    """Return {run: parameters and state} of all compared nets."""
     found = sorted((workdir / "checkpoints" / "final").glob("*/*/model"))
-    return {
-        str(path.relative_to(workdir)): ocp.StandardCheckpointer().restore(path.absolute())
-        for path in found
-    }
+    read = ocp.StandardCheckpointer().restore
+    return {str(path.relative_to(workdir)): read(path.absolute()) for path in found}
 
 
 def rows(workdir):
+    """Return the rows of a record without what differs from run to run, the times."""
     kept = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    timed = ("second", "per_s")
     return [
-        {name: value for name, value in row.items() if "second" not in name and "per_s" not in name}
+        {name: value for name, value in row.items() if not any(word in name for word in timed)}
         for row in kept
     ]
 
 
 def assert_close(a, b):
-    assert list(models(a)) == list(models(b)) and len(models(a)) == 4
-    jax.tree.map(
-        lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-3, atol=2e-4), models(a), models(b)
-    )
+    first, second = models(a), models(b)
+    assert list(first) == list(second) and len(first) == 4
+
+    def check(x, y):
+        np.testing.assert_allclose(x, y, rtol=1e-3, atol=2e-4)
+
+    jax.tree.map(check, first, second)
 
 
 @pytest.fixture(scope="module")
@@ -94,23 +97,20 @@ def test_the_first_process_alone_writes_and_speaks(two):
     workdir, found = two
     assert "devices: 2 x cpu" in found[0][1] and str(workdir / "report.html") in found[0][1]
     assert [line for line in found[1][1].splitlines() if "Gloo" not in line] == []
-    assert (workdir / "report.html").exists() and len(
-        json.loads((workdir / "config.json").read_text())["launches"]
-    ) == 1
+    assert (workdir / "report.html").exists()
+    assert len(json.loads((workdir / "config.json").read_text())["launches"]) == 1
     names = [row["run"] for row in rows(workdir) if row.get("done")]
     assert len(names) == len(set(names)) == 4
 
 
 def test_what_one_process_cannot_do_ends_both_in_one_line(tmp_path):
-    """The workdir is taken: only the first process sees it."""
+    # The workdir is taken: only the first process sees it.
     with lock_workdir(tmp_path / "run"):
         begun = time.perf_counter()
         found = answers(start_two(tmp_path / "run"))
     assert [code for code, _ in found] == [2, 2] and time.perf_counter() - begun < 100, found
-    assert (
-        "in use by another process" in found[0][1]
-        and "another process could not take the workdir" in found[1][1]
-    )
+    assert "in use by another process" in found[0][1]
+    assert "another process could not take the workdir" in found[1][1]
     assert all("Traceback" not in text for _, text in found)
 
 
@@ -134,6 +134,5 @@ def test_a_signal_to_one_process_stops_both_and_the_same_command_goes_on(two, tm
     whole = answers(start_two(tmp_path / "whole", *more))
     assert [code for code, _ in whole] == [0, 0], whole
     assert rows(tmp_path / "run") == rows(tmp_path / "whole")
-    jax.tree.map(
-        np.testing.assert_array_equal, models(tmp_path / "run"), models(tmp_path / "whole")
-    )
+    stopped, uninterrupted = models(tmp_path / "run"), models(tmp_path / "whole")
+    jax.tree.map(np.testing.assert_array_equal, stopped, uninterrupted)

@@ -1,3 +1,7 @@
+"""Optimisers follow their textbook rules, and schedules their closed forms."""
+
+import itertools
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -8,6 +12,7 @@ from ml_collections import ConfigDict
 
 from dla_jax.config.checks import ConfigError
 from dla_jax.training.optim import (
+    DECAYED,
     OPTIMISERS,
     check_optim,
     make_optimiser,
@@ -43,23 +48,23 @@ PARAMS = np.array([1.0, -2.0, 3.0])
 GRADS = np.array([[0.5, -1.0, 2.0], [1.0, 1.0, -1.0], [0.1, 0.2, -0.3]])
 
 
-def ours(config, grads=GRADS, lr=None):
+def ours(config, lr=None):
     tx = make_optimiser(config, 10)
-    params, state = jnp.asarray(PARAMS, jnp.float32), None
+    params = jnp.asarray(PARAMS, jnp.float32)
     state = tx.init(params)
     if lr is not None:
         state = set_learning_rate(state, lr)
-    for g in grads:
+    for g in GRADS:
         updates, state = tx.update(jnp.asarray(g, jnp.float32), state, params)
         params = optax.apply_updates(params, updates)
     return np.asarray(params)
 
 
-def by_hand(config, grads=GRADS):
-    """The textbook rules in numpy."""
+def by_hand(config):
+    """Take the steps by the textbook rules in numpy."""
     p, m, v = PARAMS.copy(), np.zeros(3), np.zeros(3)
     c, lr, decay = config, config.lr, config.weight_decay
-    for t, g in enumerate(grads, 1):
+    for t, g in enumerate(GRADS, 1):
         if config.clip_norm:
             g = g * min(1, config.clip_norm / np.linalg.norm(g))
         if c.name == "sgd":
@@ -94,9 +99,39 @@ def test_nesterov():
 
 def test_the_learning_rate_in_the_state_is_the_one_used():
     config = make_config(name="adam")
-    np.testing.assert_allclose(
-        ours(config, lr=0.02), by_hand(make_config(name="adam", lr=0.02)), rtol=1e-5
-    )
+    expected = by_hand(make_config(name="adam", lr=0.02))
+    np.testing.assert_allclose(ours(config, lr=0.02), expected, rtol=1e-5)
+
+
+# A parameter of 2 after one step against a gradient of -0.5, at a learning rate of 0.1 and a weight
+# decay of 0.5, which adds 1: (with, without decay). sgd: 2 - 0.1 * (-0.5 + 1), 2 - 0.1 * -0.5.
+# adam's first step has the length of the learning rate, and the sign of the sum or of the gradient.
+# adamw and lion: 2 - 0.1 * (-1 + 1), 2 - 0.1 * -1.
+ONE_STEP = {"sgd": (1.95, 2.05), "adam": (1.9, 2.1), "adamw": (2.0, 2.1), "lion": (2.0, 2.1)}
+
+
+@pytest.mark.parametrize("decayed", DECAYED)
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_weight_decay_reaches_the_kernels_alone_or_all(name, decayed):
+    tx = make_optimiser(make_config(name=name, weight_decay=0.5, decayed=decayed), 10)
+    params = {
+        "embed": {"embedding": jnp.full(2, 2.0)},
+        "dense": {"kernel": jnp.full((2, 3), 2.0), "bias": jnp.full(3, 2.0)},
+        "norm": {"scale": jnp.full(3, 2.0), "bias": jnp.full(3, 2.0)},
+    }
+    grads = jax.tree.map(lambda leaf: jnp.full_like(leaf, -0.5), params)
+    updates, _ = tx.update(grads, tx.init(params), params)
+    stepped = optax.apply_updates(params, updates)
+    with_decay, without = ONE_STEP[name]
+    spared = with_decay if decayed == "all" else without
+    for layer, leaf, expected in (
+        ("embed", "embedding", with_decay),
+        ("dense", "kernel", with_decay),
+        ("dense", "bias", spared),
+        ("norm", "scale", spared),
+        ("norm", "bias", spared),
+    ):
+        np.testing.assert_allclose(stepped[layer][leaf], expected, rtol=1e-5, err_msg=leaf)
 
 
 def test_learning_rates_share_one_trace():
@@ -113,22 +148,18 @@ def test_learning_rates_share_one_trace():
 
 
 def shape_of(num_steps=100, **changes):
-    return np.array(
-        [make_schedule(make_config(**changes), num_steps)(step) for step in range(num_steps)]
-    )
+    schedule = make_schedule(make_config(**changes), num_steps)
+    return np.array([schedule(step) for step in range(num_steps)])
 
 
 def test_schedules_have_their_closed_form():
     steps = np.arange(100)
+    cosine = (1 + np.cos(np.pi * steps / 100)) / 2
+    drops = np.select([steps < 50, steps < 75], [1, 0.1], 0.01)
     np.testing.assert_allclose(shape_of(schedule="constant"), 1)
-    np.testing.assert_allclose(
-        shape_of(schedule="cosine"), (1 + np.cos(np.pi * steps / 100)) / 2, atol=1e-6
-    )
-    np.testing.assert_allclose(
-        shape_of(schedule="multi_step"),
-        np.select([steps < 50, steps < 75], [1, 0.1], 0.01),
-        rtol=1e-5,
-    )
+    np.testing.assert_allclose(shape_of(schedule="linear"), 1 - steps / 100, atol=1e-6)
+    np.testing.assert_allclose(shape_of(schedule="cosine"), cosine, atol=1e-6)
+    np.testing.assert_allclose(shape_of(schedule="multi_step"), drops, rtol=1e-5)
 
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "multi_step"])
@@ -141,19 +172,10 @@ def test_warm_up_is_linear_and_leaves_the_milestones_where_they_are(schedule):
         np.testing.assert_allclose(shape[60], 0.5, atol=1e-6)
 
 
-TORCH = {  # what torch.optim.lr_scheduler.OneCycleLR(max_lr=1) gives at every step: {(total_steps, pct_start): fractions}
-    (10, 0.3): [
-        0.04,
-        0.52,
-        1,
-        0.950484632,
-        0.8117456539,
-        0.6112620219,
-        0.3887419781,
-        0.1882583461,
-        0.04951936799,
-        4e-6,
-    ],
+# What torch.optim.lr_scheduler.OneCycleLR(max_lr=1) gives at every step:
+# {(total_steps, pct_start): fractions of the peak}.
+TORCH = {
+    (10, 0.3): [0.04, 0.52, 1, 0.950485, 0.811746, 0.611262, 0.388742, 0.188258, 0.0495194, 4e-6],
     (7, 0.25): [0.04, 0.9944154355, 0.8665264698, 0.6112620219, 0.3173322185, 0.08688426532, 4e-6],
     (5, 0.05): [0.9397371167, 0.7008489089, 0.3772597474, 0.1054333236, 4e-6],
     (4, 0.5): [0.04, 1, 0.500002, 4e-6],
@@ -173,35 +195,28 @@ def test_one_cycle_is_pytorchs(num_steps, fraction):
 @pytest.mark.parametrize("num_steps, fraction", [(100, 0.3), (1000, 0.1), (20_000, 0.3), (12, 0.9)])
 def test_one_cycle_has_its_closed_form(num_steps, fraction):
     steps, top, last = np.arange(num_steps, dtype=float), fraction * num_steps - 1, num_steps - 1
-    cosine = lambda start, end, part: end + (start - end) / 2 * (1 + np.cos(np.pi * part))
-    expected = np.where(
-        steps <= top, cosine(1 / 25, 1, steps / top), cosine(1, 4e-6, (steps - top) / (last - top))
-    )
-    schedule = jax.jit(
-        jax.vmap(
-            make_schedule(make_config(schedule="one_cycle", warmup_fraction=fraction), num_steps)
-        )
-    )
+
+    def cosine(start, end, part):
+        return end + (start - end) / 2 * (1 + np.cos(np.pi * part))
+
+    rise = cosine(1 / 25, 1, steps / top)
+    fall = cosine(1, 4e-6, (steps - top) / (last - top))
+    expected = np.where(steps <= top, rise, fall)
+    config = make_config(schedule="one_cycle", warmup_fraction=fraction)
+    schedule = jax.jit(jax.vmap(make_schedule(config, num_steps)))
     shape = np.asarray(schedule(jnp.arange(num_steps)))
     np.testing.assert_allclose(shape, expected, rtol=1e-3, atol=1e-9)
     assert shape[-1] == pytest.approx(4e-6, rel=1e-5) and shape.max() <= 1
 
 
 def test_one_cycle_keeps_its_end_and_has_a_value_however_few_the_steps():
-    for num_steps in range(1, 9):
-        for fraction in (
-            0.125,
-            0.25,
-            0.3,
-            0.5,
-            0.99,
-        ):  # a quarter of four steps: a first part of no length
-            schedule = make_schedule(
-                make_config(schedule="one_cycle", warmup_fraction=fraction), num_steps
-            )
-            shape = np.array([schedule(step) for step in range(num_steps + 3)])
-            assert ((shape > 0) & (shape <= 1)).all(), (num_steps, fraction)
-            np.testing.assert_allclose(shape[num_steps - 1 :], 4e-6, rtol=1e-4)
+    # among them a quarter of four steps: a first part of no length
+    for num_steps, fraction in itertools.product(range(1, 9), (0.125, 0.25, 0.3, 0.5, 0.99)):
+        config = make_config(schedule="one_cycle", warmup_fraction=fraction)
+        schedule = make_schedule(config, num_steps)
+        shape = np.array([schedule(step) for step in range(num_steps + 3)])
+        assert ((shape > 0) & (shape <= 1)).all(), (num_steps, fraction)
+        np.testing.assert_allclose(shape[num_steps - 1 :], 4e-6, rtol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,14 @@
-"""When things happen in a run, and how its steps are grouped into calls."""
+"""A run stops where something happens, and its steps between two stops are one call."""
 
 import itertools
 
 import numpy as np
 import pytest
 
-from dla_jax.training import loop as train
+from dla_jax.training.loop import stack_batches
+from dla_jax.training.task import Plan
 
-PLAN = train.Plan(
+PLAN = Plan(
     num_steps=20,
     eval_steps=(5, 10, 15, 20),
     log_every_steps=4,
@@ -40,6 +41,6 @@ def test_batches_past_the_last_repeat_it_and_are_not_made():
         made.append(step)
         return {"index": np.full(2, step)}
 
-    stacked = train.stack_batches(batch_at, 3, 5, 4)
+    stacked = stack_batches(batch_at, first=3, stop=5, rows=4)
     np.testing.assert_array_equal(stacked["index"], [[3, 3], [4, 4], [4, 4], [4, 4]])
     assert made == [3, 4]

@@ -1,7 +1,8 @@
 """What a run's evaluations come to, counted in the environment steps that were taken.
 
-An evaluation is due at equal parts of the budget, the row's "step", and is made once an update has reached it, at the row's
-"env_steps". An update of REINFORCE is whole episodes, so that the two differ by up to an update; of DQN and PPO they are equal.
+An evaluation is due at equal parts of the budget, the row's "step", and is made once an update has
+reached it, at the row's "env_steps". An update of REINFORCE is whole episodes, so that the two
+differ by up to an update; of DQN and PPO they are equal.
 """
 
 import numpy as np
@@ -10,7 +11,8 @@ import numpy as np
 def on_grid(rows: list[dict], grid: list[int], name: str) -> np.ndarray:
     """Return a run's values at the environment steps of `grid`, interpolated linearly between its rows: float [len(grid)].
 
-    The first value holds before them and the last one after. A row without a value, None, makes what it touches nan.
+    The first value holds before them and the last one after. A row without a value, None, makes
+    what it touches nan.
     """
     values = np.array([row[name] for row in rows], float)
     return np.interp(grid, [row["env_steps"] for row in rows], values)
@@ -19,9 +21,10 @@ def on_grid(rows: list[dict], grid: list[int], name: str) -> np.ndarray:
 def solved(rows: list[dict], threshold: float | None, first_update: int, budget: int) -> dict:
     """Return when a run reached the threshold, as closely as its evaluations tell.
 
-    That was after "solved_after" environment steps and at "solved_at" at the latest, the evaluation that first reached it;
-    both None for never. "log2_solved" is the middle of the binary logarithms of the two, and "resolution" says that it may be
-    off by half of what they lie apart. Never: that of the budget, which is only a lower bound.
+    That was after "solved_after" environment steps and at "solved_at" at the latest, the evaluation
+    that first reached it; both None for never. "log2_solved" is the middle of the binary logarithms
+    of the two, and "resolution" says that it may be off by half of what they lie apart. Never: that
+    of the budget, which is only a lower bound.
 
     Args:
       first_update: environment steps after the first update, before which nothing was learned.
@@ -51,8 +54,9 @@ def solved(rows: list[dict], threshold: float | None, first_update: int, budget:
 def result_of(config, rows: list[dict], scores: dict, first_update: int) -> dict:
     """Return what a run's evaluations come to. A run that diverged counts as chance: its scores are `scores["random_return"]`.
 
-    `mean_return` is the mean at equal parts of the budget after the first evaluation (the area under the curve),
-    `late_return` that over the second half; when it was solved is as `solved` says.
+    `mean_return` is the mean at equal parts of the budget after the first evaluation (the area
+    under the curve), `late_return` that over the second half; when it was solved is as `solved`
+    says.
     """
     later = rows[1:] or rows
     curve = on_grid(rows, [row["step"] for row in later], "eval_return")
@@ -73,9 +77,4 @@ def result_of(config, rows: list[dict], scores: dict, first_update: int) -> dict
     }
     replaced = ("eval_return", "last_return", "mean_return", "late_return") if broken else ()
     result |= dict.fromkeys(replaced, scores["random_return"])
-    return result | solved(rows, config.solved_at, first_update, config.total_steps)
-
-
-def rate_score(rows: list[dict]) -> float:
-    """Return how good a learning rate is: the mean return over training of its runs."""
-    return float(np.mean([row["mean_return"] for row in rows]))
+    return result | solved(rows, config.solved_return, first_update, config.total_steps)

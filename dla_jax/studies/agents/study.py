@@ -1,112 +1,100 @@
 """Which method learns an environment, how fast, how surely, and what its choices do to it.
 
-Every arm of the config is the config itself with its own overrides: a method, or a change of it. Each first gets its own learning
-rate, unless it brings one; then arms x seeds, paired by seed. Runs of one structure are one compiled program.
+Every arm of the config is the config itself with its own overrides: a method, or a change of it.
+Each first gets its own learning rate, unless it brings one; then arms x seeds, paired by seed. Runs
+of one structure are rows of one compiled program.
 """
-
-import functools
-import sys
-import time
 
 import jax
 
 from dla_jax.config.checks import check
-from dla_jax.config.workdir import Run
-from dla_jax.rl.render import can_draw
-from dla_jax.studies.agents import checks, programs
-from dla_jax.studies.agents.programs import batches_of, programs_of
-from dla_jax.studies.agents.report import draw as draw
-from dla_jax.studies.agents.scores import rate_score
-from dla_jax.training.record import Record, progress_line
-from dla_jax.trials.arms import (
-    check_networks,
-    choose_rates,
-    final_cells,
-    select_cells,
-    undecidable_claims,
-)
-from dla_jax.trials.grid import begin
-from dla_jax.trials.pool import at_a_time, run_all
+from dla_jax.config.workdir import Launch
+from dla_jax.rl.drawers import can_draw
+from dla_jax.studies.agents import checks, report
+from dla_jax.studies.agents.programs import Batch, batches_of, budget_of, points_of, programs_of
+from dla_jax.studies.agents.training import compile_batch, train_batch
+from dla_jax.studies.study import Description, Study, Tuning
+from dla_jax.training.record import Record
+from dla_jax.trials.arms import Arm, Trial, check_arms, mean_score, resolve
+from dla_jax.trials.grid import Job
 
 
-def check_config(config, run: Run) -> None:
-    """Raises ConfigError for a config that this study cannot run, before anything slow."""
-    check(run.from_dir is None, "--from: this study trains its own agents; leave it out")
+def check_config(config, launch: Launch) -> None:
+    """Raise ConfigError for a config that this study cannot run, before anything slow."""
+    check(launch.from_dir is None, "--from: this study trains its own agents; leave it out")
     check(
         jax.process_count() == 1, "--multihost: agents run on the devices of one host; leave it out"
     )
     check(
         sorted(config.order) == sorted(config.arms),
-        f"order: {', '.join(config.order)} is no order of the arms; give each once: {', '.join(config.arms)}",
+        f"order: {', '.join(config.order)} is no order of the arms; give each once: "
+        f"{', '.join(config.arms)}",
     )
-    check_networks(config, checks.check_config)
+    check_arms(config, checks.check_config)
 
 
-def run(config, run: Run) -> None:
-    """Runs the study, or what is left of it, in `run.workdir`, and draws its report."""
-    begin(config, run, {"name": config.env.name}, undecidable_claims(config))
-    record, workers = Record(run.workdir, run.first), at_a_time(config.cells_at_a_time)
-    select, final = select_cells(config), final_cells(config)
-    cells, programs = [*select, *final], programs_of(config, [*select, *final])
-    done = f", {len(record.done)} of them done before" if record.done else ""
-    print(
-        f"{len(cells)} runs: {len(select)} choose learning rates, {len(final)} are compared{done}",
-        file=sys.stderr,
-    )
-    if len(record.done) < len(cells):
-        batches = batches_of(cells, programs)
-        left = lambda stage: [
-            batch
-            for batch in batches
-            if batch.cells[0].stage == stage
-            and any(cell.name not in record.done for cell in batch.cells)
-        ]
-        compile_programs(config, [*left("select"), *left("final")], workers)
-        budget = lambda cells: sum(
-            programs.points_of(programs[cell.group])[-1].env_steps for cell in cells
+def describe(config, launch: Launch) -> Description:
+    """Return what identifies the environment."""
+    return Description({"name": config.env.name}, remarks=[])
+
+
+def arms_of(config, data: dict) -> dict[str, Arm]:
+    """Return the arms in the order of tables, in which others are compared with the first."""
+    arms = resolve(config)
+    return {name: arms[name] for name in config.order}
+
+
+def jobs(
+    config, launch: Launch, arms: dict[str, Arm], trials: list[Trial], record: Record
+) -> list[Job]:
+    """Return a job for each batch of runs that are rows of one program."""
+    alone = len(trials) == 1
+
+    def job_of(batch: Batch) -> Job:
+        def run(given: list[Trial], progress) -> None:
+            at_rates = batch._replace(trials=given)
+            watched = watched_in(config, batch)
+            train_batch(arms, at_rates, launch.workdir, record, progress, watched, alone)
+
+        return Job(
+            trials=batch.trials,
+            units=len(batch.trials) * budget_of(batch.program),
+            program=id(batch.program),
+            compile=lambda: compile_batch(arms, batch),
+            run=run,
         )
-        with progress_line(budget(cells), run.quiet, "step") as progress:
-            progress.update(
-                budget(cells)
-                - sum(budget(batch.cells) for stage in ("select", "final") for batch in left(stage))
-            )
-            train = functools.partial(
-                train_batch, config, run, record, progress, alone=len(cells) == 1
-            )
-            run_all(train, left("select"), workers)
-            rates = choose_rates(config, record.done, rate_score)
-            at_rates = lambda cells: [cell._replace(lr=rates[cell.group]) for cell in cells]
-            run_all(
-                train,
-                [batch._replace(cells=at_rates(batch.cells)) for batch in left("final")],
-                workers,
-            )
-    else:
-        print("the study is finished; drawing its report again", file=sys.stderr)
-    record.close()
-    if run.first:
-        draw(run.workdir)
+
+    return [job_of(batch) for batch in batches_of(trials, programs_of(arms))]
 
 
-def compile_programs(config, batches: list, workers: int) -> None:
-    """Compiles the programs of the batches, side by side, each once."""
-    started, programs = time.perf_counter(), {id(batch.program): batch for batch in batches}
-    run_all(lambda batch: programs.compile_program(config, batch), programs.values(), workers)
-    print(
-        f"{len(programs)} programs compiled in {time.perf_counter() - started:.0f} s",
-        file=sys.stderr,
-    )
+def watched_in(config, batch: Batch):
+    """Return the function (trial, env_steps) -> whether an episode is kept, to be drawn.
 
-
-def train_batch(config, run: Run, record: Record, progress, batch, alone: bool) -> None:
-    """Trains a batch; of each arm's first seed an episode is kept at the start, in the middle and at the end, to be drawn."""
-    points = programs.points_of(batch.program)
+    Of each arm's first seed one is kept at the start, in the middle and at the end.
+    """
+    points, env = points_of(batch.program), batch.program.env
     moments = {points[i].env_steps for i in (0, len(points) // 2, len(points) - 1)}
-    env = batch.program.env
-    watched = lambda cell, step: (
-        cell.stage == "final"
-        and cell.seed == config.seeds[0]
-        and step in moments
-        and can_draw(env.name, env.native_shape)
-    )
-    programs.train_batch(config, batch, run.workdir, record, progress, watched, alone)
+    drawable = can_draw(env.name, env.native_shape)
+
+    def watched(trial: Trial, env_steps: int) -> bool:
+        first = trial.stage == "final" and trial.seed == config.seeds[0]
+        return first and env_steps in moments and drawable
+
+    return watched
+
+
+STUDY = Study(
+    check=check_config,
+    describe=describe,
+    arms=arms_of,
+    jobs=jobs,
+    tuning=Tuning("mean_return", "return", mean_score("mean_return")),
+    unit="step",
+    name=lambda config: "agents",
+    title=report.title,
+    run_of=report.run_of,
+    sections=report.sections,
+    lines=report.lines,
+    head="return on fresh episodes, interquartile mean [95 % interval]",
+    facts=lambda found: {},
+)

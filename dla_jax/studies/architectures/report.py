@@ -1,242 +1,154 @@
 """From the record of a comparison of networks to its summary, figures and report."""
 
 import math
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from dla_jax.evidence import formatting, records, report, stats, tables, verdicts
+from dla_jax.evidence import formatting, stats, tables
 from dla_jax.evidence.selection import rate_words, section
-from dla_jax.plots import accuracy
-from dla_jax.tasks.classifier import rate_score
-from dla_jax.trials.arms import (
-    choose_rates,
-    final_cells,
-    lender_of,
-    own_config,
-    seeds_of,
-    select_cells,
-)
+from dla_jax.plots import accuracy, training
+from dla_jax.studies.study import Finished
 
-TEST = 3 + tables.MEASURE_HEAD.index("test % [95 % interval]")
-
-
-def draw(workdir: Path) -> None:
-    """Writes `summary.json`, `figures/*.png` and `report.html` of a finished study; the record is only read.
-
-    Raises:
-      ConfigError: no study there, or an unfinished one.
-    """
-    written, config, rows, done = records.read_finished(workdir, num_runs)
-    summary = summarise(config, done, lambda run: cost_and_use(run, written["data"]["num_classes"]))
-    records.write_summary(workdir, summary)
-    report.render(
-        workdir / "report.html",
-        title=f"Networks on {config.data.name}",
-        question=config.question,
-        command=written["launches"][0]["command"],
-        claims=summary["claims"],
-        sections=[
-            *sections(config, summary, rows, workdir),
-            *class_section(config, written, summary),
-        ],
-        facts=records.facts(written, summary),
-    )
-    records.print_lines(printed_lines(config, summary), summary["claims"], workdir)
+NETWORK_HEAD = ("network", "reported", "learning rate", *tables.MEASURES)
+CAPTIONS = {
+    "networks": """Test accuracy and loss of the state that is best on validation: mean (diamond),
+        95 % t-interval (bar), seeds (dots).""",
+    "pair": """{runs}: a line a seed, which fixes split, order and the weights that both share at
+        first, blue where the second is better, orange where it is worse (left); the differences
+        with their mean and 95 % t-interval (middle); seconds of an epoch, all runs (right).""",
+    "curves": "Mean and range.",
+}
 
 
-def sections(config, summary: dict, rows: list[dict], workdir: Path) -> list[dict]:
-    """The sections of the report that compare the networks, with their figures drawn."""
-    return [
-        {
-            "title": "The networks",
-            "figures": [
-                {
-                    "path": draw_networks(config, summary, workdir),
-                    "caption": "Test accuracy and "
-                    "loss of the state that is best on validation: mean (diamond), 95 % t-interval (bar), seeds (dots).",
-                },
-                *draw_pair(config, summary, workdir),
-            ],
-            "table": {
-                "head": ["network", "reported", "learning rate", *tables.MEASURE_HEAD],
-                "rows": network_rows(config, summary),
-            },
-        },
-        {
-            "title": "Training",
-            "figures": [
-                {"path": draw_curves(config, summary, rows, workdir), "caption": "Mean and range."}
-            ],
-        },
-        *section(summary["selection"]),
-    ]
-
-
-def class_section(config, written: dict, summary: dict) -> list[dict]:
-    """Return the section of accuracy class by class, where the record has it."""
-    runs = {
-        network: [run for run in summary["runs"] if run["group"] == network]
-        for network in by_size(config, summary)
-    }
-    return tables.class_section(written["data"]["class_names"], runs)
-
-
-def printed_lines(config, summary: dict) -> list[str]:
-    """The short table on the screen."""
-    lines = []
-    for row in network_rows(config, summary):
-        runs = [run for run in summary["runs"] if run["group"] == row[0]]
-        lines.append(f"{row[0]:<24} {row[TEST]}{tables.balanced_words(runs)}   reported: {row[1]}")
-    return lines + tables.largest_words(summary["runs"])
-
-
-def by_size(config, summary: dict) -> list[str]:
-    """The networks, the smallest first."""
-    params = {run["group"]: run["num_params"] for run in summary["runs"]}
-    return sorted(config.networks, key=lambda network: params[network])
-
-
-def num_runs(config) -> int:
-    """How many runs the study has."""
-    return len(select_cells(config)) + len(final_cells(config))
-
-
-NEGLIGIBLE = 0.05  # accuracy beyond guessing that would be of no use
+def network_run(found: Finished, row: dict) -> dict:
+    """Return what the summary keeps of a run, and what its claims compare."""
+    return tables.run_of(row) | cost_and_use(row, found.written["data"]["num_classes"])
 
 
 def cost_and_use(run: dict, num_classes: int) -> dict:
-    """What claims compare beside accuracy and loss: `beyond_guessing`, accuracy minus that of guessing minus NEGLIGIBLE, and
-    `log2_seconds`, the binary logarithm of the seconds of an epoch."""
+    """Return what claims compare beside accuracy and loss.
+
+    `above_guessing` is the accuracy minus that of guessing, `log2_seconds` the binary logarithm of
+    the seconds of an epoch.
+    """
     seconds = run["seconds_per_epoch"]
     return {
-        "beyond_guessing": run["test_accuracy"] - 1 / num_classes - NEGLIGIBLE,
+        "above_guessing": run["test_accuracy"] - 1 / num_classes,
         "log2_seconds": None if seconds is None else math.log2(seconds),
     }
 
 
-def depth_of(config, network: str) -> dict[str, int]:
-    """What a run of image nets says beside its scores."""
-    return {"depth": own_config(config, network).model.depth}
+def sections(found: Finished) -> list[dict]:
+    """Return the sections of the report, with their figures drawn."""
+    return [*network_sections(found), *class_section(found)]
 
 
-def summarise(
-    config, done: dict[str, dict], measured: Callable, sized: Callable = depth_of
-) -> dict:
-    """The finished runs -> {"study", "runs", "claims", "selection"}.
-
-    `measured`: the last row of a run -> what else its claims compare; `sized`: (config, network) -> what else is said of it.
-    """
-    final = [row for row in done.values() if row["stage"] == "final"]
-    runs = [
-        {"arm": row["group"]} | sized(config, row["group"]) | tables.run_of(row) | measured(row)
-        for row in final
+def network_sections(found: Finished) -> list[dict]:
+    """Return the sections that compare the networks, with their figures drawn."""
+    return [
+        {
+            "title": "The networks",
+            "figures": [draw_networks(found), *draw_pair(found)],
+            "table": {"head": NETWORK_HEAD, "rows": measured_rows(found)},
+        },
+        {"title": "Training", "figures": [draw_curves(found)]},
+        *section(found.summary["selection"]),
     ]
-    runs.sort(key=lambda run: (list(config.networks).index(run["arm"]), run["seed"]))
-    claims = [
-        {"name": name} | verdicts.weigh(claim, runs)
-        for name, claim in config.claims.to_dict().items()
-    ]
-    cells = select_cells(config)
-    return {
-        "study": f"{config.experiment} on {config.data.name}",
-        "runs": runs,
-        "claims": claims,
-        "selection": records.select_rows(cells, done, choose_rates(config, done, rate_score)),
-    }
 
 
-def network_rows(config, summary: dict) -> list[list[str]]:
-    """The table of the networks, as text."""
+def class_section(found: Finished) -> list[dict]:
+    """Return the section of accuracy class by class, where the record has it."""
+    runs = {network: found.runs_of(network) for network in by_size(found)}
+    return tables.class_section(found.written["data"]["class_names"], runs)
+
+
+def lines(found: Finished) -> list[str]:
+    """Return the short table on the screen."""
+    shown, test = [], NETWORK_HEAD.index(tables.MEASURES[tables.TEST])
+    for row in measured_rows(found):
+        balanced = tables.balanced_words(found.runs_of(row[0]))
+        shown.append(f"{row[0]:<24} {row[test]}{balanced}   reported: {row[1]}")
+    return shown + tables.largest_words(found.summary["runs"])
+
+
+def by_size(found: Finished) -> list[str]:
+    """Return the networks, the smallest first."""
+    params = {run["group"]: run["num_params"] for run in found.summary["runs"]}
+    return sorted(found.arms, key=lambda network: params[network])
+
+
+def measured_rows(found: Finished) -> list[list[str]]:
+    """Return the table of the networks, as text."""
     rows = []
-    for network in by_size(config, summary):
-        runs = [run for run in summary["runs"] if run["group"] == network]
-        rate, lender = (
-            rate_words(summary["selection"], network, runs[0]["lr"]),
-            lender_of(config, network),
-        )
-        rows.append(
-            [
-                network,
-                config.reported[network],
-                rate if lender is None else f"{rate} (that of {lender})",
-                *tables.measures(runs),
-            ]
-        )
+    for network in by_size(found):
+        runs, lender = found.runs_of(network), found.arms[network].lender
+        rate = rate_words(found.summary["selection"], network, runs[0]["lr"])
+        rate += f" (that of {lender})" if lender else ""
+        rows.append([network, found.config.reported[network], rate, *tables.measures(runs)])
     return rows
 
 
-def draw_networks(config, summary: dict, workdir: Path) -> Path:
-    """The figure of accuracies and losses."""
+def draw_networks(found: Finished) -> dict:
+    """Draw accuracies and losses; return the figure with its caption."""
     rows = []
-    for network in by_size(config, summary):
-        runs = [run for run in summary["runs"] if run["group"] == network]
+    for network in by_size(found):
+        runs = found.runs_of(network)
         losses = [run["test_loss"] for run in runs if run["test_loss"] is not None]
-        rows.append(
-            {"label": network, "accuracy": [run["test_accuracy"] for run in runs], "loss": losses}
-        )
-    accuracy.networks(rows, tables.intervals(rows), workdir / "figures" / "networks.png")
-    return workdir / "figures" / "networks.png"
+        accuracies = [run["test_accuracy"] for run in runs]
+        rows.append({"label": network, "accuracy": accuracies, "loss": losses})
+    path = found.figures / "networks.png"
+    accuracy.networks(rows, tables.intervals(rows), path)
+    return {"path": path, "caption": CAPTIONS["networks"]}
 
 
-def draw_pair(config, summary: dict, workdir: Path) -> list[dict]:
-    """The figure of the paired runs, with its caption; nothing where the study has no pair with two seeds in common."""
-    runs = {
-        network: {run["seed"]: run for run in summary["runs"] if run["group"] == network}
-        for network in config.pair
-    }
+def draw_pair(found: Finished) -> list[dict]:
+    """Draw the paired runs; return the figure with its caption.
+
+    There is none where the study has no pair with two seeds in common.
+    """
+    pair = found.config.pair
+    runs = {name: {run["seed"]: run for run in found.runs_of(name)} for name in pair}
     seeds = sorted(set.intersection(*map(set, runs.values()))) if runs else []
     if len(seeds) < 2:
         return []
     values = {
-        network: np.array([by_seed[seed]["test_accuracy"] for seed in seeds])
-        for network, by_seed in runs.items()
+        name: np.array([by_seed[seed]["test_accuracy"] for seed in seeds])
+        for name, by_seed in runs.items()
     }
-    seconds = {
-        network: [run["seconds_per_epoch"] for run in by_seed.values() if not run["diverged"]]
-        for network, by_seed in timed_runs(config, summary).items()
-    }
-    first, second = config.pair
-    path = workdir / "figures" / "pair.png"
-    accuracy.pair(
-        values, stats.t_interval(values[second] - values[first], bounds=(-1.0, 1.0)), seconds, path
-    )
-    caption = f"""{formatting.count(len(seeds), "paired run")}: a line a seed, which fixes split, order and the weights that
-        both share at first, blue where the second is better, orange where it is worse (left); the differences with their mean
-        and 95 % t-interval (middle); seconds of an epoch, all runs (right)."""
-    return [{"path": path, "caption": caption}]
+    interval = stats.t_interval(values[pair[1]] - values[pair[0]], bounds=(-1.0, 1.0))
+    path = found.figures / "pair.png"
+    accuracy.pair(values, interval, epoch_seconds(found), path)
+    words = formatting.count(len(seeds), "paired run")
+    return [{"path": path, "caption": CAPTIONS["pair"].format(runs=words)}]
 
 
-def timed_runs(config, summary: dict) -> dict[str, dict[int, dict]]:
-    """{network: {seed: run}} of the pair, the plain net as the one that has no addition to do where the study has it."""
-    shown = [
-        f"{name}_no_addition" if f"{name}_no_addition" in config.networks else name
-        for name in config.pair
+def epoch_seconds(found: Finished) -> dict[str, list[float]]:
+    """Return {network of the pair: seconds of an epoch of each run that did not diverge}.
+
+    Of the plain net it is the one that has no addition to do, where the study has it.
+    """
+    networks = found.config.networks
+    timed = [f"{name}_no_addition" for name in found.config.pair]
+    names = [
+        bare if bare in networks else name
+        for bare, name in zip(timed, found.config.pair, strict=True)
     ]
     return {
-        name: {run["seed"]: run for run in summary["runs"] if run["group"] == name}
-        for name in shown
+        name: [run["seconds_per_epoch"] for run in found.runs_of(name) if not run["diverged"]]
+        for name in names
     }
 
 
-def draw_curves(config, summary: dict, rows: list[dict], workdir: Path) -> Path:
-    """The figure of training loss and validation accuracy."""
+def draw_curves(found: Finished) -> dict:
+    """Draw training loss and validation accuracy; return the figure with its caption."""
     curves = {}
-    for i, network in enumerate(by_size(config, summary)):
-        runs = [
-            [
-                row
-                for row in rows
-                if row["run"] == f"final/{network}/seed{seed}" and not row.get("done")
-            ]
-            for seed in seeds_of(config, network)
-        ]
+    for i, network in enumerate(by_size(found)):
+        runs = list(found.rows_of(network).values())
         if not all(runs):
             continue  # a baseline that is not trained step by step
-        curves[network] = tables.curve(own_config(config, network), runs) | {
-            "colour": i,
-            "dashed": i >= 7,
-        }
-    accuracy.training_curves(curves, workdir / "figures" / "curves.png")
-    return workdir / "figures" / "curves.png"
+        style = {"colour": i, "dashed": i >= 7}
+        curves[network] = tables.curve(found.arms[network].config, runs) | style
+    path = found.figures / "curves.png"
+    training.training_curves(curves, path)
+    return {"path": Path(path), "caption": CAPTIONS["curves"]}

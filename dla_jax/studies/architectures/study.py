@@ -1,119 +1,94 @@
 """Which of several networks is best on one image set, by how much, and what does each cost?
 
-Every network of the config is the config itself with its own overrides. Each first gets its own learning rate, unless
-it brings one; then networks x seeds, paired by seed. Then the claims of the config get their verdicts.
+Every network of the config is the config itself with its own overrides. Each first gets its own
+learning rate, unless it brings one; then networks x seeds, paired by seed. Then the claims of the
+config get their verdicts.
 """
 
 import functools
-from collections.abc import Callable
 
 from dla_jax.config.checks import check, check_choice, check_distinct
-from dla_jax.config.workdir import Run
+from dla_jax.config.workdir import Launch
 from dla_jax.data import splits
-from dla_jax.models.build import build, check_depth, wire
+from dla_jax.models.build import check_depth
 from dla_jax.models.resnet import stages_of
-from dla_jax.studies.architectures.report import draw as draw
-from dla_jax.tasks import image_classifier, image_runs
-from dla_jax.tasks.classifier import rate_score
-from dla_jax.training.mesh import data_mesh
-from dla_jax.trials.arms import (
-    check_networks,
-    choose_rates,
-    final_cells,
-    own_config,
-    select_cells,
-    undecidable_claims,
-)
-from dla_jax.trials.grid import Setting, Story, begin, run_grid
+from dla_jax.studies.architectures import report
+from dla_jax.studies.study import Description, Study, Tuning, data_facts
+from dla_jax.tasks import classifier, image_task
+from dla_jax.training.record import Record
+from dla_jax.trials.arms import Arm, Trial, check_arms, resolve
+from dla_jax.trials.grid import Job
+from dla_jax.trials.training import jobs_of
 
 
-def check_config(config, run: Run) -> None:
-    """Raises ConfigError for a config that this study cannot run, before anything slow; reads the data, and checks that last."""
+def check_config(config, launch: Launch) -> None:
+    """Raise ConfigError for a config that this study cannot run, before anything slow.
+
+    It reads the data, and checks that last.
+    """
     for network in config.pair:
         check_choice("pair", network, tuple(config.networks))
     check(
         len(config.pair) in (0, 2),
         f"pair: {config.pair} has {len(config.pair)} networks; give two, or none",
     )
-    check_networks(config, functools.partial(check_own, run=run))
-    image_set = image_runs.check_data(config, run)
-    for network in config.networks:
-        image_runs.check_fit(own_config(config, network), image_set)
+    check_arms(config, functools.partial(check_network, launch=launch))
+    image_set = image_task.check_data(config, launch)
+    for arm in resolve(config).values():
+        image_task.check_fit(arm.config, image_set)
 
 
-def check_own(own, run: Run) -> None:
-    """Raises ConfigError for the config of a network."""
-    image_runs.check_config(own, run)
+def check_network(own, launch: Launch) -> None:
+    """Raise ConfigError for the config of a network that cannot be built or trained."""
+    image_task.check_config(own, launch)
     check_depth(own.model, "model.depth", own.model.depth)
-    if own.model.name == "resnet":
-        stages = len(stages_of(own.model.depth, own.model.bottleneck)[0])
-        one = lambda key, stage: check(
-            stage in range(1, stages + 1), f"{key}: there is no stage {stage}; 1 to {stages}"
-        )
-        check_distinct("model.plain_stages", own.model.plain_stages, one, empty=True)
+    if own.model.name != "resnet":
+        return
+    num_stages = len(stages_of(own.model.depth, own.model.bottleneck)[0])
+
+    def check_stage(key: str, stage: int) -> None:
+        known = range(1, num_stages + 1)
+        check(stage in known, f"{key}: there is no stage {stage}; 1 to {num_stages}")
+
+    check_distinct("model.plain_stages", own.model.plain_stages, check_stage, empty=True)
 
 
-def run(config, run: Run) -> None:
-    """Runs the study, or what is left of it, in `run.workdir`, and draws its report."""
-    image_set, mesh = image_runs.load(config, run), data_mesh()
-    data = image_runs.put_data(image_set, mesh)
-    settings = {
-        name: image_runs.prepare(own_config(config, name), image_set, data, mesh)
-        for name in config.networks
-    }
-    run_networks(config, run, settings, make_story, draw)
+def describe(config, launch: Launch) -> Description:
+    """Return what identifies the images, and what is to be said of them."""
+    image_set = image_task.read(config, launch)
+    return Description(image_set.identity, splits.remarks(image_set))
 
 
-def run_networks(
-    config, run: Run, settings: dict[str, Setting], story_of: Callable, draw: Callable
-) -> None:
-    """Trains every network of `settings` with every seed, each at its own learning rate. `story_of`: (setting, seed) -> what
-    makes a run."""
-    setting_of = lambda cell: settings[cell.group]
-    image_set = next(iter(settings.values())).source
-    begin(
-        config, run, image_set.identity, [*splits.remarks(image_set), *undecidable_claims(config)]
-    )
-    run_grid(
-        config,
-        run,
-        select=select_cells(config),
-        final=final_cells(config),
-        choose_rates=functools.partial(choose_rates, config, score=rate_score),
-        setting_of=setting_of,
-        story_of=lambda cell: story_of(setting_of(cell), cell.seed),
-        draw=draw,
-        unit="img",
-    )
+def jobs(
+    config, launch: Launch, arms: dict[str, Arm], trials: list[Trial], record: Record
+) -> list[Job]:
+    """Return a job for each run."""
+    loaded = image_task.load(config, launch)
+
+    def make_task(trial: Trial):
+        return image_task.make_task(arms[trial.arm].config, loaded, trial.seed)
+
+    return jobs_of(make_task, trials, launch.workdir, record)
 
 
-def init_network(key, *, model, shape: tuple[int, ...], own) -> tuple[dict, dict]:
-    """(params, model_state) of a network, plain or residual as the group `model` of its config says."""
-    params, model_state = image_classifier.init_model(key, model=model, shape=shape)
-    return params, wire(
-        model_state, skip=own.skip, plain_stages=own.plain_stages if own.name == "resnet" else ()
-    )
+def labels_of(arm: Arm) -> dict:
+    """Return what the summary says of a network beside its name."""
+    return {"arm": arm.name, "depth": arm.config.model.depth}
 
 
-def make_model(setting: Setting):
-    """The Flax module of a network."""
-    config, image_set = setting.config, setting.source
-    return build(
-        config.model,
-        depth=config.model.depth,
-        skip=config.model.skip,
-        norm=config.model.norm,
-        init_scheme=config.model.init,
-        num_classes=len(image_set.class_names),
-        mean=image_set.mean,
-        std=image_set.std,
-        dtype=config.compute_dtype,
-    )
-
-
-def make_story(setting: Setting, seed: int) -> Story:
-    """What makes a run of one network."""
-    model = make_model(setting)
-    shape = setting.source.images.shape[1:]
-    init_fn = functools.partial(init_network, model=model, shape=shape, own=setting.config.model)
-    return image_runs.make_story(setting, model, model, init_fn, seed)
+STUDY = Study(
+    check=check_config,
+    describe=describe,
+    labels=labels_of,
+    jobs=jobs,
+    tuning=Tuning("val_accuracy", "points", classifier.rate_score),
+    unit="img",
+    name=lambda config: f"{config.experiment} on {config.data.name}",
+    title=lambda found: f"Networks on {found.config.data.name}",
+    run_of=report.network_run,
+    sections=report.sections,
+    lines=report.lines,
+    head="test accuracy, % [95 % interval]",
+    facts=functools.partial(data_facts, counted="examples"),
+    restore=image_task.restore,
+)

@@ -27,8 +27,9 @@ def shown(config, network: Network, test: Examples, p: np.ndarray) -> dict[str, 
       p: float32 [N, C], what the network says of the test part.
 
     Returns:
-      Of n images: image, label, index and p; classes int32 [n, K], the most probable first and the true one last, with their maps
-      [n, K, h, w]; method_<name> [n, h, w] of the most probable class, and cascade [n, layers + 1, h, w] as the network forgets.
+      Of n images: image, label, index and p; classes int32 [n, K], the most probable first and the
+      true one last, with their maps [n, K, h, w]; method_<name> [n, h, w] of the most probable
+      class, and cascade [n, layers + 1, h, w] as the network forgets.
     """
     rng, correct = np.random.default_rng((network.row["seed"], 1)), p.argmax(-1) == test.labels
     right, wrong = (rng.permutation(np.flatnonzero(which)) for which in (correct, ~correct))
@@ -105,9 +106,10 @@ def on_canvases(
       mean: of the training images, per channel.
 
     Returns:
-      The accuracy of the same images alone ("alone_accuracy") and at their places on a canvas of the mean colour
-      ("canvas_accuracy") or black ("black_canvas_accuracy"); and of the first canvas of the mean colour what is drawn: its
-      image, corners, side, step and labels, the probabilities float32 [h', w', C], the class found at the corners ("there").
+      The accuracy of the same images alone ("alone_accuracy") and at their places on a canvas of
+      the mean colour ("canvas_accuracy") or black ("black_canvas_accuracy"); and of the first
+      canvas of the mean colour what is drawn: its image, corners, side, step and labels, the
+      probabilities float32 [h', w', C], the class found at the corners ("there").
     """
     rng, step, side = (
         np.random.default_rng((network.row["seed"], 2)),

@@ -12,11 +12,6 @@ FEW = 5  # images in a figure that shows each many times
 MOST_COLOURS = 10  # classes that all have a colour of their own
 
 
-def of_method(rows: list[dict], method: str) -> list[dict]:
-    """The rows of a method, seed by seed."""
-    return sorted((row for row in rows if row["group"] == method), key=lambda row: row["seed"])
-
-
 def bare(image: np.ndarray) -> dict:
     """A cell of a grid: an image at a size that one can see."""
     return {"picture": maps.picture(image, LARGE), "title": ""}
@@ -113,39 +108,28 @@ def draw_cascade(shown: dict, path: Path) -> Path:
     return path
 
 
-def draw_faithfulness(methods: tuple[str, ...], done: list[dict], path: Path) -> Path:
-    """Insertion, deletion and forgetting."""
-    of = lambda key: {
-        method: np.array([row[key] for row in of_method(done, method)]) for method in methods
-    }
-    curves, another = (
-        {"insertion": of("insertion_curve"), "deletion": of("deletion_curve")},
-        of("likeness_another")[methods[0]],
-    )
-    shares = np.array(done[0]["counts"]) / done[0]["counts"][-1]
-    maps.faithfulness(
-        curves,
-        shares,
-        of("likeness_curve"),
-        None if None in another else float(np.mean(another)),
-        path,
-    )
+def draw_faithfulness(methods: tuple[str, ...], rows: dict[str, list[dict]], path: Path) -> Path:
+    """Draw insertion, deletion and forgetting. `rows`: the last rows of each method."""
+
+    def values_of(key: str) -> dict[str, np.ndarray]:
+        return {method: np.array([row[key] for row in rows[method]]) for method in methods}
+
+    curves = {"insertion": values_of("insertion_curve"), "deletion": values_of("deletion_curve")}
+    another = values_of("likeness_another")[methods[0]]
+    counts = rows[methods[0]][0]["counts"]
+    shares = np.array(counts) / counts[-1]
+    beside = None if None in another else float(np.mean(another))
+    maps.faithfulness(curves, shares, values_of("likeness_curve"), beside, path)
     return path
 
 
-def draw_aucs(methods: tuple[str, ...], done: list[dict], path: Path) -> Path:
-    """Areas of each network."""
-    maps.aucs(
-        [
-            {"label": method}
-            | {
-                name: [row[f"{name}_auc"] for row in of_method(done, method)]
-                for name in ("insertion", "deletion")
-            }
-            for method in methods
-        ],
-        path,
-    )
+def draw_aucs(rows: dict[str, list[dict]], path: Path) -> Path:
+    """Draw the areas of each network. `rows`: the last rows of each method."""
+    shown = []
+    for method, runs in rows.items():
+        areas = {name: [run[f"{name}_auc"] for run in runs] for name in ("insertion", "deletion")}
+        shown.append({"label": method} | areas)
+    maps.aucs(shown, path)
     return path
 
 

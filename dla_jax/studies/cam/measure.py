@@ -11,8 +11,8 @@ import numpy as np
 from dla_jax.analysis import cam, faithfulness
 from dla_jax.config.checks import check, check_choice
 from dla_jax.models.build import ends_in_mean
+from dla_jax.studies.study import restore
 from dla_jax.tasks import image_classifier
-from dla_jax.trials import finished
 
 EXPLAIN, BLIND = ("cam", "grad_cam", "hires_cam"), ("random", "edges")  # BLIND ones know no network
 METHODS = (*EXPLAIN, "random_cam", *BLIND, "another_image")
@@ -52,7 +52,7 @@ def read_network(workdir: Path, row: dict, layer: str) -> Network:
     Raises:
       ConfigError: it cannot be read, or `check_layer` refuses it.
     """
-    found = finished.read_image_classifier(workdir, row)
+    found = restore(workdir, row)
     check_layer(found.model, found.shape, layer, row["group"])
     return Network(row, found.model, found.variables, found.shape, found.class_names, layer)
 
@@ -254,7 +254,8 @@ def exchange_scores(
 def likeness(maps: np.ndarray, others: np.ndarray) -> tuple[float, float]:
     """Mean rank correlation of the maps of many images, by size alone and with the sign (Adebayo et al. 2018, section 4).
 
-    By size: a fresh head has either sign as often, so with the sign it is 0 on average, however alike the maps look.
+    By size: a fresh head has either sign as often, so with the sign it is 0 on average, however
+      alike the maps look.
     """
     correlate = lambda a, b: float(faithfulness.rank_correlation(a, b).mean())
     return correlate(np.abs(maps), np.abs(others)), correlate(maps, others)
@@ -272,7 +273,6 @@ def forgetting_scores(network: Network, images, classes, maps: dict, key) -> dic
         method: {
             "likeness_curve": [size for size, _ in curve],
             "likeness_forgotten": curve[-1][0],
-            "likeness_beyond_half": curve[-1][0] - 0.5,
             "signed_likeness_forgotten": curve[-1][1],
         }
         for method, curve in curves.items()

@@ -16,13 +16,19 @@ from dla_jax.analysis import cam
 from dla_jax.config.checks import check
 from dla_jax.config.connectivity import first_line
 from dla_jax.config.stop import Interrupted, stop_requested
-from dla_jax.config.workdir import Run
+from dla_jax.config.workdir import Launch, read_config, resume_command
 from dla_jax.data import folder, photos
+from dla_jax.evidence import report
+from dla_jax.evidence.rows import read_record
+from dla_jax.evidence.summary import config_facts, launch_facts, print_lines, write_summary
 from dla_jax.models.build import ends_in_mean
 from dla_jax.plots import maps
+from dla_jax.studies.cam.arrays import read_arrays, write_arrays
 from dla_jax.studies.cam.examples import window_of
+from dla_jax.studies.cam.figures import draw_photos
 from dla_jax.studies.cam.measure import Network, maps_of
-from dla_jax.studies.cam.report import write_arrays
+from dla_jax.studies.cam.report import QUESTION, data_facts
+from dla_jax.studies.study import Description, begin
 from dla_jax.training.record import Record
 
 MOST = 5  # classes that are named
@@ -89,31 +95,40 @@ def as_input(photo: Image.Image, shape: tuple[int, int, int], scale: float) -> n
     return (pixels if shape[2] == 3 else photos.grey(pixels))[None].astype(np.float32) / 255
 
 
-def look(config, run: Run, network: Network) -> None:
-    """Write one line of JSON for each photo to standard output and to the record, and an overlay of its own size.
+def run(config, launch: Launch, network: Network, networks: dict) -> None:
+    """Look at the photos of a config, and draw the report.
 
-    Files that are no photos to look at are named on standard error, and have no number.
+    Args:
+      networks: what the workdir remembers of the networks.
     """
-    record, files = Record(run.workdir), folder.files_of(config.image)
+    identity = networks | {"photos": fingerprints(config)}
+    begin(config, launch, Description(identity, remarks=[]))
+    look(config, launch, network)
+    draw(launch.workdir)
+
+
+def look(config, launch: Launch, network: Network) -> None:
+    """Write one line of JSON for each photo to standard output, and to the record.
+
+    An overlay of the photo's own size is written beside. Files that are no photos to look at are
+    named on standard error, and have no number.
+    """
+    record, files = Record(launch.workdir), folder.files_of(config.image)
     reasons = reasons_of(files.images)
     bad = [f"image: {reason}" for reason in reasons.values() if reason]
     for line in (*folder.words_of_files(config.image, files), *bad):
         print(line, file=sys.stderr)
+    shown = ("image", "label", "probability", "top", "overlay")
     for i, path in enumerate(path for path, reason in reasons.items() if not reason):
         if stop_requested.is_set():
             raise Interrupted
         name = f"photo/{i:03}"
         if name not in record.done:
-            answer = look_at(config, run.workdir, network, path, f"{i:03}")
+            answer = look_at(config, launch.workdir, network, path, f"{i:03}")
+            record.resume(name, -1)
             record.append({"run": name, "done": True, "stage": "photo", "step": 0} | answer)
         row = record.done[name]
-        print(
-            json.dumps(
-                {key: row[key] for key in ("image", "label", "probability", "top", "overlay")},
-                ensure_ascii=False,
-            ),
-            flush=True,
-        )
+        print(json.dumps({key: row[key] for key in shown}, ensure_ascii=False), flush=True)
     record.close()
     if bad:
         print(
@@ -155,4 +170,46 @@ def look_at(config, workdir: Path, network: Network, path: Path, number: str) ->
         "probability": top[best],
         "top": top,
         "overlay": str(overlay),
+    }
+
+
+def draw(workdir: Path) -> None:
+    """Write `summary.json` and `report.html` of photos that were looked at.
+
+    Raises:
+      ConfigError: some are left.
+    """
+    written = read_config(workdir)
+    data, done = written["data"], [row for row in read_record(workdir) if row.get("done")]
+    command = resume_command(written, workdir)
+    check(
+        len(done) == len(data["photos"]),
+        f"the study in {workdir} is not finished; go on with: {command}",
+    )
+    write_summary(workdir, {"study": "cam", "runs": [], "photos": done, "claims": []})
+    layer = written["config"]["layer"]
+    report.render(
+        workdir / "report.html",
+        title=f"Class activation maps: {data['network']} on {data['name']}, {layer}",
+        question=QUESTION,
+        command=written["launches"][0]["command"],
+        claims=[],
+        sections=[photo_section(done, workdir)],
+        facts=data_facts(data)
+        | launch_facts(written["launches"])
+        | config_facts(written["config"]),
+    )
+    lines = [f"{row['label']:<14} {row['probability']:.3f}   {row['overlay']}" for row in done]
+    print_lines("photos", lines, [], workdir, also=("overlays",))
+
+
+def photo_section(done: list[dict], workdir: Path) -> dict:
+    """Return the section of the report on photos, with its figures drawn."""
+    arrays = [read_arrays(workdir / "photos" / f"{i:03}.npz") for i in range(len(done))]
+    paths = draw_photos(done, arrays, workdir / "figures")
+    caption = "The photo, the map of the class that it is taken for, and the most probable classes."
+    return {
+        "title": "Photos",
+        "figures": [{"path": path, "caption": caption} for path in paths],
+        "text": "Overlays at the photos' own resolution are in overlays/.",
     }

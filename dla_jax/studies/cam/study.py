@@ -1,56 +1,55 @@
 """Where does a network look, is the map right, and what does it say of one's own photo?
 
-Reads the networks of a finished study. Class activation maps of test images, of photos, and of a canvas; then whether the maps
-are right: pixels are put back and taken away in their order, and the network is made to forget.
+It reads the networks of a finished study. It makes class activation maps of test images, of photos,
+and of a canvas. Then it asks whether the maps are right: pixels are put back and taken away in
+their order, and the network is made to forget.
 """
 
-import functools
-import hashlib
-import json
-import sys
 from pathlib import Path
 
 import jax
 import numpy as np
-from ml_collections import ConfigDict
 
-from dla_jax.config.checks import check, check_choice, check_count, check_distinct, check_number
-from dla_jax.config.stop import Interrupted, stop_requested
-from dla_jax.config.workdir import Run, read_config
-from dla_jax.data import images, splits
-from dla_jax.studies.cam import examples, measure, photo_maps
-from dla_jax.studies.cam.report import draw as draw
-from dla_jax.studies.cam.report import write_arrays
-from dla_jax.studies.depth import arms, study
-from dla_jax.tasks import image_runs
-from dla_jax.training.record import Record, progress_line
-from dla_jax.trials import finished
-from dla_jax.trials.grid import Setting, begin
+from dla_jax.config.checks import check, check_choice, check_rules, choice, count, distinct, number
+from dla_jax.config.info import data_info
+from dla_jax.config.workdir import Launch, read_config
+from dla_jax.studies import find
+from dla_jax.studies.cam import examples, measure, networks, photo_maps, report
+from dla_jax.studies.cam.arrays import write_arrays
+from dla_jax.studies.study import Command, Description, Study, Tuning
+from dla_jax.tasks import image_task
+from dla_jax.training.record import Record
+from dla_jax.trials.arms import Arm, Trial, mean_score
+from dla_jax.trials.finished import check_source, made_launch, workdir_of
+from dla_jax.trials.grid import Job
+
+RULES = {
+    "methods": distinct(choice(measure.METHODS)),
+    "num_shown": count(),
+    "num_scored": count(),
+    "num_steps": count(),
+    "blur": number(above=0),
+    "scale": number(low=1, high=16),
+}
 
 
-def check_config(config, run: Run) -> None:
-    """Raises ConfigError for a config, a workdir, or photos that no map can be made of, before anything slow."""
+def check_config(config, launch: Launch) -> None:
+    """Raise ConfigError for what no map can be made of, before anything slow.
+
+    That is a wrong config, workdir or photo.
+    """
     check(jax.process_count() == 1, "--multihost: one process draws maps; leave it out")
-    check(
-        run.from_dir is not None or bool(config.made),
-        "--from is missing; give the workdir of a finished study of CNNs, as in --from=runs/try1",
-    )
-    check(
-        run.from_dir is None or not config.made,
-        "--from: this preset makes its own model; leave it out",
-    )
-    check_distinct(
-        "methods", config.methods, lambda key, method: check_choice(key, method, measure.METHODS)
-    )
+    check_source(config, launch, "CNNs", "runs/try1")
+    check_rules(config, RULES)
     check(
         config.methods[0] in measure.EXPLAIN,
-        f"methods: {config.methods[0]} is the first, which is drawn; give {' or '.join(measure.EXPLAIN)} there",
+        f"methods: {config.methods[0]} is the first, which is drawn; give "
+        f"{' or '.join(measure.EXPLAIN)} there",
     )
-    for key in ("num_shown", "num_scored", "num_steps"):
-        check_count(key, config[key])
     check(
         "another_image" not in config.methods or min(config.num_shown, config.num_scored) > 1,
-        "num_shown, num_scored: another_image needs two images or more; give 2, or leave it out of methods",
+        "num_shown, num_scored: another_image needs two images or more; give 2, or leave it out of "
+        "methods",
     )
     check(
         config.num_scored <= 1000,
@@ -58,198 +57,151 @@ def check_config(config, run: Run) -> None:
     )
     check(len(config.canvas) == 2, f"canvas: {config.canvas} is not (rows, columns)")
     for size in config.canvas:
-        check_count("canvas", size)
-    check_number("blur", config.blur, above=0)
-    check_number("scale", config.scale, low=1, high=16)
+        count()("canvas", size)
     if config.image:
         photo_maps.check_photos(config)
     if config.made:
-        check_made(config, finished.made_run(run))
+        check_made(config, made_launch(launch))
         return
-    best = networks_of(run.from_dir, config.network)[0]
-    measure.check_methods(
-        config, measure.read_network(run.from_dir, best, config.layer).model, best["group"]
-    )
+    best = networks.networks_of(launch.from_dir, config.network)[0]
+    model = measure.read_network(launch.from_dir, best, config.layer).model
+    measure.check_methods(config, model, best["group"])
     if not config.image:
-        load(run.from_dir, run)
+        networks.load(launch.from_dir, launch)
 
 
-def check_made(config, run: Run) -> None:
-    """Raises ConfigError for a study that is to be made first, or for what cannot be asked of its networks."""
-    study.check_config(config.made, run)
-    image_set = image_runs.load(config.made, run)
-    setting = Setting(config.made, {}, None, None, None, None, image_set)
-    made = {cell.group: cell for cell in arms.final_cells(config.made)}
+def check_made(config, launch: Launch) -> None:
+    """Raise ConfigError for a study to be made first, or for what its networks cannot answer."""
+    made = find(config.made.experiment)
+    made.check(config.made, launch)
+    image_set = image_task.read(config.made, launch)
+    info = image_task.info_of(image_set)
+    arms = made.arms(config.made, image_set.identity)
     if config.network:
-        check_choice("network", config.network, tuple(made))
-    for group in [config.network] if config.network else made:
-        model = study.make_model(
-            setting, made[group].depth, arms.arm_of(config.made, made[group].arm)
-        )
-        measure.check_layer(model, image_set.images.shape[1:], config.layer, group)
-        measure.check_methods(config, model, group)
+        check_choice("network", config.network, tuple(arms))
+    for name in [config.network] if config.network else arms:
+        model = image_task.make_model(arms[name].config, info)
+        measure.check_layer(model, info.shape, config.layer, name)
+        measure.check_methods(config, model, name)
 
 
-def networks_of(workdir: Path, network: str) -> list[dict]:
-    """The last rows of the runs of one network of image classifiers, that which is best on validation first; without a name
-    all those of the best run's network."""
-    rows = finished.finished_runs(workdir, network, finished.IMAGES, "classifier of images")
-    rows.sort(key=lambda row: -row["val_accuracy"])
-    return [row for row in rows if row["group"] == rows[0]["group"]]
+def source_of(config, launch: Launch) -> Path:
+    """Return the workdir whose networks are looked at; a study that is to be made is made here."""
+    return workdir_of(config, launch, lambda made, to: find(made.experiment).run(made, to))
 
 
-@functools.lru_cache(maxsize=1)
-def load(workdir: Path, run: Run) -> images.ImageSet:
-    """The images that the study of a workdir was made with.
+def describe(config, launch: Launch) -> Description:
+    """Return what identifies the networks and their images, and what is to be said of them."""
+    workdir = source_of(config, launch)
+    rows = networks.networks_of(workdir, config.network)
+    remarks = [f"{len(rows)} networks, {rows[0]['group']} of {workdir}"]
+    test = networks.test_part(workdir, launch, rows[0]["seed"])
+    if len(test.index) < config.num_scored:
+        num_test = len(test.index)
+        remarks.append(f"num_scored: the test part has but {num_test} images; all are scored")
+    return Description(networks.identity(workdir, rows), remarks)
 
-    Raises:
-      ConfigError: they are gone, or others.
+
+def arms_of(config, data: dict) -> dict[str, Arm]:
+    """Return the methods as arms; their seeds are those of the networks.
+
+    Records of earlier versions only say how many networks there are.
     """
-    written = read_config(workdir)
-    data = ConfigDict(written["config"]["data"])
-    images.check_config(data, run.data_dir, run.download)
-    image_set = images.load(data, run.data_dir, run.download)
-    check(
-        image_set.identity["fingerprint"] == written["data"]["fingerprint"],
-        f"--from: the images of {data.name} are others than when {workdir} was made; train again",
-    )
-    copies = {key: written["data"].get(key) for key in splits.counted_copies(image_set)}
-    check(
-        copies == splits.counted_copies(image_set),
-        f"--from: {workdir} is of an earlier version, with copies of an image in training and test; train again",
-    )
-    return image_set
+    seeds = tuple(data["seeds"] if "seeds" in data else range(data["num_networks"]))
+    return {name: Arm(name, config, seeds, rates=(0.0,)) for name in config.methods}
 
 
-def run(config, run: Run) -> None:
-    """Makes the maps of test images, or of photos, in `run.workdir`, and draws the report."""
-    workdir = finished.workdir_of(config, run, study.run)
-    rows, data = networks_of(workdir, config.network), read_config(workdir)["data"]
-    best = measure.read_network(workdir, rows[0], config.layer)
-    measure.check_methods(config, best.model, rows[0]["group"])
-    kept = {key: data[key] for key in ("name", "fingerprint", "class_names")}
-    begin(
-        config,
-        run,
-        kept
-        | {
-            "network": rows[0]["group"],
-            "num_networks": len(rows),
-            "networks": fingerprint(rows),
-            "photos": photo_maps.fingerprints(config) if config.image else {},
-        },
-    )
-    if config.image:
-        photo_maps.look(config, run, best)
-    else:
-        measure_all(config, run, workdir, rows)
-    draw(run.workdir)
+def jobs(
+    config, launch: Launch, arms: dict[str, Arm], trials: list[Trial], record: Record
+) -> list[Job]:
+    """Return a job for each network, which measures all methods."""
+    workdir = source_of(config, launch)
+    rows = networks.networks_of(workdir, config.network)
 
+    def job_of(number: int) -> Job:
+        row = rows[number]
+        own = [trial for trial in trials if trial.seed == row["seed"]]
+        following = rows[(number + 1) % len(rows)] if len(rows) > 1 else None
 
-def fingerprint(rows: list[dict]) -> str:
-    """Of the runs whose networks are looked at: what they reached, not how fast."""
-    kept = [
-        {
-            key: row[key]
-            for key in ("run", "lr", "step", "val_accuracy", "test_accuracy", "test_loss")
-        }
-        for row in rows
-    ]
-    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def measure_all(config, run: Run, workdir: Path, rows: list[dict]) -> None:
-    """Measures the networks of one group, one row of the record for each method and network, and keeps what is to be drawn."""
-    image_set, record = load(workdir, run), Record(run.workdir)
-    left = [row for row in rows if run_name(config.methods[-1], row) not in record.done]
-    done = f", {len(rows) - len(left)} of them done before" if len(left) < len(rows) else ""
-    print(f"{len(rows)} networks, {rows[0]['group']} of {workdir}{done}", file=sys.stderr)
-    num_test = len(
-        test_part(image_set, read_config(workdir)["config"]["data"], rows[0]["seed"]).index
-    )
-    if num_test < config.num_scored:
-        print(
-            f"num_scored: the test part has but {num_test} images; all are scored", file=sys.stderr
-        )
-    with progress_line(len(left), run.quiet, "network") as progress:
-        for row in left:
-            following = rows[(rows.index(row) + 1) % len(rows)] if len(rows) > 1 else None
-            for measured in measure_network(
-                config, run, workdir, row, following, image_set, keep=row is rows[0]
-            ):
-                if (
-                    measured["run"] not in record.done
-                ):  # a launch that was killed between the rows of a network
-                    record.append(measured)
+        def run(given: list[Trial], progress) -> None:
+            found = measure_network(config, launch, workdir, row, following, keep=number == 0)
+            for trial in given:
+                record.resume(trial.name, -1)
+                record.append(networks.last_row(trial, row) | found[trial.arm])
             progress.update(1)
-            if stop_requested.is_set():
-                raise Interrupted
-    record.close()
+
+        return Job(own, units=1, program=None, compile=lambda: None, run=run)
+
+    return [job_of(number) for number in range(len(rows))]
 
 
 def measure_network(
-    config, run: Run, workdir: Path, row: dict, following: dict | None, image_set, keep: bool
-) -> list[dict]:
-    """The rows of one network, and with `keep` the arrays that pictures are drawn from. `following`: the row of another."""
-    network, data = (
-        measure.read_network(workdir, row, config.layer),
-        read_config(workdir)["config"]["data"],
-    )
-    test = test_part(image_set, data, row["seed"])
+    config, launch: Launch, workdir: Path, row: dict, following: dict | None, keep: bool
+) -> dict[str, dict]:
+    """Return {method: what is measured} of one network.
+
+    Args:
+      row: the last row of the network's run.
+      following: that of another network, whose maps are compared.
+      keep: whether the arrays that pictures are drawn from are kept in the workdir.
+    """
+    network = measure.read_network(workdir, row, config.layer)
+    test = networks.test_part(workdir, launch, row["seed"])
     other, unseen = None, np.zeros(len(test.index), bool)
     if following:
         other = measure.read_network(workdir, following, config.layer)
-        unseen = np.isin(test.index, test_part(image_set, data, following["seed"]).index)
+        theirs = networks.test_part(workdir, launch, following["seed"])
+        unseen = np.isin(test.index, theirs.index)
     p = measure.predict(network, test.images)
-    check_same(network, (p.argmax(-1) == test.labels).mean(), workdir)
-    on_canvas, canvas = examples.on_canvases(config, network, test, p, image_set.mean)
+    networks.check_same(network, (p.argmax(-1) == test.labels).mean(), workdir)
+    mean = data_info(read_config(workdir)["data"]).mean
+    on_canvas, canvas = examples.on_canvases(config, network, test, p, mean)
     if keep:
-        write_arrays(run.workdir / "examples.npz", examples.shown(config, network, test, p))
-        write_arrays(run.workdir / "canvas.npz", canvas)
-    found = measure.measure(config, network, other, unseen, test, p, image_set.mean)
-    return [last_row(method, row) | on_canvas | scores for method, scores in found.items()]
+        shown = examples.shown(config, network, test, p)
+        write_arrays(launch.workdir / "examples.npz", shown)
+        write_arrays(launch.workdir / "canvas.npz", canvas)
+    found = measure.measure(config, network, other, unseen, test, p, mean)
+    return {method: on_canvas | scores for method, scores in found.items()}
 
 
-def check_same(network: measure.Network, accuracy: float, workdir: Path) -> None:
-    """Raises ConfigError when the network does not answer as it did when it was tested."""
-    recorded = network.row["test_accuracy"]
-    check(
-        abs(recorded - accuracy) <= 0.005,
-        f"--from: {network.row['run']} of {workdir} had {100 * recorded:.1f} % of its test "
-        f"part right, and now has {100 * accuracy:.1f} %; train it again",
-    )
+MAPS = Study(
+    check=check_config,
+    describe=describe,
+    arms=arms_of,
+    labels=lambda arm: {"arm": arm.name},
+    jobs=jobs,
+    tuning=Tuning("insertion_auc", "points", mean_score("insertion_auc")),  # nothing is tuned
+    unit="network",
+    name=lambda config: "cam",
+    title=report.title,
+    question=lambda found: report.QUESTION,
+    run_of=report.run_of,
+    sections=report.sections,
+    lines=report.lines,
+    head=", ".join(report.HEAD[:4]),
+    facts=report.facts,
+    also=("overlays",),
+)
 
 
-def run_name(method: str, row: dict) -> str:
-    """Of a method and a network."""
-    return f"{method}/seed{row['seed']}"
+def run(config, launch: Launch) -> None:
+    """Make the maps of test images, or of photos, and draw the report."""
+    if not config.image:
+        MAPS.run(config, launch)
+        return
+    workdir = source_of(config, launch)
+    rows = networks.networks_of(workdir, config.network)
+    best = measure.read_network(workdir, rows[0], config.layer)
+    measure.check_methods(config, best.model, rows[0]["group"])
+    photo_maps.run(config, launch, best, networks.identity(workdir, rows))
 
 
-def last_row(method: str, row: dict) -> dict:
-    """What the record says of a method and a network beside its scores."""
-    kept = (
-        "seed",
-        "lr",
-        "num_params",
-        "val_accuracy",
-        "test_accuracy",
-        "test_loss",
-        "diverged",
-        "train_seconds",
-        "step",
-    )
-    return {
-        "run": run_name(method, row),
-        "done": True,
-        "stage": "final",
-        "arm": method,
-        "group": method,
-        "network": row["group"],
-        **{key: row[key] for key in kept},
-    }
+def draw(workdir: Path) -> None:
+    """Draw the report of a finished workdir again."""
+    if read_config(workdir)["config"]["image"]:
+        photo_maps.draw(workdir)
+    else:
+        MAPS.draw(workdir)
 
 
-def test_part(image_set: images.ImageSet, data: dict, seed: int) -> measure.Examples:
-    """The test part of a seed."""
-    index = splits.split(image_set, seed, data["val_fraction"], data["test_fraction"])["test"]
-    return measure.Examples(image_set.images[index], image_set.labels[index], index)
+STUDY = Command(check=check_config, run=run, draw=draw)

@@ -4,136 +4,137 @@ from pathlib import Path
 
 import numpy as np
 
-from dla_jax.evidence import stats, verdicts
+from dla_jax.evidence import stats, weighing
 from dla_jax.evidence.tables import curve
-from dla_jax.plots import accuracy, layers
+from dla_jax.plots import accuracy, layers, training
 from dla_jax.plots.style import draw_all
-from dla_jax.studies.depth.arms import groups_of, reference_of
-
-
-def accuracies_of(runs: list[dict], group: str) -> list[float]:
-    """Test accuracies of a group's runs, in the order of their seeds."""
-    return [run["test_accuracy"] for run in runs if run["group"] == group]
+from dla_jax.studies.depth.arms import reference_of
+from dla_jax.studies.study import Finished
 
 
 def label(arm: str) -> str:
-    """How figures name an arm."""
+    """Return how figures name an arm: `plain + batch-25`."""
     return arm.replace("+", " + ").replace("_", " ")
 
 
-def draw_figures(
-    config, chance: float, summary: dict, rows: list[dict], folder: Path
-) -> dict[str, Path]:
-    """Draws the figures that this grid has something for: {name: path}."""
-    by_group = {}  # {group: rows of each seed, by seed}
-    for row in sorted(
-        (row for row in rows if row["run"].startswith("final/")),
-        key=lambda row: int(row["run"].split("seed")[1]),
-    ):
-        _, group, seed = row["run"].split("/")
-        if not row.get("done"):
-            by_group.setdefault(group, {}).setdefault(seed, []).append(row)
-    by_group = {group: list(seeds.values()) for group, seeds in by_group.items()}
-    arms = [
-        arm
-        for arm in (*config.arms, *config.side_arms)
-        if f"{arm}-{max(config.depths)}" in by_group
-    ]
-    deepest = {label(arm): by_group[f"{arm}-{max(config.depths)}"] for arm in arms}
-    reference = reference_of(config)
-    shown = [(arm, depth) for depth in (reference, max(config.depths)) for arm in config.arms]
-    curves = {
-        label(f"{arm}-{depth}"): curve(config, by_group[f"{arm}-{depth}"])
-        | {"colour": config.arms.index(arm), "dashed": depth == reference}
-        for arm, depth in shown
-        if f"{arm}-{depth}" in by_group
-    }
+def kinds_of(config) -> list[str]:
+    """Return the kinds of nets that are compared, each once."""
+    return list(dict.fromkeys((*config.arms, *config.side_arms)))
+
+
+def draw_figures(found: Finished) -> dict[str, Path]:
+    """Draw the figures that the study has something for: {name: path}."""
+    config, deepest = found.config, max(found.config.depths)
+    chance = 1 / found.written["data"]["num_classes"]
+    rows = {}  # of the deepest nets, seed by seed
+    for kind in kinds_of(config):
+        if f"{kind}-{deepest}" in found.arms:
+            rows[label(kind)] = rows_by_seed(found, f"{kind}-{deepest}")
+    rows = {name: seeds for name, seeds in rows.items() if seeds}
     starts = {
         name: [seed[0]["layer_grad_norm"] for seed in seeds]
-        for name, seeds in deepest.items()
+        for name, seeds in rows.items()
         if "shared lr" not in name
     }
-    maps = {
-        name: (
-            [row["step"] for row in seeds[0]],
-            np.array([row["layer_grad_norm"] for row in seeds[0]]),
-        )
-        for name, seeds in deepest.items()
-    }
     figures = {
-        "accuracy": (
-            accuracy.accuracy_against_depth,
-            *accuracy_points(config, summary["runs"]),
-            chance,
-        ),
+        "accuracy": (accuracy.accuracy_against_depth, *accuracy_points(found), chance),
         "explanations": (
             accuracy.contrasts,
-            explanations(config, summary["runs"]),
+            explanations(found),
             "difference of test accuracy to the plain net, percentage points",
         ),
-        "curves": (accuracy.training_curves, curves),
+        "curves": (training.training_curves, training_curves(found)),
         "gradients_start": (
             layers.layer_profiles,
             {"": starts},
             "gradient L2 norm at initialisation",
         ),
-        "gradients": (layers.heat_maps, maps, "gradient L2 norm, before clipping"),
-        "rates": (accuracy.learning_rate_grid, *rate_lines(config, summary["selection"])),
+        "gradients": (
+            layers.heat_maps,
+            {name: gradient_map(seeds[0]) for name, seeds in rows.items()},
+            "gradient L2 norm, before clipping",
+        ),
+        "rates": (training.learning_rate_grid, *rate_lines(found)),
     }
-    return draw_all(figures, folder)
+    return draw_all(figures, found.figures)
 
 
-def accuracy_points(config, runs: list[dict]) -> tuple[dict, dict]:
-    """(main arms, other arms): {arm: {depth: (test accuracies, t-interval)}}; depth 1 is in both main arms."""
-
-    def points(arm):
-        depths = [depth for other, depth, _ in groups_of(config) if other == arm]
-        values = {depth: accuracies_of(runs, f"{arm}-{depth}") for depth in depths}
-        return {
-            depth: (accuracies, stats.accuracy_interval(accuracies))
-            for depth, accuracies in values.items()
-        }
-
-    main = {label(arm): points(arm) | points("both") for arm in config.arms}
-    side = {label(arm): points(arm) for arm in config.side_arms}
-    return main, {arm: found for arm, found in side.items() if found}
+def rows_by_seed(found: Finished, arm: str) -> list[list[dict]]:
+    """Return the rows of each run of an arm that got as far as a row, seed by seed."""
+    return [rows for _, rows in sorted(found.rows_of(arm).items()) if rows]
 
 
-def explanations(config, runs: list[dict]) -> list[dict]:
-    """What each change does to the deepest plain net: paired differences of test accuracy."""
-    deepest, rows = max(config.depths), []
-    for arm in dict.fromkeys((*config.arms, *config.side_arms)):
-        terms = ((1.0, f"{arm}-{deepest}"), (-1.0, f"plain-{deepest}"))
-        if arm == "plain" or any(all(run["group"] != group for run in runs) for _, group in terms):
+def gradient_map(rows: list[dict]) -> tuple[list[int], np.ndarray]:
+    """Return (steps, gradient norms float [steps, layers]) of one run."""
+    return [row["step"] for row in rows], np.array([row["layer_grad_norm"] for row in rows])
+
+
+def training_curves(found: Finished) -> dict[str, dict]:
+    """Return the curves of the main arms at the reference depth (dashed) and the largest."""
+    config, curves = found.config, {}
+    for depth in (reference_of(config), max(config.depths)):
+        for colour, kind in enumerate(config.arms):
+            arm = f"{kind}-{depth}"
+            seeds = rows_by_seed(found, arm) if arm in found.arms else []
+            if seeds:
+                style = {"colour": colour, "dashed": depth == reference_of(config)}
+                curves[label(arm)] = curve(config, seeds) | style
+    return curves
+
+
+def accuracy_points(found: Finished) -> tuple[dict, dict]:
+    """Return (main arms, other arms): {arm: {depth: (test accuracies, t-interval)}}.
+
+    Depth 1, where all arms are one net, is in every main arm.
+    """
+
+    def points(kind: str) -> dict:
+        shown = {}
+        for arm in found.arms.values():
+            if arm.name.rpartition("-")[0] == kind:
+                values = [run["test_accuracy"] for run in found.runs_of(arm.name)]
+                shown[arm.config.model.depth] = (values, stats.accuracy_interval(values))
+        return shown
+
+    main = {label(kind): points(kind) | points("both") for kind in found.config.arms}
+    side = {label(kind): points(kind) for kind in found.config.side_arms}
+    return main, {kind: shown for kind, shown in side.items() if shown}
+
+
+def explanations(found: Finished) -> list[dict]:
+    """Return what each change does to the deepest plain net: paired differences of accuracy."""
+    runs, plain, rows = found.summary["runs"], f"plain-{max(found.config.depths)}", []
+    for kind in kinds_of(found.config):
+        arm = f"{kind}-{max(found.config.depths)}"
+        if kind == "plain" or not (found.runs_of(arm) and found.runs_of(plain)):
             continue
-        values = list(verdicts.paired_values(terms, runs, "test_accuracy").values())
+        pairs = weighing.paired_values(((1.0, arm), (-1.0, plain)), runs, "test_accuracy")
+        values = list(pairs.values())
         low, high = stats.t_interval(values, bounds=(-1.0, 1.0))
-        name = label(arm)
+        mean = float(np.mean(values))
         rows.append(
-            {
-                "label": name,
-                "mean": float(np.mean(values)),
-                "low": low,
-                "high": high,
-                "values": values,
-            }
+            {"label": label(kind), "mean": mean, "low": low, "high": high, "values": values}
         )
     return rows
 
 
-def rate_lines(config, selection: list[dict]) -> tuple[dict, dict]:
-    """({arm: {depth: (learning rates, mean validation accuracies)}}, {(arm, depth): chosen rate}) of the main arms."""
-    grid, chosen = {}, {}
-    for arm in config.arms if selection else ():
-        for depth in (depth for other, depth, _ in groups_of(config) if other in (arm, "both")):
-            rows = [
-                row for row in selection if row["depth"] == depth and row["arm"] in (arm, "both")
-            ]
-            lrs = sorted({row["lr"] for row in rows})
+def rate_lines(found: Finished) -> tuple[dict, dict]:
+    """Return the grid of learning rates of the main arms, and the chosen ones.
+
+    Returns:
+      {arm: {depth: (learning rates, mean validation accuracies)}} and {(arm, depth): chosen rate}.
+    """
+    selection, grid, chosen = found.summary["selection"], {}, {}
+    for kind in found.config.arms if selection else ():
+        for arm in found.arms.values():
+            rows = [row for row in selection if row["group"] == arm.name]
+            if arm.name.rpartition("-")[0] not in (kind, "both") or not rows:
+                continue
+            depth, lrs = arm.config.model.depth, sorted({row["lr"] for row in rows})
             means = [
                 float(np.mean([row["val_accuracy"] for row in rows if row["lr"] == lr]))
                 for lr in lrs
             ]
-            grid.setdefault(arm, {})[depth] = (lrs, means)
-            chosen[arm, depth] = next(row["lr"] for row in rows if row["chosen"])
+            grid.setdefault(kind, {})[depth] = (lrs, means)
+            chosen[kind, depth] = next(row["lr"] for row in rows if row["chosen"])
     return grid, chosen

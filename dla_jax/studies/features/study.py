@@ -1,12 +1,12 @@
-"""What are the features of a frozen transformer worth? A classifier on top of them, beside TF-IDF.
+"""What are the features of a frozen transformer worth? A classifier on them, beside TF-IDF.
 
-Every text is embedded once, by a model that is not trained; the vectors are kept on disk. Then every network of the config is a
-small classifier of vectors: the lab's MLP, the same by another recipe, a linear probe, which is logistic regression solved
-exactly. The same on TF-IDF stands beside them, on the same splits.
+Every text is embedded once, by a model that is not trained; the vectors are kept on disk. Then
+every network of the config is a small classifier of vectors: the lab's MLP, the same by another
+recipe, a linear probe, which is logistic regression solved exactly. The same on TF-IDF stands
+beside them, on the same splits.
 """
 
 import functools
-import sys
 import time
 from pathlib import Path
 
@@ -14,281 +14,261 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from dla_jax.config.checks import check, check_choice, check_count, check_number, check_seed
-from dla_jax.config.stop import Interrupted, stop_requested
-from dla_jax.config.workdir import Run
-from dla_jax.data import batches, embeddings, labelled, splits
-from dla_jax.models.bert import BertConfig, Encoder
+from dla_jax.config.checks import (
+    check,
+    check_choice,
+    check_count,
+    check_rules,
+    choice,
+    count,
+    number,
+    seed,
+)
+from dla_jax.config.workdir import Launch
+from dla_jax.data import batches, labelled, splits
+from dla_jax.models.bert import Encoder
 from dla_jax.models.gpt import GPT
 from dla_jax.models.layers import INITS
 from dla_jax.models.mlp import Perceptron
-from dla_jax.studies.features.report import draw as draw
-from dla_jax.tasks import logistic, text_classifier, text_encoder, tfidf, vector_classifier
-from dla_jax.tasks.classifier import better, make_plan, rate_score, run_result, shared_optimiser
-from dla_jax.training.checkpoint import save_model
-from dla_jax.training.loop import no_trace
-from dla_jax.training.mesh import data_mesh, on_any_process, put, replicated
-from dla_jax.training.record import progress_line
-from dla_jax.trials.arms import (
-    Cell,
-    check_networks,
-    choose_rates,
-    final_cells,
-    own_config,
-    select_cells,
-    undecidable_claims,
+from dla_jax.studies.architectures.report import lines
+from dla_jax.studies.features import report
+from dla_jax.studies.features.embedding import Embedded, embed, make_embedder
+from dla_jax.studies.study import Description, Study, Tuning, data_facts
+from dla_jax.tasks import (
+    classifier,
+    logistic,
+    text_body,
+    text_data,
+    text_scores,
+    tfidf,
+    vector_classifier,
 )
-from dla_jax.trials.grid import Setting, Story, begin, run_grid
+from dla_jax.tasks.text_restored import TextClassifier, reader
+from dla_jax.training.checkpoint import load_variables, save_model
+from dla_jax.training.record import Record
+from dla_jax.training.task import Baseline, Task
+from dla_jax.trials.arms import Arm, Trial, check_arms, final_trials, resolve, select_trials
+from dla_jax.trials.grid import Job
+from dla_jax.trials.training import jobs_of
 
 MODEL_KEYS = ("name", "widths", "dropout", "standardise", "init")
 PROBE_KEYS = ("name", "standardise", *logistic.KEYS)
 POOLINGS = ("mean", "mean_padded", "first", "last", "published")
 
 
-def check_config(config, run: Run) -> None:
-    """Raises ConfigError for a config that this study cannot run, before anything slow: keys, then the texts, then weights."""
-    labelled.check_config(config.data, run.data_dir, run.download)
-    check_networks(config, functools.partial(check_own, run=run))
-    check_choice("encoder.pooling", config.encoder.pooling, POOLINGS)
-    check_seed("encoder.seed", config.encoder.seed)
-    text_classifier.check_encoder(config.encoder, config.widths)
-    check_count("embed_batch_size", config.embed_batch_size)
-    check(
-        config.embed_batch_size % jax.device_count() == 0,
-        f"embed_batch_size: {config.embed_batch_size} is not divisible by {jax.device_count()} devices",
+def check_config(config, launch: Launch) -> None:
+    """Raise ConfigError for a config that this study cannot run, before anything slow.
+
+    It checks keys, then the texts, then weights.
+    """
+    labelled.check_config(config.data, launch.data_dir, launch.download)
+    check_arms(config, functools.partial(check_network, launch=launch))
+    check_rules(
+        config,
+        {"encoder.pooling": choice(POOLINGS), "encoder.seed": seed(), "embed_batch_size": count()},
     )
-    tfidf.check_words(config, text_classifier.check_data(config, run))
-    published = text_classifier.check_published(config.encoder, (Encoder, GPT), run.download)
+    text_body.check_encoder(config.encoder, config.widths)
+    devices = jax.device_count()
+    check(
+        config.embed_batch_size % devices == 0,
+        f"embed_batch_size: {config.embed_batch_size} is not divisible by {devices} devices",
+    )
+    arms = resolve(config)
+    trials = [*select_trials(arms, config.select_seeds), *final_trials(arms)]
+    runs = dict.fromkeys((trial.arm, trial.seed) for trial in trials)
+    owns = ((name, arms[name].config, number) for name, number in runs)
+    tfidf.check_words(owns, text_data.check_data(config, launch))
+    published = text_body.check_published(config.encoder, (Encoder, GPT), launch.download)
     check(
         config.encoder.pooling != "published" or getattr(published, "family", "") == "bert",
-        f"encoder.pooling: {config.encoder.path or 'an encoder from scratch'} has no pooler; give another",
+        f"encoder.pooling: {config.encoder.path or 'an encoder from scratch'} has no pooler; "
+        "give another",
     )
 
 
-def check_own(own, run: Run) -> None:
-    """Raises ConfigError for the config of a network."""
-    check_choice("model.name", own.model.name, ("perceptron", "logistic", "tfidf"))
-    text_classifier.check_config(own, run)
-    if own.model.name == "tfidf":
-        tfidf.check_model(own.model)
+def check_network(own, launch: Launch) -> None:
+    """Raise ConfigError for the config of a network that cannot be built or trained."""
+    model = own.model
+    check_choice("model.name", model.name, ("perceptron", "logistic", "tfidf"))
+    text_data.check_config(own, launch)
+    if model.name == "tfidf":
+        tfidf.check_model(model)
         return
-    if own.model.name == "logistic":
-        check(
-            set(own.model.keys()) == set(PROBE_KEYS),
-            f"model: logistic has the keys {', '.join(PROBE_KEYS)}",
-        )
-        logistic.check_model(own.model)
+    keys = PROBE_KEYS if model.name == "logistic" else MODEL_KEYS
+    check(set(model.keys()) == set(keys), f"model: {model.name} has the keys {', '.join(keys)}")
+    if model.name == "logistic":
+        logistic.check_model(model)
         return
-    check(
-        set(own.model.keys()) == set(MODEL_KEYS),
-        f"model: perceptron has the keys {', '.join(MODEL_KEYS)}",
-    )
-    for width in own.model.widths:
+    for width in model.widths:
         check_count("model.widths", width)
-    check_choice("model.init", own.model.init, INITS)
-    check_number("model.dropout", own.model.dropout, low=0, below=1)
+    rules = {"init": choice(INITS), "dropout": number(low=0, below=1)}
+    check_rules(model, rules, prefix="model.")
 
 
-def run(config, run: Run) -> None:
-    """Runs the study, or what is left of it, in `run.workdir`, and draws its report."""
-    texts, mesh = text_classifier.load(config, run), data_mesh()
-    begin(
-        config,
-        run,
-        text_classifier.identity(texts, [config.encoder], run),
-        [*splits.remarks(texts), *undecidable_claims(config)],
-    )
-    found, facts = embed(config, texts, mesh, run)
-    data = put({"vector": found, "label": texts.labels}, replicated(mesh))
-    settings = {
-        name: prepare(own_config(config, name), texts, data, (found, facts), mesh)
-        for name in config.networks
-    }
-    setting_of = lambda cell: settings[cell.group]
-    run_grid(
-        config,
-        run,
-        select=select_cells(config),
-        final=final_cells(config),
-        choose_rates=functools.partial(choose_rates, config, score=rate_score),
-        setting_of=setting_of,
-        story_of=lambda cell: make_story(setting_of(cell), cell, run.workdir),
-        draw=draw,
-        unit="text",
-    )
+def describe(config, launch: Launch) -> Description:
+    """Return what identifies the texts and the encoder, and what is to be said of them."""
+    texts = text_data.read(config, launch)
+    identity = text_data.identity(texts, [config.encoder], launch)
+    return Description(identity, splits.remarks(texts))
 
 
-def make_embedder(config, body: text_classifier.Body) -> tuple[Encoder | GPT, dict]:
-    """The model that embeds texts and its parameters, random where none are published."""
-    model = Encoder(body.config) if isinstance(body.config, BertConfig) else GPT(body.config)
-    return model, body.params or text_encoder.init_encoder(
-        jax.random.key(config.encoder.seed), model=model
-    )
+def jobs(
+    config, launch: Launch, arms: dict[str, Arm], trials: list[Trial], record: Record
+) -> list[Job]:
+    """Return a job for each run."""
+    embedded = embed(config, text_data.read(config, launch), launch)
 
+    def make_run(trial: Trial) -> Task | Baseline:
+        own = arms[trial.arm].config
+        if own.model.name == "tfidf":
+            return tfidf.make_baseline(own, embedded.texts, trial.seed)
+        if own.model.name == "logistic":
+            folder = launch.workdir / "checkpoints" / trial.name / "model"
+            return make_probe(own, embedded, trial, folder)
+        return make_task(own, embedded, trial.seed)
 
-def embed(config, texts: labelled.LabelledTexts, mesh, run: Run) -> tuple[np.ndarray, dict]:
-    """One vector a text, float32 [N, D], from the disk where they were computed before; and what the report says of them."""
-    encoder, body = (
-        config.encoder,
-        text_classifier.load_body(config.encoder, config.compute_dtype, texts, run),
-    )
-    encoded = text_classifier.encode(body, texts, encoder, config.data.lower)
-    model, params = make_embedder(config, body)
-    widths = text_classifier.widths_of(config)
-    settings = (
-        repr(body.config),
-        encoder.pooling,
-        widths if encoder.pooling == "mean_padded" else "",
-        jax.default_backend(),
-    )
-    key = embeddings.key_of(params, encoded, settings)
-    held = embeddings.read(key)
-    facts = {
-        "truncated": encoded.truncated,
-        "max_length": encoder.max_length,
-        "tokens_per_text": float(encoded.length.mean()),
-    }
-    if not on_any_process(held is None):
-        print("the vectors were computed before", file=sys.stderr)
-        return held, facts
-    params, started = put(params, replicated(mesh)), time.perf_counter()
-    with progress_line(len(texts.texts), run.quiet, "text") as progress:
-
-        def done(count):
-            if on_any_process(stop_requested.is_set()):
-                raise Interrupted  # nothing is lost but time: the vectors are kept when all are there
-            progress.update(count)
-
-        found = text_encoder.vectors(
-            model,
-            params,
-            encoded,
-            np.arange(len(texts.texts)),
-            batch_size=config.embed_batch_size,
-            widths=widths,
-            mesh=mesh,
-            pooling=encoder.pooling,
-            done=done,
-        )
-    seconds = time.perf_counter() - started
-    print(f"embedded in {seconds:.0f} s, {len(found) / seconds:,.0f} texts/s", file=sys.stderr)
-    if run.first:
-        kept = embeddings.write(key, found)
-        print(
-            f"vectors are kept in {kept}, {found.nbytes / 2**20:.0f} MiB"
-            if kept
-            else "vectors cannot be kept",
-            file=sys.stderr,
-        )
-    return found, facts
-
-
-def prepare(
-    config, texts: labelled.LabelledTexts, data: dict, embedded: tuple[np.ndarray, dict], mesh
-) -> Setting:
-    """The plan of a network's runs, and its optimiser."""
-    if config.model.name == "tfidf":
-        return logistic.make_setting(config, texts, mesh)
-    if config.model.name == "logistic":
-        return logistic.make_setting(config, (texts, *embedded), mesh)
-    plan = make_plan(config, len(text_classifier.split(config, texts, config.seeds[0])["train"]))
-    tx = shared_optimiser(config.optim, plan.num_steps)
-    return Setting(
-        config,
-        data,
-        mesh,
-        tx,
-        plan,
-        no_trace,
-        (texts, *embedded),
-        config.batch_size,
-        config.accumulate,
-    )
+    return jobs_of(make_run, trials, launch.workdir, record)
 
 
 def make_model(config, num_classes: int) -> Perceptron:
-    """The Flax module of a network; without widths, as logistic regression is read back, a linear one."""
+    """Return the Flax module of a network.
+
+    Without widths, as logistic regression is read back, it is a linear one.
+    """
     model = ConfigDict({"widths": (), "dropout": 0.0, "init": "he"} | config.model.to_dict())
     return Perceptron(
-        tuple(model.widths),
-        model.dropout,
-        "every",
-        False,
-        num_classes,
-        (0.0,),
-        (1.0,),
-        model.init,
-        "float32",
+        widths=tuple(model.widths),
+        dropout=model.dropout,
+        dropout_at="every",
+        relu_logits=False,
+        num_classes=num_classes,
+        mean=(0.0,),
+        std=(1.0,),
+        init_scheme=model.init,
+        dtype="float32",
     )
 
 
-def solve_probe(setting: Setting, cell: Cell, workdir: Path) -> dict:
-    """Return what the last row says of logistic regression on the vectors; a compared one is saved, as `make_model` has it.
+def make_probe(config, embedded: Embedded, trial: Trial, folder: Path) -> Baseline:
+    """Return logistic regression on the vectors; a compared one is saved in `folder`."""
 
-    Its steps are those of the solver, so that a reader knows that it left a model.
+    def fit() -> dict:
+        return solve_probe(config, embedded, trial, folder)
+
+    return Baseline(fit=fit, facts={"num_params": 0} | embedded.facts)
+
+
+def solve_probe(config, embedded: Embedded, trial: Trial, folder: Path) -> dict:
+    """Solve logistic regression on the vectors, and return what its last row says.
+
+    A compared one is saved, as `make_model` has it. Its steps are those of the solver, so that a
+    reader knows that it left a model.
     """
-    started, config, (texts, found, _) = time.perf_counter(), setting.config, setting.source
-    parts = text_classifier.split(config, texts, cell.seed)
-    scale = vector_classifier.scale_of(found[parts["train"]], config.model.standardise)
-    x = {part: (found[rows] - scale["mean"]) / scale["std"] for part, rows in parts.items()}
+    started, texts = time.perf_counter(), embedded.texts
+    parts = text_data.split(config, texts, trial.seed)
+    scale = vector_classifier.scale_of(embedded.vectors[parts["train"]], config.model.standardise)
+    x = {
+        part: (embedded.vectors[rows] - scale["mean"]) / scale["std"]
+        for part, rows in parts.items()
+    }
     solution, row = logistic.fit(config, texts, parts, x, started)
-    if cell.stage == "final":
-        head = {
-            "kernel": solution.kernel.astype(np.float32),
-            "bias": solution.bias.astype(np.float32),
-        }
-        save_model(
-            workdir / "checkpoints" / cell.name / "model",
-            {"params": {"head": head}, "model_state": {"scale": scale}},
-        )
+    if trial.stage == "final":
+        kernel, bias = solution.kernel.astype(np.float32), solution.bias.astype(np.float32)
+        params = {"head": {"kernel": kernel, "bias": bias}}
+        save_model(folder, {"params": params, "model_state": {"scale": scale}})
     return row | {"best_step": solution.steps, "step": row["solver_steps"]}
 
 
-def make_story(setting: Setting, cell: Cell, workdir: Path) -> Story:
-    """What makes a run of one network."""
-    config, seed = setting.config, cell.seed
-    if config.model.name == "tfidf":
-        return tfidf.make_story(setting, seed)
-    if config.model.name == "logistic":
-        return logistic.make_story(
-            functools.partial(solve_probe, setting, cell, workdir), setting.source[2]
-        )
-    (texts, found, facts), data = setting.source, setting.data
-    model, parts = (
-        make_model(config, len(texts.class_names)),
-        text_classifier.split(config, texts, seed),
-    )
+def make_task(config, embedded: Embedded, seed: int) -> Task:
+    """Return the Task of one run. `config`: of the network."""
+    texts, labels = embedded.texts, embedded.texts.labels
+    num_classes = len(texts.class_names)
+    model, parts = make_model(config, num_classes), text_data.split(config, texts, seed)
     train = parts["train"]
+    plan = classifier.make_plan(config, len(train))
+    scale = vector_classifier.scale_of(embedded.vectors[train], config.model.standardise)
+    init_fn = functools.partial(vector_classifier.init_model, model=model, scale=scale)
+    shapes = jax.tree.leaves(jax.eval_shape(init_fn, jax.random.key(seed))[0])
+    num_params = {"num_params": sum(leaf.size for leaf in shapes)}
 
-    def logits(state, rows):
+    def batch_at(step: int) -> dict:
+        positions = batches.batch_positions(seed, step, config.batch_size, len(train))
+        return {"index": train[positions]}
+
+    def logits(state, rows: np.ndarray) -> np.ndarray:
+        x = embedded.data["vector"]
         return np.asarray(
-            vector_classifier.evaluate(
-                state.params, state.model_state, data["vector"], rows, model=model
-            )
+            vector_classifier.evaluate(state.params, state.model_state, x, rows, model=model)
         )
 
-    scale = vector_classifier.scale_of(found[train], config.model.standardise)
-    init_fn = functools.partial(vector_classifier.init_model, model=model, scale=scale)
-    shapes = jax.eval_shape(init_fn, jax.random.key(seed))[0]
-    return Story(
+    def evaluate(state) -> dict:
+        return text_scores.scores(logits(state, parts["val"]), labels[parts["val"]], "val")
+
+    return Task(
         init_fn=init_fn,
         loss_fn=vector_classifier.make_loss(
             model, config.label_smoothing, splits.class_weights(config.class_weight, texts)
         ),
-        batch_at=lambda step: {
-            "index": train[batches.batch_positions(seed, step, config.batch_size, len(train))]
-        },
-        evaluate=lambda state: text_classifier.scores(
-            logits(state, parts["val"]), texts.labels[parts["val"]], "val"
-        ),
-        better=better,
-        test=text_classifier.test_of(logits, config, texts, parts["test"]),
+        tx=classifier.shared_optimiser(config.optim, plan.num_steps),
+        batch_at=batch_at,
+        evaluate=evaluate,
+        better=classifier.better,
+        plan=plan,
+        data=embedded.data,
+        mesh=embedded.mesh,
+        batch_size=config.batch_size,
+        test=text_scores.make_test(logits, texts, parts["test"]),
         result=functools.partial(
-            run_result,
+            classifier.run_result,
             batch_size=config.batch_size,
             num_examples=len(train),
-            chance=1 / len(texts.class_names),
+            chance=1 / num_classes,
         ),
-        diverged=text_classifier.unscored(texts),
-        facts={"num_params": sum(leaf.size for leaf in jax.tree.leaves(shapes))} | facts,
+        diverged=text_scores.guessing(texts),
+        facts=num_params | embedded.facts,
+        accumulate=config.accumulate,
+        parallel=config.parallel,
+        units_per_step=config.batch_size,
     )
+
+
+def restore(
+    folder: Path, config, data: dict, *, launch: Launch, mesh, at_most: int
+) -> TextClassifier:
+    """Return the trained classifier of a finished run (arguments: `text_restored.reader`)."""
+    read = reader(config, data, launch, mesh, at_most)
+    under, under_params = make_embedder(config, read.body)
+    model = make_model(config, len(data["class_names"]))
+    scale = vector_classifier.scale_of(
+        np.zeros((1, read.body.config.n_embd), np.float32), standardise=True
+    )
+    init_fn = functools.partial(vector_classifier.init_model, model=model, scale=scale)
+    found = load_variables(folder, *jax.eval_shape(init_fn, jax.random.key(0)))
+
+    def logits(texts: list[str]) -> np.ndarray:
+        x = read.vectors(under, under_params, texts, pooling=config.encoder.pooling)
+        rows = np.arange(len(x))
+        found_logits = vector_classifier.evaluate(
+            found["params"], found["model_state"], x, rows, model=model
+        )
+        return np.asarray(found_logits)
+
+    return TextClassifier(logits, tuple(data["class_names"]), read.body)
+
+
+STUDY = Study(
+    check=check_config,
+    describe=describe,
+    labels=lambda arm: {"arm": arm.name},
+    jobs=jobs,
+    tuning=Tuning("val_accuracy", "points", classifier.rate_score),
+    unit="text",
+    name=lambda config: f"{config.experiment} on {config.data.name}",
+    title=lambda found: f"Classifiers of texts on {found.written['data']['name']}",
+    run_of=report.run_of,
+    sections=report.sections,
+    lines=lines,
+    head="test accuracy, % [95 % interval]",
+    facts=functools.partial(data_facts, counted="texts"),
+    restore=restore,
+)

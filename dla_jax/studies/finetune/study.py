@@ -1,153 +1,143 @@
 """What does fine-tuning an encoder reach on labelled texts, and what do the lab's settings cost?
 
-Every network of the config is the config itself with its own overrides: how texts are written and padded, what stands for a whole
-text, which layers are trained. Each first gets its own learning rate, unless it brings one; then networks x seeds, paired by
-seed. TF-IDF with logistic regression stands beside them, on the same splits.
+Every network of the config is the config itself with its own overrides: how texts are written and
+padded, what stands for a whole text, which layers are trained. Each first gets its own learning
+rate, unless it brings one; then networks x seeds, paired by seed. TF-IDF with logistic regression
+stands beside them, on the same splits.
 """
 
 import functools
+from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import numpy as np
 
-from dla_jax.config.checks import check, check_choice, check_count, check_number
-from dla_jax.config.workdir import Run
-from dla_jax.data import labelled, splits
+from dla_jax.config.checks import check, check_choice, check_rules, choice, count, number
+from dla_jax.config.workdir import Launch
+from dla_jax.data import labelled, splits, tokenize
 from dla_jax.data.batches import POOL, width_of
 from dla_jax.models.bert import POOLINGS, Classifier, Encoder
-from dla_jax.studies.features.report import draw as draw
-from dla_jax.tasks import logistic, text_classifier, text_encoder, tfidf
-from dla_jax.tasks.classifier import better, make_plan, rate_score, run_result, shared_optimiser
-from dla_jax.training.loop import no_trace
+from dla_jax.studies import find
+from dla_jax.studies.study import Description
+from dla_jax.tasks import classifier, text_body, text_data, text_encoder, text_scores, tfidf
+from dla_jax.tasks.text_restored import TextClassifier, reader
+from dla_jax.training.checkpoint import load_variables
 from dla_jax.training.mesh import data_mesh
-from dla_jax.trials.arms import (
-    check_networks,
-    choose_rates,
-    final_cells,
-    own_config,
-    select_cells,
-    undecidable_claims,
-)
-from dla_jax.trials.grid import Setting, Story, begin, run_grid
+from dla_jax.training.record import Record
+from dla_jax.training.task import Baseline, Task
+from dla_jax.trials.arms import Arm, Trial, check_arms, final_trials, resolve, select_trials
+from dla_jax.trials.grid import Job
+from dla_jax.trials.training import jobs_of
 
-MODEL_KEYS = ("name", "dropout", "frozen_layers")
+TEXTS = find("features")  # whose report this study shares
+MODEL_RULES = {"dropout": number(low=0, below=1), "frozen_layers": count(low=-1)}
+MODEL_KEYS = ("name", *MODEL_RULES)
 
 
-def check_config(config, run: Run) -> None:
-    """Raises ConfigError for a config that this study cannot run, before anything slow: keys, then the texts, then weights."""
-    labelled.check_config(config.data, run.data_dir, run.download)
-    check_networks(config, functools.partial(check_own, run=run))
-    tfidf.check_words(config, text_classifier.check_data(config, run))
-    for network in config.networks:
-        own = own_config(config, network)
+class Loaded(NamedTuple):
+    """Labelled texts in the tokens of one encoder."""
+
+    texts: labelled.LabelledTexts
+    body: text_body.Body
+    encoded: tokenize.Encoded
+    mesh: jax.sharding.Mesh
+
+
+def check_config(config, launch: Launch) -> None:
+    """Raise ConfigError for a config that this study cannot run, before anything slow.
+
+    It checks keys, then the texts, then weights.
+    """
+    labelled.check_config(config.data, launch.data_dir, launch.download)
+    check_arms(config, functools.partial(check_network, launch=launch))
+    arms = resolve(config)
+    trials = [*select_trials(arms, config.select_seeds), *final_trials(arms)]
+    runs = dict.fromkeys((trial.arm, trial.seed) for trial in trials)
+    owns = ((name, arms[name].config, seed) for name, seed in runs)
+    tfidf.check_words(owns, text_data.check_data(config, launch))
+    for arm in arms.values():
+        own = arm.config
         if own.model.name == "encoder":
-            published = text_classifier.check_published(own.encoder, (Encoder,), run.download)
-            layers, frozen = (
-                published.n_layer if published else own.encoder.n_layer,
-                own.model.frozen_layers,
-            )
+            published = text_body.check_published(own.encoder, (Encoder,), launch.download)
+            layers = published.n_layer if published else own.encoder.n_layer
+            frozen = own.model.frozen_layers
             check(
                 frozen <= layers,
-                f"networks.{network}: model.frozen_layers: {frozen} of {layers} layers; give at most that",
+                f"networks.{arm.name}: model.frozen_layers: {frozen} of {layers} layers; "
+                "give at most that",
             )
 
 
-def check_own(own, run: Run) -> None:
-    """Raises ConfigError for the config of a network."""
+def check_network(own, launch: Launch) -> None:
+    """Raise ConfigError for the config of a network that cannot be built or trained."""
     check_choice("model.name", own.model.name, ("encoder", "tfidf"))
-    text_classifier.check_config(own, run)
+    text_data.check_config(own, launch)
     if own.model.name == "tfidf":
         tfidf.check_model(own.model)
         return
-    check(
-        set(own.model.keys()) == set(MODEL_KEYS),
-        f"model: encoder has the keys {', '.join(MODEL_KEYS)}",
-    )
-    check_number("model.dropout", own.model.dropout, low=0, below=1)
-    check_count("model.frozen_layers", own.model.frozen_layers, low=-1)
-    check_choice("encoder.pooling", own.encoder.pooling, POOLINGS)
+    keys = ", ".join(MODEL_KEYS)
+    check(set(own.model.keys()) == set(MODEL_KEYS), f"model: encoder has the keys {keys}")
+    check_rules(own.model, MODEL_RULES, prefix="model.")
+    check_rules(own.encoder, {"pooling": choice(POOLINGS)}, prefix="encoder.")
     check(
         own.steps_per_call == 1,
         f"steps_per_call: {own.steps_per_call}, but batches of texts differ in width; leave it at 1",
     )
-    text_classifier.check_encoder(own.encoder, own.widths)
+    text_body.check_encoder(own.encoder, own.widths)
 
 
-def run(config, run: Run) -> None:
-    """Runs the study, or what is left of it, in `run.workdir`, and draws its report."""
-    texts, mesh, encoded = text_classifier.load(config, run), data_mesh(), {}
-    owns = [own_config(config, network) for network in config.networks]
-    encoders_of = [own.encoder for own in owns if own.model.name == "encoder"]
-    begin(
-        config,
-        run,
-        text_classifier.identity(texts, encoders_of, run),
-        [*splits.remarks(texts), *undecidable_claims(config)],
-    )
-    settings = {
-        name: prepare(own_config(config, name), texts, encoded, mesh, run)
-        for name in config.networks
-    }
-    setting_of = lambda cell: settings[cell.group]
-    run_grid(
-        config,
-        run,
-        select=select_cells(config),
-        final=final_cells(config),
-        choose_rates=functools.partial(choose_rates, config, score=rate_score),
-        setting_of=setting_of,
-        story_of=lambda cell: make_story(setting_of(cell), cell.seed),
-        draw=draw,
-        unit="text",
-    )
+def describe(config, launch: Launch) -> Description:
+    """Return what identifies the texts and the encoders, and what is to be said of them."""
+    texts = text_data.read(config, launch)
+    owns = [arm.config for arm in resolve(config).values()]
+    encoders = [own.encoder for own in owns if own.model.name == "encoder"]
+    return Description(text_data.identity(texts, encoders, launch), splits.remarks(texts))
 
 
-def prepare(config, texts: labelled.LabelledTexts, encoded: dict, mesh, run: Run) -> Setting:
-    """The plan of a network's runs, its optimiser, and the texts in tokens. `encoded`: what networks before have made."""
-    if config.model.name == "tfidf":
-        return logistic.make_setting(config, texts, mesh)
-    body = text_classifier.load_body(config.encoder, config.compute_dtype, texts, run)
-    key = config.encoder.path, config.encoder.max_length, config.data.lower
-    if key not in encoded:
-        encoded[key] = text_classifier.encode(body, texts, config.encoder, config.data.lower)
-    plan = make_plan(config, len(text_classifier.split(config, texts, config.seeds[0])["train"]))
-    tx = shared_optimiser(config.optim, plan.num_steps)
-    return Setting(
-        config,
-        {},
-        mesh,
-        tx,
-        plan,
-        no_trace,
-        (texts, body, encoded[key]),
-        config.batch_size,
-        config.accumulate,
-    )
+def jobs(
+    config, launch: Launch, arms: dict[str, Arm], trials: list[Trial], record: Record
+) -> list[Job]:
+    """Return a job for each run."""
+    texts, mesh, encoded = text_data.read(config, launch), data_mesh(), {}
+
+    def load(own) -> Loaded:
+        encoder = own.encoder
+        body = text_body.load_body(encoder, own.compute_dtype, texts, launch)
+        key = encoder.path, encoder.max_length, own.data.lower
+        if key not in encoded:  # networks of one tokenizer share it
+            encoded[key] = text_body.encode_all(body, texts, encoder, own.data.lower)
+        return Loaded(texts, body, encoded[key], mesh)
+
+    owns = {arm.name: arm.config for arm in arms.values()}
+    loaded = {name: load(own) for name, own in owns.items() if own.model.name == "encoder"}
+
+    def make_run(trial: Trial) -> Task | Baseline:
+        own = owns[trial.arm]
+        if own.model.name == "tfidf":
+            return tfidf.make_baseline(own, texts, trial.seed)
+        return make_task(own, loaded[trial.arm], trial.seed)
+
+    return jobs_of(make_run, trials, launch.workdir, record)
 
 
-def make_model(setting: Setting) -> Classifier:
-    """The Flax module of a network."""
-    config, (texts, body, _) = setting.config, setting.source
+def make_model(config, body: text_body.Body, num_classes: int) -> Classifier:
+    """Return the Flax module of a network."""
     pooler = body.config.family == "bert" and config.encoder.pooling == "published"
     sizes = body.config._replace(dropout=config.model.dropout, pooler=pooler)
-    return Classifier(sizes, len(texts.class_names), config.encoder.pooling)
+    return Classifier(sizes, num_classes, config.encoder.pooling)
 
 
-def make_story(setting: Setting, seed: int) -> Story:
-    """What makes a run of one network."""
-    config = setting.config
-    if config.model.name == "tfidf":
-        return tfidf.make_story(setting, seed)
-    texts, body, encoded = setting.source
-    model, parts, frozen = (
-        make_model(setting),
-        text_classifier.split(config, texts, seed),
-        config.model.frozen_layers,
-    )
-    widths = text_classifier.widths_of(config)
+def make_task(config, loaded: Loaded, seed: int) -> Task:
+    """Return the Task of one run. `config`: of the network."""
+    texts, body, encoded, mesh = loaded
+    labels, num_classes = texts.labels, len(texts.class_names)
+    model, frozen = make_model(config, body, num_classes), config.model.frozen_layers
+    parts, widths = text_data.split(config, texts, seed), text_body.widths_of(config)
+    plan = classifier.make_plan(config, len(parts["train"]))
     batch_at = text_encoder.make_batch_at(
         encoded,
-        texts.labels,
+        labels,
         parts["train"],
         seed=seed,
         batch_size=config.batch_size,
@@ -155,7 +145,7 @@ def make_story(setting: Setting, seed: int) -> Story:
         alike=len(config.widths) > 0,
     )
 
-    def logits(state, rows):
+    def logits(state, rows: np.ndarray) -> np.ndarray:
         params = text_encoder.join_frozen(state.params, state.model_state)
         return text_encoder.vectors(
             model,
@@ -164,47 +154,62 @@ def make_story(setting: Setting, seed: int) -> Story:
             rows,
             batch_size=config.batch_size,
             widths=widths,
-            mesh=setting.mesh,
+            mesh=mesh,
         )
 
-    num_params = sum(leaf.size for leaf in jax.tree.leaves(text_encoder.shapes_of(model)))
-    cut = {
-        "truncated": encoded.truncated,
-        "max_length": config.encoder.max_length,
-        "tokens_per_text": float(encoded.length.mean()),
-    }
-    return Story(
+    def evaluate(state) -> dict:
+        return text_scores.scores(logits(state, parts["val"]), labels[parts["val"]], "val")
+
+    def warm(state) -> None:
+        for row in one_of_each_width(encoded.length, parts["val"], widths):
+            logits(state, row)
+
+    shapes = jax.tree.leaves(text_encoder.shapes_of(model))
+    num_params = {"num_params": sum(leaf.size for leaf in shapes)}
+    return Task(
         init_fn=functools.partial(
             text_encoder.init_classifier, model=model, encoder=body.params, frozen_layers=frozen
         ),
         loss_fn=text_encoder.make_loss(
-            model, frozen, config.label_smoothing, splits.class_weights(config.class_weight, texts)
+            model,
+            frozen,
+            config.label_smoothing,
+            splits.class_weights(config.class_weight, texts),
         ),
+        tx=classifier.shared_optimiser(config.optim, plan.num_steps),
         batch_at=batch_at,
-        evaluate=lambda state: text_classifier.scores(
-            logits(state, parts["val"]), texts.labels[parts["val"]], "val"
-        ),
-        better=better,
-        test=text_classifier.test_of(logits, config, texts, parts["test"]),
+        evaluate=evaluate,
+        better=classifier.better,
+        plan=plan,
+        data={},
+        mesh=mesh,
+        batch_size=config.batch_size,
+        test=text_scores.make_test(logits, texts, parts["test"]),
         result=functools.partial(
-            run_result,
+            classifier.run_result,
             batch_size=config.batch_size,
             num_examples=len(parts["train"]),
-            chance=1 / len(texts.class_names),
+            chance=1 / num_classes,
         ),
-        diverged=text_classifier.unscored(texts),
-        facts={"num_params": num_params} | cut,
-        shapes_at=steps_of_each_width(batch_at, setting.plan.num_steps),
-        warm=lambda state: [
-            logits(state, row) for row in one_of_each_width(encoded.length, parts["val"], widths)
-        ],
+        diverged=text_scores.guessing(texts),
+        facts=num_params | text_body.facts_of(encoded, config.encoder),
+        accumulate=config.accumulate,
+        parallel=config.parallel,
+        units_per_step=config.batch_size,
+        shapes_at=steps_of_each_width(batch_at, plan.num_steps),
+        warm=warm,
     )
 
 
 def one_of_each_width(
     lengths: np.ndarray, rows: np.ndarray, widths: tuple[int, ...]
 ) -> list[np.ndarray]:
-    """Of the texts at `rows` one, int32 [1], for each of the widths that batches are padded to."""
+    """Return one text, int32 [1], for each width that batches are padded to.
+
+    Args:
+      lengths: int32 [N], of all texts, in tokens.
+      rows: int32 [n], the texts to choose from.
+    """
     first = {}
     for row in rows.tolist():
         first.setdefault(width_of(lengths[row], widths), np.array([row], np.int32))
@@ -212,8 +217,24 @@ def one_of_each_width(
 
 
 def steps_of_each_width(batch_at, num_steps: int) -> tuple[int, ...]:
-    """Of the first steps one for each width of a batch that comes among them."""
+    """Return one early step for each width of a batch that is found among the first steps."""
     first = {}
     for step in range(min(num_steps, POOL)):
         first.setdefault(batch_at(step)["token"].shape[1], step)
     return tuple(first.values())
+
+
+def restore(
+    folder: Path, config, data: dict, *, launch: Launch, mesh, at_most: int
+) -> TextClassifier:
+    """Return the trained classifier of a finished run (arguments: `text_restored.reader`)."""
+    read = reader(config, data, launch, mesh, at_most)
+    model = make_model(config, read.body, len(data["class_names"]))
+    shapes = text_encoder.split_frozen(text_encoder.shapes_of(model), config.model.frozen_layers)
+    found = load_variables(folder, *shapes)
+    params = text_encoder.join_frozen(found["params"], found["model_state"])
+    logits = functools.partial(read.vectors, model, params)
+    return TextClassifier(logits, tuple(data["class_names"]), read.body, model, params)
+
+
+STUDY = TEXTS._replace(check=check_config, describe=describe, jobs=jobs, restore=restore)

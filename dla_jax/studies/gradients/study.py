@@ -1,8 +1,9 @@
 """Does the gradient vanish in a plain net, and neither vanish nor explode in a residual one?
 
-Networks of one depth (configs/gradients.py) are trained side by side. Every row of a run holds, layer by layer and stage by
-stage, what the gradient of that very step looks like and what it moves; every `probe_every_steps` also the gradient on a probe
-batch that stays the same from initialisation to the end.
+Networks of one depth (configs/gradients.py) are trained side by side. Every row of a run holds,
+layer by layer and stage by stage, what the gradient of that very step looks like and what it moves.
+Every `probe_every_steps` it also holds the gradient on a probe batch that stays the same from
+initialisation to the end.
 """
 
 import functools
@@ -12,78 +13,106 @@ import jax.numpy as jnp
 
 from dla_jax.analysis.layer_gradients import BINS, SMALLEST, statistics, step_statistics
 from dla_jax.analysis.units import layers_of
-from dla_jax.config.checks import check, check_count
-from dla_jax.config.workdir import Run
+from dla_jax.config.checks import check, check_rules, count
+from dla_jax.config.workdir import Launch
 from dla_jax.data import splits
-from dla_jax.studies.architectures import study
-from dla_jax.studies.gradients.report import draw as draw
-from dla_jax.tasks import image_classifier, image_runs
-from dla_jax.training.mesh import data_mesh
-from dla_jax.trials.arms import own_config
-from dla_jax.trials.grid import Setting, Story
+from dla_jax.studies import find
+from dla_jax.studies.gradients import report
+from dla_jax.tasks import image_task
+from dla_jax.tasks.image_classifier import make_loss, shapes_of
+from dla_jax.training.record import Record
+from dla_jax.training.task import Task
+from dla_jax.trials.arms import Arm, Trial, resolve
+from dla_jax.trials.grid import Job
+from dla_jax.trials.training import jobs_of
 
-LIMITS = [float(exponent) for exponent in range(SMALLEST, SMALLEST + BINS)]  # of the bins, log2 |g|
+COMPARISON = find("architectures")  # what this study is built on
+# The upper bounds of the bins of histograms, log2 |g|.
+LIMITS = [float(exponent) for exponent in range(SMALLEST, SMALLEST + BINS)]
+RULES = {
+    "trace_first_steps": count(low=20),
+    "probe_every_steps": count(),
+    "max_histograms": count(),
+}
 
 
-def check_config(config, run: Run) -> None:
-    """Raises ConfigError for a config that this study cannot run, before anything slow."""
-    check_count("trace_first_steps", config.trace_first_steps, low=20)
-    for key in ("probe_every_steps", "max_histograms"):
-        check_count(key, config[key])
-    for network in config.networks:
-        depth = own_config(config, network).model.depth
+def check_config(config, launch: Launch) -> None:
+    """Raise ConfigError for a config that this study cannot run, before anything slow."""
+    check_rules(config, RULES)
+    for arm in resolve(config).values():
+        depth = arm.config.model.depth
         check(
             depth > 1,
-            f"networks.{network}: model.depth: {depth} has no blocks whose gradient could be traced; give at least 2",
+            f"networks.{arm.name}: model.depth: {depth} has no blocks whose gradient could be "
+            "traced; give at least 2",
         )
-    study.check_config(config, run)
+    COMPARISON.check(config, launch)
 
 
-def run(config, run: Run) -> None:
-    """Runs the study, or what is left of it, in `run.workdir`, and draws its report."""
-    image_set, mesh = image_runs.load(config, run), data_mesh()
-    data = image_runs.put_data(image_set, mesh)
-    prepare = functools.partial(
-        image_runs.prepare,
-        image_set=image_set,
-        data=data,
-        mesh=mesh,
+def jobs(
+    config, launch: Launch, arms: dict[str, Arm], trials: list[Trial], record: Record
+) -> list[Job]:
+    """Return a job for each run."""
+    loaded = image_task.load(config, launch)
+
+    def make_task(trial: Trial) -> Task:
+        return make_probed(arms[trial.arm].config, loaded, trial.seed)
+
+    return jobs_of(make_task, trials, launch.workdir, record)
+
+
+def make_probed(config, loaded: image_task.Loaded, seed: int) -> Task:
+    """Return the Task of a run that is probed as it trains.
+
+    The probe's loss is the one that the net learns from, except for the augmentation; where there
+    is dropout, it is always the same.
+
+    Args:
+      config: of the network.
+    """
+    task = image_task.make_task(
+        config,
+        loaded,
+        seed,
         trace=step_statistics,
         trace_first_steps=config.trace_first_steps,
         probe_every_steps=config.probe_every_steps,
     )
-    settings = {name: prepare(own_config(config, name)) for name in config.networks}
-    study.run_networks(config, run, settings, make_story, draw)
-
-
-def make_story(setting: Setting, seed: int) -> Story:
-    """What makes a run that is probed as it trains."""
-    index = image_runs.split(setting.config, setting.source, seed)["train"][
-        : setting.config.batch_size
-    ]
-    # What the net would learn from, but for the augmentation, and where there is dropout always the same.
-    config, weights = (
-        setting.config,
-        splits.class_weights(setting.config.class_weight, setting.source),
-    )
-    loss_fn = image_classifier.make_loss(
-        study.make_model(setting),
-        0,
-        False,
-        config.label_smoothing,
-        image_runs.freeze_norm_at(setting),
-        weights,
+    info = image_task.info_of(loaded.image_set)
+    model = image_task.make_model(config, info)
+    train = image_task.split(config, loaded.image_set, seed)["train"]
+    loss_fn = make_loss(
+        model,
+        pad=0,
+        flip=False,
+        label_smoothing=config.label_smoothing,
+        freeze_norm_at=image_task.freeze_norm_at(config, len(train)),
+        class_weights=splits.class_weights(config.class_weight, loaded.image_set),
     )
     probe = functools.partial(
-        probe_gradients, data=setting.data, index=index, key=jax.random.key(seed), loss_fn=loss_fn
+        probe_gradients,
+        data=loaded.data,
+        index=train[: config.batch_size],
+        key=jax.random.key(seed),
+        loss_fn=loss_fn,
     )
-    return study.make_story(setting, seed)._replace(
-        probe=probe, annotate=functools.partial(annotate, setting=setting)
+    layers = layers_of(shapes_of(model, info.shape))
+    names = {
+        "layers": [layer.name for layer in layers],
+        "stages": [layer.stage for layer in layers],
+    }
+    shown = histogram_steps(task.plan.num_steps, config.probe_every_steps, config.max_histograms)
+    return task._replace(
+        probe=probe, annotate=functools.partial(annotate, names=names, shown=shown)
     )
 
 
 def probe_gradients(state, *, data: dict, index, key, loss_fn) -> dict[str, jax.Array]:
-    """`statistics` of the gradient on the examples `index` int32 [B], as "probe_..."; nothing of the state moves."""
+    """Return `statistics` of the gradient on some examples, as "probe_..."; no state changes.
+
+    Args:
+      index: int32 [B], the examples.
+    """
     found = _probe(state.params, state.model_state, data, index, key, loss_fn=loss_fn)
     return {f"probe_{name}": value for name, value in found.items()}
 
@@ -91,30 +120,35 @@ def probe_gradients(state, *, data: dict, index, key, loss_fn) -> dict[str, jax.
 @functools.partial(jax.jit, static_argnames="loss_fn")
 def _probe(params, model_state, data, index, key, *, loss_fn):
     batch = {name: rows[index] for name, rows in data.items()}
-    (loss, _), grads = jax.value_and_grad(loss_fn, has_aux=True)(params, model_state, batch, key)
+    gradient = jax.value_and_grad(loss_fn, has_aux=True)
+    (loss, _), grads = gradient(params, model_state, batch, key)
     return statistics(grads, params) | {"loss": jnp.float32(loss)}
 
 
-@functools.cache
-def histogram_steps(num_steps: int, probe_every_steps: int, max_histograms: int) -> frozenset[int]:
-    """Of the steps that are probed, at most `max_histograms`, evenly spread."""
+def histogram_steps(num_steps: int, probe_every_steps: int, most: int) -> frozenset[int]:
+    """Return at most `most` of the steps that are probed, evenly spread."""
     probed = range(0, num_steps + 1, probe_every_steps)
-    return frozenset(probed[:: -(-len(probed) // max_histograms)])
+    return frozenset(probed[:: -(-len(probed) // most)])
 
 
-def annotate(row: dict, *, setting: Setting) -> dict:
-    """The row with names of the layers at step 0, and with histograms at a bounded number of steps only."""
-    config, plan = setting.config, setting.plan
+def annotate(row: dict, *, names: dict, shown: frozenset[int]) -> dict:
+    """Return a row with the names of the layers at step 0, and with histograms where they are shown.
+
+    Args:
+      names: {"layers": names, "stages": numbers} of all layers.
+      shown: the steps whose histograms are kept.
+    """
     if row["step"] == 0:
-        layers = layers_of(
-            image_classifier.shapes_of(study.make_model(setting), setting.source.images.shape[1:])
-        )
-        row = row | {
-            "layers": [layer.name for layer in layers],
-            "stages": [layer.stage for layer in layers],
-        }
-    if row["step"] in histogram_steps(
-        plan.num_steps, config.probe_every_steps, config.max_histograms
-    ):
+        row = row | names
+    if row["step"] in shown:
         return row | {"histogram_limits": LIMITS}
     return {name: value for name, value in row.items() if not name.endswith("_histogram")}
+
+
+STUDY = COMPARISON._replace(
+    check=check_config,
+    jobs=jobs,
+    title=lambda found: f"Gradients on {found.config.data.name}",
+    run_of=report.run_of,
+    sections=report.sections,
+)

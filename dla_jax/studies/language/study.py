@@ -1,57 +1,75 @@
-"""Does a small decoder write Dante better than an n-gram, which decoder is best, and when does it over-fit?
+"""Does a small decoder write Dante better than an n-gram, which one is best, when does it over-fit?
 
-Every network of the config is the config itself with its own overrides. Each first gets its own learning rate, unless it
-brings one; then networks x seeds, paired by seed. The n-grams are counted and scored on the same split, and drawn beside.
+Every network of the config is the config itself with its own overrides. Each first gets its own
+learning rate, unless it brings one; then networks x seeds, paired by seed. The n-grams are counted
+and scored on the same split, and drawn beside.
 """
 
 import functools
-import sys
 
-from dla_jax.config.workdir import Run
-from dla_jax.studies.language.report import draw as draw
-from dla_jax.studies.language.report import num_runs as num_runs
-from dla_jax.tasks import language_runs
+from dla_jax.config.workdir import Launch
+from dla_jax.studies.language import report
+from dla_jax.studies.study import Description, Study, Tuning, data_facts
+from dla_jax.tasks import language_task, text_source
 from dla_jax.training.mesh import data_mesh
-from dla_jax.trials.arms import (
-    check_network,
-    check_networks,
-    choose_rates,
-    final_cells,
-    own_config,
-    select_cells,
-    undecidable_claims,
+from dla_jax.training.record import Record
+from dla_jax.training.task import Task
+from dla_jax.trials.arms import Arm, Trial, check_arms, check_one, mean_score, resolve
+from dla_jax.trials.grid import Job
+from dla_jax.trials.training import jobs_of
+
+
+def check_config(config, launch: Launch) -> None:
+    """Raise ConfigError for a config that this study cannot run, before anything slow.
+
+    It reads the text.
+    """
+    check_arms(config, functools.partial(language_task.check_config, launch=launch))
+    for arm in resolve(config).values():
+        saved = text_source.tokenizer_path(launch.workdir, arm.name)
+        check_one(config, arm.name, functools.partial(language_task.check_text, arm.config, saved))
+
+
+def describe(config, launch: Launch) -> Description:
+    """Return what identifies the text, and what is to be said of it."""
+    whole = text_source.read_text(config)
+    return Description(whole.identity, [f"text: {whole.name}, {len(whole.text):,} characters"])
+
+
+def jobs(
+    config, launch: Launch, arms: dict[str, Arm], trials: list[Trial], record: Record
+) -> list[Job]:
+    """Return a job for each run."""
+    mesh, on_device, loaded = data_mesh(), {}, {}
+    for arm in arms.values():
+        source = text_source.prepare_source(arm.config, launch, arm.name)
+        if id(source) not in on_device:  # networks of one tokenizer share it
+            on_device[id(source)] = text_source.put_tokens(source, mesh)
+        loaded[arm.name] = language_task.Loaded(source, on_device[id(source)], mesh)
+
+    def make_task(trial: Trial) -> Task:
+        return language_task.make_task(
+            arms[trial.arm].config,
+            loaded[trial.arm],
+            trial.seed,
+            compared=trial.stage == "final",
+        )
+
+    return jobs_of(make_task, trials, launch.workdir, record)
+
+
+STUDY = Study(
+    check=check_config,
+    describe=describe,
+    jobs=jobs,
+    tuning=Tuning("val_nats_per_char", "nats/char", mean_score("val_nats_per_char", sign=-1.0)),
+    unit="tok",
+    name=lambda config: "language",
+    title=lambda found: f"Language models on {found.written['data']['name']}",
+    run_of=report.run_of,
+    sections=report.sections,
+    lines=report.lines,
+    head="nats per character [95 % interval]",
+    facts=functools.partial(data_facts, counted="characters"),
+    restore=language_task.restore,
 )
-from dla_jax.trials.grid import begin, run_grid
-
-
-def check_config(config, run: Run) -> None:
-    """Raises ConfigError for a config that this study cannot run, before anything slow; reads the text."""
-    check_networks(config, functools.partial(language_runs.check_config, run=run))
-    for network in config.networks:
-        saved = language_runs.tokenizer_path(run.workdir, network)
-        check_network(network, language_runs.check_text, own_config(config, network), saved)
-
-
-def run(config, run: Run) -> None:
-    """Runs the study, or what is left of it, in `run.workdir`, and draws its report."""
-    mesh, whole, settings, data = data_mesh(), language_runs.read_text(config), {}, {}
-    print(f"text: {whole.name}, {len(whole.text):,} characters", file=sys.stderr)
-    begin(config, run, whole.identity, undecidable_claims(config))
-    for network in config.networks:
-        own = own_config(config, network)
-        source = language_runs.prepare_source(own, run, network)
-        if id(source) not in data:  # networks of one tokenizer share it
-            data[id(source)] = language_runs.put_tokens(source, mesh)
-        settings[network] = language_runs.prepare(own, source, data[id(source)], mesh)
-    setting_of = lambda cell: settings[cell.group]
-    run_grid(
-        config,
-        run,
-        select=select_cells(config),
-        final=final_cells(config),
-        choose_rates=functools.partial(choose_rates, config, score=language_runs.rate_score),
-        setting_of=setting_of,
-        story_of=lambda cell: language_runs.make_story(setting_of(cell), cell),
-        draw=draw,
-        unit="tok",
-    )

@@ -1,0 +1,85 @@
+"""What lab C and we say of REINFORCE, DQN and PPO, and what all claims about agents compare.
+
+Values of a run:
+
+- eval_return: the return of its best policy, on fresh episodes;
+- mean_return: the mean over all evaluations, the area under the learning curve;
+- log2_solved: the binary logarithm of the environment steps until it is solved, so that -1 is twice
+  as fast. It is the middle between the first evaluation that counts as solved and the one before,
+  known up to half of what they lie apart, by which the interval is widened. For a run without such
+  an evaluation it is that of the whole budget, a lower bound.
+"""
+
+import functools
+import math
+
+from configs.common import HYPOTHESIS
+from dla_jax.evidence.claims import claim, difference
+
+LAB_C = "lab C, https://github.com/simogiovannini/DLA-lab3"
+BUDGETS = (25_000, 50_000, 100_000, 200_000, 400_000)  # environment steps
+BETTER = '"PPO overperforms Reinforce both in time and in reached reward", on LunarLander'
+
+best_policy = functools.partial(claim, value="eval_return", unit="return", margin=10.0)
+over_training = functools.partial(claim, value="mean_return", unit="return", margin=10.0)
+faster = functools.partial(claim, value="log2_solved", unit="doublings", margin=0.5, direction="<")
+
+
+def log2_of(**steps: int) -> dict[str, float]:
+    """Return environment steps as `log2_solved` has them."""
+    return {group: math.log2(number) for group, number in steps.items()}
+
+
+def arm_of(method: str, steps: int) -> str:
+    """Return the name of the arm that is a method with a budget: `ppo_25k`."""
+    return f"{method}_{steps // 1000}k"
+
+
+METHODS = {
+    "a_ppo_beats_reinforce": over_training(
+        "PPO has a higher mean return over training than REINFORCE",
+        LAB_C,
+        BETTER,
+        difference("ppo", "reinforce"),
+        example={"ppo": 450, "reinforce": 300},
+    ),
+    "b_ppo_faster_than_reinforce": faster(
+        "PPO is solved in fewer steps than REINFORCE",
+        LAB_C,
+        BETTER,
+        difference("ppo", "reinforce"),
+        example=log2_of(ppo=10_000, reinforce=80_000),
+    ),
+    "c_ppo_beats_dqn": over_training(
+        "PPO has a higher mean return over training than DQN",
+        HYPOTHESIS,
+        "not reported",
+        difference("ppo", "dqn"),
+        example={"ppo": 450, "dqn": 350},
+    ),
+    "d_ppo_faster_than_dqn": faster(
+        "PPO is solved in fewer steps than DQN",
+        HYPOTHESIS,
+        "not reported",
+        difference("ppo", "dqn"),
+        example=log2_of(ppo=10_000, dqn=100_000),
+    ),
+}
+AT_BUDGETS = {
+    "e_always_better": best_policy(
+        "At every budget PPO reaches a higher return than REINFORCE",
+        LAB_C,
+        BETTER,
+        *(difference(arm_of("ppo", steps), arm_of("reinforce", steps)) for steps in BUDGETS),
+        example={arm_of("ppo", steps): 400 for steps in BUDGETS}
+        | {arm_of("reinforce", steps): 300 for steps in BUDGETS},
+    ),
+    "f_more_is_better": best_policy(
+        "Sixteen times the budget gives PPO a higher return",
+        LAB_C,
+        "its curve over 2,500 to 5,000,000 steps",
+        difference("ppo_400k", "ppo_25k"),
+        example={"ppo_400k": 490, "ppo_25k": 200},
+    ),
+}
+CLAIMS = METHODS | AT_BUDGETS

@@ -1,0 +1,123 @@
+"""The command line before absl sees it: which config file, which of its keys, and what is wrong with them.
+
+Imports nothing that is slow.
+"""
+
+import difflib
+import importlib.util
+import re
+from pathlib import Path
+
+from dla_jax.config.arguments import flatten, split_words
+from dla_jax.config.checks import ConfigError, check, nearest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def config_names() -> list[str]:
+    """Return the names of the configs that can be run: those files that have a `get_config`."""
+    files = sorted((ROOT / "configs").glob("*.py"))
+    return [path.stem for path in files if "\ndef get_config(" in path.read_text(encoding="utf-8")]
+
+
+def join_values(arguments: list[str]) -> list[str]:
+    """Return arguments with `--config.key value` joined to `--config.key=value`."""
+    joined = []
+    for argument in arguments:
+        waits = joined and re.fullmatch(r"--?config(\.[\w.]+)?", joined[-1])
+        if waits and not argument.startswith("-"):
+            joined[-1] += "=" + argument
+        else:
+            joined.append(argument)
+    return joined
+
+
+def find_config_file(arguments: list[str]) -> list[str]:
+    """Return arguments with the path of this project's config file.
+
+    `--config=configs/x.py` means that file also where the current folder has none.
+    """
+    found = []
+    for argument in arguments:
+        match = re.match(r"(--?config=)([^:]+)(:.*)?$", argument, re.S)
+        if match and not Path(match[2]).exists() and (ROOT / match[2]).is_file():
+            argument = f"{match[1]}{ROOT / match[2]}{match[3] or ''}"
+        found.append(argument)
+    return found
+
+
+def config_flags_of(arguments: list[str]) -> list[re.Match]:
+    """Return the arguments that set the config (group 1 None) or a key of it (group 1), to group 2."""
+    pattern = re.compile(r"--?(?:no)?config(?:\.([\w.]+))?(?:=(.*))?$", re.S)
+    matches = (pattern.match(argument) for argument in arguments)
+    return [match for match in matches if match]
+
+
+def check_config_flags(arguments: list[str]) -> None:
+    """Raise ConfigError for a config file, argument or key that does not exist."""
+    given = config_flags_of(arguments)
+    files = [match[2] for match in given if match[1] is None]
+    check(
+        not given or bool(files and files[0]),
+        "--config is missing; give it as in --config=configs/rescnn.py:digits",
+    )
+    if not given:
+        return
+    path, _, argument = files[0].partition(":")
+    known = keys_of(path, argument)
+    for key in (match[1] for match in given if match[1]):
+        group = next((name for name in known if name.startswith(key + ".")), None)
+        check(
+            group is None,
+            f"--config.{key} is a group of keys; give one of them, as in --config.{group}=VALUE",
+        )
+        check(
+            key in known, f"--config.{key}: unknown key{near_keys(key, known)}; {path} has them all"
+        )
+
+
+def keys_of(path: str, argument: str) -> list[str]:
+    """Return all keys of a config, dotted.
+
+    Raises:
+      ConfigError: there is no such file, it is no config, or the argument is wrong.
+    """
+    if not Path(path).is_file() or Path(path).suffix != ".py":
+        names = [f"configs/{name}.py" for name in config_names()]
+        raise ConfigError(
+            f"--config: there is no config {path}{nearest(path, names)}; known: {', '.join(names)}"
+        )
+    spec = importlib.util.spec_from_file_location("given_config", path)
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        return list(flatten(module.get_config(argument).to_dict()))
+    except ConfigError:
+        raise
+    except Exception as error:  # it is code: whatever it raises
+        raise ConfigError(
+            f"--config: {path} is not a config of this project ({error!r}); see configs/"
+        ) from None
+
+
+def near_keys(key: str, known: list[str]) -> str:
+    """Return ` (did you mean 'optim.lr'?)`: up to three keys that are spelled or end like `key`.
+
+    Those of claims are left out.
+    """
+    names = [name for name in known if not name.startswith("claims.")]
+    last = {name: name.rpartition(".")[2] for name in names}
+    like = difflib.get_close_matches(key.rpartition(".")[2], last.values(), n=3)
+    spelled_alike = difflib.get_close_matches(key, names, n=3)
+    ending_alike = (name for name in names if last[name] in like)
+    near = list(dict.fromkeys([*spelled_alike, *ending_alike]))[:3]
+    return f" (did you mean {' or '.join(map(repr, near))}?)" if near else ""
+
+
+def split_words_of(config) -> None:
+    """Split the texts of tuples at their commas, in place: `--config.arms=plain,residual`."""
+    for key, value in config.items():
+        if hasattr(value, "items"):
+            split_words_of(value)
+        elif isinstance(value, tuple) and any(isinstance(word, str) for word in value):
+            config[key] = split_words(value)

@@ -1,0 +1,67 @@
+"""Names in workdirs of earlier versions, and what they are called today."""
+
+EXPERIMENTS = {"depth_study": "depth"}
+AGENTS = {"solved_at": "solved_return"}  # in the config of a study of agents, and of its arms
+AGENT = {
+    "rollout_steps": "num_steps",
+    "epochs": "update_epochs",
+    "minibatches": "num_minibatches",
+    "clip": "clip_eps",
+    "clip_value": "clip_vloss",
+    "entropy": "ent_coef",
+    "value": "vf_coef",
+    "period": "target_period",
+    "period_episodes": "target_period_episodes",
+}
+# Values that claims compared, which stood for another value and a bound: {old value: (value,
+# threshold, whether the side of the claim turns)}. They are not in the record.
+BOUNDS = {
+    "beyond_guessing": ("above_guessing", 0.05, False),
+    "above_vanishing": ("first_layer", -1.0, False),
+    "start_above_vanishing": ("start_first_layer", -1.0, False),
+    "below_exploding": ("first_layer", 1.0, True),
+    "start_below_exploding": ("start_first_layer", 1.0, True),
+    "last_dense": ("last_dense_change", -1.0, False),
+    "bounded": ("largest_norm", 2.0, True),
+}
+TURNED = {">": "<", "<": ">", "=": "="}
+
+
+def with_new_names(config: dict) -> dict:
+    """Return the config of a workdir with today's names; one of today's comes back as it is.
+
+    The given one is not changed.
+
+    Args:
+      config: nested dicts, as `config.json` holds them.
+    """
+    experiment = EXPERIMENTS.get(config["experiment"], config["experiment"])
+    config = config | {"experiment": experiment}
+    if "claims" in config:
+        claims = {name: with_threshold(claim) for name, claim in config["claims"].items()}
+        config = config | {"claims": claims}
+    return agents(config) if experiment == "agents" else config
+
+
+def agents(config: dict) -> dict:
+    """Return the config of a study of agents, or of one of its arms, with today's keys."""
+    found = renamed(config, AGENTS)
+    if "agent" in found:
+        found["agent"] = renamed(found["agent"], AGENT)
+    if "arms" in found:
+        found["arms"] = {name: agents(arm) for name, arm in found["arms"].items()}
+    return found
+
+
+def with_threshold(claim: dict) -> dict:
+    """Return a claim in terms of today's values and a threshold."""
+    if claim["value"] not in BOUNDS:
+        return claim
+    value, threshold, turns = BOUNDS[claim["value"]]
+    direction = TURNED[claim["direction"]] if turns else claim["direction"]
+    return claim | {"value": value, "threshold": threshold, "direction": direction}
+
+
+def renamed(values: dict, names: dict[str, str]) -> dict:
+    """Return a dict with some of its keys renamed, in the same order."""
+    return {names.get(key, key): value for key, value in values.items()}

@@ -1,0 +1,71 @@
+"""What a finished study leaves beside its figures: `summary.json`, the facts of its report, the last lines on screen."""
+
+import json
+import sys
+from pathlib import Path
+
+from dla_jax.config.arguments import flatten
+from dla_jax.config.files import write_atomically
+from dla_jax.evidence import report
+from dla_jax.evidence.rows import FOLDER, finite_or_none
+
+
+def write_summary(workdir: Path, summary: dict) -> None:
+    """Write `summary.json`."""
+    text = json.dumps(finite_or_none(summary), indent=1, allow_nan=False)
+    write_atomically(workdir / "summary.json", text)
+
+
+def config_facts(config: dict) -> dict[str, str]:
+    """Return the keys of a config in words, except its claims and what it made first."""
+    shown = {key: value for key, value in config.items() if key not in ("claims", "made")}
+    settings = flatten(shown).items()
+    return {"config": ", ".join(f"{key}={value}" for key, value in settings if value is not None)}
+
+
+def launch_facts(launches: list[dict]) -> dict[str, str]:
+    """Return where and with what a study ran: {name: text}."""
+    first, last = launches[0], launches[-1]
+    versions = last["versions"].items()
+    return {
+        "devices": ", ".join(last["devices"]),
+        "commit": last["git_commit"],
+        "started": first["started"],
+        "launches": str(len(launches)),
+        "python": last["python"],
+        "packages": ", ".join(f"{name} {version}" for name, version in versions),
+    }
+
+
+def print_lines(
+    head: str,
+    lines: list[str],
+    claims: list[dict],
+    workdir: Path,
+    also: tuple[str, ...] = (),
+) -> None:
+    """Print a short table, the verdicts and the paths written, on standard error.
+
+    Args:
+      head: what stands above the table.
+      also: files or folders that were written beside those of every study.
+    """
+    shown = ["", head, *(f"  {line}" for line in lines)]
+    if claims:
+        shown += ["", "claims"]
+    for claim in claims:
+        shown += claim_lines(claim)
+    written = ("report.html", "summary.json", "figures", *also, FOLDER, "tb")
+    shown += ["", "written", *(f"  {workdir / name}" for name in written)]
+    print("\n".join(shown), file=sys.stderr)
+
+
+def claim_lines(claim: dict) -> list[str]:
+    """Return the verdict of a claim in words, and a line for each of its contrasts."""
+    lines, indent = [f"  {claim['verdict']:<14} {claim['statement']}"], " " * 17
+    if claim["missing"]:
+        lines.append(f"{indent}this grid lacks {', '.join(claim['missing'])}")
+    for result in claim["results"]:
+        words = report.contrast_words(result, claim["unit"])
+        lines.append(f"{indent}{report.terms_words(result['terms'])}: {words}")
+    return lines

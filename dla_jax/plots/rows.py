@@ -1,0 +1,42 @@
+"""The row that the forest plots share: every run as a dot, the interval as a bar, the centre."""
+
+import math
+
+import numpy as np
+
+from dla_jax.plots.style import COLOURS
+
+
+def draw_dots(axis, y: float, values, spread: float) -> None:
+    """Draw values float [n] as dots around the height y, a little apart so that none hides one."""
+    heights = y + np.linspace(-spread, spread, len(values))
+    axis.plot(values, heights, ".", color=COLOURS[5], markersize=4, markeredgewidth=0)
+
+
+def draw_row(
+    axis,
+    y: float,
+    values,
+    centre: float,
+    bounds: tuple[float, float],
+    *,
+    spread: float = 0.18,
+    cap: str = "butt",
+    diamond: float = 4,
+) -> None:
+    """Draw a row of a forest plot: dots, the bar of the interval if it is finite, and a diamond.
+
+    Args:
+      y: the height of the row.
+      values: float [n], one a run.
+      centre: where the diamond lies: the mean, or what else the interval is about.
+      bounds: (low, high) of the interval; infinite where there is none.
+      spread: how far from y the outermost dots lie.
+      cap: how matplotlib ends the bar.
+      diamond: its size in points.
+    """
+    draw_dots(axis, y, values, spread)
+    if math.isfinite(bounds[0]):
+        look = {"linewidth": 1.6, "solid_capstyle": cap, "zorder": 3}
+        axis.plot(bounds, [y, y], color=COLOURS[1], **look)
+    axis.plot(centre, y, "D", color=COLOURS[1], markersize=diamond, zorder=4)

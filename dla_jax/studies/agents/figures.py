@@ -1,0 +1,139 @@
+"""From the record of a study of agents to its figures and animations."""
+
+from pathlib import Path
+
+import numpy as np
+
+from dla_jax.evidence import formatting, stats
+from dla_jax.plots import learning
+from dla_jax.plots.style import draw_all
+from dla_jax.rl import envs, render
+from dla_jax.studies.agents.programs import make_env
+from dla_jax.studies.agents.scores import on_grid
+from dla_jax.studies.study import Finished
+
+INSIDE = ("train_length", "entropy", "kl", "clipped", "value_loss", "q", "td_error", "epsilon")
+
+
+def draw_figures(found: Finished, scores: list[dict]) -> dict[str, Path]:
+    """Draw all figures and animations that there is something for: {name: path}.
+
+    Args:
+      scores: what each arm comes to (`report.score_rows`).
+    """
+    threshold = found.config.solved_return
+    curves = {name: curve_of(found, name) for name in found.arms}
+    several = curves if len(curves) > 1 else {}
+    paths = draw_all(
+        {
+            "scores": (learning.scores, scores),
+            "together": (learning.together, several, threshold),
+            "curves": (learning.curves, curves, threshold),
+            "solved": (learning.solved, solved_steps(found)),
+            "inside": (learning.inside, inside_updates(curves)),
+        },
+        found.figures,
+    )
+    for name in found.arms:
+        panels = panels_of(found, name)
+        if panels:
+            paths[f"policy_{name}"] = found.figures / f"policy_{name}.gif"
+            render.gif(paths[f"policy_{name}"], panels)
+    return paths
+
+
+def bounded_interval(config, values) -> tuple[np.ndarray, np.ndarray]:
+    """Return the interval of the interquartile mean of returns, cut where no return can lie.
+
+    Args:
+      config: of the arm.
+      values: float [runs, ...].
+    """
+    bounds = envs.return_bounds(make_env(config))
+    low, high = stats.iqm_interval(values)
+    return np.clip(low, *bounds), np.clip(high, *bounds)
+
+
+def curve_of(found: Finished, name: str) -> dict:
+    """Return the evaluations of all seeds of an arm.
+
+    At equal parts of the budget there are also their interquartile mean and its interval.
+    """
+    runs = list(found.rows_of(name).values())
+    grid = [row["step"] for row in runs[0]]
+    returns = np.array([on_grid(run, grid, "eval_return") for run in runs])
+    iqm = stats.iqm(returns)
+    low = high = iqm
+    if len(runs) >= stats.FEWEST:
+        ends = bounded_interval(found.arms[name].config, returns)
+        low, high = (np.where(np.isfinite(end), end, iqm) for end in ends)
+    metrics = {}
+    for metric in INSIDE:
+        if metric in runs[0][1]:
+            values = np.array([on_grid(run[1:], grid[1:], metric) for run in runs])
+            metrics[metric] = np.ma.masked_invalid(values).mean(0).filled(np.nan)
+    seeds = [
+        ([row["env_steps"] for row in run], [row["eval_return"] for row in run]) for run in runs
+    ]
+    return {
+        "step": grid,
+        "seeds": seeds,
+        "iqm": iqm,
+        "low": low,
+        "high": high,
+        "metrics": metrics,
+    }
+
+
+def solved_steps(found: Finished) -> dict[str, dict]:
+    """Return {arm: {"steps": when each run was solved, "budget"}}; none without a threshold."""
+    if found.config.solved_return is None:
+        return {}
+    return {
+        arm.name: {
+            "steps": [run["solved_at"] for run in found.runs_of(arm.name)],
+            "budget": arm.config.total_steps,
+        }
+        for arm in found.arms.values()
+    }
+
+
+def inside_updates(curves: dict[str, dict]) -> dict[str, dict]:
+    """Return {metric: {arm: (steps, means over seeds)}} of what the updates said."""
+    inside = {}
+    for metric in INSIDE:
+        told = {
+            name: (curve["step"][1:], curve["metrics"][metric])
+            for name, curve in curves.items()
+            if metric in curve["metrics"]
+        }
+        if told:
+            inside[metric] = told
+    return inside
+
+
+def panels_of(found: Finished, name: str) -> list[dict]:
+    """Return the episodes of an arm's first seed that were kept, as `render.gif` takes them."""
+    arm = found.arms[name]
+    kept = [row for row in found.rows_of(name)[arm.seeds[0]] if "watched" in row]
+    return [
+        {
+            "title": f"{row['env_steps']:,} steps",
+            "name": arm.config.env.name,
+            "obs": unpacked(row["watched"]["obs"]),
+            "note": f"return {formatting.short(row['watched']['return'])}",
+        }
+        for row in kept
+    ]
+
+
+def unpacked(obs: list) -> np.ndarray:
+    """Return observations as `training.watch` packed them.
+
+    [T, D] come back as they are, integers [T, H, W] as channels [T, H, W, C].
+    """
+    obs = np.array(obs)
+    if obs.ndim < 3:
+        return obs
+    channels = max(1, int(obs.max()).bit_length())
+    return obs[..., None] >> np.arange(channels) & 1

@@ -1,0 +1,103 @@
+"""The networks that maps are made of: those of one group of a finished study, and their test images."""
+
+import functools
+import hashlib
+import json
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from dla_jax.config.checks import check
+from dla_jax.config.workdir import Launch, read_config
+from dla_jax.data import images, splits
+from dla_jax.studies.cam.measure import Examples, Network
+from dla_jax.trials.arms import Trial
+from dla_jax.trials.finished import IMAGES, finished_runs
+from dla_jax.trials.training import identity_of
+
+# What the record says of a network beside its scores.
+KEPT = "num_params val_accuracy test_accuracy test_loss diverged train_seconds step".split()
+
+
+def networks_of(workdir: Path, network: str) -> list[dict]:
+    """Return the last rows of the runs of one network, the best on validation first.
+
+    Args:
+      network: as the report names it; "": that of the best run.
+
+    Raises:
+      ConfigError: the workdir holds no such classifier of images.
+    """
+    rows = finished_runs(workdir, network, IMAGES, "classifier of images")
+    rows.sort(key=lambda row: -row["val_accuracy"])
+    return [row for row in rows if row["group"] == rows[0]["group"]]
+
+
+@functools.lru_cache(maxsize=1)
+def load(workdir: Path, launch: Launch) -> images.ImageSet:
+    """Return the images that the study of a workdir was made with.
+
+    Raises:
+      ConfigError: they are gone, or others.
+    """
+    written = read_config(workdir)
+    data = ConfigDict(written["config"]["data"])
+    images.check_config(data, launch.data_dir, launch.download)
+    image_set = images.load(data, launch.data_dir, launch.download)
+    check(
+        image_set.identity["fingerprint"] == written["data"]["fingerprint"],
+        f"--from: the images of {data.name} are others than when {workdir} was made; train again",
+    )
+    copies = splits.counted_copies(image_set)
+    check(
+        {key: written["data"].get(key) for key in copies} == copies,
+        f"--from: {workdir} is of an earlier version, with copies of an image in training and test; "
+        "train again",
+    )
+    return image_set
+
+
+def test_part(workdir: Path, launch: Launch, seed: int) -> Examples:
+    """Return the test part of a seed."""
+    image_set, data = load(workdir, launch), read_config(workdir)["config"]["data"]
+    parts = splits.split(image_set, seed, data["val_fraction"], data["test_fraction"])
+    index = parts["test"]
+    return Examples(image_set.images[index], image_set.labels[index], index)
+
+
+def identity(workdir: Path, rows: list[dict]) -> dict:
+    """Return what a workdir remembers of the networks that it looks at. `rows`: their last rows."""
+    data = read_config(workdir)["data"]
+    return {key: data[key] for key in ("name", "fingerprint", "class_names")} | {
+        "network": rows[0]["group"],
+        "num_networks": len(rows),
+        "seeds": [row["seed"] for row in rows],
+        "networks": fingerprint(rows),
+    }
+
+
+def fingerprint(rows: list[dict]) -> str:
+    """Return 16 hex digits over what the runs of networks reached, not how fast."""
+    keys = ("run", "lr", "step", "val_accuracy", "test_accuracy", "test_loss")
+    kept = [{key: row[key] for key in keys} for row in rows]
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def check_same(network: Network, accuracy: float, workdir: Path) -> None:
+    """Raise ConfigError when a network does not answer as it did when it was tested."""
+    recorded = network.row["test_accuracy"]
+    check(
+        abs(recorded - accuracy) <= 0.005,
+        f"--from: {network.row['run']} of {workdir} had {100 * recorded:.1f} % of its test part "
+        f"right, and now has {100 * accuracy:.1f} %; train it again",
+    )
+
+
+def last_row(trial: Trial, row: dict) -> dict:
+    """Return what the record says of a method and a network beside its scores.
+
+    Args:
+      row: the last row of the network's run.
+    """
+    kept = {key: row[key] for key in KEPT} | {"lr": row["lr"], "network": row["group"]}
+    return {"run": trial.name, "done": True} | identity_of(trial) | kept

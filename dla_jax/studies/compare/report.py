@@ -1,0 +1,191 @@
+"""From the runs of several finished studies to one table and one figure for each data set."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+
+from dla_jax.config.checks import check
+from dla_jax.config.workdir import read_config, resume_command
+from dla_jax.evidence import formatting, report, stats, tables, verdicts, weighing
+from dla_jax.evidence.rows import read_record
+from dla_jax.evidence.summary import launch_facts, print_lines, write_summary
+from dla_jax.plots import accuracy
+
+COMPARED = "compared"  # the one file of the record, which holds the runs of all studies
+HEAD = ("study: network", *tables.MEASURES)
+PAIR_HEAD = (
+    "network",
+    "studies",
+    "parameters",
+    "points [95 % interval]",
+    "p",
+    "p (Holm)",
+    "seeds",
+    "verdict",
+)
+MARGIN = 0.005  # of accuracy: a smaller difference is none that one would care for
+CAPTION = "Test accuracy and loss: mean (diamond), 95 % t-interval (bar), seeds (dots)."
+
+
+def draw(workdir: Path) -> None:
+    """Write `summary.json`, the figures and `report.html` from the record alone.
+
+    Raises:
+      ConfigError: there is no comparison, or an unfinished one.
+    """
+    written, rows = read_config(workdir), read_record(workdir)
+    command = resume_command(written, workdir)
+    check(len(rows) > 0, f"the study in {workdir} is not finished; go on with: {command}")
+    pairs = paired(rows)
+    compared = [dict(zip(PAIR_HEAD, row, strict=True)) for row in pairs]
+    summary = {"study": "compare", "runs": rows, "claims": [], "paired": compared}
+    write_summary(workdir, summary)
+    sections = [
+        data_section(title, own, workdir / "figures" / f"{slug}.png")
+        for title, slug, own in by_data(rows)
+    ]
+    report.render(
+        workdir / "report.html",
+        title="Studies side by side",
+        question="Which network is best, and did a change help?",
+        command=written["launches"][0]["command"],
+        claims=[],
+        sections=[*sections, *pair_section(pairs)],
+        facts={"studies": ", ".join(written["data"]["folders"])}
+        | launch_facts(written["launches"]),
+    )
+    head = "test accuracy, % [95 % interval]"
+    print_lines(head, screen_lines(sections, pairs), [], workdir)
+
+
+def screen_lines(sections: list[dict], pairs: list[list[str]]) -> list[str]:
+    """Return the short tables on the screen."""
+    test, lines = HEAD.index(tables.MEASURES[tables.TEST]), []
+    for section in sections:
+        lines.append(section["title"])
+        for row in section["table"]["rows"]:
+            lines.append(f"  {row[0]:<40} {row[test]}, balanced {row[test + 1]}")
+    if pairs:
+        lines.append("the same network in two studies, seed by seed")
+        lines += [f"  {row[0]:<24} {', '.join(row[1:])}" for row in pairs]
+    return lines
+
+
+def data_section(title: str, rows: list[dict], path: Path) -> dict:
+    """Return the section on one data set, its figure drawn. `rows`: the runs on it."""
+    return {
+        "title": f"On {title}",
+        "figures": [{"path": draw_networks(rows, path), "caption": CAPTION}],
+        "table": {"head": HEAD, "rows": table(rows)},
+    }
+
+
+def pair_section(pairs: list[list[str]]) -> list[dict]:
+    """Return the section on networks of one name in two studies; none without such a pair."""
+    if not pairs:
+        return []
+    text = (
+        "Networks of one name in two studies on the same data, seed by seed, whatever their sizes. "
+        f"By the rule for claims, with a margin of {formatting.points(MARGIN, sign=False)} points, "
+        "each verdict is that of its pair alone; p (Holm) is corrected for all "
+        f"{len(pairs)} of them."
+    )
+    shown = {"head": PAIR_HEAD, "rows": pairs}
+    return [{"title": "The same network in two studies", "text": text, "table": shown}]
+
+
+def by_data(rows: list[dict]) -> list[tuple[str, str, list[dict]]]:
+    """Return (title, name of a file, rows) of each data set.
+
+    Two of one name, such as folders of images, are told apart.
+    """
+    found = {}
+    for row in rows:
+        found.setdefault((row["data"]["name"], row["data"]["fingerprint"]), []).append(row)
+    names, told = [name for name, _ in found], []
+    for (name, fingerprint), own in found.items():
+        if names.count(name) == 1:
+            told.append((name, name, own))
+        else:
+            short = fingerprint[:8]
+            size = f"{name} of {own[0]['data']['num_examples']:,} examples, {short}"
+            told.append((size, f"{name}-{short}", own))
+    return told
+
+
+def groups(rows: list[dict]) -> dict[str, list[dict]]:
+    """Return {"study: network": its runs}, the most accurate last."""
+    found = {}
+    for row in rows:
+        found.setdefault(f"{row['study']}: {row['group']}", []).append(row)
+
+    def mean_accuracy(item: tuple) -> float:
+        return np.mean([row["test_accuracy"] for row in item[1]])
+
+    return dict(sorted(found.items(), key=mean_accuracy))
+
+
+def table(rows: list[dict]) -> list[list[str]]:
+    """Return the table of the networks, the best first, as text."""
+    return [[name, *tables.measures(runs)] for name, runs in reversed(groups(rows).items())]
+
+
+def draw_networks(rows: list[dict], path: Path) -> Path:
+    """Draw accuracies and losses, the best on top."""
+    shown = []
+    for name, runs in reversed(groups(rows).items()):
+        accuracies = [run["test_accuracy"] for run in runs]
+        losses = [run["test_loss"] for run in runs if run["test_loss"] is not None]
+        shown.append({"label": name, "accuracy": accuracies, "loss": losses})
+    accuracy.networks(shown, tables.intervals(shown), path)
+    return path
+
+
+def paired(rows: list[dict]) -> list[list[str]]:
+    """Return the differences between two studies, as rows of PAIR_HEAD.
+
+    They are of networks of one name on the same data with a common seed.
+    """
+    names, known, contrasts = list(dict.fromkeys(row["study"] for row in rows)), [], []
+    for first, second in itertools.combinations(names, 2):
+        for group in dict.fromkeys(row["group"] for row in rows if row["study"] == first):
+            both = [
+                row | {"group": row["study"]}
+                for row in rows
+                if row["study"] in (first, second) and row["group"] == group
+            ]
+            one_study = len({row["group"] for row in both}) < 2
+            if one_study or any(row["data"] != both[0]["data"] for row in both):
+                continue
+            terms = ((1.0, second), (-1.0, first))
+            differences = list(weighing.paired_values(terms, both, "test_accuracy").values())
+            if differences:
+                sizes = dict.fromkeys(f"{row['num_params']:,}" for row in both)
+                known.append([group, f"{second} − {first}", " and ".join(sizes)])
+                contrasts.append(verdicts.judge(differences, ">", MARGIN, bound=1.0))
+    corrected = stats.holm([contrast.p for contrast in contrasts])
+    pairs = zip(known, contrasts, corrected, strict=True)
+    return [row + pair_words(contrast, p) for row, contrast, p in pairs]
+
+
+def pair_words(contrast: verdicts.Contrast, p_holm: float) -> list[str]:
+    """Return a contrast of accuracies in words.
+
+    These are points with their interval, p, the corrected one, the number of seeds, and the verdict.
+    """
+    verdict, reason = contrast.verdict, contrast.reason
+    if verdict == verdicts.HOLDS:
+        verdict = "better"
+    elif verdict == verdicts.FAILS:
+        verdict = f"no difference ({reason})" if reason else "worse"
+    elif reason:
+        verdict = f"{verdict} ({reason})"
+    interval = formatting.interval(contrast.low, contrast.high)
+    return [
+        formatting.points(contrast.mean) + interval,
+        f"p = {formatting.p_value(contrast.p)}",
+        f"Holm {formatting.p_value(p_holm)}",
+        formatting.count(contrast.n, "seed"),
+        verdict,
+    ]

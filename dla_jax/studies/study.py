@@ -1,0 +1,275 @@
+"""What a study is, and the only run and the only draw of all of them.
+
+A study compares arms: it resolves them, trains each at a learning rate of its own with every seed,
+and judges its claims by what it measured. What differs between studies are the fields of `Study`.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from ml_collections import ConfigDict
+
+from dla_jax.config.checks import check
+from dla_jax.config.workdir import Launch, read_config, resume_command, write_config
+from dla_jax.data import splits
+from dla_jax.evidence import report, undecidable, weighing
+from dla_jax.evidence.rows import read_record
+from dla_jax.evidence.summary import config_facts, launch_facts, print_lines, write_summary
+from dla_jax.studies import find
+from dla_jax.training.mesh import describe_devices
+from dla_jax.training.record import Record
+from dla_jax.trials.arms import Arm, choose_rates, final_trials, resolve, select_trials
+from dla_jax.trials.finished import model_folder
+from dla_jax.trials.grid import run_grid
+from dla_jax.trials.training import identity_of
+
+
+class Description(NamedTuple):
+    """What a study says of its data before it trains."""
+
+    identity: dict  # JSON that tells these data from others; `config.json` keeps it as "data"
+    remarks: list[str]  # lines for the screen
+
+
+class Finished(NamedTuple):
+    """A finished study, as its report reads it."""
+
+    workdir: Path
+    written: dict  # what `config.json` holds
+    config: ConfigDict
+    arms: dict[str, Arm]
+    rows: list[dict]  # the whole record
+    done: dict[str, dict]  # {run: its last row}
+    summary: dict  # {"study", "runs", "claims", "selection"}; empty while it is being made
+
+    @property
+    def figures(self) -> Path:
+        """The folder of the figures."""
+        return self.workdir / "figures"
+
+    def runs_of(self, arm: str) -> list[dict]:
+        """Return what the summary keeps of the final runs of an arm, seed by seed."""
+        return [run for run in self.summary["runs"] if run["group"] == arm]
+
+    def last_rows(self, arm: str) -> list[dict]:
+        """Return the last rows of the final runs of an arm, seed by seed."""
+        return [self.done[f"final/{arm}/seed{seed}"] for seed in self.arms[arm].seeds]
+
+    def rows_of(self, arm: str) -> dict[int, list[dict]]:
+        """Return {seed: the rows of a final run of an arm, without the last one}."""
+        found = {seed: [] for seed in self.arms[arm].seeds}
+        names = {f"final/{arm}/seed{seed}": seed for seed in found}
+        for row in self.rows:
+            if row["run"] in names and not row.get("done"):
+                found[names[row["run"]]].append(row)
+        return found
+
+
+class Tuning(NamedTuple):
+    """What the learning rate of an arm is chosen by."""
+
+    value: str  # the key of a last row that the report shows
+    unit: str
+    score: Callable  # the last rows of the runs at one rate -> larger for a better rate
+
+
+def contrasts_as_written(config) -> dict[str, dict]:
+    """Return the claims of a config as they stand there."""
+    return config.claims.to_dict()
+
+
+def nothing_more(found: Finished) -> dict:
+    """Return no further parts of a summary."""
+    return {}
+
+
+def data_facts(found: Finished, counted: str) -> dict[str, str]:
+    """Return what the report says of the data. `counted`: what they are counted in."""
+    data = found.written["data"]
+    size = f"{data['num_examples']:,} {counted}"
+    facts = {"data": f"{data['name']}, {size}, fingerprint {data['fingerprint']}"}
+    copies = splits.copies_words(data, data["num_examples"])
+    return facts | ({"copies": copies} if copies else {})
+
+
+class Study(NamedTuple):
+    """One kind of study. `found` is a Finished, `data` the identity of its Description."""
+
+    check: Callable  # (config, launch) -> None: ConfigError for what cannot run, before all slow
+    describe: Callable  # (config, launch) -> Description
+    jobs: Callable  # (config, launch, arms, trials, record) -> [Job]
+    tuning: Tuning
+    unit: str  # of the progress line
+    name: Callable  # config -> "depth, cnn on digits", for the summary
+    title: Callable  # found -> the report's title
+    run_of: Callable  # (found, last row) -> what the summary keeps of a run
+    sections: Callable  # found -> the sections of the report, their figures drawn
+    lines: Callable  # found -> the short table on the screen
+    head: str  # above that table
+    facts: Callable  # found -> {name: text}: what the report says of the data
+    question: Callable = lambda found: found.config.question
+    arms: Callable = lambda config, data: resolve(config)  # -> {name: Arm}, as they are shown
+    labels: Callable = lambda arm: {}  # what the record says of an arm beside its name
+    claims: Callable = contrasts_as_written  # config -> {name: claim}, contrasts in terms of arms
+    more: Callable = nothing_more  # found -> further parts of the summary
+    restore: Callable | None = None  # (folder, config of an arm, data, **more) -> a trained model
+    also: tuple[str, ...] = ()  # what it writes into the workdir beside what every study does
+
+    def run(self, config, launch: Launch) -> None:
+        """Run the study, or what is left of it, in `launch.workdir`, and draw its report."""
+        run_study(self, config, launch)
+
+    def draw(self, workdir: Path) -> None:
+        """Draw the report of a finished study again, from its record alone."""
+        draw_study(self, workdir)
+
+
+class Command(NamedTuple):
+    """What reads finished studies, and trains nothing itself."""
+
+    check: Callable  # (config, launch) -> None
+    run: Callable  # (config, launch) -> None
+    draw: Callable  # workdir -> None
+
+
+def run_study(study: Study, config, launch: Launch) -> None:
+    """Run a study, or what is left of it, and draw its report."""
+    described = study.describe(config, launch)
+    arms = study.arms(config, described.identity)
+    seeds = {arm.name: arm.seeds for arm in arms.values()}
+    undecided = undecidable.remarks(study.claims(config).values(), seeds)
+    begin(config, launch, described._replace(remarks=[*described.remarks, *undecided]))
+    record = Record(launch.workdir, launch.first)
+    selected = select_trials(arms, select_seeds(config))
+
+    def chosen(done: dict[str, dict]) -> dict[str, float]:
+        return choose_rates(arms, selected, done, study.tuning.score)
+
+    run_grid(
+        record,
+        selected,
+        final_trials(arms),
+        make_jobs=lambda trials: study.jobs(config, launch, arms, trials, record),
+        choose_rates=chosen,
+        side_by_side=config.cells_at_a_time if "cells_at_a_time" in config else 1,
+        quiet=launch.quiet,
+        unit=study.unit,
+    )
+    record.close()
+    if launch.first:
+        draw_study(study, launch.workdir)
+
+
+def select_seeds(config) -> tuple[int, ...]:
+    """Return the seeds that choose learning rates; none in a study that only measures."""
+    return tuple(config.select_seeds) if "select_seeds" in config else ()
+
+
+def begin(config, launch: Launch, described: Description) -> None:
+    """Write `config.json`, before anything else is in the workdir, and print the remarks."""
+    if launch.first:
+        write_config(launch.workdir, config.to_dict(), describe_devices(), described.identity)
+        for remark in described.remarks:
+            print(remark, file=sys.stderr)
+
+
+def draw_study(study: Study, workdir: Path) -> None:
+    """Write `summary.json`, the figures and `report.html` of a finished study.
+
+    The record is only read.
+
+    Raises:
+      ConfigError: there is no study, or an unfinished one.
+    """
+    found = read_finished(study, workdir)
+    found = found._replace(summary=summarise(study, found))
+    found = found._replace(summary=found.summary | study.more(found))
+    write_summary(workdir, found.summary)
+    summary, launches = found.summary, found.written["launches"]
+    chosen = f"{len(summary['selection'])} to choose learning rates"
+    report.render(
+        workdir / "report.html",
+        title=study.title(found),
+        question=study.question(found),
+        command=launches[0]["command"],
+        claims=summary["claims"],
+        sections=study.sections(found),
+        facts={"runs": f"{len(summary['runs'])} compared, {chosen}"}
+        | study.facts(found)
+        | launch_facts(launches)
+        | config_facts(found.written["config"]),
+    )
+    print_lines(study.head, study.lines(found), summary["claims"], workdir, study.also)
+
+
+def read_finished(study: Study, workdir: Path) -> Finished:
+    """Return a finished study, its summary still empty.
+
+    Raises:
+      ConfigError: there is no study, or an unfinished one.
+    """
+    written, rows = read_config(workdir), read_record(workdir)
+    config, done = (
+        ConfigDict(written["config"]),
+        {row["run"]: row for row in rows if row.get("done")},
+    )
+    arms = study.arms(config, written["data"])
+    expected = len(select_trials(arms, select_seeds(config))) + len(final_trials(arms))
+    check(
+        len(done) == expected,
+        f"the study in {workdir} is not finished ({len(done)} of {expected} runs); "
+        f"go on with: {resume_command(written, workdir)}",
+    )
+    return Finished(workdir, written, config, arms, rows, done, summary={})
+
+
+def summarise(study: Study, found: Finished) -> dict:
+    """Return the summary of a finished study: {"study", "runs", "claims", "selection"}."""
+    final = [row for row in found.done.values() if row["stage"] == "final"]
+    runs = [study.labels(found.arms[row["group"]]) | study.run_of(found, row) for row in final]
+    order = list(found.arms)
+    runs.sort(key=lambda run: (order.index(run["group"]), run["seed"]))
+    claims = [
+        {"name": name} | weighing.weigh(claim, runs)
+        for name, claim in study.claims(found.config).items()
+    ]
+    selection = selection_rows(study, found)
+    return {
+        "study": study.name(found.config),
+        "runs": runs,
+        "claims": claims,
+        "selection": selection,
+    }
+
+
+def selection_rows(study: Study, found: Finished) -> list[dict]:
+    """Return what each run that chooses a learning rate reached, and whether its rate was chosen."""
+    selected = select_trials(found.arms, select_seeds(found.config))
+    rates = choose_rates(found.arms, selected, found.done, study.tuning.score)
+    rows = []
+    for trial in selected:
+        last = found.done[trial.name]
+        reached = {key: last[key] for key in (study.tuning.value, "diverged")}
+        chosen = {"chosen": rates[trial.arm] == trial.lr}
+        labels = study.labels(found.arms[trial.arm])
+        rows.append(identity_of(trial) | labels | chosen | reached)
+    return rows
+
+
+def restore(workdir: Path, row: dict, **more):
+    """Return the trained model of a finished run, as its study's `restore` makes it.
+
+    Args:
+      row: the run's last row.
+      more: what that function needs beside.
+
+    Raises:
+      ConfigError: the model is missing or damaged.
+    """
+    written = read_config(workdir)
+    config, data = ConfigDict(written["config"]), written["data"]
+    study = find(config.experiment)
+    arm = study.arms(config, data)[row["group"]]
+    return study.restore(model_folder(workdir, row), arm.config, data, **more)

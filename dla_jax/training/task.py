@@ -1,0 +1,95 @@
+"""What one training run is made of: the functions that `loop.fit` calls, and the plan of its steps."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import optax
+
+
+class Plan(NamedTuple):
+    """When things happen in a run. All in optimiser steps, except `patience`."""
+
+    num_steps: int
+    eval_steps: tuple[int, ...]
+    log_every_steps: int
+    checkpoint_every_steps: int  # 0: only when interrupted
+    steps_per_call: int
+    patience: int  # evaluations without improvement after which to stop; 0: never
+    trace_first_steps: int = 0  # so many steps at the start have a row each
+    probe_every_steps: int = 0  # 0: never
+
+    def next_stop(self, step: int) -> int:
+        """Return the next step at which a row is written.
+
+        It is a function of the plan alone, so that a resumed run writes the same rows.
+        """
+        every = (self.log_every_steps, self.checkpoint_every_steps, self.probe_every_steps)
+        multiples = [(step // steps + 1) * steps for steps in every if steps]
+        first = [step + 1] if step < max(1, self.trace_first_steps) else []
+        planned = (*first, *self.eval_steps, self.num_steps, *multiples)
+        later = [stop for stop in planned if stop > step]
+        return min(self.num_steps, *later) if later else self.num_steps
+
+    def longest_stretch(self) -> int:
+        """Return the steps between the two stops that lie farthest apart.
+
+        A compiled call needs no room for more.
+        """
+        longest, step = 1, 0
+        while step < self.num_steps:
+            step, before = self.next_stop(step), step
+            longest = max(longest, step - before)
+        return longest
+
+
+def no_trace(grads: dict, updates: dict, params: dict) -> dict:
+    """Trace nothing of a step."""
+    return {}
+
+
+def no_probe(state) -> dict:
+    """Probe nothing of a state."""
+    return {}
+
+
+def unchanged(row: dict) -> dict:
+    """Return a row as it is."""
+    return row
+
+
+class Task(NamedTuple):
+    """One training run: a network, its data, its optimiser, and what is measured.
+
+    `state` is a `steps.TrainState`, `row` and `rows` are what `fit` makes of a stretch of steps.
+    """
+
+    init_fn: Callable  # key -> (params, model_state)
+    loss_fn: Callable  # (params, model_state, batch, key) -> (loss [], (model_state, metrics))
+    tx: optax.GradientTransformation  # from `optim.make_optimiser`
+    batch_at: Callable  # step -> dict of numpy arrays [B, ...]; "index" selects rows of `data`
+    evaluate: Callable  # state -> dict of floats on validation data, and of texts to be shown
+    better: Callable  # a row of `evaluate` -> a score that is larger for a better model
+    plan: Plan
+    data: dict  # arrays on the devices, [N, ...]
+    mesh: jax.sharding.Mesh
+    batch_size: int
+    test: Callable  # state -> dict of the last row; called once, at the end
+    result: Callable  # (rows, the best of them) -> dict of the last row
+    diverged: dict  # what stands for `result` and `test` when the loss became non-finite
+    facts: dict  # what the last row says of the network: num_params, ...
+    trace: Callable = no_trace  # (grads, updates, params) -> dict of arrays, of steps with a row
+    probe: Callable = no_probe  # state -> dict of arrays, every `plan.probe_every_steps`
+    annotate: Callable = unchanged  # a row of `fit` -> the row as it is written
+    accumulate: int = 1  # into how many parts the batch of a step is cut
+    parallel: str = "jit"  # or "pmap", a key of `steps.STEPS`
+    units_per_step: int = 1  # what a step adds to the progress line
+    shapes_at: tuple[int, ...] = (0,)  # steps whose batches have all shapes that there are
+    warm: Callable | None = None  # state -> None: compiles `evaluate`; None: `evaluate` itself does
+
+
+class Baseline(NamedTuple):
+    """A run without steps: a model that is solved at once, such as logistic regression."""
+
+    fit: Callable  # () -> dict of the last row
+    facts: dict  # what the last row says beside

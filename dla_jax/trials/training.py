@@ -1,0 +1,154 @@
+"""The jobs of a supervised study: one trial each, trained by `loop.fit`."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from dla_jax.config.stop import NonFiniteLoss
+from dla_jax.evidence.rows import finite_or_none
+from dla_jax.training.checkpoint import Checkpoints, save_model
+from dla_jax.training.loop import fit, stack_batches
+from dla_jax.training.record import Record
+from dla_jax.training.steps import STEPS, init_state
+from dla_jax.training.task import Baseline, Task
+from dla_jax.trials.arms import Trial
+from dla_jax.trials.grid import Job
+
+
+def jobs_of(
+    make_task: Callable[[Trial], Task | Baseline],
+    trials: list[Trial],
+    workdir: Path,
+    record: Record,
+) -> list[Job]:
+    """Return a job for each trial. `make_task` says what makes the run of a trial."""
+    last = {trial.arm: trial for trial in trials}  # a final one, which evaluates more
+    tasks = {arm: make_task(trial) for arm, trial in last.items()}  # alike in all but the seed
+
+    def job_of(trial: Trial) -> Job:
+        task = tasks[trial.arm]
+
+        def run(given: list[Trial], progress) -> None:
+            run_trial(make_task, given[0], workdir, record, progress, alone=len(trials) == 1)
+
+        def compile_it() -> None:
+            compile_task(task, last[trial.arm].seed)
+
+        return Job([trial], units_of(task), program_of(task), compile_it, run)
+
+    return [job_of(trial) for trial in trials]
+
+
+def units_of(task: Task | Baseline) -> int:
+    """Return what a run adds to the progress line."""
+    return 0 if isinstance(task, Baseline) else task.plan.num_steps * task.units_per_step
+
+
+def program_of(task: Task | Baseline) -> tuple | None:
+    """Return what tells the compiled programs of tasks apart; None for a baseline, without any."""
+    if isinstance(task, Baseline):
+        return None
+    shapes = (task.batch_size, task.plan.steps_per_call, task.accumulate, task.shapes_at)
+    return task.loss_fn, task.tx, shapes
+
+
+def compile_task(task: Task, seed: int) -> None:
+    """Compile the programs of a run by taking no step with them."""
+    state, key = init_state(task.init_fn, task.tx, seed=seed, lr=0.0, mesh=task.mesh)
+    (task.warm or task.evaluate)(state)
+    for step in task.shapes_at:
+        batch = stack_batches(task.batch_at, step, step + 1, task.plan.steps_per_call)
+        state, _, _ = STEPS[task.parallel](
+            state,
+            task.data,
+            batch,
+            0,
+            key,
+            loss_fn=task.loss_fn,
+            tx=task.tx,
+            trace=task.trace,
+            accumulate=task.accumulate,
+            mesh=task.mesh,
+        )
+
+
+def run_trial(
+    make_task: Callable, trial: Trial, workdir: Path, record: Record, progress, alone: bool
+) -> None:
+    """Train one trial, or continue it, or solve it at once, and write its rows."""
+    task = make_task(trial)
+    if isinstance(task, Baseline):
+        record.resume(trial.name, -1)
+        write_last_row(record, trial, task.facts, {"diverged_at": None} | task.fit())
+    else:
+        train_trial(task, trial, workdir, record, progress, alone)
+
+
+def train_trial(
+    task: Task, trial: Trial, workdir: Path, record: Record, progress, alone: bool
+) -> None:
+    """Train one network, or continue it, and write its rows.
+
+    Of a final trial every row is written, and the network is tested and saved for `--from`. Of the
+    others, which choose a learning rate, the evaluations alone. A run that diverges is recorded as
+    such, unless it is `alone`.
+
+    Raises:
+      NonFiniteLoss: a run that is `alone` diverged.
+    """
+    folder, compared = workdir / "checkpoints" / trial.name, trial.stage == "final"
+    if not compared:
+        quiet = {"log_every_steps": 0, "trace_first_steps": 0, "probe_every_steps": 0}
+        task = task._replace(plan=task.plan._replace(**quiet))
+    checkpoints, seen = Checkpoints(folder / "training"), 0
+
+    def log(row: dict) -> None:
+        nonlocal seen
+        record.append({"run": trial.name} | task.annotate(row))
+        progress.update((row["step"] - seen) * task.units_per_step)
+        if row["step"]:
+            progress.set_postfix_str(f"loss {row['train_loss']:.3f}", refresh=False)
+        seen = row["step"]
+
+    def resume(step: int) -> list[dict]:
+        nonlocal seen
+        seen = step
+        progress.update(step * task.units_per_step)
+        return record.resume(trial.name, step)
+
+    result = {"diverged_at": None}
+    try:
+        state, rows = fit(
+            task, seed=trial.seed, lr=trial.lr, checkpoints=checkpoints, resume=resume, log=log
+        )
+        result |= scores_of(task, rows)
+        if compared:
+            result |= task.test(state)
+            model = {"params": state.params, "model_state": state.model_state}
+            save_model(folder / "model", model)
+    except NonFiniteLoss as error:
+        if alone:
+            raise
+        result |= {"step": error.step, "diverged_at": error.step, "best_step": 0}
+        result |= {"train_seconds": None} | task.diverged
+    checkpoints.delete()
+    progress.update((task.plan.num_steps - seen) * task.units_per_step)
+    write_last_row(record, trial, task.facts, result)
+
+
+def scores_of(task: Task, rows: list[dict]) -> dict:
+    """Return what the last row says of the training, from all rows of the run."""
+    best = max((row for row in rows if row["step"] in task.plan.eval_steps), key=task.better)
+    times = {"best_step": best["step"], "step": rows[-1]["step"]}
+    return times | {"train_seconds": rows[-1]["seconds"]} | task.result(rows, best)
+
+
+def write_last_row(record: Record, trial: Trial, facts: dict, result: dict) -> None:
+    """Write the last row of a run, which says that it is done."""
+    diverged = {"diverged": result["diverged_at"] is not None}
+    row = {"run": trial.name, "done": True} | identity_of(trial) | facts | diverged | result
+    record.append(finite_or_none(row))
+
+
+def identity_of(trial: Trial) -> dict:
+    """Return which run it is, as the record says it: "group" is the arm."""
+    return {"stage": trial.stage, "group": trial.arm, "seed": trial.seed, "lr": trial.lr}

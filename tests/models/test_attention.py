@@ -1,0 +1,37 @@
+"""Attention and rotary positions, against numpy."""
+
+import jax.numpy as jnp
+import numpy as np
+
+from dla_jax.models.attention import attend, causal, rotate
+
+
+def test_attention_against_numpy():
+    rng = np.random.default_rng(0)
+    q, k, v = (rng.normal(size=size) for size in ((1, 3, 4, 5), (1, 6, 2, 5), (1, 6, 2, 5)))
+    out, weights = attend(*(jnp.asarray(x, jnp.float32) for x in (q, k, v)), causal(3, 6, start=3))
+    for head, i in np.ndindex(4, 3):
+        seen = 4 + i
+        scores = k[0, :seen, head // 2] @ q[0, i, head] / np.sqrt(5)
+        expected = np.exp(scores) / np.exp(scores).sum()
+        np.testing.assert_allclose(weights[0, head, i, :seen], expected, atol=1e-6)
+        assert (weights[0, head, i, seen:] == 0).all()
+        mixed = expected @ v[0, :seen, head // 2]
+        np.testing.assert_allclose(out[0, i, 5 * head : 5 * head + 5], mixed, atol=1e-6)
+
+
+def test_rotary_positions_are_a_product_with_complex_numbers():
+    x, theta = np.random.default_rng(0).normal(size=(2, 5, 3, 8)).astype(np.float32), 100.0
+    as_complex = x[..., :4] + 1j * x[..., 4:]
+    angles = (7 + np.arange(5))[:, None] * theta ** (-2 * np.arange(4) / 8)
+    turned = as_complex * np.exp(1j * angles)[None, :, None]
+    found = rotate(jnp.asarray(x), 7, theta)
+    np.testing.assert_allclose(found, np.concatenate([turned.real, turned.imag], -1), atol=1e-5)
+
+
+def test_rotary_scores_depend_on_the_distance_alone():
+    q, k = np.random.default_rng(0).normal(size=(2, 1, 1, 1, 8)).astype(np.float32)
+    at = lambda x, place: rotate(jnp.asarray(x), place, 100.0).ravel()
+    scores = [at(q, 3 + shift) @ at(k, 1 + shift) for shift in (0, 4, 11)]
+    np.testing.assert_allclose(scores, scores[0], atol=1e-4)
+    assert abs(at(q, 3) @ at(k, 2) - scores[0]) > 1e-3
