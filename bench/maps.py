@@ -58,9 +58,9 @@ def torch_maps(model, setting: dict, mean: float, std: float):
     layouts = {"channels last": torch.channels_last, "contiguous": torch.contiguous_format}
     layout = layouts[setting["layout"]]
     model = model.to(memory_format=layout)
-    model.requires_grad_(False)
+    model.requires_grad_(requires_grad=False)
     for layer in (model.blocks[-1], model.head):
-        layer.requires_grad_(True)
+        layer.requires_grad_(requires_grad=True)
     explain = GradCAM(model=model, target_layers=[model.last_conv])
 
     def maps(x):

@@ -107,12 +107,13 @@ class LlamaAttention(nn.Module):
     def __init__(self, config):
         super().__init__()
         self.n_head = config.n_head
-        dense = lambda: nn.Linear(config.n_embd, config.n_embd, bias=False)
-        self.q_proj, self.k_proj, self.v_proj, self.o_proj = dense(), dense(), dense(), dense()
+        width = config.n_embd
+        self.q_proj, self.k_proj = (nn.Linear(width, width, bias=False) for _ in range(2))
+        self.v_proj, self.o_proj = (nn.Linear(width, width, bias=False) for _ in range(2))
 
     def forward(self, x, angles, cache, start):
-        heads = lambda dense: dense(x).unflatten(-1, (self.n_head, -1)).transpose(1, 2)
-        q, k, v = heads(self.q_proj), heads(self.k_proj), heads(self.v_proj)
+        found = [dense(x) for dense in (self.q_proj, self.k_proj, self.v_proj)]
+        q, k, v = (each.unflatten(-1, (self.n_head, -1)).transpose(1, 2) for each in found)
         return self.o_proj(attend(rotate(q, *angles), rotate(k, *angles), v, cache, start))
 
 

@@ -172,9 +172,13 @@ def make(net: str) -> nn.Module:
     }[net]()
 
 
+def tensor(array) -> torch.Tensor:
+    """Return an array in float32."""
+    return torch.from_numpy(np.array(array, np.float32))
+
+
 def copy(model: nn.Module, params: dict, state: dict) -> None:
     """Copy our parameters, and statistics of BatchNorm, into the PyTorch network."""
-    tensor = lambda array: torch.from_numpy(np.array(array, np.float32))
     with torch.no_grad():
         for layer, values, statistics in model.sources(params, state):
             if isinstance(layer, nn.BatchNorm2d):

@@ -143,5 +143,5 @@ def _exchange(stack: dict, new: dict, index: int) -> dict:
 
 
 def num_units(variables: dict) -> int:
-    """Return of how many layers or blocks `forget` can take."""
+    """Return how many layers or blocks `forget` can take."""
     return len(units_of(variables["params"]))

@@ -1,4 +1,4 @@
-"""Whether something can be fetched at all, known within seconds."""
+"""A quick answer to whether a page can be fetched at all."""
 
 import threading
 import urllib.request

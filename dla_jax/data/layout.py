@@ -1,4 +1,4 @@
-"""What a folder of images holds, listed: what is trained on, and what is tested on.
+"""Folders of images, listed: what is trained on, and what is tested on.
 
 Opens no image.
 """

@@ -126,8 +126,8 @@ def check_windows(tokens: Tokens, block_size: int, batch_size: int) -> None:
     windows = num_windows(tokens, block_size)
     check(
         batch_size <= windows,
-        f"batch_size: {batch_size} is larger than the training part, {windows} windows of {block_size} "
-        "tokens; give a smaller one, or a longer text",
+        f"batch_size: {batch_size} is larger than the training part, {windows} windows of "
+        f"{block_size} tokens; give a smaller one, or a longer text",
     )
 
 

@@ -12,47 +12,13 @@ import numpy as np
 from dla_jax.config.checks import ConfigError, check, check_rules, choice, count
 from dla_jax.config.connectivity import first_line
 from dla_jax.config.files import write_atomically
+from dla_jax.data.characters import Characters
 
 KINDS = ("characters", "bpe")
 RULES = {"name": choice(KINDS)}
 RULES_OF_PAIRS = {"vocab_size": count(low=256)}  # the 256 bytes are always there
 BERT_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 AT_A_TIME = 10_000  # texts that are held as objects of `tokenizers`
-
-
-class Characters(NamedTuple):
-    """One token a character of `alphabet`, which is sorted and has each once."""
-
-    alphabet: str
-
-    @property
-    def vocab_size(self) -> int:
-        return len(self.alphabet)
-
-    def encode(self, text: str) -> np.ndarray:
-        """Encode a text as int32 [len(text)].
-
-        Raises:
-          ConfigError: a character that is not in the alphabet, by name.
-        """
-        known, points = code_points(self.alphabet), code_points(text)
-        index = np.searchsorted(known, points).clip(max=len(known) - 1)
-        unknown = sorted({chr(point) for point in points[known[index] != points].tolist()})
-        more = " ..." if len(known) > 150 else ""
-        check(
-            not unknown,
-            f"the model never saw {', '.join(map(repr, unknown[:10]))}; "
-            f"write with its {len(known)} characters, {self.alphabet[:150]!r}{more}",
-        )
-        return index.astype(np.int32)
-
-    def decode(self, tokens) -> str:
-        """Return the text of tokens int [n]."""
-        return "".join(self.alphabet[token] for token in np.asarray(tokens).tolist())
-
-    def dumps(self) -> str:
-        """Return JSON that `load` reads."""
-        return json.dumps({"kind": "characters", "alphabet": self.alphabet})
 
 
 class Encoded(NamedTuple):
@@ -134,11 +100,6 @@ def check_characters(text: str) -> None:
         ) from None
 
 
-def code_points(text: str) -> np.ndarray:
-    """Return the code points of a text, uint32 [len(text)]."""
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-
-
 def check_config(tokenizer) -> None:
     """Raise ConfigError for a `config.tokenizer` that says nothing buildable."""
     check_rules(tokenizer, RULES, prefix="tokenizer.")
@@ -178,8 +139,8 @@ def train_pairs(text: str, vocab_size: int) -> Pieces:
     found = tokenizer.get_vocab_size()
     check(
         found == vocab_size,
-        f"tokenizer.vocab_size: {vocab_size} is more than the training part allows, {found} bytes and "
-        f"pairs; give {found} or less",
+        f"tokenizer.vocab_size: {vocab_size} is more than the training part allows, "
+        f"{found} bytes and pairs; give {found} or less",
     )
     return Pieces(tokenizer)
 

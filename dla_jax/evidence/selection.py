@@ -170,8 +170,8 @@ def cells(found: Choice, unit: str) -> list[str]:
         plus_minus(found.mean, found.spread, unit),
         "–" if found.runner_up is None else f"{found.runner_up:g}",
         plus_minus(found.difference, found.error, unit, sign=True),
-        plus_minus(found.within, None, unit),
-        plus_minus(found.between, None, unit),
+        plus_minus(found.within, error=None, unit=unit),
+        plus_minus(found.between, error=None, unit=unit),
         choice_words(found),
     ]
 

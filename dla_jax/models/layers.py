@@ -40,7 +40,10 @@ def kernel_init(name: str, *, square: bool = True) -> Callable:
 
 
 def bias_init(name: str, fan_in: int) -> Callable:
-    """Return the initialisation of a bias: zeros, or uniform in +-1/sqrt(fan_in) as in PyTorch."""
+    """Return the initialisation of a bias.
+
+    Zeros, or for `torch_default` uniform in +-1/sqrt(fan_in).
+    """
     if name != "torch_default":
         return nn.initializers.zeros
     bound = 1 / math.sqrt(fan_in)

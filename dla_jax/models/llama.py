@@ -52,7 +52,10 @@ class LlamaConfig(NamedTuple):
         return self.dense(self.n_embd, name=name, std=0.02 / math.sqrt(2 * self.n_layer))
 
     def norm(self, name: str) -> nn.RMSNorm:
-        """Make an RMSNorm over the features of one token (Zhang and Sennrich, arXiv:1910.07467)."""
+        """Make an RMSNorm over the features of one token.
+
+        Zhang and Sennrich 2019, arXiv:1910.07467.
+        """
         return nn.RMSNorm(epsilon=self.norm_eps, dtype=self.dtype, name=name)
 
     def drop(self, train: bool) -> nn.Dropout:

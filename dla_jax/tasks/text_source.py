@@ -10,7 +10,7 @@ from ml_collections import FrozenConfigDict
 from dla_jax.analysis.ngrams import interpolated
 from dla_jax.config.checks import check
 from dla_jax.config.workdir import Launch
-from dla_jax.data import text, tokenize
+from dla_jax.data import characters, text, tokenize
 from dla_jax.training.mesh import put, replicated, together
 
 PROMPT_LENGTH = 24  # characters of the default prompt; tokens of any prompt whose attention is kept
@@ -115,7 +115,7 @@ def ngram_scores(
       scored: the text that they are scored on.
       alphabet: number of characters that there are.
     """
-    points = np.unique(tokenize.code_points(train + before + scored), return_inverse=True)
+    points = np.unique(characters.code_points(train + before + scored), return_inverse=True)
     first = len(train) + len(before)
     log_p = interpolated(points[1], len(train), first, first + len(scored), alphabet, max_order)
     return {str(order): float(-row.mean()) for order, row in enumerate(log_p, 1)}

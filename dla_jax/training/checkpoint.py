@@ -20,7 +20,7 @@ _orbax_thread = ThreadPoolExecutor(1, thread_name_prefix="orbax")
 
 
 class Checkpoints:
-    """The training checkpoints of one run, in `folder/<step>/`: the last two.
+    """Keep the last two training checkpoints of one run, in `folder/<step>/`.
 
     The folder appears with the first save.
     """

@@ -1,3 +1,5 @@
+"""Maps of classes are what their equations say, and gradients are finite differences."""
+
 import functools
 
 import chex
@@ -39,39 +41,39 @@ INNER = [
 
 @functools.cache
 def variables_of(net):
+    """Draw the variables of a net, once."""
     return drawn.variables_of(NETS[net], X.shape)
 
 
 @functools.cache
 def forward_of(net):
-    """(nudge, x) -> (logits, features), compiled."""
+    """Return a function: (nudge, x) -> (logits, features), compiled."""
     variables = variables_of(net)
     return jax.jit(lambda nudge, x: NETS[net].apply(variables, x, train=False, nudge=nudge))
 
 
 @functools.cache
 def found_of(net, layer):
-    """(logits, features of the layer, gradients) as the module finds them."""
-    forward = lambda nudge, x: NETS[net].apply(variables_of(net), x, train=False, nudge=nudge)
+    """Return (logits, features of the layer, gradients) as the module finds them."""
+    find = jax.jit(lambda x: gradients_of(net, layer, x, CLASSES))
+    return jax.tree.map(np.asarray, find(X))
 
-    def find(x):
-        return class_gradients(
-            lambda nudge: forward(nudge, x),
-            jax.eval_shape(lambda: forward(None, x)[1]),
-            layer,
-            CLASSES,
-        )
 
-    return jax.tree.map(np.asarray, jax.jit(find)(X))
+def gradients_of(net, layer, x, classes):
+    """Return what `class_gradients` finds in a net for images x."""
+    forward = lambda nudge: NETS[net].apply(variables_of(net), x, train=False, nudge=nudge)
+    shapes = jax.eval_shape(lambda: forward(nudge=None)[1])
+    return class_gradients(forward, shapes, layer, classes)
 
 
 def head_of(net):
+    """Return (kernel, bias) of the head."""
     head = variables_of(net)["params"]["head"]
     return np.asarray(head["kernel"]), np.asarray(head["bias"])
 
 
 def columns_of(net):
-    """The head's column for each class of each image: [B, D, K]."""
+    """Return the head's column for each class of each image: [B, D, K]."""
     return np.stack([head_of(net)[0][:, classes] for classes in CLASSES])
 
 
@@ -89,10 +91,9 @@ def test_cam_is_the_contraction_written_out_by_hand():
 def test_the_mean_of_a_cam_plus_the_bias_is_the_logit(net):
     logits, features, _ = found_of(net, "last_conv")
     kernel, bias = head_of(net)
-    np.testing.assert_allclose(
-        cam(features, kernel).mean((2, 3)) + bias, logits, rtol=1e-4, atol=1e-4
-    )
-    np.testing.assert_array_equal(logits, forward_of(net)(None, X)[0])
+    found = cam(features, kernel).mean((2, 3)) + bias
+    np.testing.assert_allclose(found, logits, rtol=1e-4, atol=1e-4)
+    np.testing.assert_array_equal(logits, forward_of(net)(nudge=None, x=X)[0])
 
 
 @pytest.mark.parametrize("method", [grad_cam, hires_cam])
@@ -106,36 +107,36 @@ def test_before_a_mean_and_a_dense_layer_grad_cam_is_cam_divided_by_the_places(n
     np.testing.assert_allclose(method(features, gradients), np.maximum(expected, 0), **tolerance)
 
 
+def slopes_at(net, layer, place):
+    """Return the finite differences of all logits [B, C] for one feature of a layer."""
+    name, _, index = layer.partition("/")
+    _, features = forward_of(net)(nudge=None, x=X)
+    nudge = np.zeros(features[name].shape, np.float32)
+    nudge[(int(index), *place) if index else place] = 5e-3
+    zeros = jax.tree.map(np.zeros_like, jax.device_get(features))
+    up, down = (forward_of(net)(zeros | {name: sign * nudge}, X)[0] for sign in (1, -1))
+    return (np.asarray(up) - np.asarray(down)) / 1e-2
+
+
 @pytest.mark.parametrize(
     ("net", "layer"), [*((net, "last_conv") for net in ("cnn_norm", "resnet8", "lab_a")), *INNER]
 )
 def test_gradients_are_the_finite_differences_of_the_logits(net, layer):
     logits, features, gradients = found_of(net, layer)
     chex.assert_shape(gradients, (3, 2, *features.shape[1:]))
-    plain = forward_of(net)(None, X)
+    plain = forward_of(net)(nudge=None, x=X)
     np.testing.assert_allclose(logits, plain[0], rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(features, layer_of(plain[1], layer), rtol=1e-5, atol=1e-5)
-    name, _, index = layer.partition("/")
-    zeros, largest = jax.tree.map(np.zeros_like, jax.device_get(plain[1])), np.abs(gradients).max()
+    tolerance = {"rtol": 0.05, "atol": 5e-3 * np.abs(gradients).max()}
     rng = np.random.default_rng(0)
     for b, k in np.ndindex(3, 2):
-        strong = np.argsort(np.abs(gradients[b, k]).ravel())[
-            -30:
-        ]  # where a wrong place, sign or factor shows
+        # strong gradients, where a wrong place, sign or factor shows
+        strong = np.argsort(np.abs(gradients[b, k]).ravel())[-30:]
         for entry in rng.choice(strong, 2):
-            place = (b, *np.unravel_index(entry, features.shape[1:]))
-            nudge = zeros[name].copy()
-            nudge[(int(index), *place) if index else place] = 5e-3
-            up, down = (
-                np.asarray(forward_of(net)(zeros | {name: sign * nudge}, X)[0]) for sign in (1, -1)
-            )
-            slopes = (up - down) / 1e-2
-            np.testing.assert_allclose(
-                gradients[(b, k, *place[1:])],
-                slopes[b, CLASSES[b, k]],
-                rtol=0.05,
-                atol=5e-3 * largest,
-            )
+            place = np.unravel_index(entry, features.shape[1:])
+            slopes = slopes_at(net, layer, (b, *place))
+            found = gradients[(b, k, *place)]
+            np.testing.assert_allclose(found, slopes[b, CLASSES[b, k]], **tolerance)
             assert not np.delete(slopes, b, 0).any()  # one image says nothing of another
 
 
@@ -148,38 +149,29 @@ def test_gradients_at_an_inner_block_are_those_of_the_rest_of_the_net_written_ou
         f = lax.conv_general_dilated(
             jax.nn.relu(h),
             last["kernel"],
-            (1, 1),
-            "SAME",
+            window_strides=(1, 1),
+            padding="SAME",
             dimension_numbers=("NHWC", "HWIO", "NHWC"),
         )
         return (jax.nn.relu(h + f + last["bias"]).mean((1, 2)) @ kernel + bias)[0, c]
 
     slope = jax.jit(jax.grad(rest))
     for b, k in np.ndindex(3, 2):
-        np.testing.assert_allclose(
-            gradients[b, k], slope(features[b : b + 1], CLASSES[b, k])[0], rtol=1e-3, atol=1e-6
-        )
+        expected = slope(features[b : b + 1], CLASSES[b, k])[0]
+        np.testing.assert_allclose(gradients[b, k], expected, rtol=1e-3, atol=1e-6)
 
 
 @pytest.mark.parametrize(("net", "layer"), INNER)
 def test_at_an_inner_layer_the_two_methods_are_what_their_equations_say_and_differ(net, layer):
     _, features, gradients = found_of(net, layer)
-    weights = np.stack(
-        [
-            [gradient.reshape(-1, gradient.shape[-1]).mean(0) for gradient in image]
-            for image in gradients
-        ]
-    )
+    weights = gradients.reshape(3, 2, -1, gradients.shape[-1]).mean(2)
     smooth, sharp = np.zeros((2, 3, 2, *features.shape[1:3]))
     for b, k, i, j in np.ndindex(smooth.shape):
         smooth[b, k, i, j] = features[b, i, j] @ weights[b, k]
         sharp[b, k, i, j] = features[b, i, j] @ gradients[b, k, i, j]
-    np.testing.assert_allclose(
-        grad_cam(features, gradients, rectify=False), smooth, rtol=1e-3, atol=1e-5
-    )
-    np.testing.assert_allclose(
-        hires_cam(features, gradients, rectify=False), sharp, rtol=1e-3, atol=1e-5
-    )
+    for method, expected in ((grad_cam, smooth), (hires_cam, sharp)):
+        found = method(features, gradients, rectify=False)
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
     assert np.abs(smooth - sharp).max() > 0.1 * np.abs(sharp).max()
 
 
@@ -187,79 +179,52 @@ def test_at_an_inner_layer_the_two_methods_are_what_their_equations_say_and_diff
 def test_before_a_dense_head_hires_cam_sums_to_the_logit_without_its_bias(net):
     logits, features, gradients = found_of(net, "last_conv")
     expected = np.take_along_axis(np.asarray(logits) - head_of(net)[1], CLASSES, 1)
-    np.testing.assert_allclose(
-        hires_cam(features, gradients, rectify=False).sum((2, 3)), expected, rtol=1e-3, atol=1e-3
-    )
+    found = hires_cam(features, gradients, rectify=False).sum((2, 3))
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize(("net", "layer"), [("cnn_norm", "blocks/1"), ("lab_a", "last_conv")])
 def test_many_images_and_classes_at_once_are_a_loop_over_them(net, layer):
-    variables = variables_of(net)
-
-    @jax.jit
-    def alone(x, c):
-        forward = lambda nudge: NETS[net].apply(variables, x, train=False, nudge=nudge)
-        return class_gradients(forward, jax.eval_shape(lambda: forward(None)[1]), layer, c)
-
+    alone = jax.jit(lambda x, classes: gradients_of(net, layer, x, classes))
     logits, features, gradients = found_of(net, layer)
+    smooth, sharp = grad_cam(features, gradients), hires_cam(features, gradients)
     for b, k in np.ndindex(3, 2):
         one = alone(X[b : b + 1], CLASSES[b : b + 1, k : k + 1])
-        many = (
-            logits[b],
-            features[b],
-            gradients[b, k],
-            grad_cam(features, gradients)[b, k],
-            hires_cam(features, gradients)[b, k],
-        )
-        single = (
-            one[0][0],
-            one[1][0],
-            one[2][0, 0],
-            grad_cam(*one[1:])[0, 0],
-            hires_cam(*one[1:])[0, 0],
-        )
+        single = (one[0][0], one[1][0], one[2][0, 0])
+        single += (grad_cam(*one[1:])[0, 0], hires_cam(*one[1:])[0, 0])
+        many = (logits[b], features[b], gradients[b, k], smooth[b, k], sharp[b, k])
         chex.assert_trees_all_close(many, single, rtol=1e-4, atol=1e-5)
 
 
-def test_without_classes_it_is_the_most_probable_one_and_many_classes_are_those_of_a_few_at_a_time():
-    forward = lambda nudge: NETS["cnn"].apply(variables_of("cnn"), X, train=False, nudge=nudge)
-    shapes = jax.eval_shape(lambda: forward(None)[1])
-    find = jax.jit(lambda classes=None: class_gradients(forward, shapes, "blocks/1", classes)[2])
-    logits, _, few = found_of("cnn", "blocks/1")
-    every = np.stack(
-        [np.arange(20) % 5, np.arange(1, 21) % 5, np.arange(20) // 4]
-    )  # more than are computed at once
-    many = np.asarray(find(every))
-    best = [int(np.argmax(every[b] == logits[b].argmax())) for b in range(3)]
-    np.testing.assert_allclose(
-        find(), np.stack([many[b, k] for b, k in enumerate(best)])[:, None], rtol=1e-4, atol=1e-6
-    )
+def test_without_classes_it_is_the_most_probable_one():
+    logits, _, gradients = found_of("cnn", "blocks/1")
+    best = np.argmax(logits, axis=1)[:, None]
+    _, _, expected = gradients_of("cnn", "blocks/1", X, best)
+    _, _, found = gradients_of("cnn", "blocks/1", X, classes=None)
+    chex.assert_shape(found, (3, 1, *gradients.shape[2:]))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_many_classes_are_those_of_a_few_at_a_time():
+    _, _, few = found_of("cnn", "blocks/1")
+    # more classes than are computed at once, each of them several times
+    every = np.stack([np.arange(20) % 5, np.arange(1, 21) % 5, np.arange(20) // 4])
+    many = np.asarray(jax.jit(lambda: gradients_of("cnn", "blocks/1", X, every)[2])())
+    tolerance = {"rtol": 1e-4, "atol": 1e-6}
+    first = lambda b, c: many[b, np.argmax(every[b] == c)]
     for b, k in np.ndindex(3, 20):
-        np.testing.assert_allclose(
-            many[b, k], many[b, np.argmax(every[b] == every[b, k])], rtol=1e-4, atol=1e-6
-        )
+        np.testing.assert_allclose(many[b, k], first(b, every[b, k]), **tolerance)
     for b, k in np.ndindex(3, 2):
-        np.testing.assert_allclose(
-            many[b, np.argmax(every[b] == CLASSES[b, k])], few[b, k], rtol=1e-4, atol=1e-6
-        )
+        np.testing.assert_allclose(first(b, CLASSES[b, k]), few[b, k], **tolerance)
 
 
 def test_in_bfloat16_what_maps_are_made_of_is_float32():
-    net = CNN(
-        depth=4,
-        width=6,
-        pools=1,
-        norm="batch",
-        init_scheme="he",
-        **(COMMON | {"dtype": "bfloat16"}),
-    )
+    sizes = {"depth": 4, "width": 6, "pools": 1, "norm": "batch", "init_scheme": "he"}
+    net = CNN(**sizes, **(COMMON | {"dtype": "bfloat16"}))
     forward = lambda nudge: net.apply(variables_of("cnn_norm"), X, train=False, nudge=nudge)
-    shapes = jax.eval_shape(lambda: forward(None)[1])
+    shapes = jax.eval_shape(lambda: forward(nudge=None)[1])
     assert shapes["blocks"].dtype == "bfloat16"
     for layer in ("blocks/1", "last_conv"):
         found = jax.eval_shape(lambda layer=layer: class_gradients(forward, shapes, layer, CLASSES))
-        assert [(leaf.shape, leaf.dtype) for leaf in found] == [
-            ((3, 5), "float32"),
-            ((3, 6, 4, 6), "float32"),
-            ((3, 2, 6, 4, 6), "float32"),
-        ]
+        assert [leaf.shape for leaf in found] == [(3, 5), (3, 6, 4, 6), (3, 2, 6, 4, 6)]
+        assert {str(leaf.dtype) for leaf in found} == {"float32"}

@@ -1,3 +1,5 @@
+"""Layers are found by their names, and random maps, pixels and scales are what they should be."""
+
 import chex
 import drawn
 import jax
@@ -25,30 +27,26 @@ RESNET14 = ResNet(
 )
 LAB_A = LabA(depth=2, residual=True, width=8, **COMMON)
 MLP3 = MLP(depth=3, width=6, norm="none", init_scheme="he", **COMMON)
+CNN_SIZES = {"blocks/0": (6, 4), "blocks/1": (6, 4), "blocks/2": (6, 4), "last_conv": (6, 4)}
+RESNET_SIZES = {
+    "blocks1a/0": (12, 8),
+    "blocks1b/0": (12, 8),
+    "blocks2a/0": (6, 4),
+    "blocks2b/0": (6, 4),
+    "blocks3a/0": (3, 2),
+    "blocks3b/0": (3, 2),
+    "last_conv": (3, 2),
+}
 SIZES = {
-    "cnn": (
-        CNN4,
-        {"blocks/0": (6, 4), "blocks/1": (6, 4), "blocks/2": (6, 4), "last_conv": (6, 4)},
-    ),
-    "resnet": (
-        RESNET14,
-        {
-            "blocks1a/0": (12, 8),
-            "blocks1b/0": (12, 8),
-            "blocks2a/0": (6, 4),
-            "blocks2b/0": (6, 4),
-            "blocks3a/0": (3, 2),
-            "blocks3b/0": (3, 2),
-            "last_conv": (3, 2),
-        },
-    ),
+    "cnn": (CNN4, CNN_SIZES),
+    "resnet": (RESNET14, RESNET_SIZES),
     "lab_a": (LAB_A, {"layer000": (12, 8), "layer001": (12, 8), "last_conv": (12, 8)}),
     "mlp": (MLP3, {}),
 }
 
 
 def layers_of(model):
-    """{layer: size} as the net makes its features, and the features as shapes."""
+    """Return {layer: size} as the net makes its features, and the features as shapes."""
     inside = {}
 
     def forward(variables, x):
@@ -71,32 +69,19 @@ def test_layers_and_their_sizes_stand_in_the_order_of_the_network(net):
 def test_a_layer_is_found_by_its_name():
     _, shapes = layers_of(CNN4)
     features = {name: np.random.default_rng(0).random(leaf.shape) for name, leaf in shapes.items()}
-    for layer in layer_sizes(features):
-        expected = (
-            features["last_conv"] if layer == "last_conv" else features["blocks"][int(layer[-1])]
-        )
-        np.testing.assert_array_equal(layer_of(features, layer), expected)
-    assert (
-        layer_of(features, "blocks/1").shape
-        == layer_of(features, "last_conv").shape
-        == (2, 6, 4, 6)
-    )
+    for i in range(3):
+        np.testing.assert_array_equal(layer_of(features, f"blocks/{i}"), features["blocks"][i])
+    np.testing.assert_array_equal(layer_of(features, "last_conv"), features["last_conv"])
+    assert layer_of(features, "blocks/1").shape == (2, 6, 4, 6)
 
 
 def test_a_random_cam_is_a_cam_with_weights_between_minus_one_and_one():
     key = jax.random.key(3)
-    weights = random_cam(
-        key, np.broadcast_to(np.eye(40, dtype=np.float32), (3, 40, 40))[:, :, None], 7
-    )[..., 0].swapaxes(1, 2)  # [B, D, C]
-    assert (
-        weights.min() > -1.001
-        and weights.max() < 1.001
-        and weights.min() < -0.95
-        and weights.max() > 0.95
-    )
-    assert (
-        abs(weights.mean()) < 0.1 and len(np.unique(weights)) > 800
-    )  # others for each image, channel and class
+    identity = np.broadcast_to(np.eye(40, dtype=np.float32), (3, 40, 40))[:, :, None]
+    weights = random_cam(key, identity, 7)[..., 0].swapaxes(1, 2)  # [B, D, C]
+    assert -1.001 < weights.min() < -0.95 and 0.95 < weights.max() < 1.001
+    assert abs(weights.mean()) < 0.1
+    assert len(np.unique(weights)) > 800  # others for each image, channel and class
     features = np.random.default_rng(4).standard_normal((3, 40, 1, 40)).astype(np.float32)
     maps = random_cam(key, features, 7)
     chex.assert_shape(maps, (3, 7, 40, 1))
@@ -108,27 +93,19 @@ def test_random_maps_are_noise_of_both_signs_and_another_for_each_key():
     maps = random_maps(jax.random.key(0), (4, 3, 9, 8))
     chex.assert_shape(maps, (4, 3, 9, 8))
     assert -1 <= maps.min() < -0.95 and 0.95 < maps.max() < 1 and abs(maps.mean()) < 0.1
-    assert (
-        len(np.unique(maps)) > 800
-        and np.abs(maps - random_maps(jax.random.key(1), maps.shape)).max() > 0.5
-    )
+    assert len(np.unique(maps)) > 800
+    assert np.abs(maps - random_maps(jax.random.key(1), maps.shape)).max() > 0.5
 
 
 def test_pixels_stand_between_the_centres_of_the_places():
-    rows, columns = (
-        np.array([0, 0.25, 0.75, 1]),
-        np.array([0, 0.25, 0.75, 1.25, 1.75, 2]),
-    )  # 2 places on 4 pixels, 3 on 6
+    # 2 places on 4 pixels, 3 on 6
+    rows, columns = np.array([0, 0.25, 0.75, 1]), np.array([0, 0.25, 0.75, 1.25, 1.75, 2])
     maps = np.array([[0.0, 1, 2], [10, 11, 12]])
     expected = 10 * rows[:, None] + columns
     np.testing.assert_allclose(to_pixels(maps, (4, 6)), expected, atol=1e-5)
-    stack = np.stack([maps, -maps, 3 * maps, 0 * maps]).reshape(2, 2, 2, 3)
-    np.testing.assert_allclose(
-        to_pixels(stack, (4, 6)),
-        np.array([1, -1, 3, 0]).reshape(2, 2, 1, 1) * expected,
-        rtol=1e-5,
-        atol=1e-5,
-    )
+    factors = np.array([1, -1, 3, 0]).reshape(2, 2, 1, 1)
+    stack, wanted = factors * maps, factors * expected
+    np.testing.assert_allclose(to_pixels(stack, (4, 6)), wanted, rtol=1e-5, atol=1e-5)
     np.testing.assert_array_equal(to_pixels(stack, (2, 3)), stack)
 
 

@@ -1,3 +1,5 @@
+"""The units of a net are all of it in its order, and the last ones are forgotten alone."""
+
 import jax
 import numpy as np
 import pytest
@@ -17,45 +19,41 @@ LAST = ({"last1", "last2", "head"}, None)
 
 
 def pair(name, i):
+    """Return the units of lab A's or B's block i, with these parts."""
     return [({f"layer{i:03}{part}", f"layer{i:03}{part}_norm"}, None) for part in name]
 
 
-NETS = {  # name: (net, units in the order of the network)
+HEAD = ({"head"}, None)
+HEAD_AND_NORM = ({"head", "norm"}, None)
+
+
+def blocks(name, count):
+    """Return the units of a stack of blocks."""
+    return [({name}, i) for i in range(count)]
+
+
+RESNET_UNITS = [STEM]
+for stage in ("blocks1", "blocks2", "blocks3"):
+    RESNET_UNITS += [({f"{stage}a"}, None), *blocks(f"{stage}b", 2)]
+# name: (net, units in the order of the network)
+NETS = {
     "cnn": (
         CNN(depth=4, pools=1, **BLOCKS, **COMMON),
-        [({"stem"}, None), *(({"blocks"}, i) for i in range(3)), ({"head", "norm"}, None)],
+        [({"stem"}, None), *blocks("blocks", 3), HEAD_AND_NORM],
     ),
     "cnn_plain": (
         CNN(depth=4, pools=1, **(BLOCKS | {"norm": "none"}), **COMMON),
-        [({"stem"}, None), *(({"blocks"}, i) for i in range(3)), ({"head"}, None)],
+        [({"stem"}, None), *blocks("blocks", 3), HEAD],
     ),
-    "cnn_1": (
-        CNN(depth=1, pools=0, **BLOCKS, **COMMON),
-        [({"stem"}, None), ({"head", "norm"}, None)],
-    ),
+    "cnn_1": (CNN(depth=1, pools=0, **BLOCKS, **COMMON), [({"stem"}, None), HEAD_AND_NORM]),
     "mlp": (
         MLP(depth=3, **BLOCKS, **COMMON),
-        [({"stem"}, None), ({"blocks"}, 0), ({"blocks"}, 1), ({"head", "norm"}, None)],
+        [({"stem"}, None), *blocks("blocks", 2), HEAD_AND_NORM],
     ),
-    "resnet": (
-        ResNet(depth=20, **RESNET, **COMMON),
-        [
-            STEM,
-            ({"blocks1a"}, None),
-            ({"blocks1b"}, 0),
-            ({"blocks1b"}, 1),
-            ({"blocks2a"}, None),
-            ({"blocks2b"}, 0),
-            ({"blocks2b"}, 1),
-            ({"blocks3a"}, None),
-            ({"blocks3b"}, 0),
-            ({"blocks3b"}, 1),
-            ({"head"}, None),
-        ],
-    ),
+    "resnet": (ResNet(depth=20, **RESNET, **COMMON), [*RESNET_UNITS, HEAD]),
     "lab_a": (
         LabA(depth=2, residual=True, width=8, **COMMON),
-        [STEM, *pair("ab", 0), *pair("ab", 1), ({"head"}, None)],
+        [STEM, *pair("ab", 0), *pair("ab", 1), HEAD],
     ),
     "lab_b": (
         LabB(depth=9, as_implemented=True, projection=True, **COMMON),
@@ -65,23 +63,21 @@ NETS = {  # name: (net, units in the order of the network)
 
 
 def numbers(model, start):
-    """Variables of a net with a number of their own in every entry, and of each leaf the first axis alone."""
+    """Make variables of a net with a number of their own in every entry.
+
+    Of each leaf there is the first axis alone.
+    """
     shape = (1, 32, 32, 1) if isinstance(model, LabB) else (1, 8, 8, 1)
-    leaves, tree = jax.tree.flatten(
-        jax.eval_shape(lambda: model.init(jax.random.key(0), np.zeros(shape), train=False))
-    )
-    ends = np.cumsum([leaf.shape[0] for leaf in leaves])
-    return jax.tree.unflatten(
-        tree,
-        [
-            start + end - np.arange(leaf.shape[0], dtype=float)
-            for leaf, end in zip(leaves, ends, strict=True)
-        ],
-    )
+    init = lambda: model.init(jax.random.key(0), np.zeros(shape), train=False)
+    leaves, tree = jax.tree.flatten(jax.eval_shape(init))
+    lengths = [leaf.shape[0] for leaf in leaves]
+    ends = np.cumsum(lengths)
+    pairs = zip(lengths, ends, strict=True)
+    return tree.unflatten([start + end - np.arange(length, dtype=float) for length, end in pairs])
 
 
 def assert_exchanged(mixed, known, fresh, forgotten):
-    """That the leaves of the forgotten units are the fresh ones, and all others the known ones."""
+    """Assert that the forgotten units' leaves are the fresh ones, and all others the known ones."""
     assert jax.tree.structure(mixed) == jax.tree.structure(known)
     places = {(name, index) for names, index in forgotten for name in names}
 
@@ -89,9 +85,10 @@ def assert_exchanged(mixed, known, fresh, forgotten):
         expected = np.array(old)
         collection, name = path[0].key, path[1].key
         if collection != "wiring":
-            expected = np.array(new) if (name, None) in places else expected
-            for index in (index for place, index in places if place == name and index is not None):
-                expected[index] = new[index]
+            for place, index in places:
+                if place == name:
+                    here = ... if index is None else index
+                    expected[here] = new[here]
         np.testing.assert_array_equal(found, expected, err_msg=jax.tree_util.keystr(path))
 
     jax.tree_util.tree_map_with_path(check, mixed, known, fresh)
@@ -103,11 +100,8 @@ def test_units_stand_in_the_order_of_the_network_and_are_all_of_it(net):
     variables = numbers(model, 0)
     units = units_of(variables["params"])
     assert units == expected and num_units(variables) == len(expected)
-    assert (
-        set().union(*(names for names, _ in units))
-        == variables["params"].keys()
-        >= variables.get("batch_stats", {}).keys()
-    )
+    named = set().union(*(names for names, _ in units))
+    assert named == variables["params"].keys() >= variables.get("batch_stats", {}).keys()
     assert units_of(jax.eval_shape(lambda: variables)["params"]) == expected
 
 
@@ -129,17 +123,13 @@ def test_what_is_forgotten_is_the_last_units_and_nothing_else(net):
 def test_the_head_goes_first_and_with_it_the_norm_before_it():
     known, fresh = (numbers(NETS["cnn"][0], start) for start in (1000, -90000))
     first, second = forget(known, fresh, 1), forget(known, fresh, 2)
+    assert_same = lambda a, b: jax.tree.map(np.testing.assert_array_equal, a, b)
     for collection, names in (("params", ("head", "norm")), ("batch_stats", ("norm",))):
         for name in names:
-            jax.tree.map(
-                np.testing.assert_array_equal, first[collection][name], fresh[collection][name]
-            )
-        jax.tree.map(
-            np.testing.assert_array_equal, first[collection]["blocks"], known[collection]["blocks"]
-        )
-        for old, new, found in zip(
-            *(jax.tree.leaves(tree[collection]["blocks"]) for tree in (known, fresh, second)),
-            strict=True,
-        ):
-            np.testing.assert_array_equal(found, [old[0], old[1], new[2]])  # the last block follows
-    jax.tree.map(np.testing.assert_array_equal, second["wiring"], known["wiring"])
+            assert_same(first[collection][name], fresh[collection][name])
+        assert_same(first[collection]["blocks"], known[collection]["blocks"])
+        # the last block follows
+        follow = lambda old, new: np.array([old[0], old[1], new[2]])
+        expected = jax.tree.map(follow, known[collection]["blocks"], fresh[collection]["blocks"])
+        assert_same(second[collection]["blocks"], expected)
+    assert_same(second["wiring"], known["wiring"])

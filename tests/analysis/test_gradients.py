@@ -1,3 +1,5 @@
+"""Statistics of gradients equal those of numpy, layer by layer and stage by stage."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,6 +20,13 @@ from dla_jax.models.resnet import ResNet
 from dla_jax.training.metrics import cross_entropy
 
 X, LABELS = jax.random.uniform(jax.random.key(0), (6, 8, 8, 1)), jnp.arange(6)
+COMMON = {"num_classes": 10, "mean": (0.0,), "std": (1.0,), "dtype": "float32"}
+
+
+def norm_of_tree(tree):
+    """Return the L2 norm of all leaves together, summed in float64."""
+    squares = (np.square(leaf, dtype=np.float64).sum() for leaf in jax.tree.leaves(tree))
+    return np.sqrt(sum(squares))
 
 
 @pytest.mark.parametrize("norm", ["none", "batch"])
@@ -25,52 +34,36 @@ X, LABELS = jax.random.uniform(jax.random.key(0), (6, 8, 8, 1)), jnp.arange(6)
 @pytest.mark.parametrize("kind", [CNN, MLP])
 def test_layer_norms_equal_the_gradient_of_each_layer_alone(kind, depth, norm):
     extra = {"pools": 1} if kind is CNN else {}
-    model = kind(
-        depth=depth,
-        width=5,
-        num_classes=10,
-        mean=(0.0,),
-        std=(1.0,),
-        norm=norm,
-        init_scheme="he",
-        dtype="float32",
-        **extra,
-    )
+    model = kind(depth=depth, width=5, norm=norm, init_scheme="he", **extra, **COMMON)
     variables = model.init(jax.random.key(1), X, train=False)
-    params, rest = (
-        variables["params"],
-        {name: value for name, value in variables.items() if name != "params"},
-    )
+    params = variables["params"]
 
     def loss(params):
-        logits, _ = model.apply({"params": params, **rest}, X, train=False)
+        logits, _ = model.apply(variables | {"params": params}, X, train=False)
         return cross_entropy(logits, LABELS).mean()
 
     def norm_of(replace, part):
-        grads = jax.grad(lambda part: loss(params | replace(part)))(part)
-        return np.sqrt(
-            sum(np.sum(np.square(leaf, dtype=np.float64)) for leaf in jax.tree.leaves(grads))
-        )
+        return norm_of_tree(jax.grad(lambda part: loss(params | replace(part)))(part))
 
     expected = [norm_of(lambda part: {"stem": part}, params["stem"])]
     for i in range(depth - 1):  # a gradient with respect to the parameters of block i alone
-        put = lambda part, i=i: {
-            "blocks": jax.tree.map(lambda all, one: all.at[i].set(one), params["blocks"], part)
-        }
-        expected.append(norm_of(put, jax.tree.map(lambda leaf, i=i: leaf[i], params["blocks"])))
+
+        def put(part, i=i):
+            set_block = lambda stack, one: stack.at[i].set(one)
+            return {"blocks": jax.tree.map(set_block, params["blocks"], part)}
+
+        block = jax.tree.map(lambda leaf, i=i: leaf[i], params["blocks"])
+        expected.append(norm_of(put, block))
     last = {name: params[name] for name in ("head", "norm") if name in params}
     expected.append(norm_of(lambda part: part, last))
 
     found = layer_norms(jax.grad(loss)(params))
     assert found.shape == (depth + 1,)
     np.testing.assert_allclose(found, expected, rtol=1e-4)
-    total = np.sqrt(
-        sum(np.sum(np.square(leaf)) for leaf in jax.tree.leaves(jax.grad(loss)(params)))
-    )
+    total = norm_of_tree(jax.grad(loss)(params))
     np.testing.assert_allclose(np.sqrt(np.sum(np.square(found))), total, rtol=1e-5)
 
 
-COMMON = {"num_classes": 10, "mean": (0.0,), "std": (1.0,), "dtype": "float32"}
 CNN9 = CNN(depth=9, width=5, norm="batch", init_scheme="he", pools=1, **COMMON)
 RESNET14 = ResNet(
     depth=14, bottleneck=False, shortcut=True, projection=True, init_scheme="he", **COMMON
@@ -78,58 +71,45 @@ RESNET14 = ResNet(
 
 
 def names_and_stages(model, shape=(8, 8, 1)):
-    params = jax.eval_shape(
-        lambda: model.init(jax.random.key(0), jnp.zeros((1, *shape)), train=False)
-    )["params"]
-    return [layer.name for layer in layers_of(params)], [layer.stage for layer in layers_of(params)]
+    """Return the names and the stages of a net's layers."""
+    init = lambda: model.init(jax.random.key(0), jnp.zeros((1, *shape)), train=False)
+    layers = layers_of(jax.eval_shape(init)["params"])
+    return [layer.name for layer in layers], [layer.stage for layer in layers]
 
 
 def test_layers_stand_in_the_order_of_the_network():
     assert names_and_stages(CNN9)[0] == ["stem", *(f"blocks {i}" for i in range(8)), "head"]
     assert names_and_stages(CNN9)[1] == [0, 1, 1, 2, 2, 3, 3, 4, 4, 0]
     names, stages = names_and_stages(RESNET14)
-    assert names[:6] == [
-        "stem",
-        "blocks1a conv1",
-        "blocks1a conv2",
-        "blocks1b 0 conv1",
-        "blocks1b 0 conv2",
-        "blocks2a conv1",
-    ]
+    assert names[:3] == ["stem", "blocks1a conv1", "blocks1a conv2"]
+    assert names[3:6] == ["blocks1b 0 conv1", "blocks1b 0 conv2", "blocks2a conv1"]
     assert names[-1] == "head" and "blocks2a shortcut" in names and len(names) == 1 + 12 + 2 + 1
     assert stages == [0, *[1] * 4, *[2] * 5, *[3] * 5, 0]
-    narrow = Perceptron(
-        widths=(4, 4, 4),
-        dropout=0.0,
-        dropout_at="every",
-        relu_logits=False,
-        init_scheme="he",
-        **COMMON,
-    )
+    layout = {"widths": (4, 4, 4), "dropout": 0.0, "dropout_at": "every", "relu_logits": False}
+    narrow = Perceptron(**layout, init_scheme="he", **COMMON)
     assert names_and_stages(narrow) == (["stem", "layer001", "layer002", "head"], [0, 1, 2, 0])
 
 
 def test_the_layers_of_lab_b_are_its_49_convolutions_and_3_dense_layers():
-    names, stages = names_and_stages(
-        LabB(depth=48, as_implemented=False, projection=False, **COMMON), (32, 32, 1)
-    )
+    net = LabB(depth=48, as_implemented=False, projection=False, **COMMON)
+    names, stages = names_and_stages(net, (32, 32, 1))
     assert len(names) == 52 and names[0] == "stem" and names[-3:] == ["last1", "last2", "head"]
     assert [stages.count(stage) for stage in range(5)] == [4, 12, 12, 12, 12]
 
 
 def gradients_of(model):
+    """Return the gradients and the parameters of a new net."""
     variables = jax.jit(lambda key: model.init(key, X, train=False))(jax.random.key(1))
-    params, rest = (
-        variables["params"],
-        {name: value for name, value in variables.items() if name != "params"},
-    )
-    loss = lambda params: cross_entropy(
-        model.apply({"params": params, **rest}, X, train=False)[0], LABELS
-    ).mean()
-    return jax.jit(jax.grad(loss))(params), params
+
+    def loss(params):
+        logits, _ = model.apply(variables | {"params": params}, X, train=False)
+        return cross_entropy(logits, LABELS).mean()
+
+    return jax.jit(jax.grad(loss))(variables["params"]), variables["params"]
 
 
 def kernel(tree, layer):
+    """Return the numbers of a layer's kernel as float64."""
     for key in layer.path:
         tree = tree[key]
     return np.asarray(tree if layer.index is None else tree[layer.index], np.float64).ravel()
@@ -140,26 +120,21 @@ def test_statistics_equal_those_of_numpy_layer_by_layer_and_stage_by_stage(model
     grads, params = gradients_of(model)
     found, layers = jax.tree.map(np.asarray, statistics(grads, params)), layers_of(params)
     last = max(layer.stage for layer in layers)
-    groups = {
-        "layer": [[layer] for layer in layers],
-        "stage": [
-            [layer for layer in layers if layer.stage == stage] for stage in range(1, last + 1)
-        ],
-    }
-    for kind, members in groups.items():
+    stages = [[layer for layer in layers if layer.stage == i] for i in range(1, last + 1)]
+    for kind, members in (("layer", [[layer] for layer in layers]), ("stage", stages)):
         g = [np.concatenate([kernel(grads, layer) for layer in group]) for group in members]
         w = [np.concatenate([kernel(params, layer) for layer in group]) for group in members]
+        norms = [(np.linalg.norm(x), np.linalg.norm(y)) for x, y in zip(g, w, strict=True)]
         expected = {
             "mean_abs": [np.abs(x).mean() for x in g],
             "rms": [np.sqrt((x**2).mean()) for x in g],
             "mean": [x.mean() for x in g],
             "var": [x.var() for x in g],
-            "relative": [np.linalg.norm(x) / np.linalg.norm(y) for x, y in zip(g, w, strict=True)],
+            "relative": [of_gradient / of_weights for of_gradient, of_weights in norms],
         }
         for name, values in expected.items():
-            np.testing.assert_allclose(
-                found[f"{kind}_{name}"], values, rtol=2e-4, atol=1e-8, err_msg=f"{kind}_{name}"
-            )
+            key = f"{kind}_{name}"
+            np.testing.assert_allclose(found[key], values, rtol=2e-4, atol=1e-8, err_msg=key)
         edges = np.concatenate([[0], 2.0 ** np.arange(SMALLEST, SMALLEST + BINS - 1), [np.inf]])
         counts = [np.histogram(np.abs(x), edges)[0] for x in g]
         np.testing.assert_array_equal(found[f"{kind}_histogram"], counts)
@@ -169,10 +144,8 @@ def test_a_variance_is_not_lost_behind_a_large_mean():
     grads, params = gradients_of(CNN9)
     shifted = jax.tree.map(lambda leaf: leaf + 30.0, grads)
     layers = layers_of(params)
-    expected = [
-        np.concatenate([kernel(shifted, layer) for layer in layers if layer.stage == s]).var()
-        for s in (1, 2, 3, 4)
-    ]
+    stages = [[layer for layer in layers if layer.stage == i] for i in (1, 2, 3, 4)]
+    expected = [np.concatenate([kernel(shifted, layer) for layer in s]).var() for s in stages]
     np.testing.assert_allclose(statistics(shifted, params)["stage_var"], expected, rtol=0.02)
 
 
@@ -187,10 +160,8 @@ def test_the_update_ratio_is_the_norm_of_the_update_over_that_of_the_weights():
     grads, params = gradients_of(RESNET14)
     updates = jax.tree.map(lambda g: -0.1 * g, grads)
     found, layers = step_statistics(grads, updates, params), layers_of(params)
-    expected = [
-        0.1 * np.linalg.norm(kernel(grads, layer)) / np.linalg.norm(kernel(params, layer))
-        for layer in layers
-    ]
+    norms = lambda tree: np.array([np.linalg.norm(kernel(tree, layer)) for layer in layers])
+    expected = 0.1 * norms(grads) / norms(params)
     np.testing.assert_allclose(found["layer_update_ratio"], expected, rtol=1e-4)
     np.testing.assert_allclose(found["layer_relative"], 10 * found["layer_update_ratio"], rtol=1e-4)
     assert found["stage_update_ratio"].shape == (3,)

@@ -1,4 +1,4 @@
-"""Interpolated n-grams, against a definition written out with dictionaries."""
+"""Interpolated n-grams equal their definition, written out with dictionaries."""
 
 import collections
 
@@ -9,7 +9,7 @@ from dla_jax.analysis.ngrams import interpolated
 
 
 def by_hand(train, context, token, order, vocab_size):
-    """p(token | the last order - 1 of context), by Witten and Bell's recursion."""
+    """Return p(token | the last order - 1 of context), by Witten and Bell's recursion."""
     if order == 0:
         return 1 / vocab_size
     history = tuple(context[len(context) - order + 1 :]) if order > 1 else ()
@@ -33,10 +33,8 @@ def test_against_dictionaries(seed):
     for order in range(1, 5):
         for i in range(55, 90):
             expected = by_hand(tokens[:60].tolist(), tokens[:i].tolist(), tokens[i], order, 6)
-            assert np.exp(found[order - 1, i - 55]) == pytest.approx(expected, rel=1e-12), (
-                order,
-                i,
-            )
+            p = np.exp(found[order - 1, i - 55])
+            assert p == pytest.approx(expected, rel=1e-12), (order, i)
 
 
 def test_the_first_tokens_of_a_text_have_shorter_contexts():

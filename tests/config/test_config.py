@@ -1,3 +1,5 @@
+"""Arguments, checks and workdirs of a config."""
+
 import json
 import os
 import re
@@ -6,21 +8,23 @@ import sys
 
 import pytest
 
-from dla_jax.config import workdir as workdirs
 from dla_jax.config.arguments import parse_argument
 from dla_jax.config.checks import ConfigError, check_count, check_distinct, check_number
 from dla_jax.config.files import write_atomically
-from dla_jax.config.workdir import differences
+from dla_jax.config.workdir import (
+    check_workdir,
+    differences,
+    lock_workdir,
+    make_workdir,
+    write_config,
+)
 
 
 def test_arguments_are_a_preset_or_typed_pairs():
     parse = lambda text: vars(parse_argument(text, ("digits", "smoke"), depth=0, rate=0.5))
     assert parse("digits") == {"preset": "digits", "depth": 0, "rate": 0.5}
-    assert parse("preset=smoke, depth=7,rate=1e-3") == {
-        "preset": "smoke",
-        "depth": 7,
-        "rate": 0.001,
-    }
+    pairs = {"preset": "smoke", "depth": 7, "rate": 0.001}
+    assert parse("preset=smoke, depth=7,rate=1e-3") == pairs
     assert parse("") == {"preset": "digits", "depth": 0, "rate": 0.5}
     flag = lambda text: parse_argument(text, ("digits",), twice=False).twice
     assert flag("twice=true") is True and flag("twice=False") is False
@@ -50,36 +54,33 @@ def test_only_keys_that_change_results_make_a_difference():
         "log_every_steps": 5,
         "data": {"path": "a", "name": "digits"},
     }
-    assert (
-        differences(
-            old,
-            old | {"seeds": (0, 1), "log_every_steps": 9, "data": {"path": "b", "name": "digits"}},
-        )
-        == {}
-    )
+    moved = {"log_every_steps": 9, "data": {"path": "b", "name": "digits"}}
+    assert differences(old, old | {"seeds": (0, 1)} | moved) == {}
     assert differences(old, old | {"optim": {"lr": 0.2}}) == {"optim.lr": (0.1, 0.2)}
     assert differences(old, {**old, "new": 1}) == {"new": (None, 1)}
 
 
 def test_default_workdirs_are_new_and_tell_what_they_hold(tmp_path):
-    first = workdirs.make_workdir("configs/rescnn.py:digits,depth=50", tmp_path)
-    assert (
-        re.fullmatch(r"rescnn-digits-depth-50/\d{8}T\d{6}Z", str(first.relative_to(tmp_path)))
-        and first.is_dir()
-    )
-    assert workdirs.make_workdir("configs/rescnn.py:digits,depth=50", tmp_path) != first
+    first = make_workdir("configs/rescnn.py:digits,depth=50", tmp_path)
+    assert re.fullmatch(r"rescnn-digits-depth-50/\d{8}T\d{6}Z", str(first.relative_to(tmp_path)))
+    assert first.is_dir()
+    assert make_workdir("configs/rescnn.py:digits,depth=50", tmp_path) != first
 
 
-def written(workdir, config=None, data="digits"):
+def config(lr=0.1):
+    return {"experiment": "depth", "optim": {"lr": lr}}
+
+
+def written(workdir, data="digits"):
     workdir.mkdir(exist_ok=True)
-    workdirs.write_config(workdir, config or {"optim": {"lr": 0.1}}, ["1 x cpu"], {"name": data})
+    write_config(workdir, config(), ["1 x cpu"], {"name": data})
 
 
 def test_a_workdir_belongs_to_one_config_and_one_data_set(tmp_path):
     written(tmp_path / "run")
-    workdirs.check_workdir(tmp_path / "run", {"optim": {"lr": 0.1}})
+    check_workdir(tmp_path / "run", config())
     with pytest.raises(ConfigError, match=r"optim.lr \(there 0.1, now 0.3\)"):
-        workdirs.check_workdir(tmp_path / "run", {"optim": {"lr": 0.3}})
+        check_workdir(tmp_path / "run", config(lr=0.3))
     with pytest.raises(ConfigError, match="other data"):
         written(tmp_path / "run", data="mnist")
     written(tmp_path / "run")
@@ -95,37 +96,28 @@ def test_foreign_and_damaged_folders_are_refused(tmp_path):
     (tmp_path / "foreign" / "thesis.tex").write_text("x")
     (tmp_path / "damaged").mkdir()
     (tmp_path / "damaged" / "config.json").write_text('{"config": {')
-    for name, words in [
-        ("file", "is a file"),
-        ("file/below", "is a file"),
-        ("foreign", "no workdir"),
-        ("damaged", "damaged"),
-    ]:
+    refused = {"file": "is a file", "file/below": "is a file"}
+    refused |= {"foreign": "no workdir", "damaged": "damaged"}
+    for name, words in refused.items():
         with pytest.raises(ConfigError, match=words):
-            workdirs.check_workdir(tmp_path / name, {})
+            check_workdir(tmp_path / name, {})
     (tmp_path / "empty").mkdir()
-    workdirs.check_workdir(tmp_path / "empty", {})
-    workdirs.check_workdir(tmp_path / "new" / "below", {})
+    check_workdir(tmp_path / "empty", {})
+    check_workdir(tmp_path / "new" / "below", {})
 
 
 def test_a_workdir_is_locked_against_a_second_process(tmp_path):
-    lock = workdirs.lock_workdir(tmp_path / "run")
-    code = f"from dla_jax import workdirs; workdirs.lock_workdir(__import__('pathlib').Path({str(tmp_path / 'run')!r}))"
-    second = subprocess.run(
-        (sys.executable, "-c", code),
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"PYTHONPATH": "."},
+    lock = lock_workdir(tmp_path / "run")
+    code = (
+        "import pathlib, sys; from dla_jax.config.workdir import lock_workdir; "
+        "lock_workdir(pathlib.Path(sys.argv[1]))"
     )
+    command = (sys.executable, "-c", code, str(tmp_path / "run"))
+    how = {"text": True, "check": False, "env": os.environ | {"PYTHONPATH": "."}}
+    second = subprocess.run(command, capture_output=True, **how)
     assert "in use by another process" in second.stderr
     lock.close()
-    assert (
-        subprocess.run(
-            (sys.executable, "-c", code), check=False, env=os.environ | {"PYTHONPATH": "."}
-        ).returncode
-        == 0
-    )
+    assert subprocess.run(command, **how).returncode == 0
 
 
 def test_a_crash_while_writing_leaves_the_old_file(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""Where and how a study is started: another folder, a file of flags, no home, no GPU, two launches at once."""
+"""A study starts from any folder, with a file of flags, without a home or beside another one."""
 
 import json
 import os
@@ -10,11 +10,13 @@ import threading
 from pathlib import Path
 
 import jax
+import numpy as np
 import pytest
 from launching import ROOT, environment, launch, launch_many
+from ml_collections import ConfigDict
 
 import launch as entry
-from dla_jax.config import workdir as workdirs
+from dla_jax.config import workdir
 from dla_jax.config.checks import ConfigError
 from dla_jax.config.files import cache_folder, write_atomically
 from dla_jax.data import cache, docstrings, embeddings
@@ -34,22 +36,18 @@ def homeless(monkeypatch):
 def test_without_a_home_nothing_is_kept_and_all_works(homeless, monkeypatch, tmp_path, capsys):
     assert cache_folder() is None
     assert "no home folder" in mesh.keep_programs()
-    assert (
-        embeddings.path_of("k") is None
-        and embeddings.read("k") is None
-        and embeddings.write("k", None) is None
-    )
+    assert embeddings.path_of("k") is None
+    assert embeddings.read("k") is None
+    assert embeddings.write("k", vectors=None) is None
     monkeypatch.setattr(docstrings, "gather", lambda found: (["text"], ["numpy"]))
     monkeypatch.setattr(docstrings, "docstrings_in", lambda folder: [])
     assert docstrings.collect() == (("text",), ("numpy",))
-    images = cache.np.zeros((1, 2, 2, 1), "uint8")
-    made = cache.Decoded(images, cache.np.zeros(1, "int32"), ("a",), (0.0,), (1.0,), None)
+    images, labels = np.zeros((1, 2, 2, 1), np.uint8), np.zeros(1, np.int32)
+    made = cache.Decoded(images, labels, ("a",), mean=(0.0,), std=(1.0,), test_start=None)
     (tmp_path / "data").mkdir()
     (tmp_path / "data").chmod(0o555)
-    assert (
-        cache.cached(tmp_path / "data", "key", lambda: made, ("a",), None).images.shape
-        == images.shape
-    )
+    found = cache.cached(tmp_path / "data", "key", lambda: made, ("a",))
+    assert found.images.shape == images.shape
     assert "cannot be kept" in capsys.readouterr().err
 
 
@@ -99,11 +97,9 @@ def test_a_device_that_is_not_there_is_named_in_one_line(tmp_path):
         "--config=configs/rescnn.py:smoke", f"--workdir={tmp_path / 'run'}", JAX_PLATFORMS="cuda"
     )
     assert answer.code == 2 and len(answer.err.strip().splitlines()) == 1, answer.err
-    assert (
-        "JAX_PLATFORMS=cuda" in answer.err
-        and "unset it" in answer.err
-        and not (tmp_path / "run").exists()
-    )
+    assert "JAX_PLATFORMS=cuda" in answer.err
+    assert "unset it" in answer.err
+    assert not (tmp_path / "run").exists()
 
 
 def test_keys_in_a_file_of_flags_are_checked_as_typed_ones(tmp_path):
@@ -116,77 +112,44 @@ def test_keys_in_a_file_of_flags_are_checked_as_typed_ones(tmp_path):
             ["--config=configs/rescnn.py:smoke", f"--flagfile={tmp_path / 'lone'}"],
         ]
     )
-    for answer, words in zip(
-        answers, ("did you mean 'num_epochs'", "nowhere", "did you mean 'optim.lr'"), strict=True
-    ):
-        assert (
-            answer.code == 2 and words in answer.err and len(answer.err.strip().splitlines()) == 1
-        ), answer.err
+    expected = ("did you mean 'num_epochs'", "nowhere", "did you mean 'optim.lr'")
+    for answer, words in zip(answers, expected, strict=True):
+        assert answer.code == 2 and words in answer.err, answer.err
+        assert len(answer.err.strip().splitlines()) == 1, answer.err
 
 
 def test_a_mistyped_key_names_its_neighbours_and_no_claims():
-    answers = launch_many(
-        [
-            ["--config=configs/rescnn.py:digits", f"--config.{key}=1"]
-            for key in ("num_epoch", "lr", "xyzzy")
-        ]
-    )
-    for answer, words in zip(
-        answers,
-        ("did you mean 'num_epochs'", "'optim.lr'", "unknown key; configs/rescnn.py has them all"),
-        strict=True,
-    ):
-        assert (
-            answer.code == 2
-            and words in answer.err
-            and "claims" not in answer.err
-            and len(answer.err) < 250
-        ), answer.err
+    expected = {
+        "num_epoch": "did you mean 'num_epochs'",
+        "lr": "'optim.lr'",
+        "xyzzy": "unknown key; configs/rescnn.py has them all",
+    }
+    config = "--config=configs/rescnn.py:digits"
+    answers = launch_many([[config, f"--config.{key}=1"] for key in expected])
+    for answer, words in zip(answers, expected.values(), strict=True):
+        assert answer.code == 2 and words in answer.err, answer.err
+        assert "claims" not in answer.err and len(answer.err) < 250, answer.err
+
+
+def launch_in(folder, *arguments):
+    """Launch from another folder than the repository's."""
+    how = {"capture_output": True, "text": True, "timeout": 300, "check": False}
+    command = (sys.executable, str(ROOT / "launch.py"), *arguments)
+    return subprocess.run(command, cwd=folder, env=environment(), **how)
 
 
 def test_it_starts_from_any_folder(tmp_path):
-    command = (sys.executable, str(ROOT / "launch.py"), SMOKE, "--quiet")
-    answer = subprocess.run(
-        command,
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    answer = launch_in(tmp_path, SMOKE, "--quiet")
     assert answer.returncode == 0, answer.stderr
-    (workdir,) = (tmp_path / "runs").glob("gpt2-smoke/*")
-    assert (workdir / "samples.jsonl").is_file()
-    wrong = subprocess.run(
-        (*command[:2], "--config=configs/gpt.py"),
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    (made,) = (tmp_path / "runs").glob("gpt2-smoke/*")
+    assert (made / "samples.jsonl").is_file()
+    wrong = launch_in(tmp_path, "--config=configs/gpt.py")
     assert wrong.returncode == 2 and "did you mean 'configs/gpt2.py'" in wrong.stderr
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["gpt2-smoke"]
 
 
 def test_wrong_input_leaves_no_default_workdir(tmp_path):
-    command = (
-        sys.executable,
-        str(ROOT / "launch.py"),
-        "--config=configs/rescnn.py:smoke",
-        "--config.num_epochs=0",
-    )
-    answer = subprocess.run(
-        command,
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    answer = launch_in(tmp_path, "--config=configs/rescnn.py:smoke", "--config.num_epochs=0")
     assert answer.returncode == 2 and not list(tmp_path.glob("runs/*"))
 
 
@@ -195,7 +158,7 @@ def test_launches_in_one_second_get_folders_of_their_own(tmp_path):
 
     def begin():
         barrier.wait()
-        found.append(workdirs.make_workdir("configs/mlp.py:digits", tmp_path))
+        found.append(workdir.make_workdir("configs/mlp.py:digits", tmp_path))
 
     threads = [threading.Thread(target=begin) for _ in range(8)]
     for thread in threads:
@@ -208,25 +171,27 @@ def test_launches_in_one_second_get_folders_of_their_own(tmp_path):
 def test_a_workdir_that_another_launch_began_meanwhile_is_refused_under_the_lock(
     tmp_path, monkeypatch, capsys
 ):
-    """The check before the lock passes, since the folder is empty; the other launch begins, and ends, before the lock is taken."""
-    workdir, checks = tmp_path / "run", []
+    """The check before the lock passes, since the folder is empty.
+
+    The other launch begins, and ends, before the lock is taken.
+    """
+    place, done = tmp_path / "run", []
+    before = {"experiment": "depth", "num_epochs": 1}
 
     class Study:
-        def check_config(config, run):
-            checks.append("data read")
-            workdir.mkdir()
-            workdirs.write_config(workdir, {"num_epochs": 1}, ["1 x cpu"], {"name": "digits"})
+        def check(config, launch):
+            done.append("data read")
+            place.mkdir()
+            workdir.write_config(place, before, ["1 x cpu"], {"name": "digits"})
 
-        def run(config, run):
-            checks.append("ran")
+        def run(config, launch):
+            done.append("ran")
 
-    from ml_collections import ConfigDict
-
-    monkeypatch.setattr(entry, "study_module", lambda name: Study)
+    monkeypatch.setattr(entry.studies, "find", lambda name: Study)
     entry.FLAGS(["launch.py"])
     with pytest.raises(ConfigError, match=r"num_epochs \(there 1, now 4\)"):
-        entry.start(ConfigDict({"experiment": "depth", "num_epochs": 4}), workdir)
-    assert checks == ["data read"]
+        entry.start(ConfigDict(before | {"num_epochs": 4}), place)
+    assert done == ["data read"]
 
 
 def test_a_file_name_that_is_not_utf_8_can_be_written_down(tmp_path):
@@ -241,13 +206,12 @@ def test_a_workdir_stands_for_the_study_that_it_made(tmp_path, capsys):
     for place in ("cam", "cam/study", "compare", "compare/studies/a", "compare/studies/b", "plain"):
         (tmp_path / place).mkdir(parents=True)
         (tmp_path / place / "config.json").write_text("{}")
-    assert workdirs.follow_made("--from", tmp_path / "cam") == tmp_path / "cam" / "study"
+    assert workdir.follow_made("--from", tmp_path / "cam") == tmp_path / "cam" / "study"
     assert "made its study in" in capsys.readouterr().err
-    assert workdirs.follow_made("--from", tmp_path / "plain") == tmp_path / "plain"
-    with pytest.raises(
-        ConfigError, match=r"made several studies; give one of .*studies/a, .*studies/b"
-    ):
-        workdirs.follow_made("--from", tmp_path / "compare")
+    assert workdir.follow_made("--from", tmp_path / "plain") == tmp_path / "plain"
+    words = r"made several studies; give one of .*studies/a, .*studies/b"
+    with pytest.raises(ConfigError, match=words):
+        workdir.follow_made("--from", tmp_path / "compare")
 
 
 def test_an_empty_workdir_is_removed_and_no_other(tmp_path):
@@ -256,6 +220,6 @@ def test_an_empty_workdir_is_removed_and_no_other(tmp_path):
     (tmp_path / "locked" / "run" / ".lock").touch()
     (tmp_path / "full" / "run" / "config.json").touch()
     for name in ("empty", "locked", "full"):
-        workdirs.remove_if_empty(tmp_path / name / "run")
+        workdir.remove_if_empty(tmp_path / name / "run")
     assert [path.name for path in tmp_path.iterdir()] == ["full"]
     shutil.rmtree(tmp_path / "full")

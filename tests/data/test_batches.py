@@ -1,3 +1,5 @@
+"""The training stream holds every example as often as it should, in an order of its own."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -82,22 +84,17 @@ def test_alike_batches_hold_every_example_exactly_once_an_epoch(groups):
 def test_over_the_stream_no_example_comes_much_more_often_than_another(n, size, seed, groups):
     found = stream(seed, range(groups * batches.POOL), size, some_lengths(n))
     counts = np.bincount(found.ravel(), minlength=n)
-    assert (
-        found.shape == (groups * batches.POOL, size)
-        and len(counts) == n
-        and counts.max() - counts.min() <= 1
-    )
+    assert found.shape == (groups * batches.POOL, size)
+    assert len(counts) == n
+    assert counts.max() - counts.min() <= 1
 
 
 @pytest.mark.parametrize("n", [40, 100, 500, 1000, 1500, 5000])
 def test_an_example_does_not_come_twice_in_a_batch_because_it_is_like_itself(n):
     size, steps = 32, 2 * batches.POOL
-    repeated = size - np.array(
-        [len(set(batch)) for batch in stream(0, range(steps), size, some_lengths(n))]
-    )
-    plain = size - np.array(
-        [len(set(batches.batch_positions(0, step, size, n))) for step in range(steps)]
-    )
+    repeated_in = lambda found: size - np.array([len(set(batch)) for batch in found])
+    repeated = repeated_in(stream(0, range(steps), size, some_lengths(n)))
+    plain = repeated_in(batches.batch_positions(0, step, size, n) for step in range(steps))
     assert repeated.mean() <= plain.mean() + 0.5
 
 
@@ -116,30 +113,22 @@ def test_alike_batches_of_other_seeds_and_epochs_are_others():
     epochs = stream(0, range(3 * batches.POOL), 4, lengths).reshape(3, -1)
     assert len({tuple(epoch) for epoch in epochs}) == 3
     # of equal lengths, not even the sets are the same
-    equal = stream(0, range(2 * batches.POOL), 4, np.full(4 * batches.POOL, 7, np.int32)).reshape(
-        2, batches.POOL, 4
-    )
+    equal = stream(0, range(2 * batches.POOL), 4, np.full(4 * batches.POOL, 7, np.int32))
     assert len({frozenset(batch) for batch in equal.reshape(-1, 4)}) > 1.9 * batches.POOL
 
 
 def test_texts_of_about_one_length_come_together_in_random_order():
     n, size = 8 * batches.POOL, 8
     lengths = some_lengths(n)
-    first, second = lengths[stream(0, range(2 * batches.POOL), size, lengths)].reshape(
-        2, batches.POOL, size
-    )
-    for group in (
-        first,
-        second,
-    ):  # which is the whole set: its batches are runs of the sorted lengths
+    found = lengths[stream(0, range(2 * batches.POOL), size, lengths)]
+    groups = found.reshape(2, batches.POOL, size)
+    for group in groups:  # which is the whole set: its batches are runs of the sorted lengths
         ordered = group[np.lexsort((group.max(1), group.min(1)))]
         assert (np.sort(ordered, 1).ravel() == np.sort(lengths)).all()
-    order = [np.argsort(group.mean(1), kind="stable") for group in (first, second)]
+    order = [np.argsort(group.mean(1), kind="stable") for group in groups]
     assert not np.array_equal(*order)  # and they come in another order each time
-    for each in order:
-        assert (
-            abs(np.corrcoef(each, range(batches.POOL))[0, 1]) < 0.6
-        )  # which is neither short to long nor long to short
+    for each in order:  # which is neither short to long nor long to short
+        assert abs(np.corrcoef(each, range(batches.POOL))[0, 1]) < 0.6
 
 
 @pytest.mark.parametrize("n", [2000, 20_000])
@@ -156,27 +145,23 @@ def test_batches_by_length_hold_every_position_once_the_shortest_first(lengths, 
     lengths = np.array(lengths, np.int32)
     found = batches.batches_by_length(lengths, size)
     places = [place for batch in found for place in batch]
-    assert sorted(places) == list(range(len(lengths))) and sorted(lengths) == [
-        lengths[place] for place in places
-    ]
+    assert sorted(places) == list(range(len(lengths)))
+    assert sorted(lengths) == [lengths[place] for place in places]
     assert all(batch.dtype == np.int32 and len(batch) == size for batch in found[:-1])
     assert not found or 1 <= len(found[-1]) <= size
 
 
 @pytest.mark.parametrize(("n", "batch_size"), [(4200, 64), (300, 32), (100, 32), (4200, 30)])
 def test_alike_texts_too_come_once_an_epoch(n, batch_size):
-    """Whatever the number of texts: only the batch in which two epochs meet holds of both."""
+    """Whatever the number of texts, only the batch in which two epochs meet holds of both."""
     lengths = np.random.default_rng(1).integers(1, 100, n).astype(np.int32)
     steps = batches.epoch_end(3, batch_size, n)
     stream = np.concatenate(
         [batches.alike_positions(5, step, batch_size, lengths) for step in range(steps)]
     )
     for epoch in range(1, 4):
-        counts = np.bincount(
-            stream[: batches.epoch_end(epoch, batch_size, n) * batch_size], minlength=n
-        )
-        assert (
-            counts.min() >= epoch
-            and counts.max() <= epoch + 1
-            and (counts > epoch).sum() < batch_size
-        )
+        end = batches.epoch_end(epoch, batch_size, n) * batch_size
+        counts = np.bincount(stream[:end], minlength=n)
+        assert counts.min() >= epoch
+        assert counts.max() <= epoch + 1
+        assert (counts > epoch).sum() < batch_size

@@ -1,15 +1,18 @@
+"""Images on a canvas stand in their cells, and nothing else changes."""
+
 import numpy as np
 import pytest
 
 from dla_jax.data.canvas import place, scatter
 
 BACKGROUND = np.array([7, 11, 13], np.uint8)  # below every pixel of the images
+# size, step, grid
 CASES = [
     ((28, 28), 2, (2, 3)),
     ((9, 7), 2, (3, 2)),
     ((16, 16), 5, (2, 2)),
     ((8, 8), 8, (1, 4)),
-]  # size, step, grid
+]
 
 
 def made(case, seed=0):
@@ -34,21 +37,18 @@ def test_each_image_stands_at_its_corner_pixel_by_pixel_and_the_rest_is_backgrou
             owners[top : top + height, left : left + width] += 1
         assert owners.max() == 1  # none lies on another
         assert not (corners % step).any()
-        np.testing.assert_array_equal(
-            canvas[owners == 0], np.broadcast_to(BACKGROUND, (np.sum(owners == 0), 3))
-        )
-        assert (owners == 0).any()
+        free = canvas[owners == 0]
+        assert len(free) > 0
+        np.testing.assert_array_equal(free, np.broadcast_to(BACKGROUND, free.shape))
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_images_stand_anywhere_in_their_cells(case):
     size, step, grid = case
     cell = np.array(made(case)[1].shape[:2]) // grid
-    assert (
-        (cell >= 1.5 * np.array(size)).all()
-        and (cell < 1.5 * np.array(size) + step).all()
-        and not (cell % step).any()
-    )
+    assert (cell >= 1.5 * np.array(size)).all()
+    assert (cell < 1.5 * np.array(size) + step).all()
+    assert not (cell % step).any()
     cells = np.array(list(np.ndindex(*grid))) * cell  # from left to right and top to bottom
     offsets = np.stack([made(case, seed)[2] - cells for seed in range(60)])
     for axis in (0, 1):
@@ -57,9 +57,9 @@ def test_images_stand_anywhere_in_their_cells(case):
 
 
 def test_the_same_seed_makes_the_same_canvas_and_another_seed_another():
-    (_, first, corners), (_, again, same), (_, _, others) = (
-        made(CASES[0], seed) for seed in (4, 4, 5)
-    )
+    _, first, corners = made(CASES[0], seed=4)
+    _, again, same = made(CASES[0], seed=4)
+    _, _, others = made(CASES[0], seed=5)
     np.testing.assert_array_equal(first, again)
     np.testing.assert_array_equal(corners, same)
     assert not np.array_equal(corners, others)

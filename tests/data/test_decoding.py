@@ -20,14 +20,13 @@ def home(tmp_path, monkeypatch):
 )
 def test_formats_that_are_read(tmp_path, suffix):
     image = Image.fromarray(np.repeat(np.repeat(pixels(2, 2), 4, 0), 4, 1))
-    kept = (
-        {"quality": 95}
-        if suffix.startswith("j")
-        else {"lossless": True}
-        if suffix == "webp"
-        else {}
-    )
-    image.save(tmp_path / f"a.{suffix}", format={"jfif": "JPEG"}.get(suffix), **kept)
+    how = {
+        "jpg": {"quality": 95},
+        "jpeg": {"quality": 95},
+        "jfif": {"quality": 95, "format": "JPEG"},
+        "webp": {"lossless": True},
+    }
+    image.save(tmp_path / f"a.{suffix}", **how.get(suffix, {}))
     (path,) = photos.walk(tmp_path).images
     with Image.open(path) as opened:
         np.testing.assert_array_equal(photos.read_image(path, 8), opened.convert("RGB"))
@@ -37,9 +36,8 @@ def test_formats_that_are_read(tmp_path, suffix):
 def test_of_several_frames_it_is_the_first(tmp_path, suffix):
     frames = [Image.new("RGB", (8, 8), colour) for colour in ((255, 0, 0), (0, 0, 255))]
     frames[0].save(tmp_path / f"a.{suffix}", save_all=True, append_images=frames[1:])
-    np.testing.assert_allclose(
-        photos.read_image(tmp_path / f"a.{suffix}", 8)[4, 4], (255, 0, 0), atol=2
-    )
+    found = photos.read_image(tmp_path / f"a.{suffix}", 8)
+    np.testing.assert_allclose(found[4, 4], (255, 0, 0), atol=2)
 
 
 def test_a_tiff_of_sixteen_bits_is_brought_to_eight_and_one_of_32_is_refused(tmp_path):
@@ -53,7 +51,7 @@ def test_a_tiff_of_sixteen_bits_is_brought_to_eight_and_one_of_32_is_refused(tmp
 
 
 def smooth(width, height):
-    """A photo that says which way is up, as photos are smooth."""
+    """Make a photo that says which way is up, smooth as photos are."""
     return Image.fromarray(pixels(6, 8)).resize((width, height), Image.Resampling.BICUBIC)
 
 
@@ -63,15 +61,13 @@ def smooth(width, height):
 )
 def test_a_jpeg_that_is_decoded_small_looks_as_one_decoded_whole(tmp_path, width, height, size):
     smooth(width, height).save(tmp_path / "a.jpg", quality=95)
-    whole = ImageOps.fit(
-        Image.open(tmp_path / "a.jpg").convert("RGB"), (size, size), Image.Resampling.BILINEAR
-    )
+    image = Image.open(tmp_path / "a.jpg").convert("RGB")
+    whole = ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
     found = photos.read_image(tmp_path / "a.jpg", size).astype(int)
     assert np.abs(found - np.asarray(whole, int)).mean() < 2
     small = photos.open_upright(tmp_path / "a.jpg", 2 * size).size
-    assert min(small) >= min(2 * size, width, height) and photos.open_upright(
-        tmp_path / "a.jpg"
-    ).size == (width, height)
+    assert min(small) >= min(2 * size, width, height)
+    assert photos.open_upright(tmp_path / "a.jpg").size == (width, height)
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif"])
@@ -79,9 +75,8 @@ def test_a_jpeg_that_is_decoded_small_looks_as_one_decoded_whole(tmp_path, width
 def test_every_orientation_is_turned_as_pillow_turns_it(tmp_path, suffix, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
-    smooth(160, 120).save(
-        tmp_path / f"a.{suffix}", exif=exif, **({} if suffix in ("png", "tif") else {"quality": 95})
-    )
+    kept = {} if suffix in ("png", "tif") else {"quality": 95}
+    smooth(160, 120).save(tmp_path / f"a.{suffix}", exif=exif, **kept)
     with Image.open(tmp_path / f"a.{suffix}") as opened:
         whole = ImageOps.exif_transpose(opened).convert("RGB")
     assert whole.size == ((120, 160) if orientation > 4 else (160, 120))
@@ -116,12 +111,10 @@ def test_a_broken_exif_block_does_not_refuse_the_image(tmp_path, suffix, kind):
 
 def test_an_exif_block_with_a_broken_tag_still_says_which_way_is_up(tmp_path):
     data = pixels(8, 12)
-    tags = struct.pack(
-        "<HHHIHHHHIi", 2, 0x0112, 3, 1, 6, 0, 0xA005, 1, 1, -1
-    )  # the second should point to other tags
-    Image.fromarray(data).save(
-        tmp_path / "a.png", exif=b"Exif\0\0II*\0\x08\0\0\0" + tags + bytes(4)
-    )
+    # Two tags, of which the second should point to others.
+    tags = struct.pack("<HHHIHHHHIi", 2, 0x0112, 3, 1, 6, 0, 0xA005, 1, 1, -1)
+    block = b"Exif\0\0II*\0\x08\0\0\0" + tags + bytes(4)
+    Image.fromarray(data).save(tmp_path / "a.png", exif=block)
     with Image.open(tmp_path / "a.png") as opened, pytest.raises(struct.error):
         ImageOps.exif_transpose(opened)
     np.testing.assert_array_equal(photos.open_upright(tmp_path / "a.png"), np.rot90(data, -1))

@@ -40,6 +40,21 @@ def late():
 }
 
 
+ALIASES = [
+    *("numpy", "NumPy", "np", "scipy", "SciPy", "sp"),
+    *("sklearn", "scikit-learn", "Scikit-Learn", "scikit learn"),
+    *("jax", "JAX", "jnp", "jaxlib", "lax", "XLA"),
+]
+LONGER = [
+    *("NumpyVersion", "jax_enable_x64", "__sklearn_clone__", "~/scikit_learn_data"),
+    *("SCIPY_ARRAY_API", "is_numpy_array", "jax2tf"),
+]
+OTHERS = [
+    *("relaxed parallax", "input output nps", "a spline", "spam spa", "flaxen", "step-size"),
+    "npy files",
+]
+
+
 def lay(folder, files) -> Path:
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -48,7 +63,7 @@ def lay(folder, files) -> Path:
 
 
 def some_text(seed: int, length: int = 200) -> str:
-    """Words of letters, as good as never the same for two seeds."""
+    """Make words of letters, as good as never the same for two seeds."""
     letters = np.random.default_rng(seed).choice(list("bcdfghkmqrtvwyz"), length)
     letters[5::6] = " "
     return "a" + "".join(letters)[: length - 2] + "e"
@@ -56,91 +71,36 @@ def some_text(seed: int, length: int = 200) -> str:
 
 def test_docstrings_of_modules_classes_and_functions_are_found_but_of_tests(tmp_path):
     found = [text for text in docstrings.docstrings_in(lay(tmp_path, FILES)) if text]
-    assert sorted(found) == sorted(
-        [
-            "Of the package.",
-            "Of a.",
-            "Of a class,\nin two lines.",
-            "Of a method.",
-            "Of a nested function.",
-            "Of a nested class.",
-            "Of \\a function.",
-            "Of a module called tests.",
-        ]
-    )
-    places = [
-        found.index(text)
-        for text in ("Of the package.", "Of a.", "Of \\a function.", "Of a module called tests.")
-    ]
+    by_file = ["Of the package.", "Of a.", "Of \\a function.", "Of a module called tests."]
+    within = ["Of a class,\nin two lines.", "Of a method.", "Of a nested function."]
+    assert sorted(found) == sorted([*by_file, *within, "Of a nested class."])
+    places = [found.index(text) for text in by_file]
     assert places == sorted(places)  # in the order of the files
 
 
 def test_a_package_in_a_folder_called_tests_is_read(tmp_path):
-    assert docstrings.docstrings_in(
-        lay(tmp_path / "tests" / "package", {"a.py": '"""Of a."""'})
-    ) == ["Of a."]
+    package = lay(tmp_path / "tests" / "package", {"a.py": '"""Of a."""'})
+    assert docstrings.docstrings_in(package) == ["Of a."]
 
 
-@pytest.mark.parametrize(
-    "written",
-    [
-        "numpy",
-        "NumPy",
-        "np",
-        "scipy",
-        "SciPy",
-        "sp",
-        "sklearn",
-        "scikit-learn",
-        "Scikit-Learn",
-        "scikit learn",
-        "jax",
-        "JAX",
-        "jnp",
-        "jaxlib",
-        "lax",
-        "XLA",
-    ],
-)
+@pytest.mark.parametrize("written", ALIASES)
 def test_names_of_packages_are_masked(written):
     for around in ("{} is", "in {}.", "``{}.dot``", "({})", "{}'s", "a-{}-b", "by\n{}\nso"):
         cleaned = docstrings.clean(f"before {around.format(written)} after")
         assert cleaned == " ".join(f"before {around.format('_')} after".split())
 
 
-@pytest.mark.parametrize(
-    "written",
-    [
-        "NumpyVersion",
-        "jax_enable_x64",
-        "__sklearn_clone__",
-        "~/scikit_learn_data",
-        "SCIPY_ARRAY_API",
-        "is_numpy_array",
-        "jax2tf",
-    ],
-)
+@pytest.mark.parametrize("written", LONGER)
 def test_names_within_longer_names_are_masked(written):
     assert not seen(docstrings.clean(f"before {written} after"))
 
 
 def seen(text: str) -> list[str]:
-    """Names of packages in a text, however they are written."""
+    """Find the names of packages in a text, however they are written."""
     return re.findall("numpy|scipy|sklearn|scikit[-_ ]?learn|jax", text, re.IGNORECASE)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "relaxed parallax",
-        "input output nps",
-        "a spline",
-        "spam spa",
-        "flaxen",
-        "step-size",
-        "npy files",
-    ],
-)
+@pytest.mark.parametrize("text", OTHERS)
 def test_other_words_stay(text):
     assert docstrings.clean(text) == text
 
@@ -173,12 +133,10 @@ def test_what_stands_twice_is_kept_once_in_a_package_and_in_two_not_at_all():
     texts, packages = docstrings.gather(
         {"a": [one, two, one, "  " + one.upper()], "b": [two.replace(" ", "\n"), four, *numbered]}
     )
-    assert (
-        packages == ["a", "b", "b"]
-        and texts[0].lower() == one
-        and four in texts[1:]
-        and len(set(texts)) == 3
-    )
+    assert packages == ["a", "b", "b"]
+    assert texts[0].lower() == one
+    assert four in texts[1:]
+    assert len(set(texts)) == 3
     assert sum(text.startswith(three[:40]) for text in texts) == 1
     begun_alike = some_text(5, 300), some_text(5, 300)[:200] + some_text(6, 100)
     assert len(docstrings.gather({"a": begun_alike})[0]) == 1
@@ -204,7 +162,7 @@ def test_at_most_so_many_a_package_drawn_the_same_each_time(monkeypatch):
 
 @pytest.fixture
 def packages(tmp_path, monkeypatch):
-    """Four small packages under the names of the real ones; the names of all stand in every docstring."""
+    """Four small packages, named as the real ones, with the names of all in every docstring."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     names = "numpy, np.sum, SciPy, sklearn, scikit-learn, JAX and jnp"
     for i, package in enumerate(docstrings.PACKAGES):
@@ -216,15 +174,10 @@ def packages(tmp_path, monkeypatch):
 
 def test_every_text_has_the_label_of_its_package_and_no_name(packages):
     texts, labels = docstrings.collect()
-    assert sorted(labels) == sorted(3 * list(docstrings.PACKAGES)) and set(labels) == {
-        "numpy",
-        "scipy",
-        "sklearn",
-        "jax",
-    }
-    assert [(text, seen(text)) for text in texts if seen(text)] == [] and not [
-        text for text in texts if "np." in text or "jnp" in text
-    ]
+    assert sorted(labels) == sorted(3 * list(docstrings.PACKAGES))
+    assert set(labels) == {"numpy", "scipy", "sklearn", "jax"}
+    assert [(text, seen(text)) for text in texts if seen(text)] == []
+    assert not [text for text in texts if "np." in text or "jnp" in text]
     for i, package in enumerate(docstrings.PACKAGES):
         own = {text[:150] for text, label in zip(texts, labels, strict=True) if label == package}
         assert own == {some_text(10 * i + j)[:150] for j in range(3)}
@@ -240,9 +193,8 @@ def test_the_second_time_it_comes_from_the_cache(packages, monkeypatch):
     assert docstrings.collect() == first  # damaged: collected again
     (packages / "numpy" / "m0.py").write_text(f'"""{some_text(99)}"""')
     assert docstrings.collect() == first
-    monkeypatch.setattr(
-        importlib.metadata, "version", lambda name: "0.0.0"
-    )  # of other versions, other texts
+    # Of other versions, other texts.
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "0.0.0")
     assert docstrings.collect() != first and len(list((packages / "cache").rglob("*.json"))) == 2
 
 
@@ -257,17 +209,14 @@ def test_the_packages_are_found_where_they_lie():
     assert set(docstrings.PACKAGES) == {"numpy", "scipy", "sklearn", "jax"}
     assert docstrings.folder_of("numpy") == Path(np.__file__).parent
     for package, distribution in docstrings.PACKAGES.items():
-        assert (
-            docstrings.folder_of(package) / "__init__.py"
-        ).is_file() and importlib.metadata.version(distribution)
+        assert (docstrings.folder_of(package) / "__init__.py").is_file()
+        assert importlib.metadata.version(distribution)
 
 
 @pytest.mark.parametrize("part", ["numpy/lib", "scipy/special", "sklearn/utils", "jax/_src/numpy"])
 def test_no_name_is_left_in_real_docstrings(part):
     """A part of each package: parsing all takes long."""
     package, rest = part.split("/", 1)
-    found = [
-        text for text in docstrings.docstrings_in(docstrings.folder_of(package) / rest) if text
-    ]
+    found = list(filter(None, docstrings.docstrings_in(docstrings.folder_of(package) / rest)))
     assert len(found) > 50 and sum(bool(seen(text)) for text in found) > 5
     assert [cleaned for cleaned in map(docstrings.clean, found) if seen(cleaned)] == []

@@ -31,9 +31,8 @@ def test_unicode_is_decoded_and_its_mark_goes(name):
 @pytest.mark.parametrize("name", ["utf-16le", "utf-16be", "utf-32le", "utf-32be"])
 def test_either_order_of_bytes_will_do(name):
     assert encoding.decode(("\ufeff" + WORDS).encode(name), "x") == WORDS
-    assert (
-        encoding.decode(("\ufeff" + WORDS + "\ufeff").encode(name), "x") == WORDS + "\ufeff"
-    )  # the first alone is a mark
+    twice = ("\ufeff" + WORDS + "\ufeff").encode(name)
+    assert encoding.decode(twice, "x") == WORDS + "\ufeff"  # the first alone is a mark
 
 
 @pytest.mark.parametrize("name", ["utf-16le", "utf-16be"])
@@ -50,11 +49,10 @@ def test_either_order_of_bytes_will_do(name):
 def test_utf_16_without_its_mark_is_named_with_the_command_that_mends_it(name, words, tmp_path):
     content = words.encode(name)
     message = refused(content)
-    assert message.endswith(
-        f"is UTF-16 without a byte order mark; convert it, as in: iconv -f {name} -t utf-8 'my file.txt' > utf8.txt"
-    )
+    command = f"iconv -f {name} -t utf-8 'my file.txt' > utf8.txt"
+    assert message.endswith(f"is UTF-16 without a byte order mark; convert it, as in: {command}")
     (tmp_path / "my file.txt").write_bytes(content)
-    subprocess.run(message.split("as in: ")[1], shell=True, cwd=tmp_path, check=True)
+    subprocess.run(command, shell=True, cwd=tmp_path, check=True)
     assert encoding.decode((tmp_path / "utf8.txt").read_bytes(), "x") == words
 
 
@@ -119,27 +117,23 @@ def test_a_text_may_be_utf_16(tmp_path):
 
 @pytest.fixture(params=["file", "pipe"])
 def read(request, tmp_path, monkeypatch):
-    """Reads texts to classify."""
+    """Read texts to classify."""
 
     def read(content: bytes):
-        (tmp_path / "texts.txt").write_bytes(content)
+        path = tmp_path / "texts.txt"
+        path.write_bytes(content)
         monkeypatch.setattr(predict, "standard_input", io.BytesIO(content).read)
-        return predict.read_texts(
-            ConfigDict(
-                {"text": "", "file": str(tmp_path / "texts.txt") if request.param == "file" else ""}
-            )
-        )
+        file = str(path) if request.param == "file" else ""
+        return predict.read_texts(ConfigDict({"text": "", "file": file}))
 
     return read
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_lines_end_in_any_way(read, end):
-    assert read(end.join(["Return the sum.", " Fit it. ", ""]).encode()) == [
-        "Return the sum.",
-        " Fit it. ",
-    ]
-    assert read(end.join(["Return the sum.", "Fit it."]).encode()) == ["Return the sum.", "Fit it."]
+    lines = ["Return the sum.", " Fit it. "]
+    assert read(end.join([*lines, ""]).encode()) == lines
+    assert read(end.join(lines).encode()) == lines
     assert read(f"one{end}".encode("utf-16")) == ["one"]
 
 
@@ -175,11 +169,9 @@ def test_what_is_no_text_to_classify_is_refused(read, content, words):
     with pytest.raises(ConfigError) as caught:
         read(content)
     message = str(caught.value)
-    assert (
-        words in message
-        and "\n" not in message
-        and ("standard input" in message) != ("texts.txt" in message)
-    )
+    assert words in message
+    assert "\n" not in message
+    assert ("standard input" in message) != ("texts.txt" in message)
 
 
 @pytest.mark.parametrize(

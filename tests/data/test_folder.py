@@ -1,3 +1,5 @@
+"""One's own images are decoded, scaled and turned as they should, and broken ones named."""
+
 import os
 
 import numpy as np
@@ -32,13 +34,13 @@ def images(tmp_path):
 
 
 def test_every_image_is_read_once_in_sorted_order(images):
-    found = folder.load(str(images), 8, False)
+    found = folder.load(str(images), 8, skip_bad=False)
     assert found.class_names == ("cat", "dog") and found.test_start is None
     assert found.images.shape == (5, 8, 8, 3) and found.images.dtype == np.uint8
     np.testing.assert_array_equal(found.labels, [0, 0, 0, 1, 1])
-    for position, name in enumerate(
-        ["cat/TALL.JPEG", "cat/grey.png", "cat/wide.png", "dog/lossless.webp", "dog/palette.png"]
-    ):
+    names = ["cat/TALL.JPEG", "cat/grey.png", "cat/wide.png"]
+    names += ["dog/lossless.webp", "dog/palette.png"]
+    for position, name in enumerate(names):
         np.testing.assert_array_equal(found.images[position], photos.read_image(images / name, 8))
 
 
@@ -65,21 +67,17 @@ def test_the_middle_of_a_wide_image_is_kept(tmp_path):
 def test_the_short_side_is_scaled_and_the_middle_kept(tmp_path, height, width, scaled, box):
     image = Image.fromarray(pixels(height, width))
     image.save(tmp_path / "a.png")
-    expected = image.resize(scaled, Image.Resampling.BILINEAR).crop(
-        box
-    )  # which Pillow does antialiased
-    found = photos.read_image(tmp_path / "a.png", 8)
-    np.testing.assert_allclose(
-        found.astype(int), np.asarray(expected).astype(int), atol=1
-    )  # rounding
+    resized = image.resize(scaled, Image.Resampling.BILINEAR)  # which Pillow does antialiased
+    expected = np.asarray(resized.crop(box)).astype(int)
+    found = photos.read_image(tmp_path / "a.png", 8).astype(int)
+    np.testing.assert_allclose(found, expected, atol=1)  # rounding
 
 
 def test_grey_becomes_three_equal_channels(tmp_path):
     data = pixels(8, 8)[..., 0]
     Image.fromarray(data).save(tmp_path / "a.png")
-    np.testing.assert_array_equal(
-        photos.read_image(tmp_path / "a.png", 8), np.repeat(data[..., None], 3, -1)
-    )
+    found = photos.read_image(tmp_path / "a.png", 8)
+    np.testing.assert_array_equal(found, np.repeat(data[..., None], 3, -1))
 
 
 def test_sixteen_bits_are_brought_to_eight(tmp_path):
@@ -103,9 +101,8 @@ def test_a_transparent_colour_is_white(tmp_path):
         Image.new(mode, (8, 8), colour).save(tmp_path / "a.png", transparency=colour)
         assert (photos.read_image(tmp_path / "a.png", 8) == 255).all(), mode
     Image.new("LA", (8, 8), (0, 51)).save(tmp_path / "a.png")
-    assert (
-        photos.read_image(tmp_path / "a.png", 8) == 204
-    ).all()  # black, one fifth of it, on white
+    found = photos.read_image(tmp_path / "a.png", 8)
+    assert (found == 204).all()  # black, one fifth of it, on white
 
 
 def test_transparent_parts_are_white(tmp_path):
@@ -122,9 +119,8 @@ def test_exif_says_which_way_is_up(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # turn by 90 degrees clockwise to show
     Image.fromarray(data).save(tmp_path / "a.png", exif=exif)
-    np.testing.assert_array_equal(
-        photos.read_image(tmp_path / "a.png", 8), np.rot90(data, -1)[:, 6:14]
-    )
+    found = photos.read_image(tmp_path / "a.png", 8)
+    np.testing.assert_array_equal(found, np.rot90(data, -1)[:, 6:14])
 
 
 def test_unreadable_files_are_listed_and_skipped_only_when_asked(images, capsys):
@@ -134,27 +130,26 @@ def test_unreadable_files_are_listed_and_skipped_only_when_asked(images, capsys)
     with pytest.raises(
         ConfigError, match=r"2 of 7 images .*cat/broken\.png.*dog/cut\.png.*skip_bad=true"
     ) as caught:
-        folder.load(str(images), 8, False)
+        folder.load(str(images), 8, skip_bad=False)
     assert "\n" not in str(caught.value)
     for again in range(2):  # also when it comes from the cache
-        found = folder.load(str(images), 8, True)
+        found = folder.load(str(images), 8, skip_bad=True)
         np.testing.assert_array_equal(found.labels, [0, 0, 0, 1, 1])
         *lines, last = capsys.readouterr().err.splitlines()
         assert "2 of 7 images" in last and "left out" in last
         if not again:  # what was said once is not said again
-            assert (
-                len(lines) == 2 and "cat/broken.png (" in lines[0] and "dog/cut.png (" in lines[0]
-            )
+            assert len(lines) == 2
+            assert "cat/broken.png (" in lines[0]
+            assert "dog/cut.png (" in lines[0]
             assert lines[1].endswith(": 7 images of 2 classes (cat 4, dog 3); left out: 1 .txt")
         else:
             assert not lines
-    np.testing.assert_array_equal(
-        found.images[4], photos.read_image(images / "dog" / "palette.png", 8)
-    )
+    last = photos.read_image(images / "dog" / "palette.png", 8)
+    np.testing.assert_array_equal(found.images[4], last)
     for i in range(6):
         (images / "cat" / f"z{i}.png").symlink_to("nowhere")
     with pytest.raises(ConfigError, match=r"8 of 13 images .*z3\.png.*, \.\.\.; mend") as caught:
-        folder.load(str(images), 8, False)
+        folder.load(str(images), 8, skip_bad=False)
     assert "z4.png" not in str(caught.value)
 
 
@@ -162,38 +157,40 @@ def test_a_class_without_a_readable_image_is_named(images):
     (images / "bird").mkdir()
     (images / "bird" / "broken.png").write_bytes(b"not a png")
     with pytest.raises(ConfigError, match="no readable image in bird"):
-        folder.load(str(images), 8, True)
+        folder.load(str(images), 8, skip_bad=True)
 
 
 def test_a_change_of_files_or_size_is_seen(images):
-    first = folder.load(str(images), 8, False)
-    assert folder.load(str(images), 6, False).images.shape[1] == 6
+    first = folder.load(str(images), 8, skip_bad=False)
+    assert folder.load(str(images), 6, skip_bad=False).images.shape[1] == 6
     Image.fromarray(pixels(8, 8)).save(images / "cat" / "grey.png")
-    second = folder.load(str(images), 8, False)
+    second = folder.load(str(images), 8, skip_bad=False)
     assert not np.array_equal(first.images[1], second.images[1])
     np.testing.assert_array_equal(first.images[0], second.images[0])
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("path", "words"),
     [
-        (
-            lambda root: None,
-            "missing; give the folder of your images, as in --config.data.path=FOLDER",
-        ),
-        (lambda root: "", "missing; give the folder"),
-        (lambda root: str(root / "nowhere"), "is not a folder"),
-        (lambda root: str(root / "cat"), "has 0 sub-folders"),
-        (
-            lambda root: str((root / "dog").rename(root.parent / "dog").parent / root.name),
-            "has 1 sub-folder;",
-        ),
-        (lambda root: str((root / "empty").mkdir() or root), r"no image \(.*\) in empty"),
+        (None, "missing; give the folder of your images, as in --config.data.path=FOLDER"),
+        ("", "missing; give the folder"),
+        ("nowhere", "is not a folder"),
+        ("cat", "has 0 sub-folders"),
     ],
 )
-def test_a_folder_that_is_no_image_set_is_refused_before_anything_is_opened(images, change, words):
+def test_a_path_that_is_no_image_set_is_refused_before_anything_is_opened(images, path, words):
     with pytest.raises(ConfigError, match=words):
-        folder.check_folder(change(images), 8)
+        folder.check_folder(path and str(images / path), 8)
+
+
+def test_a_folder_of_too_few_or_empty_classes_is_refused_before_anything_is_opened(images):
+    (images / "empty").mkdir()
+    with pytest.raises(ConfigError, match=r"no image \(.*\) in empty"):
+        folder.check_folder(str(images), 8)
+    (images / "empty").rmdir()
+    (images / "dog").rename(images.parent / "dog")
+    with pytest.raises(ConfigError, match="has 1 sub-folder;"):
+        folder.check_folder(str(images), 8)
 
 
 @pytest.mark.parametrize("size", [0, -3, 5000])

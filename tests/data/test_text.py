@@ -37,49 +37,37 @@ def test_a_path_that_is_no_file_is_refused(tmp_path):
 def test_line_ends_and_the_byte_order_mark_go(tmp_path):
     (tmp_path / "x.txt").write_bytes("\ufeffè\r\nb\rc\n".encode())
     found = text.load(str(tmp_path / "x.txt"))
-    assert (
-        found.text == "è\nb\nc\n" and found.name == "x.txt" and found.identity["num_examples"] == 6
-    )
+    assert found.text == "è\nb\nc\n"
+    assert found.name == "x.txt"
+    assert found.identity["num_examples"] == 6
 
 
 def test_the_embedded_text_is_there_and_has_a_fingerprint():
     found = text.load("")
-    assert (
-        len(found.text) > 300_000
-        and found.identity["fingerprint"] == text.load("").identity["fingerprint"]
-    )
-    assert (
-        found.identity["fingerprint"] != text.Text("other", found.text[1:]).identity["fingerprint"]
-    )
+    assert len(found.text) > 300_000
+    assert found.identity["fingerprint"] == text.load("").identity["fingerprint"]
+    other = text.Text("other", found.text[1:])
+    assert found.identity["fingerprint"] != other.identity["fingerprint"]
 
 
 def test_parts_are_contiguous_and_whole():
     whole = "".join(map(chr, range(200, 300)))
     parts = text.split(whole, 0.1, 0.2)
-    assert "".join(parts.values()) == whole and [len(part) for part in parts.values()] == [
-        70,
-        10,
-        20,
-    ]
-    assert (
-        text.split(whole, 0.1, 0.0)["test"] == ""
-        and text.split(whole, 0.1, 0.0)["val"] == whole[-10:]
-    )
+    assert "".join(parts.values()) == whole
+    assert [len(part) for part in parts.values()] == [70, 10, 20]
+    assert text.split(whole, 0.1, 0.0)["test"] == ""
+    assert text.split(whole, 0.1, 0.0)["val"] == whole[-10:]
 
 
 def test_every_window_of_an_epoch_comes_once_whatever_the_shift():
     tokens, size, batch = encoded(), 8, 3
     windows = text.num_windows(tokens, size)
     assert windows == (50 - 8) // 8
-    starts = np.concatenate(
-        [text.train_index(0, step, batch, tokens, size)[:, 0] for step in range(windows)]
-    )  # three epochs
-    for epoch in range(3):
-        own = np.sort(starts[epoch * windows : (epoch + 1) * windows])
+    index = [text.train_index(0, step, batch, tokens, size) for step in range(windows)]
+    starts = np.concatenate(index)[:, 0].reshape(3, windows)  # three epochs
+    for own in np.sort(starts):
         assert (np.diff(own) == size).all() and 0 <= own[0] < size and own[-1] + size < 50
-    assert (
-        len({starts[epoch * windows : (epoch + 1) * windows].min() for epoch in range(3)}) > 1
-    )  # epochs are cut elsewhere
+    assert len(set(starts.min(1))) > 1  # epochs are cut elsewhere
 
 
 def test_batches_are_a_function_of_seed_and_step():
@@ -116,9 +104,8 @@ def test_parts_are_encoded_apart():
     tokens = text.encode_parts(parts, pairs.encode)
     for name, part in parts.items():
         first, stop = tokens.bounds[name]
-        assert pairs.decode(tokens.tokens[first:stop]) == part and tokens.num_chars[name] == len(
-            part
-        )
+        assert pairs.decode(tokens.tokens[first:stop]) == part
+        assert tokens.num_chars[name] == len(part)
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,8 @@ PAIRS = tokenize.train_pairs(TEXT, 280)
 def test_byte_pairs_give_back_any_text(text):
     tokens = PAIRS.encode(text)
     assert PAIRS.decode(tokens) == text and tokens.dtype == np.int32
-    assert len(tokens) <= len(text.encode()) and (
-        not len(tokens) or tokens.max() < PAIRS.vocab_size
-    )
+    assert len(tokens) <= len(text.encode())
+    assert not len(tokens) or tokens.max() < PAIRS.vocab_size
 
 
 @settings(max_examples=100, deadline=None)
@@ -32,9 +31,8 @@ def test_characters_give_back_any_text_of_theirs(text):
 
 
 def test_byte_pairs_learn_what_is_frequent():
-    assert len(PAIRS.encode(TEXT)) < 0.75 * len(
-        TEXT
-    )  # bytes of ASCII: one a character without any pair
+    # Bytes of ASCII: one a character without any pair.
+    assert len(PAIRS.encode(TEXT)) < 0.75 * len(TEXT)
     assert PAIRS.vocab_size == 280
 
 
@@ -50,12 +48,10 @@ def test_a_saved_tokenizer_is_the_same(tokenizer, tmp_path):
 def test_characters_beyond_the_alphabet_are_named():
     with pytest.raises(ConfigError) as error:
         tokenize.Characters("abc").encode("aXbè\n")
-    assert (
-        "'X'" in str(error.value)
-        and "'è'" in str(error.value)
-        and "'\\n'" in str(error.value)
-        and "'a'" not in str(error.value)
-    )
+    assert "'X'" in str(error.value)
+    assert "'è'" in str(error.value)
+    assert "'\\n'" in str(error.value)
+    assert "'a'" not in str(error.value)
     with pytest.raises(ConfigError, match="no character of its own"):
         PAIRS.encode("a\ud800")
 

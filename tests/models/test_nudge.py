@@ -42,7 +42,7 @@ def forward_of(name):
 
 @pytest.mark.parametrize("name", NETS)
 def test_a_nudge_of_zeros_changes_nothing_but_how_xla_rounds(name):
-    logits, features = forward_of(name)(None)
+    logits, features = forward_of(name)(nudge=None)
     found = forward_of(name)(jax.tree.map(np.zeros_like, features))
     size = np.abs(logits).max()
     chex.assert_trees_all_close(found, (logits, features), rtol=1e-5, atol=1e-5 * size)
@@ -77,7 +77,7 @@ def places_of(features):
 
 @pytest.mark.parametrize("name", NETS)
 def test_a_nudge_is_added_to_its_layer_and_changes_what_comes_after_it(name):
-    logits, features = forward_of(name)(None)
+    logits, features = forward_of(name)(nudge=None)
     zeros = jax.tree.map(np.zeros_like, features)
     places = places_of(features)
     for number, (layer, i) in enumerate(places):

@@ -1,4 +1,7 @@
+"""The study of networks: their rates, their paired runs, its report, and its errors."""
+
 import json
+import time
 
 import numpy as np
 import pytest
@@ -7,10 +10,10 @@ from ml_collections import ConfigDict
 
 from configs import mlp
 from dla_jax.config.checks import ConfigError
-from dla_jax.config.workdir import Run
-from dla_jax.evidence import tables as classifier_report
-from dla_jax.studies.architectures import study as architectures
-from dla_jax.trials import arms as networks
+from dla_jax.config.workdir import Launch
+from dla_jax.evidence.rows import read_record
+from dla_jax.studies.architectures.study import STUDY
+from dla_jax.trials.arms import choose_rates, own_config, resolve, select_trials
 
 ON_DIGITS = (
     "--config=configs/mlp.py:mnist",
@@ -21,37 +24,43 @@ ON_DIGITS = (
     "--config.num_epochs=3",
     "--quiet",
 )
+NETWORKS = {"mlp_16_16", "mlp_128_64", "mlp_256_256", "mlp_784"}
+VERDICTS = {"holds", "does not hold", "not decided"}
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """The study of configs/mlp.py:mnist on the embedded images."""
+    """Return the study of configs/mlp.py:mnist on the embedded images, and its answer."""
     workdir = tmp_path_factory.mktemp("architectures") / "run"
     answer = launch(*ON_DIGITS, f"--workdir={workdir}")
     assert answer.code == 0, answer.err
     return workdir, answer
 
 
+def summary_of(workdir):
+    return json.loads((workdir / "summary.json").read_text())
+
+
+def of_group(rows, group):
+    return [row for row in rows if row["group"] == group]
+
+
 def test_every_network_is_run_with_every_seed_at_the_rate_chosen_on_validation(finished):
-    workdir, _ = finished
-    summary = json.loads((workdir / "summary.json").read_text())
+    summary = summary_of(finished[0])
     groups = {run["group"] for run in summary["runs"]}
-    assert (
-        groups == {"mlp_16_16", "mlp_128_64", "mlp_256_256", "mlp_784"}
-        and len(summary["runs"]) == 8
-    )
+    assert groups == NETWORKS and len(summary["runs"]) == 8
     for group in groups:
-        own = [row for row in summary["selection"] if row["group"] == group]
+        own = of_group(summary["selection"], group)
         tried = {
             lr: np.mean([row["val_accuracy"] for row in own if row["lr"] == lr])
             for lr in {row["lr"] for row in own}
         }
         assert {row["seed"] for row in own} == {100, 101}
-        used = {run["lr"] for run in summary["runs"] if run["group"] == group}
+        used = {run["lr"] for run in of_group(summary["runs"], group)}
         assert len(tried) == 3 and len(used) == 1 and tried[used.pop()] == max(tried.values())
     accuracy = {
-        g: np.mean([run["test_accuracy"] for run in summary["runs"] if run["group"] == g])
-        for g in groups
+        group: np.mean([run["test_accuracy"] for run in of_group(summary["runs"], group)])
+        for group in groups
     }
     assert accuracy["mlp_784"] > 0.9 and accuracy["mlp_784"] > accuracy["mlp_16_16"]
     params = {run["group"]: run["num_params"] for run in summary["runs"]}
@@ -61,12 +70,8 @@ def test_every_network_is_run_with_every_seed_at_the_rate_chosen_on_validation(f
 
 def test_claims_have_verdicts_and_the_report_shows_what_was_reported(finished):
     workdir, answer = finished
-    claims = json.loads((workdir / "summary.json").read_text())["claims"]
-    assert {claim["verdict"] for claim in claims} <= {
-        "holds",
-        "does not hold",
-        "not decided",
-    } and len(claims) == 4
+    claims = summary_of(workdir)["claims"]
+    assert {claim["verdict"] for claim in claims} <= VERDICTS and len(claims) == 4
     page = (workdir / "report.html").read_text()
     assert "32.6 % (test)" in page and page.count("data:image/png;base64") == 2
     assert "mlp_784" in answer.err and "reported: 32.6 % (test)" in answer.err
@@ -81,69 +86,58 @@ def test_a_finished_study_is_drawn_again_from_its_record_alone(finished):
 
 
 def test_what_was_killed_goes_on_to_the_same_numbers(finished, tmp_path):
-    process = start(*ON_DIGITS, f"--workdir={tmp_path / 'run'}")
-    record = tmp_path / "run" / "metrics.jsonl"
-    while process.poll() is None and not (
-        record.exists() and record.read_text().count('"done"') >= 5
-    ):
-        pass
+    workdir = tmp_path / "run"
+    process = start(*ON_DIGITS, f"--workdir={workdir}")
+    while process.poll() is None and sum("done" in row for row in read_record(workdir)) < 5:
+        time.sleep(0.01)
     process.kill()
     process.communicate()
-    assert launch(*ON_DIGITS, f"--workdir={tmp_path / 'run'}").code == 0
+    assert launch(*ON_DIGITS, f"--workdir={workdir}").code == 0
+    compared = ("group", "seed", "lr", "val_accuracy", "test_accuracy", "test_loss")
 
-    def numbers(workdir):
-        runs = json.loads((workdir / "summary.json").read_text())["runs"]
-        return [
-            {
-                key: run[key]
-                for key in ("group", "seed", "lr", "val_accuracy", "test_accuracy", "test_loss")
-            }
-            for run in runs
-        ]
+    def numbers(folder):
+        return [{key: run[key] for key in compared} for run in summary_of(folder)["runs"]]
 
-    assert numbers(tmp_path / "run") == numbers(finished[0])
+    assert numbers(workdir) == numbers(finished[0])
 
 
 def test_a_network_overrides_what_it_names_and_nothing_else():
-    config = mlp.mnist(as_implemented=True)
-    own, base = networks.own_config(config, "mlp_784"), config.to_dict()
-    assert (
-        own.batch_size == 16384 and own.optim.name == "lion" and tuple(own.model.widths) == (784,)
-    )
+    config = mlp.get_config("mnist,as_implemented=true")
+    own, deep = own_config(config, "mlp_784"), own_config(config, "depth_20")
+    base = config.to_dict()
+    assert own.batch_size == 16384 and own.optim.name == "lion"
+    assert tuple(own.model.widths) == (784,)
     assert own.optim.momentum == base["optim"]["momentum"] and own.data.to_dict() == base["data"]
     assert "model" not in base and "lr" not in base["optim"]  # of no effect here
     assert "num_epochs" in base  # which reaches all of them when it is given
-    assert (own.num_epochs, networks.own_config(config, "depth_20").model.dropout_at) == (
-        150,
-        "last",
-    )
-    assert (
-        "networks" not in own
-        and networks.own_config(config, "depth_20").batch_size == base["batch_size"]
-    )
+    assert (own.num_epochs, deep.model.dropout_at) == (150, "last")
+    assert "networks" not in own and deep.batch_size == base["batch_size"]
     assert config.to_dict() == base
 
 
 def test_networks_that_bring_a_rate_are_not_searched():
-    assert networks.select_cells(mlp.mnist(as_implemented=True)) == []
-    rates = networks.choose_rates(mlp.mnist(as_implemented=True), {}, classifier_report.rate_score)
+    config = mlp.get_config("mnist,as_implemented=true")
+    arms = resolve(config)
+    assert select_trials(arms, tuple(config.select_seeds)) == []
+    rates = choose_rates(arms, [], {}, STUDY.tuning.score)
     assert rates["mlp_784"] == 1e-2 and rates["depth_20"] == 1e-4
 
 
-@pytest.mark.parametrize("as_implemented", [False, True])
-def test_every_claim_is_about_networks_that_are_there(as_implemented):
-    config = mlp.mnist(as_implemented)
+@pytest.mark.parametrize("preset", ["mnist", "mnist,as_implemented=true"])
+def test_every_claim_is_about_networks_that_are_there(preset):
+    config = mlp.get_config(preset)
     assert len(config.claims) >= 2 and set(config.reported) == set(config.networks)
     for claim in config.claims.values():
         assert {group for terms in claim.contrasts for _, group in terms} <= set(config.networks)
 
 
 def test_errors_name_the_network(tmp_path):
-    config = mlp.mnist(False)
+    config = mlp.get_config("mnist")
     config.data.update({"name": "digits", "val_fraction": 0.2, "test_fraction": 0.2})
     config.networks.mlp_784.model.name = "perceptrn"
+    given = Launch(tmp_path, from_dir=None, data_dir=tmp_path, download=False, quiet=True)
     with pytest.raises(ConfigError, match=r"networks\.mlp_784: model\.name"):
-        architectures.check_config(config, Run(tmp_path, None, tmp_path, False, True))
+        STUDY.check(config, given)
     config.networks = ConfigDict({})
     with pytest.raises(ConfigError, match="networks is empty"):
-        architectures.check_config(config, Run(tmp_path, None, tmp_path, False, True))
+        STUDY.check(config, given)

@@ -1,4 +1,4 @@
-"""Lab C's networks: who has which skips, and the study of paired runs."""
+"""Lab C's networks: which blocks have skips, what runs in pairs, and which claims are made."""
 
 import json
 
@@ -10,33 +10,28 @@ from launching import launch
 
 from configs import resnet34
 from dla_jax.config.checks import ConfigError
-from dla_jax.config.workdir import Run
-from dla_jax.evidence import weighing
-from dla_jax.models.build import build
-from dla_jax.studies.architectures import report as architectures_report
-from dla_jax.studies.architectures import study as architectures
-from dla_jax.tasks import image_classifier as classify
-from dla_jax.tasks import image_runs
-from dla_jax.trials.arms import final_cells, own_config, seeds_of, select_cells
+from dla_jax.config.info import DataInfo
+from dla_jax.config.workdir import Launch
+from dla_jax.evidence.weighing import weigh
+from dla_jax.studies.architectures.report import cost_and_use
+from dla_jax.studies.architectures.study import STUDY
+from dla_jax.tasks.image_classifier import count_params
+from dla_jax.tasks.image_task import init_network, make_model
+from dla_jax.training.optim import check_optim
+from dla_jax.trials.arms import final_trials, own_config, resolve, select_trials
+
+CIFAR10 = DataInfo(tuple("0123456789"), (32, 32, 3), mean=(0.5,) * 3, std=(0.25,) * 3)
+LAB_C = "cifar10,as_implemented=true"
 
 
 def network(argument, name):
-    """(config of a network, its module for CIFAR-10, its parameters and state)."""
+    """Return (config of a network, its module for CIFAR-10, its parameters and state)."""
     own = own_config(resnet34.get_config(argument), name)
-    model = build(
-        own.model,
-        depth=own.model.depth,
-        skip=own.model.skip,
-        norm=own.model.norm,
-        init_scheme=own.model.init,
-        num_classes=10,
-        mean=(0.5,) * 3,
-        std=(0.25,) * 3,
-        dtype="float32",
-    )
-    init = lambda key: architectures.init_network(
-        key, model=model, shape=(32, 32, 3), own=own.model
-    )
+    model = make_model(own, CIFAR10)
+
+    def init(key):
+        return init_network(key, model=model, shape=CIFAR10.shape, own=own.model)
+
     return own, model, *init(jax.random.key(0))
 
 
@@ -53,7 +48,7 @@ def skips(model_state):
         ("cifar10", "resnet_plain_stage_1", 16, 13),
         ("cifar10", "resnet_bottleneck", 16, 16),
         ("cifar10", "convnet_bottleneck", 16, 0),
-        ("cifar10,as_implemented=true", "resnet", 16, 13),
+        (LAB_C, "resnet", 16, 13),
     ],
 )
 def test_blocks_have_the_skips_they_should(argument, name, blocks, with_skip):
@@ -62,24 +57,27 @@ def test_blocks_have_the_skips_they_should(argument, name, blocks, with_skip):
 
 
 def test_a_skip_of_every_block_carries_the_signal():
-    """With all branches off, only a skip brings an image's difference to the end: each of the 16, cut alone, stops it."""
     _, model, params, model_state = network("cifar10", "resnet")
     wiring = model_state["wiring"]
+    # With all branches off, only a skip brings an image's difference to the end: each of the 16,
+    # cut alone, stops it.
     off = {stack: part | {"branch": part["branch"] * 0} for stack, part in wiring.items()}
     x = jnp.asarray(np.random.default_rng(0).uniform(size=(2, 32, 32, 3)), jnp.float32)
-    apply = jax.jit(
-        lambda w: model.apply({"params": params, **model_state, "wiring": w}, x, train=False)[1][
-            "last_conv"
-        ]
-    )
-    spread = lambda w: float(jnp.abs(apply(w)[0] - apply(w)[1]).max())
+
+    @jax.jit
+    def last_conv(wiring):
+        variables = {"params": params, **model_state, "wiring": wiring}
+        return model.apply(variables, x, train=False)[1]["last_conv"]
+
+    def spread(wiring):
+        first, second = last_conv(wiring)
+        return float(jnp.abs(first - second).max())
+
     assert spread(off) > 0
     for stack, part in off.items():
         for i in range(len(part["skip"])):
-            assert spread(off | {stack: part | {"skip": part["skip"].at[i].set(0.0)}}) == 0, (
-                stack,
-                i,
-            )
+            cut = part | {"skip": part["skip"].at[i].set(0.0)}
+            assert spread(off | {stack: cut}) == 0, (stack, i)
 
 
 def test_twins_as_intended_differ_in_the_wiring_alone():
@@ -90,47 +88,39 @@ def test_twins_as_intended_differ_in_the_wiring_alone():
 
 
 def test_the_labs_relu_behind_the_logits_is_there_and_only_there():
-    (_, usual, params, _), (_, clamped, _, _) = (
-        network("cifar10", "mlp"),
-        network("cifar10", "mlp_relu_logits"),
-    )
+    _, usual, params, _ = network("cifar10", "mlp")
+    _, clamped, _, _ = network("cifar10", "mlp_relu_logits")
     x = jax.random.uniform(jax.random.key(1), (16, 32, 32, 3))
-    a, b = (
-        usual.apply({"params": params}, x, train=False)[0],
-        clamped.apply({"params": params}, x, train=False)[0],
-    )
+    a, b = (model.apply({"params": params}, x, train=False)[0] for model in (usual, clamped))
     assert (np.asarray(a) < 0).any()
     np.testing.assert_array_equal(b, np.maximum(a, 0))
-    assert network("cifar10,as_implemented=true", "mlp_relu_logits")[0].model.relu_logits
+    assert network(LAB_C, "mlp_relu_logits")[0].model.relu_logits
 
 
-def test_ten_paired_runs_and_six_of_the_others():
-    for preset in ("cifar10", "digits"):
-        config = resnet34.get_config(preset)
-        assert seeds_of(config, "resnet") == seeds_of(config, "convnet") == tuple(range(10))
-        assert seeds_of(config, "mlp") == tuple(range(6)) and tuple(config.pair) == (
-            "convnet",
-            "resnet",
-        )
-        order = [(cell.seed, cell.group) for cell in final_cells(config)]
-        assert [seed for seed, _ in order] == sorted(
-            seed for seed, _ in order
-        )  # what is compared runs side by side
-        assert len(set(order)) == len(order) == 2 * 10 + 6 * 6
+@pytest.mark.parametrize("preset", ["cifar10", "digits"])
+def test_ten_paired_runs_and_six_of_the_others(preset):
+    config = resnet34.get_config(preset)
+    arms = resolve(config)
+    assert arms["resnet"].seeds == arms["convnet"].seeds == tuple(range(10))
+    assert arms["mlp"].seeds == tuple(range(6)) and tuple(config.pair) == ("convnet", "resnet")
+    order = [(trial.seed, trial.arm) for trial in final_trials(arms)]
+    seeds = [seed for seed, _ in order]
+    assert seeds == sorted(seeds)  # what is compared runs side by side
+    assert len(set(order)) == len(order) == 2 * 10 + 6 * 6
     assert resnet34.get_config("cifar10").num_epochs == 20
 
 
 def test_a_network_may_have_learning_rates_of_its_own():
     config = resnet34.get_config("cifar10")
-    tried = {cell.lr for cell in select_cells(config) if cell.group == "mlp"}
-    assert tried == {0.01, 0.03, 0.1} and {
-        cell.lr for cell in select_cells(config) if cell.group == "resnet"
-    } == set(config.lrs)
-    lab = resnet34.get_config("cifar10,as_implemented=true")
-    assert select_cells(lab) == [] and own_config(lab, "mlp_relu_logits").optim.lr == 0.1
+    selected = select_trials(resolve(config), tuple(config.select_seeds))
+    tried = {name: {t.lr for t in selected if t.arm == name} for name in ("mlp", "resnet")}
+    assert tried == {"mlp": {0.01, 0.03, 0.1}, "resnet": set(config.lrs)}
+    lab = resnet34.get_config(LAB_C)
+    assert select_trials(resolve(lab), tuple(lab.select_seeds)) == []
+    assert own_config(lab, "mlp_relu_logits").optim.lr == 0.1
 
 
-@pytest.mark.parametrize("argument", ["cifar10", "cifar10,as_implemented=true", "digits", "smoke"])
+@pytest.mark.parametrize("argument", ["cifar10", LAB_C, "digits", "smoke"])
 def test_every_claim_is_about_networks_that_are_there(argument):
     config = resnet34.get_config(argument)
     assert len(config.claims) >= 4 and set(config.reported) == set(config.networks)
@@ -139,14 +129,10 @@ def test_every_claim_is_about_networks_that_are_there(argument):
 
 
 def test_cost_and_use_are_what_they_say():
-    found = architectures_report.cost_and_use({"seconds_per_epoch": 8.0, "test_accuracy": 0.93}, 10)
-    assert found == {"beyond_guessing": pytest.approx(0.78), "log2_seconds": 3.0}
-    assert (
-        architectures_report.cost_and_use({"seconds_per_epoch": None, "test_accuracy": 0.1}, 10)[
-            "log2_seconds"
-        ]
-        is None
-    )
+    found = cost_and_use({"seconds_per_epoch": 8.0, "test_accuracy": 0.93}, 10)
+    assert found == {"above_guessing": pytest.approx(0.83), "log2_seconds": 3.0}
+    unknown = cost_and_use({"seconds_per_epoch": None, "test_accuracy": 0.1}, 10)
+    assert unknown["log2_seconds"] is None
 
 
 @pytest.mark.parametrize(
@@ -158,55 +144,48 @@ def test_cost_and_use_are_what_they_say():
     ],
 )
 def test_an_mlp_that_guesses_is_called_useless_and_one_that_does_not_is_not(accuracies, verdict):
-    runs = [
-        {
-            "group": "mlp",
-            "seed": seed,
-            "diverged": False,
-            "test_accuracy": value,
-            "seconds_per_epoch": 1.0,
-        }
-        for seed, value in enumerate(accuracies)
-    ]
-    runs = [run | architectures_report.cost_and_use(run, 10) for run in runs]
+    same = {"group": "mlp", "diverged": False, "seconds_per_epoch": 1.0}
+    runs = [same | {"seed": seed, "test_accuracy": value} for seed, value in enumerate(accuracies)]
+    runs = [run | cost_and_use(run, 10) for run in runs]
     claim = resnet34.get_config("cifar10").claims.e_mlp_useless_as_intended.to_dict()
-    assert weighing.weigh(claim, runs)["verdict"] == verdict
+    assert weigh(claim, runs)["verdict"] == verdict
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("name", "change", "words"),
     [
         (
-            lambda c: c.networks.resnet.model.update({"depth": 35}),
+            "resnet",
+            {"model": {"depth": 35}},
             r"networks\.resnet: model\.depth: there is no ResNet of depth 35",
         ),
         (
-            lambda c: c.networks.resnet_bottleneck.model.update({"depth": 12}),
+            "resnet_bottleneck",
+            {"model": {"depth": 12}},
             "ResNet with bottlenecks of depth 12; give 9n",
         ),
         (
-            lambda c: c.networks.resnet.model.update({"plain_stages": (4,)}),
+            "resnet",
+            {"model": {"plain_stages": (4,)}},
             "plain_stages: there is no stage 4; 1 to 3",
         ),
-        (
-            lambda c: c.networks.mlp.update({"seeds": (0, 100)}),
-            r"networks\.mlp: select_seeds: \[100\]",
-        ),
-        (lambda c: c.networks.mlp.update({"lrs": ()}), r"networks\.mlp: lrs is empty"),
+        ("mlp", {"seeds": (0, 100)}, r"networks\.mlp: select_seeds: \[100\]"),
+        ("mlp", {"lrs": ()}, r"networks\.mlp: lrs is empty"),
     ],
 )
-def test_errors_name_the_network(change, words, tmp_path):
+def test_errors_name_the_network(name, change, words, tmp_path):
     config = resnet34.get_config("smoke")
-    config.unlock()
-    change(config)
+    with config.unlocked():
+        config.networks[name].update(change)
+    given = Launch(tmp_path, from_dir=None, data_dir=tmp_path, download=False, quiet=True)
     with pytest.raises(ConfigError, match=words):
-        architectures.check_config(config, Run(tmp_path, None, tmp_path, False, True))
+        STUDY.check(config, given)
 
 
 def test_the_labs_own_recipe_trains_on_small_images(tmp_path):
-    """Preset cifar10,as_implemented=true on digits: every network of it (that BatchNorm freezes: test_gradient_study.py)."""
+    # Every network of the preset, on digits. That BatchNorm freezes: test_gradient_runs.py.
     answer = launch(
-        "--config=configs/resnet34.py:cifar10,as_implemented=true",
+        f"--config=configs/resnet34.py:{LAB_C}",
         f"--workdir={tmp_path / 'run'}",
         "--quiet",
         "--config.data.name=digits",
@@ -225,9 +204,6 @@ def test_the_labs_own_recipe_trains_on_small_images(tmp_path):
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     params = {run["group"]: run["num_params"] for run in summary["runs"]}
     assert params["resnet"] > params["convnet"] and len(params) == 4
-    lab = own_config(resnet34.get_config("cifar10,as_implemented=true"), "resnet")
-    assert lab.freeze_norm_after_epochs == 1 and image_runs.optim.check_optim(lab.optim) is None
-    assert (
-        classify.count_params(network("cifar10,as_implemented=true", "resnet")[1], (32, 32, 3))
-        == 21_282_122
-    )
+    lab = own_config(resnet34.get_config(LAB_C), "resnet")
+    assert lab.freeze_norm_after_epochs == 1 and check_optim(lab.optim) is None
+    assert count_params(network(LAB_C, "resnet")[1], (32, 32, 3)) == 21_282_122

@@ -17,7 +17,7 @@ from dla_jax.studies.agents.scores import result_of
 from dla_jax.training.checkpoint import Checkpoints, save_model
 from dla_jax.training.record import Record
 from dla_jax.trials.arms import Arm
-from dla_jax.trials.training import identity_of
+from dla_jax.trials.training import write_last_row
 
 
 class Runs(NamedTuple):
@@ -70,9 +70,7 @@ def train_batch(
     watched: Callable,
     alone: bool,
 ) -> None:
-    """Train the runs of a batch, or continue them, and write their rows.
-
-    The best policy of those that are compared is saved.
+    """Train the runs of a batch, or continue them; write their rows, save their best policies.
 
     Args:
       watched: (trial, env_steps) -> whether an episode of the policy is to be kept, for drawing.
@@ -91,19 +89,16 @@ def train_batch(
     left = [(n, trial) for n, trial in enumerate(trials) if trial.name not in record.done]
     reached = env_steps_at(points, done) if done >= 0 else -1
     rows = {trial.name: record.resume(trial.name, reached) for _, trial in left}
-    seen = rows[left[0][1].name]
-    seconds = seen[-1]["seconds"] if seen else 0.0
+    seconds = next((row["seconds"] for row in reversed(rows[left[0][1].name])), 0.0)
     progress.update(len(trials) * env_steps_at(points, done))
-    chance = loop.evaluate_random(env, runs.keys.random, own.test_episodes)
-    chance = np.asarray(chance).mean(1)
+    chance = np.asarray(loop.evaluate_random(env, runs.keys.random, own.test_episodes)).mean(1)
 
     for i in range(done + 1, len(points)):
         runs, found = advance(batch, runs, points[i], i)
         seconds += found.seconds
         for n, trial in left:
-            row = {"run": trial.name, "step": points[i].env_steps}
-            row |= {"env_steps": int(found.env_steps[n])} | row_of(found, n, chance[n])
-            row |= {"seconds": seconds, "env_steps_per_s": found.rate}
+            row = {"run": trial.name, "step": points[i].env_steps, "seconds": seconds}
+            row |= row_of(found, n, chance[n])
             if watched(trial, points[i].env_steps):
                 actor = row_of_tree(loop.actors_of(agent, runs.states), n)
                 row["watched"] = watch(env, agent.act, actor, runs.keys.evaluate[n])
@@ -120,11 +115,10 @@ def train_batch(
         if trial.stage == "final":
             folder = workdir / "checkpoints" / trial.name / "model"
             save_model(folder, row_of_tree(runs.best.actor, n))
-        facts = facts_of(own, runs, n) | {"train_seconds": seconds / len(trials)}
         own_scores = {name: float(values[n]) for name, values in scores.items()}
+        facts = facts_of(own, runs, n) | {"train_seconds": seconds / len(trials)} | own_scores
         result = result_of(own, rows[trial.name], own_scores, first_update[n])
-        last = {"run": trial.name, "done": True} | identity_of(trial) | facts | own_scores | result
-        record.append(finite_or_none(last))
+        write_last_row(record, trial, facts, result)
     checkpoints.delete()
 
 
@@ -234,6 +228,8 @@ def row_of(found: Evaluation, n: int, chance: float) -> dict:
         for name in ("return", "length")
     }
     evaluated = {
+        "env_steps": int(found.env_steps[n]),
+        "env_steps_per_s": found.rate,
         "eval_return": float(own.mean()) if finite else float(chance),
         "eval_std": float(own.std()),
         "episodes": int(episodes),

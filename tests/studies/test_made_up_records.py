@@ -1,0 +1,182 @@
+"""Records of other studies that are made up: the signs that a reader sees come out right."""
+
+import math
+
+import numpy as np
+import pytest
+
+from configs import ag_news, agents, cam, dante
+from dla_jax.studies import find
+from dla_jax.studies.agents.report import arm_row, lines, run_of, score_rows, steps_words
+from dla_jax.studies.cam.report import method_rows
+from dla_jax.studies.cam.study import MAPS
+from dla_jax.studies.compare.report import groups, paired
+from dla_jax.studies.features.report import best_network
+from dla_jax.studies.language.figures import bars
+from dla_jax.studies.language.report import network_rows, verdict_words
+from made_up import IMAGES, classified, finished, noise, verdicts_of
+
+TEXT = {"name": "text", "num_examples": 1000, "fingerprint": "0" * 16}
+NGRAMS = {"1": 2.5, "2": 1.6, "3": 1.8}
+NATS = {"llama_4_heads": 1.5, "llama_16_heads": 1.55, "gpt": 1.9}
+
+
+@pytest.fixture(scope="module")
+def language(tmp_path_factory):
+    config = dante.get_config("tiny")
+
+    def last(trial):
+        nats = NATS[trial.arm] + noise(trial.seed) + noise(trial.seed + len(trial.arm), 5e-4)
+        steps = 100.0 if trial.arm == "llama_4_heads" else 200.0
+        row = {"nats_per_char": nats, "bits_per_char": nats / math.log(2), "perplexity": 4.0}
+        row |= {"nats_per_token": nats, "above_ngram": nats - 1.6, "best_ngram_order": 2}
+        row |= {"val_nats_per_char": nats, "ngram_nats_per_char": NGRAMS, "scored_on": "test"}
+        row |= {"val_ngram_nats_per_char": NGRAMS, "tokens_per_char": 1.0, "num_params": 10}
+        row |= {"scored_tokens_per_char": 1.0, "diverged": False, "best_step": 300, "step": 400}
+        row |= {"log2_steps": math.log2(steps) + noise(trial.seed), "reached_target": True}
+        return row | {"nats_risen": 0.0, "train_seconds": 1.0, "tokens_per_s": 1.0}
+
+    study = find("language")
+    return finished(study, config, TEXT, last, lambda trial: [], tmp_path_factory.mktemp("l"))
+
+
+def test_language_claims_are_judged_as_their_words_say(language):
+    found = verdicts_of(language)
+    assert found["b_llama_beats_ngrams"] == found["e_llama_beats_gpt"] == "holds"
+    assert found["a_gpt_beats_ngrams"] == "does not hold"
+    assert found["d_heads_lower_loss"] == "does not hold"
+    assert found["c_heads_converge_faster"] == "does not hold"
+
+
+def test_language_says_which_model_beats_the_ngrams(language):
+    words = verdict_words(language)
+    assert "the one of order 2 is best" in words
+    assert "llama_4_heads is better than it: 0.100 nats less" in words
+    assert "gpt does not beat it: 0.300 nats more" in words
+    rows = {row[0]: row for row in network_rows(language)}
+    assert rows["llama_4_heads"][10] == "−0.100" and rows["gpt"][10] == "+0.300"
+    shown = {row["label"]: np.mean(row["nats"]) for row in bars(language)}
+    assert shown == {name: pytest.approx(nats, abs=5e-3) for name, nats in NATS.items()}
+
+
+TEXTS = {"mlp": 0.90, "mlp_lab_c": 0.80, "linear_probe": 0.88, "tfidf": 0.85}
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory):
+    config = ag_news.get_config("quick")
+
+    def last(trial):
+        row = classified(TEXTS.get(trial.arm, 0.7), trial) | {"macro_f1": 0.5, "wrong": []}
+        return row | {"confusion": [[1, 0], [0, 1]]}
+
+    study = find("features")
+    return finished(study, config, IMAGES, last, lambda trial: [], tmp_path_factory.mktemp("t"))
+
+
+def test_text_claims_follow_the_accuracies(texts):
+    runs = {}
+    for run in texts.summary["runs"]:
+        runs.setdefault(run["group"], []).append(run["test_accuracy"])
+    means = {group: np.mean(values) for group, values in runs.items()}
+    judged = 0
+    for claim in texts.summary["claims"]:
+        if claim["value"] != "test_accuracy" or claim["verdict"] == "not run":
+            continue
+        for terms in claim["contrasts"]:
+            value = sum(weight * means[group] for weight, group in terms) - claim["threshold"]
+            wanted = value > 0 if claim["direction"] == ">" else value < 0
+            assert claim["verdict"] == ("holds" if wanted else "does not hold"), claim["name"]
+            judged += 1
+    assert judged >= 2
+    best = best_network(texts)
+    assert means[best] == max(means.values())
+
+
+RETURNS = {"reinforce": 200.0, "dqn": 300.0, "ppo": 400.0}
+STEPS = {"reinforce": 32_768, "dqn": 65_536, "ppo": 8_192}
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory):
+    config = agents.get_config("quick")
+
+    def last(trial):
+        value = RETURNS[trial.arm] + noise(trial.seed, 1.0) + noise(trial.seed + len(trial.arm))
+        row = {name: value for name in ("eval_return", "last_return", "mean_return")}
+        row |= {"random_return": 20.0 + noise(trial.seed), "num_params": 10, "diverged": False}
+        row |= {"solved_at": STEPS[trial.arm], "solved_after": STEPS[trial.arm] - 100}
+        row |= {"log2_solved": math.log2(STEPS[trial.arm]) + noise(trial.seed, 0.01)}
+        row |= {"resolution": {"log2_solved": 0.01}, "env_steps_per_s": 1.0}
+        return row | {"train_seconds": 1.0, "step": 100_000, "env_steps": 100_000}
+
+    study = find("agents")
+    return finished(study, config, TEXT, last, lambda trial: [], tmp_path_factory.mktemp("p"))
+
+
+def test_agents_are_judged_as_their_words_say(played):
+    found = verdicts_of(played)
+    asked = ("a_ppo_beats_reinforce", "b_ppo_faster_than_reinforce", "c_ppo_beats_dqn")
+    assert [found[name] for name in (*asked, "d_ppo_faster_than_dqn")] == ["holds"] * 4
+
+
+def test_agents_are_compared_with_the_first_one(played):
+    scores = {row["label"]: row for row in score_rows(played)}
+    assert {name: round(scores[name]["whole"]["iqm"]) for name in RETURNS} == RETURNS
+    assert round(scores["random actions"]["best"]["iqm"]) == 20
+    first = played.runs_of(next(iter(played.arms)))
+    shares = {name: arm_row(played, scores[name], first)[9][:4] for name in RETURNS}
+    assert shares == {"reinforce": "–", "dqn": "1.00", "ppo": "1.00"}
+    assert steps_words(played, "ppo") == "8,092 to 8,192"
+    assert any(line.startswith("ppo") and " 400." in line or "399." in line for line in lines(played))
+
+
+def test_a_run_that_was_never_solved_is_a_bound(played):
+    row = next(row for row in played.done.values() if row["stage"] == "final")
+    assert run_of(played, row)["censored"] == []
+    assert run_of(played, row | {"solved_at": None})["censored"] == ["log2_solved"]
+
+
+AREAS = {"cam": (0.8, 0.2), "random": (0.5, 0.5)}  # insertion, deletion
+
+
+@pytest.fixture(scope="module")
+def mapped(tmp_path_factory):
+    config = cam.get_config("digits")
+    data = IMAGES | {"network": "residual-10", "num_networks": 6, "seeds": list(range(6))}
+
+    def last(trial):
+        insertion, deletion = AREAS.get(trial.arm, (0.6, 0.4))
+        moved = noise(trial.seed) + noise(trial.seed + len(trial.arm), 5e-4)
+        row = {"insertion_auc": insertion + moved, "deletion_auc": deletion + moved}
+        row |= {"insertion_aucs": [insertion], "deletion_aucs": [deletion], "diverged": False}
+        row |= {"likeness_forgotten": 0.1 + moved, "signed_likeness_forgotten": 0.0}
+        return row | {"likeness_another": 0.5, "val_accuracy": 0.9, "test_accuracy": 0.9}
+
+    return finished(MAPS, config, data, last, lambda trial: [], tmp_path_factory.mktemp("m"))
+
+
+def test_maps_are_judged_as_their_words_say(mapped):
+    found = verdicts_of(mapped)
+    assert found["a_insertion"] == found["b_deletion"] == "holds"
+    assert found["f_outlives"] == "does not hold"
+
+
+def test_maps_are_compared_with_noise_and_not_the_other_way(mapped):
+    rows = {row[0]: row for row in method_rows(mapped)}
+    assert rows["cam"][3].startswith("+30.0") and rows["cam"][4].startswith("−30.0")
+    assert rows["cam"][1] == "80.0" and rows["random"][3] == "–"
+
+
+def test_a_pair_of_studies_is_the_second_minus_the_first():
+    rows = []
+    for study, value in (("old", 0.80), ("new", 0.90)):
+        for seed in range(8):
+            found = {"study": study, "group": "net", "seed": seed, "data": IMAGES}
+            moved = noise(seed) + noise(seed + len(study) * 7)
+            rows.append(found | {"num_params": 10, "test_accuracy": value + moved})
+    (row,) = paired(rows)
+    assert row[1] == "new − old" and row[3].startswith("+") and row[-1] == "better"
+    assert list(groups(rows)) == ["old: net", "new: net"]  # the most accurate last
+    (row,) = paired(rows[8:] + rows[:8])
+    assert row[1] == "old − new" and row[3].startswith("−") and row[-1] == "worse"
