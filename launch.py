@@ -1,4 +1,6 @@
-"""Run one study: python launch.py --config=configs/rescnn.py:digits [--config.KEY=VALUE ...] [--workdir=FOLDER]
+"""Run one study.
+
+    python launch.py --config=configs/rescnn.py:digits [--config.KEY=VALUE ...] [--workdir=FOLDER]
 
 The same --workdir again goes on where it stopped. `python launch.py --workdir=FOLDER` alone draws
 its report again.

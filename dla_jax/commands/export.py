@@ -14,11 +14,11 @@ from dla_jax.config.workdir import Launch, read_config, write_config
 from dla_jax.data import tokenize
 from dla_jax.evidence import tables
 from dla_jax.models import pretrained
-from dla_jax.studies import find
+from dla_jax.studies import find, run_experiment
 from dla_jax.studies.study import Command, restore
 from dla_jax.training.mesh import data_mesh, describe_devices
 from dla_jax.trials.arms import own_config
-from dla_jax.trials.finished import check_source, choose_run, made_launch, workdir_of
+from dla_jax.trials.finished import check_source, choose_run, made_launch, make_source
 
 SPECIAL = {
     "pad_token": ("[PAD]", "<pad>"),
@@ -82,7 +82,7 @@ def choose(workdir: Path, network: str) -> dict:
 
 def run(config, launch: Launch) -> None:
     """Write the folder."""
-    workdir = workdir_of(config, launch, lambda made, to: find(made.experiment).run(made, to))
+    workdir = make_source(config, launch, run_experiment)
     row, folder = choose(workdir, config.network), target(config, launch)
     written = read_config(workdir)
     fingerprint = written["data"]["fingerprint"]

@@ -12,13 +12,13 @@ import jax
 from dla_jax.config.checks import check, check_rules
 from dla_jax.config.workdir import Launch, read_config, write_config
 from dla_jax.data import tokenize
-from dla_jax.studies import find
+from dla_jax.studies import find, run_experiment
 from dla_jax.studies.study import Command, restore
 from dla_jax.tasks.language_task import LanguageModel
 from dla_jax.tasks.samples import SAMPLES, draw, write_samples
 from dla_jax.tasks.text_source import tokenizer_path
 from dla_jax.training.mesh import describe_devices
-from dla_jax.trials.finished import check_source, choose_run, made_launch, workdir_of
+from dla_jax.trials.finished import check_source, choose_run, made_launch, make_source
 
 
 def check_config(config, launch: Launch) -> None:
@@ -60,7 +60,7 @@ def read_model(workdir: Path, row: dict) -> LanguageModel:
 
 def run(config, launch: Launch) -> None:
     """Write the samples, or those left of them, to standard output and to `samples.jsonl`."""
-    workdir = workdir_of(config, launch, lambda made, to: find(made.experiment).run(made, to))
+    workdir = make_source(config, launch, run_experiment)
     row = choose_model(workdir, config.network)
     found = read_model(workdir, row)
     fingerprint = read_config(workdir)["data"]["fingerprint"]

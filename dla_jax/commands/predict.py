@@ -1,4 +1,7 @@
-"""What does a trained classifier say of one's own texts or images? One line of JSON each, on standard output."""
+"""What does a trained classifier say of one's own texts or images?
+
+The answers go to standard output, one line of JSON each.
+"""
 
 import functools
 import json
@@ -18,7 +21,7 @@ from dla_jax.config.workdir import Launch, read_config, write_config
 from dla_jax.data import folder, labelled, photos
 from dla_jax.data.encoding import decode
 from dla_jax.evidence import tables
-from dla_jax.studies import find
+from dla_jax.studies import find, run_experiment
 from dla_jax.studies.study import Command, restore
 from dla_jax.training.mesh import data_mesh, describe_devices
 from dla_jax.trials.finished import (
@@ -26,7 +29,7 @@ from dla_jax.trials.finished import (
     check_source,
     choose_classifier,
     made_launch,
-    workdir_of,
+    make_source,
 )
 
 AT_A_TIME = 256  # texts or images that are classified, and written, together
@@ -84,7 +87,8 @@ def read_texts(config) -> list[str]:
             read = expand("file", config.file).read_bytes() if config.file else standard_input()
         except OSError as error:
             raise ConfigError(
-                f"file: {config.file} cannot be read ({error.strerror}); give a file with a text a line"
+                f"file: {config.file} cannot be read ({error.strerror}); "
+                "give a file with a text a line"
             ) from None
         whole = decode(read, f"file: {place}" if config.file else place, config.file)
     whole = whole.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n")
@@ -97,7 +101,7 @@ def read_texts(config) -> list[str]:
 
 def run(config, launch: Launch) -> None:
     """Write the predictions to standard output and to `predictions.jsonl`."""
-    workdir = workdir_of(config, launch, lambda made, to: find(made.experiment).run(made, to))
+    workdir = make_source(config, launch, run_experiment)
     row = choose_classifier(workdir, config.network)
     fingerprint = read_config(workdir)["data"]["fingerprint"]
     identity = {"name": str(workdir), "run": row["run"], "fingerprint": fingerprint}

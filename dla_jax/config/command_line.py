@@ -1,4 +1,4 @@
-"""The command line before absl sees it: which config file, which of its keys, and what is wrong with them.
+"""The command line before absl sees it: which config, which of its keys, and what is wrong.
 
 Imports nothing that is slow.
 """
@@ -47,7 +47,10 @@ def find_config_file(arguments: list[str]) -> list[str]:
 
 
 def config_flags_of(arguments: list[str]) -> list[re.Match]:
-    """Return the arguments that set the config (group 1 None) or a key of it (group 1), to group 2."""
+    """Return the arguments that set the config or a key of it, as matches.
+
+    Group 1 is the key, None for the config itself; group 2 is the value.
+    """
     pattern = re.compile(r"--?(?:no)?config(?:\.([\w.]+))?(?:=(.*))?$", re.S)
     matches = (pattern.match(argument) for argument in arguments)
     return [match for match in matches if match]

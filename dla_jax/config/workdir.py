@@ -169,7 +169,7 @@ def lock_workdir(workdir: Path):
     """
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        lock = open(workdir / ".lock", "a+")  # noqa: SIM115 - open as long as the process lives
+        lock = open(workdir / ".lock", "a+")  # noqa: SIM115 - as long as the process lives
     except OSError as error:
         raise ConfigError(
             f"workdir {workdir} cannot be written ({error.strerror}); give another --workdir"

@@ -40,6 +40,15 @@ def terms_words(terms) -> str:
     return " ".join(words).removeprefix("+ ")
 
 
+def contrast_name(terms, threshold: float, unit: str) -> str:
+    """Return what a contrast compares, and what it is measured from where that is not 0.
+
+    For example `residual (from −1.00 decades)`.
+    """
+    bound = f" (from {amount(threshold, unit, sign=False)} {unit})" if threshold else ""
+    return terms_words(terms) + bound
+
+
 def power_words(result: dict, margin: float, unit: str, level: float = 0.95) -> str:
     """Return whether these runs could have decided the claim either way.
 
@@ -98,7 +107,7 @@ def render(path: Path, **context) -> None:
     environment.globals |= {
         "amount": amount,
         "contrast_words": contrast_words,
-        "terms_words": terms_words,
+        "contrast_name": contrast_name,
         "power_words": power_words,
     }
     environment.filters["width"] = lambda image: width(Path(image).read_bytes())

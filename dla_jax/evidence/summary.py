@@ -1,4 +1,4 @@
-"""What a finished study leaves beside its figures: `summary.json`, the facts of its report, the last lines on screen."""
+"""What a finished study leaves beside its figures: `summary.json`, facts, the last lines on screen."""
 
 import json
 import sys
@@ -66,6 +66,6 @@ def claim_lines(claim: dict) -> list[str]:
     if claim["missing"]:
         lines.append(f"{indent}this grid lacks {', '.join(claim['missing'])}")
     for result in claim["results"]:
-        words = report.contrast_words(result, claim["unit"])
-        lines.append(f"{indent}{report.terms_words(result['terms'])}: {words}")
+        name = report.contrast_name(result["terms"], claim["threshold"], claim["unit"])
+        lines.append(f"{indent}{name}: {report.contrast_words(result, claim['unit'])}")
     return lines

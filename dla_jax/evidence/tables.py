@@ -4,7 +4,21 @@ import numpy as np
 
 from dla_jax.evidence import formatting, stats
 
-RUN_KEYS = ["group", "seed", "lr", "num_params", "val_accuracy", "test_accuracy", "test_loss", "best_step", "diverged", "diverged_at", "train_seconds", "examples_per_s", "seconds_per_epoch"]
+RUN_KEYS = (
+    "group",
+    "seed",
+    "lr",
+    "num_params",
+    "val_accuracy",
+    "test_accuracy",
+    "test_loss",
+    "best_step",
+    "diverged",
+    "diverged_at",
+    "train_seconds",
+    "examples_per_s",
+    "seconds_per_epoch",
+)
 # Records of earlier versions do not have these.
 CURVE_KEYS = ("mean_val_loss", "val_loss_rise")
 CLASS_KEYS = ("balanced_accuracy", "class_accuracy", "class_counts")

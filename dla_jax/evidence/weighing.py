@@ -53,6 +53,7 @@ def weigh(claim: dict, runs: list[dict]) -> dict:
       "in_favour" and "without_diverged", the same of the pairs that no diverged run touches) and
       "missing": what the grid lacks.
     """
+    claim = {"threshold": 0.0} | claim
     contrasts = [terms for terms in map(combined, claim["contrasts"]) if terms]
     missing = absent_from(contrasts, runs, claim["value"])
     if missing:

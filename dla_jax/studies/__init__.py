@@ -25,3 +25,8 @@ def find(name: str):
     check_choice("experiment", name, sorted(modules))
     module = importlib.import_module(modules[name])
     return module.STUDY if hasattr(module, "STUDY") else module.COMMAND
+
+
+def run_experiment(config, launch) -> None:
+    """Run the study of a config, or what is left of it."""
+    find(config.experiment).run(config, launch)

@@ -245,7 +245,7 @@ def summarise(study: Study, found: Finished) -> dict:
 
 
 def selection_rows(study: Study, found: Finished) -> list[dict]:
-    """Return what each run that chooses a learning rate reached, and whether its rate was chosen."""
+    """Return what each run that chooses a learning rate reached, and if its rate was chosen."""
     selected = select_trials(found.arms, select_seeds(found.config))
     rates = choose_rates(found.arms, selected, found.done, study.tuning.score)
     rows = []

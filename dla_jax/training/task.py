@@ -1,4 +1,4 @@
-"""What one training run is made of: the functions that `loop.fit` calls, and the plan of its steps."""
+"""What one training run is made of: the functions that `loop.fit` calls, and its plan of steps."""
 
 from collections.abc import Callable
 from typing import NamedTuple

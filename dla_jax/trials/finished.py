@@ -17,18 +17,22 @@ def made_launch(launch: Launch) -> Launch:
     return launch._replace(workdir=launch.workdir / "study")
 
 
-def workdir_of(config, launch: Launch, run: Callable) -> Path:
-    """Return the workdir to read a model from: that of `--from`, or of the study made first.
+def source_of(config, launch: Launch) -> Path:
+    """Return the workdir to read a model from: that of `--from`, or of the study made first."""
+    return made_launch(launch).workdir if config.made else launch.from_dir
+
+
+def make_source(config, launch: Launch, run: Callable) -> Path:
+    """Make the study `config.made`, where there is one; return the workdir to read a model from.
 
     Args:
-      run: (config, launch) -> None: makes the study `config.made`, where there is one.
+      run: (config, launch) -> None: makes a study, or what is left of it.
     """
-    if not config.made:
-        return launch.from_dir
-    made = made_launch(launch)
-    made.workdir.mkdir(parents=True, exist_ok=True)
-    run(config.made, made)
-    return made.workdir
+    workdir = source_of(config, launch)
+    if config.made:
+        workdir.mkdir(parents=True, exist_ok=True)
+        run(config.made, made_launch(launch))
+    return workdir
 
 
 def check_source(config, launch: Launch, what: str, example: str) -> None:
@@ -40,7 +44,8 @@ def check_source(config, launch: Launch, what: str, example: str) -> None:
     """
     check(
         launch.from_dir is not None or bool(config.made),
-        f"--from is missing; give the workdir of a finished study of {what}, as in --from={example}",
+        f"--from is missing; give the workdir of a finished study of {what}, "
+        f"as in --from={example}",
     )
     check(
         launch.from_dir is None or not config.made,
@@ -48,9 +53,7 @@ def check_source(config, launch: Launch, what: str, example: str) -> None:
     )
 
 
-def finished_runs(
-    workdir: Path, network: str, experiments: Iterable[str], what: str
-) -> list[dict]:
+def finished_runs(workdir: Path, network: str, experiments: Iterable[str], what: str) -> list[dict]:
     """Return the last rows of the runs that left a model, of one network or of all.
 
     Args:

@@ -10,7 +10,7 @@ from dla_jax.trials.arms import own_config
 
 
 def typed(config, **changes):
-    """The config as a command line changes it, and the lines that are said."""
+    """Change a config as a command line does, and return the lines that are said."""
     for key, value in changes.items():
         config[key] = value
     return overrides.carry(config, list(changes))

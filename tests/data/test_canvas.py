@@ -16,7 +16,7 @@ CASES = [
 
 
 def made(case, seed=0):
-    """The images, the canvas, and their corners on it."""
+    """Return the images, the canvas, and their corners on it."""
     size, step, (rows, columns) = case
     images = np.random.default_rng(99).integers(20, 256, (rows * columns, *size, 3), np.uint8)
     corners, canvas_size = scatter(np.random.default_rng(seed), size, rows, columns, step)

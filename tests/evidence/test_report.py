@@ -21,6 +21,9 @@ def test_numbers_in_words():
     assert formatting.amount(0.5, "points") == "+50.0"
     assert formatting.p_value(2 / 256) == "0.0078" and formatting.p_value(1.0) == "1.00"
     assert report.terms_words([[1.0, "a-2"], [-2.0, "b-1"]]) == "a-2 − 2 b-1"
+    assert report.contrast_name([[1.0, "a"]], 0.0, "points") == "a"
+    assert report.contrast_name([[1.0, "a"]], 0.05, "points") == "a (from 5.0 points)"
+    assert report.contrast_name([[1.0, "a"]], -1.0, "decades") == "a (from −1.00 decades)"
 
 
 def test_zero_has_no_sign_and_minus_is_a_minus():
@@ -61,6 +64,7 @@ def context(tmp_path, **changes):
         "source": "s",
         "reported": "r",
         "margin": 0.005,
+        "threshold": 0.0,
         "unit": "points",
         "verdict": "not decided",
         "missing": [],

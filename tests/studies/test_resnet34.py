@@ -131,6 +131,8 @@ def test_every_claim_is_about_networks_that_are_there(argument):
 def test_cost_and_use_are_what_they_say():
     found = cost_and_use({"seconds_per_epoch": 8.0, "test_accuracy": 0.93}, 10)
     assert found == {"above_guessing": pytest.approx(0.83), "log2_seconds": 3.0}
+    useless = resnet34.get_config("cifar10").claims.e_mlp_useless_as_intended
+    assert found["above_guessing"] - useless.threshold == pytest.approx(0.78)
     unknown = cost_and_use({"seconds_per_epoch": None, "test_accuracy": 0.1}, 10)
     assert unknown["log2_seconds"] is None
 

@@ -29,8 +29,8 @@ CAPTIONS = {
     "scores": """Runs (dots), interquartile mean (diamond), its 95 % interval (bar). It rests on the
         middle half of the runs, of four on two, and is wide then; of one or two runs there is
         none.""",
-    "together": """Greedy evaluation on {episodes} episodes; band: 95 % interval of the interquartile
-        mean; dotted: solved. A run whose evaluations do not lie at equal parts of the budget, since
+    "together": """Greedy evaluation on {episodes} episodes; band: 95 % interval of the
+        interquartile mean; dotted: solved. A run whose evaluations do not lie at equal parts of the budget, since
         its updates are whole episodes, is interpolated there.""",
     "curves": "Each arm with its single seeds, where they were evaluated.",
     "solved": """Seeds whose evaluation has once reached the return that counts as solved, from that
@@ -206,8 +206,8 @@ def solved_words(config) -> str:
         f" Solved: an evaluation of {config.eval_episodes} episodes reaches "
         f"{formatting.short(config.solved_return)}. When, is known up to the interval between two "
         'evaluations, which is what "steps to solve" shows of the median run; claims about it take '
-        "the middle, on the scale of doublings, and their intervals are widened by half of what the "
-        "two lie apart."
+        "the middle, on the scale of doublings, and their intervals are widened by half of what "
+        "the two lie apart."
     )
 
 
@@ -236,8 +236,8 @@ def sections(found: Finished) -> list[dict]:
     returns = {
         "title": "Returns",
         "text": "The policy that was best in evaluation, greedily on "
-        f"{config.test_episodes} fresh episodes, the last one, and the mean over all evaluations of "
-        "training, which P(better) compares. Interquartile means with 95 % intervals over seeds."
+        f"{config.test_episodes} fresh episodes, the last one, and the mean over all evaluations "
+        "of training, which P(better) compares. Interquartile means with 95 % intervals over seeds."
         f"{solved_words(config)} {alike}",
         "figures": drawn("scores"),
         "table": {"head": HEAD, "rows": table_rows(found, scores)},

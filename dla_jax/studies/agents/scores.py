@@ -9,7 +9,9 @@ import numpy as np
 
 
 def on_grid(rows: list[dict], grid: list[int], name: str) -> np.ndarray:
-    """Return a run's values at the environment steps of `grid`, interpolated linearly between its rows: float [len(grid)].
+    """Return a run's values at the environment steps of `grid`, float [len(grid)].
+
+    They are interpolated linearly between its rows.
 
     The first value holds before them and the last one after. A row without a value, None, makes
     what it touches nan.
@@ -52,7 +54,9 @@ def solved(rows: list[dict], threshold: float | None, first_update: int, budget:
 
 
 def result_of(config, rows: list[dict], scores: dict, first_update: int) -> dict:
-    """Return what a run's evaluations come to. A run that diverged counts as chance: its scores are `scores["random_return"]`.
+    """Return what a run's evaluations come to.
+
+    A run that diverged counts as chance: its scores are `scores["random_return"]`.
 
     `mean_return` is the mean at equal parts of the budget after the first evaluation (the area
     under the curve), `late_return` that over the second half; when it was solved is as `solved`

@@ -13,14 +13,14 @@ import numpy as np
 from dla_jax.config.checks import check, check_choice, check_rules, choice, count, distinct, number
 from dla_jax.config.info import data_info
 from dla_jax.config.workdir import Launch, read_config
-from dla_jax.studies import find
+from dla_jax.studies import find, run_experiment
 from dla_jax.studies.cam import examples, measure, networks, photo_maps, report
 from dla_jax.studies.cam.arrays import write_arrays
 from dla_jax.studies.study import Command, Description, Study, Tuning
 from dla_jax.tasks import image_task
 from dla_jax.training.record import Record
 from dla_jax.trials.arms import Arm, Trial, mean_score
-from dla_jax.trials.finished import check_source, made_launch, workdir_of
+from dla_jax.trials.finished import check_source, made_launch, make_source, source_of
 from dla_jax.trials.grid import Job
 
 RULES = {
@@ -85,14 +85,9 @@ def check_made(config, launch: Launch) -> None:
         measure.check_methods(config, model, name)
 
 
-def source_of(config, launch: Launch) -> Path:
-    """Return the workdir whose networks are looked at; a study that is to be made is made here."""
-    return workdir_of(config, launch, lambda made, to: find(made.experiment).run(made, to))
-
-
 def describe(config, launch: Launch) -> Description:
     """Return what identifies the networks and their images, and what is to be said of them."""
-    workdir = source_of(config, launch)
+    workdir = make_source(config, launch, run_experiment)
     rows = networks.networks_of(workdir, config.network)
     remarks = [f"{len(rows)} networks, {rows[0]['group']} of {workdir}"]
     test = networks.test_part(workdir, launch, rows[0]["seed"])
@@ -189,7 +184,7 @@ def run(config, launch: Launch) -> None:
     if not config.image:
         MAPS.run(config, launch)
         return
-    workdir = source_of(config, launch)
+    workdir = make_source(config, launch, run_experiment)
     rows = networks.networks_of(workdir, config.network)
     best = measure.read_network(workdir, rows[0], config.layer)
     measure.check_methods(config, best.model, rows[0]["group"])

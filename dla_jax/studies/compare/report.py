@@ -172,7 +172,8 @@ def paired(rows: list[dict]) -> list[list[str]]:
 def pair_words(contrast: verdicts.Contrast, p_holm: float) -> list[str]:
     """Return a contrast of accuracies in words.
 
-    These are points with their interval, p, the corrected one, the number of seeds, and the verdict.
+    These are points with their interval, p, the corrected p, the number of seeds, and the
+    verdict.
     """
     verdict, reason = contrast.verdict, contrast.reason
     if verdict == verdicts.HOLDS:

@@ -47,9 +47,9 @@ def check_config(config, launch: Launch) -> None:
 def folders_of(config) -> list[Path]:
     """Return the workdirs that `runs` names.
 
-    These are paths and patterns such as `runs/rescnn*`, with commas between. A comma may belong to a
-    path: the longest piece that is a folder is taken. A workdir that made its study inside stands
-    for it.
+    These are paths and patterns such as `runs/rescnn*`, with commas between. A comma may belong to
+    a path: the longest piece that is a folder is taken. A workdir that made its study inside
+    stands for it.
 
     Raises:
       ConfigError: a pattern that no workdir matches, a workdir that made several studies.

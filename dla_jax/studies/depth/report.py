@@ -40,9 +40,9 @@ def run_of(found: Finished, row: dict) -> dict:
 
 
 def secondary(found: Finished) -> dict:
-    """Return residual minus plain at each depth, and the difference of slopes; no verdict uses them.
+    """Return residual minus plain at each depth, and the difference of slopes.
 
-    The p-values of the depths are Holm-corrected.
+    No verdict uses them. The p-values of the depths are Holm-corrected.
     """
     config, runs = found.config, found.summary["runs"]
     depths = sorted(depth for depth in config.depths if depth > 1)

@@ -79,7 +79,7 @@ def gradient_map(rows: list[dict]) -> tuple[list[int], np.ndarray]:
 
 
 def update_map(rows: list[dict]) -> tuple[list[int], np.ndarray]:
-    """Return (steps, update-to-weight ratios float [steps, layers]) of the steps that are probed."""
+    """Return (steps, update-to-weight ratios float [steps, layers]) of the probed steps."""
     probed = [row for row in rows if "probe_layer_rms" in row and row["step"]]
     return [row["step"] for row in probed], column(probed, "layer_update_ratio")
 
@@ -212,7 +212,7 @@ def draw_mistakes(found: Finished) -> list[dict]:
 
 
 def clipped_once(found: Finished, network: str, unclipped: str) -> dict:
-    """Return the norms that the steps of a clipped network and of its unclipped twin were taken with."""
+    """Return the gradient norms of the steps of a clipped network and of its unclipped twin."""
     first = first_seeds(found)
     return {
         "labels": (unclipped, network),
@@ -223,7 +223,7 @@ def clipped_once(found: Finished, network: str, unclipped: str) -> dict:
 
 
 def twins_of(found: Finished, key: str, value) -> list[tuple[str, str]]:
-    """Return the pairs (network, its twin) that differ in a key alone, where the twin has `value`."""
+    """Return pairs (network, twin) that differ in a key alone, in which the twin has `value`."""
     configs = {name: arm.config for name, arm in found.arms.items()}
     return [
         (name, twin)
@@ -234,7 +234,7 @@ def twins_of(found: Finished, key: str, value) -> list[tuple[str, str]]:
 
 
 def differs_alone(twin: ConfigDict, other: ConfigDict, key: str, value) -> bool:
-    """Return whether a config is what another would be with `key` set to a value it did not have."""
+    """Return whether a config equals another one in which `key` is set to a new value."""
     changed = ConfigDict(other.to_dict())
     changed.update_from_flattened_dict({key: value})
     return twin.to_dict() == changed.to_dict() != other.to_dict()

@@ -33,8 +33,8 @@ doubled or halved as training continues, so that the widths of two runs do not c
 clips once, before training, when there is no gradient yet: that run is one without clipping. (d)
 Lab C leaves BatchNorm in evaluation mode after the first epoch."""
 CAPTIONS = {
-    "layers": """Root mean square of each layer's gradient on a probe batch that stays the same, from
-        initialisation on; first seed, one scale for all panels, whose top 3 % of values share the
+    "layers": """Root mean square of each layer's gradient on a probe batch that stays the same,
+        from initialisation on; first seed, one scale for all panels, whose top 3 % of values share the
         last colour. Light grey: exactly zero; dark grey: below the scale. Networks at the rate of
         another are left out, here and below.""",
     "profiles": """Each layer's gradient relative to its weights, before the first step and at the

@@ -132,7 +132,7 @@ def histogram_steps(num_steps: int, probe_every_steps: int, most: int) -> frozen
 
 
 def annotate(row: dict, *, names: dict, shown: frozenset[int]) -> dict:
-    """Return a row with the names of the layers at step 0, and with histograms where they are shown.
+    """Return a row with the names of the layers at step 0, and with histograms where shown.
 
     Args:
       names: {"layers": names, "stages": numbers} of all layers.
