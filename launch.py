@@ -17,7 +17,7 @@ from pathlib import Path
 from absl import app, flags, logging
 from ml_collections.config_flags import config_flags
 
-from dla_jax import studies
+from dla_jax import commands
 from dla_jax.config import overrides
 from dla_jax.config.checks import ConfigError, check
 from dla_jax.config.command_line import (
@@ -36,9 +36,9 @@ from dla_jax.config.workdir import (
     follow_made,
     lock_workdir,
     make_workdir,
-    read_config,
     remove_if_empty,
 )
+from dla_jax.config.written import read_config
 
 
 def fail(message: str, code: int):
@@ -139,7 +139,7 @@ def ask_to_stop(number: int, frame) -> None:
 
 def draw(workdir: Path) -> None:
     """Draw the report of a workdir again, from its record alone."""
-    study = studies.find(read_config(workdir)["config"]["experiment"])
+    study = commands.find(read_config(workdir)["config"]["experiment"])
     with lock_workdir(workdir):
         study.draw(workdir)
 
@@ -168,7 +168,7 @@ def start(config, workdir: Path) -> None:
     split_words_of(config)
     given = [match[1] for match in config_flags_of(typed) if match[1]]
     carried = overrides.carry(config, given)
-    study = studies.find(config.experiment)
+    study = commands.find(config.experiment)
     first = join_processes() if FLAGS.multihost else True
     with speaking(first):
         from dla_jax.training import mesh

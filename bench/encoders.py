@@ -88,33 +88,34 @@ def trained_batches(net: Net) -> list[dict]:
     return few(sorted(map(batch_at, range(POOL)), key=lambda batch: batch["length"].max()))
 
 
-def our_setting(net: Net):
-    """Return (setting, story of a run) as the study makes them, except the batches."""
-    from dla_jax.studies.finetune import study as finetune
-    from dla_jax.tasks import text_classifier as text_runs
-    from dla_jax.tasks.classifier import make_plan, shared_optimiser
-    from dla_jax.training.mesh import data_mesh
-    from dla_jax.training.task import no_trace
-    from dla_jax.trials.grid import Setting
-
+def our_config(net: Net):
+    """Return the config of a run, as the study has it."""
     config = yahoo.get_config("minilm")
     config.update({"batch_size": TRAINED, "widths": WIDTHS[:-1]})
     config.model.dropout = net.sizes.dropout
     config.optim.update({"schedule": "constant", "warmup_fraction": 0.0})
+    return config
+
+
+def our_task(net: Net):
+    """Return the Task of a run as the study makes it, except the batches."""
+    from dla_jax.studies.finetune.study import Loaded, make_task
+    from dla_jax.tasks.text_body import Body
+    from dla_jax.training.mesh import data_mesh
+
     (encoded, labels), batches = synthetic(net.sizes), trained_batches(net)
     classes, test_start = tuple(map(str, range(CLASSES))), TEXTS * 3 // 4
     labelled = LabelledTexts("synthetic", (), labels, classes, test_start)
-    body = text_runs.Body(net.sizes._replace(dtype=processes.dtype()), None, None, net.sizes.pad_id)
-    plan, mesh = make_plan(config, TEXTS), data_mesh()
-    tx = shared_optimiser(config.optim, plan.num_steps)
-    setting = Setting(config, {}, mesh, tx, plan, no_trace, (labelled, body, encoded))
-    story = finetune.make_story(setting, seed=0)
-    return setting, story._replace(batch_at=lambda step: batches[step % FEW])
+    sizes = net.sizes._replace(dtype=processes.dtype())
+    body = Body(sizes, params=None, tokenizer=None, pad_id=sizes.pad_id)
+    loaded = Loaded(labelled, body, encoded, data_mesh())
+    task = make_task(our_config(net), loaded, seed=0)
+    return task._replace(batch_at=lambda step: batches[step % FEW])
 
 
 def our_steps(net: Net):
     """Return a function of n that takes a step on each of the batches n times."""
-    take = processes.training(*our_setting(net), rows=1)
+    take = processes.training(our_task(net), rows=1)
     return lambda n: take(n * FEW) // FEW
 
 

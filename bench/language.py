@@ -53,27 +53,31 @@ def synthetic() -> np.ndarray:
     return np.random.default_rng(0).integers(0, len(ALPHABET), 60_000).astype(np.int32)
 
 
-def our_setting(net: Net):
-    """Return (setting, story of a run) as the study makes them."""
-    from dla_jax.data import text, tokenize
-    from dla_jax.tasks import language_runs
-    from dla_jax.training.mesh import data_mesh
-    from dla_jax.trials.arms import Cell
-
+def our_config(net: Net):
+    """Return the config of a run, as the study has it."""
     config = dante.base()
     config.update({"batch_size": net.batch_size, "compute_dtype": processes.dtype()})
     config.update({"ngram_order": 1, "target_order": 1})
     config.update({"num_steps": 10**6, "eval_every_steps": 10**6, "log_every_steps": 0})
     config.model = net.model
     config.optim.schedule = "constant"
-    tokenizer = tokenize.Characters(ALPHABET)
+    return config
+
+
+def our_task(net: Net):
+    """Return the Task of a run, as the study makes it."""
+    from dla_jax.data import text, tokenize
+    from dla_jax.tasks.language_task import Loaded, make_task
+    from dla_jax.tasks.text_source import Source, put_tokens
+    from dla_jax.training.mesh import data_mesh
+
+    config, tokenizer = our_config(net), tokenize.Characters(ALPHABET)
     fractions = config.data.val_fraction, config.data.test_fraction
     parts = text.split(tokenizer.decode(synthetic()), *fractions)
     tokens = text.encode_parts(parts, tokenizer.encode)
-    source = language_runs.Source(parts, len(ALPHABET), tokenizer, tokens)
-    mesh = data_mesh()
-    setting = language_runs.prepare(config, source, language_runs.put_tokens(source, mesh), mesh)
-    return setting, language_runs.make_story(setting, Cell("final", "net", 0, 1e-3))
+    source, mesh = Source(parts, len(ALPHABET), tokenizer, tokens), data_mesh()
+    loaded = Loaded(source, put_tokens(source, mesh), mesh)
+    return make_task(config, loaded, seed=0, compared=True)
 
 
 def our_module(net: Net, block_size: int):
@@ -88,8 +92,8 @@ def our_module(net: Net, block_size: int):
 
 def our_steps(net: Net):
     """Return a function of n that takes n steps."""
-    setting, story = our_setting(net)
-    return processes.training(setting, story, setting.plan.steps_per_call)
+    task = our_task(net)
+    return processes.training(task, task.plan.steps_per_call)
 
 
 def our_texts(net: Net):

@@ -73,8 +73,8 @@ def settings(**choices) -> list[dict]:
     return [dict(zip(choices, found, strict=True)) for found in combinations]
 
 
-def training(setting, story, rows: int, whole: bool = False):
-    """Return the work of our side: the steps of a study.
+def training(task, rows: int, whole: bool = False):
+    """Return the work of our side: the steps of a run of a study, which `task` is.
 
     A compiled call takes up to `rows` of them; with `whole`, never fewer.
     """
@@ -83,7 +83,7 @@ def training(setting, story, rows: int, whole: bool = False):
     from dla_jax.training.loop import stack_batches
     from dla_jax.training.steps import init_state, run_steps
 
-    state, key = init_state(story.init_fn, setting.tx, seed=0, lr=1e-3, mesh=setting.mesh)
+    state, key = init_state(task.init_fn, task.tx, seed=0, lr=1e-3, mesh=task.mesh)
     taken = 0
 
     def take(n):
@@ -92,17 +92,17 @@ def training(setting, story, rows: int, whole: bool = False):
         stop = taken + n
         while taken < stop:
             count = min(rows, stop - taken)
-            batches = stack_batches(story.batch_at, taken, taken + count, rows)
+            batches = stack_batches(task.batch_at, taken, taken + count, rows)
             state, _, _ = run_steps(
                 state,
-                setting.data,
+                task.data,
                 batches,
                 count,
                 key,
-                loss_fn=story.loss_fn,
-                tx=setting.tx,
-                trace=setting.trace,
-                mesh=setting.mesh,
+                loss_fn=task.loss_fn,
+                tx=task.tx,
+                trace=task.trace,
+                mesh=task.mesh,
             )
             taken += count
         jax.block_until_ready(state)

@@ -87,13 +87,13 @@ def purejaxrl_config(job, config, hyper: dict) -> dict:
     }
     if job.agent == "ppo":  # 64 units twice are written in its code
         return found | {
-            "NUM_STEPS": own.rollout_steps,
-            "UPDATE_EPOCHS": own.epochs,
-            "NUM_MINIBATCHES": own.minibatches,
+            "NUM_STEPS": own.num_steps,
+            "UPDATE_EPOCHS": own.update_epochs,
+            "NUM_MINIBATCHES": own.num_minibatches,
             "GAE_LAMBDA": hyper["gae_lambda"],
-            "CLIP_EPS": hyper["clip"],
-            "ENT_COEF": hyper["entropy"],
-            "VF_COEF": hyper["value"],
+            "CLIP_EPS": hyper["clip_eps"],
+            "ENT_COEF": hyper["ent_coef"],
+            "VF_COEF": hyper["vf_coef"],
             "MAX_GRAD_NORM": config.optim.clip_norm,
             "ACTIVATION": config.model.activation,
             "ANNEAL_LR": config.optim.schedule == "linear",
@@ -105,7 +105,7 @@ def purejaxrl_config(job, config, hyper: dict) -> dict:
         "BUFFER_BATCH_SIZE": own.batch_size,
         "LEARNING_STARTS": own.learning_starts,
         "TRAINING_INTERVAL": interval,
-        "TARGET_UPDATE_INTERVAL": hyper["period"] * interval,
+        "TARGET_UPDATE_INTERVAL": hyper["target_period"] * interval,
         "TAU": hyper["tau"],
         "EPSILON_START": hyper["epsilon_start"],
         "EPSILON_FINISH": hyper["epsilon_end"],
@@ -128,7 +128,7 @@ def purejaxrl(job, config, hyper: dict, seconds: float) -> dict:
         run = jax.jit(train if job.runs == 1 else jax.vmap(train)).lower(keys).compile()
         return lambda: jax.block_until_ready(run(keys))
 
-    per_update = config.agent.num_envs * (config.agent.rollout_steps if job.agent == "ppo" else 1)
+    per_update = config.agent.num_envs * (config.agent.num_steps if job.agent == "ppo" else 1)
     return timed(prepare, job.steps // per_update * per_update * job.runs, seconds)
 
 
@@ -149,14 +149,14 @@ def make_sb3(job, config, hyper: dict):
             "MlpPolicy",
             envs,
             learning_rate=lambda left: lr * left,
-            n_steps=own.rollout_steps,
-            batch_size=own.rollout_steps * own.num_envs // own.minibatches,
-            n_epochs=own.epochs,
+            n_steps=own.num_steps,
+            batch_size=own.num_steps * own.num_envs // own.num_minibatches,
+            n_epochs=own.update_epochs,
             gae_lambda=hyper["gae_lambda"],
-            clip_range=hyper["clip"],
-            clip_range_vf=hyper["clip"],
-            ent_coef=hyper["entropy"],
-            vf_coef=hyper["value"],
+            clip_range=hyper["clip_eps"],
+            clip_range_vf=hyper["clip_eps"],
+            ent_coef=hyper["ent_coef"],
+            vf_coef=hyper["vf_coef"],
             max_grad_norm=config.optim.clip_norm,
             **common,
         )
@@ -170,7 +170,7 @@ def make_sb3(job, config, hyper: dict):
         train_freq=own.steps_per_gradient,
         gradient_steps=1,
         tau=hyper["tau"],
-        target_update_interval=hyper["period"] * own.num_envs * own.steps_per_gradient,
+        target_update_interval=hyper["target_period"] * own.num_envs * own.steps_per_gradient,
         exploration_initial_eps=hyper["epsilon_start"],
         exploration_final_eps=hyper["epsilon_end"],
         exploration_fraction=min(1.0, hyper["epsilon_steps"] / job.steps),
@@ -203,18 +203,18 @@ def cleanrl(job, config, hyper: dict, seconds: float) -> dict:
 
     What the longer run takes beyond the shorter counts, so that imports do not.
     """
-    own, rollout = config.agent, config.agent.rollout_steps * config.agent.num_envs
+    own, rollout = config.agent, config.agent.num_steps * config.agent.num_envs
     numbers = {
         "num-envs": own.num_envs,
-        "num-steps": own.rollout_steps,
-        "update-epochs": own.epochs,
-        "num-minibatches": own.minibatches,
+        "num-steps": own.num_steps,
+        "update-epochs": own.update_epochs,
+        "num-minibatches": own.num_minibatches,
         "learning-rate": hyper["lr"],
         "gamma": hyper["gamma"],
         "gae-lambda": hyper["gae_lambda"],
-        "clip-coef": hyper["clip"],
-        "ent-coef": hyper["entropy"],
-        "vf-coef": hyper["value"],
+        "clip-coef": hyper["clip_eps"],
+        "ent-coef": hyper["ent_coef"],
+        "vf-coef": hyper["vf_coef"],
         "max-grad-norm": config.optim.clip_norm,
     }
 

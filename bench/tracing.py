@@ -18,14 +18,13 @@ from configs.gradients import get_config
 from dla_jax.analysis.layer_gradients import step_statistics
 from dla_jax.data.images import ImageSet
 from dla_jax.evidence.rows import brief
-from dla_jax.studies.gradients import study as gradients
-from dla_jax.tasks import image_runs
+from dla_jax.studies.gradients.study import make_probed
+from dla_jax.tasks.image_task import Loaded, put_data
 from dla_jax.training import steps
 from dla_jax.training.loop import stack_batches
 from dla_jax.training.mesh import data_mesh
-from dla_jax.training.task import Plan, no_trace
+from dla_jax.training.task import Task, no_trace
 from dla_jax.trials.arms import own_config
-from dla_jax.trials.grid import Setting
 
 RESNET20 = resnet(skip=True, depth=20, plain_stages=())
 # {name: (shape of an image, batch size, model; None: that of the config)}
@@ -33,8 +32,8 @@ NETS = {"digits": ((8, 8, 1), 64, None), "resnet20": ((32, 32, 3), 128, RESNET20
 PROBE_EVERY = 25
 
 
-def make_setting(name: str) -> Setting:
-    """Return the setting of the residual net of the study `digits`, or of ResNet-20.
+def make_task(name: str) -> Task:
+    """Return the Task of a run of the residual net of the study `digits`, or of ResNet-20.
 
     It is on images uint8 [2000, *shape] of noise.
     """
@@ -49,56 +48,44 @@ def make_setting(name: str) -> Setting:
     mean, std = (0.5,) * shape[-1], (0.25,) * shape[-1]
     image_set = ImageSet(name, images, labels, classes, mean, std, test_start=None)
     mesh, own = data_mesh(), own_config(config, "residual")
-    data = image_runs.put_data(image_set, mesh)
-    setting = image_runs.prepare(own, image_set, data, mesh, step_statistics)
-    return setting._replace(
-        plan=Plan(
-            num_steps=1000,
-            eval_steps=(1000,),
-            log_every_steps=1,
-            checkpoint_every_steps=0,
-            steps_per_call=1,
-            patience=0,
-        )
-    )
+    return make_probed(own, Loaded(image_set, put_data(image_set, mesh), mesh), seed=0)
 
 
-def tasks_of(setting: Setting) -> dict:
-    """Return {name: a function that does the task once and is done when it returns}."""
-    story = gradients.make_story(setting, 0)
-    state, key = steps.init_state(story.init_fn, setting.tx, seed=0, lr=1e-3, mesh=setting.mesh)
-    batch, taken = stack_batches(story.batch_at, 0, 1, 1), {}
+def pieces_of(task: Task) -> dict:
+    """Return {name: a function that does a piece of work once and is done when it returns}."""
+    state, key = steps.init_state(task.init_fn, task.tx, seed=0, lr=1e-3, mesh=task.mesh)
+    batch, taken = stack_batches(task.batch_at, 0, 1, 1), {}
 
     def step(trace, write):
         held = taken.setdefault((trace, write), jax.tree.map(lambda leaf: leaf.copy(), state))
-        how = {"loss_fn": story.loss_fn, "tx": setting.tx, "trace": trace, "mesh": setting.mesh}
-        held, series, traced = steps.run_steps(held, setting.data, batch, 1, key, **how)
+        how = {"loss_fn": task.loss_fn, "tx": task.tx, "trace": trace, "mesh": task.mesh}
+        held, series, traced = steps.run_steps(held, task.data, batch, 1, key, **how)
         taken[trace, write] = held
         jax.block_until_ready((held, series, traced))
         if write:
-            json.dumps(story.annotate({"step": 1} | brief(traced)))
+            json.dumps(task.annotate({"step": 1} | brief(traced)))
 
     return {
         "untraced": lambda: step(no_trace, write=False),
         "traced": lambda: step(step_statistics, write=False),
         "traced, row written": lambda: step(step_statistics, write=True),
-        "probe": lambda: jax.block_until_ready(story.probe(state)),
+        "probe": lambda: jax.block_until_ready(task.probe(state)),
     }
 
 
 def measure(name: str, rounds: int) -> dict[str, np.ndarray]:
-    """Return {task: (wall, CPU) milliseconds of one, float [rounds, 2]}."""
-    tasks, repeats = tasks_of(make_setting(name)), 5 if name == "resnet20" else 20
-    for task in tasks.values():
-        task()
-    found = {task: [] for task in tasks}
+    """Return {piece of work: (wall, CPU) milliseconds of one, float [rounds, 2]}."""
+    pieces, repeats = pieces_of(make_task(name)), 5 if name == "resnet20" else 20
+    for do in pieces.values():
+        do()
+    found = {piece: [] for piece in pieces}
     for i in range(rounds):
-        for task in sorted(tasks, reverse=i % 2 == 1):
+        for piece in sorted(pieces, reverse=i % 2 == 1):
             begin = processes.spent()
             for _ in range(repeats):
-                tasks[task]()
-            found[task].append(1000 * (processes.spent() - begin) / repeats)
-    return {task: np.array(values) for task, values in found.items()}
+                pieces[piece]()
+            found[piece].append(1000 * (processes.spent() - begin) / repeats)
+    return {piece: np.array(values) for piece, values in found.items()}
 
 
 def table(results: dict[str, dict[str, np.ndarray]]) -> str:
@@ -130,7 +117,7 @@ def quartiles(ratios: np.ndarray) -> str:
 
 def main() -> None:
     """Measure what the command line asks for, and show the table."""
-    given = page.arguments("tracing", __doc__, NETS, rounds=(30, "of all tasks in turn"))
+    given = page.arguments("tracing", __doc__, NETS, rounds=(30, "of all pieces in turn"))
     results = {name: measure(name, given.rounds) for name in given.nets}
     page.show("tracing", table(results), given.write)
 

@@ -59,6 +59,7 @@ NETS = {
 }
 MAPS = {f"{name}_maps": NETS[name] for name in ("digits_cnn", "resnet20")}
 MEAN, STD = 0.5, 0.25
+CLASSES = tuple("0123456789")
 
 
 def synthetic(net: Net) -> tuple[np.ndarray, np.ndarray]:
@@ -68,54 +69,43 @@ def synthetic(net: Net) -> tuple[np.ndarray, np.ndarray]:
     return images, rng.integers(0, 10, 4000).astype(np.int32)
 
 
-def our_module(net: Net, setting):
-    """Return the Flax module."""
-    from dla_jax.models.build import build
-
-    return build(
-        setting.config.model,
-        depth=net.depth,
-        skip=True,
-        norm=net.model["norm"],
-        init_scheme=net.model["init"],
-        num_classes=10,
-        mean=setting.source.mean,
-        std=setting.source.std,
-        dtype=setting.config.compute_dtype,
-    )
-
-
-def our_setting(net: Net):
-    """Return (setting, story of a residual run) as the study of this network makes them."""
-    import functools
-
-    from dla_jax.data.images import ImageSet
-    from dla_jax.studies.depth import study as depth_study
-    from dla_jax.studies.depth.arms import Arm
-    from dla_jax.tasks import image_runs
-    from dla_jax.training.mesh import data_mesh
-
-    images, labels = synthetic(net)
+def our_config(net: Net):
+    """Return the config of a residual run, as the study of this network has it."""
     config = rescnn.base()
-    config.model = net.model
+    config.model = net.model | {"depth": net.depth, "skip": True}
     config.batch_size, config.steps_per_call = net.batch_size, net.steps_per_call
     config.data.update({"pad": 0, "flip": False})
     config.optim.update({"name": net.optimiser, "schedule": "constant"})
     config.optim.update({"lr": 1e-3, "clip_norm": 0.0})
     config.compute_dtype = processes.dtype()
+    return config
+
+
+def our_module(net: Net):
+    """Return the Flax module."""
+    from dla_jax.config.info import DataInfo
+    from dla_jax.tasks.image_task import make_model
+
+    mean, std = (MEAN,) * net.shape[-1], (STD,) * net.shape[-1]
+    return make_model(our_config(net), DataInfo(CLASSES, net.shape, mean, std))
+
+
+def our_task(net: Net):
+    """Return the Task of a residual run, as the study of this network makes it."""
+    from dla_jax.data.images import ImageSet
+    from dla_jax.tasks import image_task
+    from dla_jax.training.mesh import data_mesh
+
+    images, labels = synthetic(net)
     mean, std, mesh = (MEAN,) * net.shape[-1], (STD,) * net.shape[-1], data_mesh()
-    classes = tuple("0123456789")
-    image_set = ImageSet("synthetic", images, labels, classes, mean, std, test_start=3900)
-    setting = image_runs.prepare(config, image_set, image_runs.put_data(image_set, mesh), mesh)
-    model = our_module(net, setting)
-    arm = Arm(True, False, net.model["norm"], net.model["init"], False)
-    init_fn = functools.partial(depth_study.init_arm, model=model, shape=net.shape, arm=arm)
-    return setting, image_runs.make_story(setting, model, model, init_fn, 0)
+    image_set = ImageSet("synthetic", images, labels, CLASSES, mean, std, test_start=3900)
+    loaded = image_task.Loaded(image_set, image_task.put_data(image_set, mesh), mesh)
+    return image_task.make_task(our_config(net), loaded, seed=0)
 
 
 def our_steps(net: Net):
     """Return a function of n that takes n steps or a few more."""
-    return processes.training(*our_setting(net), net.steps_per_call, whole=True)
+    return processes.training(our_task(net), net.steps_per_call, whole=True)
 
 
 def torch_steps(job: Job, setting: dict):
@@ -163,9 +153,8 @@ def maps_work(side: str, job: Job, setting: dict):
 
         if jax.default_backend() != "cpu":
             page.refuse("vision", "maps are compared on a CPU; start it with JAX_PLATFORMS=cpu")
-        made, story = our_setting(net)
-        params, model_state = story.init_fn(jax.random.key(0))
-        return maps.our_work(net, our_module(net, made), {"params": params, **model_state})
+        params, model_state = our_task(net).init_fn(jax.random.key(0))
+        return maps.our_work(net, our_module(net), {"params": params, **model_state})
     from bench import torch_nets
 
     model = torch_nets.make(job.net.removesuffix("_maps")).eval()

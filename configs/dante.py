@@ -88,7 +88,6 @@ def base() -> ConfigDict:
 
     config.ngram_order = 6
     config.target_order = 3  # the n-gram whose validation score a run must reach, for its speed
-    config.overfits_at = 0  # step after which a lab saw validation rise; 0: it says nothing
     # What the models write at every evaluation, behind a prompt whose attention is drawn too.
     config.sample = ConfigDict()
     config.sample.prompt = ""  # "": the validation text's start
@@ -235,7 +234,6 @@ def lab_gpt(config: ConfigDict) -> None:
     set_networks(config, networks, gpt_lab_d="1.533 nats/char (perplexity 4.63)")
     on_gpu(config, num_steps=5000, batch_size=64)
     config.optim.lr = 1e-3
-    config.overfits_at = 3000
 
 
 def lab_llama(config: ConfigDict) -> None:

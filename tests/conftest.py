@@ -1,4 +1,4 @@
-"""Four CPU devices for every test, and one compilation cache for all the processes that tests start."""
+"""Every test has four CPU devices, and all processes share one compilation cache."""
 
 import functools
 import os
@@ -13,6 +13,9 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", tempfile.mkdtemp(prefix="dla_
 
 import jax  # noqa: E402
 import pytest  # noqa: E402
+from launching import launch  # noqa: E402
+
+from dla_jax.config.stop import stop_requested  # noqa: E402
 
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
@@ -20,9 +23,7 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 @pytest.fixture(autouse=True)
 def no_stop_request():
-    """A test that asks for a stop must not stop the next one."""
-    from dla_jax.config.stop import stop_requested
-
+    """Forget a stop that a test asked for, which must not stop the next one."""
     stop_requested.clear()
     yield
     stop_requested.clear()
@@ -30,7 +31,10 @@ def no_stop_request():
 
 @pytest.fixture(autouse=True, scope="module")
 def not_too_many_programs():
-    """Each compiled program takes memory maps, of which Linux gives a process 65,530; beyond, XLA's compiler crashes."""
+    """Drop compiled programs before there are too many.
+
+    Each takes memory maps, of which Linux gives a process 65,530; beyond, XLA's compiler crashes.
+    """
     yield
     maps = Path("/proc/self/maps")
     if maps.exists() and len(maps.read_text().splitlines()) > 20_000:
@@ -39,9 +43,10 @@ def not_too_many_programs():
 
 @pytest.fixture(scope="session")
 def smoke(tmp_path_factory):
-    """name of a config -> (workdir, answer) of its smoke preset, run once for all tests that read it."""
+    """Return a function: name of a config -> (workdir, answer) of its smoke preset.
 
-    from launching import launch
+    It is run once for all tests that read it.
+    """
 
     @functools.cache
     def run(name):

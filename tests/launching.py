@@ -4,11 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-# Imports what a launch imports, then forks for each command line: no backend is initialised before the fork.
+# Imports what a launch imports, then forks for each command line; before the fork no backend is
+# initialised.
 MANY = """
 import json, os, runpy, sys, tempfile
 import dla_jax.studies.depth.study
@@ -38,7 +40,7 @@ json.dump(answers, sys.stdout)
 
 
 class Answer(NamedTuple):
-    """What a command line answered."""
+    """The answer to a command line."""
 
     code: int
     out: str
@@ -46,7 +48,7 @@ class Answer(NamedTuple):
 
 
 def environment(**changes) -> dict:
-    """One CPU device, as on a laptop."""
+    """Return the environment of a laptop: one CPU device."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -56,7 +58,7 @@ def environment(**changes) -> dict:
 
 
 def launch(*arguments: str, timeout: float = 300, **changes) -> Answer:
-    """`python launch.py ARGUMENTS`, in a process of its own."""
+    """Run `python launch.py ARGUMENTS` in a process of its own, and wait for it."""
     command = (sys.executable, "launch.py", *arguments)
     result = subprocess.run(
         command,
@@ -71,7 +73,7 @@ def launch(*arguments: str, timeout: float = 300, **changes) -> Answer:
 
 
 def start(*arguments: str, **changes) -> subprocess.Popen:
-    """The same, not waited for."""
+    """Start `python launch.py ARGUMENTS`, and do not wait for it."""
     command = (sys.executable, "launch.py", *arguments)
     return subprocess.Popen(
         command,
@@ -83,8 +85,23 @@ def start(*arguments: str, **changes) -> subprocess.Popen:
     )
 
 
+def answers_to(command_lines: Iterable[str]) -> dict[str, Answer]:
+    """Return the answers to many command lines, each one string, by command line."""
+    lines = list(command_lines)
+    return dict(zip(lines, launch_many([line.split() for line in lines]), strict=True))
+
+
+def assert_refused(answer: Answer, words: list[str]) -> None:
+    """Fail unless the answer is one line on standard error that holds all words, with code 2."""
+    assert answer.code == 2, answer.err
+    assert answer.out == "" and len(answer.err.splitlines()) == 1, answer.err
+    assert "Traceback" not in answer.err, answer.err
+    for word in words:
+        assert word in answer.err, f"{word!r} is not in: {answer.err}"
+
+
 def launch_many(command_lines: list[list[str]]) -> list[Answer]:
-    """The answers of many command lines."""
+    """Return the answers to many command lines."""
     result = subprocess.run(
         (sys.executable, "-c", MANY),
         cwd=ROOT,

@@ -9,11 +9,19 @@ from pathlib import Path
 import pytest
 
 from dla_jax.config.command_line import config_names
-from dla_jax.config.workdir import Run
+from dla_jax.config.workdir import Launch
+from dla_jax.studies import find
 
 # These make no report: tests/commands/test_generate.py, tests/studies/test_text_studies.py
 CONFIGS = sorted(set(config_names()) - {"generate", "gpt2", "predict", "export"})
 EVERY = {"seed", "lr", "num_params", "diverged", "train_seconds"}
+KINDS = {
+    "language": "language",
+    "finetune": "texts",
+    "features": "texts",
+    "agents": "agents",
+    "cam": "maps",
+}
 KEYS = {
     "language": {
         "group",
@@ -55,6 +63,17 @@ def experiment_of(workdir):
     return json.loads((workdir / "config.json").read_text())["config"]["experiment"]
 
 
+def record_of(workdir):
+    """Return {run: its rows} of a record, the runs named by their files."""
+    folder = workdir / "record"
+    return {
+        path.relative_to(folder).with_suffix("").as_posix(): [
+            json.loads(line) for line in path.read_text().splitlines()
+        ]
+        for path in folder.rglob("*.jsonl")
+    }
+
+
 def test_the_screen_says_devices_table_and_paths(finished):
     workdir, answer = finished
     lines = answer.err.splitlines()
@@ -64,17 +83,26 @@ def test_the_screen_says_devices_table_and_paths(finished):
 
 def test_the_workdir_holds_what_it_should(finished):
     workdir, _ = finished
-    expected = {"config.json", "metrics.jsonl", "figures", "summary.json", "report.html"}
+    expected = {"config.json", "record", "figures", "summary.json", "report.html"}
     reads = experiment_of(workdir) in ("compare", "cam")
-    assert expected | (set() if reads else {"tb", "checkpoints"}) <= {
-        path.name for path in workdir.iterdir()
-    }
-    assert list((workdir / "figures").glob("*.png")) and (
-        reads or list((workdir / "tb").rglob("events*"))
-    )
-    assert not list(workdir.rglob("*.tmp")) and not list(
-        (workdir / "checkpoints").rglob("training")
-    )
+    expected |= set() if reads else {"tb", "checkpoints"}
+    assert expected <= {path.name for path in workdir.iterdir()}
+    assert list((workdir / "figures").glob("*.png"))
+    assert reads or list((workdir / "tb").rglob("events*"))
+    assert not list(workdir.rglob("*.tmp"))
+    assert not list((workdir / "checkpoints").rglob("training"))
+
+
+def test_every_run_has_a_file_of_its_own_in_the_record(finished):
+    workdir, _ = finished
+    if experiment_of(workdir) == "compare":
+        pytest.skip("it trains nothing itself")
+    files = record_of(workdir)
+    for name, rows in files.items():
+        assert {row["run"] for row in rows} == {name}
+        assert [bool(row.get("done")) for row in rows] == [False] * (len(rows) - 1) + [True]
+    models = {path.parent.name for path in (workdir / "checkpoints").rglob("model")}
+    assert models <= {name.rpartition("/")[2] for name in files}
 
 
 def test_the_report_is_self_contained_and_complete(finished):
@@ -94,15 +122,8 @@ def test_the_report_is_self_contained_and_complete(finished):
 def test_the_summary_keeps_its_contract(finished):
     summary = json.loads((finished[0] / "summary.json").read_text())
     assert {"study", "runs", "claims"} <= set(summary)
+    kind = KINDS.get(experiment_of(finished[0]), "images")
     for run in summary["runs"]:
-        kinds = {
-            "language": "language",
-            "finetune": "texts",
-            "features": "texts",
-            "agents": "agents",
-            "cam": "maps",
-        }
-        kind = kinds.get(experiment_of(finished[0]), "images")
         assert EVERY | KEYS[kind] <= set(run)
         if kind == "agents":
             assert run["solved_at"] is None or 0 <= run["solved_at"] <= run["env_steps"]
@@ -124,38 +145,35 @@ def test_twins_have_equal_parameters_and_depth_one_is_run_once(finished):
     params = {(run["arm"], run["depth"]): run["num_params"] for run in runs}
     assert {depth for _, depth in params} == {1, 2, 4}
     for depth in (2, 4):
-        assert (
-            params["plain", depth]
-            == params["residual", depth]
-            == params.get(("plain+shared_lr", depth), params["plain", depth])
-        )
+        plain = params["plain", depth]
+        assert plain == params["residual", depth] == params.get(("plain+shared_lr", depth), plain)
     assert {arm for arm, depth in params if depth == 1} == {"both"}
 
 
 def test_the_record_pairs_seeds(finished):
-    """Plain and residual of one seed start from the same weights: their losses before any update differ only by the wiring."""
+    """Learning rates are chosen with other seeds than those that are compared."""
     if experiment_of(finished[0]) == "compare":
         pytest.skip("it trains nothing itself")
-    rows = [
-        json.loads(line) for line in Path(finished[0] / "metrics.jsonl").read_text().splitlines()
-    ]
+    rows = [row for rows in record_of(finished[0]).values() for row in rows]
     done = [row for row in rows if row.get("done")]
     assert len({row["run"] for row in done}) == len(done)
-    assert {row["seed"] for row in done if row["stage"] == "select"}.isdisjoint(
-        {row["seed"] for row in done if row["stage"] == "final"}
-    )
+    seeds = {
+        stage: {row["seed"] for row in done if row["stage"] == stage}
+        for stage in ("select", "final")
+    }
+    assert seeds["final"] and seeds["select"].isdisjoint(seeds["final"])
 
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_every_study_has_a_quick_preset_that_can_run_and_can_decide(name):
     config = importlib.import_module(f"configs.{name}").get_config("quick")
     if name == "compare":
-        assert set(config.made) == {"he", "torch_default"} and all(
-            len(study.seeds) >= 6 for study in config.made.values()
-        )
+        assert set(config.made) == {"he", "torch_default"}
+        assert all(len(study.seeds) >= 6 for study in config.made.values())
         return
-    study = importlib.import_module("launch").study_module(config.experiment)
-    study.check_config(config, Run(Path("nowhere"), None, Path("nowhere"), False, True))
+    nowhere = Path("nowhere")
+    launch = Launch(nowhere, from_dir=None, data_dir=nowhere, download=False, quiet=True)
+    find(config.experiment).check(config, launch)
     claims, seeds = config.claims, (config.made if name == "cam" else config).seeds
     assert len(seeds) >= 6 and all(len(claim.contrasts) for claim in claims.values())
     assert len(claims) > 0

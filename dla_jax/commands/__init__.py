@@ -1,0 +1,25 @@
+"""The commands by name, and the studies below them: all that a config may name. `find` imports one."""
+
+import importlib
+from pathlib import Path
+
+from dla_jax import studies
+from dla_jax.config.checks import check_choice
+
+
+def modules() -> dict[str, str]:
+    """Return {name of a command: the module that holds it}."""
+    names = sorted(path.stem for path in Path(__file__).parent.glob("*.py"))
+    return {name: f"dla_jax.commands.{name}" for name in names if name != "__init__"}
+
+
+def find(name: str):
+    """Return the study or command of a config's `experiment`, imported: the first slow thing.
+
+    Raises:
+      ConfigError: there is none of that name.
+    """
+    check_choice("experiment", name, sorted({*studies.modules(), *modules()}))
+    if name in studies.modules():
+        return studies.find(name)
+    return importlib.import_module(modules()[name]).COMMAND

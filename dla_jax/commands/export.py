@@ -10,7 +10,8 @@ from ml_collections import ConfigDict
 
 from dla_jax.config.checks import check
 from dla_jax.config.files import expand, write_atomically
-from dla_jax.config.workdir import Launch, read_config, write_config
+from dla_jax.config.workdir import Launch
+from dla_jax.config.written import read_config, write_config
 from dla_jax.data import tokenize
 from dla_jax.evidence import tables
 from dla_jax.models import pretrained

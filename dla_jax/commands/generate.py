@@ -10,7 +10,8 @@ from pathlib import Path
 import jax
 
 from dla_jax.config.checks import check, check_rules
-from dla_jax.config.workdir import Launch, read_config, write_config
+from dla_jax.config.workdir import Launch
+from dla_jax.config.written import read_config, write_config
 from dla_jax.data import tokenize
 from dla_jax.studies import find, run_experiment
 from dla_jax.studies.study import Command, restore

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from dla_jax.config.checks import check, check_rules
-from dla_jax.config.workdir import Launch, write_config
+from dla_jax.config.workdir import Launch
+from dla_jax.config.written import write_config
 from dla_jax.data import text, tokenize
 from dla_jax.models import hub, pretrained
 from dla_jax.models.gpt import GPT, GPTConfig

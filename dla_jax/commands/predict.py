@@ -17,7 +17,8 @@ from dla_jax.config.checks import ConfigError, check
 from dla_jax.config.connectivity import first_line
 from dla_jax.config.files import expand
 from dla_jax.config.stop import Interrupted, stop_requested
-from dla_jax.config.workdir import Launch, read_config, write_config
+from dla_jax.config.workdir import Launch
+from dla_jax.config.written import read_config, write_config
 from dla_jax.data import folder, labelled, photos
 from dla_jax.data.encoding import decode
 from dla_jax.evidence import tables

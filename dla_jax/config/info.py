@@ -9,7 +9,7 @@ class DataInfo(NamedTuple):
     Texts have no shape, and neither mean nor standard deviation.
     """
 
-    class_names: tuple[str, ...]
+    class_names: tuple[str, ...] = ()
     shape: tuple[int, ...] = ()  # of one image: height, width, channels
     mean: tuple[float, ...] = ()  # of the training images, per channel, in [0, 1]
     std: tuple[float, ...] = ()

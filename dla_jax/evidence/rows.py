@@ -1,11 +1,12 @@
 """The rows of a record: how JSON holds them, and how they are read back.
 
-A study's record is a folder, `record/<run>.jsonl`: a file a run, a row a line. Several processes
-may so write their own runs in one workdir.
+A study's record is a folder, `record/<run>.jsonl`: a file a run, a row a line. A run that is cut
+back touches no other run's file.
 """
 
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -49,8 +50,14 @@ def record_file(workdir: Path, run: str) -> Path:
 def record_files(workdir: Path) -> dict[str, Path]:
     """Return {run: its file} of all runs that have begun, in the order of their names."""
     folder = workdir / FOLDER
-    files = sorted(folder.rglob("*.jsonl"))
+    files = sorted(folder.rglob("*.jsonl"), key=natural)
     return {path.relative_to(folder).as_posix().removesuffix(".jsonl"): path for path in files}
+
+
+def natural(path: Path) -> list[tuple]:
+    """Return a key that sorts seed2 before seed10."""
+    parts = re.split(r"(\d+)", path.as_posix())
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
 
 
 def read_record(workdir: Path) -> list[dict]:
@@ -74,30 +81,23 @@ def read_rows(path: Path) -> list[dict]:
     """
     if not path.exists():
         return []
-    rows = []
-    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-        if not line.endswith("\n"):
-            continue
-        place = f"{path} is damaged at line {len(rows) + 1}"
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise ConfigError(f"{place} ({error}); give another --workdir") from None
-        check(isinstance(row, dict) and "run" in row, f"{place}; give another --workdir")
-        rows.append(row)
-    return rows
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    whole = [line for line in lines if line.endswith("\n")]
+    return [parse_row(line, f"{path} is damaged at line {i}") for i, line in enumerate(whole, 1)]
 
 
-def last_row(path: Path) -> dict | None:
-    """Return the last whole row of a file, None where there is none.
+def parse_row(line: str, place: str) -> dict:
+    """Return the row that a line holds.
+
+    Args:
+      place: where the line is, for the message.
 
     Raises:
-      ConfigError: that line is no row.
+      ConfigError: it holds no row.
     """
-    lines = path.read_bytes().rpartition(b"\n")[0].rpartition(b"\n")
-    if not lines[2]:
-        return None
     try:
-        return json.loads(lines[2])
-    except ValueError as error:
-        raise ConfigError(f"{path} is damaged ({error}); give another --workdir") from None
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"{place} ({error}); give another --workdir") from None
+    check(isinstance(row, dict) and "run" in row, f"{place}; give another --workdir")
+    return row

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dla_jax.config.arguments import flatten
 from dla_jax.config.files import write_atomically
+from dla_jax.config.workdir import OLD_RECORD
 from dla_jax.evidence import report
 from dla_jax.evidence.rows import FOLDER, finite_or_none
 
@@ -55,8 +56,9 @@ def print_lines(
         shown += ["", "claims"]
     for claim in claims:
         shown += claim_lines(claim)
-    written = ("report.html", "summary.json", "figures", *also, FOLDER, "tb")
-    shown += ["", "written", *(f"  {workdir / name}" for name in written)]
+    names = ("report.html", "summary.json", "figures", *also, FOLDER, OLD_RECORD, "tb")
+    paths = [workdir / name for name in names]
+    shown += ["", "written", *(f"  {path}" for path in paths if path.exists())]
     print("\n".join(shown), file=sys.stderr)
 
 

@@ -12,7 +12,8 @@ from typing import NamedTuple
 from ml_collections import ConfigDict
 
 from dla_jax.config.checks import check
-from dla_jax.config.workdir import Launch, read_config, resume_command, write_config
+from dla_jax.config.workdir import OLD_RECORD, Launch
+from dla_jax.config.written import read_config, resume_command, write_config
 from dla_jax.data import splits
 from dla_jax.evidence import report, undecidable, weighing
 from dla_jax.evidence.rows import read_record
@@ -40,7 +41,7 @@ class Finished(NamedTuple):
     written: dict  # what `config.json` holds
     config: ConfigDict
     arms: dict[str, Arm]
-    rows: list[dict]  # the whole record
+    rows: dict[str, list[dict]]  # {run: its rows, without the last one}
     done: dict[str, dict]  # {run: its last row}
     summary: dict  # {"study", "runs", "claims", "selection"}; empty while it is being made
 
@@ -59,19 +60,14 @@ class Finished(NamedTuple):
 
     def rows_of(self, arm: str) -> dict[int, list[dict]]:
         """Return {seed: the rows of a final run of an arm, without the last one}."""
-        found = {seed: [] for seed in self.arms[arm].seeds}
-        names = {f"final/{arm}/seed{seed}": seed for seed in found}
-        for row in self.rows:
-            if row["run"] in names and not row.get("done"):
-                found[names[row["run"]]].append(row)
-        return found
+        seeds = self.arms[arm].seeds
+        return {seed: self.rows.get(f"final/{arm}/seed{seed}", []) for seed in seeds}
 
 
 class Tuning(NamedTuple):
     """What the learning rate of an arm is chosen by."""
 
-    value: str  # the key of a last row that the report shows
-    unit: str
+    value: str  # the key of a last row that the summary shows
     score: Callable  # the last rows of the runs at one rate -> larger for a better rate
 
 
@@ -210,19 +206,32 @@ def read_finished(study: Study, workdir: Path) -> Finished:
     Raises:
       ConfigError: there is no study, or an unfinished one.
     """
-    written, rows = read_config(workdir), read_record(workdir)
-    config, done = (
-        ConfigDict(written["config"]),
-        {row["run"]: row for row in rows if row.get("done")},
-    )
+    written = read_config(workdir)
+    config, (rows, done) = ConfigDict(written["config"]), by_run(read_record(workdir))
     arms = study.arms(config, written["data"])
     expected = len(select_trials(arms, select_seeds(config))) + len(final_trials(arms))
+    check(
+        len(done) == expected or not (workdir / OLD_RECORD).exists(),
+        f"the study in {workdir} was begun by an earlier version, and is not finished "
+        f"({len(done)} of {expected} runs); run it again in another --workdir",
+    )
     check(
         len(done) == expected,
         f"the study in {workdir} is not finished ({len(done)} of {expected} runs); "
         f"go on with: {resume_command(written, workdir)}",
     )
     return Finished(workdir, written, config, arms, rows, done, summary={})
+
+
+def by_run(record: list[dict]) -> tuple[dict[str, list[dict]], dict[str, dict]]:
+    """Return {run: its rows, without the last one} and {run: its last row} of a record."""
+    rows, done = {}, {}
+    for row in record:
+        if row.get("done"):
+            done[row["run"]] = row
+        else:
+            rows.setdefault(row["run"], []).append(row)
+    return rows, done
 
 
 def summarise(study: Study, found: Finished) -> dict:

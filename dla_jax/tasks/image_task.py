@@ -11,7 +11,7 @@ import numpy as np
 from ml_collections import FrozenConfigDict
 
 from dla_jax.analysis.layer_gradients import layer_norms
-from dla_jax.config.checks import check, check_rules, choice
+from dla_jax.config.checks import check, check_rules, choice, count
 from dla_jax.config.info import DataInfo, data_info
 from dla_jax.config.workdir import Launch
 from dla_jax.data import batches, images, splits
@@ -31,7 +31,12 @@ from dla_jax.training.mesh import data_mesh, put, replicated, together
 from dla_jax.training.steps import STEPS
 from dla_jax.training.task import Task
 
-RULES = classifier.RULES | {"compute_dtype": choice(DTYPES), "parallel": choice(STEPS)}
+RULES = {
+    "compute_dtype": choice(DTYPES),
+    **classifier.RULES,
+    "parallel": choice(STEPS),
+    "freeze_norm_after_epochs": count(low=0),
+}
 
 
 class Loaded(NamedTuple):
@@ -55,7 +60,6 @@ def check_config(config, launch: Launch) -> None:
     check_norm(config, config.model.norm)
     devices = jax.device_count()
     classifier.check_parts(config.batch_size, devices, f"{devices} devices")
-    check_rules(config, {"freeze_norm_after_epochs": classifier.RULES["patience"]})
 
 
 def check_norm(config, norm: str) -> None:
@@ -291,7 +295,7 @@ def restore(folder: Path, config, data: dict) -> ImageClassifier:
     info = data_info(data)
     check(
         len(info.shape) > 0,
-        f"{folder} was made by an earlier version, which did not keep the names of its classes; "
+        f"the model in {folder} was made by an earlier version, which did not keep the names of its classes; "
         "train it again",
     )
     model = make_model(config, info)

@@ -44,7 +44,6 @@ RULES = {
     "checkpoint_every_steps": count(low=0),
     "patience": count(low=0),
     "cells_at_a_time": count(low=0),
-    "overfits_at": count(low=0),
     "ngram_order": count(),
     "target_order": count(),
 }

@@ -10,7 +10,7 @@ import jax
 from dla_jax.config.checks import check, count, seed
 from dla_jax.config.files import write_atomically
 from dla_jax.config.stop import Interrupted, stop_requested
-from dla_jax.config.workdir import read_config, resume_command
+from dla_jax.config.written import read_config, resume_command
 from dla_jax.evidence.rows import read_rows
 from dla_jax.tasks import sampling
 from dla_jax.tasks.language_task import SAMPLING, LanguageModel

@@ -81,9 +81,7 @@ class Body(NamedTuple):
     pad_id: int
 
 
-def load_body(
-    encoder, dtype: str, texts: labelled.LabelledTexts | None, launch: Launch
-) -> Body:
+def load_body(encoder, dtype: str, texts: labelled.LabelledTexts | None, launch: Launch) -> Body:
     """Return the body of a `config.encoder`.
 
     One without a path starts at random, with a tokenizer that was learned from the texts.

@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from dla_jax.config.files import write_atomically
-from dla_jax.evidence.rows import last_row, read_rows, record_file, record_files
+from dla_jax.evidence.rows import read_rows, record_file, record_files
 
 
 def add_histogram(writer, tag: str, counts: list[int], limits: list[float], step: int) -> None:
@@ -54,8 +54,11 @@ class Record:
         self._files = {}
         self._writers = {}
         self._lock = threading.Lock()
-        last = {run: last_row(path) for run, path in record_files(workdir).items()}
-        self.done = {run: row for run, row in last.items() if row and row.get("done")}
+        # All is read at once: a damaged file is found before anything is trained, and processes
+        # that do not write see no row that the first one adds.
+        rows = {run: read_rows(path) for run, path in record_files(workdir).items()}
+        self.done = {run: own[-1] for run, own in rows.items() if own and own[-1].get("done")}
+        self._begun = {run: own for run, own in rows.items() if run not in self.done}
 
     def resume(self, run: str, step: int) -> list[dict]:
         """Return the rows of an unfinished run up to a step; later ones leave the record.
@@ -63,10 +66,10 @@ class Record:
         What TensorBoard shows of the run is written anew.
         """
         with self._lock:
-            path = record_file(self._workdir, run)
-            kept = [row for row in read_rows(path) if row["step"] <= step]
+            kept = [row for row in self._begun.pop(run, []) if row["step"] <= step]
             if not self._writes:
                 return kept
+            path = record_file(self._workdir, run)
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, "".join(json.dumps(row) + "\n" for row in kept))
             self._close(run)

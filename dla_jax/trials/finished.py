@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from dla_jax.config.checks import check, check_choice
-from dla_jax.config.workdir import Launch, read_config, resume_command
+from dla_jax.config.workdir import Launch
+from dla_jax.config.written import read_config, resume_command
 from dla_jax.evidence.rows import read_record
 
 # Studies that leave classifiers, of images and of texts.
@@ -81,6 +82,7 @@ def finished_runs(workdir: Path, network: str, experiments: Iterable[str], what:
         len(rows) > 0,
         f"--from: the study in {workdir} has but a baseline, which leaves no model",
     )
+    rows.sort(key=lambda row: (row["group"], row["seed"]))  # of equals the first is chosen
     if network:
         check_choice("network", network, tuple(dict.fromkeys(row["group"] for row in rows)))
     rows = [row for row in rows if network in ("", row["group"]) and not row["diverged"]]

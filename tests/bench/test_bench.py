@@ -32,8 +32,8 @@ def test_both_sides_compute_the_same_function_with_the_same_parameters(name):
     from bench import torch_nets
 
     net = vision.NETS[name]
-    setting, story = vision.our_setting(net)
-    params, model_state = story.init_fn(jax.random.key(0))
+    task = vision.our_task(net)
+    params, model_state = task.init_fn(jax.random.key(0))
     rng = np.random.default_rng(0)
 
     def shake(leaf):
@@ -43,7 +43,7 @@ def test_both_sides_compute_the_same_function_with_the_same_parameters(name):
     params = jax.tree.map(shake, params)
     statistics = jax.tree.map(shake, model_state.get("batch_stats", {}))
     model = torch_nets.make(name)
-    assert sum(p.numel() for p in model.parameters()) == story.facts["num_params"]
+    assert sum(p.numel() for p in model.parameters()) == task.facts["num_params"]
     torch_nets.copy(model, params, statistics)
     images = vision.synthetic(net)[0][:5]
     model.eval()
@@ -53,7 +53,7 @@ def test_both_sides_compute_the_same_function_with_the_same_parameters(name):
     variables = {"params": params, **model_state}
     if statistics:
         variables["batch_stats"] = statistics
-    module = vision.our_module(net, setting)
+    module = vision.our_module(net)
     ours = np.asarray(module.apply(variables, images / np.float32(255), train=False)[0])
     np.testing.assert_allclose(ours, theirs, rtol=2e-3, atol=1e-4 * np.abs(theirs).max())
 
@@ -67,12 +67,11 @@ def test_maps_are_those_of_pytorch_grad_cam(name):
     from bench import maps, torch_nets
 
     net = vision.NETS[name.removesuffix("_maps")]
-    setting, story = vision.our_setting(net)
-    params, model_state = story.init_fn(jax.random.key(0))
+    params, model_state = vision.our_task(net).init_fn(jax.random.key(0))
     model = torch_nets.make(name.removesuffix("_maps")).eval()
     torch_nets.copy(model, params, model_state.get("batch_stats", {}))
     x = maps.images_of(net)[:6]
-    ours = maps.our_maps(vision.our_module(net, setting), {"params": params, **model_state})(x)
+    ours = maps.our_maps(vision.our_module(net), {"params": params, **model_state})(x)
     for choice in maps.torch_settings()[:: 5 if name == "resnet20_maps" else 1]:
         theirs = maps.torch_maps(model, choice, vision.MEAN, vision.STD)(x)
         assert ours.shape == theirs.shape == (6, 10, *net.shape[:2])
@@ -116,15 +115,14 @@ def test_what_is_measured_is_warm_and_counted_in_units(monkeypatch):
 def test_our_steps_go_in_calls_of_one_shape(rows, whole, taken, calls, monkeypatch):
     from dla_jax.training import steps
 
-    setting, story = vision.our_setting(vision.NETS["mlp"])
-    found = []
+    task, found = vision.our_task(vision.NETS["mlp"]), []
 
     def run_steps(state, data, batches, count, key, **rest):
         found.append((len(batches["index"]), count))
         return state, {}, {}
 
     monkeypatch.setattr(steps, "run_steps", run_steps)
-    assert processes.training(setting, story, rows, whole)(taken - whole) == taken
+    assert processes.training(task, rows, whole)(taken - whole) == taken
     assert found == [(rows, count) for count in calls]
 
 

@@ -55,18 +55,18 @@ def test_both_sides_take_the_same_steps_from_the_same_parameters(monkeypatch):
 
     monkeypatch.setattr(encoders, "WIDTHS", (128,))  # of each width a step is compiled
     net = small("minilm")
-    setting, story = encoders.our_setting(net)
-    init_fn = lambda key: (shaken(story.init_fn(key)[0]), {})
-    state, key = init_state(init_fn, setting.tx, seed=0, lr=encoders.RATE, mesh=setting.mesh)
+    task = encoders.our_task(net)
+    init_fn = lambda key: (shaken(task.init_fn(key)[0]), {})
+    state, key = init_state(init_fn, task.tx, seed=0, lr=encoders.RATE, mesh=task.mesh)
     theirs = torch_encoders.Classifier(net.sizes, encoders.CLASSES, "sdpa")
     torch_encoders.copy_classifier(theirs, net.sizes, jax.device_get(state.params))
-    batches, optim = encoders.trained_batches(net), setting.config.optim
+    batches, optim = encoders.trained_batches(net), encoders.our_config(net).optim
     step = torch_encoders.trainer(theirs, batches, "cpu", encoders.RATE, optim, compiled=False)
     found, losses = [step().item() for _ in range(6)], []
-    how = {"tx": setting.tx, "trace": setting.trace, "mesh": setting.mesh}
+    how = {"tx": task.tx, "trace": task.trace, "mesh": task.mesh}
     for i in range(6):
-        batch = stack_batches(story.batch_at, i, i + 1, 1)
-        state, series, _ = run_steps(state, {}, batch, 1, key, loss_fn=story.loss_fn, **how)
+        batch = stack_batches(task.batch_at, i, i + 1, 1)
+        state, series, _ = run_steps(state, {}, batch, 1, key, loss_fn=task.loss_fn, **how)
         losses.append(series["train_loss"].item())
     np.testing.assert_allclose(losses, found, rtol=1e-4)
     assert len({round(loss, 3) for loss in losses}) > 3
@@ -82,7 +82,7 @@ def test_both_sides_drop_the_same_share(name):
     net = small(name, dropout=0.1)
     theirs = torch_encoders.Classifier(net.sizes, encoders.CLASSES, "sdpa")
     assert [m.p for m in theirs.modules() if isinstance(m, torch.nn.Dropout)] == [0.1] * 5
-    assert encoders.our_setting(net)[0].config.model.dropout == 0.1
+    assert encoders.our_config(net).model.dropout == 0.1
 
 
 @pytest.mark.parametrize("task", ["embed", "finetune"])
@@ -111,14 +111,15 @@ def test_batches_are_few_from_short_to_long_and_alike_for_both_tasks():
 
 
 def test_the_step_is_the_study_s_with_dropout_and_clipping_and_a_constant_rate():
-    setting, story = encoders.our_setting(small("base", dropout=0.1))
-    optim = setting.config.optim
-    assert setting.plan.steps_per_call == 1 and setting.config.model.dropout == 0.1
-    assert setting.config.encoder.pooling == "mean"
+    net = small("base", dropout=0.1)
+    task, config = encoders.our_task(net), encoders.our_config(net)
+    optim = config.optim
+    assert task.plan.steps_per_call == 1 and config.model.dropout == 0.1
+    assert config.encoder.pooling == "mean"
     assert (optim.name, optim.clip_norm) == ("adamw", 1.0)
     assert (optim.decayed, optim.weight_decay) == ("kernels", 0.01)
     assert optim.schedule == "constant" and optim.warmup_fraction == 0.0
-    widths = [story.batch_at(step)["token"].shape[1] for step in range(5)]
+    widths = [task.batch_at(step)["token"].shape[1] for step in range(5)]
     assert widths == [32, 64, 64, 128, 32]
 
 

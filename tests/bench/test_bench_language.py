@@ -73,7 +73,8 @@ def test_a_short_measurement(task, side, monkeypatch):
 
 
 def test_the_step_is_the_study_s_with_clipping_and_a_constant_rate():
-    setting, story = language.our_setting(language.NETS["tiny_llama"])
-    assert setting.config.optim.clip_norm == 1.0 and setting.config.model.dropout == 0.0
-    assert setting.plan.steps_per_call == 50
-    assert story.facts["vocab_size"] == 65 and story.batch_at(3)["index"].shape == (8, 65)
+    net = language.NETS["tiny_llama"]
+    task, config = language.our_task(net), language.our_config(net)
+    assert config.optim.clip_norm == 1.0 and config.model.dropout == 0.0
+    assert task.plan.steps_per_call == 50
+    assert task.facts["vocab_size"] == 65 and task.batch_at(3)["index"].shape == (8, 65)

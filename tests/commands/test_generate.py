@@ -1,9 +1,10 @@
-"""Text from a trained workdir: on standard output, the same for one seed, and errors that name what is wrong."""
+"""Tests the text from a trained workdir: the same for one seed, and errors that name what is wrong."""
 
 import json
+import shutil
 
 import pytest
-from launching import launch, launch_many
+from launching import assert_refused, launch, launch_many
 
 
 @pytest.fixture(scope="module")
@@ -68,10 +69,7 @@ def test_what_is_wrong_is_named(trained, own, smoke, tmp_path):
         ["no workdir"],
     )
     for answer, words in zip(answers, expected, strict=True):
-        assert (
-            answer.code == 2 and answer.out == "" and len(answer.err.strip().splitlines()) == 1
-        ), answer.err
-        assert all(word in answer.err for word in words), answer.err
+        assert_refused(answer, words)
     assert not (tmp_path / "x").exists()
 
 
@@ -82,14 +80,11 @@ def test_a_workdir_that_made_its_study_inside_stands_for_it(own, tmp_path):
         f"--workdir={tmp_path / 'x'}",
         "--config.num_tokens=3",
     )
-    assert (
-        answer.code == 0 and answer.out and f"made its study in {own[0] / 'study'}" in answer.err
-    ), answer.err
+    assert answer.code == 0 and answer.out, answer.err
+    assert f"made its study in {own[0] / 'study'}" in answer.err
 
 
 def test_a_missing_model_is_named(trained, tmp_path):
-    import shutil
-
     copy = tmp_path / "copy"
     shutil.copytree(trained, copy)
     shutil.rmtree(copy / "checkpoints")

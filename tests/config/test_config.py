@@ -11,13 +11,8 @@ import pytest
 from dla_jax.config.arguments import parse_argument
 from dla_jax.config.checks import ConfigError, check_count, check_distinct, check_number
 from dla_jax.config.files import write_atomically
-from dla_jax.config.workdir import (
-    check_workdir,
-    differences,
-    lock_workdir,
-    make_workdir,
-    write_config,
-)
+from dla_jax.config.workdir import check_workdir, lock_workdir, make_workdir
+from dla_jax.config.written import differences, write_config
 
 
 def test_arguments_are_a_preset_or_typed_pairs():

@@ -18,8 +18,6 @@ needs_torch = pytest.mark.skipif(
     not all(map(importlib.util.find_spec, ("torch", "transformers"))),
     reason="needs requirements-bench.txt",
 )
-
-
 ROPE = ("rope_parameters",)
 TWO_TYPES = {"rope_type": "default", "type": "linear", "factor": 2.0}
 

@@ -4,7 +4,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from dla_jax.evidence.tables import CURVE_KEYS, RUN_KEYS
-from dla_jax.studies.study import Finished, Study, select_seeds, summarise
+from dla_jax.studies.study import Finished, Study, by_run, select_seeds, summarise
 from dla_jax.trials.arms import choose_rates, final_trials, select_trials
 from dla_jax.trials.training import identity_of
 
@@ -35,12 +35,12 @@ def finished(study: Study, config: ConfigDict, data: dict, last, rows, workdir) 
             record.append(own | {"done": True} | identity_of(trial) | last(trial))
 
     write(selected)
-    done = {row["run"]: row for row in record if row.get("done")}
+    _, done = by_run(record)
     rates = choose_rates(arms, selected, done, study.tuning.score)
     write(trial._replace(lr=rates[trial.arm]) for trial in final_trials(arms))
-    done = {row["run"]: row for row in record if row.get("done")}
     written = {"config": config.to_dict(), "data": data, "launches": []}
-    found = Finished(workdir, written, config, arms, record, done, summary={})
+    rows, done = by_run(record)
+    found = Finished(workdir, written, config, arms, rows, done, summary={})
     found = found._replace(summary=summarise(study, found))
     return found._replace(summary=found.summary | study.more(found))
 

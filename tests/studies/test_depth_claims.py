@@ -1,44 +1,42 @@
-"""What the claims of the depth studies ask: each against made-up runs with a known effect."""
+"""The claims of the depth studies, each weighed on made-up runs with a known effect."""
 
 import numpy as np
 import pytest
 
 from configs import mlp, rescnn
 from dla_jax.evidence import undecidable, weighing
-from dla_jax.studies.depth import arms as depth_grid
+from dla_jax.studies.depth.arms import claims_of, groups_of
+from dla_jax.studies.depth.study import STUDY
 
 
 def made_up(config, accuracy, loss=lambda arm, depth: 0.5):
-    """Eight runs of every group, around `accuracy(arm, depth)` and `loss(arm, depth)`."""
+    """Return eight runs of every arm, around `accuracy(kind, depth)` and `loss(kind, depth)`."""
     noise = np.random.default_rng(0).uniform(-0.002, 0.002, 1000)
     runs = []
-    for arm, depth, seeds in depth_grid.groups_of(config):
+    for kind, depth, seeds in groups_of(config):
         for seed in seeds:
             scores = {
-                "test_accuracy": accuracy(arm, depth) + noise[len(runs)],
-                "test_loss": loss(arm, depth) + noise[-len(runs) - 1],
+                "test_accuracy": accuracy(kind, depth) + noise[len(runs)],
+                "test_loss": loss(kind, depth) + noise[-len(runs) - 1],
             }
-            runs.append({"group": f"{arm}-{depth}", "seed": seed, "diverged": False} | scores)
+            runs.append({"group": f"{kind}-{depth}", "seed": seed, "diverged": False} | scores)
     return runs
 
 
 def verdict_of(config, name, runs):
-    claim = config.claims[name].to_dict()
-    return weighing.weigh(
-        claim | {"contrasts": depth_grid.resolve(config, claim["contrasts"])}, runs
-    )["verdict"]
+    return weighing.weigh(claims_of(config)[name], runs)["verdict"]
 
 
 def slopes(residual, plain):
-    """Accuracies that change by so much a layer."""
-    return lambda arm, depth: 0.6 + {"residual": residual, "plain": plain}.get(arm, 0.0) * depth
+    """Return accuracies that change by so much a layer."""
+    return lambda kind, depth: 0.6 + {"residual": residual, "plain": plain}.get(kind, 0.0) * depth
 
 
 @pytest.mark.parametrize(
     ("residual", "plain", "both", "more"),
     [
         (0.01, -0.01, "holds", "holds"),
-        (0.0, -0.01, "does not hold", "holds"),  # a plain net that loses is but half of it
+        (0.0, -0.01, "does not hold", "holds"),  # a plain net that loses is only half of it
         (0.01, 0.005, "does not hold", "holds"),
         (-0.005, -0.01, "does not hold", "holds"),
         (-0.01, 0.01, "does not hold", "does not hold"),
@@ -54,11 +52,18 @@ def test_depth_helps_residual_nets_alone_only_where_plain_ones_lose(residual, pl
 
 def test_a_net_that_loses_in_the_first_step_does_not_gain_from_every_step():
     config = rescnn.get_config("digits")
-    grows = lambda arm, depth: 0.5 + 0.01 * depth
+
+    def grows(kind, depth):
+        return 0.5 + 0.01 * depth
+
+    def worse(kind, depth):
+        return 0.9 if depth == 1 else grows(kind, depth)
+
+    def later(kind, depth):
+        return 0.5 if depth == 25 else grows(kind, depth)  # a step that lab E did not take
+
     assert verdict_of(config, "b_residual_gains_always", made_up(config, grows)) == "holds"
-    worse = lambda arm, depth: 0.9 if depth == 1 else grows(arm, depth)
     assert verdict_of(config, "b_residual_gains_always", made_up(config, worse)) == "does not hold"
-    later = lambda arm, depth: 0.5 if depth == 25 else grows(arm, depth)  # noqa: E731  # a step that lab E did not take
     assert verdict_of(config, "b_residual_gains_always", made_up(config, later)) == "does not hold"
     assert verdict_of(config, "b_residual_gains_lab_e", made_up(config, later)) == "holds"
     assert verdict_of(config, "b_residual_gains_lab_e", made_up(config, worse)) == "does not hold"
@@ -83,7 +88,10 @@ OF_TABLE = (
 
 
 def test_lab_bs_own_table_bears_out_its_claims_and_its_mirror_image_none():
-    """Its figures, but for 17 layers with skips: lab B's 0.1 points are below the margin."""
+    """The figures are its own except at 17 layers with skips: its 0.1 points are below the margin.
+
+    Mirrored, every difference has the other sign.
+    """
     config = rescnn.get_config("lab_b")
     as_read = made_up(config, lambda *group: LAB_B[group][0], lambda *group: LAB_B[group][1])
     mirrored = made_up(
@@ -96,21 +104,15 @@ def test_lab_bs_own_table_bears_out_its_claims_and_its_mirror_image_none():
 
 def test_lab_bs_claims_are_decided_on_digits_and_left_to_cnns():
     config = rescnn.get_config("digits")
-    asked = {
-        name: depth_grid.resolve(config, config.claims[name].contrasts)[0] for name in OF_TABLE
-    }
-    assert asked["p_skip_hurts_second"] == ((1.0, "residual-10"), (-1.0, "plain-10"))
-    assert asked["q_deepest_residual_below_shallow_plain"] == (
-        (1.0, "residual-25"),
-        (-1.0, "plain-5"),
-    )
+    claims = claims_of(config)
+    (second,) = claims["p_skip_hurts_second"]["contrasts"]
+    assert second == ((1.0, "residual-10"), (-1.0, "plain-10"))
+    (deepest,) = claims["q_deepest_residual_below_shallow_plain"]["contrasts"]
+    assert deepest == ((1.0, "residual-25"), (-1.0, "plain-5"))
+    assert set(OF_TABLE) <= set(claims)
     assert not set(OF_TABLE) & set(mlp.get_config("digits").claims)
     config.depths = (1, 5)
-    claim = config.claims.p_skip_hurts_second.to_dict()
-    found = weighing.weigh(
-        claim | {"contrasts": depth_grid.resolve(config, claim["contrasts"])},
-        made_up(config, slopes(0, 0)),
-    )
+    found = weighing.weigh(claims_of(config)["p_skip_hurts_second"], made_up(config, slopes(0, 0)))
     assert found["verdict"] == "not run" and found["missing"] == ["residual-second", "plain-second"]
 
 
@@ -127,10 +129,8 @@ CONTRAST = ((1.0, "a"), (-1.0, "b"))
     ],
 )
 def test_what_a_grid_cannot_decide_is_said(seeds, words):
-    lines = undecidable.remarks(
-        [{"contrasts": (CONTRAST,)}, {"contrasts": (((1.0, "a"),),)}][: 2 if "a" in words else 1],
-        seeds,
-    )
+    claims = [{"contrasts": (CONTRAST,)}, {"contrasts": (((1.0, "a"),),)}]
+    lines = undecidable.remarks(claims[: 2 if "a" in words else 1], seeds)
     assert bool(lines) == bool(words) and all(words in line and "6 seeds" in line for line in lines)
 
 
@@ -141,35 +141,31 @@ def test_the_line_counts_claims_and_names_each_reason_once():
     seeds = {"a": range(6), "b": range(6), "c": (0, 1)}
     assert undecidable.remarks([one, {"contrasts": (CONTRAST,)}], seeds) == []
     assert undecidable.remarks([one, same, always, always], seeds) == [
-        "claims: 3 of 4 cannot be decided: there is no second net or depth to compare with; c and b share 2 seeds "
-        "(6 seeds in common are needed)"
+        "claims: 3 of 4 cannot be decided: there is no second net or depth to compare with; "
+        "c and b share 2 seeds (6 seeds in common are needed)"
     ]
     assert "a has 5 seeds" in undecidable.remarks([one], {"a": range(5)})[0]
-    assert undecidable.remarks([always, one, one], {"a": (0, 1), "b": (0, 1), "c": (1, 2, 3)})[
-        0
-    ].startswith("claims: 3 of 3 cannot be decided: c and b share 1 seed; a has 2 seeds (")
+    apart = {"a": (0, 1), "b": (0, 1), "c": (1, 2, 3)}
+    words = "claims: 3 of 3 cannot be decided: c and b share 1 seed; a has 2 seeds ("
+    assert undecidable.remarks([always, one, one], apart)[0].startswith(words)
     few = dict.fromkeys("abc", (0, 1))
-    assert (
-        "a and b share 2 seeds, and others so (6"
-        in undecidable.remarks([{"contrasts": (CONTRAST,)}, one], few)[0]
-    )
-    many = [{"contrasts": (((1.0, name),),)} for name in "vwxyz"]
-    assert (
-        "v is not in the grid" in undecidable.remarks(many, {})[0]
-        and "2 reasons more" in undecidable.remarks(many, {})[0]
-    )
+    line = undecidable.remarks([{"contrasts": (CONTRAST,)}, one], few)[0]
+    assert "a and b share 2 seeds, and others so (6" in line
+    line = undecidable.remarks([{"contrasts": (((1.0, name),),)} for name in "vwxyz"], {})[0]
+    assert "v is not in the grid" in line and "2 reasons more" in line
+
+
+def remarks_of(config):
+    seeds = {arm.name: arm.seeds for arm in STUDY.arms(config, {}).values()}
+    return undecidable.remarks(STUDY.claims(config).values(), seeds)
 
 
 def test_a_depth_study_says_it_of_its_own_depths():
     config = rescnn.get_config("digits")
-    assert depth_grid.undecidable_claims(config) == []
+    assert remarks_of(config) == []
     config.seeds = (0, 1)
-    (line,) = depth_grid.undecidable_claims(config)
+    (line,) = remarks_of(config)
     assert f"{len(config.claims)} of {len(config.claims)}" in line and "share 2 seeds" in line
-    config.depths, config.seeds, config.arms, config.side_arms = (
-        (5,),
-        tuple(range(6)),
-        ("plain",),
-        (),
-    )
-    assert "not in the grid" in depth_grid.undecidable_claims(config)[0]
+    config.depths, config.seeds = (5,), tuple(range(6))
+    config.arms, config.side_arms = ("plain",), ()
+    assert "not in the grid" in remarks_of(config)[0]

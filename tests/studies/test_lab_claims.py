@@ -1,4 +1,4 @@
-"""What the claims about ResNet-34, the MLPs on MNIST and the heads of the Llama ask, on made-up runs; what diverged runs count as."""
+"""The claims about ResNet-34, the MLPs and the Llama's heads on made-up runs; diverged runs."""
 
 import math
 
@@ -6,18 +6,15 @@ import pytest
 
 from configs import dante, mlp, resnet34
 from dla_jax.data import images
-from dla_jax.evidence import weighing
-from dla_jax.evidence import verdicts
-from dla_jax.studies.architectures import study as architectures
-from dla_jax.studies.language import report as language_report
-from dla_jax.tasks import classifier as classifier_runs
-from dla_jax.tasks import image_runs, language_runs
+from dla_jax.evidence import tables, weighing
+from dla_jax.studies.language.report import heads_words
+from dla_jax.tasks import classifier, image_task, language_task, text_source
 from dla_jax.training.mesh import data_mesh
-from dla_jax.trials.arms import Cell, own_config, select_cells
+from dla_jax.trials.arms import own_config, resolve, select_trials
 
 
 def verdict_of(claim, **means):
-    """The verdict on six runs a network, whose value is its mean but for little."""
+    """Return the verdict on six runs a network, whose values lie close to its mean."""
     runs = [
         {
             "group": group,
@@ -42,17 +39,14 @@ def test_cnns_over_fit_only_where_each_does():
     claim = resnet34.get_config("cifar10").claims.k_cnns_over_fit
     rises = {"convnet": 0.1, "resnet": 0.05, "resnet_bottleneck": 0.2}
     assert verdict_of(claim, **rises) == "holds"
-    assert (
-        verdict_of(claim, **rises | {"resnet": 0.005}) == "does not hold"
-    )  # less than one would call a rise
+    # Less than one would call a rise.
+    assert verdict_of(claim, **rises | {"resnet": 0.005}) == "does not hold"
 
 
 def test_a_net_whose_loss_is_low_on_average_gets_there_sooner():
     claim = resnet34.get_config("digits").claims.l_sooner
-    assert (
-        verdict_of(claim, resnet=0.3, convnet=0.6) == "holds"
-        and verdict_of(claim, resnet=0.6, convnet=0.3) == "does not hold"
-    )
+    assert verdict_of(claim, resnet=0.3, convnet=0.6) == "holds"
+    assert verdict_of(claim, resnet=0.6, convnet=0.3) == "does not hold"
 
 
 GUESSING = math.log(10)
@@ -75,40 +69,28 @@ def test_the_last_row_says_how_validation_loss_went(losses, mean, rise):
         {"step": i, "seconds": float(i), "val_accuracy": 0.5, "val_loss": loss}
         for i, loss in enumerate(losses, 1)
     ]
-    found = classifier_runs.run_result(rows, rows[1], batch_size=2, num_examples=10, chance=0.1)
+    found = classifier.run_result(rows, rows[1], batch_size=2, num_examples=10, chance=0.1)
     expected = [value if value is None else pytest.approx(value) for value in (mean, rise)]
     assert [found["mean_val_loss"], found["val_loss_rise"]] == expected
 
 
 def test_records_of_before_have_no_such_values():
-    row = dict.fromkeys(classifier_report.RUN_KEYS, 1)
-    assert classifier_report.run_of(row)["val_loss_rise"] is None
+    row = dict.fromkeys(tables.RUN_KEYS, 1)
+    assert tables.run_of(row)["val_loss_rise"] is None
 
 
 def test_a_run_that_diverged_has_the_loss_of_guessing_and_counts_in_the_mean():
     config = resnet34.get_config("smoke")
-    image_set, mesh = images.load(config.data, None, False), data_mesh()
-    setting = image_runs.prepare(
-        own_config(config, "mlp"), image_set, image_runs.put_data(image_set, mesh), mesh
-    )
-    diverged = architectures.make_story(setting, 0).diverged
+    image_set, mesh = images.load(config.data, data_dir=None, download=False), data_mesh()
+    loaded = image_task.Loaded(image_set, image_task.put_data(image_set, mesh), mesh)
+    diverged = image_task.make_task(own_config(config, "mlp"), loaded, seed=0).diverged
     assert diverged["test_loss"] == diverged["mean_val_loss"] == pytest.approx(math.log(10))
-    assert (
-        diverged["test_accuracy"] == 0.1
-        and diverged["val_loss"] is None
-        and diverged["val_loss_rise"] is None
-    )
-    run = {"num_params": 1, "train_seconds": None, "examples_per_s": None}
-    shown = classifier_report.measures(
-        [
-            run | diverged | {"diverged": True},
-            run | diverged | {"test_loss": 0.1, "diverged": False},
-        ]
-    )
-    assert (
-        shown[classifier_report.MEASURE_HEAD.index("test loss")]
-        == f"{(math.log(10) + 0.1) / 2:.3f}"
-    )
+    assert diverged["test_accuracy"] == 0.1
+    assert diverged["val_loss"] is None and diverged["val_loss_rise"] is None
+    run = {"num_params": 1, "train_seconds": None, "examples_per_s": None} | diverged
+    shown = tables.measures([run | {"diverged": True}, run | {"test_loss": 0.1, "diverged": False}])
+    expected = f"{(math.log(10) + 0.1) / 2:.3f}"
+    assert shown[tables.MEASURES.index("test loss")] == expected
 
 
 @pytest.mark.parametrize("vocab_size", [0, 300])
@@ -120,23 +102,19 @@ def test_a_language_model_that_diverged_guesses_among_its_tokens(vocab_size):
         if vocab_size
         else {"name": "characters", "vocab_size": 0}
     )
-    source, mesh = language_runs.make_source(own), data_mesh()
-    setting = language_runs.prepare(own, source, language_runs.put_tokens(source, mesh), mesh)
-    story = language_runs.make_story(setting, Cell("final", "gpt", 0, 1e-3))
-    found, size = story.diverged, source.tokenizer.vocab_size
+    source, mesh = text_source.make_source(own), data_mesh()
+    loaded = language_task.Loaded(source, text_source.put_tokens(source, mesh), mesh)
+    task = language_task.make_task(own, loaded, seed=0, compared=True)
+    found, size = task.diverged, source.tokenizer.vocab_size
     assert found["nats_per_token"] == found["val_nats_per_token"] == pytest.approx(math.log(size))
     assert found["perplexity"] == pytest.approx(size)
-    assert found["nats_per_char"] == pytest.approx(
-        math.log(size) * story.facts["scored_tokens_per_char"]
-    )
-    assert (
-        found["bits_per_char"] == pytest.approx(found["nats_per_char"] / math.log(2))
-        and found["above_ngram"] > 0
-    )
+    nats_per_char = math.log(size) * task.facts["scored_tokens_per_char"]
+    assert found["nats_per_char"] == pytest.approx(nats_per_char)
+    assert found["bits_per_char"] == pytest.approx(found["nats_per_char"] / math.log(2))
+    assert found["above_ngram"] > 0
     if not vocab_size:
-        assert size == source.alphabet and found["val_nats_per_char"] == pytest.approx(
-            math.log(source.alphabet)
-        )
+        assert size == source.alphabet
+        assert found["val_nats_per_char"] == pytest.approx(math.log(source.alphabet))
 
 
 def test_the_best_mlp_is_better_than_each_of_the_others():
@@ -149,17 +127,12 @@ def test_the_best_mlp_is_better_than_each_of_the_others():
 def test_lab_bs_recipe_and_a_rate_of_its_own_differ_in_the_rate_alone():
     config = mlp.get_config("lab_b")
     lab, own = (own_config(config, name) for name in ("lab_b", "own_rate"))
-    assert (
-        lab.optim.lr == 1e-2
-        and own.optim.lr is None
-        and {cell.group for cell in select_cells(config)} == {"own_rate"}
-    )
+    assert lab.optim.lr == 1e-2 and own.optim.lr is None
+    selected = select_trials(resolve(config), config.select_seeds)
+    assert {trial.arm for trial in selected} == {"own_rate"}
     lab.optim.lr = None
-    assert lab.to_dict() == own.to_dict() and (
-        own.batch_size,
-        own.optim.name,
-        own.optim.schedule,
-    ) == (16384, "lion", "one_cycle")
+    assert lab.to_dict() == own.to_dict()
+    assert (own.batch_size, own.optim.name, own.optim.schedule) == (16384, "lion", "one_cycle")
     implemented = own_config(mlp.get_config("mnist,as_implemented=true"), "mlp_784")
     assert own.model == implemented.model and implemented.optim.lr == 1e-2
     assert {**own.optim.to_dict(), "lr": 1e-2} == implemented.optim.to_dict()
@@ -186,5 +159,5 @@ def test_claims_and_report_say_how_wide_a_head_is(preset, words):
         config.claims[name].statement.startswith(words)
         for name in ("c_heads_converge_faster", "d_heads_lower_loss")
     )
-    width = language_report.heads_words(own_config(config, "llama_16_heads").model)
+    width = heads_words(own_config(config, "llama_16_heads").model)
     assert width == {"tiny": "16, 4 wide", "llama": "16, 48 wide"}[preset]

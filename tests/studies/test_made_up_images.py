@@ -4,6 +4,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from made_up import IMAGES, classified, finished, noise, verdicts_of
 
 from configs import gradients, rescnn, resnet34
 from dla_jax.plots import accuracy
@@ -13,7 +14,6 @@ from dla_jax.studies.depth.figures import accuracy_points, explanations, rate_li
 from dla_jax.studies.depth.report import arm_rows, secondary_table
 from dla_jax.studies.gradients.figures import clipped, last_dense, profiles
 from dla_jax.studies.gradients.report import gradient_rows
-from made_up import IMAGES, classified, finished, noise, verdicts_of
 
 DEPTH = {
     "plain-5": 0.90,

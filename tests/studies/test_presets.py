@@ -8,37 +8,29 @@ import pytest
 from launching import launch
 
 from configs.rescnn import get_config
-from dla_jax.models.build import build
-from dla_jax.studies.depth import arms as depth_grid
-from dla_jax.studies.depth import study as depth_study
-from dla_jax.tasks import image_classifier as classify
+from dla_jax.config.info import DataInfo
+from dla_jax.studies.depth.arms import arms_of, claims_of, reference_of
+from dla_jax.tasks.image_classifier import count_params
+from dla_jax.tasks.image_task import init_network, make_model
+
+IMAGES = DataInfo(tuple("0123456789"), shape=(32, 32, 3), mean=(0.5,) * 3, std=(0.25,) * 3)
 
 
 def modules(argument):
-    """{(arm, depth): (module, parameters)} of a preset, for images of 32x32x3."""
-    config, found = get_config(argument), {}
-    for arm, depth, _ in depth_grid.groups_of(config):
-        known = depth_grid.arm_of(config, arm)
-        module = build(
-            config.model,
-            depth=depth,
-            skip=known.skip,
-            norm=known.norm,
-            init_scheme=known.init,
-            num_classes=10,
-            mean=(0.5,) * 3,
-            std=(0.25,) * 3,
-            dtype=config.compute_dtype,
-        )
-        found[arm, depth] = module, classify.count_params(module, (32, 32, 3))
+    """Return {(kind, depth): (module, parameters)} of a preset, for images of 32x32x3."""
+    found = {}
+    for arm in arms_of(get_config(argument)).values():
+        module = make_model(arm.config, IMAGES)
+        kind, _, depth = arm.name.rpartition("-")
+        found[kind, int(depth)] = module, count_params(module, IMAGES.shape)
     return found
 
 
 @pytest.mark.parametrize("argument", ["cifar10", "lab_a", "lab_b", "he", "resnet18"])
 def test_the_twins_of_a_preset_as_intended_have_the_same_module_and_parameters(argument):
     found = modules(argument)
-    for (arm, depth), (module, params) in found.items():
-        if arm == "plain":
+    for (kind, depth), (module, params) in found.items():
+        if kind == "plain":
             assert (module, params) == found["residual", depth]
     assert len({params for _, params in found.values()}) >= len(get_config(argument).depths)
 
@@ -66,23 +58,13 @@ def test_the_twins_of_a_lab_as_implemented_differ_in_more_than_the_skip(lab):
 @pytest.mark.parametrize("config", ["lab_b", "he"])
 def test_every_block_of_a_residual_net_has_a_skip_and_none_of_its_plain_twin(config):
     config = get_config(config)
-    for arm, value in (("plain", 0), ("residual", 1)):
-        known = depth_grid.arm_of(config, arm)
-        depth = depth_grid.reference_of(config)
-        module = build(
-            config.model,
-            depth=depth,
-            skip=known.skip,
-            norm=known.norm,
-            init_scheme=known.init,
-            num_classes=10,
-            mean=(0.5,) * 3,
-            std=(0.25,) * 3,
-            dtype="float32",
-        )
-        _, model_state = depth_study.init_arm(
-            jax.random.key(0), model=module, shape=(32, 32, 3), arm=known
-        )
+    config.compute_dtype = "float32"
+    depth = reference_of(config)
+    for kind, value in (("plain", 0), ("residual", 1)):
+        own = arms_of(config)[f"{kind}-{depth}"].config
+        model = make_model(own, IMAGES)
+        key = jax.random.key(0)
+        _, model_state = init_network(key, model=model, shape=IMAGES.shape, own=own.model)
         leaves = jax.tree_util.tree_leaves_with_path(model_state["wiring"])
         skips = np.concatenate([leaf for path, leaf in leaves if path[-1].key == "skip"])
         np.testing.assert_array_equal(skips, value * np.ones({9: 4, 20: 9}[depth]))
@@ -103,16 +85,16 @@ def test_every_block_of_a_residual_net_has_a_skip_and_none_of_its_plain_twin(con
 )
 def test_every_claim_of_a_preset_is_in_its_grid(argument):
     config = get_config(argument)
-    groups = {f"{arm}-{depth}" for arm, depth, _ in depth_grid.groups_of(config)}
+    arms = set(arms_of(config))
     assert len(config.claims) >= 5
-    for claim in config.claims.values():
-        for terms in depth_grid.resolve(config, claim.contrasts):
-            assert {group for _, group in terms} <= groups
+    for claim in claims_of(config).values():
+        for terms in claim["contrasts"]:
+            assert {name for _, name in terms} <= arms
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    """Three classes of 40 pictures each, 32x32, told apart by their colour."""
+    """Return a folder of three classes of 40 pictures, 32x32, told apart by their colour."""
     from PIL import Image
 
     folder, rng = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""Drawing tokens, against numpy, and writing on with a cache, against reading everything again."""
+"""Tests drawing tokens against numpy, and writing with a cache against reading all again."""
 
 import chex
 import jax
@@ -19,7 +19,7 @@ MODELS = {
 
 
 def by_hand(logits, temperature, top_k, top_p):
-    """Probabilities of one row, by sorting and adding up."""
+    """Return the probabilities of one row, by sorting and adding up."""
     p = np.exp((logits - logits.max()).astype(np.float64) / temperature)
     order = sorted(range(len(p)), key=lambda i: (-logits[i], i))
     kept = order[: top_k or len(order)]
@@ -40,9 +40,8 @@ def test_truncation_against_numpy(temperature, top_k, top_p):
     logits = np.random.default_rng(0).normal(size=(6, 9)).astype(np.float32)
     logits[0] = 0.0  # all equal
     logits[1, 3:6] = logits[1].max() + 1  # ties on top
-    found = jax.nn.softmax(
-        sampling.truncate(jnp.asarray(logits), Sampler(temperature, top_k, top_p))
-    )
+    kept = sampling.truncate(jnp.asarray(logits), Sampler(temperature, top_k, top_p))
+    found = jax.nn.softmax(kept)
     for row, own in zip(found, logits, strict=True):
         np.testing.assert_allclose(row, by_hand(own, temperature, top_k, top_p), atol=1e-6)
 
@@ -51,9 +50,8 @@ def test_tokens_are_drawn_as_often_as_they_are_probable():
     logits = jnp.asarray(np.random.default_rng(1).normal(size=(1, 6)), jnp.float32)
     drawn = sampling.draw(jax.random.key(0), jnp.repeat(logits, 40_000, 0), Sampler(0.7, 5, 0.95))
     expected = by_hand(np.asarray(logits[0]), 0.7, 5, 0.95)
-    np.testing.assert_allclose(
-        np.bincount(drawn, minlength=6) / 40_000, expected, atol=0.012
-    )  # 5 standard errors
+    shares = np.bincount(drawn, minlength=6) / 40_000
+    np.testing.assert_allclose(shares, expected, atol=0.012)  # 5 standard errors
     assert (expected == 0).any()
 
 
@@ -64,9 +62,8 @@ def test_a_tiny_temperature_is_nearly_zero():
 
 def test_temperature_zero_takes_the_most_probable():
     logits = jnp.asarray([[0.0, 3.0, 1.0], [2.0, 0.0, 1.0]])
-    np.testing.assert_array_equal(
-        sampling.draw(jax.random.key(0), logits, Sampler(0.0, 0, 1.0)), [1, 0]
-    )
+    drawn = sampling.draw(jax.random.key(0), logits, Sampler(0.0, 0, 1.0))
+    np.testing.assert_array_equal(drawn, [1, 0])
 
 
 def params_of(model):
@@ -77,7 +74,10 @@ def params_of(model):
 
 
 def read_all_again(model, params, prompt, num_tokens, key, sampler):
-    """The same policy without a cache: every token from a pass over the whole context (and padding behind it, unseen)."""
+    """Return what the same policy writes without a cache.
+
+    Every token comes from a pass over the whole context, and padding behind it, which is not seen.
+    """
     context, written = list(prompt)[-model.config.block_size :], []
     apply = jax.jit(lambda tokens: model.apply({"params": params}, tokens)[0])
     for step in range(num_tokens):
@@ -101,23 +101,18 @@ def test_a_cache_writes_what_reading_everything_again_would(name, length, temper
     prompt, key = np.random.default_rng(length).integers(0, 17, length), jax.random.key(3)
     expected = read_all_again(model, params, prompt, 40, key, Sampler(temperature))
     found = sampling.sample(model, params, prompt, 40, 1, key, Sampler(temperature))
-    assert (
-        found.tolist() == [expected] and len(set(expected)) > 5 * temperature
-    )  # the most probable ones soon repeat
+    assert found.tolist() == [expected]
+    assert len(set(expected)) > 5 * temperature  # the most probable ones soon repeat
 
 
 def test_pieces_make_the_same_text_as_one_call():
     model, params = MODELS["gpt"], params_of(MODELS["gpt"])
     pieces = list(sampling.stream(model, params, [1, 2], 70, 2, jax.random.key(0), Sampler()))
-    assert [piece.shape[1] for piece in pieces] == [
-        10,
-        *[6] * 10,
-    ]  # as much as is free in the context
+    widths = [piece.shape[1] for piece in pieces]
+    assert widths == [10, *[6] * 10]  # as much as is free in the context
     longer = GPT(model.config._replace(block_size=80))
-    pieces_of = lambda number: sampling.stream(
-        longer, params_of(longer), [1, 2], number, 2, jax.random.key(0), Sampler()
-    )
-    assert [piece.shape for piece in pieces_of(70)] == [(2, 32), (2, 32), (2, 6)]
+    wide = sampling.stream(longer, params_of(longer), [1, 2], 70, 2, jax.random.key(0), Sampler())
+    assert [piece.shape for piece in wide] == [(2, 32), (2, 32), (2, 6)]
     shorter = sampling.sample(model, params, [1, 2], 35, 2, jax.random.key(0), Sampler())
     np.testing.assert_array_equal(np.concatenate(pieces, 1)[:, :35], shorter)
 
@@ -134,17 +129,16 @@ def test_seeds_differ_and_samples_of_one_seed_too():
 
 def test_other_prompts_and_samplers_compile_nothing_new():
     model = Llama(MODELS["llama"].config._replace(n_layer=1))
-    params, before = params_of(model), (sampling.read._cache_size(), sampling.go_on._cache_size())
+    params = params_of(model)
+    read, went_on = sampling.read._cache_size(), sampling.go_on._cache_size()
     for prompt, sampler in (
         ([1] * 9, Sampler()),
         (list(range(11)), Sampler(0.5, 3, 0.9)),
         (list(range(14)), Sampler(0.0)),
     ):
         sampling.sample(model, params, prompt, 33, 1, jax.random.key(0), sampler)
-    assert (sampling.read._cache_size(), sampling.go_on._cache_size()) == (
-        before[0] + 1,
-        before[1] + 1,
-    )
+    assert sampling.read._cache_size() == read + 1
+    assert sampling.go_on._cache_size() == went_on + 1
 
 
 def test_half_a_character_waits_for_the_rest():
@@ -152,9 +146,8 @@ def test_half_a_character_waits_for_the_rest():
     tokens = pairs.encode("aè𝄞b�")
     assert len(tokens) > 5
     texts = list(sampling.as_text(iter(tokens[:, None]), pairs.decode))
-    assert (
-        "".join(texts) == "aè𝄞b�" and "è" in texts and all("�" not in text for text in texts[:-1])
-    )
+    assert "".join(texts) == "aè𝄞b�" and "è" in texts
+    assert all("�" not in text for text in texts[:-1])
     assert "".join(sampling.as_text(iter([tokens[:2]]), pairs.decode)) == "a�"  # cut off for good
 
 

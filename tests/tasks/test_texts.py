@@ -1,4 +1,4 @@
-"""Encoders of texts as functions for the training loop: batches, frozen parts, one vector a text."""
+"""Tests encoders of texts for the training loop: batches, frozen parts, one vector a text."""
 
 from pathlib import Path
 
@@ -12,10 +12,11 @@ import pytest
 from dla_jax.data.tokenize import Encoded
 from dla_jax.models import bert, gpt
 from dla_jax.models.mlp import Perceptron
-from dla_jax.tasks import text_encoder as texts
-from dla_jax.tasks import vector_classifier as vectors
-from dla_jax.training import loop as train
+from dla_jax.tasks import text_encoder, vector_classifier
+from dla_jax.training.checkpoint import Checkpoints
+from dla_jax.training.loop import fit
 from dla_jax.training.mesh import data_mesh
+from dla_jax.training.task import Plan, Task
 
 RNG = np.random.default_rng(0)
 LENGTH = RNG.integers(2, 13, 50).astype(np.int32)
@@ -30,12 +31,12 @@ PARAMS = jax.tree.map(
     lambda leaf: (
         np.asarray(leaf) + 0.3 * np.sin(np.arange(leaf.size, dtype=np.float32)).reshape(leaf.shape)
     ),
-    texts.init_encoder(jax.random.key(0), model=MODEL),
+    text_encoder.init_encoder(jax.random.key(0), model=MODEL),
 )
 
 
 def one_by_one(model, params, how=""):
-    """The vectors without padding or batches."""
+    """Return the vectors without padding or batches."""
     rows = []
     for tokens, n in zip(TOKENS, LENGTH, strict=True):
         found = (
@@ -55,7 +56,7 @@ def one_by_one(model, params, how=""):
 @pytest.mark.parametrize("widths", [(12,), (4, 8, 12)])
 def test_logits_are_those_of_each_text_alone(batch_size, widths):
     rows = RNG.permutation(50)[:37]
-    found = texts.vectors(
+    found = text_encoder.vectors(
         MODEL, PARAMS, ENCODED, rows, batch_size=batch_size, widths=widths, mesh=data_mesh()
     )
     np.testing.assert_allclose(found, one_by_one(MODEL, PARAMS)[rows], atol=1e-5)
@@ -74,7 +75,7 @@ def test_features_are_those_of_each_text_alone(model, how):
         *([jnp.full(1, 2)] if isinstance(model, bert.Encoder) else []),
     )
     counted = []
-    found = texts.vectors(
+    found = text_encoder.vectors(
         model,
         init["params"],
         ENCODED,
@@ -91,7 +92,7 @@ def test_features_are_those_of_each_text_alone(model, how):
 
 def test_the_mean_over_padding_needs_one_width():
     """What lab B does: a text's vector depends on how far it is padded."""
-    find = lambda widths: texts.vectors(
+    find = lambda widths: text_encoder.vectors(
         bert.Classifier(SMALL, 3, "mean_padded"),
         PARAMS,
         ENCODED,
@@ -106,7 +107,7 @@ def test_the_mean_over_padding_needs_one_width():
 
 def test_few_programs_whatever_the_lengths():
     traced = chex.assert_max_traces(lambda token: token, n=3)
-    batch_at = texts.make_batch_at(
+    batch_at = text_encoder.make_batch_at(
         ENCODED, LABELS, np.arange(48), seed=0, batch_size=4, widths=(4, 8, 12), alike=True
     )
     shapes = {batch_at(step)["token"].shape for step in range(100)}
@@ -118,7 +119,7 @@ def test_few_programs_whatever_the_lengths():
 @pytest.mark.parametrize("widths", [(12,), (4, 8, 12)])
 def test_a_batch_holds_its_texts_and_labels_whole(widths):
     train_rows = RNG.permutation(50)[:40]
-    batch_at = texts.make_batch_at(
+    batch_at = text_encoder.make_batch_at(
         ENCODED, LABELS, train_rows, seed=3, batch_size=8, widths=widths, alike=len(widths) > 1
     )
     seen = []
@@ -138,9 +139,9 @@ def test_a_batch_holds_its_texts_and_labels_whole(widths):
 
 @pytest.mark.parametrize("frozen_layers", [-1, 0, 1, 2])
 def test_frozen_parts_stand_apart_and_come_back(frozen_layers):
-    params, state = texts.split_frozen(PARAMS, frozen_layers)
-    assert jax.tree.structure(texts.join_frozen(params, state)) == jax.tree.structure(PARAMS)
-    jax.tree.map(np.testing.assert_array_equal, texts.join_frozen(params, state), PARAMS)
+    params, state = text_encoder.split_frozen(PARAMS, frozen_layers)
+    assert jax.tree.structure(text_encoder.join_frozen(params, state)) == jax.tree.structure(PARAMS)
+    jax.tree.map(np.testing.assert_array_equal, text_encoder.join_frozen(params, state), PARAMS)
     held = (
         {"embeddings", "layer_0", "layer_1"}
         if frozen_layers == 2
@@ -155,16 +156,16 @@ def test_frozen_parts_stand_apart_and_come_back(frozen_layers):
 
 def fit(frozen_layers=-1, steps=60, model=MODEL, encoder=None):
     rows = np.arange(8)
-    batch_at = texts.make_batch_at(
+    batch_at = text_encoder.make_batch_at(
         ENCODED, LABELS, rows, seed=0, batch_size=8, widths=(12,), alike=False
     )
-    init_fn = lambda key: texts.init_classifier(
+    init_fn = lambda key: text_encoder.init_classifier(
         key, model=model, encoder=encoder, frozen_layers=frozen_layers
     )
     tx = optax.inject_hyperparams(lambda lr: optax.adam(lr))(lr=0.0)
     return train.fit(
         init_fn,
-        texts.make_loss(model, frozen_layers, 0.0),
+        text_encoder.make_loss(model, frozen_layers, 0.0),
         tx,
         batch_at,
         lambda state: {"x": 0.0},
@@ -192,7 +193,7 @@ def test_a_classifier_learns_eight_texts_by_heart():
 def test_what_is_frozen_does_not_move_and_the_rest_does():
     encoder = {name: part for name, part in PARAMS["encoder"].items() if name != "pooler"}
     state, _ = fit(frozen_layers=1, steps=3, encoder=encoder)
-    whole = texts.join_frozen(state.params, state.model_state)["encoder"]
+    whole = text_encoder.join_frozen(state.params, state.model_state)["encoder"]
     for name in ("embeddings", "layer_0"):
         jax.tree.map(np.testing.assert_array_equal, whole[name], encoder[name])
     assert (
@@ -203,7 +204,7 @@ def test_what_is_frozen_does_not_move_and_the_rest_does():
 
 def test_the_loss_is_cross_entropy_of_the_logits():
     batch = {"token": TOKENS[:4], "length": LENGTH[:4], "label": LABELS[:4]}
-    loss, _ = texts.make_loss(MODEL, -1, 0.0)(PARAMS, {}, batch, jax.random.key(0))
+    loss, _ = text_encoder.make_loss(MODEL, -1, 0.0)(PARAMS, {}, batch, jax.random.key(0))
     logits = one_by_one(MODEL, PARAMS)[:4].astype(np.float64)
     expected = np.mean(
         [
@@ -217,19 +218,19 @@ def test_the_loss_is_cross_entropy_of_the_logits():
 def test_vectors_are_standardised_by_the_training_part():
     x = RNG.normal(3.0, 2.0, (40, 5)).astype(np.float32)
     model = Perceptron((), 0.0, "every", False, 3, (0.0,), (1.0,), "he", "float32")
-    params, state = vectors.init_model(
-        jax.random.key(0), model=model, scale=vectors.scale_of(x[:30], True)
+    params, state = vector_classifier.init_model(
+        jax.random.key(0), model=model, scale=vector_classifier.scale_of(x[:30], True)
     )
-    found = vectors.evaluate(params, state, jnp.asarray(x), np.arange(30, 40), model=model)
+    found = vector_classifier.evaluate(params, state, jnp.asarray(x), np.arange(30, 40), model=model)
     scaled = (x[30:] - x[:30].mean(0)) / x[:30].std(0)
     np.testing.assert_allclose(
         found, scaled @ params["head"]["kernel"] + params["head"]["bias"], atol=1e-4
     )
-    _, plain = vectors.init_model(
-        jax.random.key(0), model=model, scale=vectors.scale_of(x[:30], False)
+    _, plain = vector_classifier.init_model(
+        jax.random.key(0), model=model, scale=vector_classifier.scale_of(x[:30], False)
     )
     np.testing.assert_allclose(
-        vectors.evaluate(params, plain, jnp.asarray(x), np.arange(10), model=model),
+        vector_classifier.evaluate(params, plain, jnp.asarray(x), np.arange(10), model=model),
         x[:10] @ params["head"]["kernel"] + params["head"]["bias"],
         atol=1e-4,
     )

@@ -65,6 +65,14 @@ def evaluate(state):
     return {"val_loss": float(np.mean((predicted - Y) ** 2))}
 
 
+def trace_of(grads, updates, params):
+    return {"largest": jnp.max(jnp.abs(grads["w"]))[None], "moved": updates["w"]}
+
+
+def probe_of(state):
+    return {"probe": state.params["w"]}
+
+
 def better(row):
     return (-row["val_loss"],)
 

@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 import signal
 import time
 
@@ -26,24 +27,26 @@ STUDY = (
 TIMES = ("seconds", "examples_per_s", "train_seconds", "seconds_per_epoch")
 
 
+def files_of(workdir):
+    return sorted((workdir / "record").rglob("*.jsonl"))
+
+
 def rows_of(workdir):
-    """The record without times, by run."""
-    rows = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    """Return the record without times, by run."""
     by_run = {}
-    for row in rows:
-        by_run.setdefault(row["run"], []).append(
-            {key: value for key, value in row.items() if key not in TIMES}
-        )
+    for path in files_of(workdir):
+        for line in path.read_text().splitlines():
+            row = {key: value for key, value in json.loads(line).items() if key not in TIMES}
+            by_run.setdefault(row["run"], []).append(row)
     return by_run
 
 
 def models_of(workdir):
     folders = sorted(path for path in (workdir / "checkpoints").rglob("model"))
+    names = [str(path.relative_to(workdir)) for path in folders]
     with ocp.StandardCheckpointer() as checkpointer:
-        return {
-            str(path.relative_to(workdir)): checkpointer.restore(path.absolute())
-            for path in folders
-        }
+        models = [checkpointer.restore(path.absolute()) for path in folders]
+    return dict(zip(names, models, strict=True))
 
 
 def assert_same_study(workdir, expected):
@@ -58,8 +61,7 @@ def assert_same_study(workdir, expected):
 
 
 def count_rows(workdir):
-    path = workdir / "metrics.jsonl"
-    return path.read_text().count("\n") if path.exists() else 0
+    return sum(path.read_text().count("\n") for path in files_of(workdir))
 
 
 def wait_for_rows(process, workdir, count):
@@ -112,10 +114,9 @@ def test_asked_to_stop(number, code, uninterrupted, tmp_path):
     process.send_signal(number)
     err = process.communicate(timeout=60)[1]
     assert process.returncode == code, err
-    assert (
-        err.splitlines()[-1].startswith("launch.py: interrupted; go on with: python launch.py")
-        and str(workdir) in err
-    )
+    last = err.splitlines()[-1]
+    assert last.startswith("launch.py: interrupted; go on with: python launch.py")
+    assert str(workdir) in err
     assert "Traceback" not in err
     assert list((workdir / "checkpoints").rglob("training/*")), "the runs under way were not saved"
     answer = launch(*STUDY, f"--workdir={workdir}")
@@ -132,9 +133,8 @@ def test_a_finished_study_says_so_and_is_drawn_again(uninterrupted):
     before = rows_of(uninterrupted)
     (uninterrupted / "report.html").unlink()
     answer = launch(*STUDY, f"--workdir={uninterrupted}")
-    assert (
-        answer.code == 0 and "finished" in answer.err and (uninterrupted / "report.html").exists()
-    )
+    assert answer.code == 0 and "finished" in answer.err
+    assert (uninterrupted / "report.html").exists()
     (uninterrupted / "report.html").unlink()
     answer = launch(f"--workdir={uninterrupted}")
     assert answer.code == 0 and (uninterrupted / "report.html").exists()
@@ -149,19 +149,18 @@ def test_another_config_is_refused_with_the_keys_named(uninterrupted):
         "--config.log_every_steps=5",
         f"--workdir={uninterrupted}",
     )
-    assert (
-        answer.code == 2
-        and "num_epochs (there 6, now 13)" in answer.err
-        and "log_every_steps" not in answer.err
-    )
+    assert answer.code == 2 and "num_epochs (there 6, now 13)" in answer.err
+    assert "log_every_steps" not in answer.err
 
 
 def test_an_unfinished_study_is_not_drawn(uninterrupted, tmp_path):
-    import shutil
-
     workdir = tmp_path / "run"
     shutil.copytree(uninterrupted, workdir)
-    lines = (workdir / "metrics.jsonl").read_text().splitlines(keepends=True)
-    (workdir / "metrics.jsonl").write_text("".join(lines[: len(lines) // 2]))
+    first, *others = files_of(workdir)
+    cut = first.read_text().splitlines(keepends=True)[:-1]
+    first.write_text("".join(cut))  # without the row that says that the run is done
+    for path in others[len(others) // 2 :]:
+        path.unlink()
+    finished, all_runs = len(others) // 2, len(others) + 1
     answer = launch(f"--workdir={workdir}")
-    assert answer.code == 2 and "not finished" in answer.err
+    assert answer.code == 2 and f"is not finished ({finished} of {all_runs} runs)" in answer.err

@@ -3,17 +3,9 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from regression import PLAN, X, Y, fit, init_fn, loss_fn, optimiser
+from regression import PLAN, X, Y, fit, init_fn, loss_fn, optimiser, probe_of, trace_of
 
 from dla_jax.data.batches import batch_positions
-
-
-def trace_of(grads, updates, params):
-    return {"largest": jnp.max(jnp.abs(grads["w"]))[None], "moved": updates["w"]}
-
-
-def probe_of(state):
-    return {"probe": state.params["w"]}
 
 
 def test_rows_stand_at_the_first_steps_and_probes_at_their_multiples_and_before_the_first():

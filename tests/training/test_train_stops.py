@@ -3,8 +3,7 @@
 import jax
 import jax.numpy as jnp
 import pytest
-from regression import PLAN, assert_same, fit, loss_fn, without_times
-from test_train_rows import probe_of, trace_of
+from regression import PLAN, assert_same, fit, loss_fn, probe_of, trace_of, without_times
 
 from dla_jax.config.stop import Interrupted, NonFiniteLoss, stop_requested
 

@@ -76,12 +76,12 @@ def labels_of(arm: Arm) -> dict:
     return {"arm": arm.name, "depth": arm.config.model.depth}
 
 
-STUDY = Study(
+ARCHITECTURES = STUDY = Study(
     check=check_config,
     describe=describe,
     labels=labels_of,
     jobs=jobs,
-    tuning=Tuning("val_accuracy", "points", classifier.rate_score),
+    tuning=Tuning("val_accuracy", classifier.rate_score),
     unit="img",
     name=lambda config: f"{config.experiment} on {config.data.name}",
     title=lambda found: f"Networks on {found.config.data.name}",

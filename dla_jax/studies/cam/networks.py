@@ -8,7 +8,8 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from dla_jax.config.checks import check
-from dla_jax.config.workdir import Launch, read_config
+from dla_jax.config.workdir import Launch
+from dla_jax.config.written import read_config
 from dla_jax.data import images, splits
 from dla_jax.studies.cam.measure import Examples, Network
 from dla_jax.trials.arms import Trial

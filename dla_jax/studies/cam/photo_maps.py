@@ -16,7 +16,8 @@ from dla_jax.analysis import cam
 from dla_jax.config.checks import check
 from dla_jax.config.connectivity import first_line
 from dla_jax.config.stop import Interrupted, stop_requested
-from dla_jax.config.workdir import Launch, read_config, resume_command
+from dla_jax.config.workdir import Launch
+from dla_jax.config.written import read_config, resume_command
 from dla_jax.data import folder, photos
 from dla_jax.evidence import report
 from dla_jax.evidence.rows import read_record

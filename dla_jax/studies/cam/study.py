@@ -12,7 +12,8 @@ import numpy as np
 
 from dla_jax.config.checks import check, check_choice, check_rules, choice, count, distinct, number
 from dla_jax.config.info import data_info
-from dla_jax.config.workdir import Launch, read_config
+from dla_jax.config.workdir import Launch
+from dla_jax.config.written import read_config
 from dla_jax.studies import find, run_experiment
 from dla_jax.studies.cam import examples, measure, networks, photo_maps, report
 from dla_jax.studies.cam.arrays import write_arrays
@@ -121,6 +122,8 @@ def jobs(
         def run(given: list[Trial], progress) -> None:
             found = measure_network(config, launch, workdir, row, following, keep=number == 0)
             for trial in given:
+                if trial.name in record.done:  # written before a crash
+                    continue
                 record.resume(trial.name, -1)
                 record.append(networks.last_row(trial, row) | found[trial.arm])
             progress.update(1)
@@ -165,7 +168,7 @@ MAPS = Study(
     arms=arms_of,
     labels=lambda arm: {"arm": arm.name},
     jobs=jobs,
-    tuning=Tuning("insertion_auc", "points", mean_score("insertion_auc")),  # nothing is tuned
+    tuning=Tuning("insertion_auc", mean_score("insertion_auc")),  # nothing is tuned
     unit="network",
     name=lambda config: "cam",
     title=report.title,

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from dla_jax.config.checks import check
-from dla_jax.config.workdir import read_config, resume_command
+from dla_jax.config.written import read_config, resume_command
 from dla_jax.evidence import formatting, report, stats, tables, verdicts, weighing
 from dla_jax.evidence.rows import read_record
 from dla_jax.evidence.summary import launch_facts, print_lines, write_summary
@@ -163,7 +163,9 @@ def paired(rows: list[dict]) -> list[list[str]]:
             if differences:
                 sizes = dict.fromkeys(f"{row['num_params']:,}" for row in both)
                 known.append([group, f"{second} − {first}", " and ".join(sizes)])
-                contrasts.append(verdicts.judge(differences, ">", MARGIN, bound=1.0))
+                contrasts.append(
+                    verdicts.judge(differences, direction=">", margin=MARGIN, bound=1.0)
+                )
     corrected = stats.holm([contrast.p for contrast in contrasts])
     pairs = zip(known, contrasts, corrected, strict=True)
     return [row + pair_words(contrast, p) for row, contrast, p in pairs]

@@ -8,13 +8,8 @@ from pathlib import Path
 
 from dla_jax.config.checks import ConfigError, check
 from dla_jax.config.files import expand, write_atomically
-from dla_jax.config.workdir import (
-    Launch,
-    follow_made,
-    read_config,
-    resume_command,
-    write_config,
-)
+from dla_jax.config.workdir import Launch, follow_made
+from dla_jax.config.written import read_config, resume_command, write_config
 from dla_jax.evidence import tables
 from dla_jax.evidence.rows import record_file
 from dla_jax.studies import find

@@ -75,7 +75,7 @@ def arm_of(config, name: str, depth: int, seeds: tuple[int, ...]) -> Arm:
     own = ConfigDict({key: value for key, value in config.to_dict().items() if key not in left_out})
     kind = kind_of(config, name)
     own.model.update(kind._asdict() | {"depth": depth})
-    shared = f"{name.replace('+shared_lr', '')}-{reference_of(config)}"
+    shared = name_at(config, name.replace("+shared_lr", ""), reference_of(config))
     return Arm(
         name=f"{name}-{depth}",
         config=own,
@@ -154,6 +154,12 @@ def merges_at_one(config) -> bool:
     return config.model.name in ("cnn", "mlp")
 
 
+def name_at(config, kind: str, depth: int | str) -> str:
+    """Return the name of the arm of a kind at a depth: `both-1` where all main arms are one net."""
+    merged = str(depth) == "1" and kind in config.arms and merges_at_one(config)
+    return f"{'both' if merged else kind}-{depth}"
+
+
 def claims_of(config) -> dict[str, dict]:
     """Return the claims of a config, their contrasts in terms of the study's own arms."""
     return {
@@ -176,10 +182,6 @@ def resolve_contrasts(config, contrasts) -> list[tuple]:
         "second": min(later, default="second"),
     }
 
-    def group(kind, depth):
-        merged = str(depth) == "1" and kind in config.arms and merges_at_one(config)
-        return f"{'both' if merged else kind}-{depth}"
-
     found = []
     for terms in contrasts:
         parts = [(float(weight), *name.rpartition("-")[::2]) for weight, name in terms]
@@ -188,7 +190,8 @@ def resolve_contrasts(config, contrasts) -> list[tuple]:
             depths = named | {"each": here, "next": following}
             found.append(
                 tuple(
-                    (weight, group(kind, depths.get(depth, depth))) for weight, kind, depth in parts
+                    (weight, name_at(config, kind, depths.get(depth, depth)))
+                    for weight, kind, depth in parts
                 )
             )
     return found

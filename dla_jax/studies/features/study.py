@@ -256,12 +256,12 @@ def restore(
     return TextClassifier(logits, tuple(data["class_names"]), read.body)
 
 
-STUDY = Study(
+FEATURES = STUDY = Study(
     check=check_config,
     describe=describe,
     labels=lambda arm: {"arm": arm.name},
     jobs=jobs,
-    tuning=Tuning("val_accuracy", "points", classifier.rate_score),
+    tuning=Tuning("val_accuracy", classifier.rate_score),
     unit="text",
     name=lambda config: f"{config.experiment} on {config.data.name}",
     title=lambda found: f"Classifiers of texts on {found.written['data']['name']}",

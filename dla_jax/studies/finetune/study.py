@@ -18,7 +18,7 @@ from dla_jax.config.workdir import Launch
 from dla_jax.data import labelled, splits, tokenize
 from dla_jax.data.batches import POOL, width_of
 from dla_jax.models.bert import POOLINGS, Classifier, Encoder
-from dla_jax.studies import find
+from dla_jax.studies.features.study import FEATURES
 from dla_jax.studies.study import Description
 from dla_jax.tasks import classifier, text_body, text_data, text_encoder, text_scores, tfidf
 from dla_jax.tasks.text_restored import TextClassifier, reader
@@ -30,7 +30,6 @@ from dla_jax.trials.arms import Arm, Trial, check_arms, final_trials, resolve, s
 from dla_jax.trials.grid import Job
 from dla_jax.trials.training import jobs_of
 
-TEXTS = find("features")  # whose report this study shares
 MODEL_RULES = {"dropout": number(low=0, below=1), "frozen_layers": count(low=-1)}
 MODEL_KEYS = ("name", *MODEL_RULES)
 
@@ -237,4 +236,4 @@ def restore(
     return TextClassifier(logits, tuple(data["class_names"]), read.body, model, params)
 
 
-STUDY = TEXTS._replace(check=check_config, describe=describe, jobs=jobs, restore=restore)
+STUDY = FEATURES._replace(check=check_config, describe=describe, jobs=jobs, restore=restore)

@@ -16,7 +16,7 @@ from dla_jax.analysis.units import layers_of
 from dla_jax.config.checks import check, check_rules, count
 from dla_jax.config.workdir import Launch
 from dla_jax.data import splits
-from dla_jax.studies import find
+from dla_jax.studies.architectures.study import ARCHITECTURES
 from dla_jax.studies.gradients import report
 from dla_jax.tasks import image_task
 from dla_jax.tasks.image_classifier import make_loss, shapes_of
@@ -26,7 +26,6 @@ from dla_jax.trials.arms import Arm, Trial, resolve
 from dla_jax.trials.grid import Job
 from dla_jax.trials.training import jobs_of
 
-COMPARISON = find("architectures")  # what this study is built on
 # The upper bounds of the bins of histograms, log2 |g|.
 LIMITS = [float(exponent) for exponent in range(SMALLEST, SMALLEST + BINS)]
 RULES = {
@@ -46,7 +45,7 @@ def check_config(config, launch: Launch) -> None:
             f"networks.{arm.name}: model.depth: {depth} has no blocks whose gradient could be "
             "traced; give at least 2",
         )
-    COMPARISON.check(config, launch)
+    ARCHITECTURES.check(config, launch)
 
 
 def jobs(
@@ -145,7 +144,7 @@ def annotate(row: dict, *, names: dict, shown: frozenset[int]) -> dict:
     return {name: value for name, value in row.items() if not name.endswith("_histogram")}
 
 
-STUDY = COMPARISON._replace(
+STUDY = ARCHITECTURES._replace(
     check=check_config,
     jobs=jobs,
     title=lambda found: f"Gradients on {found.config.data.name}",

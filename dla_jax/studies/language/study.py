@@ -62,7 +62,7 @@ STUDY = Study(
     check=check_config,
     describe=describe,
     jobs=jobs,
-    tuning=Tuning("val_nats_per_char", "nats/char", mean_score("val_nats_per_char", sign=-1.0)),
+    tuning=Tuning("val_nats_per_char", mean_score("val_nats_per_char", sign=-1.0)),
     unit="tok",
     name=lambda config: "language",
     title=lambda found: f"Language models on {found.written['data']['name']}",

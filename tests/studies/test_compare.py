@@ -1,4 +1,4 @@
-"""Finished studies side by side."""
+"""Finished studies side by side: their runs, their table, their pairs, and what is refused."""
 
 import json
 import shutil
@@ -6,15 +6,20 @@ import shutil
 import numpy as np
 import pytest
 from launching import launch, launch_many
+from ml_collections import ConfigDict
 
-from dla_jax.commands import compare
 from dla_jax.config.checks import ConfigError
 from dla_jax.evidence import formatting, stats, verdicts
+from dla_jax.studies.compare.report import MARGIN, by_data, pair_words, paired, table
+from dla_jax.studies.compare.study import data_of, folders_of, labels
 
 
 @pytest.fixture(scope="module")
 def studies(smoke, tmp_path_factory):
-    """Two small studies of the same networks, from two initialisations: those that the smoke preset makes."""
+    """Return the folder of two small studies of the same networks, from two initialisations.
+
+    The smoke preset makes them.
+    """
     folder = tmp_path_factory.mktemp("studies")
     for name, made in (("short", "he"), ("long", "torch_default")):
         shutil.copytree(smoke("compare")[0] / "studies" / made, folder / name)
@@ -36,40 +41,38 @@ def runs_of(folder):
     return json.loads((folder / "summary.json").read_text())["runs"]
 
 
+def own_runs(rows, study):
+    return [row for row in rows if row["study"] == study]
+
+
 def test_every_run_of_both_studies_is_there_with_its_accuracy(compared, studies):
     rows = runs_of(compared[0])
+
+    def accuracies(runs):
+        return {(run["group"], run["seed"]): run["test_accuracy"] for run in runs}
+
     for name in ("short", "long"):
-        found = {
-            (row["group"], row["seed"]): row["test_accuracy"]
-            for row in rows
-            if row["study"] == name
-        }
-        assert found == {
-            (run["group"], run["seed"]): run["test_accuracy"] for run in runs_of(studies / name)
-        }
+        assert accuracies(own_runs(rows, name)) == accuracies(runs_of(studies / name))
     assert len(rows) == 2 * len(runs_of(studies / "short"))
 
 
 def test_the_table_has_the_means_the_best_first(compared, studies):
-    table = compare.table(runs_of(compared[0]))
-    means = [float(row[3].split(" ")[0]) for row in table]
-    assert means == sorted(means, reverse=True) and len(table) == 10
-    best = next(row for row in table if row[0] == "long: residual-2")
+    rows = table(runs_of(compared[0]))
+    means = [float(row[3].split(" ")[0]) for row in rows]
+    assert means == sorted(means, reverse=True) and len(rows) == 10
+    best = next(row for row in rows if row[0] == "long: residual-2")
     values = [
         run["test_accuracy"] for run in runs_of(studies / "long") if run["group"] == "residual-2"
     ]
     assert best[3] == f"{100 * np.mean(values):.1f}"  # two seeds have no interval
     page = (compared[0] / "report.html").read_text()
-    assert (
-        "long: residual-2" in page
-        and page.count("data:image/png;base64") == 1
-        and "The same network in two studies" in page
-    )
+    assert "long: residual-2" in page and page.count("data:image/png;base64") == 1
+    assert "The same network in two studies" in page
     assert "long: residual-2" in compared[1].err
 
 
 def test_the_same_network_is_compared_seed_by_seed(compared, studies):
-    rows = {row[0]: row for row in compare.paired(runs_of(compared[0]))}
+    rows = {row[0]: row for row in paired(runs_of(compared[0]))}
     assert set(rows) == {"both-1", "plain-2", "plain-4", "residual-2", "residual-4"}
     by_seed = {
         name: {
@@ -80,22 +83,14 @@ def test_the_same_network_is_compared_seed_by_seed(compared, studies):
         for name in ("short", "long")
     }
     differences = [by_seed["long"][seed] - by_seed["short"][seed] for seed in by_seed["short"]]
-    mean, p_expected = (
-        100 * np.mean(differences),
-        formatting.p_value(stats.sign_flip_p(differences)),
-    )
+    mean = 100 * np.mean(differences)
+    p_expected = formatting.p_value(stats.sign_flip_p(differences))
     _, studies_of, _, points, p, p_holm, seeds, verdict = rows["plain-2"]
-    assert (studies_of, p, p_holm, seeds) == (
-        "long − short",
-        f"p = {p_expected}",
-        "Holm 1.00",
-        "2 seeds",
-    )
-    assert verdict == "not decided (too few seeds)"
+    assert (studies_of, p, p_holm) == ("long − short", f"p = {p_expected}", "Holm 1.00")
+    assert (seeds, verdict) == ("2 seeds", "not decided (too few seeds)")
     assert float(points.split(" ")[0].replace("−", "-")) == pytest.approx(mean, abs=0.06)
-    screen = next(
-        line for line in compared[1].err.splitlines() if line.strip().startswith("plain-2 ")
-    )
+    lines = compared[1].err.splitlines()
+    screen = next(line for line in lines if line.strip().startswith("plain-2 "))
     assert "long − short" in screen and points in screen and "not decided" in screen
 
 
@@ -111,14 +106,11 @@ def test_the_same_network_is_compared_seed_by_seed(compared, studies):
     ],
 )
 def test_a_pair_gets_a_verdict(differences, verdict):
-    assert (
-        compare.pair_words(verdicts.judge(differences, ">", compare.MARGIN, bound=1.0), 0.5)[-1]
-        == verdict
-    )
+    contrast = verdicts.judge(differences, ">", MARGIN, bound=1.0)
+    assert pair_words(contrast, 0.5)[-1] == verdict
 
 
 def test_p_values_of_all_pairs_are_corrected_together():
-    """By Holm: the smallest of three p times three, the next times two, and none below the one before."""
     effects = {
         "a": [0.03, 0.04, 0.05, 0.03, 0.04, 0.06, 0.05],
         "b": [0.03, 0.04, 0.05, 0.03, 0.04, 0.06, -0.001],
@@ -138,61 +130,56 @@ def test_p_values_of_all_pairs_are_corrected_together():
         for study in ("first", "second")
     ]
     p = [stats.sign_flip_p(found) for found in effects.values()]
+    # By Holm: the smallest of three p times three, the next times two, and none below the one
+    # before.
     expected = [3 * p[0], max(3 * p[0], 2 * p[1]), 1.0]
-    shown = {row[0]: row[4:6] for row in compare.paired(rows)}
+    shown = {row[0]: row[4:6] for row in paired(rows)}
     for (group, words), raw, corrected in zip(shown.items(), p, expected, strict=True):
-        assert words == [
-            f"p = {formatting.p_value(raw)}",
-            f"Holm {formatting.p_value(min(1.0, corrected))}",
-        ], group
+        corrected_words = formatting.p_value(min(1.0, corrected))
+        assert words == [f"p = {formatting.p_value(raw)}", f"Holm {corrected_words}"], group
+
+
+def changed(rows, study, change):
+    """Return rows, those of one study as `change` makes them."""
+    return [row | change(row) if row["study"] == study else row for row in rows]
+
+
+def with_fingerprint(fingerprint):
+    return lambda row: {"data": row["data"] | {"fingerprint": fingerprint}}
 
 
 def test_networks_of_other_sizes_are_compared_too(compared):
-    rows = [
-        row | {"num_params": row["num_params"] * (3 if row["study"] == "long" else 1)}
-        for row in runs_of(compared[0])
-    ]
-    found = {row[0]: row for row in compare.paired(rows)}
-    size = next(
-        row["num_params"] for row in rows if row["group"] == "plain-2" and row["study"] == "short"
-    )
+    rows = runs_of(compared[0])
+    larger = changed(rows, "long", lambda row: {"num_params": row["num_params"] * 3})
+    found = {row[0]: row for row in paired(larger)}
+    short = own_runs(rows, "short")
+    size = next(row["num_params"] for row in short if row["group"] == "plain-2")
     assert found["plain-2"][2] == f"{size:,} and {3 * size:,}"
 
 
 def test_two_data_sets_of_one_name_are_ranked_apart(compared):
     rows = runs_of(compared[0])
-    assert [title for title, _, _ in compare.by_data(rows)] == ["digits"]
-    other = [
-        row | {"data": row["data"] | {"fingerprint": "0123456789abcdef"}}
-        if row["study"] == "long"
-        else row
-        for row in rows
-    ]
-    (first, one, short), (second, two, long) = compare.by_data(other)
-    assert {row["study"] for row in short} == {"short"} and {row["study"] for row in long} == {
-        "long"
-    }
+    assert [title for title, _, _ in by_data(rows)] == ["digits"]
+    other = changed(rows, "long", with_fingerprint("0123456789abcdef"))
+    (first, one, short), (second, two, long) = by_data(other)
+    assert {row["study"] for row in short} == {"short"}
+    assert {row["study"] for row in long} == {"long"}
     assert second == "digits of 1,797 examples, 01234567" and first != second and one != two
 
 
 def test_patterns_and_commas_in_paths(tmp_path):
-    from ml_collections import ConfigDict
-
     for name in ("run1", "run2", "a,b", "other", "cam/study"):
         (tmp_path / name).mkdir(parents=True)
         (tmp_path / name / "config.json").write_text("{}")
-    folders = lambda *names: compare.folders_of(
-        ConfigDict({"runs": ",".join(f"{tmp_path}/{name}" for name in names)})
-    )
-    names = lambda found: [str(path.relative_to(tmp_path)) for path in found]
-    assert names(folders("run*")) == ["run1", "run2"] and names(folders("a,b", "run2")) == [
-        "a,b",
-        "run2",
-    ]
-    assert names(folders("run1", "a,b")) == ["run1", "a,b"] and names(folders("cam")) == [
-        "cam/study"
-    ]
-    assert names(folders("none")) == ["none"]  # refused where it is read
+
+    def folders(*names):
+        found = folders_of(ConfigDict({"runs": ",".join(f"{tmp_path}/{name}" for name in names)}))
+        return [str(path.relative_to(tmp_path)) for path in found]
+
+    assert folders("run*") == ["run1", "run2"]
+    assert folders("a,b", "run2") == ["a,b", "run2"]
+    assert folders("run1", "a,b") == ["run1", "a,b"] and folders("cam") == ["cam/study"]
+    assert folders("none") == ["none"]  # refused where it is read
     assert len(folders(*(f"try{i}" for i in range(300)))) == 300  # longer than a path may be
     with pytest.raises(ConfigError, match="no workdir matches"):
         folders("x*")
@@ -200,20 +187,13 @@ def test_patterns_and_commas_in_paths(tmp_path):
 
 def test_studies_on_other_data_are_not_compared_seed_by_seed(compared):
     rows = runs_of(compared[0])
-    other = [
-        row | {"data": row["data"] | {"fingerprint": "other"}} if row["study"] == "long" else row
-        for row in rows
-    ]
-    assert compare.paired(rows) and compare.paired(other) == []
-    written = {
-        "data": {"fingerprint": "f"},
-        "config": {"data": {"name": "digits", "val_fraction": 0.2, "test_fraction": 0.2}},
-    }
-    changed = {
-        "data": {"fingerprint": "f"},
-        "config": {"data": {"name": "digits", "val_fraction": 0.2, "test_fraction": 0.3}},
-    }
-    assert compare.data_of(written) == compare.data_of(written) != compare.data_of(changed)
+    assert paired(rows) and paired(changed(rows, "long", with_fingerprint("other"))) == []
+
+    def written(test_fraction):
+        data = {"name": "digits", "val_fraction": 0.2, "test_fraction": test_fraction}
+        return {"data": {"fingerprint": "f"}, "config": {"data": data}}
+
+    assert data_of(written(0.2)) == data_of(written(0.2)) != data_of(written(0.3))
 
 
 def test_it_is_drawn_again_from_its_record_alone(compared, studies, tmp_path):
@@ -225,25 +205,21 @@ def test_it_is_drawn_again_from_its_record_alone(compared, studies, tmp_path):
 
 
 def test_names_are_as_short_as_they_may_be():
-    assert compare.labels(["a/x/run", "b/x/run", "b/y/run"]) == ["a/x/run", "b/x/run", "b/y/run"]
-    assert compare.labels(["runs/try1", "runs/try2/"]) == ["try1", "try2"]
+    assert labels(["a/x/run", "b/x/run", "b/y/run"]) == ["a/x/run", "b/x/run", "b/y/run"]
+    assert labels(["runs/try1", "runs/try2/"]) == ["try1", "try2"]
     with pytest.raises(ConfigError, match="given twice"):
-        compare.labels(["runs/try1", "runs/../runs/try1"])
+        labels(["runs/try1", "runs/../runs/try1"])
 
 
 def test_wrong_input_is_named_in_one_line(studies, compared, tmp_path):
-    unfinished, damaged, foreign = (
-        tmp_path / "unfinished",
-        tmp_path / "damaged",
-        tmp_path / "foreign",
-    )
+    names = ("unfinished", "damaged", "foreign")
+    unfinished, damaged, foreign = (tmp_path / name for name in names)
     for folder in (unfinished, damaged, foreign):
         folder.mkdir()
         shutil.copy(studies / "short" / "config.json", folder)
     (damaged / "summary.json").write_text('{"runs": 3}')
-    (foreign / "summary.json").write_text(
-        '{"runs": [{"group": "ppo", "seed": 0, "eval_return": 500.0}]}'
-    )
+    runs = [{"group": "ppo", "seed": 0, "eval_return": 500.0}]
+    (foreign / "summary.json").write_text(json.dumps({"runs": runs}))
     cases = [
         ((), "runs is empty"),
         ((f"{tmp_path}/none",), "is no workdir of this project"),
@@ -262,7 +238,6 @@ def test_wrong_input_is_named_in_one_line(studies, compared, tmp_path):
         for given, _ in cases
     ]
     for (_, words), answer in zip(cases, launch_many(lines), strict=True):
-        assert (
-            answer.code == 2 and words in answer.err and len(answer.err.strip().splitlines()) == 1
-        ), answer.err
+        assert answer.code == 2 and words in answer.err, answer.err
+        assert len(answer.err.strip().splitlines()) == 1, answer.err
     assert not (tmp_path / "out").exists()

@@ -1,0 +1,154 @@
+"""What a workdir says of itself in `config.json`: its config, its data and its launches.
+
+Imports nothing that is slow.
+"""
+
+import datetime
+import importlib.metadata
+import json
+import platform
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from dla_jax.config.arguments import flatten
+from dla_jax.config.checks import ConfigError, check
+from dla_jax.config.files import write_atomically
+from dla_jax.config.old_names import with_new_names
+
+PACKAGES = [
+    "jax",
+    "jaxlib",
+    "flax",
+    "optax",
+    "orbax-checkpoint",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "gymnax",
+]
+# Keys that change what is shown or when it is saved, never a result: a workdir may be resumed with
+# other values.
+FREE_KEYS = frozenset(
+    [
+        "log_every_steps",
+        "checkpoint_every_steps",
+        "steps_per_call",
+        "cells_at_a_time",
+        "checkpoint_every_evaluations",
+        "data.path",
+        "data.test_path",
+    ]
+)
+
+
+def write_config(workdir: Path, config: dict, devices: list[str], data: dict) -> None:
+    """Write `config.json`, or add this launch to it.
+
+    Args:
+      config: all keys of the study.
+      devices: the devices in words.
+      data: what identifies the data (name, number of examples, fingerprint).
+
+    Raises:
+      ConfigError: the workdir was begun on other data, so that half of its runs would have been
+        trained on something else.
+    """
+    launches = []
+    if (workdir / "config.json").exists():
+        written = read_config(workdir)
+        check_same_data(workdir, written["data"], data)
+        launches = written["launches"]
+    launches = [*launches, describe_launch(devices)]
+    text = json.dumps({"config": config, "data": data, "launches": launches}, indent=1)
+    write_atomically(workdir / "config.json", text)
+
+
+def check_same_data(workdir: Path, old: dict, new: dict) -> None:
+    """Raise ConfigError unless the data of a workdir are those that it was begun on."""
+    changed = [key for key in new if old.get(key) != new[key]] or sorted(old.keys() - new.keys())
+    listed = ", ".join(f"{key} was {old.get(key)}, is {new.get(key)}" for key in changed)
+    check(
+        old == new,
+        f"workdir {workdir} was begun on other data ({listed}); give another --workdir",
+    )
+
+
+def describe_launch(devices: list[str]) -> dict:
+    """Return what `config.json` keeps of one launch: its command, time, versions and devices."""
+    return {
+        "command": shlex.join(["python", *sys.argv]),
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "devices": devices,
+        "git_commit": git_commit(),
+    }
+
+
+def git_commit() -> str:
+    """Return the commit of this source, or `unknown` outside a git checkout.
+
+    `+changes` stands behind it when files differ from it.
+    """
+
+    def ask(*words: str) -> subprocess.CompletedProcess:
+        root = Path(__file__).resolve().parent
+        return subprocess.run(("git", *words), cwd=root, capture_output=True, text=True, timeout=10)
+
+    try:
+        commit = ask("rev-parse", "HEAD")
+        changes = ask("status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    if commit.returncode:
+        return "unknown"
+    return commit.stdout.strip() + ("+changes" if changes.stdout.strip() else "")
+
+
+def differences(old: dict, new: dict) -> dict[str, tuple[Any, Any]]:
+    """Return {key: (old, new)} of the keys that differ and change results."""
+    old, new = flatten(old), flatten(new)
+    # What was reported is compared with nothing that a run measures.
+    told = re.compile(r"claims\..*\.(figures|example)")
+    keys = [
+        key
+        for key in sorted(old.keys() | new.keys())
+        if key not in FREE_KEYS and not told.fullmatch(key)
+    ]
+    return {key: (old.get(key), new.get(key)) for key in keys if old.get(key) != new.get(key)}
+
+
+def read_config(workdir: Path) -> dict:
+    """Return the `config.json` of a workdir: {"config", "launches", "data"}.
+
+    A config of an earlier version comes with today's names (`with_new_names`).
+
+    Raises:
+      ConfigError: the folder or the file is missing or not what this project writes.
+    """
+    path = workdir / "config.json"
+    check(
+        path.is_file(),
+        f"{workdir} is no workdir of this project (no config.json); "
+        "give --config to start a study there",
+    )
+    try:
+        written = json.loads(path.read_text(encoding="utf-8"))
+        return {
+            "config": with_new_names(written["config"]),
+            "launches": written["launches"],
+            "data": written["data"],
+        }
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{path} is damaged ({error}); give another --workdir") from None
+
+
+def resume_command(written: dict, workdir: Path) -> str:
+    """Return the command that continues a study, of what its `config.json` holds."""
+    command = written["launches"][0]["command"]
+    return command if "--workdir" in command else f"{command} --workdir={workdir}"

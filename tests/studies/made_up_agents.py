@@ -1,0 +1,26 @@
+"""Makes up finished studies of agents."""
+
+from pathlib import Path
+
+from dla_jax.studies.agents.study import STUDY
+from dla_jax.studies.study import Finished, summarise
+
+
+def recorded(config, rows):
+    """Return a study with this record; its summary is empty."""
+    done = {row["run"]: row for row in rows if row.get("done")}
+    arms = STUDY.arms(config, {})
+    return Finished(Path(), written={}, config=config, arms=arms, rows=rows, done=done, summary={})
+
+
+def summarised(config, rows):
+    """Return a study with these last rows, all at one learning rate, and their summary."""
+    config.select_seeds, config.lrs = (), (1e-3,)
+    found = recorded(config, rows)
+    return found._replace(summary=summarise(STUDY, found))
+
+
+def last_row(arm, seed, **values):
+    """Return the last row of a run that did not diverge."""
+    run = {"run": f"final/{arm}/seed{seed}", "done": True, "stage": "final"}
+    return run | {"group": arm, "seed": seed, "lr": 1e-3, "diverged": False} | values
