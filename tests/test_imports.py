@@ -96,3 +96,34 @@ def test_no_module_is_too_long_and_none_is_a_drawer():
     for path in MODULES:
         assert len(path.read_text().splitlines()) <= 300, path
         assert path.stem not in {"utils", "helpers", "misc", "common"}
+
+
+def test_no_function_is_too_long():
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                assert node.end_lineno - node.lineno < 60, f"{place(path)}: {node.name}"
+
+
+def test_no_import_has_another_name_and_none_hides_in_a_function():
+    for path in MODULES:
+        tree = ast.parse(path.read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                names = [getattr(node, "module", None) or "", *(a.name for a in node.names)]
+                if any(name.startswith("dla_jax") for name in names):
+                    assert all(alias.asname is None for alias in node.names), place(path)
+                    assert node in tree.body, f"{place(path)}: {ast.unparse(node)}"
+
+
+def test_no_modules_import_one_another_in_a_circle():
+    names = {f"dla_jax.{place(path)[:-3].replace('/', '.')}": path for path in MODULES}
+    below = {
+        module: {found for name in imported(path) for found in (name, name.rpartition(".")[0])}
+        & names.keys()
+        for module, path in names.items()
+    }
+    while below:
+        lowest = {module for module, under in below.items() if not under & below.keys() - {module}}
+        assert lowest, f"a circle among {sorted(below)}"
+        below = {module: under for module, under in below.items() if module not in lowest}

@@ -15,7 +15,7 @@ from dla_jax.config.written import read_config, write_config
 from dla_jax.data import tokenize
 from dla_jax.studies import find, run_experiment
 from dla_jax.studies.study import Command, restore
-from dla_jax.tasks.language_task import LanguageModel
+from dla_jax.tasks.language_restored import LanguageModel
 from dla_jax.tasks.samples import SAMPLES, draw, write_samples
 from dla_jax.tasks.text_source import tokenizer_path
 from dla_jax.training.mesh import describe_devices

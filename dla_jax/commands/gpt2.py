@@ -14,7 +14,7 @@ from dla_jax.models import hub, pretrained
 from dla_jax.models.gpt import GPT, GPTConfig
 from dla_jax.studies.study import Command
 from dla_jax.tasks.language_model import init_params
-from dla_jax.tasks.language_task import LanguageModel
+from dla_jax.tasks.language_restored import LanguageModel
 from dla_jax.tasks.samples import SAMPLES, draw, write_samples
 from dla_jax.training.mesh import describe_devices
 

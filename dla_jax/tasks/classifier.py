@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Callable
 
 import numpy as np
 import optax
@@ -110,3 +111,17 @@ def run_result(
         "examples_per_s": rate,
         "seconds_per_epoch": num_examples / rate,
     }
+
+
+def result_of(config, num_examples: int, num_classes: int) -> Callable:
+    """Return the function (rows, best) -> `run_result`, for a Task's `result`.
+
+    Args:
+      num_examples: of the training part.
+    """
+    return functools.partial(
+        run_result,
+        batch_size=config.batch_size,
+        num_examples=num_examples,
+        chance=1 / num_classes,
+    )

@@ -12,7 +12,7 @@ from ml_collections import FrozenConfigDict
 
 from dla_jax.analysis.layer_gradients import layer_norms
 from dla_jax.config.checks import check, check_rules, choice, count
-from dla_jax.config.info import DataInfo, data_info
+from dla_jax.config.info import DataInfo
 from dla_jax.config.workdir import Launch
 from dla_jax.data import batches, images, splits
 from dla_jax.models.build import DTYPES, build, check_images, check_model, wire
@@ -23,10 +23,8 @@ from dla_jax.tasks.image_classifier import (
     init_model,
     make_evaluate,
     make_loss,
-    variable_shapes,
 )
 from dla_jax.training import optim
-from dla_jax.training.checkpoint import load_variables
 from dla_jax.training.mesh import data_mesh, put, replicated, together
 from dla_jax.training.steps import STEPS
 from dla_jax.training.task import Task
@@ -269,40 +267,3 @@ def guessing(chance: float) -> dict:
     losses = dict.fromkeys(("test_loss", "mean_val_loss"), -math.log(chance))
     unknown = "val_loss val_loss_rise examples_per_s seconds_per_epoch class_counts class_accuracy"
     return accuracies | losses | dict.fromkeys(unknown.split())
-
-
-class ImageClassifier(NamedTuple):
-    """A trained network for images float32 [B, *shape] in [0, 1]."""
-
-    model: object
-    variables: dict
-    shape: tuple[int, int, int]
-    class_names: tuple[str, ...]
-
-
-def restore(folder: Path, config, data: dict) -> ImageClassifier:
-    """Return the trained network of a finished run.
-
-    Args:
-      folder: where its model was saved.
-      config: of its arm.
-      data: of the workdir's `config.json`.
-
-    Raises:
-      ConfigError: the workdir does not say what its images were, or the model is missing or
-        damaged.
-    """
-    info = data_info(data)
-    check(
-        len(info.shape) > 0,
-        f"the model in {folder} was made by an earlier version, which did not keep the names of its classes; "
-        "train it again",
-    )
-    model = make_model(config, info)
-    model_state = dict(variable_shapes(model, info.shape))
-    params = model_state.pop("params")
-    if config.freeze_norm_after_epochs:
-        model_state["steps"] = {"taken": np.float32(0)}
-    found = load_variables(folder, params, model_state)
-    variables = {"params": found["params"], **found["model_state"]}
-    return ImageClassifier(model, variables, info.shape, info.class_names)

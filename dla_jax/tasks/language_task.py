@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,23 +16,20 @@ from dla_jax.data import text, tokenize
 from dla_jax.evidence.rows import brief
 from dla_jax.models import decoders
 from dla_jax.models.build import DTYPES
-from dla_jax.tasks import sampling
 from dla_jax.tasks.classifier import check_parts, shared_optimiser
-from dla_jax.tasks.language_model import attention_maps, init_model, make_evaluate, make_loss
+from dla_jax.tasks.language_model import init_model, make_evaluate, make_loss
+from dla_jax.tasks.language_shown import keep_attention, write_sample
 from dla_jax.tasks.text_source import (
-    PROMPT_LENGTH,
     Source,
     make_source,
     ngrams_of,
     prompt_of,
     tokens_per_char,
 )
-from dla_jax.training.checkpoint import load_variables
 from dla_jax.training.optim import check_optim
 from dla_jax.training.steps import STEPS, TrainState
 from dla_jax.training.task import Plan, Task
 
-_SAMPLE = 2  # of a run's keys: `steps.init_state` has 0 and 1
 RULES = {
     "compute_dtype": choice(DTYPES),
     "parallel": choice(STEPS),
@@ -113,10 +111,9 @@ def make_model(config, vocab_size: int):
 
 
 def make_task(config, loaded: Loaded, seed: int, compared: bool) -> Task:
-    """Return the Task of one run.
+    """Return the Task of one run of a network.
 
     Args:
-      config: of the network.
       compared: whether the run is compared; it then writes a sample at each evaluation.
     """
     source, tokens, size = loaded.source, loaded.source.tokens, config.model.block_size
@@ -124,15 +121,8 @@ def make_task(config, loaded: Loaded, seed: int, compared: bool) -> Task:
     ngrams = ngrams_of(source, config.ngram_order)
     scored = "test" if source.parts["test"] else "val"
 
-    def evaluate_part(part: str):
-        # As many windows at once as fit in training.
-        windows = config.batch_size // config.accumulate
-        index, mask = text.part_index(tokens, part, size, windows)
-        num_chars = tokens.num_chars[part]
-        return make_evaluate(model, loaded.data["token"], loaded.mesh, index, mask, num_chars, part)
-
-    on_val = evaluate_part("val")
-    on_scored = on_val if scored == "val" else evaluate_part(scored)
+    on_val = evaluate_part(config, loaded, model, "val")
+    on_scored = on_val if scored == "val" else evaluate_part(config, loaded, model, scored)
 
     def evaluate(state: TrainState) -> dict:
         scores = on_val(state).items()
@@ -180,6 +170,17 @@ def make_task(config, loaded: Loaded, seed: int, compared: bool) -> Task:
         parallel=config.parallel,
         units_per_step=config.batch_size * size,
     )
+
+
+def evaluate_part(config, loaded: Loaded, model, part: str) -> Callable:
+    """Return the function state -> scores of a part of the text (`make_evaluate`).
+
+    It takes as many windows at once as fit in training.
+    """
+    tokens, windows = loaded.source.tokens, config.batch_size // config.accumulate
+    index, mask = text.part_index(tokens, part, config.model.block_size, windows)
+    num_chars = tokens.num_chars[part]
+    return make_evaluate(model, loaded.data["token"], loaded.mesh, index, mask, num_chars, part)
 
 
 def facts_of(config, source: Source, model, ngrams: dict, scored: str) -> dict:
@@ -283,53 +284,3 @@ def steps_to(curve: list[tuple[int, float]], target: float) -> float | None:
             before, higher = curve[i - 1]
             return before + (step - before) * (higher - target) / (higher - loss)
     return None
-
-
-def write_sample(config, source: Source, model, state: TrainState, seed: int) -> dict[str, str]:
-    """Return {"sample": what the model writes behind the prompt}; empty if no tokens are asked."""
-    sample = config.sample
-    if not sample.num_tokens:
-        return {}
-    key = jax.random.fold_in(jax.random.key(seed), _SAMPLE)
-    sampler = sampling.Sampler(sample.temperature, sample.top_k, sample.top_p)
-    prompt = prompt_of(source, sample.prompt)
-    drawn = sampling.sample(model, state.params, prompt, sample.num_tokens, 1, key, sampler)
-    return {"sample": source.tokenizer.decode(drawn[0])}
-
-
-def keep_attention(config, source: Source, model, state: TrainState) -> dict:
-    """Return the attention weights of every head on the prompt, with its tokens as text.
-
-    The weights are [n_layer, n_head, T, T], in 4 digits.
-    """
-    size = min(PROMPT_LENGTH, config.model.block_size)
-    prompt = prompt_of(source, config.sample.prompt)[:size]
-    words = [source.tokenizer.decode([token]) for token in prompt]
-    maps = attention_maps(state.params, prompt, model=model)
-    return {"attention_tokens": words} | brief({"attention": maps})
-
-
-class LanguageModel(NamedTuple):
-    """A trained decoder with its tokenizer."""
-
-    tokenizer: object
-    model: object
-    params: dict
-
-
-def restore(folder: Path, config, data: dict, *, tokenizer: Path) -> LanguageModel:
-    """Return the trained model of a finished run.
-
-    Args:
-      folder: where its model was saved.
-      config: of its arm.
-      data: of the workdir's `config.json`; not needed.
-      tokenizer: the file of its tokenizer.
-
-    Raises:
-      ConfigError: the tokenizer or the model is missing or damaged.
-    """
-    loaded = tokenize.load(tokenizer)
-    model = make_model(config, loaded.vocab_size)
-    params = load_variables(folder, decoders.shapes_of(model), {})["params"]
-    return LanguageModel(loaded, model, params)

@@ -13,7 +13,8 @@ from dla_jax.config.stop import Interrupted, stop_requested
 from dla_jax.config.written import read_config, resume_command
 from dla_jax.evidence.rows import read_rows
 from dla_jax.tasks import sampling
-from dla_jax.tasks.language_task import SAMPLING, LanguageModel
+from dla_jax.tasks.language_restored import LanguageModel
+from dla_jax.tasks.language_task import SAMPLING
 
 # The keys of a config that say what is written.
 SAMPLES = {"num_tokens": count()} | SAMPLING | {"num_samples": count(), "seed": seed()}

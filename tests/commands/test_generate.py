@@ -1,4 +1,4 @@
-"""Tests the text from a trained workdir: the same for one seed, and errors that name what is wrong."""
+"""Tests the text from a trained workdir: one seed, one text; errors name what is wrong."""
 
 import json
 import shutil

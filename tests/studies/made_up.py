@@ -50,10 +50,10 @@ def classified(accuracy: float, trial, num_params: int = 100) -> dict:
     accuracy += noise(trial.seed) + noise(3 * trial.seed + len(trial.arm), 0.0005)
     values = dict.fromkeys((*RUN_KEYS, *CURVE_KEYS), 1.0)
     loss = 2.0 * (1.0 - accuracy)
-    values |= {"val_accuracy": accuracy, "test_accuracy": accuracy, "test_loss": loss}
+    values |= {"val_accuracy": accuracy - 0.05, "test_accuracy": accuracy, "test_loss": loss}
     values |= {"val_loss": loss, "mean_val_loss": loss, "num_params": num_params}
     values |= {"diverged": False, "diverged_at": None, "best_step": 4, "step": 4}
-    values |= {"balanced_accuracy": accuracy, "class_counts": [50, 50]}
+    values |= {"balanced_accuracy": accuracy - 0.03, "class_counts": [50, 50]}
     kept = {key: value for key, value in values.items() if key not in ("group", "seed", "lr")}
     return kept | {"class_accuracy": [accuracy, accuracy]}
 

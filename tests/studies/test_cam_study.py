@@ -17,7 +17,7 @@ from dla_jax.plots import maps
 from dla_jax.studies.cam import measure
 from dla_jax.studies.cam.arrays import read_arrays
 from dla_jax.studies.cam.networks import networks_of
-from dla_jax.tasks.image_task import ImageClassifier
+from dla_jax.tasks.image_restored import ImageClassifier
 
 KEPT = ("examples.npz", "canvas.npz")
 

@@ -78,7 +78,7 @@ def test_depth_tables_have_each_arms_own_numbers(depth):
         assert row[2].startswith(f"{depth.config.lrs[1]:g}")
     grid, chosen = rate_lines(depth)
     assert set(chosen.values()) == {depth.config.lrs[1]}
-    assert max(grid["plain"][20][1]) == pytest.approx(0.5, abs=0.01)
+    assert max(grid["plain"][20][1]) == pytest.approx(0.45, abs=0.01)  # on validation
 
 
 NETWORKS = {"convnet": 0.90, "resnet": 0.95}

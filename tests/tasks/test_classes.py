@@ -50,9 +50,7 @@ def test_accuracies_in_tables_do_not_leave_0_to_100_per_cent():
 
 
 def test_a_class_that_is_not_tested_and_records_of_before():
-    (section,) = tables.class_section(
-        ["a", "b"], {"net": runs_of((0.5, None), counts=(10, 0))}
-    )
+    (section,) = tables.class_section(["a", "b"], {"net": runs_of((0.5, None), counts=(10, 0))})
     assert section["table"]["rows"] == [["b", "0.0", "not tested"], ["a", "10.0", "50.0"]]
     old = [
         {key: value for key, value in run.items() if not key.startswith(("class_", "balanced"))}
@@ -88,6 +86,4 @@ def test_the_screen_shows_what_a_rare_class_hides():
     (line,) = tables.largest_words(runs)
     assert line.split() == ["always", "the", "largest", "class", "95.0"]
     even = runs_of((0.9, 0.8), counts=(100, 90))
-    assert (
-        tables.balanced_words(even) == "" and tables.largest_words(even) == []
-    )
+    assert tables.balanced_words(even) == "" and tables.largest_words(even) == []

@@ -1,5 +1,6 @@
-"""From a decoder to what the training loop takes: losses by hand, batches in parts, devices."""
+"""Tests what the training loop takes of a decoder: losses by hand, batches in parts, devices."""
 
+import functools
 from pathlib import Path
 
 import jax
@@ -11,10 +12,12 @@ import pytest
 from dla_jax.data import text, tokenize
 from dla_jax.models.gpt import GPT, GPTConfig
 from dla_jax.models.llama import Llama, LlamaConfig
-from dla_jax.tasks import language_model as language
-from dla_jax.training import loop as train
+from dla_jax.tasks import language_model
 from dla_jax.training import steps
+from dla_jax.training.checkpoint import Checkpoints
+from dla_jax.training.loop import fit, stack_batches
 from dla_jax.training.mesh import data_mesh, put, replicated
+from dla_jax.training.task import Plan, Task, no_trace
 
 LETTERS = tokenize.Characters("abcdefgh")
 TEXT = "".join(np.random.default_rng(0).choice(list("abcdefgh"), 400))
@@ -24,12 +27,12 @@ MODEL = Llama(LlamaConfig(8, 16, 2, 2, 1, 16, 24))
 
 def state_of(model, lr=0.01, mesh=None):
     tx = optax.inject_hyperparams(lambda lr: optax.chain(optax.sgd(lr)))(lr=lr)
-    init_fn = lambda key: language.init_model(key, model=model)
+    init_fn = functools.partial(language_model.init_model, model=model)
     return tx, *steps.init_state(init_fn, tx, seed=0, lr=lr, mesh=mesh or data_mesh())
 
 
 def log_p(model, params, window):
-    """Log-probabilities of the tokens of one window but the first."""
+    """Return the log-probabilities of the tokens of one window except the first."""
     logits = model.apply({"params": params}, jnp.asarray(window[None, :-1]))[0][0]
     return np.asarray(jax.nn.log_softmax(logits))[np.arange(len(window) - 1), window[1:]]
 
@@ -39,22 +42,19 @@ def test_evaluation_is_the_mean_over_all_tokens_by_hand(part):
     mesh = data_mesh()
     _, state, _ = state_of(MODEL, mesh=mesh)
     index, mask = text.part_index(TOKENS, part, 16, 4)
-    evaluate = language.make_evaluate(
+    evaluate = language_model.make_evaluate(
         MODEL, put(TOKENS.tokens, replicated(mesh)), mesh, index, mask, TOKENS.num_chars[part], part
     )
     found, (first, stop) = evaluate(state), TOKENS.bounds[part]
-    nats, places = [], []
+    params, nats, places = jax.device_get(state.params), [], []
     for start in range(first - 1, stop - 1, 16):
-        own = -log_p(
-            MODEL, jax.device_get(state.params), TOKENS.tokens[start : min(start + 17, stop)]
-        )
+        own = -log_p(MODEL, params, TOKENS.tokens[start : min(start + 17, stop)])
         nats += own.tolist()
         places += range(len(own))
     assert len(nats) == stop - first
     assert found[f"{part}_nats_per_token"] == pytest.approx(np.mean(nats), rel=1e-5)
-    assert found[f"{part}_nats_per_char"] == pytest.approx(
-        np.mean(nats), rel=1e-5
-    )  # here a token is a character
+    # Here a token is a character.
+    assert found[f"{part}_nats_per_char"] == pytest.approx(np.mean(nats), rel=1e-5)
     for place in range(16):
         expected = np.mean([value for value, at in zip(nats, places, strict=True) if at == place])
         assert found[f"{part}_nats_by_position"][place] == pytest.approx(expected, rel=1e-4)
@@ -67,7 +67,7 @@ def test_nats_per_character_count_characters_not_tokens():
     tokens, mesh = text.encode_parts(parts, pairs.encode), data_mesh()
     model = GPT(GPTConfig(270, 16, 1, 2, 16))
     _, state, _ = state_of(model, mesh=mesh)
-    evaluate = language.make_evaluate(
+    evaluate = language_model.make_evaluate(
         model,
         put(tokens.tokens, replicated(mesh)),
         mesh,
@@ -85,16 +85,14 @@ def test_nats_per_character_count_characters_not_tokens():
 def test_the_loss_is_the_mean_of_the_windows_by_hand():
     params = MODEL.init(jax.random.key(0), jnp.zeros((1, 2), jnp.int32))["params"]
     windows = TOKENS.tokens[text.train_index(0, 0, 3, TOKENS, 16)]
-    loss, _ = language.make_loss(MODEL)(
-        params, {}, {"token": jnp.asarray(windows)}, jax.random.key(0)
-    )
-    assert float(loss) == pytest.approx(
-        -np.mean([log_p(MODEL, params, window) for window in windows]), rel=1e-5
-    )
+    batch = {"token": jnp.asarray(windows)}
+    loss, _ = language_model.make_loss(MODEL)(params, {}, batch, jax.random.key(0))
+    expected = -np.mean([log_p(MODEL, params, window) for window in windows])
+    assert float(loss) == pytest.approx(expected, rel=1e-5)
 
 
 def one_step(model, accumulate=1, num_devices=4, parallel="jit"):
-    """Parameters, loss and gradient norm after three steps of eight windows."""
+    """Return parameters, losses and gradient norms of three steps of eight windows."""
     mesh = jax.make_mesh(
         (num_devices,),
         ("data",),
@@ -102,7 +100,7 @@ def one_step(model, accumulate=1, num_devices=4, parallel="jit"):
         axis_types=data_mesh().axis_types,
     )
     tx, state, key = state_of(model, 0.5, mesh)
-    batches = train.stack_batches(
+    batches = stack_batches(
         lambda step: {"index": text.train_index(0, step, 8, TOKENS, 16)}, 0, 3, 3
     )
     data = put({"token": TOKENS.tokens}, replicated(mesh))
@@ -112,17 +110,14 @@ def one_step(model, accumulate=1, num_devices=4, parallel="jit"):
         batches,
         3,
         key,
-        loss_fn=language.make_loss(model),
+        loss_fn=language_model.make_loss(model),
         tx=tx,
-        trace=train.no_trace,
+        trace=no_trace,
         accumulate=accumulate,
         mesh=mesh,
     )
-    return (
-        jax.device_get(state.params),
-        np.asarray(series["train_loss"]),
-        np.asarray(series["grad_norm"]),
-    )
+    losses, norms = np.asarray(series["train_loss"]), np.asarray(series["grad_norm"])
+    return jax.device_get(state.params), losses, norms
 
 
 @pytest.mark.parametrize(
@@ -141,11 +136,8 @@ def test_parts_and_devices_take_the_same_steps(accumulate, num_devices, parallel
 def test_each_part_has_a_key_of_its_own():
     model = Llama(MODEL.config._replace(dropout=0.5))
     params = model.init(jax.random.key(0), jnp.zeros((1, 2), jnp.int32))["params"]
-    windows, key, loss_fn = (
-        jnp.asarray(TOKENS.tokens[text.train_index(0, 0, 8, TOKENS, 16)]),
-        jax.random.key(1),
-        language.make_loss(model),
-    )
+    windows = jnp.asarray(TOKENS.tokens[text.train_index(0, 0, 8, TOKENS, 16)])
+    key, loss_fn = jax.random.key(1), language_model.make_loss(model)
     found = steps._gradient(params, {}, {"token": windows}, key, loss_fn, 4)[0][0]
     own = [
         loss_fn(params, {}, {"token": windows[i::4]}, jax.random.fold_in(key, i))[0]
@@ -159,30 +151,31 @@ def test_each_part_has_a_key_of_its_own():
 def test_a_decoder_learns_eight_windows_by_heart():
     model, mesh = Llama(MODEL.config._replace(n_embd=32)), data_mesh()
     tx = optax.inject_hyperparams(lambda lr: optax.adam(lr))(lr=0.0)
-    init_fn = lambda key: language.init_model(key, model=model)
-    plan = train.Plan(150, (150,), 0, 0, 50, 0)
     index = text.train_index(0, 0, 8, TOKENS, 16)
-    _, rows = train.fit(
-        init_fn,
-        language.make_loss(model),
-        tx,
-        lambda step: {"index": index},
-        lambda state: {"x": 0.0},
-        seed=0,
-        lr=1e-2,
-        plan=plan,
+    task = Task(
+        init_fn=functools.partial(language_model.init_model, model=model),
+        loss_fn=language_model.make_loss(model),
+        tx=tx,
+        batch_at=lambda step: {"index": index},
+        evaluate=lambda state: {"x": 0.0},
+        better=lambda row: 0.0,
+        plan=Plan(150, (150,), 0, 0, 50, 0),
         data=put({"token": TOKENS.tokens}, replicated(mesh)),
         mesh=mesh,
-        better=lambda row: 0.0,
-        checkpoints=train.Checkpoints(Path("/nonexistent")),
+        batch_size=8,
+        test=lambda state: {},
+        result=lambda rows, best: {},
+        diverged={},
+        facts={},
     )
+    _, rows = fit(task, seed=0, lr=1e-2, checkpoints=Checkpoints(Path("/nonexistent")))
     assert rows[-1]["train_loss"] < 0.75 * np.log(8)  # the mean over 149 steps
     assert rows[0]["train_loss"] == pytest.approx(np.log(8), abs=0.1)
 
 
 def test_attention_maps_are_of_one_text():
     params = MODEL.init(jax.random.key(0), jnp.zeros((1, 2), jnp.int32))["params"]
-    maps = language.attention_maps(params, TOKENS.tokens[:10], model=MODEL)
+    maps = language_model.attention_maps(params, TOKENS.tokens[:10], model=MODEL)
     assert maps.shape == (2, 2, 10, 10)
     np.testing.assert_allclose(maps.sum(-1), 1, atol=1e-5)
     assert (np.triu(np.asarray(maps), 1) == 0).all()

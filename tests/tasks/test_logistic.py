@@ -1,8 +1,9 @@
-"""Logistic regression is solved, not trained for a while, and its strength is chosen on validation."""
+"""Tests that logistic regression is solved exactly, its strength chosen on validation."""
 
 import itertools
 import math
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,8 +15,10 @@ from sklearn.exceptions import ConvergenceWarning
 
 from dla_jax.config.stop import Interrupted, stop_requested
 from dla_jax.data import labelled
-from dla_jax.studies.features import report as text_report
+from dla_jax.studies.features.report import solver_words, strength_words
+from dla_jax.studies.study import Finished
 from dla_jax.tasks import logistic
+from dla_jax.trials.arms import Arm
 
 STRENGTHS, TOLERANCE = (0.03, 1.0, 30.0), 1e-6
 
@@ -27,7 +30,7 @@ def model(strengths=STRENGTHS, tolerance=TOLERANCE, max_iter=1000):
 
 
 def examples(num_classes, number=120, width=5):
-    """Vectors of classes that overlap, on scales that differ."""
+    """Return vectors of classes that overlap, on scales that differ, and their labels."""
     rng = np.random.default_rng(num_classes)
     labels = rng.permutation(np.arange(number) % num_classes).astype(np.int32)
     x = rng.normal(size=(number, width)) + rng.normal(size=(num_classes, width))[labels]
@@ -35,14 +38,16 @@ def examples(num_classes, number=120, width=5):
 
 
 def objective(flat, x, labels, strength, weights):
-    """What is to be minimised, and its gradient, as the page of scikit-learn has them, but for the factor C n."""
+    """Return what is to be minimised, and its gradient.
+
+    They are as the page of scikit-learn has them, except for the factor C n.
+    """
     num_classes = labels.max() + 1
     kernel, bias = np.split(flat.reshape(-1, num_classes), [x.shape[1]])
     weight = np.array(weights or (1,) * num_classes)[labels]
     logits, n = x @ kernel + bias, weight.sum()
-    penalised = (
-        np.array([[1, -1], [-1, 1]]) if num_classes == 2 else np.eye(num_classes)
-    )  # of two classes the difference
+    # Of two classes the difference is penalised.
+    penalised = np.array([[1, -1], [-1, 1]]) if num_classes == 2 else np.eye(num_classes)
     loss = -weight @ log_softmax(logits, 1)[np.arange(len(x)), labels] / n
     wrong = weight[:, None] * (softmax(logits, 1) - np.eye(num_classes)[labels]) / n
     gradient = np.vstack(
@@ -52,11 +57,9 @@ def objective(flat, x, labels, strength, weights):
 
 
 def assert_solved(kernel, bias, x, labels, strength, weights):
-    """Nothing that a general minimiser finds from there on is lower, nor elsewhere."""
-    flat, problem = (
-        np.vstack([kernel, bias]).ravel(),
-        (x.astype(np.float64), labels, strength, weights),
-    )
+    """Fail if a general minimiser finds anything that is lower."""
+    flat = np.vstack([kernel, bias]).ravel()
+    problem = (x.astype(np.float64), labels, strength, weights)
     value, gradient = objective(flat, *problem)
     assert np.abs(gradient).max() < 2 * TOLERANCE
     found = minimize(
@@ -83,23 +86,21 @@ def test_each_solution_is_the_minimum(num_classes, weights, form):
 
 
 def test_one_that_is_trained_for_twenty_epochs_is_not():
-    """Adam at 3e-3, the rate that a grid chose for such a probe: neither would pass above, nor its own gradient below."""
+    """Adam at 3e-3, the rate that a grid chose for such a probe, does not solve it.
+
+    Its result would not pass above, and its gradient not below.
+    """
     from sklearn.linear_model import LogisticRegression
 
     x, labels = examples(4)
-    order, flat, mean, square = (
-        np.random.default_rng(0),
-        np.zeros(6 * 4),
-        np.zeros(6 * 4),
-        np.zeros(6 * 4),
-    )
+    order = np.random.default_rng(0)
+    flat, mean, square = np.zeros((3, 6 * 4))
     for epoch in range(20):
         for i, rows in enumerate(np.split(order.permutation(120), 4)):
             gradient, step = objective(flat, x[rows], labels[rows], 1.0, None)[1], 4 * epoch + i + 1
             mean, square = 0.9 * mean + 0.1 * gradient, 0.999 * square + 0.001 * gradient**2
-            flat = flat - 3e-3 * mean / (1 - 0.9**step) / (
-                np.sqrt(square / (1 - 0.999**step)) + 1e-8
-            )
+            root = np.sqrt(square / (1 - 0.999**step))
+            flat = flat - 3e-3 * mean / (1 - 0.9**step) / (root + 1e-8)
     kernel, bias = np.split(flat.reshape(6, 4), [5])
     with pytest.raises(AssertionError):
         assert_solved(kernel, bias, x, labels, 1.0, None)
@@ -119,14 +120,15 @@ def test_the_order_of_the_strengths_is_of_no_matter():
 
 
 def conflict():
-    """(texts, parts, x): a large feature, right of 80 % in training, and a small one, always right; in validation the large
-    one alone is right, in the test part the small one."""
+    """Return (texts, parts, x) of a large feature and of a small one.
+
+    In training the large one is right in 80 % of the texts, the small one always. In validation the
+    large one alone is right, in the test part the small one.
+    """
     rng, number = np.random.default_rng(0), 400
     labels = (np.arange(3 * number) % 2).astype(np.int32)
-    sign, parts = (
-        2.0 * labels - 1,
-        dict(zip(("train", "val", "test"), np.arange(3 * number).reshape(3, -1), strict=True)),
-    )
+    rows = np.arange(3 * number).reshape(3, -1)
+    sign, parts = 2.0 * labels - 1, dict(zip(("train", "val", "test"), rows, strict=True))
     large = sign * np.where(rng.random(3 * number) < 0.8, 1, -1)
     large[parts["val"]], large[parts["test"]] = sign[parts["val"]], -sign[parts["test"]]
     small = np.where(np.isin(np.arange(3 * number), parts["val"]), -0.1, 0.1) * sign
@@ -143,79 +145,68 @@ def fitted(parts, x, texts, **changes):
 def test_the_strength_is_chosen_on_validation_whatever_the_test_part_says():
     texts, parts, x = conflict()
     solution, row = fitted(parts, x, texts)
-    assert row["strength"] == solution.strength == 1e-2 and (
-        row["val_accuracy"],
-        row["test_accuracy"],
-    ) == (1, 0)
+    assert row["strength"] == solution.strength == 1e-2
+    assert (row["val_accuracy"], row["test_accuracy"]) == (1, 0)
     swapped = {"train": "train", "val": "test", "test": "val"}
-    solution, row = fitted(
-        {part: parts[other] for part, other in swapped.items()},
-        {part: x[other] for part, other in swapped.items()},
-        texts,
+    swapped_parts, swapped_x = (
+        {part: found[other] for part, other in swapped.items()} for found in (parts, x)
     )
-    assert row["strength"] == solution.strength == 1e4 and (
-        row["val_accuracy"],
-        row["test_accuracy"],
-    ) == (1, 0)
+    solution, row = fitted(swapped_parts, swapped_x, texts)
+    assert row["strength"] == solution.strength == 1e4
+    assert (row["val_accuracy"], row["test_accuracy"]) == (1, 0)
     logits = logistic.logits_of(solution, x["val"])
     expected = -log_softmax(logits, 1)[np.arange(400), texts.labels[parts["val"]]].mean()
-    assert (
-        row["test_loss"] == pytest.approx(expected)
-        and row["unsolved"] == []
-        and row["num_params"] == 3
-    )
+    assert row["test_loss"] == pytest.approx(expected)
+    assert row["unsolved"] == [] and row["num_params"] == 3
 
 
 def test_of_equal_accuracies_the_lower_loss_decides():
-    """As it does between learning rates: all is right at both strengths, more surely so at the weaker penalty."""
+    """It does so between learning rates too.
+
+    All is right at both strengths, more surely so at the weaker penalty.
+    """
     x, labels = np.array([[-1.0], [1.0]] * 30), np.array([0, 1] * 30, np.int32)
     texts = labelled.LabelledTexts("made", ("text",) * 60, labels, ("a", "b"), None)
     parts = dict.fromkeys(("train", "val", "test"), np.arange(60))
     assert fitted(parts, dict.fromkeys(parts, x), texts)[1]["strength"] == 1e4
-    assert (
-        fitted(parts, {"train": x, "val": -x, "test": x}, texts)[1]["strength"] == 1e-2
-    )  # all wrong, the less surely
+    all_wrong = {"train": x, "val": -x, "test": x}
+    assert fitted(parts, all_wrong, texts)[1]["strength"] == 1e-2  # less surely wrong
+
+
+def study_of(row):
+    """Return a finished study of a logistic regression whose last row this is, and of an MLP."""
+    models = {"linear": model((1e-2, 1e4)), "mlp": ConfigDict({"name": "mlp"})}
+    arms = {
+        name: Arm(name, ConfigDict({"model": own}), seeds=(0,), rates=(1.0,))
+        for name, own in models.items()
+    }
+    done = {"final/linear/seed0": row, "final/mlp/seed0": {}}
+    return Finished(Path(), {}, ConfigDict(), arms, {}, done, summary={})
 
 
 def test_what_is_not_solved_is_said(capsys):
     texts, parts, x = conflict()
     with pytest.warns(ConvergenceWarning):
         _, row = fitted(parts, x, texts, max_iter=1)
-    assert (
-        1e4 in row["unsolved"]
-        and "C = 10000: not solved, a gradient of " in capsys.readouterr().err
+    assert 1e4 in row["unsolved"]
+    assert "C = 10000: not solved, a gradient of " in capsys.readouterr().err
+    unsolved = solver_words(study_of(row))
+    assert "(but not at C = " in unsolved and "10000: stopped too early)" in unsolved
+    solved = row | {"unsolved": []}
+    assert solver_words(study_of(solved)) == (
+        "linear: logistic regression, solved until no component of the gradient exceeds 1e-06; "
+        "each run chose C, on its validation part, of 0.01, 10000."
     )
-    config = ConfigDict(
-        {
-            "seeds": (0,),
-            "networks": {
-                "linear": {"model": model((1e-2, 1e4))},
-                "mlp": {"model": {"name": "mlp"}},
-            },
-        }
-    )
-    done = {"final/linear/seed0": row, "final/mlp/seed0": {}}
-    assert "(but not at C = " in text_report.solver_words(config, done)
-    assert "10000: stopped too early)" in text_report.solver_words(config, done)
-    done["final/linear/seed0"] = row | {"unsolved": []}
-    words = text_report.solver_words(config, done)
-    assert words == (
-        "linear: logistic regression, solved until no component of the gradient exceeds 1e-06; each run chose C, on "
-        "its validation part, of 0.01, 10000."
-    )
-    del done["final/linear/seed0"]["unsolved"]  # a record of before
-    assert text_report.solver_words(config, done) == ""
+    del solved["unsolved"]  # a record of before
+    assert solver_words(study_of(solved)) == ""
 
 
 def test_a_strength_at_the_edge_of_its_grid_is_marked():
     runs = [{"strength": strength} for strength in (100.0, 0.1, 0.1, 0.01)]
-    assert (
-        text_report.strength_words((100.0, 0.01, 0.1), runs) == "C = 0.01 (edge), 0.1, 100 (edge)"
-    )
-    assert (
-        text_report.strength_words((10.0,), [{"strength": 10.0}]) == "C = 10"
-    )  # nothing was searched
-    assert text_report.strength_words((3.0, 10.0), [{"strength": 10.0}]) == "C = 10 (edge)"
+    assert strength_words((100.0, 0.01, 0.1), runs) == "C = 0.01 (edge), 0.1, 100 (edge)"
+    ten = [{"strength": 10.0}]
+    assert strength_words((10.0,), ten) == "C = 10"  # nothing was searched
+    assert strength_words((3.0, 10.0), ten) == "C = 10 (edge)"
 
 
 def test_a_stop_is_heard_between_two_strengths():
@@ -237,9 +228,8 @@ def test_strengths_far_past_the_best_are_not_tried(monkeypatch):
             yield solution
 
     monkeypatch.setattr(logistic, "solutions", watched)
-    config = ConfigDict(
-        {"class_weight": "none", "model": model((1e-3, 1e-2, 1.0, 10.0, 100.0, 1e3, 1e4))}
-    )
+    strengths = (1e-3, 1e-2, 1.0, 10.0, 100.0, 1e3, 1e4)
+    config = ConfigDict({"class_weight": "none", "model": model(strengths)})
     solution, _ = logistic.fit(config, texts, parts, x, time.perf_counter())
     best = tried.index(solution.strength)
     assert len(tried) == best + 1 + logistic.PAST_THE_BEST < 7

@@ -1,5 +1,6 @@
 """Tests encoders of texts for the training loop: batches, frozen parts, one vector a text."""
 
+import functools
 from pathlib import Path
 
 import chex
@@ -39,11 +40,8 @@ def one_by_one(model, params, how=""):
     """Return the vectors without padding or batches."""
     rows = []
     for tokens, n in zip(TOKENS, LENGTH, strict=True):
-        found = (
-            model.apply({"params": params}, tokens[None, :n], np.array([n]))
-            if not isinstance(model, gpt.GPT)
-            else model.apply({"params": params}, tokens[None, :n])
-        )
+        lengths = () if isinstance(model, gpt.GPT) else (np.array([n]),)
+        found = model.apply({"params": params}, tokens[None, :n], *lengths)
         if isinstance(model, bert.Classifier):
             rows.append(found[0][0])
         else:
@@ -69,11 +67,8 @@ def test_logits_are_those_of_each_text_alone(batch_size, widths):
     ids=["encoder", "decoder"],
 )
 def test_features_are_those_of_each_text_alone(model, how):
-    init = model.init(
-        jax.random.key(1),
-        jnp.zeros((1, 2), int),
-        *([jnp.full(1, 2)] if isinstance(model, bert.Encoder) else []),
-    )
+    lengths = (jnp.full(1, 2),) if isinstance(model, bert.Encoder) else ()
+    init = model.init(jax.random.key(1), jnp.zeros((1, 2), int), *lengths)
     counted = []
     found = text_encoder.vectors(
         model,
@@ -91,16 +86,15 @@ def test_features_are_those_of_each_text_alone(model, how):
 
 
 def test_the_mean_over_padding_needs_one_width():
-    """What lab B does: a text's vector depends on how far it is padded."""
-    find = lambda widths: text_encoder.vectors(
-        bert.Classifier(SMALL, 3, "mean_padded"),
-        PARAMS,
-        ENCODED,
-        np.arange(50),
-        batch_size=8,
-        widths=widths,
-        mesh=data_mesh(),
-    )
+    """By lab B's mean a text's vector depends on how far it is padded."""
+    model = bert.Classifier(SMALL, 3, "mean_padded")
+
+    def find(widths):
+        rows, mesh = np.arange(50), data_mesh()
+        return text_encoder.vectors(
+            model, PARAMS, ENCODED, rows, batch_size=8, widths=widths, mesh=mesh
+        )
+
     short = LENGTH <= 4
     assert np.abs(find((12,)) - find((4, 12)))[short].max() > 1e-3
 
@@ -113,7 +107,8 @@ def test_few_programs_whatever_the_lengths():
     shapes = {batch_at(step)["token"].shape for step in range(100)}
     assert shapes == {(4, 4), (4, 8), (4, 12)}
     jitted = jax.jit(traced)
-    [jitted(batch_at(step)["token"]) for step in range(100)]
+    for step in range(100):
+        jitted(batch_at(step)["token"])
 
 
 @pytest.mark.parametrize("widths", [(12,), (4, 8, 12)])
@@ -142,64 +137,52 @@ def test_frozen_parts_stand_apart_and_come_back(frozen_layers):
     params, state = text_encoder.split_frozen(PARAMS, frozen_layers)
     assert jax.tree.structure(text_encoder.join_frozen(params, state)) == jax.tree.structure(PARAMS)
     jax.tree.map(np.testing.assert_array_equal, text_encoder.join_frozen(params, state), PARAMS)
-    held = (
-        {"embeddings", "layer_0", "layer_1"}
-        if frozen_layers == 2
-        else {"embeddings", "layer_0"}
-        if frozen_layers == 1
-        else {"embeddings"}
-        if frozen_layers == 0
-        else set()
-    )
+    held = set(("embeddings", "layer_0", "layer_1")[: frozen_layers + 1])
     assert set(state.get("frozen", {})) == held and not held & set(params["encoder"])
 
 
-def fit(frozen_layers=-1, steps=60, model=MODEL, encoder=None):
+def train(frozen_layers=-1, steps=60, model=MODEL, encoder=None):
     rows = np.arange(8)
     batch_at = text_encoder.make_batch_at(
         ENCODED, LABELS, rows, seed=0, batch_size=8, widths=(12,), alike=False
     )
-    init_fn = lambda key: text_encoder.init_classifier(
-        key, model=model, encoder=encoder, frozen_layers=frozen_layers
+    init_fn = functools.partial(
+        text_encoder.init_classifier, model=model, encoder=encoder, frozen_layers=frozen_layers
     )
-    tx = optax.inject_hyperparams(lambda lr: optax.adam(lr))(lr=0.0)
-    return train.fit(
-        init_fn,
-        text_encoder.make_loss(model, frozen_layers, 0.0),
-        tx,
-        batch_at,
-        lambda state: {"x": 0.0},
-        seed=0,
-        lr=1e-2,
-        plan=train.Plan(steps, (steps,), 10, 0, 1, 0),
+    task = Task(
+        init_fn=init_fn,
+        loss_fn=text_encoder.make_loss(model, frozen_layers, 0.0),
+        tx=optax.inject_hyperparams(lambda lr: optax.adam(lr))(lr=0.0),
+        batch_at=batch_at,
+        evaluate=lambda state: {"x": 0.0},
+        better=lambda row: 0.0,
+        plan=Plan(steps, (steps,), 10, 0, 1, 0),
         data={},
         mesh=data_mesh(),
-        better=lambda row: 0.0,
-        checkpoints=train.Checkpoints(Path("/nonexistent")),
+        batch_size=8,
+        test=lambda state: {},
+        result=lambda rows, best: {},
+        diverged={},
+        facts={},
     )
+    return fit(task, seed=0, lr=1e-2, checkpoints=Checkpoints(Path("/nonexistent")))
 
 
 def test_a_classifier_learns_eight_texts_by_heart():
-    _, rows = fit(
-        steps=80, model=bert.Classifier(SMALL._replace(n_embd=32, intermediate=64), 3, "mean")
-    )
-    assert (
-        rows[0]["train_loss"] > 0.8
-        and rows[-1]["train_loss"] < 0.05
-        and rows[-1]["train_accuracy"] == 1.0
-    ), rows
+    wider = bert.Classifier(SMALL._replace(n_embd=32, intermediate=64), 3, "mean")
+    _, rows = train(steps=80, model=wider)
+    assert rows[0]["train_loss"] > 0.8, rows
+    assert rows[-1]["train_loss"] < 0.05 and rows[-1]["train_accuracy"] == 1.0, rows
 
 
 def test_what_is_frozen_does_not_move_and_the_rest_does():
     encoder = {name: part for name, part in PARAMS["encoder"].items() if name != "pooler"}
-    state, _ = fit(frozen_layers=1, steps=3, encoder=encoder)
+    state, _ = train(frozen_layers=1, steps=3, encoder=encoder)
     whole = text_encoder.join_frozen(state.params, state.model_state)["encoder"]
     for name in ("embeddings", "layer_0"):
         jax.tree.map(np.testing.assert_array_equal, whole[name], encoder[name])
-    assert (
-        np.abs(whole["layer_1"]["query"]["kernel"] - encoder["layer_1"]["query"]["kernel"]).max()
-        > 1e-3
-    )
+    query = whole["layer_1"]["query"]["kernel"]
+    assert np.abs(query - encoder["layer_1"]["query"]["kernel"]).max() > 1e-3
 
 
 def test_the_loss_is_cross_entropy_of_the_logits():
@@ -221,7 +204,9 @@ def test_vectors_are_standardised_by_the_training_part():
     params, state = vector_classifier.init_model(
         jax.random.key(0), model=model, scale=vector_classifier.scale_of(x[:30], True)
     )
-    found = vector_classifier.evaluate(params, state, jnp.asarray(x), np.arange(30, 40), model=model)
+    found = vector_classifier.evaluate(
+        params, state, jnp.asarray(x), np.arange(30, 40), model=model
+    )
     scaled = (x[30:] - x[:30].mean(0)) / x[:30].std(0)
     np.testing.assert_allclose(
         found, scaled @ params["head"]["kernel"] + params["head"]["bias"], atol=1e-4

@@ -12,6 +12,7 @@ import pytest
 from launching import launch, start
 
 from dla_jax.config.workdir import lock_workdir
+from dla_jax.evidence.rows import read_record
 
 STUDY = (
     "--config=configs/rescnn.py:smoke",
@@ -58,11 +59,10 @@ def models(workdir):
 
 def rows(workdir):
     """Return the rows of a record without what differs from run to run, the times."""
-    kept = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
     timed = ("second", "per_s")
     return [
         {name: value for name, value in row.items() if not any(word in name for word in timed)}
-        for row in kept
+        for row in read_record(workdir)
     ]
 
 
@@ -121,8 +121,7 @@ def test_a_signal_to_one_process_stops_both_and_the_same_command_goes_on(two, tm
         "--config.log_every_steps=10",
     )
     processes = start_two(tmp_path / "run", *more)
-    record = tmp_path / "run" / "metrics.jsonl"
-    while not (record.exists() and record.read_text().count("\n") >= 5):
+    while len(read_record(tmp_path / "run")) < 5:
         assert processes[0].poll() is None
         time.sleep(0.05)
     processes[1].send_signal(signal.SIGTERM)

@@ -1,3 +1,5 @@
+"""Jobs run side by side in threads, and the first failure or a stop request ends them."""
+
 import threading
 import time
 

@@ -14,7 +14,7 @@ from dla_jax.models.build import check_depth
 from dla_jax.models.resnet import stages_of
 from dla_jax.studies.architectures import report
 from dla_jax.studies.study import Description, Study, Tuning, data_facts
-from dla_jax.tasks import classifier, image_task
+from dla_jax.tasks import classifier, image_restored, image_task
 from dla_jax.training.record import Record
 from dla_jax.trials.arms import Arm, Trial, check_arms, resolve
 from dla_jax.trials.grid import Job
@@ -90,5 +90,5 @@ ARCHITECTURES = STUDY = Study(
     lines=report.lines,
     head="test accuracy, % [95 % interval]",
     facts=functools.partial(data_facts, counted="examples"),
-    restore=image_task.restore,
+    restore=image_restored.restore,
 )

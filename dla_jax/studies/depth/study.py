@@ -13,7 +13,7 @@ from dla_jax.studies.depth import report
 from dla_jax.studies.depth.arms import arms_of, claims_of, labels_of, left_out_depths
 from dla_jax.studies.depth.checks import check_config
 from dla_jax.studies.study import Description, Study, Tuning, data_facts
-from dla_jax.tasks import classifier, image_task
+from dla_jax.tasks import classifier, image_restored, image_task
 from dla_jax.training.record import Record
 from dla_jax.trials.arms import Arm, Trial
 from dla_jax.trials.grid import Job
@@ -57,5 +57,5 @@ STUDY = Study(
     lines=report.lines,
     head="test accuracy, % [95 % interval]",
     facts=functools.partial(data_facts, counted="examples"),
-    restore=image_task.restore,
+    restore=image_restored.restore,
 )

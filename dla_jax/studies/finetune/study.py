@@ -7,6 +7,7 @@ stands beside them, on the same splits.
 """
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from dla_jax.config.workdir import Launch
 from dla_jax.data import labelled, splits, tokenize
 from dla_jax.data.batches import POOL, width_of
 from dla_jax.models.bert import POOLINGS, Classifier, Encoder
+from dla_jax.models.pretrained import shapes_of
 from dla_jax.studies.features.study import FEATURES
 from dla_jax.studies.study import Description
 from dla_jax.tasks import classifier, text_body, text_data, text_encoder, text_scores, tfidf
@@ -129,11 +131,12 @@ def make_model(config, body: text_body.Body, num_classes: int) -> Classifier:
 
 def make_task(config, loaded: Loaded, seed: int) -> Task:
     """Return the Task of one run. `config`: of the network."""
-    texts, body, encoded, mesh = loaded
-    labels, num_classes = texts.labels, len(texts.class_names)
-    model, frozen = make_model(config, body, num_classes), config.model.frozen_layers
+    texts, encoded, labels = loaded.texts, loaded.encoded, loaded.texts.labels
+    num_classes, frozen = len(texts.class_names), config.model.frozen_layers
+    model = make_model(config, loaded.body, num_classes)
     parts, widths = text_data.split(config, texts, seed), text_body.widths_of(config)
     plan = classifier.make_plan(config, len(parts["train"]))
+    logits = logits_of(config, loaded, model)
     batch_at = text_encoder.make_batch_at(
         encoded,
         labels,
@@ -144,18 +147,6 @@ def make_task(config, loaded: Loaded, seed: int) -> Task:
         alike=len(config.widths) > 0,
     )
 
-    def logits(state, rows: np.ndarray) -> np.ndarray:
-        params = text_encoder.join_frozen(state.params, state.model_state)
-        return text_encoder.vectors(
-            model,
-            params,
-            encoded,
-            rows,
-            batch_size=config.batch_size,
-            widths=widths,
-            mesh=mesh,
-        )
-
     def evaluate(state) -> dict:
         return text_scores.scores(logits(state, parts["val"]), labels[parts["val"]], "val")
 
@@ -163,41 +154,58 @@ def make_task(config, loaded: Loaded, seed: int) -> Task:
         for row in one_of_each_width(encoded.length, parts["val"], widths):
             logits(state, row)
 
-    shapes = jax.tree.leaves(text_encoder.shapes_of(model))
-    num_params = {"num_params": sum(leaf.size for leaf in shapes)}
+    weights = splits.class_weights(config.class_weight, texts)
     return Task(
         init_fn=functools.partial(
-            text_encoder.init_classifier, model=model, encoder=body.params, frozen_layers=frozen
+            text_encoder.init_classifier,
+            model=model,
+            encoder=loaded.body.params,
+            frozen_layers=frozen,
         ),
-        loss_fn=text_encoder.make_loss(
-            model,
-            frozen,
-            config.label_smoothing,
-            splits.class_weights(config.class_weight, texts),
-        ),
+        loss_fn=text_encoder.make_loss(model, frozen, config.label_smoothing, weights),
         tx=classifier.shared_optimiser(config.optim, plan.num_steps),
         batch_at=batch_at,
         evaluate=evaluate,
         better=classifier.better,
         plan=plan,
         data={},
-        mesh=mesh,
+        mesh=loaded.mesh,
         batch_size=config.batch_size,
         test=text_scores.make_test(logits, texts, parts["test"]),
-        result=functools.partial(
-            classifier.run_result,
-            batch_size=config.batch_size,
-            num_examples=len(parts["train"]),
-            chance=1 / num_classes,
-        ),
+        result=classifier.result_of(config, len(parts["train"]), num_classes),
         diverged=text_scores.guessing(texts),
-        facts=num_params | text_body.facts_of(encoded, config.encoder),
+        facts=facts_of(config, encoded, model),
         accumulate=config.accumulate,
         parallel=config.parallel,
         units_per_step=config.batch_size,
         shapes_at=steps_of_each_width(batch_at, plan.num_steps),
         warm=warm,
     )
+
+
+def logits_of(config, loaded: Loaded, model: Classifier) -> Callable:
+    """Return the function (state, rows) -> logits float32 [len(rows), C] of the texts at `rows`."""
+    widths = text_body.widths_of(config)
+
+    def logits(state, rows: np.ndarray) -> np.ndarray:
+        return text_encoder.vectors(
+            model,
+            text_encoder.join_frozen(state.params, state.model_state),
+            loaded.encoded,
+            rows,
+            batch_size=config.batch_size,
+            widths=widths,
+            mesh=loaded.mesh,
+        )
+
+    return logits
+
+
+def facts_of(config, encoded: tokenize.Encoded, model: Classifier) -> dict:
+    """Return what the last row says of the network and its tokens."""
+    shapes = jax.tree.leaves(shapes_of(model))
+    num_params = {"num_params": sum(leaf.size for leaf in shapes)}
+    return num_params | text_body.facts_of(encoded, config.encoder)
 
 
 def one_of_each_width(
@@ -229,7 +237,7 @@ def restore(
     """Return the trained classifier of a finished run (arguments: `text_restored.reader`)."""
     read = reader(config, data, launch, mesh, at_most)
     model = make_model(config, read.body, len(data["class_names"]))
-    shapes = text_encoder.split_frozen(text_encoder.shapes_of(model), config.model.frozen_layers)
+    shapes = text_encoder.split_frozen(shapes_of(model), config.model.frozen_layers)
     found = load_variables(folder, *shapes)
     params = text_encoder.join_frozen(found["params"], found["model_state"])
     logits = functools.partial(read.vectors, model, params)

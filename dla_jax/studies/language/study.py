@@ -10,7 +10,7 @@ import functools
 from dla_jax.config.workdir import Launch
 from dla_jax.studies.language import report
 from dla_jax.studies.study import Description, Study, Tuning, data_facts
-from dla_jax.tasks import language_task, text_source
+from dla_jax.tasks import language_restored, language_task, text_source
 from dla_jax.training.mesh import data_mesh
 from dla_jax.training.record import Record
 from dla_jax.training.task import Task
@@ -71,5 +71,5 @@ STUDY = Study(
     lines=report.lines,
     head="nats per character [95 % interval]",
     facts=functools.partial(data_facts, counted="characters"),
-    restore=language_task.restore,
+    restore=language_restored.restore,
 )
