@@ -25,7 +25,7 @@ def our_maps(module, variables):
     import jax.numpy as jnp
 
     from dla_jax.analysis import cam
-    from dla_jax.studies.cam.measure import maps_of
+    from dla_jax.studies.cam.network_maps import maps_of
 
     @jax.jit
     def maps(variables, x):

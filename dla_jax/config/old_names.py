@@ -58,6 +58,8 @@ def with_threshold(claim: dict) -> dict:
     if claim["value"] not in BOUNDS:
         return claim
     value, threshold, turns = BOUNDS[claim["value"]]
+    # In a difference of two arms the constant cancelled.
+    threshold *= sum(weight for weight, _ in claim["contrasts"][0])
     direction = TURNED[claim["direction"]] if turns else claim["direction"]
     return claim | {"value": value, "threshold": threshold, "direction": direction}
 

@@ -1,4 +1,4 @@
-"""What the runs of all classifiers share: the plan of a training in epochs, and what its last row says."""
+"""What the runs of all classifiers share: the plan of a training in epochs, and its last row."""
 
 import functools
 import math
@@ -29,7 +29,11 @@ RULES = {
 
 
 def check_parts(batch_size: int, parts: int, of: str) -> None:
-    """Raise ConfigError for a batch that cannot be cut into equal parts. `of`: what these are."""
+    """Raise ConfigError for a batch that cannot be cut into equal parts.
+
+    Args:
+      of: what the parts are, for the message.
+    """
     check(batch_size % parts == 0, f"batch_size: {batch_size} is not divisible by {of}")
 
 
@@ -86,10 +90,10 @@ def run_result(
 ) -> dict:
     """Return what the last row of a run says of its training.
 
-    Test scores follow for runs that are compared. `mean_val_loss` is that of all evaluations, low
-    where a run gets down soon; an evaluation that is worse than guessing, or not finite, counts as
-    guessing, or a single early one would be the mean. `val_loss_rise` is the last loss less the
-    lowest, None where the last is not finite.
+    The test scores are those of guessing until runs that are compared are tested. `mean_val_loss`
+    is the mean over all evaluations, low where a run improves early. An evaluation that is worse
+    than guessing, or not finite, counts as guessing: otherwise a single early one would decide the
+    mean. `val_loss_rise` is the last loss less the lowest, None where the last is not finite.
 
     Args:
       rows: all rows of the run.

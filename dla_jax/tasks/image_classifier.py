@@ -1,4 +1,4 @@
-"""Image classifiers: from a Flax module and an image set to the functions of a `training.task.Task`.
+"""Image classifiers: the functions of a `training.task.Task`, from a Flax module and images.
 
 A module here is anything with `apply(variables, x, train=...) -> (logits, features)` for images
 x float32 [B, H, W, C] in [0, 1].
@@ -16,8 +16,7 @@ from dla_jax.training.mesh import split_rows
 from dla_jax.training.metrics import accuracy, class_scores, cross_entropy, masked_sums
 
 
-# It runs once a trial and compiles once a depth: cheap code generation suits it better than fast
-# code.
+# It runs once a trial and compiles once a depth: cheap compilation suits it better than fast code.
 @functools.partial(
     jax.jit,
     static_argnames=("model", "shape"),
@@ -107,11 +106,13 @@ def make_loss(
         if freeze_norm_at:
             taken = model_state["steps"]["taken"]
             (logits, _), updates = jax.lax.cond(
-                taken < freeze_norm_at, lambda: forward(True), lambda: forward(False)
+                taken < freeze_norm_at,
+                lambda: forward(train=True),
+                lambda: forward(train=False),
             )
             updates = updates | {"steps": {"taken": taken + 1}}
         else:
-            (logits, _), updates = forward(True)
+            (logits, _), updates = forward(train=True)
         loss = cross_entropy(logits, batch["label"], label_smoothing, class_weights).mean()
         metrics = {"train_accuracy": accuracy(logits, batch["label"])}
         return loss, ({**model_state, **updates}, metrics)

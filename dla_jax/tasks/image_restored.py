@@ -36,8 +36,8 @@ def restore(folder: Path, config, data: dict) -> ImageClassifier:
     info = data_info(data)
     check(
         len(info.shape) > 0,
-        f"the model in {folder} was made by an earlier version, which did not keep the names of its classes; "
-        "train it again",
+        f"the model in {folder} was made by an earlier version, which did not keep the names of "
+        "its classes; train it again",
     )
     model = make_model(config, info)
     model_state = dict(variable_shapes(model, info.shape))

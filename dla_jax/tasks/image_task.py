@@ -1,4 +1,4 @@
-"""From an arm of a study of images to the Task of one run, and from a finished run to its network."""
+"""From an arm of a study of images to its network and to the Task of one run."""
 
 import functools
 import math
@@ -63,7 +63,7 @@ def check_config(config, launch: Launch) -> None:
 def check_norm(config, norm: str) -> None:
     """Raise ConfigError for batches of one example with BatchNorm.
 
-    Less its own mean, each feature of such a batch may be 0.
+    Each feature of such a batch, minus its own mean, may be 0.
     """
     check(
         norm != "batch" or config.batch_size > 1,
@@ -216,7 +216,6 @@ def make_task(
     order, frozen = parts["train"], freeze_norm_at(config, len(parts["train"]))
     plan = classifier.make_plan(config, len(order), **rows)
     init_fn = functools.partial(init_network, model=model, shape=info.shape, own=config.model)
-    chance = 1 / len(info.class_names)
     evaluate = functools.partial(
         make_evaluate, applied, loaded.data, loaded.mesh, batch_size=config.batch_size
     )
@@ -244,13 +243,8 @@ def make_task(
         mesh=loaded.mesh,
         batch_size=config.batch_size,
         test=evaluate(parts["test"], prefix="test", labels=image_set.labels),
-        result=functools.partial(
-            classifier.run_result,
-            batch_size=config.batch_size,
-            num_examples=len(order),
-            chance=chance,
-        ),
-        diverged=guessing(chance),
+        result=classifier.result_of(config, len(order), len(info.class_names)),
+        diverged=guessing(1 / len(info.class_names)),
         facts={"num_params": count_params(model, info.shape)},
         trace=trace,
         parallel=config.parallel,

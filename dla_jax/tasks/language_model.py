@@ -1,6 +1,7 @@
-"""Language models: from a decoder and a stream of tokens to the functions that `train.fit` takes.
+"""Language models: the functions of a `training.task.Task`, from a decoder and a text in tokens.
 
-A decoder here is anything with `apply(variables, tokens, train=...) -> (logits, features)` for tokens int32 [B, T].
+A decoder here is anything with `apply(variables, tokens, train=...) -> (logits, features)` for
+tokens int32 [B, T].
 """
 
 import functools
@@ -18,20 +19,21 @@ from dla_jax.training.metrics import cross_entropy
     jax.jit, static_argnames="model", compiler_options={"xla_backend_optimization_level": 1}
 )
 def init_params(key, *, model):
-    """The parameters that a decoder starts from."""
+    """Return the parameters that a decoder starts from."""
     return model.init(key, jnp.zeros((1, 2), jnp.int32))["params"]
 
 
 def init_model(key, *, model) -> tuple[dict, dict]:
-    """(params, model_state) of a decoder, which has no state."""
+    """Return (params, model_state) of a decoder, which has no state."""
     return init_params(key, model=model), {}
 
 
 @functools.cache
 def make_loss(model):
-    """The loss function of a decoder, one object for each: nats a token, mean over all positions of all windows.
+    """Return the loss function of a decoder, always the same object for the same decoder.
 
-    `batch["token"]`: int32 [B, T + 1], inputs and targets shifted by one.
+    The loss is in nats a token, the mean over all positions of all windows. Its `batch["token"]` is
+    int32 [B, T + 1]: inputs and targets, shifted by one.
     """
 
     def loss_fn(params, model_state, batch, key):
@@ -46,11 +48,12 @@ def make_loss(model):
 
 @functools.partial(jax.jit, static_argnames=("model", "mesh"))
 def nats_by_position(params, tokens, index, mask, *, model, mesh) -> jax.Array:
-    """Sums of nats over all windows, for each position of a window: float32 [T].
+    """Return the sums of nats over all windows, for each position of a window: float32 [T].
 
     Args:
       tokens: int32 [N], the whole text.
-      index, mask: int32 [M, B, T + 1], float32 [M, B, T], as `data.text.part_index` makes them.
+      index: int32 [M, B, T + 1], as `data.text.part_index` makes it.
+      mask: float32 [M, B, T], made with it.
     """
 
     def of_batch(batch):
@@ -65,18 +68,24 @@ def nats_by_position(params, tokens, index, mask, *, model, mesh) -> jax.Array:
 def make_evaluate(
     model, tokens, mesh, index: np.ndarray, mask: np.ndarray, num_chars: int, prefix: str
 ) -> Callable:
-    """state -> nats per token and per character of a part of the text, every token of it predicted exactly once.
+    """Return the function state -> nats per token and per character of a part of the text.
+
+    Every token of the part is predicted exactly once.
+
+    Args:
+      index: int32 [M, B, T + 1], as `data.text.part_index` makes it.
+      mask: float32 [M, B, T], made with it.
+      num_chars: of the part.
 
     Returns:
-      A function whose result has "<prefix>_nats_per_token", "<prefix>_nats_per_char" and "<prefix>_nats_by_position", float64
-      [T]: the mean over windows of nats per token.
+      A function whose result has "<prefix>_nats_per_token", "<prefix>_nats_per_char" and
+      "<prefix>_nats_by_position", float64 [T]: the mean over windows of nats per token.
     """
     counts = mask.sum((0, 1), dtype=np.float64)
 
     def evaluate(state) -> dict:
-        sums = np.asarray(
-            nats_by_position(state.params, tokens, index, mask, model=model, mesh=mesh), np.float64
-        )
+        nats = nats_by_position(state.params, tokens, index, mask, model=model, mesh=mesh)
+        sums = np.asarray(nats, np.float64)
         return {
             f"{prefix}_nats_per_token": float(sums.sum() / counts.sum()),
             f"{prefix}_nats_per_char": float(sums.sum() / num_chars),
@@ -88,7 +97,10 @@ def make_evaluate(
 
 @functools.partial(jax.jit, static_argnames="model")
 def attention_maps(params, tokens, *, model) -> jax.Array:
-    """Attention weights of one text: tokens int32 [T] -> float32 [n_layer, n_head, T, T]; a row sums to one."""
-    return jnp.stack(model.apply({"params": params}, tokens[None], train=False)[1]["attention"])[
-        :, 0
-    ]
+    """Return the attention weights of one text: float32 [n_layer, n_head, T, T]; a row sums to one.
+
+    Args:
+      tokens: int32 [T].
+    """
+    _, features = model.apply({"params": params}, tokens[None], train=False)
+    return jnp.stack(features["attention"])[:, 0]

@@ -12,7 +12,10 @@ _SAMPLE = 2  # of a run's keys: `steps.init_state` has 0 and 1
 
 
 def write_sample(config, source: Source, model, state: TrainState, seed: int) -> dict[str, str]:
-    """Return {"sample": what the model writes behind the prompt}; empty if no tokens are asked."""
+    """Return {"sample": what the model writes behind the prompt}.
+
+    It is empty where the config asks for no tokens.
+    """
     sample = config.sample
     if not sample.num_tokens:
         return {}

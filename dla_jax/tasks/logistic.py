@@ -76,26 +76,28 @@ def solutions(
             raise Interrupted
         solver.set_params(C=strength).fit(x, labels)
         steps += int(solver.n_iter_.max())
-        kernel, bias = (
-            solver.coef_.T.copy(),
-            solver.intercept_.copy(),
-        )  # the next fit may write into them
-        if kernel.shape[1] == 1:  # of two classes there is but the second's
+        # Copies: the next fit may write into them.
+        kernel, bias = solver.coef_.T.copy(), solver.intercept_.copy()
+        if kernel.shape[1] == 1:  # of two classes there is only the second's
             kernel, bias = np.hstack([-kernel / 2, kernel / 2]), np.hstack([-bias / 2, bias / 2])
-        fitted = solver.coef_.size + solver.intercept_.size
         yield Solution(
-            strength, kernel, bias, largest_gradient(solver, x, labels, weights), steps, fitted
+            strength=strength,
+            kernel=kernel,
+            bias=bias,
+            gradient=largest_gradient(solver, x, labels, weights),
+            steps=steps,
+            num_params=solver.coef_.size + solver.intercept_.size,
         )
 
 
 def largest_gradient(solver, x, labels: np.ndarray, weights: tuple[float, ...] | None) -> float:
-    """Return the largest component of the gradient of what a fitted `solver` minimises, whatever it says of itself."""
+    """Return the largest component of the gradient of what a fitted `solver` minimises.
+
+    It is computed here, whatever the solver says of itself.
+    """
     weight = np.ones(len(labels)) if weights is None else np.asarray(weights)[labels]
-    wrong = (
-        (solver.predict_proba(x) - np.eye(len(solver.classes_))[labels])
-        * weight[:, None]
-        / weight.sum()
-    )
+    wrong = solver.predict_proba(x) - np.eye(len(solver.classes_))[labels]
+    wrong = wrong * weight[:, None] / weight.sum()
     wrong = wrong[:, -len(solver.coef_) :]  # of two classes the second
     of_kernel = x.T @ wrong + solver.coef_.T / (solver.C * weight.sum())
     return float(max(np.abs(of_kernel).max(), np.abs(wrong.sum(0)).max()))
@@ -104,7 +106,9 @@ def largest_gradient(solver, x, labels: np.ndarray, weights: tuple[float, ...] |
 def fit(
     config, texts: labelled.LabelledTexts, parts: dict[str, np.ndarray], x: dict, started: float
 ) -> tuple[Solution, dict]:
-    """Return the solution whose strength is best on validation, as a learning rate is chosen, and what the last row says of it.
+    """Return the solution whose strength is best on validation, and what the last row says of it.
+
+    A strength is chosen as a learning rate is.
 
     Args:
       parts: {"train", "val", "test"}: int32 positions of texts.
@@ -114,13 +118,8 @@ def fit(
     Raises:
       Interrupted: a stop was asked for.
     """
-    y, best, best_row, behind, unsolved = (
-        {part: texts.labels[rows] for part, rows in parts.items()},
-        None,
-        None,
-        0,
-        [],
-    )
+    y = {part: texts.labels[rows] for part, rows in parts.items()}
+    best, best_row, behind, unsolved = None, None, 0, []
     weights = splits.class_weights(config.class_weight, texts)
     for solution in solutions(x["train"], y["train"], config.model, weights):
         row = scores(logits_of(solution, x["val"]), y["val"], "val")
@@ -131,8 +130,8 @@ def fit(
         if solution.gradient > config.model.tolerance:
             unsolved.append(solution.strength)
             print(
-                f"C = {solution.strength:g}: not solved, a gradient of {solution.gradient:.1e} instead of "
-                f"{config.model.tolerance:g}; raise model.max_iter",
+                f"C = {solution.strength:g}: not solved, a gradient of {solution.gradient:.1e} "
+                f"instead of {config.model.tolerance:g}; raise model.max_iter",
                 file=sys.stderr,
             )
         if behind == PAST_THE_BEST:

@@ -1,7 +1,8 @@
-"""Text from a language model: cached keys and values, one compiled loop, sampling by temperature, top-k and top-p.
+"""Text from a language model, drawn by temperature, top-k and top-p.
 
-What happens past the context length: when all `block_size` positions are full, the model reads the last half of them anew,
-from position 0, and goes on. So it always sees between half and all of `block_size` tokens, and a token costs one position.
+Keys and values are cached, and the loop over tokens is compiled. When all `block_size` positions
+are full, the model reads the last half of them again, from position 0, and goes on. So it always
+sees between half and all of `block_size` tokens, and a token costs one position.
 """
 
 import functools
@@ -18,36 +19,35 @@ CHUNK = 32  # tokens of one compiled call, after which they can be shown
 class Sampler(NamedTuple):
     """How the next token is drawn; traced, so that another choice compiles nothing new.
 
-    temperature: divides the logits; 0 takes the most probable token. top_k: keep so many (Fan et al. 2018, arXiv:1805.04833);
-    0: all. top_p: then keep the fewest that have this probability together (Holtzman et al. 2020, arXiv:1904.09751).
+    top_k is of Fan et al. 2018, arXiv:1805.04833; top_p of Holtzman et al. 2020, arXiv:1904.09751.
     """
 
-    temperature: float = 1.0
-    top_k: int = 0
-    top_p: float = 1.0
+    temperature: float = 1.0  # divides the logits; 0 takes the most probable token
+    top_k: int = 0  # keep this many tokens; 0: all
+    top_p: float = 1.0  # of those keep the fewest that have this probability together
 
 
 class Writing(NamedTuple):
-    """context: int32 [B, block_size], the tokens that the cache holds; length: int32 [], how many; logits: float32 [B, V] of the
-    next token; step: int32 [], tokens drawn so far."""
+    """Texts that are being written, B at a time."""
 
-    context: jax.Array
-    length: jax.Array
+    context: jax.Array  # int32 [B, block_size], the tokens that the cache holds
+    length: jax.Array  # int32 [], how many these are
     cache: tuple
-    logits: jax.Array
-    step: jax.Array
+    logits: jax.Array  # float32 [B, V], of the next token
+    step: jax.Array  # int32 [], tokens drawn so far
 
 
 def truncate(logits: jax.Array, sampler: Sampler) -> jax.Array:
-    """Logits divided by the temperature, minus infinity where top-k or top-p leave a token out; the most probable always stays.
+    """Return the logits divided by the temperature, less their largest.
+
+    They are minus infinity where top-k or top-p leave a token out. The most probable always stays.
 
     Args:
       logits: float32 [B, V].
     """
-    # The largest first goes to 0: divided by a tiny temperature, several would overflow and be equal.
-    scaled = (logits - logits.max(-1, keepdims=True)) / jnp.where(
-        sampler.temperature > 0, sampler.temperature, 1.0
-    )
+    # The largest becomes 0: divided by a tiny temperature, several would overflow and be equal.
+    temperature = jnp.where(sampler.temperature > 0, sampler.temperature, 1.0)
+    scaled = (logits - logits.max(-1, keepdims=True)) / temperature
 
     def cut(scaled):
         order = jnp.argsort(-scaled, axis=-1)  # stable: of equals the smaller token comes first
@@ -62,14 +62,18 @@ def truncate(logits: jax.Array, sampler: Sampler) -> jax.Array:
 
 
 def draw(key: jax.Array, logits: jax.Array, sampler: Sampler) -> jax.Array:
-    """Tokens int32 [B] for logits float32 [B, V]."""
+    """Return tokens int32 [B], drawn by logits float32 [B, V]."""
     drawn = jax.random.categorical(key, truncate(logits, sampler))
     return jnp.where(sampler.temperature > 0, drawn, logits.argmax(-1)).astype(jnp.int32)
 
 
 @functools.partial(jax.jit, static_argnames=("model", "width"))
 def read(params, context, length, *, model, width: int) -> Writing:
-    """A prompt read: context int32 [B, block_size], of which the first `length` <= `width` are the prompt."""
+    """Return what stands after a prompt was read.
+
+    Args:
+      context: int32 [B, block_size], whose first `length` <= `width` tokens are the prompt.
+    """
     logits, features = model.apply(
         {"params": params}, context[:, :width], cache=model.empty_cache(len(context)), start=0
     )
@@ -79,7 +83,10 @@ def read(params, context, length, *, model, width: int) -> Writing:
 
 @functools.partial(jax.jit, static_argnames="model", donate_argnames="writing")
 def shorten(params, writing: Writing, *, model) -> Writing:
-    """The last half of a full context, read anew from position 0; the next token is still drawn with the whole in mind."""
+    """Return a full context cut to its last half, which is read again from position 0.
+
+    The logits of the next token stay those after the whole context.
+    """
     half = writing.context.shape[1] // 2
     kept = writing.context[:, -half:]
     _, features = model.apply({"params": params}, kept, cache=writing.cache, start=0)
@@ -91,7 +98,7 @@ def shorten(params, writing: Writing, *, model) -> Writing:
 def go_on(
     params, writing: Writing, num_tokens, key, sampler: Sampler, *, model
 ) -> tuple[Writing, jax.Array]:
-    """Draws `num_tokens` tokens in one compiled loop; token s of a text is drawn with fold_in(key, s).
+    """Draw `num_tokens` tokens in one compiled loop; token s of a text with fold_in(key, s).
 
     Args:
       num_tokens: int32 [], at most CHUNK and what is free in the context.
@@ -108,7 +115,11 @@ def go_on(
             {"params": params}, token[:, None], cache=writing.cache, start=writing.length
         )
         writing = Writing(
-            context, writing.length + 1, features["cache"], logits[:, 0], writing.step + 1
+            context=context,
+            length=writing.length + 1,
+            cache=features["cache"],
+            logits=logits[:, 0],
+            step=writing.step + 1,
         )
         return i + 1, writing, tokens.at[:, i].set(token)
 
@@ -122,8 +133,9 @@ def go_on(
 def stream(
     model, params, prompt: np.ndarray, num_tokens: int, num_samples: int, key, sampler: Sampler
 ) -> Iterator[np.ndarray]:
-    """Continuations of one prompt, int32 [num_samples, n] at a time, `num_tokens` in all. Of a prompt longer than `block_size`
-    the model reads the end.
+    """Yield continuations of one prompt, int32 [num_samples, n] at a time, `num_tokens` in all.
+
+    Of a prompt longer than `block_size` the model reads the end.
 
     Args:
       prompt: int32 [P], P >= 1.
@@ -132,9 +144,8 @@ def stream(
     prompt = np.asarray(prompt, np.int32)[-block_size:]
     context, length = np.zeros((num_samples, block_size), np.int32), len(prompt)
     context[:, :length] = prompt
-    width = min(
-        block_size, 1 << (length - 1).bit_length()
-    )  # one program for prompts between two powers of two
+    # A power of two: one program for all prompts between two of them.
+    width = min(block_size, 1 << (length - 1).bit_length())
     writing = read(params, context, np.int32(length), model=model, width=width)
     sampler = Sampler(
         np.float32(sampler.temperature), np.int32(sampler.top_k), np.float32(sampler.top_p)
@@ -150,12 +161,15 @@ def stream(
 
 
 def sample(*arguments, **keywords) -> np.ndarray:
-    """The whole of `stream`: int32 [num_samples, num_tokens]."""
+    """Return the whole of `stream`: int32 [num_samples, num_tokens]."""
     return np.concatenate(list(stream(*arguments, **keywords)), axis=1)
 
 
 def as_text(pieces: Iterator[np.ndarray], decode: Callable) -> Iterator[str]:
-    """Texts of one continuation as they come; half a character is held back until the rest of it is there."""
+    """Yield the text of one continuation as it comes.
+
+    Half a character is held back until the rest of it is there.
+    """
     tokens, shown = [], ""
     for piece in pieces:
         tokens += piece.tolist()

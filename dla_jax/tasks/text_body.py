@@ -21,7 +21,7 @@ SIZES = {key: count() for key in ("n_layer", "n_head", "n_embd", "intermediate",
 
 
 def check_encoder(encoder, widths: tuple[int, ...]) -> None:
-    """Raise ConfigError for a `config.encoder` that cannot be built, or `widths` that do not fit."""
+    """Raise ConfigError for a `config.encoder` that cannot be built, or widths that do not fit."""
     check_rules(encoder, {"max_length": count(low=4)}, prefix="encoder.")
     for width in widths:
         count()("widths", width)
@@ -107,17 +107,17 @@ def load_body(encoder, dtype: str, texts: labelled.LabelledTexts | None, launch:
     together(learn if missing else lambda: None, "write the tokenizer")
     tokenizer = together(lambda: tokenize.load(path), "read the tokenizer")
     config = BertConfig(
-        "bert",
-        tokenizer.vocab_size,
-        encoder.max_length,
-        encoder.n_layer,
-        encoder.n_head,
-        encoder.n_embd,
-        encoder.intermediate,
+        family="bert",
+        vocab_size=tokenizer.vocab_size,
+        max_positions=encoder.max_length,
+        n_layer=encoder.n_layer,
+        n_head=encoder.n_head,
+        n_embd=encoder.n_embd,
+        intermediate=encoder.intermediate,
         type_vocab=2,
         dtype=dtype,
     )
-    return Body(config, None, tokenizer, pad_id=0)
+    return Body(config, params=None, tokenizer=tokenizer, pad_id=0)
 
 
 @functools.lru_cache(maxsize=4)

@@ -1,4 +1,4 @@
-"""Labelled texts as the studies of texts read them: checks, splits, and what a workdir remembers."""
+"""Labelled texts as the studies of texts read them: checks, splits, what a workdir remembers."""
 
 import functools
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Encoders of texts: from a Flax module and tokens to the functions that `train.fit` takes, and one vector a text."""
+"""Encoders of texts: the functions of a `training.task.Task`, and one vector a text."""
 
 import functools
 from collections.abc import Callable
@@ -10,7 +10,6 @@ import numpy as np
 from dla_jax.data.batches import alike_positions, batch_positions, batches_by_length, width_of
 from dla_jax.data.tokenize import Encoded
 from dla_jax.models import bert, gpt
-from dla_jax.models.pretrained import shapes_of as shapes_of
 from dla_jax.training.mesh import put, replicated, split_rows
 from dla_jax.training.metrics import accuracy, cross_entropy
 
@@ -19,16 +18,20 @@ from dla_jax.training.metrics import accuracy, cross_entropy
     jax.jit, static_argnames="model", compiler_options={"xla_backend_optimization_level": 1}
 )
 def init_encoder(key, *, model: bert.Encoder | bert.Classifier) -> dict:
-    """Random parameters of an encoder, or of a classifier."""
+    """Return random parameters of an encoder, or of a classifier."""
     return model.init(key, jnp.zeros((1, 2), jnp.int32), jnp.full(1, 2, jnp.int32))["params"]
 
 
 def init_classifier(
     key, *, model: bert.Classifier, encoder: dict | None = None, frozen_layers: int = -1
 ) -> tuple[dict, dict]:
-    """(params, model_state) of a classifier: what is trained, and {"frozen": what is not}, both parts of one tree.
+    """Return (params, model_state) of a classifier: what is trained, and {"frozen": what is not}.
 
-    `encoder`: published parameters, None for a random start.
+    Both are parts of one tree.
+
+    Args:
+      encoder: published parameters; None: a random start.
+      frozen_layers: as `split_frozen` has it.
     """
     params = init_encoder(key, model=model)
     if encoder is not None:
@@ -37,7 +40,11 @@ def init_classifier(
 
 
 def split_frozen(params: dict, frozen_layers: int) -> tuple[dict, dict]:
-    """Parameters without those of the embeddings and the first `frozen_layers` layers, and {"frozen": those}; -1: nothing is."""
+    """Return the parameters that are trained, and {"frozen": the others}.
+
+    Frozen are the embeddings and the first `frozen_layers` layers of the encoder; at -1 nothing is,
+    and the second dictionary is empty.
+    """
     if frozen_layers < 0:
         return params, {}
     names = {"embeddings", *(f"layer_{i}" for i in range(frozen_layers))}
@@ -49,12 +56,10 @@ def split_frozen(params: dict, frozen_layers: int) -> tuple[dict, dict]:
 
 
 def join_frozen(params: dict, model_state: dict) -> dict:
-    """The whole parameters again."""
-    return (
-        params | {"encoder": params["encoder"] | model_state["frozen"]}
-        if "frozen" in model_state
-        else params
-    )
+    """Return the whole parameters again, from what `split_frozen` returned."""
+    if "frozen" not in model_state:
+        return params
+    return params | {"encoder": params["encoder"] | model_state["frozen"]}
 
 
 @functools.cache
@@ -64,7 +69,10 @@ def make_loss(
     label_smoothing: float,
     class_weights: tuple[float, ...] | None = None,
 ):
-    """The loss function of a classifier of texts: one object for each, so that its train step compiles once a width."""
+    """Return the loss function of a classifier of texts.
+
+    It is one object for each choice of arguments, so that its train step compiles once a width.
+    """
 
     def loss_fn(params, model_state, batch, key):
         logits, _ = model.apply(
@@ -91,9 +99,13 @@ def make_batch_at(
     widths: tuple[int, ...],
     alike: bool,
 ) -> Callable[[int], dict]:
-    """step -> {"token": int32 [B, T], "length": int32 [B], "label": int32 [B]} of the training texts at `train`.
+    """Return the function step -> {"token": int32 [B, T], "length": int32 [B], "label": int32 [B]}.
 
-    T is the smallest of the widths that holds the longest text. `alike`: whether texts of about one length come together.
+    T is the smallest of the widths that holds the longest text of the batch.
+
+    Args:
+      train: int32 [n], the positions of the training texts, of which batches are made.
+      alike: whether texts of about one length come together.
     """
     lengths = encoded.length[train]
 
@@ -108,29 +120,28 @@ def make_batch_at(
 
 
 def gather(encoded: Encoded, rows: np.ndarray, widths: tuple[int, ...]) -> dict[str, np.ndarray]:
-    """The texts at `rows`: {"token": int32 [B, T], "length": int32 [B]}."""
+    """Return the texts at `rows`: {"token": int32 [B, T], "length": int32 [B]}."""
     length = encoded.length[rows]
     width = width_of(length.max(), widths)
     found = encoded.tokens[rows, :width]
-    return {
-        "token": np.pad(
-            found, ((0, 0), (0, width - found.shape[1])), constant_values=encoded.pad_id
-        ),
-        "length": length,
-    }
+    padding = ((0, 0), (0, width - found.shape[1]))
+    token = np.pad(found, padding, constant_values=encoded.pad_id)
+    return {"token": token, "length": length}
 
 
 @functools.cache
 def _compiled():
-    """`_vectors`, on CPU with XLA's own products and fusions: those of YNNPACK, its default, are 15 % slower here."""
-    options = (
-        {"xla_cpu_experimental_ynn_fusion_type": ""} if jax.default_backend() == "cpu" else None
-    )
+    """Return `_vectors` compiled, on CPU with XLA's own products and fusions.
+
+    Those of YNNPACK, its default, are 15 % slower here.
+    """
+    on_cpu = jax.default_backend() == "cpu"
+    options = {"xla_cpu_experimental_ynn_fusion_type": ""} if on_cpu else None
     return jax.jit(_vectors, static_argnames=("model", "pooling", "mesh"), compiler_options=options)
 
 
 def _vectors(params, token, length, *, model, pooling: str, mesh):
-    """One row a text: logits of a classifier, pooled hidden states of an encoder or decoder."""
+    """Return one row a text: logits of a classifier, pooled states of an encoder or decoder."""
     token, length = jax.lax.with_sharding_constraint((token, length), split_rows(mesh))
     if isinstance(model, bert.Classifier):
         rows = model.apply({"params": params}, token, length)[0]
@@ -153,9 +164,10 @@ def vectors(
     pooling: str = "",
     done=lambda n: None,
 ) -> np.ndarray:
-    """One vector for each of the texts at `rows`, in their order: float32 [len(rows), D].
+    """Return one vector for each of the texts at `rows`, in their order: float32 [len(rows), D].
 
-    The shortest texts come first, in full batches of a few widths, so that little is padded and little compiled.
+    The shortest texts come first, in full batches of a few widths, so that little is padded and
+    little compiled.
 
     Args:
       model: a classifier (its logits), an encoder or a decoder (its hidden states, pooled).
@@ -163,17 +175,12 @@ def vectors(
     """
     found = None
     for places in batches_by_length(encoded.length[rows], batch_size):
-        batch = gather(
-            encoded, rows[np.resize(places, batch_size)], widths
-        )  # the last one is filled up with its own texts
-        values = _compiled()(
-            params,
-            *put((batch["token"], batch["length"]), split_rows(mesh)),
-            model=model,
-            pooling=pooling,
-            mesh=mesh,
-        )
-        found = np.zeros((len(rows), values.shape[1]), np.float32) if found is None else found
+        full = np.resize(places, batch_size)  # the last batch is filled up with its own texts
+        batch = gather(encoded, rows[full], widths)
+        token, length = put((batch["token"], batch["length"]), split_rows(mesh))
+        values = _compiled()(params, token, length, model=model, pooling=pooling, mesh=mesh)
+        if found is None:
+            found = np.zeros((len(rows), values.shape[1]), np.float32)
         found[places] = np.asarray(values)[: len(places)]
         done(len(places))
     return found

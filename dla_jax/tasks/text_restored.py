@@ -43,22 +43,21 @@ def reader(config, data: dict, launch: Launch, mesh, at_most: int) -> Reader:
       ConfigError: the published model is missing, or is not the one that was trained on.
     """
     path, encoder = config.encoder.path, config.encoder
-    check(
-        not path
-        or data["encoders"][path] == text_body.fingerprint(text_body.find(path, launch.download)),
-        f"--from: {path} has other weights, or another tokenizer, than when {launch.workdir} was made; "
-        "train again",
-    )
-    body = text_body.load_body(encoder, config.compute_dtype, None, launch)
+    if path:
+        found = text_body.fingerprint(text_body.find(path, launch.download))
+        check(
+            data["encoders"][path] == found,
+            f"--from: {path} has other weights, or another tokenizer, than when {launch.workdir} "
+            "was made; train again",
+        )
+    body = text_body.load_body(encoder, config.compute_dtype, texts=None, launch=launch)
     size = min(BATCH, 1 << (at_most - 1).bit_length())  # a power of two, for few shapes
 
     def vectors(model, params, texts: list[str], **options) -> np.ndarray:
         encoded = text_body.encode(body, texts, encoder, config.data.lower)
         if encoded.truncated:
-            print(
-                f"{encoded.truncated} of {len(texts)} texts were cut to {encoder.max_length} tokens",
-                file=sys.stderr,
-            )
+            cut = f"{encoded.truncated} of {len(texts)} texts"
+            print(f"{cut} were cut to {encoder.max_length} tokens", file=sys.stderr)
         return text_encoder.vectors(
             model,
             params,

@@ -29,8 +29,8 @@ def scores(logits: np.ndarray, labels: np.ndarray, prefix: str) -> dict[str, flo
 def details(logits: np.ndarray, rows: np.ndarray, texts: labelled.LabelledTexts) -> dict:
     """Return what the report shows of a test part.
 
-    Macro F1, the accuracy of each class, the confusion matrix, and the texts that were most surely
-    taken for something else.
+    These are macro F1, the accuracy of each class, the confusion matrix, and the texts that were
+    taken for something else with the highest probability.
 
     Args:
       logits: float [N, C].
@@ -60,7 +60,7 @@ def details(logits: np.ndarray, rows: np.ndarray, texts: labelled.LabelledTexts)
 
 
 def guessing(texts: labelled.LabelledTexts) -> dict:
-    """Return what stands for the scores of a run that diverged: those of guessing every class alike.
+    """Return what stands for the scores of a run that diverged: guessing every class alike.
 
     "val_loss" is None: of learning rates that guess alike, one that diverged comes last.
     """

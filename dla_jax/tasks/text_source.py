@@ -1,4 +1,4 @@
-"""A text as language models read it: split, in tokens, and beside the n-grams of its training part."""
+"""A text as language models read it: split, in tokens, and with n-grams of its training part."""
 
 import functools
 from pathlib import Path

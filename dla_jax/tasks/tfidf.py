@@ -1,4 +1,4 @@
-"""The baseline of the studies of texts: logistic regression on TF-IDF of words and of word pairs."""
+"""The baseline of the studies of texts: logistic regression on TF-IDF of words and word pairs."""
 
 import time
 from collections import Counter
@@ -38,8 +38,8 @@ def check_model(model) -> None:
 def check_words(runs: Iterable[tuple], texts: labelled.LabelledTexts) -> None:
     """Raise ConfigError for a baseline that would have no words.
 
-    None stands then in `min_texts` training texts of a seed. The texts are read no further than to
-    the first word that does.
+    Its words are those that stand in at least `min_texts` training texts of a seed. The texts are
+    read only until one such word is found.
 
     Args:
       runs: (name, config, seed) of the runs of a study; those without TF-IDF are left out.

@@ -1,4 +1,7 @@
-"""Classifiers of vectors that are computed once and stay on the device: the functions that `train.fit` takes."""
+"""Classifiers of vectors: the functions of a `training.task.Task`.
+
+The vectors are computed once, and stay on the device.
+"""
 
 import functools
 
@@ -15,33 +18,37 @@ def _init(key, *, model, width: int):
 
 
 def scale_of(vectors: np.ndarray, standardise: bool) -> dict[str, np.ndarray]:
-    """{"mean", "std"} of each feature, float32 [D], over `vectors` float32 [N, D], those of the training part; without
-    `standardise` 0 and 1."""
-    width = vectors.shape[1]
-    mean, std = (
-        (vectors.mean(0), vectors.std(0) + 1e-6)
-        if standardise
-        else (np.zeros(width), np.ones(width))
-    )
+    """Return {"mean", "std"} of each feature, float32 [D]; without `standardise` 0 and 1.
+
+    Args:
+      vectors: float32 [N, D], those of the training part.
+    """
+    if standardise:
+        mean, std = vectors.mean(0), vectors.std(0) + 1e-6
+    else:
+        mean, std = np.zeros(vectors.shape[1]), np.ones(vectors.shape[1])
     return {"mean": mean.astype(np.float32), "std": std.astype(np.float32)}
 
 
 def init_model(key, *, model, scale: dict[str, np.ndarray]) -> tuple[dict, dict]:
-    """(params, {"scale"}) of a model for vectors of that scale."""
-    return _init(key, model=model, width=len(scale["mean"])), {
-        "scale": jax.tree.map(jnp.asarray, scale)
-    }
+    """Return (params, {"scale"}) of a model for vectors of that scale."""
+    params = _init(key, model=model, width=len(scale["mean"]))
+    return params, {"scale": jax.tree.map(jnp.asarray, scale)}
 
 
 def logits_of(model, params: dict, model_state: dict, x: jax.Array, **options) -> jax.Array:
-    """Logits float32 [B, C] of vectors [B, D]."""
+    """Return the logits float32 [B, C] of vectors [B, D]."""
     x = (x - model_state["scale"]["mean"]) / model_state["scale"]["std"]
     return model.apply({"params": params}, x, **options)[0]
 
 
 @functools.cache
 def make_loss(model, label_smoothing: float, class_weights: tuple[float, ...] | None = None):
-    """The loss function of a model: one object for each, so that the train step compiles once for all runs that share it."""
+    """Return the loss function of a model.
+
+    It is one object for each choice of arguments, so that the train step compiles once for all runs
+    that share it.
+    """
 
     def loss_fn(params, model_state, batch, key):
         logits = logits_of(
@@ -57,5 +64,5 @@ def make_loss(model, label_smoothing: float, class_weights: tuple[float, ...] | 
 def evaluate(
     params: dict, model_state: dict, vectors: jax.Array, rows: jax.Array, *, model
 ) -> jax.Array:
-    """Logits float32 [n, C] of the vectors [N, D] at `rows` int32 [n]."""
+    """Return the logits float32 [n, C] of the vectors [N, D] at `rows` int32 [n]."""
     return logits_of(model, params, model_state, vectors[rows], train=False)

@@ -15,19 +15,20 @@ import pytest
 from launching import ROOT, environment, launch, launch_many
 from ml_collections import ConfigDict
 
-import launch as entry
 from dla_jax.config import workdir
 from dla_jax.config.checks import ConfigError
 from dla_jax.config.files import cache_folder, write_atomically
+from dla_jax.config.written import write_config
 from dla_jax.data import cache, docstrings, embeddings
 from dla_jax.training import mesh
+from launch import FLAGS, data_dir, start
 
 SMOKE = "--config=configs/gpt2.py:smoke"
 
 
 @pytest.fixture
 def homeless(monkeypatch):
-    """A user without a home folder, as in a container with a number for a name."""
+    """Take the home folder from the user, as in a container with a number for a name."""
     for name in ("HOME", "XDG_CACHE_HOME", "JAX_COMPILATION_CACHE_DIR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(pwd, "getpwuid", lambda uid: (_ for _ in ()).throw(KeyError(uid)))
@@ -65,18 +66,18 @@ def test_without_a_home_prepared_data_are_looked_for_here(
 ):
     for name, value in set_.items():
         monkeypatch.setenv(name, value)
-    entry.FLAGS.unparse_flags()
-    entry.FLAGS(["launch.py", *flags])
-    assert entry.data_dir() == Path(expected)
+    FLAGS.unparse_flags()
+    FLAGS(["launch.py", *flags])
+    assert data_dir() == Path(expected)
 
 
 def test_a_home_that_was_typed_and_is_not_there_is_named(homeless):
-    entry.FLAGS.unparse_flags()
-    entry.FLAGS(["launch.py", "--data_dir=~/sets"])
+    FLAGS.unparse_flags()
+    FLAGS(["launch.py", "--data_dir=~/sets"])
     with pytest.raises(ConfigError, match="--data_dir: ~/sets begins with the name of a user"):
-        entry.data_dir()
-    entry.FLAGS.unparse_flags()
-    entry.FLAGS(["launch.py"])
+        data_dir()
+    FLAGS.unparse_flags()
+    FLAGS(["launch.py"])
 
 
 def test_an_empty_variable_is_an_unset_one(monkeypatch, tmp_path):
@@ -182,15 +183,15 @@ def test_a_workdir_that_another_launch_began_meanwhile_is_refused_under_the_lock
         def check(config, launch):
             done.append("data read")
             place.mkdir()
-            workdir.write_config(place, before, ["1 x cpu"], {"name": "digits"})
+            write_config(place, before, ["1 x cpu"], {"name": "digits"})
 
         def run(config, launch):
             done.append("ran")
 
-    monkeypatch.setattr(entry.studies, "find", lambda name: Study)
-    entry.FLAGS(["launch.py"])
+    monkeypatch.setattr("dla_jax.commands.find", lambda name: Study)
+    FLAGS(["launch.py"])
     with pytest.raises(ConfigError, match=r"num_epochs \(there 1, now 4\)"):
-        entry.start(ConfigDict(before | {"num_epochs": 4}), place)
+        start(ConfigDict(before | {"num_epochs": 4}), place)
     assert done == ["data read"]
 
 

@@ -3,14 +3,13 @@
 from pathlib import Path
 
 from dla_jax.studies.agents.study import STUDY
-from dla_jax.studies.study import Finished, summarise
+from dla_jax.studies.study import Finished, by_run, summarise
 
 
 def recorded(config, rows):
     """Return a study with this record; its summary is empty."""
-    done = {row["run"]: row for row in rows if row.get("done")}
-    arms = STUDY.arms(config, {})
-    return Finished(Path(), written={}, config=config, arms=arms, rows=rows, done=done, summary={})
+    arms, (seen, done) = STUDY.arms(config, {}), by_run(rows)
+    return Finished(Path(), written={}, config=config, arms=arms, rows=seen, done=done, summary={})
 
 
 def summarised(config, rows):

@@ -9,7 +9,7 @@ from launching import launch
 from PIL import Image
 
 from dla_jax.evidence.rows import record_file, record_files
-from dla_jax.studies.cam import measure
+from dla_jax.studies.cam import network_maps
 from dla_jax.studies.cam.arrays import read_arrays
 from dla_jax.studies.cam.networks import networks_of
 
@@ -106,7 +106,7 @@ def test_photos_are_gone_on_with_and_not_looked_at_twice(photos, study):
 
 def test_the_top_five_are_those_of_the_network(photos, study):
     _, found = photos
-    network = measure.read_network(study, networks_of(study, "")[0], "last_conv")
+    network = network_maps.read_network(study, networks_of(study, "")[0], "last_conv")
     sizes = {
         "colour.png": (13, 8),
         "white.png": (13, 8),

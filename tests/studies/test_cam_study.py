@@ -14,7 +14,7 @@ from dla_jax.evidence import stats
 from dla_jax.evidence.rows import read_record, record_file, record_files
 from dla_jax.models.resnet import ResNet
 from dla_jax.plots import maps
-from dla_jax.studies.cam import measure
+from dla_jax.studies.cam import network_maps
 from dla_jax.studies.cam.arrays import read_arrays
 from dla_jax.studies.cam.networks import networks_of
 from dla_jax.tasks.image_restored import ImageClassifier
@@ -40,7 +40,7 @@ def three_nets(tmp_path_factory):
 def test_maps_of_trained_nets_beat_noise(three_nets, capsys):
     rows = read_record(three_nets)
     found = {row["run"].removeprefix("final/"): row for row in rows}
-    assert len(found) == len(rows) == 3 * len(measure.METHODS)
+    assert len(found) == len(rows) == 3 * len(network_maps.METHODS)
     for score, sign in (("insertion_auc", 1), ("deletion_auc", -1)):
         differences = [
             sign * (found[f"cam/seed{s}"][score] - found[f"random/seed{s}"][score])
@@ -67,7 +67,7 @@ def test_each_picture_is_of_its_own_image_and_class(three_nets):
     np.testing.assert_array_equal(shown["image"], data.images[shown["index"]])
     np.testing.assert_array_equal(shown["label"], data.labels[shown["index"]])
     row = networks_of(three_nets / "study", "")[0]
-    network = measure.read_network(three_nets / "study", row, "last_conv")
+    network = network_maps.read_network(three_nets / "study", row, "last_conv")
     head = network.variables["params"]["head"]
     kernel, bias = np.asarray(head["kernel"]), np.asarray(head["bias"])
     predicted = shown["p"].argmax(-1)
@@ -109,7 +109,7 @@ def test_stopped_anywhere_it_goes_on_to_the_same_record(kept, smoke, tmp_path):
     before, copy = smoke("cam")[0], tmp_path / "copy"
     shutil.copytree(before, copy)
     seeds = [row["seed"] for row in networks_of(before / "study", "")]
-    runs = [f"final/{method}/seed{seed}" for seed in seeds for method in measure.METHODS]
+    runs = [f"final/{method}/seed{seed}" for seed in seeds for method in network_maps.METHODS]
     assert set(runs) == record_files(before).keys() and len(runs) > kept
     cut_off, *missing = (record_file(copy, run) for run in runs[kept:])
     cut_off.write_text(cut_off.read_text()[:20])
@@ -131,18 +131,18 @@ def test_stopped_anywhere_it_goes_on_to_the_same_record(kept, smoke, tmp_path):
 
 def test_forgetting_compiles_nothing_anew(smoke):
     study = smoke("cam")[0] / "study"
-    network = measure.read_network(study, networks_of(study, "")[0], "last_conv")
+    network = network_maps.read_network(study, networks_of(study, "")[0], "last_conv")
     x, classes = np.zeros((3, 8, 8, 1), np.uint8), np.zeros(3, np.int32)
 
     def look(variables):
         key = jax.random.key(0)
-        return measure.all_maps(network, variables, x, classes, key, methods=("cam",))
+        return network_maps.all_maps(network, variables, x, classes, key, methods=("cam",))
 
     look(network.variables)
-    before = measure.maps_of._cache_size()
-    shapes = [look(variables)["cam"].shape for variables in measure.forgetting(network)]
+    before = network_maps.maps_of._cache_size()
+    shapes = [look(variables)["cam"].shape for variables in network_maps.forgetting(network)]
     assert shapes == [(3, 8, 8)] * 3
-    assert measure.maps_of._cache_size() == before
+    assert network_maps.maps_of._cache_size() == before
 
 
 def test_a_map_of_one_place_is_refused_with_the_layers_to_choose(monkeypatch, tmp_path):
@@ -162,9 +162,9 @@ def test_a_map_of_one_place_is_refused_with_the_layers_to_choose(monkeypatch, tm
         return model.init(jax.random.key(0), np.zeros((1, 8, 8, 1), np.float32), train=False)
 
     made = ImageClassifier(model, jax.eval_shape(init), (8, 8, 1), tuple("0123456789"))
-    monkeypatch.setattr("dla_jax.studies.cam.measure.restore", lambda workdir, row: made)
+    monkeypatch.setattr("dla_jax.studies.cam.network_maps.restore", lambda workdir, row: made)
     with pytest.raises(ConfigError, match="last_conv of net is 1x1, which is no map") as error:
-        measure.read_network(tmp_path, {"group": "net"}, "last_conv")
+        network_maps.read_network(tmp_path, {"group": "net"}, "last_conv")
     larger = ("blocks3b/4 (2x2)", "blocks2b/2 (4x4)", "blocks1b/1 (8x8)")
     assert " or ".join(f"--config.layer={layer}" for layer in larger) in str(error.value)
-    assert measure.read_network(tmp_path, {"group": "net"}, "blocks3b/4").layer == "blocks3b/4"
+    assert network_maps.read_network(tmp_path, {"group": "net"}, "blocks3b/4").layer == "blocks3b/4"

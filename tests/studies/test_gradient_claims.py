@@ -157,7 +157,7 @@ def test_the_report_says_whose_rate_it_is():
         written={},
         config=config,
         arms=resolve(config),
-        rows=[],
+        rows={},
         done={},
         summary={"runs": runs, "selection": selection},
     )

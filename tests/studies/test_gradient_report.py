@@ -105,14 +105,13 @@ def test_curves_of_stages_are_geometric_means_at_the_epochs_that_are_evaluated()
     config.eval_every_epochs, config.num_epochs = 2, 5
     config.networks.plain.seeds = (0, 1)
     runs = {0: [{"step": 0}, *evaluated(1.0, 4.0, 9.0)], 1: evaluated(4.0, 4.0)}
-    rows = [row | {"run": f"final/plain/seed{seed}"} for seed, own in runs.items() for row in own]
     trained = [{"group": "plain", "seed": seed, "diverged": False} for seed in runs]
     found = Finished(
         workdir=Path(),
         written={},
         config=config,
         arms=resolve(config),
-        rows=rows,
+        rows={f"final/plain/seed{seed}": rows for seed, rows in runs.items()},
         done={},
         summary={"runs": trained},
     )

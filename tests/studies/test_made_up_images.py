@@ -49,7 +49,9 @@ def test_depth_claims_are_judged_as_their_words_say(depth):
 
 def test_depth_compares_residual_with_plain_and_not_the_other_way(depth):
     rows = {row["depth"]: row for row in depth.summary["secondary"]["per_depth"]}
-    assert rows[20]["mean"] == pytest.approx(0.43, abs=2e-3) and rows[5]["mean"] == pytest.approx(0.01, abs=2e-3)
+    assert rows[20]["mean"] == pytest.approx(0.43, abs=2e-3) and rows[5]["mean"] == pytest.approx(
+        0.01, abs=2e-3
+    )
     assert rows[20]["superiority"] == 1.0 and rows[5]["superiority"] == 1.0
     assert depth.summary["secondary"]["slope"]["mean"] == pytest.approx(0.42 / 2, abs=2e-3)
     shown = secondary_table(depth)["rows"]

@@ -92,7 +92,7 @@ def played(tmp_path_factory):
 
     def last(trial):
         value = RETURNS[trial.arm] + noise(trial.seed, 1.0) + noise(trial.seed + len(trial.arm))
-        row = {name: value for name in ("eval_return", "last_return", "mean_return")}
+        row = dict.fromkeys(("eval_return", "last_return", "mean_return"), value)
         row |= {"random_return": 20.0 + noise(trial.seed), "num_params": 10, "diverged": False}
         row |= {"solved_at": STEPS[trial.arm], "solved_after": STEPS[trial.arm] - 100}
         row |= {"log2_solved": math.log2(STEPS[trial.arm]) + noise(trial.seed, 0.01)}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from launching import assert_refused, launch, launch_many
 
-from dla_jax.config.workdir import read_config
+from dla_jax.config.written import read_config
 from dla_jax.evidence.rows import read_record
 from dla_jax.studies.study import restore
 from dla_jax.trials.finished import choose_classifier
@@ -113,7 +113,7 @@ def test_it_is_refused_by_config_in_one_line(old):
 def test_an_unfinished_one_is_neither_drawn_nor_continued(unfinished):
     before = contents(unfinished)
     drawn, refused = launch_many([[f"--workdir={unfinished}"], [STUDY, f"--workdir={unfinished}"]])
-    assert_refused(drawn, ["is not finished (4 of "])
+    assert_refused(drawn, ["earlier version", "is not finished (4 of ", "in another --workdir"])
     assert_refused(refused, ["earlier version", "another --workdir"])
     assert contents(unfinished) == before and not (unfinished / "record").exists()
     assert not any((unfinished / name).exists() for name in DRAWN)

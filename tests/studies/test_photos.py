@@ -17,7 +17,7 @@ from dla_jax.config.workdir import Launch
 from dla_jax.config.written import write_config
 from dla_jax.models.cnn import CNN
 from dla_jax.studies.cam import photo_maps
-from dla_jax.studies.cam.measure import Network
+from dla_jax.studies.cam.network_maps import Network
 from dla_jax.tasks.image_restored import ImageClassifier
 
 SHAPE, NAMES = (8, 8, 3), ("a", "b", "c")

@@ -10,7 +10,7 @@ def labelled_texts(words, number=60):
     """Return texts of two classes in turns, `words(i, class)` each."""
     texts = tuple(words(i, kind) for i in range(number) for kind in (0, 1))
     labels = np.tile([0, 1], number).astype(np.int32)
-    return labelled.LabelledTexts("made", texts, labels, ("a", "b"), None)
+    return labelled.LabelledTexts("made", texts, labels, ("a", "b"), test_start=None)
 
 
 def smoke_config(preset=yahoo, **model):

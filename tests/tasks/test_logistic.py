@@ -97,24 +97,25 @@ def test_one_that_is_trained_for_twenty_epochs_is_not():
     flat, mean, square = np.zeros((3, 6 * 4))
     for epoch in range(20):
         for i, rows in enumerate(np.split(order.permutation(120), 4)):
-            gradient, step = objective(flat, x[rows], labels[rows], 1.0, None)[1], 4 * epoch + i + 1
+            _, gradient = objective(flat, x[rows], labels[rows], 1.0, weights=None)
+            step = 4 * epoch + i + 1
             mean, square = 0.9 * mean + 0.1 * gradient, 0.999 * square + 0.001 * gradient**2
             root = np.sqrt(square / (1 - 0.999**step))
             flat = flat - 3e-3 * mean / (1 - 0.9**step) / (root + 1e-8)
     kernel, bias = np.split(flat.reshape(6, 4), [5])
     with pytest.raises(AssertionError):
-        assert_solved(kernel, bias, x, labels, 1.0, None)
+        assert_solved(kernel, bias, x, labels, 1.0, weights=None)
     solver = LogisticRegression().fit(x, labels)
     solver.coef_, solver.intercept_ = kernel.T, bias[0]
-    assert logistic.largest_gradient(solver, x, labels, None) > 1000 * TOLERANCE
-    expected = np.abs(objective(flat, x, labels, 1.0, None)[1]).max()
-    assert logistic.largest_gradient(solver, x, labels, None) == pytest.approx(expected)
+    assert logistic.largest_gradient(solver, x, labels, weights=None) > 1000 * TOLERANCE
+    expected = np.abs(objective(flat, x, labels, 1.0, weights=None)[1]).max()
+    assert logistic.largest_gradient(solver, x, labels, weights=None) == pytest.approx(expected)
 
 
 def test_the_order_of_the_strengths_is_of_no_matter():
     x, labels = examples(4)
-    [alone] = logistic.solutions(x, labels, model((30.0,)), None)
-    *_, last = logistic.solutions(x, labels, model((30.0, 1.0, 0.03)), None)
+    [alone] = logistic.solutions(x, labels, model((30.0,)), weights=None)
+    *_, last = logistic.solutions(x, labels, model((30.0, 1.0, 0.03)), weights=None)
     assert last.strength == 30
     np.testing.assert_allclose(last.kernel, alone.kernel, atol=1e-3)
 
@@ -133,7 +134,9 @@ def conflict():
     large[parts["val"]], large[parts["test"]] = sign[parts["val"]], -sign[parts["test"]]
     small = np.where(np.isin(np.arange(3 * number), parts["val"]), -0.1, 0.1) * sign
     vectors = np.stack([large, small], 1)
-    texts = labelled.LabelledTexts("made", ("text",) * 3 * number, labels, ("a", "b"), None)
+    texts = labelled.LabelledTexts(
+        "made", ("text",) * 3 * number, labels, ("a", "b"), test_start=None
+    )
     return texts, parts, {part: vectors[rows] for part, rows in parts.items()}
 
 
@@ -166,7 +169,7 @@ def test_of_equal_accuracies_the_lower_loss_decides():
     All is right at both strengths, more surely so at the weaker penalty.
     """
     x, labels = np.array([[-1.0], [1.0]] * 30), np.array([0, 1] * 30, np.int32)
-    texts = labelled.LabelledTexts("made", ("text",) * 60, labels, ("a", "b"), None)
+    texts = labelled.LabelledTexts("made", ("text",) * 60, labels, ("a", "b"), test_start=None)
     parts = dict.fromkeys(("train", "val", "test"), np.arange(60))
     assert fitted(parts, dict.fromkeys(parts, x), texts)[1]["strength"] == 1e4
     all_wrong = {"train": x, "val": -x, "test": x}
@@ -211,7 +214,7 @@ def test_a_strength_at_the_edge_of_its_grid_is_marked():
 
 def test_a_stop_is_heard_between_two_strengths():
     x, labels = examples(4)
-    found = logistic.solutions(x, labels, model(), None)
+    found = logistic.solutions(x, labels, model(), weights=None)
     assert math.isfinite(next(found).gradient)
     stop_requested.set()
     with pytest.raises(Interrupted):

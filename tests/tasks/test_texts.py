@@ -200,9 +200,19 @@ def test_the_loss_is_cross_entropy_of_the_logits():
 
 def test_vectors_are_standardised_by_the_training_part():
     x = RNG.normal(3.0, 2.0, (40, 5)).astype(np.float32)
-    model = Perceptron((), 0.0, "every", False, 3, (0.0,), (1.0,), "he", "float32")
+    model = Perceptron(
+        widths=(),
+        dropout=0.0,
+        dropout_at="every",
+        relu_logits=False,
+        num_classes=3,
+        mean=(0.0,),
+        std=(1.0,),
+        init_scheme="he",
+        dtype="float32",
+    )
     params, state = vector_classifier.init_model(
-        jax.random.key(0), model=model, scale=vector_classifier.scale_of(x[:30], True)
+        jax.random.key(0), model=model, scale=vector_classifier.scale_of(x[:30], standardise=True)
     )
     found = vector_classifier.evaluate(
         params, state, jnp.asarray(x), np.arange(30, 40), model=model
@@ -212,7 +222,7 @@ def test_vectors_are_standardised_by_the_training_part():
         found, scaled @ params["head"]["kernel"] + params["head"]["bias"], atol=1e-4
     )
     _, plain = vector_classifier.init_model(
-        jax.random.key(0), model=model, scale=vector_classifier.scale_of(x[:30], False)
+        jax.random.key(0), model=model, scale=vector_classifier.scale_of(x[:30], standardise=False)
     )
     np.testing.assert_allclose(
         vector_classifier.evaluate(params, plain, jnp.asarray(x), np.arange(10), model=model),

@@ -8,19 +8,17 @@ from configs import ag_news, yahoo
 from dla_jax.config.checks import ConfigError
 from dla_jax.config.workdir import Launch
 from dla_jax.data import labelled, splits
-from dla_jax.studies.features.study import STUDY as FEATURES
-from dla_jax.studies.finetune.study import STUDY as FINETUNE
+from dla_jax.studies import find
+from dla_jax.studies.features.study import configs_of_runs
 from dla_jax.tasks import text_data, tfidf
-from dla_jax.trials.arms import final_trials, own_config, resolve, select_trials
+from dla_jax.trials.arms import own_config
 
-LAUNCH = Launch(None, from_dir=None, data_dir=None, download=False, quiet=True)
+LAUNCH = Launch(workdir=None, from_dir=None, data_dir=None, download=False, quiet=True)
 
 
 def check_words(found, texts):
     """Check the words of every run of a config."""
-    arms = resolve(found)
-    trials = [*select_trials(arms, found.select_seeds), *final_trials(arms)]
-    tfidf.check_words(((trial.arm, arms[trial.arm].config, trial.seed) for trial in trials), texts)
+    tfidf.check_words(configs_of_runs(found), texts)
 
 
 def refused(found, texts, check=check_words):
@@ -35,10 +33,10 @@ def refused(found, texts, check=check_words):
 def check_study(monkeypatch):
     """Return a function that checks the config of a study whose docstrings are these texts."""
 
-    def check(found, texts, study=FINETUNE):
+    def check(found, texts):
         monkeypatch.setattr(labelled, "docstrings_of", lambda: texts)
         text_data.read_once.cache_clear()
-        study.check(found, LAUNCH)
+        find(found.experiment).check(found, LAUNCH)
 
     yield check
     text_data.read_once.cache_clear()
@@ -137,7 +135,7 @@ def test_it_reads_no_further_than_it_must():
         f"one of the many texts {i} that have words in common " * 20 for i in range(20_000)
     )
     labels = np.tile([0, 1], 10_000).astype(np.int32)
-    many = labelled.LabelledTexts("made", texts, labels, ("a", "b"), None)
+    many = labelled.LabelledTexts("made", texts, labels, ("a", "b"), test_start=None)
     found = smoke_config(min_texts=3)
     found.seeds, Watched.read = (0, 1), []
     check_words(found, many)
@@ -163,15 +161,15 @@ def test_a_vocabulary_may_be_cut_to_one_word():
     assert tfidf.fit(own_config(found, "tfidf"), texts, 0)["num_params"] == 1 + 1
 
 
-@pytest.mark.parametrize(("study", "preset"), [(FINETUNE, yahoo), (FEATURES, ag_news)])
-def test_a_study_asks_before_it_trains(study, preset, check_study):
+@pytest.mark.parametrize("preset", [yahoo, ag_news])
+def test_a_study_asks_before_it_trains(preset, check_study):
     texts, found = labelled_texts(once), smoke_config(preset)
     found.batch_size = 16
     refusal = r"networks.tfidf: no word stands in 2 of the training texts of seed 0; .*min_texts=1"
     with pytest.raises(ConfigError, match=refusal):
-        check_study(found, texts, study)
+        check_study(found, texts)
     found.networks.tfidf.model.min_texts = 1
-    check_study(found, texts, study)
+    check_study(found, texts)
 
 
 def test_a_rare_class_weighs_more_in_the_baseline_too():
@@ -186,7 +184,7 @@ def test_a_rare_class_weighs_more_in_the_baseline_too():
         return " ".join(rng.choice(["sea", "wave", "salt", "storm"], 6, p=shares))
 
     words, labels = tuple(map(draw, kinds)), kinds.astype(np.int32)
-    texts = labelled.LabelledTexts("made", words, labels, ("common", "rare"), None)
+    texts = labelled.LabelledTexts("made", words, labels, ("common", "rare"), test_start=None)
     found = {}
     for how in ("none", "balanced"):
         own = own_config(smoke_config(), "tfidf")

@@ -39,11 +39,11 @@ def test_rows_come_back_as_they_were(tmp_path):
 
 
 def test_a_run_whose_name_has_folders_has_its_file_in_them(tmp_path):
-    rows = [{"run": f"final/plain-{depth}/seed0", "step": 1} for depth in (10, 2)]
-    write(tmp_path, *rows)
+    rows = [{"run": f"final/plain-{depth}/seed0", "step": 1} for depth in (2, 10)]
+    write(tmp_path, *rows[::-1])
     path = tmp_path / "record" / "final" / "plain-10" / "seed0.jsonl"
-    assert read_rows(path) == rows[:1]
-    assert read_record(tmp_path) == rows
+    assert read_rows(path) == rows[1:]
+    assert read_record(tmp_path) == rows  # by the numbers in the names
 
 
 def test_a_line_cut_off_by_a_crash_is_left_out(tmp_path):
@@ -128,21 +128,24 @@ def test_a_record_that_does_not_write_reads_and_remembers(tmp_path):
     assert {run: traces_of(tmp_path, run) for run in "ab"} == before
 
 
-# Cuts the run back and writes it anew again and again, while another process does so with another.
+# Opens the record, cuts a run back and continues it again and again, while another process does so
+# with another run.
 WRITER = """
 import sys
 from pathlib import Path
 from dla_jax.training.record import Record
 
-record, run = Record(Path(sys.argv[1])), sys.argv[2]
+workdir, run = Path(sys.argv[1]), sys.argv[2]
 print("ready", flush=True)
 sys.stdin.read()
 for turn in range(20):
+    record = Record(workdir)
     record.resume(run, 3 * turn)
     for step in range(3 * turn + 1, 3 * turn + 8):
         record.append({"run": run, "step": step, "turn": turn})
-record.append({"run": run, "step": 64, "done": True})
-record.close()
+    if turn == 19:
+        record.append({"run": run, "step": 64, "done": True})
+    record.close()
 """
 
 

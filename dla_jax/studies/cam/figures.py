@@ -1,4 +1,4 @@
-"""The pictures and figures of a study of maps, from the arrays that it kept and what it recorded."""
+"""The pictures and figures of a study of maps, from the arrays that it kept and its record."""
 
 from pathlib import Path
 
@@ -13,22 +13,22 @@ MOST_COLOURS = 10  # classes that all have a colour of their own
 
 
 def bare(image: np.ndarray) -> dict:
-    """A cell of a grid: an image at a size that one can see."""
+    """Return a cell of a grid: an image at a size that one can see."""
     return {"picture": maps.picture(image, LARGE), "title": ""}
 
 
 def mapped(image: np.ndarray, heat: np.ndarray, title: str = "") -> dict:
-    """A cell of a grid: an image with a map in [-1, 1] over it."""
+    """Return a cell of a grid: an image with a map in [-1, 1] over it."""
     return {"picture": maps.overlay(maps.picture(image, LARGE), heat), "title": title}
 
 
 def words(names: list[str], p: np.ndarray, label: int) -> str:
-    """`ship 0.98`."""
+    """Return a class and its probability as text, `ship 0.98`."""
     return f"{names[label]} {p[label]:.2f}"
 
 
 def write_overlays(shown: dict, wrong: np.ndarray, names: list[str], folder: Path) -> None:
-    """`right/{index}-{predicted}.png` and `wrong/...`, one picture each."""
+    """Write a picture of each image, `right/{index}-{predicted}.png` or `wrong/...`."""
     for i, predicted in enumerate(shown["p"].argmax(-1)):
         name = f"{shown['index'][i]}-{maps.slug(names[predicted])}.png"
         cell = mapped(shown["image"][i], cam.scaled(shown["maps"][i, 0]))
@@ -36,20 +36,18 @@ def write_overlays(shown: dict, wrong: np.ndarray, names: list[str], folder: Pat
 
 
 def draw_right(shown: dict, chosen: np.ndarray, names: list[str], path: Path) -> Path:
-    """Image and map, four pairs a row."""
+    """Draw image and map, four pairs a row."""
     cells = []
     for i in np.flatnonzero(chosen):
         image, p = shown["image"][i], shown["p"][i]
-        cells += [
-            bare(image),
-            mapped(image, cam.scaled(shown["maps"][i, 0]), words(names, p, p.argmax())),
-        ]
+        heat = cam.scaled(shown["maps"][i, 0])
+        cells += [bare(image), mapped(image, heat, words(names, p, p.argmax()))]
     maps.grid([cells[k : k + 8] for k in range(0, len(cells), 8)], path)
     return path
 
 
 def draw_wrong(shown: dict, chosen: np.ndarray, names: list[str], path: Path) -> Path:
-    """Image, map of the predicted class, map of the true one; two triples a row."""
+    """Draw image, map of the predicted class and map of the true one; two triples a row."""
     cells = []
     for i in np.flatnonzero(chosen):
         image, p, label = shown["image"][i], shown["p"][i], shown["label"][i]
@@ -64,52 +62,54 @@ def draw_wrong(shown: dict, chosen: np.ndarray, names: list[str], path: Path) ->
 
 
 def together(heats: np.ndarray) -> np.ndarray:
-    """Maps [n, h, w] in [-1, 1] with one scale."""
+    """Return maps [n, h, w] in [-1, 1] with one scale."""
     return cam.scaled(heats.reshape(1, -1)).reshape(heats.shape)
 
 
 def draw_classes(shown: dict, names: list[str], path: Path) -> Path:
-    """Maps of the most probable classes of a few images, in the order of the classes, with one scale for each image."""
+    """Draw maps of the most probable classes of a few images.
+
+    They are in the order of the classes, with one scale for each image.
+    """
     rows = []
-    for image, p, classes, heats in list(
-        zip(shown["image"], shown["p"], shown["classes"], shown["maps"], strict=True)
-    )[:FEW]:
+    for i, image in enumerate(shown["image"][:FEW]):
+        p, classes = shown["p"][i], shown["classes"][i]
         order = np.argsort(classes[:-1])
-        cells = zip(together(heats[order]), classes[order], strict=True)
-        rows.append(
-            [bare(image), *(mapped(image, heat, words(names, p, label)) for heat, label in cells)]
-        )
+        heats = together(shown["maps"][i][order])
+        cells = [bare(image)]
+        for heat, label in zip(heats, classes[order], strict=True):
+            cells.append(mapped(image, heat, words(names, p, label)))
+        rows.append(cells)
     maps.grid(rows, path)
     return path
 
 
 def draw_methods(methods: tuple[str, ...], shown: dict, path: Path) -> Path:
-    """What each method marks in a few images."""
-    rows = [
-        [
-            bare(image),
-            *(mapped(image, cam.scaled(shown[f"method_{method}"][i])) for method in methods),
-        ]
-        for i, image in enumerate(shown["image"][:FEW])
-    ]
+    """Draw what each method marks in a few images."""
+    rows = []
+    for i, image in enumerate(shown["image"][:FEW]):
+        heats = [cam.scaled(shown[f"method_{method}"][i]) for method in methods]
+        rows.append([bare(image), *(mapped(image, heat) for heat in heats)])
     maps.grid(rows, path, ["", *methods])
     return path
 
 
 def draw_cascade(shown: dict, path: Path) -> Path:
-    """The maps of a few images as the network forgets, at most eight steps of it."""
+    """Draw the maps of a few images as the network forgets, at most eight steps of it."""
     last = shown["cascade"].shape[1] - 1
     steps = np.unique(np.linspace(0, last, min(last, 7) + 1).round().astype(int))
-    rows = [
-        [mapped(image, cam.scaled(heats[k])) for k in steps]
-        for image, heats in list(zip(shown["image"], shown["cascade"], strict=True))[:FEW]
-    ]
+    few = zip(shown["image"][:FEW], shown["cascade"][:FEW], strict=True)
+    rows = [[mapped(image, cam.scaled(heats[k])) for k in steps] for image, heats in few]
     maps.grid(rows, path, ["trained", *(f"{k} of {last} forgotten" for k in steps[1:])])
     return path
 
 
 def draw_faithfulness(methods: tuple[str, ...], rows: dict[str, list[dict]], path: Path) -> Path:
-    """Draw insertion, deletion and forgetting. `rows`: the last rows of each method."""
+    """Draw insertion, deletion and forgetting.
+
+    Args:
+      rows: the last rows of each method.
+    """
 
     def values_of(key: str) -> dict[str, np.ndarray]:
         return {method: np.array([row[key] for row in rows[method]]) for method in methods}
@@ -124,7 +124,11 @@ def draw_faithfulness(methods: tuple[str, ...], rows: dict[str, list[dict]], pat
 
 
 def draw_aucs(rows: dict[str, list[dict]], path: Path) -> Path:
-    """Draw the areas of each network. `rows`: the last rows of each method."""
+    """Draw the areas of each network.
+
+    Args:
+      rows: the last rows of each method.
+    """
     shown = []
     for method, runs in rows.items():
         areas = {name: [run[f"{name}_auc"] for run in runs] for name in ("insertion", "deletion")}
@@ -134,20 +138,22 @@ def draw_aucs(rows: dict[str, list[dict]], path: Path) -> Path:
 
 
 def draw_canvas(found: dict, names: list[str], path: Path) -> Path:
-    """The canvas with the heat map of the class that stands on it most often; of many classes only those on it have a colour."""
-    p, boxes = (
-        found["probabilities"],
-        zip(found["corners"], found["labels"] == found["there"], strict=True),
-    )
-    coloured = (
-        np.arange(len(names)) if len(names) <= MOST_COLOURS else np.unique(found["labels"])[:18]
-    )
+    """Draw the canvas, and the heat map of the class that stands on it most often.
+
+    Of many classes only those on the canvas have a colour.
+    """
+    p, side = found["probabilities"], int(found["side"])
+    is_right = found["labels"] == found["there"]
+    if len(names) <= MOST_COLOURS:
+        coloured = np.arange(len(names))
+    else:
+        coloured = np.unique(found["labels"])[:18]
     place_of = np.full(len(names), -1)
     place_of[coloured] = np.arange(len(coloured))
     label = int(np.bincount(found["labels"]).argmax())
     maps.canvas(
         found["image"],
-        [(*corner, int(found["side"]), right) for corner, right in boxes],
+        [(*corner, side, ok) for corner, ok in zip(found["corners"], is_right, strict=True)],
         int(found["step"]),
         p[..., label],
         names[label],
@@ -160,13 +166,12 @@ def draw_canvas(found: dict, names: list[str], path: Path) -> Path:
 
 
 def draw_photos(done: list[dict], arrays: list[dict], folder: Path) -> list[Path]:
-    """Six photos a figure."""
+    """Draw the photos with their maps and most probable classes, six a figure."""
     rows, paths = [], []
     for row, found in zip(done, arrays, strict=True):
         picture = maps.picture(found["image"], 1)
-        name = (
-            Path(row["image"]).name.encode(errors="replace").decode()
-        )  # a name may hold what is no character
+        # A name may hold what is no character.
+        name = Path(row["image"]).name.encode(errors="replace").decode()
         rows.append(
             {
                 "picture": picture,

@@ -1,4 +1,4 @@
-"""The networks that maps are made of: those of one group of a finished study, and their test images."""
+"""The networks that maps are made of, one group of a finished study, and their test images."""
 
 import functools
 import hashlib
@@ -11,13 +11,21 @@ from dla_jax.config.checks import check
 from dla_jax.config.workdir import Launch
 from dla_jax.config.written import read_config
 from dla_jax.data import images, splits
-from dla_jax.studies.cam.measure import Examples, Network
+from dla_jax.studies.cam.network_maps import Examples, Network
 from dla_jax.trials.arms import Trial
 from dla_jax.trials.finished import IMAGES, finished_runs
 from dla_jax.trials.training import identity_of
 
 # What the record says of a network beside its scores.
-KEPT = "num_params val_accuracy test_accuracy test_loss diverged train_seconds step".split()
+KEPT = (
+    "num_params",
+    "val_accuracy",
+    "test_accuracy",
+    "test_loss",
+    "diverged",
+    "train_seconds",
+    "step",
+)
 
 
 def networks_of(workdir: Path, network: str) -> list[dict]:
@@ -52,8 +60,8 @@ def load(workdir: Path, launch: Launch) -> images.ImageSet:
     copies = splits.counted_copies(image_set)
     check(
         {key: written["data"].get(key) for key in copies} == copies,
-        f"--from: {workdir} is of an earlier version, with copies of an image in training and test; "
-        "train again",
+        f"--from: {workdir} is of an earlier version, with copies of an image in training and "
+        "test; train again",
     )
     return image_set
 
@@ -67,7 +75,11 @@ def test_part(workdir: Path, launch: Launch, seed: int) -> Examples:
 
 
 def identity(workdir: Path, rows: list[dict]) -> dict:
-    """Return what a workdir remembers of the networks that it looks at. `rows`: their last rows."""
+    """Return what a workdir remembers of the networks that it looks at.
+
+    Args:
+      rows: their last rows.
+    """
     data = read_config(workdir)["data"]
     return {key: data[key] for key in ("name", "fingerprint", "class_names")} | {
         "network": rows[0]["group"],

@@ -1,4 +1,7 @@
-"""What a network makes of one's own photos, whatever their size: the most probable classes, and where they come from."""
+"""One's own photos, whatever their size: what a network takes them for, and why.
+
+It names the most probable classes, and draws a map of where they come from.
+"""
 
 import functools
 import hashlib
@@ -27,7 +30,7 @@ from dla_jax.plots import maps
 from dla_jax.studies.cam.arrays import read_arrays, write_arrays
 from dla_jax.studies.cam.examples import window_of
 from dla_jax.studies.cam.figures import draw_photos
-from dla_jax.studies.cam.measure import Network, maps_of
+from dla_jax.studies.cam.network_maps import Network, maps_of
 from dla_jax.studies.cam.report import QUESTION, data_facts
 from dla_jax.studies.study import Description, begin
 from dla_jax.training.record import Record
@@ -52,7 +55,7 @@ def reasons_of(files: list[Path]) -> dict[Path, str | None]:
 
 
 def refused(path: Path) -> str | None:
-    """Return why a file is no photo to look at."""
+    """Return why a file is no photo to look at, None where it is one."""
     try:
         state = path.stat()
     except OSError as error:  # a link that leads nowhere
@@ -62,21 +65,22 @@ def refused(path: Path) -> str | None:
 
 @functools.cache  # for the check, the fingerprints and the run: a photo is decoded whole
 def examined(path: Path, changed: int, size: int) -> str | None:
-    """Return why a file, as it was when it was last changed, is no photo to look at."""
+    """Return why a file, as it was when it was last changed, is no photo to look at, or None."""
     try:
         width, height = photos.open_upright(path).size
     except Exception as error:  # whatever Pillow raises
         return f"{path} is no image that can be read ({first_line(error)})"
-    long = max(width, height) > LONGEST * min(width, height)
-    return (
-        f"{path} is {width}x{height} pixels, more than {LONGEST} times as long as wide; cut it"
-        if long
-        else None
-    )
+    if max(width, height) <= LONGEST * min(width, height):
+        return None
+    size = f"{width}x{height} pixels"
+    return f"{path} is {size}, more than {LONGEST} times as long as wide; cut it"
 
 
 def fingerprints(config) -> dict[str, str]:
-    """Return {file: SHA-256 of its content} of the usable photos: what a workdir remembers of them."""
+    """Return {file: 16 hex digits of the SHA-256 of its content} of the usable photos.
+
+    A workdir remembers it.
+    """
     reasons = reasons_of(folder.files_of(config.image).images)
     return {
         str(path): hashlib.sha256(path.read_bytes()).hexdigest()[:16]
@@ -86,14 +90,16 @@ def fingerprints(config) -> dict[str, str]:
 
 
 def as_input(photo: Image.Image, shape: tuple[int, int, int], scale: float) -> np.ndarray:
-    """A photo as the network reads it, float32 [1, H, W, C] in [0, 1]: its aspect ratio kept, the short side `scale` times
-    that of a training image."""
+    """Return a photo as the network reads it: float32 [1, H, W, C] in [0, 1].
+
+    Its aspect ratio is kept. Its short side is `scale` times that of a training image.
+    """
     factor = scale * shape[0] / min(photo.size)
     size = [round(factor * side) for side in photo.size]
-    pixels = np.asarray(
-        photo.resize(size, Image.Resampling.BILINEAR)
-    )  # as training images are shrunk
-    return (pixels if shape[2] == 3 else photos.grey(pixels))[None].astype(np.float32) / 255
+    pixels = np.asarray(photo.resize(size, Image.Resampling.BILINEAR))  # as training images are
+    if shape[2] != 3:
+        pixels = photos.grey(pixels)
+    return pixels[None].astype(np.float32) / 255
 
 
 def run(config, launch: Launch, network: Network, networks: dict) -> None:
@@ -132,30 +138,30 @@ def look(config, launch: Launch, network: Network) -> None:
         print(json.dumps({key: row[key] for key in shown}, ensure_ascii=False), flush=True)
     record.close()
     if bad:
-        print(
-            f"{len(bad)} of {len(reasons)} images could not be read, or looked at", file=sys.stderr
-        )
+        words = f"{len(bad)} of {len(reasons)} images could not be read, or looked at"
+        print(words, file=sys.stderr)
 
 
 def look_at(config, workdir: Path, network: Network, path: Path, number: str) -> dict:
-    """What the network says of one photo, after its overlay and what the report shows of it are written."""
+    """Return what the network says of one photo.
+
+    Its overlay, and what the report shows of it, are written first.
+    """
     photo, method = photos.open_upright(path), config.methods[0]
     window = None if ends_in_mean(network.model) else window_of(network)
     key = jax.random.key(network.row["seed"])
     logits, found = maps_of(
         network.variables,
         as_input(photo, network.shape, config.scale),
-        None,
-        key,
+        classes=None,
+        key=key,
         model=network.model,
         layer=network.layer,
         methods=(method,),
         window=window,
     )
-    p, heat = (
-        softmax(np.asarray(logits[0], np.float64)),
-        cam.scaled(np.asarray(found[method])[0, 0]),
-    )
+    p = softmax(np.asarray(logits[0], np.float64))
+    heat = cam.scaled(np.asarray(found[method])[0, 0])
     top = {
         network.class_names[label]: round(float(p[label]), 6)
         for label in np.argsort(-p, kind="stable")[:MOST]

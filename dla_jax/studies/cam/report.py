@@ -7,7 +7,7 @@ import numpy as np
 from dla_jax.evidence import formatting, stats
 from dla_jax.studies.cam import figures
 from dla_jax.studies.cam.arrays import read_arrays
-from dla_jax.studies.cam.measure import BLIND
+from dla_jax.studies.cam.network_maps import BLIND
 from dla_jax.studies.study import Finished
 
 QUESTION = "Where does the network look, and is the map right?"
@@ -33,28 +33,44 @@ TOLD = {  # of methods, where they are shown
     "random": "“Random” is noise of the map's size.",
     "random_cam": "“Random cam” is the features weighted at random.",
     "edges": "“Edges” is Sobel's filter.",
-    "another_image": "“Another image” is CAM on the features of another image, as lab C's code has it.",
+    "another_image": (
+        "“Another image” is CAM on the features of another image, as lab C's code has it."
+    ),
 }
-SAME = "At the last layer before a mean Grad-CAM and HiResCAM are CAM without what speaks against the class."
+SAME = (
+    "At the last layer before a mean Grad-CAM and HiResCAM are CAM without what speaks against the "
+    "class."
+)
 CAPTIONS = {
-    "right": """Test images that are classified rightly, and the {first} map of their class: orange speaks for it, blue against
-        it. Every map is in overlays/, named by its image's place in the data and its predicted
-    class.""",
-    "wrong": """Wrongly classified, chosen on purpose: image, map of the predicted class,
-    map of the true one, both with one
-        scale.""",
-    "classes": "A row an image, a column a class, one scale for each row: what speaks for each class, and where.",
-    "faithfulness": """Mean over images and networks; bands: range of the networks. {told} Right: how alike two maps look, colours
-        aside; what knows no network stays as it is by construction.""",
+    "right": (
+        "Test images that are classified rightly, and the {first} map of their class: orange "
+        "speaks for it, blue against it. Every map is in overlays/, named by its image's place in "
+        "the data and its predicted class."
+    ),
+    "wrong": (
+        "Wrongly classified, chosen on purpose: image, map of the predicted class, map of the true "
+        "one, both with one scale."
+    ),
+    "classes": (
+        "A row an image, a column a class, one scale for each row: what speaks for each class, and "
+        "where."
+    ),
+    "faithfulness": (
+        "Mean over images and networks; bands: range of the networks. {told} Right: how alike two "
+        "maps look, colours aside; what knows no network stays as it is by construction."
+    ),
     "areas": "A dot a network, a diamond their mean.",
     "methods": "Maps of the predicted class.",
-    "forgetting": "The {first} map as the network forgets, from the head down to its first layer.",
-    "canvas": """Left: what was put where, in orange what the network takes for another class. Middle and right: each point is
-        the class of the window around it, the paler the less sure. Between the images the network
-        has to name a class too: it has none for nothing.""",
+    "forgetting": (
+        "The {first} map as the network forgets, from the head down to its first layer."
+    ),
+    "canvas": (
+        "Left: what was put where, in orange what the network takes for another class. Middle and "
+        "right: each point is the class of the window around it, the paler the less sure. Between "
+        "the images the network has to name a class too: it has none for nothing."
+    ),
 }
-
-
+# What the summary leaves out of a row.
 LEFT_OUT = ("run", "done", "stage", "step", *SERIES)
 
 
@@ -71,7 +87,11 @@ def facts(found: Finished) -> dict[str, str]:
 
 
 def data_facts(data: dict) -> dict[str, str]:
-    """Return what a report says of the networks and their images. `data`: of `config.json`."""
+    """Return what a report says of the networks and their images.
+
+    Args:
+      data: of `config.json`.
+    """
     runs = formatting.count(data["num_networks"], "run")
     return {
         "networks": f"{runs} of {data['network']}",
@@ -181,7 +201,12 @@ def sections(found: Finished) -> list[dict]:
 
 
 def test_words(wrong: np.ndarray, best: dict) -> str:
-    """Return which test images are shown. `best`: the last row of the network they are of."""
+    """Return the sentence on which test images are shown.
+
+    Args:
+      wrong: bool [n], which of them are wrongly classified.
+      best: the last row of the network they are of.
+    """
     return (
         f"{len(wrong)} images of the test part of the network that is best on validation, "
         f"{wrong.sum()} of them wrong; of the whole part {100 * best['test_accuracy']:.1f} % are "
@@ -190,32 +215,40 @@ def test_words(wrong: np.ndarray, best: dict) -> str:
 
 
 def right_words(rows: list[dict]) -> str:
-    """Return how it was found out whether the maps are right. `rows`: of one method."""
+    """Return the text on how it was found out whether the maps are right.
+
+    Args:
+      rows: of one method.
+    """
     over = "networks" if len(rows) > 1 else "the images of the one network"
     images = formatting.count(len(rows[0]["insertion_aucs"]), "test image")
     networks = formatting.count(len(rows), "network")
     return (
         "Insertion: the pixels of a test image are put back into its blurred copy, the hottest "
-        "first; deletion: they become the mean colour of the training images. Percentages are areas "
-        "under the curve of the predicted class's probability, over "
+        "first; deletion: they become the mean colour of the training images. Percentages are "
+        "areas under the curve of the predicted class's probability, over "
         f"{images} of each of {networks}; intervals are over {over}. Forgetting: layers get fresh "
-        "random weights, from the head down; a map that stays as it was does not depend on them. Two "
-        "maps are as like as their ranks correlate (Spearman), by absolute values: a fresh head has "
-        "either sign as often. Another net's maps are compared on images that neither was trained "
-        "on."
+        "random weights, from the head down; a map that stays as it was does not depend on them. "
+        "Two maps are as like as their ranks correlate (Spearman), by absolute values: a fresh "
+        "head has either sign as often. Another net's maps are compared on images that neither was "
+        "trained on."
     )
 
 
 def canvas_words(rows: list[dict]) -> str:
-    """Return what the networks make of images that are not alone. `rows`: of one method."""
+    """Return the text on what the networks make of images that are not alone.
+
+    Args:
+      rows: of one method.
+    """
 
     def mean(name: str) -> float:
         return 100 * np.mean([row[f"{name}_accuracy"] for row in rows])
 
     return (
         "The same weights, applied at every place of a larger image. When each image is alone "
-        f"{mean('alone'):.1f} % are right; at their places on a canvas {mean('canvas'):.1f} % where "
-        f"the canvas has the mean colour, {mean('black_canvas'):.1f} % where it is black. The mean "
-        "colour is 0 for the first convolution, as is what it sees beyond the edge of an image that "
-        "is alone; deeper layers see what it makes of grey, and of the neighbours."
+        f"{mean('alone'):.1f} % are right; at their places on a canvas {mean('canvas'):.1f} % "
+        f"where the canvas has the mean colour, {mean('black_canvas'):.1f} % where it is black. "
+        "The mean colour is 0 for the first convolution, as is what it sees beyond the edge of an "
+        "image that is alone; deeper layers see what it makes of grey, and of the neighbours."
     )

@@ -15,7 +15,7 @@ from dla_jax.config.info import data_info
 from dla_jax.config.workdir import Launch
 from dla_jax.config.written import read_config
 from dla_jax.studies import find, run_experiment
-from dla_jax.studies.cam import examples, measure, networks, photo_maps, report
+from dla_jax.studies.cam import examples, measure, network_maps, networks, photo_maps, report
 from dla_jax.studies.cam.arrays import write_arrays
 from dla_jax.studies.study import Command, Description, Study, Tuning
 from dla_jax.tasks import image_task
@@ -25,7 +25,7 @@ from dla_jax.trials.finished import check_source, made_launch, make_source, sour
 from dla_jax.trials.grid import Job
 
 RULES = {
-    "methods": distinct(choice(measure.METHODS)),
+    "methods": distinct(choice(network_maps.METHODS)),
     "num_shown": count(),
     "num_scored": count(),
     "num_steps": count(),
@@ -43,9 +43,9 @@ def check_config(config, launch: Launch) -> None:
     check_source(config, launch, "CNNs", "runs/try1")
     check_rules(config, RULES)
     check(
-        config.methods[0] in measure.EXPLAIN,
+        config.methods[0] in network_maps.EXPLAIN,
         f"methods: {config.methods[0]} is the first, which is drawn; give "
-        f"{' or '.join(measure.EXPLAIN)} there",
+        f"{' or '.join(network_maps.EXPLAIN)} there",
     )
     check(
         "another_image" not in config.methods or min(config.num_shown, config.num_scored) > 1,
@@ -65,8 +65,8 @@ def check_config(config, launch: Launch) -> None:
         check_made(config, made_launch(launch))
         return
     best = networks.networks_of(launch.from_dir, config.network)[0]
-    model = measure.read_network(launch.from_dir, best, config.layer).model
-    measure.check_methods(config, model, best["group"])
+    model = network_maps.read_network(launch.from_dir, best, config.layer).model
+    network_maps.check_methods(config, model, best["group"])
     if not config.image:
         networks.load(launch.from_dir, launch)
 
@@ -82,8 +82,8 @@ def check_made(config, launch: Launch) -> None:
         check_choice("network", config.network, tuple(arms))
     for name in [config.network] if config.network else arms:
         model = image_task.make_model(arms[name].config, info)
-        measure.check_layer(model, info.shape, config.layer, name)
-        measure.check_methods(config, model, name)
+        network_maps.check_layer(model, info.shape, config.layer, name)
+        network_maps.check_methods(config, model, name)
 
 
 def describe(config, launch: Launch) -> Description:
@@ -143,14 +143,14 @@ def measure_network(
       following: that of another network, whose maps are compared.
       keep: whether the arrays that pictures are drawn from are kept in the workdir.
     """
-    network = measure.read_network(workdir, row, config.layer)
+    network = network_maps.read_network(workdir, row, config.layer)
     test = networks.test_part(workdir, launch, row["seed"])
     other, unseen = None, np.zeros(len(test.index), bool)
     if following:
-        other = measure.read_network(workdir, following, config.layer)
+        other = network_maps.read_network(workdir, following, config.layer)
         theirs = networks.test_part(workdir, launch, following["seed"])
         unseen = np.isin(test.index, theirs.index)
-    p = measure.predict(network, test.images)
+    p = network_maps.predict(network, test.images)
     networks.check_same(network, (p.argmax(-1) == test.labels).mean(), workdir)
     mean = data_info(read_config(workdir)["data"]).mean
     on_canvas, canvas = examples.on_canvases(config, network, test, p, mean)
@@ -189,8 +189,8 @@ def run(config, launch: Launch) -> None:
         return
     workdir = make_source(config, launch, run_experiment)
     rows = networks.networks_of(workdir, config.network)
-    best = measure.read_network(workdir, rows[0], config.layer)
-    measure.check_methods(config, best.model, rows[0]["group"])
+    best = network_maps.read_network(workdir, rows[0], config.layer)
+    network_maps.check_methods(config, best.model, rows[0]["group"])
     photo_maps.run(config, launch, best, networks.identity(workdir, rows))
 
 

@@ -8,6 +8,7 @@ beside them, on the same splits.
 
 import functools
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import jax
@@ -73,17 +74,21 @@ def check_config(config, launch: Launch) -> None:
         config.embed_batch_size % devices == 0,
         f"embed_batch_size: {config.embed_batch_size} is not divisible by {devices} devices",
     )
-    arms = resolve(config)
-    trials = [*select_trials(arms, config.select_seeds), *final_trials(arms)]
-    runs = dict.fromkeys((trial.arm, trial.seed) for trial in trials)
-    owns = ((name, arms[name].config, number) for name, number in runs)
-    tfidf.check_words(owns, text_data.check_data(config, launch))
+    tfidf.check_words(configs_of_runs(config), text_data.check_data(config, launch))
     published = text_body.check_published(config.encoder, (Encoder, GPT), launch.download)
     check(
         config.encoder.pooling != "published" or getattr(published, "family", "") == "bert",
         f"encoder.pooling: {config.encoder.path or 'an encoder from scratch'} has no pooler; "
         "give another",
     )
+
+
+def configs_of_runs(config) -> Iterator[tuple[str, ConfigDict, int]]:
+    """Yield (network, its config, seed), once for each network and seed that is run."""
+    arms = resolve(config)
+    trials = [*select_trials(arms, config.select_seeds), *final_trials(arms)]
+    for name, own_seed in dict.fromkeys((trial.arm, trial.seed) for trial in trials):
+        yield name, arms[name].config, own_seed
 
 
 def check_network(own, launch: Launch) -> None:
@@ -190,6 +195,7 @@ def make_task(config, embedded: Embedded, seed: int) -> Task:
     init_fn = functools.partial(vector_classifier.init_model, model=model, scale=scale)
     shapes = jax.tree.leaves(jax.eval_shape(init_fn, jax.random.key(seed))[0])
     num_params = {"num_params": sum(leaf.size for leaf in shapes)}
+    weights = splits.class_weights(config.class_weight, texts)
 
     def batch_at(step: int) -> dict:
         positions = batches.batch_positions(seed, step, config.batch_size, len(train))
@@ -206,9 +212,7 @@ def make_task(config, embedded: Embedded, seed: int) -> Task:
 
     return Task(
         init_fn=init_fn,
-        loss_fn=vector_classifier.make_loss(
-            model, config.label_smoothing, splits.class_weights(config.class_weight, texts)
-        ),
+        loss_fn=vector_classifier.make_loss(model, config.label_smoothing, weights),
         tx=classifier.shared_optimiser(config.optim, plan.num_steps),
         batch_at=batch_at,
         evaluate=evaluate,
@@ -218,12 +222,7 @@ def make_task(config, embedded: Embedded, seed: int) -> Task:
         mesh=embedded.mesh,
         batch_size=config.batch_size,
         test=text_scores.make_test(logits, texts, parts["test"]),
-        result=functools.partial(
-            classifier.run_result,
-            batch_size=config.batch_size,
-            num_examples=len(train),
-            chance=1 / num_classes,
-        ),
+        result=classifier.result_of(config, len(train), num_classes),
         diverged=text_scores.guessing(texts),
         facts=num_params | embedded.facts,
         accumulate=config.accumulate,
@@ -247,11 +246,8 @@ def restore(
 
     def logits(texts: list[str]) -> np.ndarray:
         x = read.vectors(under, under_params, texts, pooling=config.encoder.pooling)
-        rows = np.arange(len(x))
-        found_logits = vector_classifier.evaluate(
-            found["params"], found["model_state"], x, rows, model=model
-        )
-        return np.asarray(found_logits)
+        params, state, rows = found["params"], found["model_state"], np.arange(len(x))
+        return np.asarray(vector_classifier.evaluate(params, state, x, rows, model=model))
 
     return TextClassifier(logits, tuple(data["class_names"]), read.body)
 

@@ -20,7 +20,7 @@ from dla_jax.data import labelled, splits, tokenize
 from dla_jax.data.batches import POOL, width_of
 from dla_jax.models.bert import POOLINGS, Classifier, Encoder
 from dla_jax.models.pretrained import shapes_of
-from dla_jax.studies.features.study import FEATURES
+from dla_jax.studies.features.study import FEATURES, configs_of_runs
 from dla_jax.studies.study import Description
 from dla_jax.tasks import classifier, text_body, text_data, text_encoder, text_scores, tfidf
 from dla_jax.tasks.text_restored import TextClassifier, reader
@@ -28,7 +28,7 @@ from dla_jax.training.checkpoint import load_variables
 from dla_jax.training.mesh import data_mesh
 from dla_jax.training.record import Record
 from dla_jax.training.task import Baseline, Task
-from dla_jax.trials.arms import Arm, Trial, check_arms, final_trials, resolve, select_trials
+from dla_jax.trials.arms import Arm, Trial, check_arms, resolve
 from dla_jax.trials.grid import Job
 from dla_jax.trials.training import jobs_of
 
@@ -52,12 +52,8 @@ def check_config(config, launch: Launch) -> None:
     """
     labelled.check_config(config.data, launch.data_dir, launch.download)
     check_arms(config, functools.partial(check_network, launch=launch))
-    arms = resolve(config)
-    trials = [*select_trials(arms, config.select_seeds), *final_trials(arms)]
-    runs = dict.fromkeys((trial.arm, trial.seed) for trial in trials)
-    owns = ((name, arms[name].config, seed) for name, seed in runs)
-    tfidf.check_words(owns, text_data.check_data(config, launch))
-    for arm in arms.values():
+    tfidf.check_words(configs_of_runs(config), text_data.check_data(config, launch))
+    for arm in resolve(config).values():
         own = arm.config
         if own.model.name == "encoder":
             published = text_body.check_published(own.encoder, (Encoder,), launch.download)
@@ -83,7 +79,8 @@ def check_network(own, launch: Launch) -> None:
     check_rules(own.encoder, {"pooling": choice(POOLINGS)}, prefix="encoder.")
     check(
         own.steps_per_call == 1,
-        f"steps_per_call: {own.steps_per_call}, but batches of texts differ in width; leave it at 1",
+        f"steps_per_call: {own.steps_per_call}, but batches of texts differ in width; leave it at "
+        "1",
     )
     text_body.check_encoder(own.encoder, own.widths)
 

@@ -78,7 +78,10 @@ def curve(found: Finished, network: str) -> dict | None:
 
 
 def loss_by_position(found: Finished, network: str) -> tuple[float, np.ndarray] | None:
-    """Return (characters a token, mean nats by position in a window); None without such a record."""
+    """Return (characters a token, mean nats by position in a window), float [T].
+
+    None for runs whose record does not hold it.
+    """
     finals = found.last_rows(network)
     known = [row["nats_by_position"] for row in finals if "nats_by_position" in row]
     if not known:

@@ -29,13 +29,19 @@ HEAD = (
 )
 LEFT_OUT = ("run", "done", "stage", "attention", "attention_tokens", "nats_by_position")
 CAPTIONS = {
-    "scores": """Bits per character on the {scored}: runs (dots), mean (diamond), 95 % t-interval
-        (bar); n-grams counted in the same training text (ticks; those far beyond have their figure
-        alone).""",
-    "curves": """Mean and range over seeds; dotted: n-grams. Where validation turns up while training
-        falls, the model over-fits; the best state is scored.""",
-    "by_context": """Loss behind so many characters of context, within a window; an n-gram of order k
-        has k - 1. A line that continues to fall makes something of a longer context.""",
+    "scores": (
+        "Bits per character on the {scored}: runs (dots), mean (diamond), 95 % t-interval (bar); "
+        "n-grams counted in the same training text (ticks; those far beyond have their figure "
+        "alone)."
+    ),
+    "curves": (
+        "Mean and range over seeds; dotted: n-grams. Where validation turns up while training "
+        "falls, the model over-fits; the best state is scored."
+    ),
+    "by_context": (
+        "Loss behind so many characters of context, within a window; an n-gram of order k has "
+        "k - 1. A line that continues to fall makes something of a longer context."
+    ),
 }
 
 
@@ -120,8 +126,8 @@ def verdict_words(found: Finished) -> str:
     order = str(first["best_ngram_order"])
     nats = first["ngram_nats_per_char"][order]
     words = [
-        f"Of the n-grams the one of order {order} is best on validation; it has {nats:.3f} nats per "
-        "character."
+        f"Of the n-grams the one of order {order} is best on validation; it has {nats:.3f} nats "
+        "per character."
     ]
     for network in found.arms:
         above = [run["above_ngram"] for run in found.runs_of(network)]
@@ -146,8 +152,8 @@ def scored_words(scored: str) -> str:
             "chosen."
         )
     return (
-        f"Every character is predicted once; {how} Intervals are over runs on this one text. At the "
-        "beginning of a window a model sees one token, an n-gram always its whole context."
+        f"Every character is predicted once; {how} Intervals are over runs on this one text. At "
+        "the beginning of a window a model sees one token, an n-gram always its whole context."
     )
 
 

@@ -1,0 +1,40 @@
+"""Reads what a study left in its workdir, and waits for what it has still to leave."""
+
+import time
+
+import orbax.checkpoint as ocp
+
+from dla_jax.evidence.rows import read_record
+
+TIMES = ("seconds", "examples_per_s", "train_seconds", "seconds_per_epoch")
+
+
+def rows_of(workdir):
+    """Return the record without times, by run."""
+    by_run = {}
+    for row in read_record(workdir):
+        kept = {key: value for key, value in row.items() if key not in TIMES}
+        by_run.setdefault(row["run"], []).append(kept)
+    return by_run
+
+
+def last_rows_of(workdir):
+    """Return the last rows of all finished runs, by run."""
+    return {row["run"]: row for row in read_record(workdir) if row.get("done")}
+
+
+def models_of(workdir):
+    """Return the saved models of all runs, by folder."""
+    with ocp.StandardCheckpointer() as checkpointer:
+        return {
+            str(path.relative_to(workdir)): checkpointer.restore(path.absolute())
+            for path in sorted((workdir / "checkpoints").rglob("model"))
+        }
+
+
+def wait_for_rows(process, workdir, count):
+    """Return when the record has so many rows, or the process has ended."""
+    deadline = time.time() + 120
+    while process.poll() is None and len(read_record(workdir)) < count:
+        assert time.time() < deadline, "no progress"
+        time.sleep(0.01)
