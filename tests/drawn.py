@@ -1,4 +1,7 @@
-"""Variables of a network drawn by numpy: no initialisation to compile, and biases and batch statistics that are not trivial."""
+"""Draws the variables of a network by numpy.
+
+There is no initialisation to compile, and biases and batch statistics are not trivial.
+"""
 
 import jax
 import numpy as np

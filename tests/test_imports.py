@@ -7,7 +7,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted((ROOT / "dla_jax").rglob("*.py"))
-# One entry a room: a module imports its own room and lower floors. `plots` may write numbers as `evidence` does.
+# One entry a room: a module imports its own room and lower floors. `plots` may write numbers as
+# `evidence` does.
 FLOORS = {
     "config": 0,
     "data": 1,
@@ -85,7 +86,8 @@ def test_parsing_a_command_imports_nothing_slow():
     import subprocess
     import sys
 
-    code = "import launch, sys; print(*sorted({'jax', 'flax', 'numpy', 'orbax', 'scipy', 'matplotlib'} & set(sys.modules)))"
+    slow = {"jax", "flax", "numpy", "orbax", "scipy", "matplotlib"}
+    code = f"import launch, sys; print(*sorted({slow} & set(sys.modules)))"
     result = subprocess.run(
         (sys.executable, "-c", code), capture_output=True, text=True, check=True, cwd=ROOT
     )

@@ -1,4 +1,4 @@
-"""The commands by name, and the studies below them: all that a config may name. `find` imports one."""
+"""The commands by name, and the studies below them: all that a config may name."""
 
 import importlib
 from pathlib import Path

@@ -132,7 +132,9 @@ def check_workdir(workdir: Path, config: dict) -> None:
 
 def made_first(workdir: Path, config: dict) -> dict[Path, dict]:
     """Return {workdir: config} of the studies that a study makes first, inside its own workdir."""
-    made = config["made"] if "made" in config else {}
+    if "made" not in config:
+        return {}
+    made = config["made"]
     if not isinstance(made, dict) or not made:
         return {}
     if "experiment" in made:

@@ -1,4 +1,4 @@
-"""What a finished study leaves beside its figures: `summary.json`, facts, the last lines on screen."""
+"""What a finished study leaves beside its figures: `summary.json`, facts, lines on the screen."""
 
 import json
 import sys

@@ -107,7 +107,7 @@ class Study(NamedTuple):
     facts: Callable  # found -> {name: text}: what the report says of the data
     question: Callable = lambda found: found.config.question
     arms: Callable = lambda config, data: resolve(config)  # -> {name: Arm}, as they are shown
-    labels: Callable = lambda arm: {}  # what the record says of an arm beside its name
+    labels: Callable = lambda arm: {}  # what the summary adds to each run of an arm
     claims: Callable = contrasts_as_written  # config -> {name: claim}, contrasts in terms of arms
     more: Callable = nothing_more  # found -> further parts of the summary
     restore: Callable | None = None  # (folder, config of an arm, data, **more) -> a trained model

@@ -30,8 +30,8 @@ CAPTIONS = {
         middle half of the runs, of four on two, and is wide then; of one or two runs there is
         none.""",
     "together": """Greedy evaluation on {episodes} episodes; band: 95 % interval of the
-        interquartile mean; dotted: solved. A run whose evaluations do not lie at equal parts of the budget, since
-        its updates are whole episodes, is interpolated there.""",
+        interquartile mean; dotted: solved. A run whose evaluations do not lie at equal parts of the
+        budget, since its updates are whole episodes, is interpolated there.""",
     "curves": "Each arm with its single seeds, where they were evaluated.",
     "solved": """Seeds whose evaluation has once reached the return that counts as solved, from that
         evaluation on; a line that ends low: some seeds fail.""",
