@@ -47,7 +47,7 @@ def choice(
     """Return how sure it is that `lr` is the group's best rate.
 
     Args:
-      selection: rows {"group", "seed", "lr", value}, as `studies.study.selection_rows` makes them; at least
+      selection: rows {"group", "seed", "lr", value}, as a summary's "selection" has them; at least
         one of the group at `lr`. A run without a value, None, keeps its rate from being the
         runner-up: it is worse than any that has one.
       smaller: whether a smaller value is better; None: as LOSSES has it.

@@ -35,8 +35,8 @@ Lab C leaves BatchNorm in evaluation mode after the first epoch."""
 CAPTIONS = {
     "layers": """Root mean square of each layer's gradient on a probe batch that stays the same,
         from initialisation on; first seed, one scale for all panels, whose top 3 % of values share
-        the last colour. Light grey: exactly zero; dark grey: below the scale. Networks at the rate of
-        another are left out, here and below.""",
+        the last colour. Light grey: exactly zero; dark grey: below the scale. Networks at the rate
+        of another are left out, here and below.""",
     "profiles": """Each layer's gradient relative to its weights, before the first step and at the
         end; geometric mean over seeds, not drawn where a gradient is exactly zero.""",
     "last_dense": """Mean absolute gradient of the last dense layer in each of the first batches, of
