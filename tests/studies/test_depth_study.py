@@ -152,3 +152,19 @@ def test_label_smoothing_is_the_cross_entropy_with_softened_labels(loaded):
     soft = 0.8 * np.eye(10)[np.asarray(batch["label"])] + 0.02
     np.testing.assert_allclose(loss, -(soft * jax.nn.log_softmax(logits)).sum(1).mean(), rtol=1e-5)
     assert float(loss) != pytest.approx(float(task.loss_fn(*given)[0]))
+
+
+def test_a_run_is_tested_on_its_test_part_and_chosen_on_its_validation_part(loaded):
+    task = task_of(SMOKE, loaded, "plain")
+    state, model = start(task), model_of(loaded, "plain")
+    parts = image_task.split(SMOKE, loaded.image_set, 0)
+    image_set, by_hand = loaded.image_set, {}
+    for part in ("val", "test"):
+        images = image_set.images[parts[part]].astype(np.float32) / 255
+        logits, _ = model.apply(variables_of(state), images, train=False)
+        log_p = jax.nn.log_softmax(np.asarray(logits, np.float64))
+        rows = np.arange(len(images))
+        by_hand[part] = -float(np.mean(log_p[rows, image_set.labels[parts[part]]]))
+    assert task.test(state)["test_loss"] == pytest.approx(by_hand["test"], rel=1e-5)
+    assert task.evaluate(state)["val_loss"] == pytest.approx(by_hand["val"], rel=1e-5)
+    assert by_hand["test"] != pytest.approx(by_hand["val"], rel=1e-4)
