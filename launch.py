@@ -139,7 +139,7 @@ def ask_to_stop(number: int, frame) -> None:
 
 def draw(workdir: Path) -> None:
     """Draw the report of a workdir again, from its record alone."""
-    study = commands.find(read_config(workdir)["config"]["experiment"])
+    study = commands.find_experiment(read_config(workdir)["config"]["experiment"])
     with lock_workdir(workdir):
         study.draw(workdir)
 
@@ -168,7 +168,7 @@ def start(config, workdir: Path) -> None:
     split_words_of(config)
     given = [match[1] for match in config_flags_of(typed) if match[1]]
     carried = overrides.carry(config, given)
-    study = commands.find(config.experiment)
+    study = commands.find_experiment(config.experiment)
     first = join_processes() if FLAGS.multihost else True
     with speaking(first):
         from dla_jax.training import mesh

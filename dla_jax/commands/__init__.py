@@ -13,7 +13,7 @@ def modules() -> dict[str, str]:
     return {name: f"dla_jax.commands.{name}" for name in names if name != "__init__"}
 
 
-def find(name: str):
+def find_experiment(name: str):
     """Return the study or command of a config's `experiment`, imported: the first slow thing.
 
     Raises:

@@ -35,11 +35,11 @@ def claim(
       unit: "points" for fractions of one; else the word that is written behind a number.
       margin: the difference below which one would not care, > 0.
       threshold: what a contrast is measured from.
-      figures: what was reported, as numbers: {group as the contrasts name it: value, in any unit
-        that all of them share and in which the threshold is meant}. They say which way the source
-        saw it; a test holds contrasts and direction to them.
-      example: where nothing was reported as numbers, invented ones of a case in which the statement
-        is true.
+      figures: the reported numbers, {group as the contrasts name it: value}, all in one unit (per
+        cent is fine where the threshold is 0). A test checks that they make the claim true.
+      example: where nothing was reported as numbers, invented ones that make the claim true.
+
+    A ConfigDict sorts its keys: the letter before a claim's name sets its place on the page.
     """
     return {
         "figures": tuple((figures or {}).items()),

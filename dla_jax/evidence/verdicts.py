@@ -58,10 +58,10 @@ class Evidence(NamedTuple):
 class Shown(NamedTuple):
     """Where differences are shown to lie."""
 
-    above: bool  # what the claim is measured from: 0, or for equality the margin
+    above: bool  # the differences lie above 0; for equality, above the margin
     below: bool
-    inside: bool  # the margin, by the interval
-    p_equal: float  # of the two one-sided tests at the margin the larger; without them, that at 0
+    inside: bool  # the interval lies within +-margin
+    p_equal: float  # the larger p of the two one-sided tests, at the margin or, without it, at 0
 
 
 def evidence(differences: np.ndarray, about: str, bound: float, resolution: np.ndarray) -> Evidence:
@@ -115,7 +115,8 @@ def judge(
     differences = np.asarray(differences, float)
     resolution = np.broadcast_to(np.asarray(resolution, float), differences.shape)
     found = evidence(differences, about, bound, resolution)
-    lower = upper = found  # what is tested for lying below, and above, what the claim starts from
+    # Equality: shifted by the margin, so that below means beyond -margin, and above beyond margin.
+    lower = upper = found
     if direction == "=":
         lower = evidence(differences + margin, about, math.inf, resolution)
         upper = evidence(differences - margin, about, math.inf, resolution)

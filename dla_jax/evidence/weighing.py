@@ -82,8 +82,9 @@ def absent_from(contrasts: list[tuple], runs: list[dict], value: str) -> list[st
 def weigh_contrast(claim: dict, terms: tuple, runs: list[dict]) -> dict:
     """Return one contrast of a claim as `weigh` does.
 
-    A pair of which runs on both sides were cut off at the budget says nothing: it counts as no
-    difference, which may lie on either side, and so leaves the contrast open.
+    All numbers are those of the differences minus the claim's threshold. If both runs of a pair
+    were cut off at the budget, the pair tells nothing: it counts as 0, and leaves the contrast
+    open.
     """
     weights, value = {group: weight for weight, group in terms}, claim["value"]
     threshold, found = claim.get("threshold", 0.0), paired_values(terms, runs, value)

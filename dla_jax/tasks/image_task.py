@@ -209,20 +209,20 @@ def make_task(
     """
     image_set, info = loaded.image_set, info_of(loaded.image_set)
     model = make_model(config, info)
-    # Networks that differ only in how they start share the compiled program: the module that the
-    # steps apply has the same fields.
+    # Flax compares modules by their fields. The start is in the parameters already, so all networks
+    # that differ only in it get the same field here, and share one compiled program.
     applied = make_model(config, info, init="he")
     parts = split(config, image_set, seed)
-    order, frozen = parts["train"], freeze_norm_at(config, len(parts["train"]))
-    plan = classifier.make_plan(config, len(order), **rows)
+    train, frozen = parts["train"], freeze_norm_at(config, len(parts["train"]))
+    plan = classifier.make_plan(config, len(train), **rows)
     init_fn = functools.partial(init_network, model=model, shape=info.shape, own=config.model)
     evaluate = functools.partial(
         make_evaluate, applied, loaded.data, loaded.mesh, batch_size=config.batch_size
     )
 
     def batch_at(step: int) -> dict:
-        positions = batches.batch_positions(seed, step, config.batch_size, len(order))
-        return {"index": order[positions]}
+        places = batches.batch_positions(seed, step, config.batch_size, len(train))
+        return {"index": train[places]}
 
     return Task(
         init_fn=counting_steps(init_fn) if frozen else init_fn,
@@ -243,7 +243,7 @@ def make_task(
         mesh=loaded.mesh,
         batch_size=config.batch_size,
         test=evaluate(parts["test"], prefix="test", labels=image_set.labels),
-        result=classifier.result_of(config, len(order), len(info.class_names)),
+        result=classifier.result_of(config, len(train), len(info.class_names)),
         diverged=guessing(1 / len(info.class_names)),
         facts={"num_params": count_params(model, info.shape)},
         trace=trace,

@@ -26,6 +26,7 @@ class Plan(NamedTuple):
         """
         every = (self.log_every_steps, self.checkpoint_every_steps, self.probe_every_steps)
         multiples = [(step // steps + 1) * steps for steps in every if steps]
+        # The first step always has a row, for gradients at initialisation.
         first = [step + 1] if step < max(1, self.trace_first_steps) else []
         planned = (*first, *self.eval_steps, self.num_steps, *multiples)
         later = [stop for stop in planned if stop > step]

@@ -21,8 +21,10 @@ def jobs_of(
     record: Record,
 ) -> list[Job]:
     """Return a job for each trial. `make_task` says what makes the run of a trial."""
-    last = {trial.arm: trial for trial in trials}  # a final one, which evaluates more
-    tasks = {arm: make_task(trial) for arm, trial in last.items()}  # alike in all but the seed
+    # One task an arm, to compile and to count steps, since the tasks of an arm differ only in the
+    # seed. The last trial is a final one, which evaluates more.
+    examples = {trial.arm: trial for trial in trials}
+    tasks = {arm: make_task(trial) for arm, trial in examples.items()}
 
     def job_of(trial: Trial) -> Job:
         task = tasks[trial.arm]
@@ -31,7 +33,7 @@ def jobs_of(
             run_trial(make_task, given[0], workdir, record, progress, alone=len(trials) == 1)
 
         def compile_it() -> None:
-            compile_task(task, last[trial.arm].seed)
+            compile_task(task, examples[trial.arm].seed)
 
         return Job([trial], units_of(task), program_of(task), compile_it, run)
 
@@ -88,9 +90,9 @@ def train_trial(
 ) -> None:
     """Train one network, or continue it, and write its rows.
 
-    Of a final trial every row is written, and the network is tested and saved for `--from`. Of the
-    others, which choose a learning rate, the evaluations alone. A run that diverges is recorded as
-    such, unless it is `alone`.
+    A final trial writes every row; its network is tested, and saved for `--from`. A trial that
+    chooses a learning rate writes only its evaluations. A run that diverges is recorded as such,
+    unless it is `alone`.
 
     Raises:
       NonFiniteLoss: a run that is `alone` diverged.

@@ -188,7 +188,7 @@ def test_a_workdir_that_another_launch_began_meanwhile_is_refused_under_the_lock
         def run(config, launch):
             done.append("ran")
 
-    monkeypatch.setattr("dla_jax.commands.find", lambda name: Study)
+    monkeypatch.setattr("dla_jax.commands.find_experiment", lambda name: Study)
     FLAGS(["launch.py"])
     with pytest.raises(ConfigError, match=r"num_epochs \(there 1, now 4\)"):
         start(ConfigDict(before | {"num_epochs": 4}), place)
