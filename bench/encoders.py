@@ -21,7 +21,7 @@ from dla_jax.data.batches import POOL, batches_by_length
 from dla_jax.data.labelled import LabelledTexts
 from dla_jax.data.tokenize import Encoded
 from dla_jax.models.bert import BertConfig, Encoder
-from dla_jax.tasks import text_encoder as texts
+from dla_jax.tasks import text_encoder
 
 
 class Net(NamedTuple):
@@ -76,15 +76,15 @@ def embedded_rows(net: Net) -> list[np.ndarray]:
 
 
 def embedded_batches(net: Net) -> list[dict]:
-    """Return the batches that are embedded, as `texts.vectors` pads them."""
+    """Return the batches that are embedded, as `text_encoder.vectors` pads them."""
     encoded, _ = synthetic(net.sizes)
-    return [texts.gather(encoded, rows, WIDTHS) for rows in embedded_rows(net)]
+    return [text_encoder.gather(encoded, rows, WIDTHS) for rows in embedded_rows(net)]
 
 
 def trained_batches(net: Net) -> list[dict]:
     """Return the batches of fine-tuning, as the study pads them, the shortest first."""
     order = {"seed": 0, "batch_size": TRAINED, "widths": WIDTHS, "alike": True}
-    batch_at = texts.make_batch_at(*synthetic(net.sizes), np.arange(TEXTS), **order)
+    batch_at = text_encoder.make_batch_at(*synthetic(net.sizes), np.arange(TEXTS), **order)
     return few(sorted(map(batch_at, range(POOL)), key=lambda batch: batch["length"].max()))
 
 
@@ -130,10 +130,12 @@ def our_vectors(net: Net, params: dict | None = None):
 
     model, mesh = Encoder(net.sizes._replace(dtype=processes.dtype())), data_mesh()
     encoded, _ = synthetic(net.sizes)
-    params = put(params or texts.init_encoder(jax.random.key(0), model=model), replicated(mesh))
+    params = put(
+        params or text_encoder.init_encoder(jax.random.key(0), model=model), replicated(mesh)
+    )
     rows = np.concatenate(embedded_rows(net))
     how = {"batch_size": net.embedded, "widths": WIDTHS, "mesh": mesh, "pooling": "mean"}
-    return lambda: texts.vectors(model, params, encoded, rows, **how)
+    return lambda: text_encoder.vectors(model, params, encoded, rows, **how)
 
 
 def torch_task(job: Job, setting: dict):

@@ -100,11 +100,10 @@ def our_texts(net: Net):
     """Return a function of n that writes n texts."""
     import jax
 
-    from dla_jax.tasks import language_model as language
-    from dla_jax.tasks import sampling
+    from dla_jax.tasks import language_model, sampling
 
     model = our_module(net, net.writes)
-    params = language.init_params(jax.random.key(0), model=model)
+    params = language_model.init_params(jax.random.key(0), model=model)
     keys, sampler = map(jax.random.key, itertools.count()), sampling.Sampler(1.0)
     length = length_of(net)
     once = lambda: sampling.sample(model, params, PROMPT, length, 1, next(keys), sampler)

@@ -8,7 +8,7 @@ import pytest
 
 from bench import encoders, processes
 from dla_jax.models.bert import Encoder
-from dla_jax.tasks import text_encoder as texts
+from dla_jax.tasks import text_encoder
 from dla_jax.training.loop import stack_batches
 from dla_jax.training.steps import init_state, run_steps
 
@@ -37,7 +37,7 @@ def test_both_sides_embed_the_same_with_the_same_parameters(name, attention):
     from bench import torch_encoders
 
     net = small(name)
-    params = shaken(texts.init_encoder(jax.random.key(0), model=Encoder(net.sizes)))
+    params = shaken(text_encoder.init_encoder(jax.random.key(0), model=Encoder(net.sizes)))
     theirs = torch_encoders.Embedder(net.sizes, attention)
     size = sum(leaf.size for leaf in jax.tree.leaves(params))
     assert sum(p.numel() for p in theirs.parameters()) == size
