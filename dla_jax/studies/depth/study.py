@@ -9,15 +9,12 @@ import functools
 
 from dla_jax.config.workdir import Launch
 from dla_jax.data import splits
+from dla_jax.studies.architectures.study import jobs
 from dla_jax.studies.depth import report
 from dla_jax.studies.depth.arms import arms_of, claims_of, labels_of, left_out_depths
 from dla_jax.studies.depth.checks import check_config
 from dla_jax.studies.study import Description, Study, Tuning, data_facts
 from dla_jax.tasks import classifier, image_restored, image_task
-from dla_jax.training.record import Record
-from dla_jax.trials.arms import Arm, Trial
-from dla_jax.trials.grid import Job
-from dla_jax.trials.training import jobs_of
 
 
 def describe(config, launch: Launch) -> Description:
@@ -25,18 +22,6 @@ def describe(config, launch: Launch) -> Description:
     image_set = image_task.read(config, launch)
     remarks = [*splits.remarks(image_set), *left_out_depths(config)]
     return Description(image_set.identity, remarks)
-
-
-def jobs(
-    config, launch: Launch, arms: dict[str, Arm], trials: list[Trial], record: Record
-) -> list[Job]:
-    """Return a job for each run."""
-    loaded = image_task.load(config, launch)
-
-    def make_task(trial: Trial):
-        return image_task.make_task(arms[trial.arm].config, loaded, trial.seed)
-
-    return jobs_of(make_task, trials, launch.workdir, record)
 
 
 STUDY = Study(
