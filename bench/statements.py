@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from bench.page import ROOT, markdown
 from bench.unasked import UNASKED
+from dla_jax.config.arguments import flatten
 from dla_jax.config.checks import ConfigError
 from dla_jax.config.command_line import config_names
 from dla_jax.evidence import verdicts
@@ -91,10 +92,20 @@ def asked() -> Iterator[Asked]:
                 config = importlib.import_module(f"configs.{name}").get_config(argument).to_dict()
             except ConfigError:
                 continue  # a preset that has no version as implemented
-            place = f"{name}.py", argument, config.get("data", {}).get("name", "")
-            for claim in config.get("claims", {}).values():
+            if "claims" not in config:  # of a command
+                continue
+            place = f"{name}.py", argument, data_name(config)
+            for claim in config["claims"].values():
                 for lab in labs_of(claim["source"]):
                     yield Asked(*lab, claim["statement"], claim["reported"], *place)
+
+
+def data_name(config: dict) -> str:
+    """Return the name of a config's data; "" for agents and for texts, which have none."""
+    keys = flatten(config)
+    if "data.name" not in keys:
+        return ""
+    return keys["data.name"]
 
 
 def results() -> list[Found]:

@@ -13,8 +13,8 @@ import jax
 import numpy as np
 
 from bench import page, processes
-from configs.common_images import resnet
 from configs.gradients import get_config
+from configs.image_base import resnet
 from dla_jax.analysis.layer_gradients import step_statistics
 from dla_jax.data.images import ImageSet
 from dla_jax.evidence.rows import brief

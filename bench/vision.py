@@ -15,7 +15,7 @@ import numpy as np
 
 from bench import maps, page, processes
 from configs import rescnn
-from configs.common_images import resnet
+from configs.image_base import resnet
 
 
 class Net(NamedTuple):

@@ -21,7 +21,7 @@ that its 87 % are not tested. GPT-2's features have not been run: docs/results.m
 from ml_collections import ConfigDict
 
 from configs.claims.ag_news import REPORTED, claims
-from configs.common_texts import TFIDF, set_text_networks, text_base
+from configs.text_base import TFIDF, set_text_networks, text_base
 from dla_jax.config.arguments import parse_argument
 
 # The linear probe: strengths are scikit-learn's C, solved until no component of the gradient

@@ -29,8 +29,8 @@ is not decided.
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
-from configs import common
 from configs.claims.agents import BUDGETS, CLAIMS, arm_of
+from configs.optimisers import optim
 from dla_jax.config.arguments import parse_argument
 from dla_jax.evidence.claims import answerable
 
@@ -82,7 +82,7 @@ def base() -> ConfigDict:
             "shared": False,
         }
     )
-    config.optim = common.optim(schedule="linear", milestones=(), eps=1e-5, clip_norm=0.5)
+    config.optim = optim(schedule="linear", milestones=(), eps=1e-5, clip_norm=0.5)
 
     config.checkpoint_every_evaluations = 0  # 0: only when interrupted
     config.runs_at_once = 4  # runs in one compiled call

@@ -29,7 +29,8 @@ from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
 from configs.claims.dante import claims
-from configs.common import optim, set_reported
+from configs.labs import set_reported
+from configs.optimisers import optim
 from dla_jax.config.arguments import parse_argument
 
 SIXTEEN_HEADS = {"model": {"n_head": 16, "n_kv_head": 16}}

@@ -21,8 +21,9 @@ and what was run on CIFAR-10: docs/results.md.
 from ml_collections import ConfigDict
 
 from configs.claims.gradients import claims
-from configs.common import SGD, set_reported
-from configs.common_images import image_base, resnet, use_digits
+from configs.image_base import image_base, resnet, use_digits
+from configs.labs import set_reported
+from configs.optimisers import SGD
 from dla_jax.config.arguments import parse_argument
 
 PLAIN, RESIDUAL = {"model": {"skip": False}}, {"model": {"skip": True}}

@@ -22,8 +22,9 @@ from ml_collections import ConfigDict
 
 from configs import rescnn
 from configs.claims.mlp import depth_claims, mnist_claims
-from configs.common import LION, set_reported
-from configs.common_images import image_base, perceptron, set_networks
+from configs.image_base import image_base, perceptron, set_networks
+from configs.labs import set_reported
+from configs.optimisers import LION
 from dla_jax.config.arguments import parse_argument
 from dla_jax.config.checks import check
 

@@ -31,8 +31,8 @@ Result of `digits` (549 s of CPU on 2 cores of an AMD EPYC, 8 seeds): at depth 2
 from ml_collections import ConfigDict
 
 from configs.claims.depth import claims
-from configs.common import LION, SGD
-from configs.common_images import image_base, resnet, use_digits
+from configs.image_base import image_base, resnet, use_digits
+from configs.optimisers import LION, SGD
 from dla_jax.config.arguments import parse_argument
 from dla_jax.config.checks import check
 

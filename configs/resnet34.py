@@ -22,8 +22,9 @@ was run on CIFAR-10: docs/results.md.
 from ml_collections import ConfigDict
 
 from configs.claims.resnet34 import claims
-from configs.common import SGD, set_reported
-from configs.common_images import image_base, perceptron, resnet, set_networks, use_digits
+from configs.image_base import image_base, perceptron, resnet, set_networks, use_digits
+from configs.labs import set_reported
+from configs.optimisers import SGD
 from dla_jax.config.arguments import parse_argument
 from dla_jax.config.checks import check
 

@@ -28,8 +28,8 @@ own, has not been run: docs/results.md.
 from ml_collections import ConfigDict
 
 from configs.claims.yahoo import REPORTED, claims
-from configs.common import LION
-from configs.common_texts import TFIDF, set_text_networks, text_base
+from configs.optimisers import LION
+from configs.text_base import TFIDF, set_text_networks, text_base
 from dla_jax.config.arguments import parse_argument
 
 # The mean over the padding too; then every text is padded to `max_length`.

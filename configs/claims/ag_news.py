@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from ml_collections import ConfigDict
 
-from configs.common import HYPOTHESIS, LAB_C_TEXTS
+from configs.labs import HYPOTHESIS, LAB_C_TEXTS
 from dla_jax.evidence.claims import alone, answerable, claim, difference
 
 REPORTED = "about 87 % with GPT-2"

@@ -13,7 +13,7 @@ Values of a run:
 import functools
 import math
 
-from configs.common import HYPOTHESIS
+from configs.labs import HYPOTHESIS
 from dla_jax.evidence.claims import claim, difference
 
 LAB_C = "lab C, https://github.com/simogiovannini/DLA-lab3"

@@ -4,7 +4,7 @@ import functools
 
 from ml_collections import ConfigDict
 
-from configs.common import HYPOTHESIS, LAB_A, LAB_C
+from configs.labs import HYPOTHESIS, LAB_A, LAB_C
 from dla_jax.evidence.claims import alone, answerable, claim, difference
 
 ADEBAYO = "Adebayo et al. 2018, arXiv:1810.03292"

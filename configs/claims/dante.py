@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from ml_collections import ConfigDict
 
-from configs.common import HYPOTHESIS, LAB_B, LAB_D_LANGUAGE
+from configs.labs import HYPOTHESIS, LAB_B, LAB_D_LANGUAGE
 from dla_jax.evidence.claims import alone, answerable, claim, difference
 
 QUICKLY = '"we can easily see how quickly this architecture overfit"'

@@ -8,7 +8,7 @@ A contrast is a sum of weight x test accuracy of a group "<arm>-<depth>", taken 
 from ml_collections import ConfigDict
 
 from configs.claims.lab_tables import LAB_B_TABLE, OF_SECOND_DEPTH, OWN
-from configs.common import HYPOTHESIS, LAB_A, LAB_B, LAB_E
+from configs.labs import HYPOTHESIS, LAB_A, LAB_B, LAB_E
 from dla_jax.evidence.claims import answerable, claim, difference
 
 ALWAYS = "the CNN does not always gain from depth, the ResCNN always does (no intervals)"

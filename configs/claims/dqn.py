@@ -4,7 +4,7 @@ All of them compare mean_return, as in configs/claims/agents.py.
 """
 
 from configs.claims.agents import LAB_C, over_training
-from configs.common import HYPOTHESIS
+from configs.labs import HYPOTHESIS
 from dla_jax.evidence.claims import difference
 
 

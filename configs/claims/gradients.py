@@ -25,7 +25,7 @@ from collections.abc import Iterable
 
 from ml_collections import ConfigDict
 
-from configs.common import HYPOTHESIS, LAB_B, LAB_E
+from configs.labs import HYPOTHESIS, LAB_B, LAB_E
 from dla_jax.evidence.claims import alone, answerable, claim, difference
 
 WATCHED = (

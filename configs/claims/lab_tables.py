@@ -3,7 +3,7 @@
 import functools
 from typing import NamedTuple
 
-from configs.common import HE, LAB_A, LAB_B, LAB_D
+from configs.labs import HE, LAB_A, LAB_B, LAB_D
 from dla_jax.evidence.claims import claim, difference
 
 

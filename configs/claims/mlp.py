@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from ml_collections import ConfigDict
 
 from configs.claims import depth
-from configs.common import HYPOTHESIS, LAB_A, LAB_B, LAB_E
+from configs.labs import HYPOTHESIS, LAB_A, LAB_B, LAB_E
 from dla_jax.evidence.claims import alone, answerable, claim, difference
 
 LAB_A_DEPTHS = "MNIST, validation: 96.02 % at depth 5, 91.50 % at 10, 11.46 % at 20 (one run each)"

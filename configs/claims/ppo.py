@@ -5,7 +5,7 @@ configs/claims/agents.py.
 """
 
 from configs.claims.agents import faster, log2_of
-from configs.common import HYPOTHESIS
+from configs.labs import HYPOTHESIS
 from dla_jax.evidence.claims import claim, difference
 
 CLAIMS = {

@@ -4,7 +4,7 @@ Values of a run: eval_return and mean_return, as in configs/claims/agents.py.
 """
 
 from configs.claims.agents import LAB_C, best_policy, over_training
-from configs.common import HYPOTHESIS
+from configs.labs import HYPOTHESIS
 from dla_jax.evidence.claims import alone, difference
 
 FAILED = '"does not converge at all", on LunarLander'

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from ml_collections import ConfigDict
 
-from configs.common import HYPOTHESIS, LAB_C
+from configs.labs import HYPOTHESIS, LAB_C
 from dla_jax.evidence.claims import alone, answerable, claim, difference
 
 BETTER = (

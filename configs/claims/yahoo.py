@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from ml_collections import ConfigDict
 
-from configs.common import HYPOTHESIS, LAB_B
+from configs.labs import HYPOTHESIS, LAB_B
 from dla_jax.evidence.claims import alone, answerable, claim, difference
 
 REPORTED = "75.8 % with DistilRoBERTa"

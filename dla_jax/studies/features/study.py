@@ -242,7 +242,8 @@ def restore(
         np.zeros((1, read.body.config.n_embd), np.float32), standardise=True
     )
     init_fn = functools.partial(vector_classifier.init_model, model=model, scale=scale)
-    found = load_variables(folder, *jax.eval_shape(init_fn, jax.random.key(0)))
+    shapes = jax.eval_shape(lambda seed: init_fn(jax.random.key(seed)), 0)
+    found = load_variables(folder, *shapes)
 
     def logits(texts: list[str]) -> np.ndarray:
         x = read.vectors(under, under_params, texts, pooling=config.encoder.pooling)

@@ -6,7 +6,7 @@ import functools
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
-from configs.common import optim
+from configs.optimisers import optim
 from dla_jax.config.arguments import flatten
 from dla_jax.config.overrides import CARRIED
 

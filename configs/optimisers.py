@@ -1,23 +1,7 @@
-"""What the configs of all kinds share: the labs, optimisers, and what was reported of networks.
-
-Neither this file nor common_images.py and common_texts.py is a study: they have no `get_config`.
-"""
+"""The group `optim` of configs: Adam with a cosine, lab B's Lion, and SGD as ResNets take it."""
 
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
-
-LAB_A = "lab A, https://github.com/giovancombo/DLA-Labs"
-LAB_B = "lab B, https://github.com/ZappaRoberto/DeepLearningApplications"
-LAB_C = (
-    "lab C, https://github.com/simogiovannini/"
-    "ResNet-vs.-ConvNet-Gradient-and-Performance-Analysis-on-CIFAR10"
-)
-LAB_C_TEXTS = "lab C, https://github.com/simogiovannini/DLA-lab2"
-LAB_D = "lab D, https://github.com/salahjebali/Going-Deeper-With-Residual-Blocks"
-LAB_D_LANGUAGE = "lab D, https://github.com/salahjebali/DeepLearningApplications_labs"
-LAB_E = "lab E (only its README is public)"
-HE = "He et al. 2015, arXiv:1512.03385"
-HYPOTHESIS = "hypothesis"
 
 # Lab B's optimiser.
 LION = {
@@ -57,9 +41,3 @@ def optim(**changes) -> ConfigDict:
         "clip_norm": 1.0,  # without it deep plain nets diverge at the larger rates
     }
     return ConfigDict(values | changes)
-
-
-def set_reported(config: ConfigDict, reported: dict[str, str]) -> None:
-    """Put what was reported of each network of the config into it, in words."""
-    words = {name: reported.get(name, "not in the labs") for name in config.networks}
-    config.reported = ConfigDict(words)

@@ -4,7 +4,8 @@ import copy
 
 from ml_collections import ConfigDict
 
-from configs.common import optim, set_reported
+from configs.labs import set_reported
+from configs.optimisers import optim
 
 # Words and pairs of words that stand in two texts at least; scikit-learn's C is chosen on
 # validation.
