@@ -1,19 +1,9 @@
-"""REINFORCE, DQN and PPO on one environment: which learns it, in how many steps, on how many seeds?
+"""REINFORCE, DQN and PPO: which learns an environment, and how soon?
 
 Lab C trains REINFORCE with its own code and PPO with Stable-Baselines3 on LunarLander, one seed
 each, and says that PPO is better in time and in return. Here each method has its own learning rate,
 the same budget and the same seeds, and a time limit is not taken for an end. Papers: Williams 1992;
 Mnih et al. 2015; Schulman et al. 2017, arXiv:1707.06347; Agarwal et al. 2021, arXiv:2108.13264.
-
-CartPole, 16 seeds:
-
-    python launch.py --config=configs/agents.py
-
-At 25,000 to 400,000 steps; 100,000 steps and 6 seeds, about a minute; seconds, to see that it runs:
-
-    python launch.py --config=configs/agents.py:budgets
-    python launch.py --config=configs/agents.py:quick
-    python launch.py --config=configs/agents.py:smoke
 
 Any other environment of gymnax:
 
@@ -31,18 +21,17 @@ from ml_collections.config_dict import placeholder
 
 from configs.claims.agents import BUDGETS, CLAIMS, arm_of
 from configs.optimisers import optim
-from dla_jax.config.arguments import parse_argument
+from dla_jax.config.arguments import SECONDS, Preset, parse_argument
 from dla_jax.evidence.claims import answerable
 
 
 def get_config(argument: str = "") -> ConfigDict:
     """Return the study of a preset; every arm is the config with its own overrides."""
-    presets = {"cartpole": cartpole, "budgets": budgets, "quick": quick, "smoke": smoke}
-    config, preset = base(), parse_argument(argument, tuple(presets)).preset
+    config, preset = base(), parse_argument(argument, PRESETS).preset
     config.question = (
         "Which method learns the environment, in how many steps, and on how many seeds?"
     )
-    presets[preset](config)
+    PRESETS[preset].apply(config)
     config.claims = answerable(CLAIMS, config.arms)
     return config
 
@@ -229,7 +218,7 @@ def budgets(config: ConfigDict) -> None:
 
 
 def quick(config: ConfigDict) -> None:
-    """Take about a minute: a fifth of the steps, six seeds, two rates each, chosen on two seeds."""
+    """Take a fifth of the steps, six seeds, two rates each, chosen on two seeds."""
     cartpole(config)
     shorten(config, 100_000)
     for arm in config.arms.values():
@@ -246,7 +235,7 @@ def shorten(config: ConfigDict, total_steps: int) -> None:
 
 
 def smoke(config: ConfigDict) -> None:
-    """Take seconds."""
+    """Take tiny agents, 2,000 steps of short episodes."""
     config.seeds, config.select_seeds, config.runs_at_once = (0, 1), (100,), 2
     config.solved_return, config.env.max_steps = 20.0, 30
     config.total_steps, config.num_evaluations = 2000, 3
@@ -269,3 +258,11 @@ def smoke(config: ConfigDict) -> None:
         arms[name] = arm | {"agent": arm["agent"] | small[name], "lrs": rates[name]}
         arms[name].pop("model", None)
     set_arms(config, arms)
+
+
+PRESETS = {
+    "cartpole": Preset(cartpole, "CartPole, 500,000 steps, 16 seeds", minutes=5),
+    "budgets": Preset(budgets, "CartPole, fresh runs of 25,000 to 400,000 steps", minutes=5.4),
+    "quick": Preset(quick, "CartPole, 100,000 steps, six seeds", minutes=1),
+    "smoke": Preset(smoke, "the smallest, to see that it runs", minutes=SECONDS),
+}

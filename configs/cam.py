@@ -1,17 +1,13 @@
-"""Class activation maps: where does a network look, is the map right, and what of one's own photo?
+"""Where does a trained network look in an image, and is the map right?
 
 Labs: A (maps of 18 own photographs), C (of 16 test images). Papers: CAM (Zhou et al. 2016,
 arXiv:1512.04150), Grad-CAM (Selvaraju et al. 2017, arXiv:1610.02391), HiResCAM (Draelos and Carin
 2020, arXiv:2011.08891); insertion and deletion (Petsiuk et al. 2018, arXiv:1806.07421); forgetting
 (Adebayo et al. 2018, arXiv:1810.03292).
 
-    python launch.py --config=configs/cam.py --from=runs/try1    # maps of a study's test images
-    python launch.py --config=configs/cam.py:digits    # trains eight small nets first; a minute
-    python launch.py --config=configs/cam.py:quick     # six of them, fewer images
-    python launch.py --config=configs/cam.py:smoke     # seconds, to see that it runs
+Of a study's test images; of a photo, or a folder of photos; of nets that end in more than a mean:
 
-Of a photo, or a folder of photos; and of nets that end in more than a mean:
-
+    python launch.py --config=configs/cam.py --from=runs/try1
     python launch.py --config=configs/cam.py --from=runs/try1 --config.image=photos
     python launch.py --config=configs/cam.py:method=grad_cam --from=runs/try2
 
@@ -24,7 +20,7 @@ from ml_collections import ConfigDict
 
 from configs import rescnn
 from configs.claims.cam import claims
-from dla_jax.config.arguments import parse_argument
+from dla_jax.config.arguments import SECONDS, Preset, keep, parse_argument
 from dla_jax.config.checks import check_choice
 
 # another_image is CAM on another image's features, as lab C's code has it for all but the first.
@@ -40,7 +36,11 @@ def get_config(argument: str = "") -> ConfigDict:
 
     `method=` is the one that the claims are about.
     """
-    given = parse_argument(argument, ("cam", "digits", "quick", "smoke"), method="cam")
+    given = parse_argument(
+        argument,
+        PRESETS,
+        method="cam",  # which the claims are about, and which is drawn: cam, grad_cam, hires_cam
+    )
     check_choice("config argument method", given.method, tuple(METHODS))
     config = ConfigDict()
     config.experiment = "cam"
@@ -56,38 +56,56 @@ def get_config(argument: str = "") -> ConfigDict:
     config.blur = 0.25  # standard deviation, in sides of an image, of what insertion begins with
     config.canvas = (3, 5)  # rows and columns of images on the canvas
     config.made = ConfigDict()  # the study that is made first
-    if given.preset != "cam":
-        config.made = study(given.preset)
-    if given.preset == "quick":
-        config.num_scored = 40
-        config.num_steps = 32
-    if given.preset == "smoke":
-        config.num_shown = 4
-        config.num_scored = 8
-        config.num_steps = 4
-        config.canvas = (2, 2)
+    PRESETS[given.preset].apply(config)
     config.claims = claims(given.method, config.methods)
     return config
 
 
 def study(preset: str) -> ConfigDict:
-    """Return residual CNNs of depth 5 on digits.
+    """Return residual CNNs on digits, of the smallest depth of a preset of configs/rescnn.py.
 
     Their maps have as many places as the images have pixels.
     """
-    config = rescnn.get_config("smoke" if preset == "smoke" else "digits")
+    config = rescnn.get_config(preset)
     config.arms = ("residual",)
     config.side_arms = ()
     config.claims = ConfigDict()
     config.depths = (min(depth for depth in config.depths if depth > 1),)
     config.model.pools = 0
-    if preset == "digits":
-        config.seeds = tuple(range(8))
-        config.lrs = (1e-3, 3e-3, 1e-2)
-        config.select_seeds = (100, 101)
-        config.num_epochs = 20
-    if preset == "quick":
-        config.seeds = tuple(range(6))
-        config.optim.lr = 3e-3
-        config.num_epochs = 12
     return config
+
+
+def digits(config: ConfigDict) -> None:
+    """Make eight nets of depth 5 first."""
+    config.made = study("digits")
+    config.made.seeds = tuple(range(8))
+    config.made.lrs = (1e-3, 3e-3, 1e-2)
+    config.made.select_seeds = (100, 101)
+    config.made.num_epochs = 20
+
+
+def quick(config: ConfigDict) -> None:
+    """Make six nets of depth 5 first, and score fewer images."""
+    config.made = study("digits")
+    config.made.seeds = tuple(range(6))
+    config.made.optim.lr = 3e-3
+    config.made.num_epochs = 12
+    config.num_scored = 40
+    config.num_steps = 32
+
+
+def smoke(config: ConfigDict) -> None:
+    """Make two tiny nets first."""
+    config.made = study("smoke")
+    config.num_shown = 4
+    config.num_scored = 8
+    config.num_steps = 4
+    config.canvas = (2, 2)
+
+
+PRESETS = {
+    "cam": Preset(keep, "the networks of --from; a minute for each"),
+    "digits": Preset(digits, "trains eight small nets on digits first", minutes=1),
+    "quick": Preset(quick, "trains six of them, scores fewer images", minutes=1),
+    "smoke": Preset(smoke, "the smallest, to see that it runs", minutes=SECONDS),
+}

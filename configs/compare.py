@@ -1,9 +1,6 @@
-"""Finished studies side by side: which network is best, and did a change help?
+"""Finished studies side by side: which network is best, did a change help?
 
     python launch.py --config=configs/compare.py --config.runs=runs/try1,runs/try2
-    python launch.py --config=configs/compare.py:digits   # makes three studies first; 40 s
-    python launch.py --config=configs/compare.py:quick    # two of them, trained for half as long
-    python launch.py --config=configs/compare.py:smoke    # three tiny ones; seconds
 
 Result of `digits` (on 2 CPU cores): among MLPs of depth 10 without skips He's initialisation has
 96.9 %, PyTorch's default 87.3 % (docs/results.md).
@@ -17,37 +14,66 @@ from types import ModuleType
 from ml_collections import ConfigDict
 
 from configs import mlp, rescnn
-from dla_jax.config.arguments import parse_argument
+from dla_jax.config.arguments import SECONDS, Preset, keep, parse_argument
 
 
 def get_config(argument: str = "") -> ConfigDict:
     """Return the comparison of `runs`, or of the studies that a preset makes first."""
-    preset = parse_argument(argument, ("runs", "digits", "quick", "smoke")).preset
+    preset = parse_argument(argument, PRESETS).preset
     config = ConfigDict()
     config.experiment = "compare"
     config.runs = ""  # workdirs of finished studies, with commas between
     config.made = ConfigDict()  # studies, under names, to be made first
-    if preset != "runs":
-        config.made.he = study(mlp, preset, init="he")
-        config.made.torch_default = study(mlp, preset, init="torch_default")
-        if preset != "quick":
-            config.made.cnn = study(rescnn, preset, init="he")
+    PRESETS[preset].apply(config)
     return config
 
 
 def study(family: ModuleType, preset: str, init: str) -> ConfigDict:
-    """Return a small depth study on digits: depths 5 and 10, six seeds."""
-    config = family.get_config("smoke" if preset == "smoke" else "digits")
+    """Return the depth study of a preset of a family, all nets with one initialisation."""
+    config = family.get_config(preset)
     config.model.init = init
     config.side_arms = ()
     config.claims = ConfigDict()
-    if preset != "smoke":
-        config.depths = (5, 10)
-        config.seeds = tuple(range(6))
-        config.lrs = (1e-3, 3e-3, 1e-2)
-        config.select_seeds = (100, 101)
-    if preset == "quick":
-        config.lrs = (3e-3, 1e-2)
-        config.select_seeds = (100,)
-        config.num_epochs = 10
     return config
+
+
+def small(family: ModuleType, init: str) -> ConfigDict:
+    """Return a small depth study on digits: depths 5 and 10, six seeds."""
+    config = study(family, "digits", init)
+    config.depths = (5, 10)
+    config.seeds = tuple(range(6))
+    config.lrs = (1e-3, 3e-3, 1e-2)
+    config.select_seeds = (100, 101)
+    return config
+
+
+def digits(config: ConfigDict) -> None:
+    """Make small studies of MLPs with two initialisations first, and one of CNNs."""
+    config.made.he = small(mlp, init="he")
+    config.made.torch_default = small(mlp, init="torch_default")
+    config.made.cnn = small(rescnn, init="he")
+
+
+def quick(config: ConfigDict) -> None:
+    """Make the two of MLPs first, trained for half as long."""
+    for init in ("he", "torch_default"):
+        made = small(mlp, init)
+        made.lrs = (3e-3, 1e-2)
+        made.select_seeds = (100,)
+        made.num_epochs = 10
+        config.made[init] = made
+
+
+def smoke(config: ConfigDict) -> None:
+    """Make three tiny studies first."""
+    config.made.he = study(mlp, "smoke", init="he")
+    config.made.torch_default = study(mlp, "smoke", init="torch_default")
+    config.made.cnn = study(rescnn, "smoke", init="he")
+
+
+PRESETS = {
+    "runs": Preset(keep, "the finished studies of --config.runs=A,B", minutes=SECONDS),
+    "digits": Preset(digits, "makes three small studies first", minutes=0.7),
+    "quick": Preset(quick, "makes two of them, trained for half as long", minutes=0.5),
+    "smoke": Preset(smoke, "makes three tiny ones, to see that it runs", minutes=SECONDS),
+}

@@ -1,21 +1,13 @@
-"""Does a small decoder write Dante better than an n-gram? GPT or Llama, 4 or 16 heads?
+"""Does a small GPT or Llama write Dante better than an n-gram?
 
-And when do they over-fit? The labs' "train a GPT on Dante's Inferno": lab D trains nanoGPT's
-6-layer GPT on characters, lab B a Llama of its own on 5,549 byte pairs. Any text will do; without
-one it is the language reference that every Python brings. Papers: Radford et al. 2019; Touvron et
-al. 2023, arXiv:2307.09288.
+Which of them, with 4 or 16 heads, and when do they over-fit? The labs' "train a GPT on Dante's
+Inferno": lab D trains nanoGPT's 6-layer GPT on characters, lab B a Llama of its own on 5,549 byte
+pairs. Any text will do; without one it is the language reference that every Python brings. Papers:
+Radford et al. 2019; Touvron et al. 2023, arXiv:2307.09288.
 
-    python launch.py --config=configs/dante.py:tiny      # embedded text
-    python launch.py --config=configs/dante.py:quick     # two of tiny's, about a minute
-    python launch.py --config=configs/dante.py:smoke     # seconds, to see that it runs
-
-With a text of one's own: `small` for a CPU, the others for a GPU, GPT-2 small with 124M parameters.
+On a text of one's own:
 
     python launch.py --config=configs/dante.py:small --config.data.path=inferno.txt
-    python launch.py --config=configs/dante.py:gpt --config.data.path=inferno.txt        # lab D's
-    python launch.py --config=configs/dante.py:llama --config.data.path=inferno.txt      # lab B's
-    python launch.py --config=configs/dante.py:shakespeare --config.data.path=input.txt  # nanoGPT's
-    python launch.py --config=configs/dante.py:gpt2 --config.data.path=corpus.txt
 
 Result of `tiny` (498 s of CPU on 2 cores of an AMD EPYC, six seeds): nats per character of the
 Llama with 4 heads 1.554 [1.536, 1.571], with 16 heads 1.635 [1.617, 1.654], of the GPT 1.891
@@ -31,26 +23,16 @@ from ml_collections.config_dict import placeholder
 from configs.claims.dante import claims
 from configs.labs import set_reported
 from configs.optimisers import optim
-from dla_jax.config.arguments import parse_argument
+from dla_jax.config.arguments import SECONDS, Preset, parse_argument
 
 SIXTEEN_HEADS = {"model": {"n_head": 16, "n_kv_head": 16}}
 
 
 def get_config(argument: str = "") -> ConfigDict:
     """Return the study of a preset; every network is the config with its own overrides."""
-    presets = {
-        "gpt": lab_gpt,
-        "llama": lab_llama,
-        "tiny": tiny,
-        "small": small,
-        "shakespeare": shakespeare,
-        "gpt2": gpt2,
-        "quick": quick,
-        "smoke": smoke,
-    }
     config = base()
-    preset = parse_argument(argument, tuple(presets)).preset
-    presets[preset](config)
+    preset = parse_argument(argument, PRESETS).preset
+    PRESETS[preset].apply(config)
     sees_it_often = preset not in ("tiny", "quick", "smoke")  # these see the text once or twice
     config.claims = claims(config.networks.keys(), sees_it_often, config.model.n_embd)
     return config
@@ -151,7 +133,7 @@ def set_networks(config: ConfigDict, networks: dict[str, dict], **reported: str)
 
 
 def tiny(config: ConfigDict) -> None:
-    """Set decoders of about 100,000 parameters: about three minutes on a CPU."""
+    """Set decoders of about 100,000 parameters."""
     config.data.test_fraction = 0.1
     # Two selection seeds at three rates, not one at four: the best two of those were .002 to .006
     # nats apart for the Llamas.
@@ -170,7 +152,7 @@ def tiny(config: ConfigDict) -> None:
 
 
 def quick(config: ConfigDict) -> None:
-    """Set two of tiny's decoders, for 300 steps: about a minute."""
+    """Set two of tiny's decoders, for 300 steps."""
     tiny(config)
     set_networks(config, {"gpt": {"model": gpt(2, 4, 64, 64)}, "llama_4_heads": {}})
     config.lrs = (3e-3, 6e-3)
@@ -183,7 +165,7 @@ def quick(config: ConfigDict) -> None:
 def small(config: ConfigDict) -> None:
     """Set a Llama of 0.8 million parameters for a text of some hundred thousand characters.
 
-    It takes about ten minutes on a CPU. Two seeds: they show a score, and cannot decide a claim.
+    Two seeds: they show a score, and cannot decide a claim.
     """
     config.model = llama(4, 4, 128, 128, n_kv_head=4, intermediate=344, dropout=0.2, tied=True)
     set_networks(config, {"llama_4_heads": {}})
@@ -194,7 +176,7 @@ def small(config: ConfigDict) -> None:
 
 
 def smoke(config: ConfigDict) -> None:
-    """Set two tiny decoders, one of them on byte pairs: seconds."""
+    """Set two tiny decoders, one of them on byte pairs."""
     config.seeds = (0, 1)
     config.lrs = (3e-3, 1e-2)
     config.data.val_fraction = 0.02
@@ -296,3 +278,15 @@ def on_gpu(config: ConfigDict, num_steps: int, batch_size: int) -> None:
     config.compute_dtype = "bfloat16"
     config.checkpoint_every_steps = 1000
     config.sample.num_tokens = 500
+
+
+PRESETS = {
+    "gpt": Preset(lab_gpt, "lab D's GPT, 10.8 million parameters, on a text of yours", gpu=True),
+    "llama": Preset(lab_llama, "lab B's Llama, 15.6 million, on a text of yours", gpu=True),
+    "tiny": Preset(tiny, "100,000 parameters, embedded text, GPT and two Llamas", minutes=2.4),
+    "small": Preset(small, "a Llama of 0.8 million parameters on a text of yours", minutes=9),
+    "shakespeare": Preset(shakespeare, "nanoGPT's model for tiny Shakespeare", gpu=True),
+    "gpt2": Preset(gpt2, "GPT-2 small, 124 million, on a corpus of yours", gpu=True),
+    "quick": Preset(quick, "two of tiny's decoders, 300 steps, six seeds", minutes=1),
+    "smoke": Preset(smoke, "the smallest, to see that it runs", minutes=SECONDS),
+}

@@ -1,4 +1,4 @@
-"""DQN: how its target network should move, how far to look ahead, and what later inventions add.
+"""DQN: how should its target network move, and what do later ideas add?
 
 Lab C solves LunarLander by DQN. Its code means to copy the target network every so many episodes,
 but stands in the loop over steps, so that in each such episode it is copied at every step; here,
@@ -6,13 +6,7 @@ with ten environments, that is while the number of ended episodes is a multiple 
 et al. 2015; van Hasselt et al. 2016, arXiv:1509.06461; Wang et al. 2016, arXiv:1511.06581; Hessel
 et al. 2018, arXiv:1710.02298.
 
-    python launch.py --config=configs/dqn.py              # target rules, CartPole
-    python launch.py --config=configs/dqn.py:gamma
-    python launch.py --config=configs/dqn.py:extras       # double, dueling, n-step, Huber, limits
-    python launch.py --config=configs/dqn.py:quick        # 50,000 steps, 6 seeds: about a minute
-    python launch.py --config=configs/dqn.py:smoke        # seconds, to see that it runs
-
-One arm, any environment:
+One arm on any environment of gymnax:
 
     python launch.py --config=configs/dqn.py:one --config.env.name=Acrobot-v1
 
@@ -26,7 +20,7 @@ from ml_collections import ConfigDict
 
 from configs import agents
 from configs.claims.dqn import CLAIMS
-from dla_jax.config.arguments import parse_argument
+from dla_jax.config.arguments import SECONDS, Preset, parse_argument
 from dla_jax.evidence.claims import answerable
 
 TARGETS = {
@@ -49,22 +43,14 @@ EXTRAS = {
 
 def get_config(argument: str = "") -> ConfigDict:
     """Return the study of a preset; every arm is the config with its own overrides."""
-    presets = {
-        "targets": targets,
-        "gamma": gamma,
-        "extras": extras,
-        "one": one,
-        "quick": quick,
-        "smoke": smoke,
-    }
-    config, preset = agents.base(), parse_argument(argument, tuple(presets)).preset
+    config, preset = agents.base(), parse_argument(argument, PRESETS).preset
     config.question = (
         "How should DQN's target network move, how far should it look ahead, and what do its "
         "later inventions add?"
     )
     agents.use(config, "dqn")
     config.solved_return = 475.0
-    presets[preset](config)
+    PRESETS[preset].apply(config)
     config.claims = answerable(CLAIMS, config.arms)
     return config
 
@@ -91,7 +77,7 @@ def one(config: ConfigDict) -> None:
 
 
 def quick(config: ConfigDict) -> None:
-    """Take about a minute: three rules and none, 50,000 steps, six seeds, two rates."""
+    """Take three rules and none, 50,000 steps, six seeds, two rates."""
     agents.shorten(config, 50_000)
     config.lrs = (3e-4, 1e-3)
     names = ("soft", "hard_50", "hard_500", "none")
@@ -99,10 +85,21 @@ def quick(config: ConfigDict) -> None:
 
 
 def smoke(config: ConfigDict) -> None:
-    """Take seconds."""
+    """Take a tiny agent with every invention at once."""
     agents.smoke(config)
     config.lrs = (1e-3,)
     config.agent.update(config.arms.dqn.agent.to_dict() | {"epsilon_schedule": "exponential"})
     config.env.name, config.solved_return = "Catch-bsuite", 1.0
     extras = {"agent": {"double": True, "dueling": True, "n_step": 3}}
     agents.set_arms(config, {"soft": TARGETS["soft"], "hard_50": {}, "extras": extras})
+
+
+# gamma and extras were timed when two seeds chose the rates; now four do.
+PRESETS = {
+    "targets": Preset(targets, "CartPole, five rules for the target network", minutes=3.5),
+    "gamma": Preset(gamma, "CartPole, four discount factors", minutes=2.3),
+    "extras": Preset(extras, "double, dueling, n-step, Huber, limits", minutes=5.5),
+    "one": Preset(one, "one arm, for any environment: --config.env.name=NAME"),
+    "quick": Preset(quick, "CartPole, 50,000 steps, six seeds", minutes=1),
+    "smoke": Preset(smoke, "the smallest, to see that it runs", minutes=SECONDS),
+}

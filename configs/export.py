@@ -1,7 +1,6 @@
-"""A fine-tuned classifier of texts as a folder for `transformers`, with the names of its classes.
+"""A fine-tuned classifier of texts as a folder for `transformers`.
 
     python launch.py --config=configs/export.py --from=runs/yahoo --config.folder=my_classifier
-    python launch.py --config=configs/export.py:smoke    # trains a tiny classifier first; seconds
 
 Then, with transformers and PyTorch: `pipeline("text-classification", "my_classifier")("Which
 tyre?", truncation=True)`. Networks whose pooling is `published` can be exported; transformers has
@@ -11,21 +10,31 @@ no class for the others.
 from ml_collections import ConfigDict
 
 from configs import yahoo
-from dla_jax.config.arguments import parse_argument
+from dla_jax.config.arguments import SECONDS, Preset, keep, parse_argument
 
 
 def get_config(argument: str = "") -> ConfigDict:
-    """Return what to export; `smoke` makes its own classifier first."""
-    preset = parse_argument(argument, ("export", "smoke")).preset
+    """Return what to export."""
+    preset = parse_argument(argument, PRESETS).preset
     config = ConfigDict()
     config.experiment = "export"
     # Of the study, as its report names it; "": the exportable run that is best on validation.
     config.network = ""
     config.folder = ""  # to be made; "": `exported` in the workdir
     config.made = ConfigDict()  # a study that is to be made first
-    if preset == "smoke":
-        config.made = yahoo.get_config("smoke")
-        config.made.networks = ConfigDict({"published_head": {"encoder": {"pooling": "published"}}})
-        config.made.reported = ConfigDict({"published_head": "not in the labs"})
-        config.made.claims = ConfigDict()
+    PRESETS[preset].apply(config)
     return config
+
+
+def smoke(config: ConfigDict) -> None:
+    """Make a tiny classifier first."""
+    config.made = yahoo.get_config("smoke")
+    config.made.networks = ConfigDict({"published_head": {"encoder": {"pooling": "published"}}})
+    config.made.reported = ConfigDict({"published_head": "not in the labs"})
+    config.made.claims = ConfigDict()
+
+
+PRESETS = {
+    "export": Preset(keep, "the best classifier of --from", minutes=SECONDS),
+    "smoke": Preset(smoke, "trains a tiny classifier first, to see that it runs", minutes=SECONDS),
+}

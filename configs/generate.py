@@ -1,11 +1,10 @@
-"""Text from a trained language model: a prompt, a temperature, and it writes on.
+"""Text from a trained language model: give a prompt, and it writes on.
 
     python launch.py --config=configs/generate.py --from=runs/dante-tiny/20261121T120000Z
     python launch.py --config=configs/generate.py --from=runs/try1 \\
         --config.prompt='Nel mezzo del' --config.temperature=0.7
     python launch.py --config=configs/generate.py --from=runs/try1 \\
         --config.network=llama_4_heads --config.num_samples=3
-    python launch.py --config=configs/generate.py:smoke    # trains a tiny model first; seconds
 
 The text goes to standard output as it is written, everything else to standard error; the workdir
 keeps it in `samples.jsonl`. Past the context length the model reads the last half of it anew and
@@ -15,12 +14,12 @@ goes on (dla_jax/tasks/sampling.py).
 from ml_collections import ConfigDict
 
 from configs import dante
-from dla_jax.config.arguments import parse_argument
+from dla_jax.config.arguments import SECONDS, Preset, keep, parse_argument
 
 
 def get_config(argument: str = "") -> ConfigDict:
-    """Return how to generate; `smoke` makes its own model first."""
-    preset = parse_argument(argument, ("generate", "smoke")).preset
+    """Return how to generate."""
+    preset = parse_argument(argument, PRESETS).preset
     config = ConfigDict()
     config.experiment = "generate"
     # Of the study, as its report names it; "": the run that is best on validation.
@@ -33,8 +32,18 @@ def get_config(argument: str = "") -> ConfigDict:
     config.top_p = 1.0  # of the fewest tokens that have this probability together
     config.seed = 0
     config.made = ConfigDict()  # a study that is to be made first
-    if preset == "smoke":
-        config.made = dante.get_config("smoke")
-        config.num_tokens = 40
-        config.num_samples = 2
+    PRESETS[preset].apply(config)
     return config
+
+
+def smoke(config: ConfigDict) -> None:
+    """Make a tiny model first, and write little."""
+    config.made = dante.get_config("smoke")
+    config.num_tokens = 40
+    config.num_samples = 2
+
+
+PRESETS = {
+    "generate": Preset(keep, "the best language model of --from", minutes=SECONDS),
+    "smoke": Preset(smoke, "trains a tiny model first, to see that it runs", minutes=SECONDS),
+}

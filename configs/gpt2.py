@@ -1,13 +1,11 @@
-"""GPT-2: what its tokenizer makes of a sentence, and what it writes behind "Once upon a time".
+"""GPT-2: its tokenizer on a sentence, and what it writes behind a prompt.
 
 The labs' exercise on a real language model (Radford et al. 2019), with lab B's settings: its
 sentence of 9 words becomes 10 tokens and comes back as it was; 50 tokens in all, of the 50 most
 probable at temperature 0.7.
 
-    python launch.py --config=configs/gpt2.py          # fetches GPT-2 small, 0.5 GB, once
     python launch.py --config=configs/gpt2.py --config.path=FOLDER \\
         --config.prompt='The meaning of life' --config.num_tokens=100
-    python launch.py --config=configs/gpt2.py:smoke    # tiny, with random weights; seconds
 
 The text goes to standard output, everything else to standard error; the workdir keeps both in
 `samples.jsonl`.
@@ -15,12 +13,12 @@ The text goes to standard output, everything else to standard error; the workdir
 
 from ml_collections import ConfigDict
 
-from dla_jax.config.arguments import parse_argument
+from dla_jax.config.arguments import SECONDS, Preset, keep, parse_argument
 
 
 def get_config(argument: str = "") -> ConfigDict:
-    """Return what to ask GPT-2; `smoke` makes its own first."""
-    preset = parse_argument(argument, ("gpt2", "smoke")).preset
+    """Return what to ask GPT-2."""
+    preset = parse_argument(argument, PRESETS).preset
     config = ConfigDict()
     config.experiment = "gpt2"
     config.path = "gpt2"  # a folder, or a name of the Hugging Face hub
@@ -33,8 +31,18 @@ def get_config(argument: str = "") -> ConfigDict:
     config.top_p = 1.0  # of the fewest tokens that have this probability together
     config.seed = 42
     config.made = False  # whether a tiny one with random weights is made first
-    if preset == "smoke":
-        config.made = True
-        config.path = ""
-        config.num_tokens = 12
+    PRESETS[preset].apply(config)
     return config
+
+
+def smoke(config: ConfigDict) -> None:
+    """Make a tiny one with random weights first."""
+    config.made = True
+    config.path = ""
+    config.num_tokens = 12
+
+
+PRESETS = {
+    "gpt2": Preset(keep, "GPT-2 small, fetched once, 0.5 GB"),
+    "smoke": Preset(smoke, "makes a tiny one first, to see that it runs", minutes=SECONDS),
+}

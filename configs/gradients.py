@@ -1,15 +1,9 @@
-"""Does the gradient of a deep plain net vanish? Does a skip keep it from vanishing and exploding?
+"""Does the gradient of a deep plain net vanish, and that of a residual one not?
 
 Lab B watches the first convolution of its 48-layer nets, lab C mean and variance of the gradient of
 each stage of ResNet-34 and of the same net without skips, lab E the mean absolute gradient of the
 last dense layer over 150 batches. Papers: He et al. 2015, arXiv:1512.03385, section 4.1; Balduzzi
 et al. 2017, arXiv:1702.08591.
-
-    python launch.py --config=configs/gradients.py         # CIFAR-10, lab B's "48" layers; on GPU
-    python launch.py --config=configs/gradients.py:lab_c   # CIFAR-10, ResNet-34, its twin; on GPU
-    python launch.py --config=configs/gradients.py:digits  # about 3.5 minutes on 2 CPU cores
-    python launch.py --config=configs/gradients.py:quick   # about a minute: 15 layers, five nets
-    python launch.py --config=configs/gradients.py:smoke   # seconds, to see that it runs
 
 Result of `digits` (531 s of CPU on 2 cores of an AMD EPYC, 6 seeds): with BatchNorm the plain net's
 gradient does not vanish on its way to the first layer: before the first step it grows tenfold, over
@@ -24,7 +18,7 @@ from configs.claims.gradients import claims
 from configs.image_base import image_base, resnet, use_digits
 from configs.labs import set_reported
 from configs.optimisers import SGD
-from dla_jax.config.arguments import parse_argument
+from dla_jax.config.arguments import SECONDS, Preset, parse_argument
 
 PLAIN, RESIDUAL = {"model": {"skip": False}}, {"model": {"skip": True}}
 # Each net has its own best rate, and a gradient depends on it: so each also runs at the rate of the
@@ -39,15 +33,8 @@ REPORTED = {"plain": "only pictures", "residual": "only pictures"}
 
 def get_config(argument: str = "") -> ConfigDict:
     """Return the study of a preset; every network is the config with its own overrides."""
-    presets = {
-        "cifar10": cifar10,
-        "lab_c": lab_c,
-        "digits": digits,
-        "quick": quick,
-        "smoke": smoke,
-    }
     config = base()
-    presets[parse_argument(argument, tuple(presets)).preset](config)
+    PRESETS[parse_argument(argument, PRESETS).preset].apply(config)
     set_reported(config, REPORTED)
     config.claims = claims(config.networks.keys())
     return config
@@ -164,7 +151,7 @@ def leave_out(config: ConfigDict, *names: str) -> None:
 
 
 def quick(config: ConfigDict) -> None:
-    """Shorten `digits` to about a minute: fewer networks and epochs."""
+    """Shorten `digits`: fewer layers, networks and epochs."""
     digits(config)
     config.model.depth = 15
     config.lrs = (1e-2, 3e-2, 1e-1)
@@ -175,7 +162,7 @@ def quick(config: ConfigDict) -> None:
 
 
 def smoke(config: ConfigDict) -> None:
-    """Shorten `digits` to seconds."""
+    """Shorten `digits` to 5 layers and two epochs."""
     digits(config)
     config.model.depth = 5
     config.model.width = 4
@@ -192,3 +179,12 @@ def smoke(config: ConfigDict) -> None:
     for network in config.networks.values():
         if "lrs" in network:
             del network.lrs
+
+
+PRESETS = {
+    "cifar10": Preset(cifar10, 'CIFAR-10, lab B\'s "48" layers with and without skips', gpu=True),
+    "lab_c": Preset(lab_c, "CIFAR-10, ResNet-34 and its plain twin", gpu=True),
+    "digits": Preset(digits, "embedded 8x8 images, 25 layers, fifteen nets", minutes=3.5),
+    "quick": Preset(quick, "digits with 15 layers, five nets, six seeds", minutes=1),
+    "smoke": Preset(smoke, "the smallest, to see that it runs", minutes=SECONDS),
+}

@@ -1,22 +1,23 @@
-"""MLPs: which for MNIST? Can a 20-layer one be trained? Does depth break it, or initialisation?
+"""MLPs: can one of 20 layers be trained, and which is best for MNIST?
+
+And is it depth that breaks a deep one, or its initialisation?
 
 Lab A reports 96.0 % at depth 5 and 11.5 % at depth 20 on MNIST and concludes that the deep MLP
 fails; lab B reports 32.6 % with 784 hidden units, the course's baseline has 94.7 % with 16. Papers:
 He et al. 2015, arXiv:1502.01852 (initialisation); He et al. 2016, arXiv:1603.05027
 (pre-activation).
 
-    python launch.py --config=configs/mlp.py          # MNIST: four nets; 1.5 minutes on 2 CPU cores
-    python launch.py --config=configs/mlp.py:mnist,as_implemented=true    # with the labs' recipes
-    python launch.py --config=configs/mlp.py:lab_b    # MNIST: lab B's recipe, and a rate of its own
-    python launch.py --config=configs/mlp.py:digits   # depths 1 to 50; 2 minutes on 2 CPU cores
-    python launch.py --config=configs/mlp.py:quick    # depths 5 and 20; about a minute
-    python launch.py --config=configs/mlp.py:smoke    # seconds, to see that it runs
+With the labs' recipes:
+
+    python launch.py --config=configs/mlp.py:mnist,as_implemented=true
 
 Result of `digits` (278 s of CPU on 2 cores of an AMD EPYC): a plain MLP of depth 20 has 95.3 %
 [94.7, 95.8] with He initialisation (16 seeds) and 12.9 % [6.0, 19.8], about chance, with PyTorch's
 default (6 seeds). Of `mnist` (339 s of CPU): 784-128-64-10 has 97.9 % [97.8, 98.1], lab B's
 784-784-10 98.4 % [98.4, 98.5] at a learning rate of its own (6 seeds). All of it: docs/results.md.
 """
+
+from types import SimpleNamespace
 
 from ml_collections import ConfigDict
 
@@ -25,7 +26,7 @@ from configs.claims.mlp import depth_claims, mnist_claims
 from configs.image_base import image_base, perceptron, set_networks
 from configs.labs import set_reported
 from configs.optimisers import LION
-from dla_jax.config.arguments import parse_argument
+from dla_jax.config.arguments import SECONDS, Preset, keep, parse_argument
 from dla_jax.config.checks import check
 
 REPORTED = {
@@ -45,52 +46,65 @@ def get_config(argument: str = "") -> ConfigDict:
 
     Those not on MNIST are the depth study of configs/rescnn.py with other nets, and take `depth=`.
     """
-    presets = ("mnist", "lab_b", "digits", "quick", "smoke")
-    given = parse_argument(argument, presets, depth=0, as_implemented=False)
+    given = parse_argument(
+        argument,
+        PRESETS,
+        depth=0,  # a depth more than the preset has, of those on digits; 0: none
+        as_implemented=False,  # the labs' own nets and recipes, of mnist
+    )
     check(
         given.preset == "mnist" or not given.as_implemented,
         f"config argument as_implemented: {given.preset} has no other version; it is for mnist",
     )
     if given.preset not in ("mnist", "lab_b"):
-        return depth_study(given.preset, given.depth, argument)
+        return depth_study(argument, given)
     check(
         not given.depth,
         f"config argument depth: {given.preset} compares networks; it is for digits",
     )
     config = mnist_base()
-    if given.preset == "lab_b":
-        lab_b(config)
-    elif given.as_implemented:
-        published_mnist(config)
-    else:
-        mnist(config)
+    (published_mnist if given.as_implemented else PRESETS[given.preset].apply)(config)
     set_reported(config, REPORTED)
     config.claims = mnist_claims(config.networks.keys())
     return config
 
 
-def depth_study(preset: str, depth: int, argument: str) -> ConfigDict:
-    """Return the depth study of an argument, of MLPs; `preset` and `depth` are what it says."""
+def depth_study(argument: str, given: SimpleNamespace) -> ConfigDict:
+    """Return the depth study of an argument, of MLPs; `given` is what it says."""
     config = rescnn.get_config(argument)
     config.model = ConfigDict({"name": "mlp", "norm": "none", "init": "he", "width": 8})
-    if preset != "smoke":
-        config.model.width = 64
-        config.num_epochs = 20
-        config.log_every_steps = 0
-    if preset == "digits":
-        config.depths = tuple(sorted({1, 5, 10, 20, 50} | ({depth} - {0})))
-        config.side_depths = ("reference", 20, "deepest")
-        # Unlike CNNs, MLPs do choose 3e-4 at depth 50; two seeds of the best rate lay 0 to 4 points
-        # apart, except 19 in the plain one with BatchNorm.
-        config.lrs = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
-        config.select_seeds = (100, 101)
-        # A run takes a second: sixteen see a difference of .74 standard deviations, eight of 1.2.
-        config.seeds = tuple(range(16))
-    if preset == "quick":
-        config.side_arms = ("plain+torch_default", "residual+scaled")
-        config.side_depths = ("reference", 20)
+    PRESETS[given.preset].apply(config)
+    if given.depth:
+        rescnn.add_depth(config, given.depth)
     config.claims = depth_claims(config)
     return config
+
+
+def larger(config: ConfigDict) -> None:
+    """Set the width and the epochs of the studies that are more than a smoke."""
+    config.model.width = 64
+    config.num_epochs = 20
+    config.log_every_steps = 0
+
+
+def digits(config: ConfigDict) -> None:
+    """Set depths that no CNN here has, and side arms also at depth 20."""
+    larger(config)
+    config.depths = (1, 5, 10, 20, 50)
+    config.side_depths = ("reference", 20, "deepest")
+    # Unlike CNNs, MLPs do choose 3e-4 at depth 50; two seeds of the best rate lay 0 to 4 points
+    # apart, except 19 in the plain one with BatchNorm.
+    config.lrs = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+    config.select_seeds = (100, 101)
+    # A run takes a second: sixteen see a difference of .74 standard deviations, eight of 1.2.
+    config.seeds = tuple(range(16))
+
+
+def quick(config: ConfigDict) -> None:
+    """Set the two cures of a deep MLP, at depths 5 and 20."""
+    larger(config)
+    config.side_arms = ("plain+torch_default", "residual+scaled")
+    config.side_depths = ("reference", 20)
 
 
 def mnist_base() -> ConfigDict:
@@ -168,3 +182,12 @@ def lab_b(config: ConfigDict) -> None:
     config.num_epochs = 5
     config.batch_size = 16384
     set_networks(config, {"lab_b": {"optim": {"lr": 1e-2}}, "own_rate": {}})
+
+
+PRESETS = {
+    "mnist": Preset(mnist, "MNIST: the labs' four MLPs, each at its own rate", minutes=2),
+    "lab_b": Preset(lab_b, "MNIST: lab B's recipe, and a rate of its own", minutes=2.5),
+    "digits": Preset(digits, "embedded 8x8 images, depths 1 to 50", minutes=2),
+    "quick": Preset(quick, "digits at depths 5 and 20, four arms, six seeds", minutes=1),
+    "smoke": Preset(keep, "the smallest, to see that it runs", minutes=SECONDS),
+}

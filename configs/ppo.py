@@ -1,18 +1,10 @@
-"""PPO on any environment of gymnax, and what bootstrapping at the time limit is worth.
+"""PPO: what does it reach, and what is bootstrapping at the time limit worth?
 
 Most implementations take an episode that a time limit cuts off for one that is over, and so teach
 the value function that a pole which has stood for 500 steps is worth nothing more. Papers: Schulman
 et al. 2017, arXiv:1707.06347; Pardo et al. 2018, arXiv:1712.00378; Huang et al. 2022.
 
-    python launch.py --config=configs/ppo.py              # CartPole: with and without bootstrapping
-    python launch.py --config=configs/ppo.py:acrobot
-    python launch.py --config=configs/ppo.py:pendulum     # continuous actions
-    python launch.py --config=configs/ppo.py:breakout     # MinAtar
-    python launch.py --config=configs/ppo.py:breakout_gpu                  # 1e7 steps; for a GPU
-    python launch.py --config=configs/ppo.py:quick        # 100,000 steps, 6 seeds: about a minute
-    python launch.py --config=configs/ppo.py:smoke        # seconds, to see that it runs
-
-One arm, any environment:
+One arm on any environment of gymnax:
 
     python launch.py --config=configs/ppo.py:one --config.env.name=Reacher-misc
 
@@ -26,7 +18,7 @@ from ml_collections import ConfigDict
 
 from configs import agents
 from configs.claims.ppo import CLAIMS
-from dla_jax.config.arguments import parse_argument
+from dla_jax.config.arguments import SECONDS, Preset, parse_argument
 from dla_jax.evidence.claims import answerable
 
 CUT = {"ppo": {}, "ppo_limit_is_end": {"bootstrap": False}}
@@ -34,22 +26,12 @@ CUT = {"ppo": {}, "ppo_limit_is_end": {"bootstrap": False}}
 
 def get_config(argument: str = "") -> ConfigDict:
     """Return the study of a preset; every arm is the config with its own overrides."""
-    presets = {
-        "cartpole": cartpole,
-        "acrobot": acrobot,
-        "pendulum": pendulum,
-        "breakout": breakout,
-        "breakout_gpu": breakout_gpu,
-        "one": one,
-        "quick": quick,
-        "smoke": smoke,
-    }
-    config, preset = agents.base(), parse_argument(argument, tuple(presets)).preset
+    config, preset = agents.base(), parse_argument(argument, PRESETS).preset
     config.question = (
         "What does PPO reach, on how many seeds, and what is bootstrapping at the time limit worth?"
     )
     agents.use(config, "ppo")
-    presets[preset](config)
+    PRESETS[preset].apply(config)
     config.claims = answerable(CLAIMS, config.arms)
     return config
 
@@ -117,14 +99,14 @@ def one(config: ConfigDict) -> None:
 
 
 def quick(config: ConfigDict) -> None:
-    """Take about a minute: CartPole for 100,000 steps, six seeds, two rates."""
+    """Take CartPole for 100,000 steps, six seeds, two rates."""
     cartpole(config)
     agents.shorten(config, 100_000)
     config.lrs = (1e-3, 2e-3)
 
 
 def smoke(config: ConfigDict) -> None:
-    """Take seconds, with continuous actions and everything normalised."""
+    """Take a tiny agent, with continuous actions and everything normalised."""
     agents.smoke(config)
     config.lrs = (1e-3,)
     config.env.name, config.solved_return, config.model.layer_norm = "Pendulum-v1", -100.0, True
@@ -139,3 +121,15 @@ def smoke(config: ConfigDict) -> None:
         }
     )
     agents.set_arms(config, CUT)
+
+
+PRESETS = {
+    "cartpole": Preset(cartpole, "CartPole, with and without bootstrapping", minutes=1.5),
+    "acrobot": Preset(acrobot, "Acrobot, two links that swing up, one arm", minutes=0.6),
+    "pendulum": Preset(pendulum, "Pendulum, continuous actions, one arm", minutes=1.5),
+    "breakout": Preset(breakout, "MinAtar's Breakout, a million steps, one arm", minutes=9),
+    "breakout_gpu": Preset(breakout_gpu, "Breakout for ten million steps", gpu=True),
+    "one": Preset(one, "one arm, for any environment: --config.env.name=NAME"),
+    "quick": Preset(quick, "CartPole, 100,000 steps, six seeds", minutes=1),
+    "smoke": Preset(smoke, "the smallest, to see that it runs", minutes=SECONDS),
+}

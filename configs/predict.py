@@ -1,23 +1,23 @@
-"""What a trained classifier says of your own texts or images, with every class's probability.
+"""What does a trained classifier say of your own texts or images?
 
-It writes one line of JSON for each. A file has a text a line; an image is a file or a folder.
+It writes one line of JSON for each, with every class's probability. A file has a text a line; an
+image is a file or a folder.
 
     python launch.py --config=configs/predict.py --from=runs/yahoo --config.text='Which tyre?'
     python launch.py --config=configs/predict.py --from=runs/yahoo --config.file=questions.txt
     some-program | python launch.py --config=configs/predict.py --from=runs/yahoo
     python launch.py --config=configs/predict.py --from=runs/rescnn --config.image=photos
-    python launch.py --config=configs/predict.py:smoke    # trains a tiny classifier first; seconds
 """
 
 from ml_collections import ConfigDict
 
 from configs import yahoo
-from dla_jax.config.arguments import parse_argument
+from dla_jax.config.arguments import SECONDS, Preset, keep, parse_argument
 
 
 def get_config(argument: str = "") -> ConfigDict:
-    """Return what to classify; `smoke` makes its own classifier first."""
-    preset = parse_argument(argument, ("predict", "smoke")).preset
+    """Return what to classify."""
+    preset = parse_argument(argument, PRESETS).preset
     config = ConfigDict()
     config.experiment = "predict"
     # Of the study, as its report names it; "": the run that is best on validation.
@@ -26,7 +26,17 @@ def get_config(argument: str = "") -> ConfigDict:
     config.file = ""  # a text a line; without text, file and image: standard input
     config.image = ""  # an image, or a folder of images
     config.made = ConfigDict()  # a study that is to be made first
-    if preset == "smoke":
-        config.made = yahoo.get_config("smoke")
-        config.text = "Return the sum of the elements along an axis."
+    PRESETS[preset].apply(config)
     return config
+
+
+def smoke(config: ConfigDict) -> None:
+    """Make a tiny classifier first, and give it a text."""
+    config.made = yahoo.get_config("smoke")
+    config.text = "Return the sum of the elements along an axis."
+
+
+PRESETS = {
+    "predict": Preset(keep, "the best classifier of --from", minutes=SECONDS),
+    "smoke": Preset(smoke, "trains a tiny classifier first, to see that it runs", minutes=SECONDS),
+}

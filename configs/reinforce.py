@@ -1,4 +1,4 @@
-"""REINFORCE: baselines, temperature, discount.
+"""REINFORCE: what do temperature, baseline and discount do to it?
 
 Lab C's "temperature" p plays the likeliest action with probability p and any action at random
 otherwise, though its page says that it samples from the policy; the gradient is that of the policy
@@ -6,13 +6,7 @@ all the same. It reports that p = 0.8 and p rising to 0.9 "does not converge at 
 mixture stands beside a true temperature, softmax(logits / T). Papers: Williams 1992; Sutton et al.
 1999.
 
-    python launch.py --config=configs/reinforce.py              # temperature, CartPole
-    python launch.py --config=configs/reinforce.py:baselines
-    python launch.py --config=configs/reinforce.py:gamma
-    python launch.py --config=configs/reinforce.py:quick        # 60,000 steps, 6 seeds: a minute
-    python launch.py --config=configs/reinforce.py:smoke        # seconds, to see that it runs
-
-One arm, any environment:
+One arm on any environment of gymnax:
 
     python launch.py --config=configs/reinforce.py:one --config.env.name=Acrobot-v1
 
@@ -25,7 +19,7 @@ from ml_collections import ConfigDict
 
 from configs import agents
 from configs.claims.reinforce import CLAIMS, FAILED
-from dla_jax.config.arguments import parse_argument
+from dla_jax.config.arguments import SECONDS, Preset, parse_argument
 from dla_jax.evidence.claims import answerable
 
 # Lab C's network, its normalisation of each episode's returns, and no other baseline; the rate is
@@ -52,19 +46,11 @@ GAMMAS = {f"gamma_{str(gamma)[2:]}": {"gamma": gamma} for gamma in (0.9, 0.95, 0
 
 def get_config(argument: str = "") -> ConfigDict:
     """Return the study of a preset; every arm is the config with its own overrides."""
-    presets = {
-        "temperature": temperature,
-        "baselines": baselines,
-        "gamma": gamma,
-        "one": one,
-        "quick": quick,
-        "smoke": smoke,
-    }
-    config, preset = agents.base(), parse_argument(argument, tuple(presets)).preset
+    config, preset = agents.base(), parse_argument(argument, PRESETS).preset
     config.question = "What do temperature, baseline and discount do to REINFORCE?"
     agents.use(config, "reinforce")
     config.solved_return, config.lrs = 475.0, (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
-    presets[preset](config)
+    PRESETS[preset].apply(config)
     config.claims = answerable(CLAIMS, config.arms)
     return config
 
@@ -110,7 +96,7 @@ def one(config: ConfigDict) -> None:
 
 
 def quick(config: ConfigDict) -> None:
-    """Take about a minute: three of the temperatures, 60,000 steps, six seeds, two rates."""
+    """Take three of the temperatures, 60,000 steps, six seeds, two rates."""
     as_lab_c(config)
     agents.shorten(config, 60_000)
     config.lrs = (3e-3, 1e-2)
@@ -119,8 +105,19 @@ def quick(config: ConfigDict) -> None:
 
 
 def smoke(config: ConfigDict) -> None:
-    """Take seconds."""
+    """Take a tiny agent at three temperatures."""
     agents.smoke(config)
     config.agent.num_envs, config.lrs = 4, (3e-3,)
     names = ("sampled", "annealed", "lab_c_80")
     agents.set_arms(config, {name: TEMPERATURES[name] for name in names})
+
+
+# baselines and gamma were timed when two seeds chose the rates; now four do.
+PRESETS = {
+    "temperature": Preset(temperature, "CartPole, true temperatures and lab C's", minutes=7),
+    "baselines": Preset(baselines, "CartPole, what is subtracted from the return", minutes=2.9),
+    "gamma": Preset(gamma, "CartPole, four discount factors", minutes=2.2),
+    "one": Preset(one, "one arm, for any environment: --config.env.name=NAME"),
+    "quick": Preset(quick, "CartPole, 60,000 steps, six seeds", minutes=1),
+    "smoke": Preset(smoke, "the smallest, to see that it runs", minutes=SECONDS),
+}

@@ -1,26 +1,14 @@
-"""Depth study of CNNs: deeper plain nets stop improving, residual ones do not. Is it so, and why?
+"""Deeper plain CNNs stop improving, residual ones do not: is it so?
+
+And by how much, and is it the skip, the initialisation, the normalisation or the learning rate?
 
 Labs: depth studies of CNNs on CIFAR-10 (README, "The labs"). Papers: He et al. 2015,
 arXiv:1512.03385 and arXiv:1603.05027.
 
-    python launch.py --config=configs/rescnn.py            # CIFAR-10, depths 1 to 25; for a GPU
-    python launch.py --config=configs/rescnn.py:digits     # 3.5 to 5 minutes on 2 CPU cores
-    python launch.py --config=configs/rescnn.py:digits,depth=50    # one more depth
-    python launch.py --config=configs/rescnn.py:quick      # about a minute: two depths, four arms
-    python launch.py --config=configs/rescnn.py:smoke      # seconds, to see that it runs
+One more depth, and a published table as it was made: lab A's two architectures, lab B's ReLU before
+the addition, the paper's 64,000 steps at one rate. Without that all have matched twins.
 
-The labs' and papers' own tables, on CIFAR-10, for a GPU. As intended: matched twins.
-
-    python launch.py --config=configs/rescnn.py:lab_a      # depths 1 to 50
-    python launch.py --config=configs/rescnn.py:lab_b      # 9, 17 and 48 layers with, without skips
-    python launch.py --config=configs/rescnn.py:he         # ResNet-20 to 110, one cycle, 30 epochs
-    python launch.py --config=configs/rescnn.py:resnet18   # ResNet-18 and -34
-
-As published: lab A's two architectures, lab B's ReLU before the addition, and the paper's 64,000
-steps at one rate.
-
-    python launch.py --config=configs/rescnn.py:lab_a,as_implemented=true
-    python launch.py --config=configs/rescnn.py:lab_b,as_implemented=true
+    python launch.py --config=configs/rescnn.py:digits,depth=50
     python launch.py --config=configs/rescnn.py:he,as_implemented=true
 
 Result of `digits` (549 s of CPU on 2 cores of an AMD EPYC, 8 seeds): at depth 25 plain 50.2 %
@@ -33,34 +21,27 @@ from ml_collections import ConfigDict
 from configs.claims.depth import claims
 from configs.image_base import image_base, resnet, use_digits
 from configs.optimisers import LION, SGD
-from dla_jax.config.arguments import parse_argument
+from dla_jax.config.arguments import SECONDS, Preset, parse_argument
 from dla_jax.config.checks import check
 
 
 def get_config(argument: str = "") -> ConfigDict:
-    """Return the study of a preset.
-
-    `depth=` adds a depth, `as_implemented=true` takes a published table's own choices.
-    """
-    presets = {
-        "cifar10": cifar10,
-        "digits": digits,
-        "quick": quick,
-        "smoke": smoke,
-        "lab_a": lab_a,
-        "lab_b": lab_b,
-        "he": he,
-        "resnet18": resnet18,
-    }
+    """Return the study of a preset."""
     published = {"lab_a": published_lab_a, "lab_b": published_lab_b, "he": published_he}
-    given = parse_argument(argument, tuple(presets), depth=0, as_implemented=False)
+    given = parse_argument(
+        argument,
+        PRESETS,
+        depth=0,  # a depth more than the preset has; 0: none
+        as_implemented=False,  # a published table's own choices, of lab_a, lab_b and he
+    )
     check(
         not given.as_implemented or given.preset in published,
         f"config argument as_implemented: {given.preset} has no other version; it is for lab_a, "
         "lab_b and he",
     )
     config = base()
-    (published if given.as_implemented else presets)[given.preset](config)
+    apply = published[given.preset] if given.as_implemented else PRESETS[given.preset].apply
+    apply(config)
     if given.depth:
         add_depth(config, given.depth)
     config.claims = claims(config)
@@ -132,9 +113,9 @@ def digits(config: ConfigDict) -> None:
 
 
 def quick(config: ConfigDict) -> None:
-    """Shorten `digits` to about a minute.
+    """Shorten `digits`: two depths, the two cures, one seed to choose rates.
 
-    Two depths, the two cures, one seed to choose rates; enough seeds for a verdict.
+    The seeds are enough for a verdict.
     """
     digits(config)
     config.depths = (5, 20)
@@ -146,7 +127,7 @@ def quick(config: ConfigDict) -> None:
 
 
 def smoke(config: ConfigDict) -> None:
-    """Shorten `digits` to seconds."""
+    """Shorten `digits` to three small nets."""
     digits(config)
     config.depths = (1, 2, 4)
     config.seeds = (0, 1)
@@ -232,3 +213,15 @@ def resnet18(config: ConfigDict) -> None:
     config.batch_size = 512
     config.compute_dtype = "bfloat16"
     config.label_smoothing = 0.1
+
+
+PRESETS = {
+    "cifar10": Preset(cifar10, "CIFAR-10, lab E's depths 1 to 25, with BatchNorm", gpu=True),
+    "digits": Preset(digits, "embedded 8x8 images, depths 1 to 25, without norm", minutes=4.6),
+    "quick": Preset(quick, "digits at two depths, four arms, six seeds", minutes=1),
+    "smoke": Preset(smoke, "the smallest, to see that it runs", minutes=SECONDS),
+    "lab_a": Preset(lab_a, "CIFAR-10, lab A's depths 1 to 50", gpu=True),
+    "lab_b": Preset(lab_b, "CIFAR-10, lab B's 9, 17 and 48 layers", gpu=True),
+    "he": Preset(he, "CIFAR-10, ResNet-20 to -110, one cycle, 30 epochs", gpu=True),
+    "resnet18": Preset(resnet18, "CIFAR-10, ResNet-18 and -34, and plain twins", gpu=True),
+}

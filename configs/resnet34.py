@@ -1,15 +1,10 @@
-"""Do skips make a 34-layer net better, and what do they cost? And is an MLP of any use?
+"""Do skips make a 34-layer net better? And is an MLP of any use?
 
 Lab C trains an MLP, ResNet-34, the same net without skips ("ConvNet34") and ResNet-50 on CIFAR-10,
 then the middle two ten times for 20 epochs: ten paired runs here. Papers: He et al. 2015,
 arXiv:1512.03385.
 
-    python launch.py --config=configs/resnet34.py           # CIFAR-10, a rate for each; for a GPU
-    python launch.py --config=configs/resnet34.py:digits    # small nets; 3 minutes on 2 CPU cores
-    python launch.py --config=configs/resnet34.py:quick     # a minute: 8 layers, six paired runs
-    python launch.py --config=configs/resnet34.py:smoke     # seconds, to see that it runs
-
-With the lab's recipe and slips, for a GPU:
+With the lab's recipe and slips:
 
     python launch.py --config=configs/resnet34.py:cifar10,as_implemented=true
 
@@ -25,7 +20,7 @@ from configs.claims.resnet34 import claims
 from configs.image_base import image_base, perceptron, resnet, set_networks, use_digits
 from configs.labs import set_reported
 from configs.optimisers import SGD
-from dla_jax.config.arguments import parse_argument
+from dla_jax.config.arguments import SECONDS, Preset, parse_argument
 from dla_jax.config.checks import check
 
 REPORTED = {
@@ -39,14 +34,17 @@ SIX = tuple(range(6))  # seeds of what is not of the pair
 
 def get_config(argument: str = "") -> ConfigDict:
     """Return the study of a preset; every network is the config with its own overrides."""
-    presets = {"cifar10": cifar10, "digits": digits, "quick": quick, "smoke": smoke}
-    given = parse_argument(argument, tuple(presets), as_implemented=False)
+    given = parse_argument(
+        argument,
+        PRESETS,
+        as_implemented=False,  # lab C's nets and recipe with its slips, of cifar10
+    )
     check(
         given.preset == "cifar10" or not given.as_implemented,
         f"config argument as_implemented: {given.preset} has no other version; it is for cifar10",
     )
     config = base()
-    (published_cifar10 if given.as_implemented else presets[given.preset])(config)
+    (published_cifar10 if given.as_implemented else PRESETS[given.preset].apply)(config)
     set_reported(config, REPORTED)
     config.claims = claims(config.networks.keys())
     return config
@@ -151,7 +149,7 @@ def on_digits(config: ConfigDict) -> None:
 
 
 def quick(config: ConfigDict) -> None:
-    """Set small nets of 8 layers, without bottlenecks: about a minute."""
+    """Set small nets of 8 layers, without bottlenecks."""
     nets = networks(8, 11, 32, 32, 32)
     kept = ("mlp", "mlp_relu_logits", "convnet", "resnet", "convnet_no_addition")
     set_networks(config, {name: nets[name] for name in kept})
@@ -162,7 +160,7 @@ def quick(config: ConfigDict) -> None:
 
 
 def smoke(config: ConfigDict) -> None:
-    """Set nets of 8 layers and, with bottlenecks, 11, for one epoch: seconds."""
+    """Set nets of 8 layers and, with bottlenecks, 11, for one epoch."""
     set_networks(config, networks(8, 11, 8))
     on_digits(config)
     config.seeds = (0, 1)
@@ -174,3 +172,11 @@ def smoke(config: ConfigDict) -> None:
         network.seeds = (0, 1)
         if "lrs" in network:
             network.lrs = (0.03, 0.1)
+
+
+PRESETS = {
+    "cifar10": Preset(cifar10, "CIFAR-10, lab C's 34 and 50 layers, ten paired runs", gpu=True),
+    "digits": Preset(digits, "embedded 8x8 images, 14 and 20 layers", minutes=3),
+    "quick": Preset(quick, "digits with 8 layers, five nets, six paired runs", minutes=1),
+    "smoke": Preset(smoke, "the smallest, to see that it runs", minutes=SECONDS),
+}

@@ -1,4 +1,4 @@
-"""Fine-tuning a BERT-style encoder on topics of questions, by lab B's recipe and a corrected one.
+"""Fine-tuned encoders of texts: what do lab B's settings cost?
 
 Lab B fine-tunes DistilRoBERTa on the ten topics of Yahoo Answers (Zhang et al. 2015,
 arXiv:1509.01626) and reports 75.8 %: title and question without the answer, lower-cased though the
@@ -6,12 +6,7 @@ model knows case, always padded to 128 tokens, and the mean over the padding too
 text. TF-IDF stands beside it. Papers: Devlin et al. 2019, arXiv:1810.04805; Sun et al. 2019,
 arXiv:1905.05583.
 
-    python launch.py --config=configs/yahoo.py:docstrings   # embedded texts, from scratch; CPU
-    python launch.py --config=configs/yahoo.py:ag_news      # all-MiniLM-L6-v2 on AG News
-    python launch.py --config=configs/yahoo.py:quick        # docstrings, smaller: about a minute
-    python launch.py --config=configs/yahoo.py:smoke        # seconds, to see that it runs
-
-DistilRoBERTa, for a GPU, and all-MiniLM-L6-v2, on CSV files of one's own:
+DistilRoBERTa and all-MiniLM-L6-v2 on CSV files of one's own:
 
     python launch.py --config=configs/yahoo.py \\
         --config.data.path=train.csv --config.data.test_path=test.csv
@@ -30,7 +25,7 @@ from ml_collections import ConfigDict
 from configs.claims.yahoo import REPORTED, claims
 from configs.optimisers import LION
 from configs.text_base import TFIDF, set_text_networks, text_base
-from dla_jax.config.arguments import parse_argument
+from dla_jax.config.arguments import SECONDS, Preset, parse_argument
 
 # The mean over the padding too; then every text is padded to `max_length`.
 PADDED = {"encoder": {"pooling": "mean_padded"}}
@@ -39,17 +34,9 @@ AS_IN_LAB_B = PADDED | {"data": {"lower": True}}
 
 def get_config(argument: str = "") -> ConfigDict:
     """Return the study of a preset; every network is the config with its own overrides."""
-    presets = {
-        "distilroberta": distilroberta,
-        "docstrings": docstrings,
-        "minilm": minilm,
-        "ag_news": ag_news,
-        "quick": quick,
-        "smoke": smoke,
-    }
     config = base()
-    preset = parse_argument(argument, tuple(presets)).preset
-    presets[preset](config)
+    preset = parse_argument(argument, PRESETS).preset
+    PRESETS[preset].apply(config)
     lower_cases = preset in ("distilroberta", "smoke")  # elsewhere the tokenizer does so anyway
     config.claims = claims(config.networks.keys(), lower_cases)
     return config
@@ -70,7 +57,7 @@ def base() -> ConfigDict:
 
 
 def distilroberta(config: ConfigDict) -> None:
-    """Set lab B's study: all of Yahoo Answers, without a header. For a GPU.
+    """Set lab B's study: all of Yahoo Answers, without a header.
 
     Lab B's own optimiser is a network of its own. Three seeds, since each run is long: they show a
     score, and cannot decide a claim.
@@ -101,7 +88,7 @@ def distilroberta(config: ConfigDict) -> None:
 
 
 def minilm(config: ConfigDict) -> None:
-    """Set all-MiniLM-L6-v2 (22.7 million parameters) on a CSV of one's own, for a CPU.
+    """Set all-MiniLM-L6-v2 (22.7 million parameters) on a CSV of one's own.
 
     Two seeds, since each run takes minutes: they show a score, and cannot decide a claim.
     """
@@ -111,7 +98,7 @@ def minilm(config: ConfigDict) -> None:
 
 
 def ag_news(config: ConfigDict) -> None:
-    """Set all-MiniLM-L6-v2 on AG News, one epoch, for a CPU.
+    """Set all-MiniLM-L6-v2 on AG News, one epoch.
 
     One network beside TF-IDF, since each run takes minutes.
     """
@@ -122,7 +109,7 @@ def ag_news(config: ConfigDict) -> None:
 
 
 def docstrings(config: ConfigDict) -> None:
-    """Set docstrings: which package do they come from? Minutes on a CPU.
+    """Set docstrings: which package do they come from?
 
     The encoder has two layers of width 64, from scratch.
     """
@@ -141,10 +128,7 @@ def docstrings(config: ConfigDict) -> None:
 
 
 def quick(config: ConfigDict) -> None:
-    """Shorten `docstrings` to about a minute.
-
-    One layer of width 32, two epochs at a rate that is not searched.
-    """
+    """Shorten `docstrings`: one layer of width 32, two epochs at a rate that is not searched."""
     docstrings(config)
     config.encoder.n_layer = 1
     config.encoder.n_embd = 32
@@ -159,7 +143,7 @@ def quick(config: ConfigDict) -> None:
 
 
 def smoke(config: ConfigDict) -> None:
-    """Shorten `docstrings` to seconds."""
+    """Shorten `docstrings` to one layer of width 16, one epoch."""
     docstrings(config)
     config.encoder.n_layer = 1
     config.encoder.n_embd = 16
@@ -181,3 +165,13 @@ def smoke(config: ConfigDict) -> None:
     set_text_networks(config, networks)
     config.networks.tfidf.model.strengths = (10.0,)
     config.networks.tfidf.model.tolerance = 1e-4
+
+
+PRESETS = {
+    "distilroberta": Preset(distilroberta, "lab B's: Yahoo Answers, a CSV of yours", gpu=True),
+    "docstrings": Preset(docstrings, "embedded texts, two layers from scratch", minutes=8),
+    "minilm": Preset(minilm, "all-MiniLM-L6-v2 on a CSV of yours, two seeds"),
+    "ag_news": Preset(ag_news, "all-MiniLM-L6-v2 on AG News, two runs", minutes=35),
+    "quick": Preset(quick, "docstrings with one layer, six seeds", minutes=1),
+    "smoke": Preset(smoke, "the smallest, to see that it runs", minutes=SECONDS),
+}

@@ -1,15 +1,30 @@
 """Config arguments, what follows the colon of `--config=configs/x.py:ARGUMENT`, and flat keys."""
 
 import json
+from collections.abc import Callable, Iterable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 from dla_jax.config.checks import ConfigError, check_choice
 
 FLAGS = {"true": True, "false": False}
+SECONDS = 0.25  # minutes of a preset that takes seconds, which nobody has measured more closely
 
 
-def parse_argument(argument: str, presets: tuple[str, ...], **defaults) -> SimpleNamespace:
+class Preset(NamedTuple):
+    """A preset of a config, as its table `PRESETS` has it; the first one is the default."""
+
+    apply: Callable  # config -> None: sets the values of the preset
+    what: str  # it is, in a line
+    minutes: float | None = None  # it takes on 2 CPU cores; None: nobody has timed it
+    gpu: bool = False  # whether it is for a GPU
+
+
+def keep(config) -> None:
+    """Set nothing: the preset is the config as every other one begins."""
+
+
+def parse_argument(argument: str, presets: Iterable[str], **defaults) -> SimpleNamespace:
     """Parse the part after the colon in `--config=configs/x.py:ARGUMENT`.
 
     It is a bare preset name, or comma-separated `key=value` with `preset=` among the keys:
@@ -19,6 +34,7 @@ def parse_argument(argument: str, presets: tuple[str, ...], **defaults) -> Simpl
     Raises:
       ConfigError: unknown preset or key, value of another type.
     """
+    presets = tuple(presets)
     values: dict[str, Any] = {"preset": presets[0], **defaults}
     for part in filter(None, (part.strip() for part in argument.split(","))):
         key, equals, text = part.partition("=")
