@@ -1,17 +1,42 @@
-"""Run one study.
+"""Run one study, or one command on finished studies: `python launch.py --help`."""
 
-    python launch.py --config=configs/rescnn.py:digits [--config.KEY=VALUE ...] [--workdir=FOLDER]
+# ruff: noqa: E402 - help is answered before the imports that take time
+import os
+import sys
 
-The same --workdir again goes on where it stopped. `python launch.py --workdir=FOLDER` alone draws
-its report again.
-"""
+from dla_jax.config import help
+from dla_jax.config.checks import ConfigError, check
+
+
+def fail(message: str, code: int):
+    """End with one line on standard error."""
+    print(f"launch.py: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+def ignore_closed_output() -> None:
+    """Drop what is still to be written: whoever reads standard output has enough, | head -1."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def answer_help(arguments: list[str]) -> None:
+    """Print the help that a command line asks for, and end, with 2 where its config is wrong."""
+    try:
+        print(help.page(arguments), flush=True)
+    except ConfigError as error:
+        fail(str(error), 2)
+    except BrokenPipeError:
+        ignore_closed_output()
+    sys.exit(0)
+
+
+if __name__ == "__main__" and help.asked(sys.argv[1:]):
+    answer_help(sys.argv[1:])
 
 import contextlib
 import functools
-import os
 import shlex
 import signal
-import sys
 from pathlib import Path
 
 from absl import app, flags, logging
@@ -19,11 +44,9 @@ from ml_collections.config_flags import config_flags
 
 from dla_jax import commands
 from dla_jax.config import overrides
-from dla_jax.config.checks import ConfigError, check
 from dla_jax.config.command_line import (
     check_config_flags,
     config_flags_of,
-    config_names,
     find_config_file,
     join_values,
     split_words_of,
@@ -40,25 +63,9 @@ from dla_jax.config.workdir import (
 )
 from dla_jax.config.written import read_config
 
-
-def fail(message: str, code: int):
-    """End with one line on standard error."""
-    print(f"launch.py: {message}", file=sys.stderr)
-    sys.exit(code)
-
-
 FLAGS = flags.FLAGS
 DATA_DIR = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-HELP = {
-    "config": "The study: configs/NAME.py:PRESET.",
-    "workdir": "Folder of the results; default runs/<config>-<preset>/<UTC time>.",
-    "from": "A finished workdir to read a trained model from.",
-    "data_dir": "Folder of prepared data sets.",
-    "download": "Whether missing data may be downloaded.",
-    "quiet": "No progress line.",
-    "multihost": "Join the processes of all hosts (Slurm, Cloud TPU, or JAX_COORDINATOR_ADDRESS "
-    "and so on).",
-}
+HELP = {name: flag.what for name, flag in help.FLAGS.items()}
 try:
     config_flags.DEFINE_config_file("config", None, HELP["config"], lock_config=True)
 except flags.Error as error:  # it reads the file of --flagfile already
@@ -67,6 +74,7 @@ flags.DEFINE_string("workdir", None, HELP["workdir"])
 flags.DEFINE_string("from", None, HELP["from"])
 flags.DEFINE_string("data_dir", DATA_DIR, HELP["data_dir"])
 flags.DEFINE_bool("download", True, HELP["download"])
+flags.DEFINE_bool("dry_run", False, HELP["dry_run"])
 flags.DEFINE_bool("quiet", False, HELP["quiet"])
 flags.DEFINE_bool("multihost", False, HELP["multihost"])
 ROOT = Path(__file__).resolve().parent
@@ -75,26 +83,15 @@ typed: list[str] = []  # the arguments, those of --flagfile among them
 received: list[int] = []  # signals, in order
 
 
-def usage() -> str:
-    """Return the help text."""
-    lines = []
-    for name in HELP:
-        negatable = "[no]" if FLAGS[name].boolean else ""
-        lines.append(f"  --{negatable}{name:<12}{FLAGS[name].help}")
-    configs = ", ".join(f"configs/{name}.py" for name in config_names())
-    return "\n".join([__doc__, *lines, "", f"Studies: {configs}"])
-
-
 def parse_flags(argv: list[str]) -> list[str]:
     """Parse the command line with absl, but with errors of one line.
 
     The exit code is 2 for wrong input, 0 for --help.
     """
-    if {"--help", "-h", "-help", "--helpfull", "--helpshort"} & set(argv):
-        print(usage())
-        sys.exit(0)
     try:
         arguments = FLAGS.read_flags_from_files(argv[1:], force_gnu=False)
+        if help.asked(arguments):  # in a file of flags
+            answer_help(arguments)
         arguments = find_config_file(join_values(arguments))
         check_config_flags(arguments)
         typed[:] = arguments
@@ -106,7 +103,7 @@ def parse_flags(argv: list[str]) -> list[str]:
         check(
             FLAGS.config is not None or FLAGS.workdir is not None,
             "nothing to do; give --config=configs/rescnn.py:digits to run a study, "
-            "or --workdir to draw one again",
+            "--workdir to draw one again, or --help",
         )
     except (ConfigError, flags.Error, TypeError, ValueError) as error:
         fail(str(error).strip().splitlines()[0], 2)
@@ -241,8 +238,8 @@ def main(argv: list[str]) -> None:
     except (Interrupted, KeyboardInterrupt):
         number = received[0] if received else signal.SIGINT
         fail(f"interrupted; go on with: {again(workdir, made)}", 128 + number)
-    except BrokenPipeError:  # whoever read standard output has enough: | head -1
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:
+        ignore_closed_output()
     except Exception as error:
         if "No space left on device" not in str(error):
             raise

@@ -57,20 +57,21 @@ def get_config(argument: str = "") -> ConfigDict:
 def base() -> ConfigDict:
     """Return every key, with the values that most presets share."""
     config = text_base("features")
+    # What the report asks.
     config.question = (
         "What are the features of a transformer worth that is not trained, and what does the "
         "classifier on top matter?"
     )
     config.data.name = "ag_news_subset"
     config.data.val_fraction = 0.05
-    config.embed_batch_size = 64
+    config.embed_batch_size = 64  # texts that are embedded together
     config.model = ConfigDict()
-    config.model.name = "perceptron"
-    config.model.widths = (512, 256, 128)
-    config.model.dropout = 0.0
-    # Each feature to mean 0 and variance 1 over the training texts.
+    config.model.name = "perceptron"  # perceptron, logistic or tfidf, each with keys of its own
+    config.model.widths = (512, 256, 128)  # of its hidden layers, in units
+    config.model.dropout = 0.0  # probability that a unit is dropped in training
+    # Whether each feature is scaled to mean 0 and variance 1 over the training texts.
     config.model.standardise = True
-    config.model.init = "he"
+    config.model.init = "he"  # initial weights: he or torch_default (PyTorch's)
     config.select_seeds = (100, 101)  # one says nothing of the spread within a rate
     config.lrs = (3e-4, 1e-3, 3e-3, 1e-2)
     config.num_epochs = 20

@@ -38,110 +38,119 @@ def get_config(argument: str = "") -> ConfigDict:
 
 def base() -> ConfigDict:
     """Return every key, with the values that most presets share."""
-    config = ConfigDict()
-    config.experiment = "agents"
-    config.question = ""
-    config.seeds = tuple(range(8))  # each fixes initial weights, environments and exploration
-    config.lrs = ()  # for arms that bring no rate
     # Spread within a rate: in dqn.py one rate's runs differ by 12 to 67 of return (standard
-    # deviation), and the best rate's mean is 7 to 64 above the next. So four seeds, where two would
-    # often choose by chance, and few rates a factor of 2 or 3 apart.
-    config.select_seeds = (100, 101, 102, 103)
-    config.order = ()  # of the arms in tables and figures; others are compared with the first
+    # deviation), and the best rate's mean is 7 to 64 above the next. So four seeds choose, where
+    # two would often choose by chance, among few rates a factor of 2 or 3 apart.
+    config = ConfigDict()
+    config.experiment = "agents"  # the kind of study; leave it
+    config.question = ""  # what the report asks
+    # Of the runs that are compared; each fixes initial weights, environments and exploration.
+    config.seeds = tuple(range(8))
+    config.lrs = ()  # learning rates of which arms that bring none get their own
+    config.select_seeds = (100, 101, 102, 103)  # choose the rates; none of them is compared
+    config.order = ()  # of arms in tables; others are compared with the first
 
-    # max_steps 0: the environment's own limit
-    config.env = ConfigDict({"name": "CartPole-v1", "sticky": 0.0, "max_steps": 0})
+    config.env = ConfigDict(
+        {
+            "name": "CartPole-v1",  # any environment of gymnax
+            "sticky": 0.0,  # probability that the last action is played again
+            "max_steps": 0,  # steps of an episode at most; 0: the environment's own limit
+        }
+    )
     config.total_steps = 200_000  # environment steps of a run
-    config.gamma = 0.99
-    # from the value of the state at a time limit; false: a time limit counts as an end
+    config.gamma = 0.99  # discount of a reward, a step
+    # Whether a time limit is no end: the value of the state there counts; false: it is an end.
     config.bootstrap = True
-    # "solved" is known up to one interval between them, here 5,000 steps
+    # Evaluations of a run; "solved" is known up to the interval between two.
     config.num_evaluations = 40
-    config.eval_episodes = 20
-    config.test_episodes = 100
-    config.solved_return = placeholder(float)  # what counts as solved
+    config.eval_episodes = 20  # episodes of an evaluation
+    config.test_episodes = 100  # fresh episodes, at the end of a run
+    config.solved_return = placeholder(float)  # mean return that counts as solved, if any does
 
     config.agent = ppo()
     config.model = ConfigDict(
         {
-            "name": "mlp",
-            "hidden": (64, 64),
-            "activation": "tanh",
-            "layer_norm": False,
-            "shared": False,
+            "name": "mlp",  # mlp, or cnn for images
+            "hidden": (64, 64),  # widths of the hidden layers, in units
+            "activation": "tanh",  # tanh or relu
+            "layer_norm": False,  # whether hidden layers have LayerNorm
+            "shared": False,  # whether policy and value have their hidden layers in common
         }
     )
     config.optim = optim(schedule="linear", milestones=(), eps=1e-5, clip_norm=0.5)
 
-    config.checkpoint_every_evaluations = 0  # 0: only when interrupted
+    config.checkpoint_every_evaluations = 0  # between saved states; 0: only when interrupted
     config.runs_at_once = 4  # runs in one compiled call
     config.cells_at_a_time = 0  # calls side by side; 0: one a core on a CPU, else one
     return config
 
 
 def ppo(**changes) -> ConfigDict:
-    """Return PPO with the settings of Huang et al. 2022."""
+    """Return the group `agent` of PPO with the settings of Huang et al. 2022."""
     return ConfigDict(
         {
-            "name": "ppo",
-            "num_envs": 4,
-            "num_steps": 128,
-            "update_epochs": 4,
-            "num_minibatches": 4,
-            "gae_lambda": 0.95,
-            "clip_eps": 0.2,
-            "clip_vloss": True,
-            "ent_coef": 0.01,
-            "vf_coef": 0.5,
-            "normalise_obs": False,
-            "normalise_reward": False,
+            "name": "ppo",  # the method: ppo, dqn or reinforce, each with keys of its own
+            "num_envs": 4,  # environments that are played side by side
+            "num_steps": 128,  # of each environment, between two updates
+            "update_epochs": 4,  # passes over these steps in an update
+            "num_minibatches": 4,  # parts that a pass is cut into
+            "gae_lambda": 0.95,  # of advantages; 0: one step ahead, 1: to the end
+            "clip_eps": 0.2,  # how far the probability ratio may move in an update
+            "clip_vloss": True,  # whether values may move no further either
+            "ent_coef": 0.01,  # weight of the entropy bonus
+            "vf_coef": 0.5,  # weight of the value loss
+            "normalise_obs": False,  # whether observations are scaled by what was seen so far
+            "normalise_reward": False,  # whether rewards are divided by the spread of returns
         }
         | changes
     )
 
 
 def dqn(**changes) -> ConfigDict:
-    """Return DQN; the target network is copied every 50 gradient steps, 500 environment steps."""
+    """Return the group `agent` of DQN.
+
+    The target network is copied every 50 gradient steps, 500 environment steps.
+    """
     return ConfigDict(
         {
             "name": "dqn",
             "num_envs": 10,
-            "steps_per_gradient": 1,
-            "block": 50,
-            "buffer_size": 10_000,
-            "learning_starts": 1_000,
-            "batch_size": 128,
-            "double": False,
-            "dueling": False,
-            "huber": False,
-            "n_step": 1,
-            "tau": 1.0,
-            "target_period": 50,
-            "target_period_episodes": 0,
-            "epsilon_start": 1.0,
-            "epsilon_end": 0.05,
-            "epsilon_fraction": 0.5,
-            "epsilon_schedule": "linear",
+            "steps_per_gradient": 1,  # of each environment, between two gradient steps
+            "block": 50,  # gradient steps of one compiled update
+            "buffer_size": 10_000,  # environment steps that are remembered
+            "learning_starts": 1_000,  # random environment steps before the first gradient step
+            "batch_size": 128,  # remembered steps a gradient step
+            "double": False,  # whether the online network chooses the action that is valued
+            "dueling": False,  # whether value and advantages have heads of their own
+            "huber": False,  # whether the loss is Huber's, not the squared one
+            "n_step": 1,  # rewards that are summed before bootstrapping
+            "tau": 1.0,  # how far the target network moves, of the way; 1: it is copied
+            "target_period": 50,  # gradient steps between two moves
+            "target_period_episodes": 0,  # lab C's rule, in ended episodes; 0: target_period
+            "epsilon_start": 1.0,  # probability of a random action at the start
+            "epsilon_end": 0.05,  # the same at the end of its decay
+            "epsilon_fraction": 0.5,  # of the run, which the decay takes
+            "epsilon_schedule": "linear",  # of the decay: linear or exponential
         }
         | changes
     )
 
 
 def reinforce(**changes) -> ConfigDict:
-    """Return REINFORCE with a value function as baseline."""
+    """Return the group `agent` of REINFORCE with a value function as baseline."""
     return ConfigDict(
         {
             "name": "reinforce",
             "num_envs": 8,
-            "baseline": "value",
-            "normalise": "batch",
+            "baseline": "value",  # what is subtracted from returns: value, mean or none
+            "normalise": "batch",  # advantages over the batch, or each episode; or none
             "ent_coef": 0.01,
-            "value_steps": 4,
-            "temperature_start": 1.0,
-            "temperature_end": 1.0,
-            "greedy_start": 0.0,
-            "greedy_end": 0.0,
-            "mixture": 0,
+            "value_steps": 4,  # gradient steps of the value function an update
+            "temperature_start": 1.0,  # logits are divided by it, at the start
+            "temperature_end": 1.0,  # the same at the end of the run
+            "greedy_start": 0.0,  # probability of the likeliest action in lab C's mixture
+            "greedy_end": 0.0,  # the same at the end of the run
+            "mixture": 0,  # 1: acts by lab C's mixture, and not by the softmax
         }
         | changes
     )
@@ -166,7 +175,9 @@ METHODS = {
 
 def set_arms(config: ConfigDict, arms: dict[str, dict], **reported: str) -> None:
     """Put the arms into the config, with what was reported of each."""
-    config.arms, config.order = ConfigDict(arms), tuple(arms)
+    config.arms = ConfigDict(arms)  # what is compared: each is this config with its own overrides
+    config.order = tuple(arms)
+    # What was reported of each arm, in words.
     config.reported = ConfigDict({name: reported.get(name, "not in the labs") for name in arms})
 
 

@@ -43,16 +43,16 @@ def get_config(argument: str = "") -> ConfigDict:
     )
     check_choice("config argument method", given.method, tuple(METHODS))
     config = ConfigDict()
-    config.experiment = "cam"
-    # Of the study, as its report names it; "": that of the run that is best on validation.
+    config.experiment = "cam"  # the command; leave it
+    # A network of the study, as its report names it; "": that of the run best on validation.
     config.network = ""
-    config.layer = "last_conv"  # or a block: blocks/2, blocks2b/0
-    config.methods = METHODS[given.method]  # the first is the one that is drawn
+    config.layer = "last_conv"  # whose features are mapped; or a block: blocks/2, blocks2b/0
+    config.methods = METHODS[given.method]  # kinds of maps; the first is drawn
     config.image = ""  # a photo, or a folder of photos, instead of test images
     config.scale = 1.0  # short side of a photo for the network, in sides of a training image
-    config.num_shown = 16  # test images
-    config.num_scored = 100  # test images of each network
-    config.num_steps = 64  # of an insertion or deletion curve
+    config.num_shown = 16  # test images whose maps are drawn
+    config.num_scored = 100  # test images of each network, by which maps are judged
+    config.num_steps = 64  # points of an insertion or deletion curve
     config.blur = 0.25  # standard deviation, in sides of an image, of what insertion begins with
     config.canvas = (3, 5)  # rows and columns of images on the canvas
     config.made = ConfigDict()  # the study that is made first

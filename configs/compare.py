@@ -1,4 +1,4 @@
-"""Finished studies side by side: which network is best, did a change help?
+"""Finished studies side by side: which network is best?
 
     python launch.py --config=configs/compare.py --config.runs=runs/try1,runs/try2
 
@@ -21,7 +21,7 @@ def get_config(argument: str = "") -> ConfigDict:
     """Return the comparison of `runs`, or of the studies that a preset makes first."""
     preset = parse_argument(argument, PRESETS).preset
     config = ConfigDict()
-    config.experiment = "compare"
+    config.experiment = "compare"  # the command; leave it
     config.runs = ""  # workdirs of finished studies, with commas between
     config.made = ConfigDict()  # studies, under names, to be made first
     PRESETS[preset].apply(config)

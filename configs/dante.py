@@ -41,51 +41,62 @@ def get_config(argument: str = "") -> ConfigDict:
 def base() -> ConfigDict:
     """Return every key, with the values that most presets share."""
     config = ConfigDict()
-    config.experiment = "language"
+    config.experiment = "language"  # the kind of study; leave it
+    # What the report asks.
     config.question = (
         "Is a small decoder better than n-grams on the same split? Which decoder, and when does it "
         "over-fit?"
     )
-    # 2/2^6 = .03 is the smallest p; each seed fixes order, dropout and initial weights.
+    # Of the runs that are compared; each fixes order, dropout and initial weights. Six are the
+    # fewest that can decide a claim: 2/2^6 = .03 is the smallest p.
     config.seeds = tuple(range(6))
-    config.lrs = (1e-3, 3e-3, 1e-2)  # for networks that bring no rate
-    config.select_seeds = (100,)
+    # Learning rates of which each network gets its own, on validation data.
+    config.lrs = (1e-3, 3e-3, 1e-2)
+    config.select_seeds = (100,)  # choose the rates; none of them is compared
 
     config.data = ConfigDict()
     config.data.path = placeholder(str)  # a text file in UTF-8; without one the embedded text
-    config.data.val_fraction = 0.1
-    # 0: none; the last `val_fraction` are scored, as published figures are.
+    config.data.val_fraction = 0.1  # of the text, behind the training part
+    # Of the text, at its end; 0: none, and the last `val_fraction` are scored, as is usual.
     config.data.test_fraction = 0.0
-    config.tokenizer = ConfigDict({"name": "characters", "vocab_size": 0})
+    config.tokenizer = ConfigDict(characters())
 
     config.model = gpt(2, 4, 64, 64)  # of every network that brings no family of its own
-    config.compute_dtype = "float32"
+    config.compute_dtype = "float32"  # of the computation: float32, or bfloat16 on accelerators
 
-    config.num_steps = 1500
-    config.batch_size = 16  # windows
+    config.num_steps = 1500  # optimiser steps of a run
+    config.batch_size = 16  # windows of text a step, of all devices together
     config.accumulate = 1  # parts a batch is taken in, to save memory
     config.patience = 0  # evaluations without improvement before a run stops; 0: never
     config.optim = optim(
         name="adamw", warmup_fraction=0.05, milestones=(), b2=0.99, weight_decay=0.1
     )
 
-    config.ngram_order = 6
+    config.ngram_order = 6  # the longest n-gram beside the networks, in tokens
     config.target_order = 3  # the n-gram whose validation score a run must reach, for its speed
     # What the models write at every evaluation, behind a prompt whose attention is drawn too.
     config.sample = ConfigDict()
-    config.sample.prompt = ""  # "": the validation text's start
-    config.sample.num_tokens = 200
-    config.sample.temperature = 0.8
-    config.sample.top_k = 0
-    config.sample.top_p = 1.0
+    config.sample.prompt = ""  # what they continue; "": the validation text's start
+    config.sample.num_tokens = 200  # tokens that they write
+    config.sample.temperature = 0.8  # of the probabilities; 0: always the most probable token
+    config.sample.top_k = 0  # of so many most probable tokens; 0: of all
+    config.sample.top_p = 1.0  # of the fewest tokens that have this probability together
 
-    config.log_every_steps = 50
-    config.eval_every_steps = 250
-    config.checkpoint_every_steps = 0  # 0: only when interrupted
-    config.steps_per_call = 50
-    config.cells_at_a_time = 0  # 0: one a core on a CPU, else one
-    config.parallel = "jit"
+    config.log_every_steps = 50  # steps between rows beside those of evaluations; 0: none
+    config.eval_every_steps = 250  # steps between two evaluations on validation data
+    config.checkpoint_every_steps = 0  # steps between saved states; 0: only when interrupted
+    config.steps_per_call = 50  # steps that run in one compiled call, at most
+    config.cells_at_a_time = 0  # runs side by side; 0: one a core on a CPU, else one
+    config.parallel = "jit"  # over the devices: jit, or pmap
     return config
+
+
+def characters() -> dict:
+    """Return the group `tokenizer` of characters."""
+    return {
+        "name": "characters",  # or bpe: byte pairs, learned from the training part
+        "vocab_size": 0,  # tokens, of bpe; characters are as many as the text has
+    }
 
 
 def byte_pairs(vocab_size: int) -> dict:
@@ -96,12 +107,12 @@ def byte_pairs(vocab_size: int) -> dict:
 def gpt(n_layer: int, n_head: int, n_embd: int, block_size: int, dropout: float = 0.0) -> dict:
     """Return the group `model` of a GPT-2 decoder."""
     return {
-        "name": "gpt",
-        "block_size": block_size,
-        "n_layer": n_layer,
-        "n_head": n_head,
-        "n_embd": n_embd,
-        "dropout": dropout,
+        "name": "gpt",  # family of networks: gpt, or llama with keys of its own
+        "block_size": block_size,  # tokens of context
+        "n_layer": n_layer,  # layers
+        "n_head": n_head,  # heads of attention
+        "n_embd": n_embd,  # width of a token
+        "dropout": dropout,  # probability that a value is dropped in training
     }
 
 
@@ -119,15 +130,16 @@ def llama(
     """Return the group `model` of a Llama 2 decoder."""
     return gpt(n_layer, n_head, n_embd, block_size, dropout) | {
         "name": "llama",
-        "n_kv_head": n_kv_head,
-        "intermediate": intermediate,
-        "rope_theta": 10_000.0,
-        "tied": tied,
+        "n_kv_head": n_kv_head,  # heads of keys and values, which heads of queries share
+        "intermediate": intermediate,  # inner width of a layer
+        "rope_theta": 10_000.0,  # base of the wavelengths of rotary positions
+        "tied": tied,  # whether the embedding is the head too
     }
 
 
 def set_networks(config: ConfigDict, networks: dict[str, dict], **reported: str) -> None:
     """Put the networks into the config, with what was reported of each."""
+    # What is compared: each network is this config with its own overrides.
     config.networks = ConfigDict(networks)
     set_reported(config, reported)
 

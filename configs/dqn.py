@@ -1,4 +1,4 @@
-"""DQN: how should its target network move, and what do later ideas add?
+"""DQN: how should its target network move, and what else helps?
 
 Lab C solves LunarLander by DQN. Its code means to copy the target network every so many episodes,
 but stands in the loop over steps, so that in each such episode it is copied at every step; here,

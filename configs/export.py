@@ -17,10 +17,10 @@ def get_config(argument: str = "") -> ConfigDict:
     """Return what to export."""
     preset = parse_argument(argument, PRESETS).preset
     config = ConfigDict()
-    config.experiment = "export"
-    # Of the study, as its report names it; "": the exportable run that is best on validation.
+    config.experiment = "export"  # the command; leave it
+    # A network of the study, as its report names it; "": the exportable one best on validation.
     config.network = ""
-    config.folder = ""  # to be made; "": `exported` in the workdir
+    config.folder = ""  # the folder to be made; "": `exported` in the workdir
     config.made = ConfigDict()  # a study that is to be made first
     PRESETS[preset].apply(config)
     return config

@@ -21,16 +21,16 @@ def get_config(argument: str = "") -> ConfigDict:
     """Return how to generate."""
     preset = parse_argument(argument, PRESETS).preset
     config = ConfigDict()
-    config.experiment = "generate"
-    # Of the study, as its report names it; "": the run that is best on validation.
+    config.experiment = "generate"  # the command; leave it
+    # A network of the study, as its report names it; "": that of the run best on validation.
     config.network = ""
-    config.prompt = ""  # "": the beginning of the validation text
-    config.num_tokens = 500
-    config.num_samples = 1
-    config.temperature = 0.8  # 0: always the most probable token
-    config.top_k = 0  # of so many tokens; 0: of all
+    config.prompt = ""  # what is continued; "": the beginning of the validation text
+    config.num_tokens = 500  # tokens that are written behind the prompt
+    config.num_samples = 1  # texts
+    config.temperature = 0.8  # of the probabilities; 0: always the most probable token
+    config.top_k = 0  # of so many most probable tokens; 0: of all
     config.top_p = 1.0  # of the fewest tokens that have this probability together
-    config.seed = 0
+    config.seed = 0  # of what is drawn; the same seed writes the same text
     config.made = ConfigDict()  # a study that is to be made first
     PRESETS[preset].apply(config)
     return config

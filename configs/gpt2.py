@@ -1,4 +1,4 @@
-"""GPT-2: its tokenizer on a sentence, and what it writes behind a prompt.
+"""GPT-2: its tokenizer on a sentence, and what it writes.
 
 The labs' exercise on a real language model (Radford et al. 2019), with lab B's settings: its
 sentence of 9 words becomes 10 tokens and comes back as it was; 50 tokens in all, of the 50 most
@@ -20,16 +20,17 @@ def get_config(argument: str = "") -> ConfigDict:
     """Return what to ask GPT-2."""
     preset = parse_argument(argument, PRESETS).preset
     config = ConfigDict()
-    config.experiment = "gpt2"
+    config.experiment = "gpt2"  # the command; leave it
     config.path = "gpt2"  # a folder, or a name of the Hugging Face hub
+    # What the tokenizer cuts into tokens.
     config.sentence = "This is an example sentence to encode into tokens."
-    config.prompt = "Once upon a time"
-    config.num_tokens = 46  # behind the prompt's 4: the lab's 50
-    config.num_samples = 1
-    config.temperature = 0.7  # 0: always the most probable token
-    config.top_k = 50  # of so many tokens; 0: of all
+    config.prompt = "Once upon a time"  # what GPT-2 continues
+    config.num_tokens = 46  # written behind the prompt, whose 4 make the lab's 50
+    config.num_samples = 1  # texts
+    config.temperature = 0.7  # of the probabilities; 0: always the most probable token
+    config.top_k = 50  # of so many most probable tokens; 0: of all
     config.top_p = 1.0  # of the fewest tokens that have this probability together
-    config.seed = 42
+    config.seed = 42  # of what is drawn; the same seed writes the same text
     config.made = False  # whether a tiny one with random weights is made first
     PRESETS[preset].apply(config)
     return config

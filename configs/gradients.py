@@ -1,4 +1,4 @@
-"""Does the gradient of a deep plain net vanish, and that of a residual one not?
+"""Does a deep plain net's gradient vanish, and a residual one's not?
 
 Lab B watches the first convolution of its 48-layer nets, lab C mean and variance of the gradient of
 each stage of ResNet-34 and of the same net without skips, lab E the mean absolute gradient of the
@@ -43,14 +43,15 @@ def get_config(argument: str = "") -> ConfigDict:
 def base() -> ConfigDict:
     """Return every key, with the values that most presets share."""
     config = image_base("gradients")
+    # What the report asks.
     config.question = (
         "Does the gradient vanish in the plain net, and neither vanish nor explode in the residual "
         "one?"
     )
-    config.pair = ("plain", "residual")  # which the labs look at
-    config.trace_first_steps = 150  # that have a row each, as lab E watches them
-    config.probe_every_steps = 25  # the gradient on a batch that stays the same
-    config.max_histograms = 20  # of each layer in a run
+    config.pair = ("plain", "residual")  # which the labs look at, compared seed by seed
+    config.trace_first_steps = 150  # first steps that have a row each, as lab E watches them
+    config.probe_every_steps = 25  # steps between gradients on a batch that stays the same
+    config.max_histograms = 20  # of the gradient of each layer in a run, at most
     networks = {
         "plain": PLAIN,
         "residual": RESIDUAL,
@@ -59,6 +60,7 @@ def base() -> ConfigDict:
         "plain_frozen_norm": PLAIN | FROZEN,
         "residual_frozen_norm": RESIDUAL | FROZEN,
     }
+    # What is compared: each network is this config with its own overrides.
     config.networks = ConfigDict(networks | SAME_RATE)
     config.lrs = (3e-3, 1e-2, 3e-2, 1e-1)
     # Momentum, not Adam or Lion: they divide the size of a gradient out again, and clipping would
@@ -76,15 +78,16 @@ def cifar10(config: ConfigDict) -> None:
     config.model.name = "lab_b"
     config.model.norm = "batch"
     config.model.init = "torch_default"
-    config.model.skip = True
-    config.model.depth = 48
-    config.model.as_implemented = False
+    config.model.skip = True  # whether blocks have a skip, in networks that do not say
+    config.model.depth = 48  # layers
+    config.model.as_implemented = False  # whether a ReLU stands before the addition, lab B's slip
     config.networks.update(shallower(17, 9))
 
 
 def lab_c(config: ConfigDict) -> None:
     """Set lab C's nets, each of the 16 blocks with a skip or none, shortcuts without parameters."""
-    config.model = ConfigDict(resnet(skip=True, depth=34, plain_stages=()))
+    config.model = ConfigDict(resnet(skip=True, depth=34))
+    config.model.plain_stages = ()  # stages without skips in a net that has them; 1 is the first
 
 
 def shallower(*depths: int) -> dict[str, dict]:

@@ -14,55 +14,58 @@ from dla_jax.config.overrides import CARRIED
 def image_base(experiment: str) -> ConfigDict:
     """Return the keys that every study of images has, with the values that most presets share."""
     config = ConfigDict()
-    config.experiment = experiment
-    # 2/2^6 = .03 is the smallest p; each seed fixes split, order and initial weights.
+    config.experiment = experiment  # the kind of study; leave it
+    # Of the runs that are compared; each fixes split, order and initial weights. Six are the fewest
+    # that can decide a claim: 2/2^6 = .03 is the smallest p.
     config.seeds = tuple(range(6))
-    # Each network gets its own learning rate, on validation, from seeds that no final run has.
+    # Learning rates of which each network gets its own, on validation data.
     config.lrs = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
-    config.select_seeds = (100, 101)  # one cannot show how far a rate's score is noise
+    config.select_seeds = (100, 101)  # choose the rates; none of them is compared
 
     config.data = image_data()
     config.model = ConfigDict()
+    # Family of networks: cnn, mlp, resnet, lab_a, lab_b or perceptron; each has keys of its own.
     config.model.name = "cnn"
-    config.model.norm = "batch"
+    config.model.norm = "batch"  # after each layer: batch (BatchNorm) or none
+    # Initial weights: he, torch_default (PyTorch's) or dirac (the identity).
     config.model.init = "he"
-    config.model.width = 64
-    config.model.pools = 1  # 2x2 max-pools after the stem
-    config.compute_dtype = "float32"
+    config.model.width = 64  # channels of a convolution, units of a dense layer
+    config.model.pools = 1  # number of 2x2 max-pools after the stem
+    config.compute_dtype = "float32"  # of the computation: float32, or bfloat16 on accelerators
 
-    config.num_epochs = 20
-    config.batch_size = 128
-    config.label_smoothing = 0.0
-    # Or balanced: a class weighs as much as another in the loss, however rare it is.
+    config.num_epochs = 20  # passes over the training part
+    config.batch_size = 128  # images a step, of all devices together
+    config.label_smoothing = 0.0  # probability taken from the true class, spread over all; 0: none
+    # none, or balanced: each class weighs the same in the loss, however rare it is.
     config.class_weight = "none"
-    # Leaves BatchNorm in evaluation mode from then on, lab C's mistake; 0: never.
+    # The epoch after which BatchNorm stays in evaluation mode, lab C's mistake; 0: never.
     config.freeze_norm_after_epochs = 0
     config.patience = 0  # evaluations without improvement before a run stops; 0: never
     config.optim = optim()
 
-    config.eval_every_epochs = 1
-    config.log_every_steps = 100  # rows beside those of the evaluations; 0: none
-    config.checkpoint_every_steps = 1000  # 0: a run is saved only when interrupted
-    config.steps_per_call = 32
-    config.cells_at_a_time = 0  # 0: one a CPU core, or one on accelerators
-    config.parallel = "jit"  # or pmap, where there are several devices
+    config.eval_every_epochs = 1  # epochs between two evaluations on validation data
+    config.log_every_steps = 100  # steps between rows beside those of evaluations; 0: none
+    config.checkpoint_every_steps = 1000  # steps between saved states; 0: only when interrupted
+    config.steps_per_call = 32  # steps that run in one compiled call, at most
+    config.cells_at_a_time = 0  # runs side by side; 0: one a CPU core, or one on accelerators
+    config.parallel = "jit"  # over the devices: jit, or pmap
     return config
 
 
 def image_data() -> ConfigDict:
     """Return the group `data` of a study of images."""
     data = ConfigDict()
-    data.name = "cifar10"
-    # For data.name=folder: one sub-folder a class, or train/, val/ and test/ with such.
+    data.name = "cifar10"  # digits, mnist, fashion_mnist, cifar10, cifar100 or folder
+    # A folder with one sub-folder a class, or train/, val/ and test/ with such; with name=folder.
     data.path = placeholder(str)
     # An official test part elsewhere: a folder with one sub-folder a class.
     data.test_path = placeholder(str)
     data.size = 32  # pixels that a folder's images are resized to
-    data.skip_bad = False  # go on without a folder's unreadable files
-    data.val_fraction = 0.1
-    data.test_fraction = 0.0  # 0: the set's own test part
-    data.pad = 4  # pixels of pad-and-crop
-    data.flip = True
+    data.skip_bad = False  # whether to go on without a folder's unreadable files
+    data.val_fraction = 0.1  # of the training images, which each seed draws for validation
+    data.test_fraction = 0.0  # of the images, for testing; 0: the set's own test part
+    data.pad = 4  # pixels that training images are shifted by, at most, at random; 0: none
+    data.flip = True  # whether half of the training images are flipped left to right, at random
     return data
 
 
@@ -81,9 +84,9 @@ def resnet(**changes) -> dict:
         "name": "resnet",
         "norm": "batch",
         "init": "he",
-        "bottleneck": False,
-        "shortcut": True,
-        "projection": False,
+        "bottleneck": False,  # blocks of 1x1, 3x3, 1x1 convolutions, not of two 3x3
+        "shortcut": True,  # false: none is computed, for the time of a net without skips
+        "projection": False,  # whether a shortcut is a 1x1 convolution where shapes change
     }
     return model | changes
 
@@ -100,12 +103,12 @@ def perceptron(
         "name": "perceptron",
         "norm": "none",
         "init": init,
-        "skip": False,
-        "depth": len(widths),
-        "widths": widths,
-        "dropout": dropout,
-        "dropout_at": dropout_at,
-        "relu_logits": relu_logits,
+        "skip": False,  # whether blocks have a skip; a perceptron has none
+        "depth": len(widths),  # layers; of a perceptron its hidden ones
+        "widths": widths,  # of its hidden layers, in units
+        "dropout": dropout,  # probability that a unit is dropped in training
+        "dropout_at": dropout_at,  # behind "every" hidden layer, or the "last"
+        "relu_logits": relu_logits,  # whether logits have a ReLU behind them, lab C's slip
     }
     return ConfigDict(model)
 
@@ -117,6 +120,7 @@ def set_networks(config: ConfigDict, networks: dict[str, dict]) -> None:
     """
     # Each gets its own copy of a group that several share, or one flag would change them all.
     own = {name: copy.deepcopy(network) for name, network in networks.items()}
+    # What is compared: each network is this config with its own overrides.
     config.networks = ConfigDict(own)
     keys = [set(flatten(network.to_dict())) for network in config.networks.values()]
     common = functools.reduce(set.intersection, keys)

@@ -23,4 +23,5 @@ HYPOTHESIS = "hypothesis"
 def set_reported(config: ConfigDict, reported: dict[str, str]) -> None:
     """Put what was reported of each network of the config into it, in words."""
     words = {name: reported.get(name, "not in the labs") for name in config.networks}
+    # What was reported of each network, in words.
     config.reported = ConfigDict(words)

@@ -110,7 +110,7 @@ def quick(config: ConfigDict) -> None:
 def mnist_base() -> ConfigDict:
     """Return what the studies of MLPs on MNIST share."""
     config = image_base("architectures")
-    config.pair = ()
+    config.pair = ()  # two networks that are compared seed by seed; (): none
     config.seeds = (0, 1, 2, 3, 4, 5)
     config.lrs = (1e-3, 3e-3, 1e-2)
     config.data.name = "mnist"
@@ -121,6 +121,7 @@ def mnist_base() -> ConfigDict:
     config.log_every_steps = 0
     config.checkpoint_every_steps = 0
     config.optim.clip_norm = 0.0
+    # What the report asks.
     config.question = (
         "Which MLP for MNIST? The wider net was reported to fail; is it the net or the recipe?"
     )

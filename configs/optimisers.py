@@ -25,19 +25,20 @@ SGD = {
 def optim(**changes) -> ConfigDict:
     """Return the group `optim`: Adam with a cosine, or what `changes` make of it."""
     values = {
-        "name": "adam",
+        "name": "adam",  # adam, adamw, sgd or lion
         "lr": placeholder(float),  # one peak rate for all, instead of the grid of `lrs`
-        "schedule": "cosine",
-        "warmup_fraction": 0.0,
+        "schedule": "cosine",  # of the rate: constant, cosine, linear, one_cycle or multi_step
+        "warmup_fraction": 0.0,  # of the steps, in which the rate rises from 0
         "milestones": (0.5, 0.75),  # fractions of the steps, for multi_step
-        "decay_factor": 0.1,
-        "momentum": 0.9,
-        "nesterov": False,
-        "b1": 0.9,
-        "b2": 0.999,
-        "eps": 1e-8,
-        "weight_decay": 0.0,
-        "decayed": "all",  # or kernels alone
-        "clip_norm": 1.0,  # without it deep plain nets diverge at the larger rates
+        "decay_factor": 0.1,  # of the rate at each milestone
+        "momentum": 0.9,  # of sgd
+        "nesterov": False,  # whether sgd looks ahead
+        "b1": 0.9,  # decay of the mean gradient, of adam, adamw and lion
+        "b2": 0.999,  # decay of the mean squared gradient; of lion, of what it keeps
+        "eps": 1e-8,  # of adam and adamw: added to what they divide by
+        "weight_decay": 0.0,  # pull of parameters to 0; of sgd and adam it is part of the gradient
+        "decayed": "all",  # which parameters decay: all, or kernels alone
+        # The gradient's norm at most, 0: any; without it deep plain nets diverge at larger rates.
+        "clip_norm": 1.0,
     }
     return ConfigDict(values | changes)

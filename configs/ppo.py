@@ -1,4 +1,4 @@
-"""PPO: what does it reach, and what is bootstrapping at the time limit worth?
+"""PPO: what is bootstrapping at the time limit worth?
 
 Most implementations take an episode that a time limit cuts off for one that is over, and so teach
 the value function that a pole which has stood for 500 steps is worth nothing more. Papers: Schulman

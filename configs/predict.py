@@ -19,11 +19,11 @@ def get_config(argument: str = "") -> ConfigDict:
     """Return what to classify."""
     preset = parse_argument(argument, PRESETS).preset
     config = ConfigDict()
-    config.experiment = "predict"
-    # Of the study, as its report names it; "": the run that is best on validation.
+    config.experiment = "predict"  # the command; leave it
+    # A network of the study, as its report names it; "": that of the run best on validation.
     config.network = ""
-    config.text = ""  # one text
-    config.file = ""  # a text a line; without text, file and image: standard input
+    config.text = ""  # one text to classify
+    config.file = ""  # a file of a text a line; without text, file and image: standard input
     config.image = ""  # an image, or a folder of images
     config.made = ConfigDict()  # a study that is to be made first
     PRESETS[preset].apply(config)

@@ -62,15 +62,19 @@ def add_depth(config: ConfigDict, depth: int) -> None:
 def base() -> ConfigDict:
     """Return every key, with the values that most presets share."""
     config = image_base("depth")
-    # The question: depth x arm x seed, paired by seed. At depth 1 all arms are one net, "both".
+    # Layers of the nets that are compared. At depth 1 all arms are one net, "both".
     config.depths = (1, 5, 10, 20, 25)
     # Where the gain from depth is measured from; 0: the smallest depth that has blocks.
     config.reference_depth = 0
+    # Kinds of nets: plain or residual, with any of +scaled, +batch or +no_norm, +he, +torch_default
+    # or +dirac. They run at all depths with all seeds.
     config.arms = ("plain", "residual")
-    # The other explanations, at fewer depths and seeds: what those are shortened to, they follow.
+    # The other explanations, at fewer depths and seeds; also +shared_lr, at the learning rate of
+    # the reference depth.
     config.side_arms = ()
-    config.side_depths = ("reference", "deepest")  # of depths, by number or these words
-    config.num_side_seeds = 6  # the first so many of seeds
+    # Those of `depths` at which side arms run, by number, or reference and deepest.
+    config.side_depths = ("reference", "deepest")
+    config.num_side_seeds = 6  # side arms run with the first so many of `seeds`
     return config
 
 
@@ -164,7 +168,7 @@ def lab_b(config: ConfigDict) -> None:
     """
     config.depths = (9, 17, 48)
     config.model = ConfigDict({"name": "lab_b", "norm": "batch", "init": "torch_default"})
-    config.model.as_implemented = False
+    config.model.as_implemented = False  # whether a ReLU stands before the addition, lab B's slip
     config.lrs = (1e-4, 2e-4, 5e-4, 1e-3)
     config.select_seeds = (100,)  # long runs: a second seed would cost four of each
     config.num_epochs = 60

@@ -53,12 +53,13 @@ def get_config(argument: str = "") -> ConfigDict:
 def base() -> ConfigDict:
     """Return every key, with the values that most presets share."""
     config = image_base("architectures")
+    # What the report asks.
     config.question = (
         "Do skips make a 34-layer net better, by how much, and what do they cost? And is an MLP of "
         "any use?"
     )
-    config.pair = ("convnet", "resnet")  # which the paired runs are about
-    config.seeds = tuple(range(10))  # of that pair; 2/2^10 = .002 is the smallest p
+    config.pair = ("convnet", "resnet")  # which the paired runs are about, seed by seed
+    config.seeds = tuple(range(10))  # of the pair; 2/2^10 = .002 is the smallest p
     config.lrs = (0.03, 0.1, 0.3)
     config.optim.update(SGD)
     return config

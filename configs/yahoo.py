@@ -45,14 +45,15 @@ def get_config(argument: str = "") -> ConfigDict:
 def base() -> ConfigDict:
     """Return every key, with the values that most presets share."""
     config = text_base("finetune")
+    # What the report asks.
     config.question = (
         "What does fine-tuning an encoder reach, what do lab B's settings cost, and what does "
         "TF-IDF reach without one?"
     )
     config.model = ConfigDict()
-    config.model.name = "encoder"
-    config.model.dropout = 0.1
-    config.model.frozen_layers = -1  # -1: all is trained; 0: all but embeddings
+    config.model.name = "encoder"  # encoder, or tfidf with keys of its own
+    config.model.dropout = 0.1  # probability that a value is dropped in training
+    config.model.frozen_layers = -1  # layers that stay; -1: all is trained; 0: all but embeddings
     return config
 
 

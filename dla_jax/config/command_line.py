@@ -7,6 +7,7 @@ import difflib
 import importlib.util
 import re
 from pathlib import Path
+from types import ModuleType
 
 from dla_jax.config.arguments import flatten, split_words
 from dla_jax.config.checks import ConfigError, check, nearest
@@ -85,6 +86,15 @@ def keys_of(path: str, argument: str) -> list[str]:
     Raises:
       ConfigError: there is no such file, it is no config, or the argument is wrong.
     """
+    return list(flatten(load_config(path, argument)[1]))
+
+
+def load_config(path: str, argument: str) -> tuple[ModuleType, dict]:
+    """Return the module of a config, run anew, and the config of an argument, as nested dicts.
+
+    Raises:
+      ConfigError: there is no such file, it is no config, or the argument is wrong.
+    """
     if not Path(path).is_file() or Path(path).suffix != ".py":
         names = [f"configs/{name}.py" for name in config_names()]
         raise ConfigError(
@@ -94,7 +104,7 @@ def keys_of(path: str, argument: str) -> list[str]:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-        return list(flatten(module.get_config(argument).to_dict()))
+        return module, module.get_config(argument).to_dict()
     except ConfigError:
         raise
     except Exception as error:  # it is code: whatever it raises
