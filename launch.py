@@ -56,6 +56,8 @@ from dla_jax.config.stop import Interrupted, NonFiniteLoss, stop_requested
 from dla_jax.config.workdir import (
     Launch,
     check_workdir,
+    check_writable,
+    default_folder,
     follow_made,
     lock_workdir,
     make_workdir,
@@ -137,6 +139,11 @@ def ask_to_stop(number: int, frame) -> None:
 def draw(workdir: Path) -> None:
     """Draw the report of a workdir again, from its record alone."""
     study = commands.find_experiment(read_config(workdir)["config"]["experiment"])
+    if FLAGS.dry_run:
+        from dla_jax.studies import dry_run
+
+        print(dry_run.drawn(study, workdir))
+        return
     with lock_workdir(workdir):
         study.draw(workdir)
 
@@ -166,6 +173,10 @@ def start(config, workdir: Path) -> None:
     given = [match[1] for match in config_flags_of(typed) if match[1]]
     carried = overrides.carry(config, given)
     study = commands.find_experiment(config.experiment)
+    check(
+        not (FLAGS.dry_run and FLAGS.multihost),
+        "--dry_run is for one process; leave out --multihost",
+    )
     first = join_processes() if FLAGS.multihost else True
     with speaking(first):
         from dla_jax.training import mesh
@@ -173,6 +184,9 @@ def start(config, workdir: Path) -> None:
         mesh.check_devices()
         launch = Launch(workdir, from_dir(), data_dir(), FLAGS.download, FLAGS.quiet, first)
         check_workdir(workdir, config.to_dict())
+        if FLAGS.dry_run:
+            show_plan(study, config, launch, carried)
+            return
         study.check(config, launch)
         take = functools.partial(lock_workdir, workdir) if first else contextlib.nullcontext
         with in_step(take, "take the workdir"):
@@ -183,6 +197,14 @@ def start(config, workdir: Path) -> None:
             for line in carried:
                 print(line, file=sys.stderr)
             study.run(config, launch)
+
+
+def show_plan(study, config, launch: Launch, carried: list[str]) -> None:
+    """Check what a launch would do, and print it."""
+    from dla_jax.studies import dry_run
+
+    check_writable(launch.workdir)
+    print("\n".join([*carried, *dry_run.lines(study, config, launch, config_flag())]))
 
 
 @contextlib.contextmanager
@@ -223,11 +245,7 @@ def main(argv: list[str]) -> None:
     logging.set_verbosity(logging.FATAL)
     workdir, made = None, False
     try:
-        if FLAGS.workdir:
-            workdir = expand("--workdir", FLAGS.workdir)
-        else:
-            config_flag = next(match[2] for match in config_flags_of(typed) if match[1] is None)
-            workdir, made = make_workdir(config_flag), True
+        workdir, made = choose_workdir()
         draw(workdir) if FLAGS.config is None else start(FLAGS.config, workdir)
     except ConfigError as error:
         if made:
@@ -250,6 +268,20 @@ def main(argv: list[str]) -> None:
         )
         sys.stderr.flush()
         os._exit(1)  # at once: TensorBoard's threads would each report the full disk again
+
+
+def choose_workdir() -> tuple[Path, bool]:
+    """Return the workdir, and whether it was made just now, as it is without --workdir."""
+    if FLAGS.workdir:
+        return expand("--workdir", FLAGS.workdir), False
+    if FLAGS.dry_run:
+        return default_folder(config_flag()) / "<UTC time>", False
+    return make_workdir(config_flag()), True
+
+
+def config_flag() -> str:
+    """Return the config and its argument as they were typed, `configs/rescnn.py:digits`."""
+    return next(match[2] for match in config_flags_of(typed) if match[1] is None)
 
 
 def again(workdir: Path, made: bool) -> str:

@@ -19,7 +19,7 @@ from dla_jax.studies import find, run_experiment
 from dla_jax.studies.study import Command, restore
 from dla_jax.training.mesh import data_mesh, describe_devices
 from dla_jax.trials.arms import own_config
-from dla_jax.trials.finished import check_source, choose_run, made_launch, make_source
+from dla_jax.trials.finished import check_source, choose_run, made_launch, make_source, source_words
 
 SPECIAL = {
     "pad_token": ("[PAD]", "<pad>"),
@@ -120,4 +120,9 @@ def draw(workdir: Path) -> None:
     print(f"exported by: {read_config(workdir)['launches'][-1]['command']}", file=sys.stderr)
 
 
-COMMAND = Command(check=check_config, run=run, draw=draw)
+def tell(config, launch: Launch) -> str:
+    """Return what would be done, in a line."""
+    return f"export {source_words(config, launch, 'classifier')}, to {target(config, launch)}"
+
+
+COMMAND = Command(check=check_config, tell=tell, run=run, draw=draw)

@@ -19,7 +19,7 @@ from dla_jax.tasks.language_restored import LanguageModel
 from dla_jax.tasks.samples import SAMPLES, draw, write_samples
 from dla_jax.tasks.text_source import tokenizer_path
 from dla_jax.training.mesh import describe_devices
-from dla_jax.trials.finished import check_source, choose_run, made_launch, make_source
+from dla_jax.trials.finished import check_source, choose_run, made_launch, make_source, source_words
 
 
 def check_config(config, launch: Launch) -> None:
@@ -73,4 +73,10 @@ def run(config, launch: Launch) -> None:
     write_samples(config, launch.workdir / "samples.jsonl", prompt, found)
 
 
-COMMAND = Command(check=check_config, run=run, draw=draw)
+def tell(config, launch: Launch) -> str:
+    """Return what would be done, in a line."""
+    texts = f"{config.num_samples} of {config.num_tokens} tokens"
+    return f"write texts, {texts}, by {source_words(config, launch, 'language model')}"
+
+
+COMMAND = Command(check=check_config, tell=tell, run=run, draw=draw)

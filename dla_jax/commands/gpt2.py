@@ -82,4 +82,11 @@ def token_lines(tokenizer: tokenize.Pieces, sentence: str) -> list[str]:
     return [sentence, f"{count}: {', '.join(pieces)}", f"decoded, it {back}", ""]
 
 
-COMMAND = Command(check=check_config, run=run, draw=draw)
+def tell(config, launch: Launch) -> str:
+    """Return what would be done, in a line."""
+    model = config.path or "a tiny GPT-2 with random weights"
+    texts = f"{config.num_samples} of {config.num_tokens} tokens"
+    return f"cut a sentence into tokens and write texts, {texts}, by {model}"
+
+
+COMMAND = Command(check=check_config, tell=tell, run=run, draw=draw)

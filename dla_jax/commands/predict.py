@@ -31,6 +31,7 @@ from dla_jax.trials.finished import (
     choose_classifier,
     made_launch,
     make_source,
+    source_words,
 )
 
 AT_A_TIME = 256  # texts or images that are classified, and written, together
@@ -213,4 +214,10 @@ def draw(workdir: Path) -> None:
     print(path.read_text(encoding="utf-8"), end="")
 
 
-COMMAND = Command(check=check_config, run=run, draw=draw)
+def tell(config, launch: Launch) -> str:
+    """Return what would be done, in a line."""
+    what = config.file or config.image or ("a text" if config.text else "standard input")
+    return f"classify {what} by {source_words(config, launch, 'classifier')}"
+
+
+COMMAND = Command(check=check_config, tell=tell, run=run, draw=draw)

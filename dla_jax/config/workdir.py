@@ -5,6 +5,7 @@ Imports nothing that is slow.
 
 import datetime
 import fcntl
+import os
 import re
 import sys
 from pathlib import Path
@@ -27,6 +28,13 @@ class Launch(NamedTuple):
     first: bool = True  # whether this process writes, of the several that --multihost joins
 
 
+def default_folder(config_flag: str, root: str | Path = "runs") -> Path:
+    """Return the folder of the default workdirs of a config, `runs/<config>-<argument as slug>`."""
+    path, _, argument = config_flag.partition(":")
+    slug = re.sub(r"[^A-Za-z0-9.]+", "-", argument).strip("-")
+    return Path(root) / "-".join(filter(None, (Path(path).stem, slug)))
+
+
 def make_workdir(config_flag: str, root: str | Path = "runs") -> Path:
     """Make the folder `runs/<config>-<argument as slug>/<UTC time>`, and return it.
 
@@ -35,10 +43,8 @@ def make_workdir(config_flag: str, root: str | Path = "runs") -> Path:
     Raises:
       ConfigError: it cannot be made.
     """
-    path, _, argument = config_flag.partition(":")
-    slug = re.sub(r"[^A-Za-z0-9.]+", "-", argument).strip("-")
     time = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
-    first = Path(root) / "-".join(filter(None, (Path(path).stem, slug))) / time
+    first = default_folder(config_flag, root) / time
     for candidate in (first, *(first.with_name(f"{time}-{n}") for n in range(2, 1000))):
         try:
             candidate.mkdir(parents=True)  # of two launches in one second, one gets it
@@ -127,6 +133,15 @@ def check_workdir(workdir: Path, config: dict) -> None:
     check(
         not changed,
         f"workdir {workdir} holds a study with another config: {listed}; give another --workdir",
+    )
+
+
+def check_writable(workdir: Path) -> None:
+    """Raise ConfigError for a workdir that could not be made, or not be written; make none."""
+    there = next(path for path in (workdir, *workdir.absolute().parents) if path.exists())
+    check(
+        os.access(there, os.W_OK | os.X_OK),
+        f"workdir {workdir}: {there} cannot be written; give another --workdir",
     )
 
 

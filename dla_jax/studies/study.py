@@ -126,6 +126,7 @@ class Command(NamedTuple):
     """What reads finished studies, and trains nothing itself."""
 
     check: Callable  # (config, launch) -> None
+    tell: Callable  # (config, launch) -> what it would do, in a line
     run: Callable  # (config, launch) -> None
     draw: Callable  # workdir -> None
 

@@ -23,6 +23,17 @@ def source_of(config, launch: Launch) -> Path:
     return made_launch(launch).workdir if config.made else launch.from_dir
 
 
+def source_words(config, launch: Launch, what: str) -> str:
+    """Return where a model would be read from, in words.
+
+    Args:
+      what: kind of model, in words.
+    """
+    place = "the study made first" if config.made else launch.from_dir
+    named = f"the {what} {config.network}" if config.network else f"the best {what} on validation"
+    return f"{named}, of {place}"
+
+
 def make_source(config, launch: Launch, run: Callable) -> Path:
     """Make the study `config.made`, where there is one; return the workdir to read a model from.
 

@@ -202,4 +202,13 @@ def draw(workdir: Path) -> None:
         MAPS.draw(workdir)
 
 
-STUDY = Command(check=check_config, run=run, draw=draw)
+def tell(config, launch: Launch) -> str:
+    """Return what would be done, in a line."""
+    place = source_of(config, launch)
+    if config.image:
+        return f"draw maps of {config.image} by the best network of {place}"
+    methods = ", ".join(config.methods)
+    return f"draw and judge maps of test images, by {methods}, of the networks of {place}"
+
+
+STUDY = Command(check=check_config, tell=tell, run=run, draw=draw)

@@ -170,4 +170,10 @@ def run(config, launch: Launch) -> None:
         draw(launch.workdir)
 
 
-STUDY = Command(check=check_config, run=run, draw=draw)
+def tell(config, launch: Launch) -> str:
+    """Return what would be done, in a line."""
+    made = [made_launch(launch, name).workdir for name in config.made]
+    return f"compare {', '.join(map(str, [*folders_of(config), *made]))}"
+
+
+STUDY = Command(check=check_config, tell=tell, run=run, draw=draw)
