@@ -6,7 +6,7 @@ from launching import answers_to, assert_refused
 CONFIG = "--config=configs/rescnn.py:smoke"
 WRONG = {
     # what is typed: words that the one line must hold
-    "": ["--config=configs/rescnn.py:digits"],
+    "": ["--config=configs/rescnn.py:digits", "--help"],
     "--confg=configs/rescnn.py:smoke": ["confg"],
     "--workdr=x --config=configs/rescnn.py:smoke": ["workdr", "workdir"],
     "--config=configs/rescn.py:smoke": ["configs/rescn.py", "did you mean 'configs/rescnn.py'"],
@@ -17,6 +17,11 @@ WRONG = {
     "--config=configs/mlp.py:mnist,depth=3": ["depth", "digits"],
     "--config=configs/rescnn.py --data_dir=tests --nodownload": ["cifar10", "tests", "--data_dir"],
     "--config=configs/mlp.py --data_dir=tests --nodownload": ["mnist", "tests"],
+    "--config=configs/rescnn.py --data_dir=tests --dry_run": ["--dry_run, which fetches nothing"],
+    f"{CONFIG} --dry_run --config.num_epochs=0": ["num_epochs: 0"],
+    f"{CONFIG} --dry_run --workdir=README.md": ["README.md", "is a file"],
+    f"{CONFIG} --dry_run --multihost": ["--dry_run is for one process"],
+    "--workdir=tests --dry_run": ["tests", "no workdir"],
     f"{CONFIG} --multihost": ["--multihost", "--workdir"],
     "--config=configs/mlp.py --config.model.init=dirac": ["--config.model.init", "unknown key"],
     "--config=configs/rescnn.py:digits,depth=3": ["depth: 3 is not below 5", "give a deeper one"],

@@ -7,7 +7,6 @@ slow.
 import itertools
 import re
 import shutil
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -172,9 +171,9 @@ def group_head(group: str, comments: dict[str, str], width: int) -> list[str]:
         return []
     name = group.rpartition(".")[2]
     if name not in NAMED:
-        return ["", f"{group}: --config.{group}.KEY=VALUE"]
+        return ["", *cut(f"{group}: --config.{group}.KEY=VALUE", width)]
     kind = f"--config.{group}.NAME.KEY=VALUE" if name in MEMBERS else f"--config.{group}.NAME=VALUE"
-    return ["", f"{group}: {kind}", *wrapped(comments.get(name, ""), width)]
+    return ["", *cut(f"{group}: {kind}", width), *cut(comments.get(name, ""), width)]
 
 
 def key_rows(config: dict, comments: dict[str, str]) -> Iterator[tuple[str, list]]:
@@ -247,8 +246,7 @@ def two_columns(rows: list[tuple[str, str]], width: int, column: int = 0) -> lis
     column, lines = column or max(fitting, default=width // 3), []
     for left, right in rows:
         if len(left) > column:
-            how = {"initial_indent": "  ", "subsequent_indent": "      "}
-            lines += cut(left, width, **how)
+            lines += cut(left, width, first="  ", later="      ")
             left = ""
         rest = cut(right, width - column - 4)
         pairs = itertools.zip_longest([left] if left else [], rest, fillvalue="")
@@ -256,11 +254,20 @@ def two_columns(rows: list[tuple[str, str]], width: int, column: int = 0) -> lis
     return lines
 
 
-def cut(text: str, width: int, **how) -> list[str]:
-    """Return the lines of a text that is wrapped at its spaces, and behind commas without one."""
-    apart = re.sub(r",(?=\S)", ",\0 ", text)
-    lines = textwrap.wrap(apart, width, break_on_hyphens=False, **how)
-    return [line.replace("\0 ", "").replace("\0", "") for line in lines]
+def cut(text: str, width: int, first: str = "", later: str = "") -> list[str]:
+    """Return the lines of a text, cut at its spaces, and behind commas without one.
+
+    Args:
+      first: what stands before the first line.
+      later: what stands before the others.
+    """
+    lines, line = [], first
+    for piece in re.split(r"(?<=[ ,])(?=[^ ])", text):
+        if len((line + piece).rstrip()) > width and line.strip():
+            lines.append(line.rstrip())
+            line = later
+        line += piece
+    return [*lines, line.rstrip()]
 
 
 def wrapped(text: str, width: int) -> list[str]:
@@ -270,5 +277,5 @@ def wrapped(text: str, width: int) -> list[str]:
         for blank, part in itertools.groupby(group, key=lambda line: not line):
             own = list(part)
             kept = indented or blank
-            lines += own if kept else textwrap.wrap(" ".join(own), width, break_on_hyphens=False)
+            lines += own if kept else cut(" ".join(own), width)
     return lines

@@ -1,0 +1,172 @@
+"""A dry run says how many runs of what there would be, and for how long, and leaves nothing."""
+
+import importlib
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from dla_jax.commands import find_experiment
+from dla_jax.config.checks import ConfigError
+from dla_jax.config.workdir import Launch, check_writable
+from dla_jax.evidence.rows import record_file
+from dla_jax.studies import dry_run
+
+
+def lines(workdir, flag, data_dir=Path("nowhere"), from_dir=None, **changes):
+    """Return the lines of `--config=configs/FLAG --dry_run`."""
+    name, _, argument = flag.partition(".py:")
+    config = importlib.import_module(f"configs.{name}").get_config(argument)
+    for key, value in changes.items():
+        config[key] = value
+    launch = Launch(workdir, from_dir, data_dir, download=True, quiet=True)
+    found = dry_run.lines(find_experiment(config.experiment), config, launch, f"configs/{flag}")
+    return [" ".join(line.split()) for line in found]
+
+
+@pytest.fixture
+def workdir(tmp_path):
+    """Return a folder that a dry run must not make."""
+    yield tmp_path / "run"
+    assert not list(tmp_path.glob("run/*.*"))
+
+
+def test_runs_are_counted_by_arm(workdir):
+    found = lines(workdir, "rescnn.py:smoke")
+    assert "30 runs: 14 choose learning rates, 16 are compared" in found
+    assert "plain-2 2 rates x 1 seed 2 seeds 2 epochs" in found
+    assert "plain+shared_lr-4 at the rate of plain-2 2 seeds 2 epochs" in found
+    assert found[-2:] == [f"workdir: {workdir}", "seconds on 2 CPU cores, as measured"]
+    assert not workdir.exists()
+
+
+def test_what_is_shortened_takes_its_share_of_the_time(workdir):
+    twice = lines(workdir, "rescnn.py:digits", num_epochs=18)
+    assert twice[-1] == "about 9.2 min on 2 CPU cores, where a step costs what it costs in digits"
+    one = lines(workdir, "rescnn.py:digits", seeds=(0,), select_seeds=(100,))
+    # 19 arms at four rates, and 20 of one seed, of 366 runs: 4.6 minutes times 96 / 366
+    assert one[-1].startswith("about 1.2 min on 2 CPU cores, where")
+
+
+@pytest.mark.parametrize(
+    ("flag", "changes", "row", "time"),
+    [
+        ("ppo.py:cartpole", {}, "ppo 3 rates x 4 seeds 16 seeds 500,000 environment steps", "1.5"),
+        ("ppo.py:cartpole", {"total_steps": 250_000}, "250,000 environment steps", "0.75 min"),
+        ("ppo.py:one", {}, "ppo at 0.001 8 seeds", "nobody has timed one"),
+        (
+            "ppo.py:breakout_gpu",
+            {},
+            "10,000,000",
+            "nobody has timed breakout_gpu, which is for a GPU",
+        ),
+        ("dante.py:tiny", {"num_steps": 500}, "gpt 3 rates x 2 seeds 6 seeds 500 steps", "1.2 min"),
+        ("yahoo.py:quick", {}, "tfidf 6 seeds solved at once", "about 1 min"),
+    ],
+)
+def test_each_kind_of_run_has_its_own_measure(workdir, flag, changes, row, time):
+    found = lines(workdir, flag, **changes)
+    assert any(row in line for line in found), found
+    assert time in found[-1]
+
+
+def test_what_no_seeds_can_decide_is_said(workdir):
+    assert any(
+        "cannot be decided" in line for line in lines(workdir, "rescnn.py:digits", seeds=(0,))
+    )
+
+
+def test_another_data_set_is_compared_by_its_steps(workdir):
+    config = importlib.import_module("configs.rescnn").get_config("digits")
+    data = config.data
+    data.val_fraction, data.test_fraction = 0.2, 0.4  # two thirds of the training images
+    found = lines(workdir, "rescnn.py:digits", data=data)
+    # 12 steps an epoch instead of 17: of 719 images, instead of 1,079
+    assert found[-1].startswith("about 3.2 min")
+
+
+def test_data_that_are_not_here_are_not_fetched(workdir, tmp_path):
+    with pytest.raises(ConfigError, match=r"cifar10 .* without --dry_run, which fetches nothing"):
+        lines(workdir, "rescnn.py:cifar10", data_dir=tmp_path)
+
+
+def test_a_preset_timed_on_data_that_are_not_here_is_no_measure(workdir, tmp_path):
+    config = importlib.import_module("configs.mlp").get_config("mnist")
+    config.data.name, config.data.test_fraction = "digits", 0.2
+    found = lines(workdir, "mlp.py:mnist", data_dir=tmp_path, data=config.data)
+    assert found[-1] == (
+        "nobody has timed it; mnist takes 2 min on 2 CPU cores, on data that are not here"
+    )
+
+
+def test_what_a_run_would_refuse_is_refused(workdir):
+    with pytest.raises(ConfigError, match="num_epochs: 0"):
+        lines(workdir, "rescnn.py:smoke", num_epochs=0)
+    with pytest.raises(ConfigError, match="--from is missing"):
+        lines(workdir, "predict.py:predict")
+
+
+def finish(workdir, run, seconds, **row):
+    """Write a finished run into the record of a workdir."""
+    path = record_file(workdir, run)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    stage, group, last = run.split("/")
+    seed = int(last.rpartition("seed")[2])
+    identity = {"run": run, "stage": stage, "group": group, "seed": seed, "lr": 0.01}
+    path.write_text(json.dumps(identity | {"done": True, "train_seconds": seconds} | row) + "\n")
+
+
+def test_an_unfinished_study_is_timed_by_its_own_runs(tmp_path):
+    workdir = tmp_path / "run"
+    total = next(
+        int(line.split()[0]) for line in lines(workdir, "rescnn.py:smoke") if " runs: " in line
+    )
+    finish(workdir, "select/plain-2/lr0.003-seed100", seconds=60.0)
+    finish(workdir, "select/plain-4/lr0.003-seed100", seconds=180.0)
+    finish(workdir, "final/another-9/seed0", seconds=1.0)  # of no arm of this study
+    found = lines(workdir, "rescnn.py:smoke")
+    assert any(line.endswith("; 2 of them are done") for line in found)
+    # one at a time on the four devices of the tests: plain-2 has 3 runs left, plain-4 has 3, and
+    # the others cost what a step costs on average, 120 seconds a run
+    minutes = 3 * 1 + 3 * 3 + (total - 8) * 2
+    assert found[-1] == f"about {minutes} min on this machine, as its 2 finished runs took"
+
+
+def test_a_finished_study_would_be_drawn_again(tmp_path):
+    workdir = tmp_path / "run"
+    for seed in (0, 1):
+        finish(workdir, f"final/ppo/seed{seed}", seconds=None)
+    found = lines(workdir, "ppo.py:one", seeds=(0, 1))
+    assert found[0].endswith("; all of them are done")
+    assert found[-1] == "seconds: nothing is left to be trained"
+
+
+def test_a_command_says_what_it_makes_first_and_what_then(workdir):
+    found = lines(workdir, "cam.py:quick")
+    assert found[0] == (
+        f"first the study in {workdir}/study, 6 runs: 0 choose learning rates, 6 are compared"
+    )
+    assert any(line.startswith("then draw and judge maps of test images") for line in found)
+    assert found[-1] == "about 1 min on 2 CPU cores, as measured"
+    compared = lines(workdir, "compare.py:smoke")
+    firsts = [line for line in compared if line.startswith("first the study in")]
+    assert len(firsts) == 3 and f"{workdir}/studies/cnn" in firsts[0]
+    (told, place) = lines(workdir, "gpt2.py:smoke")
+    assert told.startswith("cut a sentence") and place == f"workdir: {workdir}"
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path, monkeypatch):
+    check_writable(tmp_path / "new" / "run")
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)
+    with pytest.raises(ConfigError, match="cannot be written"):
+        check_writable(tmp_path / "new" / "run")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_preset_is_found_in_any_argument():
+    names = [
+        dry_run.preset_of(f"configs/{flag}")[0]
+        for flag in ("rescnn.py", "rescnn.py:digits", "rescnn.py:depth=50,preset=digits")
+    ]
+    assert names == ["cifar10", "digits", "digits"]
