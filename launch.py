@@ -21,6 +21,7 @@ def ignore_closed_output() -> None:
 
 def answer_help(arguments: list[str]) -> None:
     """Print the help that a command line asks for, and end, with 2 where its config is wrong."""
+    sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
         print(help.page(arguments), flush=True)
     except ConfigError as error:
