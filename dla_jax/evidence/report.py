@@ -90,9 +90,9 @@ def render(path: Path, **context) -> None:
 
     Args:
       path: the HTML file.
-      context: title, question, claims (as `weighing.weigh` gives them), sections ([{"title",
-        "text", "figures": [{"path", "caption"}], "samples": [{"caption", "text"}], "table":
-        {"head", "rows"}}], each part but the title optional), facts (name -> text), command.
+      context: title, answer, question, command, facts (name -> text), claims (as `weighing.weigh`
+        gives them), sections ([{"title", "text", "figures": [{"path", "caption"}], "samples":
+        [{"caption", "text"}], "table": {"head", "rows"}}], each part but the title optional).
 
     Raises:
       jinja2.UndefinedError: a value is missing.

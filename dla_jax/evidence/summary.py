@@ -39,19 +39,21 @@ def launch_facts(launches: list[dict]) -> dict[str, str]:
 
 
 def print_lines(
+    answer: str,
     head: str,
     lines: list[str],
     claims: list[dict],
     workdir: Path,
     also: tuple[str, ...] = (),
 ) -> None:
-    """Print a short table, the verdicts and the paths written, on standard error.
+    """Print the answer, a short table, the verdicts and the paths written, on standard error.
 
     Args:
+      answer: the sentence that answers the study.
       head: what stands above the table.
       also: files or folders that were written beside those of every study.
     """
-    shown = ["", head, *(f"  {line}" for line in lines)]
+    shown = ["", answer, "", head, *(f"  {line}" for line in lines)]
     if claims:
         shown += ["", "claims"]
     for claim in claims:

@@ -43,7 +43,7 @@ class Finished(NamedTuple):
     arms: dict[str, Arm]
     rows: dict[str, list[dict]]  # {run: its rows, without the last one}
     done: dict[str, dict]  # {run: its last row}
-    summary: dict  # {"study", "runs", "claims", "selection"}; empty while it is being made
+    summary: dict  # {"study", "runs", "claims", "selection", ...}; empty while it is being made
 
     @property
     def figures(self) -> Path:
@@ -100,6 +100,7 @@ class Study(NamedTuple):
     unit: str  # of the progress line
     name: Callable  # config -> "depth, cnn on digits", for the summary
     title: Callable  # found -> the report's title
+    answer: Callable  # found -> one sentence that answers the question, from the record
     run_of: Callable  # (found, last row) -> what the summary keeps of a run
     sections: Callable  # found -> the sections of the report, their figures drawn
     lines: Callable  # found -> the short table on the screen
@@ -183,12 +184,15 @@ def draw_study(study: Study, workdir: Path) -> None:
     found = read_finished(study, workdir)
     found = found._replace(summary=summarise(study, found))
     found = found._replace(summary=found.summary | study.more(found))
+    answer = study.answer(found)
+    found = found._replace(summary=found.summary | {"answer": answer})
     write_summary(workdir, found.summary)
     summary, launches = found.summary, found.written["launches"]
     chosen = f"{len(summary['selection'])} to choose learning rates"
     report.render(
         workdir / "report.html",
         title=study.title(found),
+        answer=answer,
         question=study.question(found),
         command=launches[0]["command"],
         claims=summary["claims"],
@@ -198,7 +202,7 @@ def draw_study(study: Study, workdir: Path) -> None:
         | launch_facts(launches)
         | config_facts(found.written["config"]),
     )
-    print_lines(study.head, study.lines(found), summary["claims"], workdir, study.also)
+    print_lines(answer, study.head, study.lines(found), summary["claims"], workdir, study.also)
 
 
 def read_finished(study: Study, workdir: Path) -> Finished:

@@ -77,6 +77,7 @@ def context(tmp_path, **changes):
     }
     return {
         "title": "T",
+        "answer": "A",
         "question": "Q",
         "command": "python",
         "claims": [claim],
@@ -92,7 +93,9 @@ def test_a_page_is_self_contained_and_escapes_its_text(tmp_path):
     assert 'src="data:image/png;base64,' in page and "width: 20px" in page
 
 
-@pytest.mark.parametrize("missing", ["title", "question", "claims", "sections", "facts", "command"])
+@pytest.mark.parametrize(
+    "missing", ["title", "answer", "question", "claims", "sections", "facts", "command"]
+)
 def test_a_missing_value_is_an_error_not_a_gap(missing, tmp_path):
     values = context(tmp_path)
     del values[missing]

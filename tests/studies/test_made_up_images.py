@@ -9,9 +9,12 @@ from made_up import IMAGES, classified, finished, noise, verdicts_of
 from configs import gradients, rescnn, resnet34
 from dla_jax.plots import accuracy
 from dla_jax.studies import find
+from dla_jax.studies.architectures.report import answer as networks_answer
 from dla_jax.studies.architectures.report import draw_pair, measured_rows
+from dla_jax.studies.depth.answer import answer as depth_answer
 from dla_jax.studies.depth.figures import accuracy_points, explanations, rate_lines
 from dla_jax.studies.depth.report import arm_rows, secondary_table
+from dla_jax.studies.gradients.answer import answer as gradients_answer
 from dla_jax.studies.gradients.figures import clipped, last_dense, profiles
 from dla_jax.studies.gradients.report import gradient_rows
 
@@ -25,17 +28,20 @@ DEPTH = {
 }
 
 
-@pytest.fixture(scope="module")
-def depth(tmp_path_factory):
+def depth_study(workdir, accuracies=DEPTH, **changes):
     config = rescnn.get_config("quick")
+    config.update(changes)
 
     def last(trial):
         worse = 0.1 * (trial.stage == "select" and trial.lr != config.lrs[1])
-        return classified(DEPTH[trial.arm] - worse, trial)
+        return classified(accuracies[trial.arm] - worse, trial)
 
-    return finished(
-        find("depth"), config, IMAGES, last, lambda trial: [], tmp_path_factory.mktemp("depth")
-    )
+    return finished(find("depth"), config, IMAGES, last, lambda trial: [], workdir)
+
+
+@pytest.fixture(scope="module")
+def depth(tmp_path_factory):
+    return depth_study(tmp_path_factory.mktemp("depth"))
 
 
 def test_depth_claims_are_judged_as_their_words_say(depth):
@@ -83,6 +89,33 @@ def test_depth_tables_have_each_arms_own_numbers(depth):
     assert max(grid["plain"][20][1]) == pytest.approx(0.45, abs=0.01)  # on validation
 
 
+def test_depth_answers_what_depth_costs_with_skips_and_without(depth, tmp_path):
+    found = depth_answer(depth)
+    assert found.startswith("At depth 20 the plain net has a test accuracy of 50.")
+    assert "the residual one of 93." in found or "the residual one of 92.9" in found
+    assert "depth costs the residual net 4" in found and found.endswith("] less.")
+    turned = DEPTH | {"plain-20": 0.93, "residual-20": 0.50}
+    found = depth_answer(depth_study(tmp_path, turned))
+    assert "depth brings the residual net 4" in found and found.endswith("] less.")
+
+
+@pytest.mark.parametrize(
+    ("changes", "ending"),
+    [
+        ({"arms": ("plain",)}, "] points"),
+        ({"arms": ("plain",), "depths": (20,)}, "there is no other net to compare it with."),
+        ({"depths": (20,)}, "] better."),
+        ({"seeds": (0,)}, "too few seeds)."),
+    ],
+)
+def test_depth_answers_with_what_arms_are_left(changes, ending, tmp_path):
+    found = depth_answer(depth_study(tmp_path, side_arms=(), claims={}, **changes))
+    if ending == "] points":
+        assert "from depth 5 on, depth costs it 40." in found or "costs it 39." in found
+    else:
+        assert found.endswith(ending) and found.startswith("At depth 20 the plain net")
+
+
 NETWORKS = {"convnet": 0.90, "resnet": 0.95}
 
 
@@ -119,6 +152,13 @@ def test_a_pair_shows_the_second_minus_the_first(networks):
     assert interval[0] <= 0.05 <= interval[1] and interval[0] > 0
     rows = {row[0]: row for row in measured_rows(networks)}
     assert rows["resnet"][5].startswith("95.") and rows["convnet"][5].startswith(("89.", "90."))
+
+
+def test_networks_answer_how_much_better_the_second_of_the_pair_is(networks):
+    found = networks_answer(networks)
+    assert found.startswith("resnet has a test accuracy of 9") and "convnet of" in found
+    assert ": resnet is 5." in found or ": resnet is 4.9" in found
+    assert found.endswith("] better.")
 
 
 # The first layer's gradient relative to the last one's, and what the last dense layer keeps.
@@ -184,3 +224,10 @@ def test_gradients_are_shown_as_factors_of_the_right_net(traced):
     assert dense["residual"]["residual"][0][-1] == pytest.approx(0.8)
     shown = clipped(traced)["plain"]
     assert shown["before"][0] == 5.0 and shown["after"][0] == 1.0
+
+
+def test_gradients_answer_which_net_keeps_its_gradient(traced):
+    found = gradients_answer(traced)
+    assert "0.01 times" in found and "in plain and 0.5 times" in found
+    assert "that of plain vanishes (falls below a tenth)" in found
+    assert ", and residual keeps 50 times [" in found and found.endswith("] as much as plain.")

@@ -8,11 +8,17 @@ from made_up import IMAGES, classified, finished, noise, verdicts_of
 
 from configs import ag_news, agents, cam, dante
 from dla_jax.studies import find
+from dla_jax.studies.agents.answer import answer as agents_answer
 from dla_jax.studies.agents.report import arm_row, lines, run_of, score_rows, steps_words
+from dla_jax.studies.cam.answer import answer as maps_answer
+from dla_jax.studies.cam.answer import photos_answer
 from dla_jax.studies.cam.report import method_rows
 from dla_jax.studies.cam.study import MAPS
-from dla_jax.studies.compare.report import groups, paired
+from dla_jax.studies.compare.answer import answer as compare_answer
+from dla_jax.studies.compare.report import PAIR_HEAD, groups, paired
+from dla_jax.studies.features.report import answer as texts_answer
 from dla_jax.studies.features.report import best_network
+from dla_jax.studies.language.answer import answer as language_answer
 from dla_jax.studies.language.figures import bars
 from dla_jax.studies.language.report import network_rows, verdict_words
 
@@ -59,6 +65,14 @@ def test_language_says_which_model_beats_the_ngrams(language):
     assert shown == {name: pytest.approx(nats, abs=5e-3) for name, nats in NATS.items()}
 
 
+def test_language_answers_how_the_best_model_compares_with_the_best_ngram(language):
+    found = language_answer(language)
+    assert found.startswith("llama_4_heads, best on validation, needs 1.50")
+    assert "of order 2, 1.600 (6 seeds): its median run is 0.1" in found and found.endswith(
+        "] better."
+    )
+
+
 TEXTS = {"mlp": 0.90, "mlp_lab_c": 0.80, "linear": 0.88, "tfidf": 0.85}
 
 
@@ -80,6 +94,12 @@ def test_text_claims_are_judged_as_their_words_say(texts):
     assert [found[name] for name in asked] == ["holds"] * 3
     assert found["a_lab_reaches_87"] == "not run"  # on other data than the lab's
     assert best_network(texts) == "mlp"
+
+
+def test_texts_answer_how_the_best_network_compares_with_tfidf(texts):
+    found = texts_answer(texts)
+    assert found.startswith("mlp, best on validation, has a test accuracy of ")
+    assert ", tfidf of 8" in found and found.endswith("] better.") and ": mlp is " in found
 
 
 RETURNS = {"reinforce": 200.0, "dqn": 300.0, "ppo": 400.0}
@@ -121,6 +141,13 @@ def test_agents_are_compared_with_the_first_one(played):
     assert " 400." in line or " 399." in line
 
 
+def test_agents_answer_which_arm_learns_most(played):
+    found = agents_answer(played)
+    assert found.startswith("On CartPole-v1 ppo has a mean return over training of ")
+    assert ", the highest, and dqn one of " in found and "ppo has 100." in found
+    assert "ppo solves it on 6 of 6 seeds, the median one after 8,092 to 8,192 steps" in found
+
+
 def test_a_run_that_was_never_solved_is_a_bound(played):
     row = next(row for row in played.done.values() if row["stage"] == "final")
     assert run_of(played, row)["censored"] == []
@@ -158,15 +185,35 @@ def test_maps_are_compared_with_noise_and_not_the_other_way(mapped):
     assert rows["cam"][1] == "80.0" and rows["random"][3] == "–"
 
 
+def test_maps_answer_whether_they_find_more_than_noise(mapped):
+    found = maps_answer(mapped)
+    assert "80.0 % [" in found and found.index("80.0 %") < found.index("in the order of cam")
+    assert "the map finds what the networks use, by 30.0 points [" in found
+
+
+def test_photos_answer_what_they_are_taken_for():
+    row = {"label": "ship", "probability": 0.9}
+    assert photos_answer([row]) == "The photo is taken for ship, with probability 0.90."
+    found = photos_answer([row, row, {"label": "cat", "probability": 0.5}])
+    assert found == (
+        "Of 3 photos are taken 2 for ship, 1 for cat; the surest is ship, with probability 0.90."
+    )
+
+
 def test_a_pair_of_studies_is_the_second_minus_the_first():
     rows = []
     for study, value in (("old", 0.80), ("new", 0.90)):
         for seed in range(8):
             found = {"study": study, "group": "net", "seed": seed, "data": IMAGES}
             moved = noise(seed) + noise(seed + len(study) * 7)
-            rows.append(found | {"num_params": 10, "test_accuracy": value + moved})
+            found |= {"num_params": 10, "diverged": False}
+            rows.append(found | {"test_accuracy": value + moved})
     (row,) = paired(rows)
     assert row[1] == "new − old" and row[3].startswith("+") and row[-1] == "better"
     assert list(groups(rows)) == ["old: net", "new: net"]  # the most accurate last
     (row,) = paired(rows[8:] + rows[:8])
     assert row[1] == "old − new" and row[3].startswith("−") and row[-1] == "worse"
+    compared = [dict(zip(PAIR_HEAD, row, strict=True))]
+    found = compare_answer([("digits", groups(rows))], compared)
+    assert found.startswith("On digits new: net has a test accuracy of 90.")
+    assert "old beside new: of 1 network worse in net (−" in found

@@ -11,6 +11,7 @@ from dla_jax.config.checks import check
 from dla_jax.config.workdir import Launch
 from dla_jax.rl.drawers import can_draw
 from dla_jax.studies.agents import checks, report
+from dla_jax.studies.agents.answer import answer
 from dla_jax.studies.agents.programs import Batch, batches_of, budget_of, points_of, programs_of
 from dla_jax.studies.agents.training import compile_batch, train_batch
 from dla_jax.studies.study import Description, Study, Tuning
@@ -92,6 +93,7 @@ STUDY = Study(
     unit="step",
     name=lambda config: "agents",
     title=report.title,
+    answer=answer,
     run_of=report.run_of,
     sections=report.sections,
     lines=report.lines,

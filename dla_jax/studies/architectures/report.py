@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dla_jax.evidence import formatting, stats, tables
+from dla_jax.evidence import answers, formatting, stats, tables
 from dla_jax.evidence.selection import rate_words, section
 from dla_jax.plots import accuracy, training
 from dla_jax.studies.study import Finished
@@ -19,6 +19,26 @@ CAPTIONS = {
         with their mean and 95 % t-interval (middle); seconds of an epoch, all runs (right).""",
     "curves": "Mean and range.",
 }
+
+
+def answer(found: Finished) -> str:
+    """Return how the second network of the pair compares with the first.
+
+    Without a pair it is the network that is best on validation beside the next one.
+    """
+    if found.config.pair:
+        first, second = found.config.pair
+        return answers.two_accuracies(found, second, first)
+    return best_words(found, found.arms)
+
+
+def best_words(found: Finished, networks) -> str:
+    """Return how the best of some networks on validation compares with the next one."""
+    ranked = answers.ranked(found, networks)
+    if len(ranked) < 2:
+        return answers.one_accuracy(found, ranked[0])
+    remarks = ", best on validation,", ", the next,"
+    return answers.two_accuracies(found, *ranked[:2], remarks)
 
 
 def network_run(found: Finished, row: dict) -> dict:

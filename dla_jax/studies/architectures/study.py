@@ -85,6 +85,7 @@ ARCHITECTURES = STUDY = Study(
     unit="img",
     name=lambda config: f"{config.experiment} on {config.data.name}",
     title=lambda found: f"Networks on {found.config.data.name}",
+    answer=report.answer,
     run_of=report.network_run,
     sections=report.sections,
     lines=report.lines,

@@ -27,6 +27,7 @@ from dla_jax.evidence.rows import read_record
 from dla_jax.evidence.summary import config_facts, launch_facts, print_lines, write_summary
 from dla_jax.models.build import ends_in_mean
 from dla_jax.plots import maps
+from dla_jax.studies.cam.answer import photos_answer
 from dla_jax.studies.cam.arrays import read_arrays, write_arrays
 from dla_jax.studies.cam.examples import window_of
 from dla_jax.studies.cam.figures import draw_photos
@@ -193,11 +194,14 @@ def draw(workdir: Path) -> None:
         len(done) == len(data["photos"]),
         f"the study in {workdir} is not finished; go on with: {command}",
     )
-    write_summary(workdir, {"study": "cam", "runs": [], "photos": done, "claims": []})
+    answer = photos_answer(done)
+    summary = {"study": "cam", "runs": [], "photos": done, "claims": [], "answer": answer}
+    write_summary(workdir, summary)
     layer = written["config"]["layer"]
     report.render(
         workdir / "report.html",
         title=f"Class activation maps: {data['network']} on {data['name']}, {layer}",
+        answer=answer,
         question=QUESTION,
         command=written["launches"][0]["command"],
         claims=[],
@@ -207,7 +211,7 @@ def draw(workdir: Path) -> None:
         | config_facts(written["config"]),
     )
     lines = [f"{row['label']:<14} {row['probability']:.3f}   {row['overlay']}" for row in done]
-    print_lines("photos", lines, [], workdir, also=("overlays",))
+    print_lines(answer, "photos", lines, [], workdir, also=("overlays",))
 
 
 def photo_section(done: list[dict], workdir: Path) -> dict:

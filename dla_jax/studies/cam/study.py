@@ -16,6 +16,7 @@ from dla_jax.config.workdir import Launch
 from dla_jax.config.written import read_config
 from dla_jax.studies import find, run_experiment
 from dla_jax.studies.cam import examples, measure, network_maps, networks, photo_maps, report
+from dla_jax.studies.cam.answer import answer
 from dla_jax.studies.cam.arrays import write_arrays
 from dla_jax.studies.study import Command, Description, Study, Tuning
 from dla_jax.tasks import image_task
@@ -172,6 +173,7 @@ MAPS = Study(
     unit="network",
     name=lambda config: "cam",
     title=report.title,
+    answer=answer,
     question=lambda found: report.QUESTION,
     run_of=report.run_of,
     sections=report.sections,

@@ -11,6 +11,7 @@ from dla_jax.evidence import formatting, report, stats, tables, verdicts, weighi
 from dla_jax.evidence.rows import read_record
 from dla_jax.evidence.summary import launch_facts, print_lines, write_summary
 from dla_jax.plots import accuracy
+from dla_jax.studies.compare.answer import answer
 
 COMPARED = "compared"  # the one file of the record, which holds the runs of all studies
 HEAD = ("study: network", *tables.MEASURES)
@@ -39,7 +40,9 @@ def draw(workdir: Path) -> None:
     check(len(rows) > 0, f"the study in {workdir} is not finished; go on with: {command}")
     pairs = paired(rows)
     compared = [dict(zip(PAIR_HEAD, row, strict=True)) for row in pairs]
-    summary = {"study": "compare", "runs": rows, "claims": [], "paired": compared}
+    data = [(title, groups(own)) for title, _, own in by_data(rows)]
+    told = answer(data, compared)
+    summary = {"study": "compare", "runs": rows, "claims": [], "paired": compared, "answer": told}
     write_summary(workdir, summary)
     sections = [
         data_section(title, own, workdir / "figures" / f"{slug}.png")
@@ -48,6 +51,7 @@ def draw(workdir: Path) -> None:
     report.render(
         workdir / "report.html",
         title="Studies side by side",
+        answer=told,
         question="Which network is best, and did a change help?",
         command=written["launches"][0]["command"],
         claims=[],
@@ -56,7 +60,7 @@ def draw(workdir: Path) -> None:
         | launch_facts(written["launches"]),
     )
     head = "test accuracy, % [95 % interval]"
-    print_lines(head, screen_lines(sections, pairs), [], workdir)
+    print_lines(told, head, screen_lines(sections, pairs), [], workdir)
 
 
 def screen_lines(sections: list[dict], pairs: list[list[str]]) -> list[str]:

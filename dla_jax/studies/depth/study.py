@@ -11,6 +11,7 @@ from dla_jax.config.workdir import Launch
 from dla_jax.data import splits
 from dla_jax.studies.architectures.study import jobs
 from dla_jax.studies.depth import report
+from dla_jax.studies.depth.answer import answer
 from dla_jax.studies.depth.arms import arms_of, claims_of, labels_of, left_out_depths
 from dla_jax.studies.depth.checks import check_config
 from dla_jax.studies.study import Description, Study, Tuning, data_facts
@@ -35,6 +36,7 @@ STUDY = Study(
     unit="img",
     name=lambda config: f"depth, {config.model.name} on {config.data.name}",
     title=report.title,
+    answer=answer,
     question=lambda found: report.QUESTION,
     run_of=report.run_of,
     more=report.secondary,

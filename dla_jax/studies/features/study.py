@@ -262,6 +262,7 @@ FEATURES = STUDY = Study(
     unit="text",
     name=lambda config: f"{config.experiment} on {config.data.name}",
     title=lambda found: f"Classifiers of texts on {found.written['data']['name']}",
+    answer=report.answer,
     run_of=report.run_of,
     sections=report.sections,
     lines=lines,

@@ -18,6 +18,7 @@ from dla_jax.config.workdir import Launch
 from dla_jax.data import splits
 from dla_jax.studies.architectures.study import ARCHITECTURES
 from dla_jax.studies.gradients import report
+from dla_jax.studies.gradients.answer import answer
 from dla_jax.tasks import image_task
 from dla_jax.tasks.image_classifier import make_loss, shapes_of
 from dla_jax.training.record import Record
@@ -148,6 +149,7 @@ STUDY = ARCHITECTURES._replace(
     check=check_config,
     jobs=jobs,
     title=lambda found: f"Gradients on {found.config.data.name}",
+    answer=answer,
     run_of=report.run_of,
     sections=report.sections,
 )

@@ -9,6 +9,7 @@ import functools
 
 from dla_jax.config.workdir import Launch
 from dla_jax.studies.language import report
+from dla_jax.studies.language.answer import answer
 from dla_jax.studies.study import Description, Study, Tuning, data_facts
 from dla_jax.tasks import language_restored, language_task, text_source
 from dla_jax.training.mesh import data_mesh
@@ -66,6 +67,7 @@ STUDY = Study(
     unit="tok",
     name=lambda config: "language",
     title=lambda found: f"Language models on {found.written['data']['name']}",
+    answer=answer,
     run_of=report.run_of,
     sections=report.sections,
     lines=report.lines,

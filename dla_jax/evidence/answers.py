@@ -1,0 +1,145 @@
+"""Words for the sentence that answers a study: what arms have, and what their difference shows.
+
+The rule for claims (`verdicts.ruling`) says what is decided.
+"""
+
+import math
+
+import numpy as np
+
+from dla_jax.evidence import formatting, stats, tables, verdicts, weighing
+
+# What stands behind a size, where it is not the unit itself.
+NOUNS = {"nats/char": "nats", "return": "of return"}
+
+
+def contrast(
+    runs: list[dict],
+    terms: tuple,
+    value: str = "test_accuracy",
+    unit: str = "points",
+    margin: float = 0.005,
+    threshold: float = 0.0,
+) -> dict | None:
+    """Return what a contrast of arms shows, as `weighing.weigh_contrast` has it.
+
+    None where the arms have no seed in common.
+
+    Args:
+      runs: of a summary.
+      terms: ((weight, arm), ...).
+      margin: the difference below which one would not care; 0 where any matters.
+    """
+    if not weighing.paired_values(terms, runs, value):
+        return None
+    claim = {"value": value, "unit": unit, "direction": ">", "margin": margin}
+    found = weighing.weigh_contrast(claim | {"threshold": threshold}, terms, runs)
+    return found | {"unit": unit}
+
+
+def shown(found: dict | None, more: str, less: str, asked: str) -> str:
+    """Return what a contrast shows, as the end of a sentence.
+
+    Args:
+      found: as `contrast` returns it.
+      more, less: what it means that it lies above, or below, 0; "{size}" stands for how far.
+      asked: the open question, beginning with "whether".
+    """
+    if found is None:
+        return f"{asked} is not decided (no seed in common)"
+    if found["verdict"] == verdicts.HOLDS:
+        return more.format(size=size(found))
+    signed = size(found, sign=True)
+    if found["verdict"] == verdicts.FAILS and found["reason"]:
+        return f"the difference is too small to matter ({signed})"
+    if found["verdict"] == verdicts.FAILS:
+        return less.format(size=size(found, side=-1.0))
+    reason = f", {found['reason']}" if found["reason"] else ""
+    return f"{asked} is not decided ({signed}{reason})"
+
+
+def size(found: dict, side: float = 1.0, sign: bool = False) -> str:
+    """Return `44.6 points [34.0, 55.3]`, or of decades the factor, `2.1 times [1.1, 3.9]`.
+
+    Args:
+      found: as `contrast` returns it.
+      side: -1 for how far it lies below 0.
+      sign: whether it is written with its sign, which a factor has not.
+    """
+    unit, ends = found["unit"], sorted((side * found["low"], side * found["high"]))
+    centre = side * found[found["about"]]
+    if unit == "decades":
+        return factor(centre, *ends)
+    noun = NOUNS.get(unit, unit)
+    bounds = formatting.interval(*ends, unit, sign=sign)
+    return f"{formatting.amount(centre, unit, sign=sign)} {noun}{bounds}"
+
+
+def factor(centre: float, low: float, high: float) -> str:
+    """Return powers of ten as factors, `2.1 times [1.1, 3.9]`, without an interval that is none."""
+    words = f"{10.0**centre:.2g} times"
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return words
+    return f"{words} [{10.0**low:.2g}, {10.0**high:.2g}]"
+
+
+def fraction(runs: list[dict], key: str = "test_accuracy") -> str:
+    """Return the mean of a fraction of one over runs, `94.5 % [93.0, 96.1]`."""
+    values = [run[key] for run in runs]
+    low, high = stats.accuracy_interval(values)
+    return f"{tables.percent(np.mean(values))} %{formatting.interval(low, high, sign=False)}"
+
+
+def counted(*arms: list[dict], thing: str = "seed", counts: str = "count as chance") -> str:
+    """Return over how many runs arms were measured: `8 seeds`, `8 and 6 seeds`.
+
+    Behind it stands how many of them diverged, and what these count as.
+    """
+    numbers = list(dict.fromkeys(len(runs) for runs in arms))
+    words = " and ".join([*map(str, numbers[:-1]), formatting.count(numbers[-1], thing)])
+    diverged = sum(run["diverged"] for runs in arms for run in runs)
+    if not diverged:
+        return words
+    all_runs = formatting.count(sum(map(len, arms)), "run")
+    return f"{words}; {diverged} of {all_runs} diverged and {counts}"
+
+
+def two_accuracies(found, first: str, second: str, remarks: tuple[str, str] = ("", "")) -> str:
+    """Return the sentence that compares the test accuracies of two arms, seed by seed.
+
+    Args:
+      found: a finished study.
+      first: the arm that is asked about.
+      second: what it is compared with.
+      remarks: what is said behind their names.
+    """
+    own, other = found.runs_of(first), found.runs_of(second)
+    difference = contrast(found.summary["runs"], ((1.0, first), (-1.0, second)))
+    ending = shown(
+        difference,
+        more=f"{first} is {{size}} better",
+        less=f"{first} is {{size}} worse",
+        asked=f"whether {first} is better",
+    )
+    return (
+        f"{first}{remarks[0]} has a test accuracy of {fraction(own)}, {second}{remarks[1]} of "
+        f"{fraction(other)} ({counted(own, other)}): {ending}."
+    )
+
+
+def one_accuracy(found, only: str) -> str:
+    """Return the sentence on the test accuracy of a study's only arm."""
+    runs = found.runs_of(only)
+    return (
+        f"{only} has a test accuracy of {fraction(runs)} ({counted(runs)}): there is no other "
+        "network to compare it with."
+    )
+
+
+def ranked(found, arms, key: str = "val_accuracy") -> list[str]:
+    """Return some arms of a finished study, the one with the largest mean of `key` first."""
+
+    def mean(arm: str) -> float:
+        return float(np.mean([run[key] for run in found.runs_of(arm)]))
+
+    return sorted(arms, key=mean, reverse=True)

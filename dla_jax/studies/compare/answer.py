@@ -1,0 +1,51 @@
+"""The sentence that answers a comparison: the best network, and what a change did."""
+
+from dla_jax.evidence import answers
+from dla_jax.evidence.formatting import count
+
+SHOWN = 3  # networks of each verdict that are named
+
+
+def answer(data: list[tuple[str, dict[str, list[dict]]]], pairs: list[dict]) -> str:
+    """Return the best network on each data set, and where a second study is better than a first.
+
+    Args:
+      data: (name of a data set, {"study: network": its runs, the most accurate last}) of each.
+      pairs: rows of `report.paired`, by the names of their columns.
+    """
+    best = "; ".join(best_words(title, networks) for title, networks in data)
+    if not pairs:
+        return f"{best}; no network stands in two of these studies, to be compared seed by seed."
+    studies = dict.fromkeys(row["studies"] for row in pairs)
+    told = [pair_words([row for row in pairs if row["studies"] == own]) for own in studies]
+    return f"{best}; seed by seed {'; '.join(told)}."
+
+
+def best_words(title: str, networks: dict[str, list[dict]]) -> str:
+    """Return which network has the highest test accuracy on a data set."""
+    name, runs = list(networks.items())[-1]
+    has = f"{name} has a test accuracy of {answers.fraction(runs)} ({answers.counted(runs)})"
+    if len(networks) == 1:
+        return f"On {title} {has}, with nothing beside it"
+    return f"On {title} {has}, the highest of {len(networks)}"
+
+
+def pair_words(rows: list[dict]) -> str:
+    """Return `b beside a: of 4 networks worse in plain-10 (−27.8 [−37.4, −18.2] points), ...`.
+
+    Args:
+      rows: those of one pair of studies.
+    """
+    second, _, first = rows[0]["studies"].partition(" − ")
+    told = []
+    for verdict in ("better", "worse"):
+        own = [row for row in rows if row["verdict"] == verdict]
+        named = [f"{row['network']} ({row['points [95 % interval]']} points)" for row in own]
+        if len(named) > SHOWN:
+            named = [*named[:SHOWN], f"{len(named) - SHOWN} more"]
+        if named:
+            told.append(f"{verdict} in {', '.join(named)}")
+    for verdict, words in (("no difference", "no different"), ("not decided", "not decided")):
+        number = sum(row["verdict"].startswith(verdict) for row in rows)
+        told += [f"{words} in {number}"] if number else []
+    return f"{second} beside {first}: of {count(len(rows), 'network')} {', '.join(told)}"

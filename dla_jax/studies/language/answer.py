@@ -1,0 +1,48 @@
+"""The sentence that answers a study of language models: the best one beside the best n-gram."""
+
+import numpy as np
+
+from dla_jax.evidence import answers
+from dla_jax.studies.language.figures import NAMES
+from dla_jax.studies.language.report import nats_words
+from dla_jax.studies.study import Finished
+
+MARGIN = 0.01  # nats per character
+
+
+def answer(found: Finished) -> str:
+    """Return how the network that is best on validation compares with the n-gram that is."""
+    best = best_network(found)
+    runs = found.runs_of(best)
+    order = runs[0]["best_ngram_order"]
+    ngram = runs[0]["ngram_nats_per_char"][str(order)]
+    values = [run["nats_per_char"] for run in runs]
+    remark = ", best on validation," if len(found.arms) > 1 else ""
+    better = answers.contrast(
+        found.summary["runs"],
+        ((-1.0, best),),
+        value="above_ngram",
+        unit="nats/char",
+        margin=MARGIN,
+    )
+    ending = answers.shown(
+        better,
+        more="its median run is {size} better",
+        less="its median run is {size} worse",
+        asked="whether its median run is better",
+    )
+    return (
+        f"{best}{remark} needs {nats_words(values)} nats per character of the "
+        f"{NAMES[runs[0]['scored_on']]}, the best n-gram, of order {order}, {ngram:.3f} "
+        f"({answers.counted(runs)}): {ending}."
+    )
+
+
+def best_network(found: Finished) -> str:
+    """Return the network with the lowest mean loss on validation; a run that diverged has none."""
+
+    def loss(network: str) -> float:
+        values = [run["val_nats_per_char"] for run in found.runs_of(network)]
+        return float(np.mean([np.inf if value is None else value for value in values]))
+
+    return min(found.arms, key=loss)
