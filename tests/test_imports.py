@@ -23,7 +23,7 @@ FLOORS = {
     "studies": 6,
     "commands": 7,
 }
-SHARED = {("plots", "evidence.formatting")}
+SHARED = {("plots", "evidence.formatting"), ("plots", "evidence.pictures")}
 OWNERS = {
     "flax": ("models/", "rl/networks.py"),
     "tensorboardX": ("training/record.py",),

@@ -1,17 +1,21 @@
-"""One self-contained HTML page.
+"""One self-contained HTML page: the answer first, then what it rests on.
 
-It has the claims with their verdicts, figures inline, tables, and the command that made it.
+It has the main figure, the claims with their verdicts, figures inline, tables, and the command that
+made it.
 """
 
-import base64
 import math
+import re
 from pathlib import Path
 
 import jinja2
 
 from dla_jax.config.files import write_atomically
-from dla_jax.evidence import verdicts
+from dla_jax.evidence import pictures, verdicts
 from dla_jax.evidence.formatting import amount, count, interval, number, p_value
+
+# An address ends before the punctuation of its sentence.
+LINK = re.compile(r"https?://[^\s<>\"']*[^\s<>\"'.,;:!?)\]]|arXiv:\d{4}\.\d{4,5}")
 
 
 def contrast_words(result: dict, unit: str) -> str:
@@ -70,29 +74,55 @@ def power_words(result: dict, margin: float, unit: str, level: float = 0.95) -> 
     return f"yes ({detail})" if half < margin else f"a difference: yes; its absence: no ({detail})"
 
 
-def width(image: bytes) -> int:
-    """Return how wide an image is on the page, from its header.
+def links(text: str) -> list[tuple[str, str]]:
+    """Return a text in pieces (words, address): the address of what is a link, else an empty one.
 
-    Two pixels of a PNG make one, for sharp screens; a GIF's are as they are.
+    Links are addresses, and papers of arXiv.
     """
-    if image[:3] == b"GIF":
-        return int.from_bytes(image[6:8], "little")
-    return int.from_bytes(image[16:20], "big") // 2
+    text = str(text)  # an error for what the page lacks
+    pieces, last = [], 0
+    for found in LINK.finditer(text):
+        words = found.group()
+        paper = words.removeprefix("arXiv:")
+        address = words if paper == words else f"https://arxiv.org/abs/{paper}"
+        pieces += [(text[last : found.start()], ""), (words, address)]
+        last = found.end()
+    return [*pieces, (text[last:], "")]
 
 
-def inline(image: Path) -> str:
-    """Return a file's bytes as the page has them, in base 64."""
-    return base64.b64encode(Path(image).read_bytes()).decode()
+def without_gaps(sections: list[dict]) -> tuple[dict | None, list[dict]]:
+    """Return the main figure, and the sections without it; those that hold nothing are left out.
+
+    It is the figure that its study marks as "main", or the first one.
+    """
+    figures = [figure for section in sections for figure in section.get("figures", ())]
+    main = next((figure for figure in figures if figure.get("main")), None)
+    main = main or next(iter(figures), None)
+    kept = []
+    for section in sections:
+        rest = [figure for figure in section.get("figures", ()) if figure is not main]
+        table = section.get("table")
+        content = {
+            "text": section.get("text", ""),
+            "figures": rest,
+            "samples": section.get("samples", []),
+            "table": table if table and table["rows"] else None,
+        }
+        if any(content.values()):
+            kept.append({"title": section["title"]} | content)
+    return main, kept
 
 
-def render(path: Path, **context) -> None:
+def render(path: Path, *, claims: list[dict], sections: list[dict], **context) -> None:
     """Write the page.
 
     Args:
       path: the HTML file.
-      context: title, answer, question, command, facts (name -> text), claims (as `weighing.weigh`
-        gives them), sections ([{"title", "text", "figures": [{"path", "caption"}], "samples":
-        [{"caption", "text"}], "table": {"head", "rows"}}], each part but the title optional).
+      claims: as `weighing.weigh` gives them.
+      sections: [{"title", "text", "figures": [{"path", "alt": what it shows, "caption", "main":
+        whether it stands on top}], "samples": [{"caption", "text"}], "table": {"head", "rows"}}];
+        each part but the title is optional, and so is "main".
+      context: title, answer, question, command, facts (name -> text).
 
     Raises:
       jinja2.UndefinedError: a value is missing.
@@ -109,8 +139,17 @@ def render(path: Path, **context) -> None:
         "contrast_words": contrast_words,
         "contrast_name": contrast_name,
         "power_words": power_words,
+        "NOT_RUN": verdicts.NOT_RUN,
     }
-    environment.filters["width"] = lambda image: width(Path(image).read_bytes())
-    environment.filters["kind"] = lambda image: Path(image).suffix[1:]
-    environment.filters["inline"] = inline
-    write_atomically(path, environment.get_template("report.html.j2").render(**context))
+    environment.filters |= {"links": links, "picture": pictures.read, "inline": pictures.inline}
+    main, kept = without_gaps(sections)
+    numbered = list(enumerate(claims, 1))
+    page = environment.get_template("report.html.j2").render(
+        main=main,
+        sections=kept,
+        claims=numbered,
+        weighed=[each for each in numbered if each[1]["verdict"] != verdicts.NOT_RUN],
+        not_run=[each for each in numbered if each[1]["verdict"] == verdicts.NOT_RUN],
+        **context,
+    )
+    write_atomically(path, page)

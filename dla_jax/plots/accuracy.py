@@ -1,4 +1,7 @@
-"""Figures that compare accuracies and losses, from plain arrays."""
+"""Figures that compare accuracies and losses, from plain arrays.
+
+What draws a figure returns what it shows, in words.
+"""
 
 from pathlib import Path
 
@@ -6,6 +9,7 @@ import numpy as np
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator, PercentFormatter
 
 from dla_jax.evidence.formatting import interval, number, points
+from dla_jax.plots import words
 from dla_jax.plots.rows import draw_row
 from dla_jax.plots.style import COLOURS, COLUMN, MANY_COLOURS, MARKERS, PAGE, STYLE, plt, save
 
@@ -57,7 +61,27 @@ def _depth_panel(axis, arms: dict, chance: float, title: str, before: int, gap: 
     axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
 
 
-def accuracy_against_depth(main: dict, side: dict, chance: float, path: Path) -> None:
+def _depths_in_words(main: dict, side: dict) -> str:
+    """Return the main arms depth by depth, and how all arms rank at the largest depth."""
+
+    def mean(found: dict, depth: int) -> float:
+        return float(np.mean(found[depth][0]))
+
+    along = [
+        f"{arm} "
+        + ", ".join(f"{words.percent(mean(found, depth))} at {depth}" for depth in sorted(found))
+        for arm, found in main.items()
+    ]
+    arms = main | side
+    deepest = max(depth for found in arms.values() for depth in found)
+    last = {arm: mean(found, deepest) for arm, found in arms.items() if deepest in found}
+    return (
+        f"Test accuracy by depth: {'; '.join(along)}. At depth {deepest}, the highest first: "
+        f"{words.ranked(last, words.percent)}."
+    )
+
+
+def accuracy_against_depth(main: dict, side: dict, chance: float, path: Path) -> str:
     """Draw accuracy against depth in two panels: the main contrast, and the other explanations.
 
     Args:
@@ -77,9 +101,10 @@ def accuracy_against_depth(main: dict, side: dict, chance: float, path: Path) ->
             right.legend(loc="upper center", ncols=3, columnspacing=1.0, **below)
         left.set_ylabel("test accuracy")
         save(figure, path)
+    return _depths_in_words(main, side)
 
 
-def contrasts(rows: list[dict], xlabel: str, path: Path) -> None:
+def contrasts(rows: list[dict], xlabel: str, path: Path) -> str:
     """Draw a forest plot of paired differences, the first row on top.
 
     Args:
@@ -101,9 +126,25 @@ def contrasts(rows: list[dict], xlabel: str, path: Path) -> None:
         axis.grid(axis="y", visible=False)
         axis.set_xlabel(xlabel)
         save(figure, path)
+    order = sorted(rows, key=lambda row: -row["mean"])
+    told = [
+        f"{row['label']} {points(row['mean'])}{interval(row['low'], row['high'])}" for row in order
+    ]
+    return f"{xlabel[0].upper()}{xlabel[1:]}, the largest first: {words.listed(told)}."
 
 
-def networks(rows: list[dict], intervals: dict[str, list[tuple]], path: Path) -> None:
+def _networks_in_words(rows: list[dict]) -> str:
+    """Return the networks by test accuracy and by test loss."""
+    accuracies = {row["label"]: float(np.mean(row["accuracy"])) for row in rows}
+    losses = {row["label"]: float(np.mean(row["loss"])) for row in rows if len(row["loss"])}
+    told = f"Test accuracy, the highest first: {words.ranked(accuracies, words.percent)}."
+    if not losses:
+        return told
+    form = lambda loss: number(loss, 3)
+    return f"{told} Test loss, the lowest first: {words.ranked(losses, form, smallest=True)}."
+
+
+def networks(rows: list[dict], intervals: dict[str, list[tuple]], path: Path) -> str:
     """Draw test accuracy and test loss of each network side by side, the first network on top.
 
     Args:
@@ -124,6 +165,7 @@ def networks(rows: list[dict], intervals: dict[str, list[tuple]], path: Path) ->
         axes[0].invert_yaxis()
         axes[0].xaxis.set_major_formatter(PercentFormatter(1, decimals=None))
         save(figure, path)
+    return _networks_in_words(rows)
 
 
 def _slopes(axis, names: list[str], first: np.ndarray, second: np.ndarray) -> None:
@@ -167,12 +209,37 @@ def _epoch_seconds(axis, seconds: dict[str, np.ndarray]) -> None:
     axis.set_xticks([0, 1], [name.replace("_", "\n", 1).replace("_", " ") for name in seconds])
 
 
+def _pair_in_words(
+    names: list[str],
+    differences: np.ndarray,
+    bounds: tuple[float, float],
+    seconds: dict[str, np.ndarray],
+) -> str:
+    """Return in how many runs the second network is higher, by how much, and how long each takes.
+
+    Args:
+      differences: float [n], second minus first, in fractions.
+    """
+    higher, lower, runs = np.sum(differences > 0), np.sum(differences < 0), len(differences)
+    medians = [
+        f"{name.replace('_', ' ')} {np.median(times):.2g} s"
+        for name, times in seconds.items()
+        if len(times)
+    ]
+    told = (
+        f"Test accuracy of {names[1]} is higher than that of {names[0]} in {higher} of {runs} "
+        f"runs, lower in {lower}; on average {points(float(np.mean(differences)))} points"
+        f"{interval(*bounds)}."
+    )
+    return told + (f" Median seconds of an epoch: {', '.join(medians)}." if medians else "")
+
+
 def pair(
     values: dict[str, np.ndarray],
     bounds: tuple[float, float],
     seconds: dict[str, np.ndarray],
     path: Path,
-) -> None:
+) -> str:
     """Draw two networks run by run: slopes, their differences, and the seconds of an epoch.
 
     Args:
@@ -189,3 +256,4 @@ def pair(
         _differences(axes[1], ylabel, 100 * (second - first), bounds)
         _epoch_seconds(axes[2], seconds)
         save(figure, path)
+    return _pair_in_words(names, second - first, bounds, seconds)

@@ -1,6 +1,8 @@
 """Figures of language models beside n-grams, from plain arrays.
 
 Losses are drawn in bits per character throughout.
+
+What draws a figure returns what it shows, in words.
 """
 
 import itertools
@@ -10,6 +12,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLocator
 
+from dla_jax.evidence.formatting import number
+from dla_jax.plots import words
 from dla_jax.plots.rows import draw_row
 from dla_jax.plots.style import COLOURS, FRAMED, MARKERS, PAGE, STYLE, plt, save
 
@@ -38,7 +42,7 @@ def _ngram_lines(axis, ngrams: dict[int, float]) -> None:
             taken.append(bits)
 
 
-def scores(rows: list[dict], ngrams: dict[int, float], scored_on: str, path: Path) -> None:
+def scores(rows: list[dict], ngrams: dict[int, float], scored_on: str, path: Path) -> str:
     """Draw each network's runs beside the n-grams, the first network on top.
 
     Args:
@@ -65,6 +69,10 @@ def scores(rows: list[dict], ngrams: dict[int, float], scored_on: str, path: Pat
         axis.grid(axis="y", visible=False)
         axis.set_xlabel(f"bits per character on {scored_on} (smaller is better)")
         save(figure, path)
+    means = {row["label"]: float(np.mean(row["nats"])) * BITS for row in rows}
+    means |= {f"{order}-gram": nats * BITS for order, nats in ngrams.items()}
+    ranking = words.ranked(means, lambda bits: number(bits, 3), smallest=True)
+    return f"Bits per character on {scored_on}, the lowest first: {ranking}."
 
 
 def _learning_curves(axis, found: dict) -> list[float]:
@@ -84,7 +92,7 @@ def _learning_curves(axis, found: dict) -> list[float]:
     return extremes
 
 
-def curves(networks: dict[str, dict], ngrams: dict[int, float], path: Path) -> None:
+def curves(networks: dict[str, dict], ngrams: dict[int, float], path: Path) -> str:
     """Draw validation and training losses along the steps, a panel a network.
 
     Args:
@@ -111,6 +119,13 @@ def curves(networks: dict[str, dict], ngrams: dict[int, float], path: Path) -> N
         axes[0, 0].set_ylabel("bits per character")
         figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
         save(figure, path)
+    told = []
+    for name, found in networks.items():
+        means = np.asarray(found["val"], float).mean(0) * BITS
+        if means.size:
+            lowest, best = found["step"][int(means.argmin())], number(means.min(), 3)
+            told.append(f"{name} {best} at its best, step {lowest:,}, {number(means[-1], 3)} last")
+    return f"Bits per character of the validation text: {words.listed(told, '; ')}."
 
 
 def _by_stretches(width: float, nats) -> tuple[list[float], list[float]]:
@@ -127,7 +142,7 @@ def _by_stretches(width: float, nats) -> tuple[list[float], list[float]]:
 
 def by_context(
     networks: dict[str, tuple], ngrams: dict[int, float], scored_on: str, path: Path
-) -> None:
+) -> str:
     """Draw the loss against the length of the context: how much of it a model makes something of.
 
     Args:
@@ -154,9 +169,32 @@ def by_context(
         axis.set_ylabel(f"bits per character on {scored_on}")
         axis.legend()
         save(figure, path)
+    told = []
+    for name, (width, nats) in networks.items():
+        x, y = _by_stretches(width, nats)
+        told.append(
+            f"{name} {number(y[0], 2)} behind a context of {words.digits(x[0])}, "
+            f"{number(y[-1], 2)} behind one of {words.digits(x[-1])}"
+        )
+    return f"Bits per character, by characters of context: {words.listed(told, '; ')}."
 
 
-def attention(weights: np.ndarray, tokens: list[str], path: Path) -> None:
+def _attention_in_words(weights: np.ndarray) -> str:
+    """Return what share of its attention a token gives itself, the one before, and the first."""
+    maps = weights.reshape(-1, *weights.shape[-2:])
+    means = {
+        "itself": np.mean([np.diagonal(each) for each in maps]),
+        "the first token": np.mean(maps[:, :, 0]),
+    }
+    if maps.shape[-1] > 1:
+        means["the token before"] = np.mean([np.diagonal(each, -1) for each in maps])
+    return (
+        "Mean share of its attention that a token gives, the largest first: "
+        f"{words.ranked({name: float(mean) for name, mean in means.items()}, words.percent)}."
+    )
+
+
+def attention(weights: np.ndarray, tokens: list[str], path: Path) -> str:
     """Draw a map a head: row i is what token i attends to.
 
     Args:
@@ -182,3 +220,4 @@ def attention(weights: np.ndarray, tokens: list[str], path: Path) -> None:
             if head == 0:
                 axis.set_ylabel(f"layer {layer + 1}", fontsize=7)
         save(figure, path)
+    return _attention_in_words(weights)

@@ -1,9 +1,13 @@
-"""Figures of classifiers of texts, from plain arrays."""
+"""Figures of classifiers of texts, from plain arrays.
+
+What draws a figure returns what it shows, in words.
+"""
 
 from pathlib import Path
 
 import numpy as np
 
+from dla_jax.plots import words
 from dla_jax.plots.style import FRAMED, PAGE, plt, save
 
 MOST_WORDS = 12  # classes whose cells have numbers
@@ -16,7 +20,23 @@ def _write_shares(axis, shares: np.ndarray) -> None:
         axis.text(j, i, f"{100 * share:.1f}", ha="center", va="center", **look)
 
 
-def confusion(networks: dict[str, np.ndarray], class_names: list[str], path: Path) -> None:
+def _confused_in_words(name: str, counts: np.ndarray, class_names: list[str]) -> str:
+    """Return how often a network is right, and which class it most often takes for another."""
+    if not counts.sum():
+        return f"{name}: nothing was tested."
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    right = words.percent(np.trace(counts) / counts.sum())
+    wrong = shares * (1 - np.eye(len(shares)))
+    if not wrong.any():
+        return f"{name}: {right} right."
+    true, taken = np.unravel_index(wrong.argmax(), wrong.shape)
+    return (
+        f"{name}: {right} right; most often wrong: {words.percent(wrong[true, taken])} of "
+        f"{class_names[true]} are taken for {class_names[taken]}."
+    )
+
+
+def confusion(networks: dict[str, np.ndarray], class_names: list[str], path: Path) -> str:
     """Draw how often each class is taken for each, a panel a network.
 
     Args:
@@ -43,3 +63,5 @@ def confusion(networks: dict[str, np.ndarray], class_names: list[str], path: Pat
         for row in axes:
             row[0].set_ylabel("true class")
         save(figure, path)
+    told = [_confused_in_words(name, counts, class_names) for name, counts in networks.items()]
+    return " ".join(told)

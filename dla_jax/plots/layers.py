@@ -1,4 +1,7 @@
-"""Figures of gradients, layer by layer, from plain arrays."""
+"""Figures of gradients, layer by layer, from plain arrays.
+
+What draws a figure returns what it shows, in words.
+"""
 
 from pathlib import Path
 
@@ -6,6 +9,8 @@ import matplotlib
 import numpy as np
 from matplotlib.colors import LogNorm
 
+from dla_jax.evidence.formatting import number
+from dla_jax.plots import words
 from dla_jax.plots.style import COLOURS, COLUMN, MARKERS, PAGE, STYLE, epoch_axis, plt, save
 
 
@@ -47,7 +52,17 @@ def _heat_map(axis, steps, norms: np.ndarray, scale: LogNorm):
     return image
 
 
-def heat_maps(maps: dict[str, tuple[np.ndarray, np.ndarray]], label: str, path: Path) -> None:
+def _map_in_words(title: str, found: tuple[np.ndarray, np.ndarray]) -> str:
+    """Return the first layer beside the last, at both ends of a map, and how much of it is zero."""
+    steps, norms = found
+    starts, ends = (words.times(row[0], row[-1]) for row in (norms[0], norms[-1]))
+    zero = np.mean(norms == 0)
+    none = f", {words.percent(zero)} of the map exactly zero" if zero else ""
+    name = title.replace("_", " ")
+    return f"{name} {starts} at step {steps[0]}, {ends} at step {steps[-1]}{none}"
+
+
+def heat_maps(maps: dict[str, tuple[np.ndarray, np.ndarray]], label: str, path: Path) -> str:
     """Draw layer against step, a positive value on one log scale for all panels.
 
     Args:
@@ -71,9 +86,11 @@ def heat_maps(maps: dict[str, tuple[np.ndarray, np.ndarray]], label: str, path: 
             row[0].set_ylabel("layer")
         figure.colorbar(image, ax=axes, label=label, shrink=0.9, extend="both")
         save(figure, path)
+    told = words.listed([_map_in_words(*entry) for entry in maps.items()], "; ")
+    return f"{label[0].upper()}{label[1:]}, first layer over last: {told}."
 
 
-def layer_profiles(panels: dict[str, dict[str, np.ndarray]], ylabel: str, path: Path) -> None:
+def layer_profiles(panels: dict[str, dict[str, np.ndarray]], ylabel: str, path: Path) -> str:
     """Draw a value of each layer in the order of the network: the mean over runs, in the log.
 
     Args:
@@ -97,6 +114,15 @@ def layer_profiles(panels: dict[str, dict[str, np.ndarray]], ylabel: str, path: 
         lines = axes[0, 0].get_legend_handles_labels()
         figure.legend(*lines, loc="outside upper center", ncols=4 if wide else 2)
         save(figure, path)
+    told = []
+    for title, profiles in panels.items():
+        means = {label: geometric_mean(values) for label, values in profiles.items()}
+        ratios = [
+            f"{label.replace('_', ' ')} {words.times(mean[0], mean[-1])}"
+            for label, mean in means.items()
+        ]
+        told.append(f"{title}{': ' if title else ''}{words.listed(ratios)}")
+    return f"{ylabel[0].upper()}{ylabel[1:]}, first layer over last: {'; '.join(told)}."
 
 
 def _first_steps(axis, networks: dict[str, np.ndarray]) -> None:
@@ -110,7 +136,7 @@ def _first_steps(axis, networks: dict[str, np.ndarray]) -> None:
         axis.plot(steps, geometric_mean(runs), label=network.replace("_", " "), **look)
 
 
-def first_steps(panels: dict[str, dict[str, np.ndarray]], path: Path) -> None:
+def first_steps(panels: dict[str, dict[str, np.ndarray]], path: Path) -> str:
     """Draw the mean |g| of the last dense layer step by step.
 
     `panels`: {title: {network: float [S, steps]}}.
@@ -125,6 +151,13 @@ def first_steps(panels: dict[str, dict[str, np.ndarray]], path: Path) -> None:
             axis.legend()
         axes[0, 0].set_ylabel("mean |gradient|, last dense layer")
         save(figure, path)
+    told = []
+    for networks in panels.values():
+        for network, runs in networks.items():
+            tenth = max(1, runs.shape[1] // 10)
+            kept = words.times(np.mean(runs[:, -tenth:]), np.mean(runs[:, :tenth]))
+            told.append(f"{network.replace('_', ' ')} {kept}")
+    return f"Mean |gradient| of the last dense layer, last tenth over first: {words.listed(told)}."
 
 
 def _histogram(axis, found: dict, part: str, shown_bins: tuple[int, int]):
@@ -139,7 +172,18 @@ def _histogram(axis, found: dict, part: str, shown_bins: tuple[int, int]):
     return image
 
 
-def histograms(networks: dict[str, dict], path: Path) -> None:
+def _median(limits, shares) -> str:
+    """Return log10 of the median |g| of a histogram, at the upper bound of its bin.
+
+    Args:
+      limits: upper bounds of the bins in log2, [bins] or one less where the last has none.
+      shares: fractions [bins].
+    """
+    place = int(np.searchsorted(np.cumsum(shares), 0.5))
+    return number(limits[min(place, len(limits) - 1)] * np.log10(2), 1)
+
+
+def histograms(networks: dict[str, dict], path: Path) -> str:
     """Draw how |g| of the first and the last convolution is distributed along training.
 
     Args:
@@ -166,6 +210,13 @@ def histograms(networks: dict[str, dict], path: Path) -> None:
             row[0].set_ylabel("log10 |gradient|")
         figure.colorbar(image, ax=axes, label="fraction of the weights", shrink=0.9)
         save(figure, path)
+    told = []
+    for network, found in networks.items():
+        for part in parts:
+            start, end = (_median(found["limits"], found[part][i]) for i in (0, -1))
+            name = f"{network.replace('_', ' ')}, {part} convolution"
+            told.append(f"{name}, {start} at the start and {end} at the end")
+    return f"Median size of the gradient, log10: {'; '.join(told)}."
 
 
 def _stage_lines(axis, epoch, values: np.ndarray) -> None:
@@ -177,7 +228,7 @@ def _stage_lines(axis, epoch, values: np.ndarray) -> None:
     axis.set_yscale("log")
 
 
-def stages(networks: dict[str, dict[str, np.ndarray]], path: Path) -> None:
+def stages(networks: dict[str, dict[str, np.ndarray]], path: Path) -> str:
     """Draw mean |g| and variance of each stage along training.
 
     `networks`: {network: {"epoch": [T], "mean_abs", "var": [T, stages]}}.
@@ -195,6 +246,13 @@ def stages(networks: dict[str, dict[str, np.ndarray]], path: Path) -> None:
             axis.set_ylabel(label)
         figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
         save(figure, path)
+    told = []
+    for network, found in networks.items():
+        first, last = found["mean_abs"][:, 0], found["mean_abs"][:, -1]
+        starts, ends = (words.times(first[i], last[i]) for i in (0, -1))
+        name = network.replace("_", " ")
+        told.append(f"{name} {starts} after the first epoch, {ends} after the last")
+    return f"Mean |gradient| of the first stage over that of the last: {'; '.join(told)}."
 
 
 def draw_clipping(axis, found: dict, labels: tuple[str, str]) -> None:
@@ -208,7 +266,7 @@ def draw_clipping(axis, found: dict, labels: tuple[str, str]) -> None:
     axis.set_ylabel("gradient norm")
 
 
-def clipping(networks: dict[str, dict], path: Path) -> None:
+def clipping(networks: dict[str, dict], path: Path) -> str:
     """Draw the norm of the gradient before and after clipping, a panel a network.
 
     `networks`: {network: {"before", "after": [T], "threshold"}}.
@@ -226,3 +284,9 @@ def clipping(networks: dict[str, dict], path: Path) -> None:
             axis.axis("off")
         figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
         save(figure, path)
+    told = [
+        f"{network.replace('_', ' ')} {words.digits(np.nanmax(found['before']))} and "
+        f"{words.digits(np.nanmax(found['after']))}"
+        for network, found in networks.items()
+    ]
+    return f"Largest gradient norm before and after clipping: {words.listed(told, '; ')}."

@@ -2,6 +2,8 @@
 
 They show learning curves, returns of the trained policies, when each was good, and what its
 updates said.
+
+What draws a figure returns what it shows, in words.
 """
 
 from pathlib import Path
@@ -10,6 +12,7 @@ import numpy as np
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from dla_jax.evidence.formatting import number
+from dla_jax.plots import words
 from dla_jax.plots.rows import draw_row
 from dla_jax.plots.style import COLOURS, MARKERS, PAGE, STYLE, plt, save
 
@@ -62,7 +65,17 @@ def _solved_line(axis, solved_at: float | None) -> None:
         axis.axhline(solved_at, color="0.4", linewidth=0.7, linestyle=(0, (1, 2)))
 
 
-def curves(arms: dict[str, dict], solved_at: float | None, path: Path) -> None:
+def _returns_in_words(arms: dict[str, dict]) -> str:
+    """Return the interquartile mean of each arm at the first evaluation and at the last."""
+    order = sorted(arms, key=lambda name: -arms[name]["iqm"][-1])
+    told = [
+        f"{name} from {number(arms[name]['iqm'][0], 1)} to {number(arms[name]['iqm'][-1], 1)}"
+        for name in order
+    ]
+    return f"Return from the first evaluation to the last, the highest first: {words.listed(told)}."
+
+
+def curves(arms: dict[str, dict], solved_at: float | None, path: Path) -> str:
     """Draw greedy evaluation along training, a panel an arm.
 
     Single seeds are thin, their interquartile mean is thick, and its interval is shaded.
@@ -85,9 +98,10 @@ def curves(arms: dict[str, dict], solved_at: float | None, path: Path) -> None:
         for row in axes:
             row[0].set_ylabel("return of an episode")
         save(figure, path)
+    return _returns_in_words(arms)
 
 
-def together(arms: dict[str, dict], solved_at: float | None, path: Path) -> None:
+def together(arms: dict[str, dict], solved_at: float | None, path: Path) -> str:
     """Draw the interquartile means of all arms in one panel; arguments as of `curves`."""
     with plt.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(PAGE, 2.8))
@@ -101,9 +115,10 @@ def together(arms: dict[str, dict], solved_at: float | None, path: Path) -> None
         axis.set_ylabel("return of an episode\n(interquartile mean)")
         axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
         save(figure, path)
+    return _returns_in_words(arms)
 
 
-def scores(rows: list[dict], path: Path) -> None:
+def scores(rows: list[dict], path: Path) -> str:
     """Draw what the best policies get on fresh episodes, and the mean return over training.
 
     A dot is a run, a diamond the interquartile mean, a bar its interval; the first row is on top.
@@ -126,9 +141,15 @@ def scores(rows: list[dict], path: Path) -> None:
             axis.set_xlabel(title)
         axes[0].invert_yaxis()
         save(figure, path)
+    told = []
+    for key, title in titles.items():
+        means = {row["label"]: row[key]["iqm"] for row in rows if row[key] is not None}
+        ranking = words.ranked(means, lambda value: number(value, 1))
+        told.append(f"{title[0].upper()}{title[1:]}, the highest first: {ranking}.")
+    return " ".join(told)
 
 
-def solved(arms: dict[str, dict], path: Path) -> None:
+def solved(arms: dict[str, dict], path: Path) -> str:
     """Draw the share of the seeds that are solved by so many steps.
 
     `arms`: {name: {"steps": [float or None a seed], "budget": int}}.
@@ -148,9 +169,22 @@ def solved(arms: dict[str, dict], path: Path) -> None:
         axis.set_ylabel("share of seeds solved")
         axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
         save(figure, path)
+    told = []
+    for name, found in arms.items():
+        steps = [step for step in found["steps"] if step is not None]
+        last = f" by {max(steps):,} steps" if steps else ""
+        told.append(f"{name} {len(steps)} of {len(found['steps'])}{last}")
+    return f"Seeds solved: {words.listed(told)}."
 
 
-def inside(metrics: dict[str, dict[str, tuple]], path: Path) -> None:
+def last_known(values: np.ndarray) -> float:
+    """Return the last of float [n] that is not nan; nan without any."""
+    values = np.asarray(values, float)
+    known = values[~np.isnan(values)]
+    return float(known[-1]) if len(known) else np.nan
+
+
+def inside(metrics: dict[str, dict[str, tuple]], path: Path) -> str:
     """Draw what the updates said along training, a panel a metric, means over seeds.
 
     Args:
@@ -169,3 +203,8 @@ def inside(metrics: dict[str, dict[str, tuple]], path: Path) -> None:
         handles = [plt.Line2D([], [], label=arm, **look) for arm, look in looks.items()]
         figure.legend(handles=handles, loc="outside lower center", ncols=min(5, len(names)))
         save(figure, path)
+    told = []
+    for metric, found in metrics.items():
+        ends = {arm: last_known(mean) for arm, (_, mean) in found.items()}
+        told.append(f"{LABELS.get(metric, metric)}: {words.ranked(ends, words.digits)}")
+    return f"At the end: {words.listed(told, '; ')}."

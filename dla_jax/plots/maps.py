@@ -1,6 +1,8 @@
 """Heat maps over images, as pictures and in figures, from plain arrays.
 
 Images are uint8 [H, W, 1 or 3], maps float [h, w] in [-1, 1].
+
+What draws a figure returns what it shows, in words.
 """
 
 import re
@@ -12,6 +14,8 @@ from matplotlib.colors import ListedColormap
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
+from dla_jax.evidence.formatting import number
+from dla_jax.plots import words
 from dla_jax.plots.style import COLOURS, MARKERS, PAGE, STYLE, plt, save
 
 STRENGTH = 0.8  # how much of a pixel at 1 or -1 is the colour of the map
@@ -123,7 +127,7 @@ def faithfulness(
     forgotten: dict[str, np.ndarray],
     another: float | None,
     path: Path,
-) -> None:
+) -> str:
     """Draw insertion, deletion, and how like its map a method stays as the network forgets.
 
     Args:
@@ -154,9 +158,17 @@ def faithfulness(
         _forgetting(axes[2], forgotten, looks, another)
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=7)
         save(figure, path)
+    told = []
+    for title, methods in curves.items():
+        means = {name.replace("_", " "): float(values.mean()) for name, values in methods.items()}
+        ranking = words.ranked(means, words.percent, smallest=title == "deletion")
+        told.append(f"Mean probability in {title}, the {better[title]} the better: {ranking}.")
+    left = {name: float(values[:, -1].mean()) for name, values in forgotten.items()}
+    kept = number(left[first], 2)
+    return " ".join([*told, f"Likeness of {first} to itself, all forgotten: {kept}."])
 
 
-def aucs(rows: list[dict], path: Path) -> None:
+def aucs(rows: list[dict], path: Path) -> str:
     """Draw areas under insertion and deletion curves, the first row on top.
 
     `rows`: {"label", "insertion", "deletion": values of networks}.
@@ -171,9 +183,15 @@ def aucs(rows: list[dict], path: Path) -> None:
         axes[0].set_yticks(range(len(rows)), [row["label"].replace("_", " ") for row in rows])
         axes[0].invert_yaxis()
         save(figure, path)
+    told = []
+    for key, smallest in (("insertion", False), ("deletion", True)):
+        means = {row["label"].replace("_", " "): float(np.mean(row[key])) for row in rows}
+        ranking = words.ranked(means, words.percent, smallest=smallest)
+        told.append(f"Area under the {key} curve, the best first: {ranking}.")
+    return " ".join(told)
 
 
-def photos(rows: list[dict], path: Path) -> None:
+def photos(rows: list[dict], path: Path) -> str:
     """Draw photos, the maps of what they are taken for, and the most probable classes.
 
     Args:
@@ -199,6 +217,8 @@ def photos(rows: list[dict], path: Path) -> None:
             for i, value in enumerate(values):
                 bars.text(value + 0.02, i, f"{value:.3f}", va="center", fontsize=6)
         save(figure, path)
+    told = [f"{row['name']}: {row['top'][0][0]} {row['top'][0][1]:.2f}" for row in rows]
+    return f"Photos and what they are taken for: {words.listed(told, '; ')}."
 
 
 def _class_colours(count: int) -> ListedColormap:
@@ -232,7 +252,7 @@ def canvas(
     sureness: np.ndarray,
     names: list[str],
     path: Path,
-) -> None:
+) -> str:
     """Draw a canvas, how probable one class is at each place, and the most probable class there.
 
     The less sure the paler.
@@ -268,3 +288,5 @@ def canvas(
             axis.set_xlim(-0.5, width - 0.5)
             axis.set_ylim(height - 0.5, -0.5)
         save(figure, path)
+    right = sum(bool(right) for *_, right in boxes)
+    return f"{right} of {len(boxes)} images are taken for their class where they stand."

@@ -1,10 +1,14 @@
-"""The figure of what four slips of the labs do to pictures of gradients."""
+"""The figure of what four slips of the labs do to pictures of gradients.
+
+What draws a figure returns what it shows, in words.
+"""
 
 from pathlib import Path
 
 import numpy as np
 from matplotlib.ticker import PercentFormatter
 
+from dla_jax.plots import words
 from dla_jax.plots.layers import draw_clipping
 from dla_jax.plots.style import COLOURS, PAGE, STYLE, epoch_axis, plt, save
 
@@ -48,7 +52,34 @@ def _frozen(axis, networks: dict) -> None:
     axis.set_ylabel("validation accuracy")
 
 
-def mistakes(panels: dict, loss_scale: float, path: Path) -> None:
+def _slips_in_words(panels: dict, loss_scale: float) -> str:
+    """Return how far each slip moves the picture, panel by panel."""
+    told = [
+        f"(a) {network}: what is logged as the mean is "
+        f"{words.times(found['var'][-1, 0], found['mean_abs'][-1, 0])} it at the end"
+        for network, found in panels["swapped"].items()
+    ]
+    told += [f"(b) {network}: {loss_scale:,.0f} times too large" for network in panels["scaled"]]
+    if panels["clipped_once"]:
+        found = panels["clipped_once"]
+        largest = [words.digits(np.nanmax(found[key])) for key in ("before", "after")]
+        told.append(
+            f"(c) largest gradient norm {largest[0]} where clipping came before the loop, "
+            f"{largest[1]} where each step is clipped"
+        )
+    ends = {
+        network.replace("_", " "): float(np.mean([run[-1] for run in runs]))
+        for network, (_, runs) in panels["frozen"].items()
+    }
+    if ends:
+        told.append(
+            "(d) validation accuracy at the end, the highest first: "
+            f"{words.ranked(ends, words.percent)}"
+        )
+    return f"{'; '.join(told)}." if told else "No slip could be drawn."
+
+
+def mistakes(panels: dict, loss_scale: float, path: Path) -> str:
     """Draw what four slips do to the picture.
 
     Args:
@@ -80,3 +111,4 @@ def mistakes(panels: dict, loss_scale: float, path: Path) -> None:
             if axis.get_legend_handles_labels()[0]:
                 axis.legend(**place)
         save(figure, path)
+    return _slips_in_words(panels, loss_scale)

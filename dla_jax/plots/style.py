@@ -8,7 +8,13 @@ import matplotlib
 matplotlib.use("Agg")  # no screen needed
 
 import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from dla_jax.evidence.pictures import SMALLEST_TEXT, note
 
 # Okabe and Ito's palette (jfly.uni-koeln.de/color), in an order that keeps neighbours apart, in
 # grey too.
@@ -18,6 +24,7 @@ COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MANY_COLOURS = (*COLOURS, "#882255", "#999933", "#332288", "#999999", "#AA4499")
 MARKERS = ("s", "o", "^", "D", "v", "P", "X")
 COLUMN, PAGE = 3.4, 7.0  # inches
+SCRIPT = 0.7  # how large matplotlib draws an exponent, beside its text
 STYLE = {
     "font.size": 8,
     "axes.titlesize": 8,
@@ -49,23 +56,49 @@ def epoch_axis(axis) -> None:
 
 
 def save(figure, path: Path) -> None:
-    """Write a PNG and free the figure."""
+    """Write a PNG, which notes how large its smallest text is, and free the figure."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    dpi = plt.rcParams["savefig.dpi"]
+    figure.set_dpi(dpi)
     with warnings.catch_warnings():
         # Of a name in a script that the font has not.
         warnings.filterwarnings("ignore", "Glyph .* missing")
-        figure.savefig(path)
+        figure.canvas.draw()  # labels of ticks are made only now
+    noted = PngInfo()
+    points = smallest_text(figure)
+    if points is not None:
+        noted.add_text(SMALLEST_TEXT, note(points * dpi / 72))
+    pixels = Image.fromarray(np.asarray(figure.canvas.buffer_rgba()))
+    pixels.save(path, dpi=(dpi, dpi), pnginfo=noted)
     plt.close(figure)
 
 
-def draw_all(figures: dict[str, tuple], folder: Path) -> dict[str, Path]:
-    """Draw those figures that there is something for, and return {name: path}.
+def smallest_text(figure) -> float | None:
+    """Return the size of the smallest text of a drawn figure, in points; None without any text.
 
-    `figures`: {name: (plot, data, *other arguments)}.
+    Exponents and indices of mathematical text are smaller than the text itself.
     """
-    paths = {}
+    sizes = []
+    for text in figure.findobj(Text):
+        words = text.get_text().strip()
+        if words and text.get_visible():
+            script = text.get_parse_math() and "$" in words and ("^" in words or "_" in words)
+            sizes.append(text.get_fontsize() * (SCRIPT if script else 1))
+    return min(sizes, default=None)
+
+
+def draw_all(figures: dict[str, tuple], folder: Path) -> dict[str, dict]:
+    """Draw those figures that there is something for.
+
+    Args:
+      figures: {name: (plot, data, *other arguments)}; a plot returns what it shows in words.
+
+    Returns:
+      {name: {"path", "alt": these words}}.
+    """
+    drawn = {}
     for name, (plot, data, *more) in figures.items():
         if data:
-            paths[name] = folder / f"{name}.png"
-            plot(data, *more, paths[name])
-    return paths
+            path = folder / f"{name}.png"
+            drawn[name] = {"path": path, "alt": plot(data, *more, path)}
+    return drawn

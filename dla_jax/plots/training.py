@@ -1,4 +1,7 @@
-"""Figures of training: curves along epochs, and what each learning rate reached."""
+"""Figures of training: curves along epochs, and what each learning rate reached.
+
+What draws a figure returns what it shows, in words.
+"""
 
 from pathlib import Path
 
@@ -6,6 +9,7 @@ import matplotlib
 import numpy as np
 from matplotlib.ticker import PercentFormatter
 
+from dla_jax.plots import words
 from dla_jax.plots.style import COLOURS, MARKERS, PAGE, STYLE, epoch_axis, plt, save
 
 MANY = 4  # curves; of more than that the ranges would hide one another
@@ -19,7 +23,24 @@ def _curve(axis, label: str, curve: dict, name: str, alpha: float) -> None:
     axis.fill_between(epoch, low, high, color=colour, alpha=alpha, linewidth=0)
 
 
-def training_curves(curves: dict[str, dict], path: Path) -> None:
+def _ends_in_words(curves: dict[str, dict]) -> str:
+    """Return what validation accuracy and training loss are at the last evaluation."""
+
+    def ends(name: str) -> dict[str, float]:
+        return {
+            label.replace("_", " "): float(np.asarray(curve[name], float)[:, -1].mean())
+            for label, curve in curves.items()
+        }
+
+    accuracies = words.ranked(ends("val_accuracy"), words.percent)
+    losses = words.ranked(ends("train_loss"), words.digits, smallest=True)
+    return (
+        f"At the end, validation accuracy, the highest first: {accuracies}. Training loss, the "
+        f"lowest first: {losses}."
+    )
+
+
+def training_curves(curves: dict[str, dict], path: Path) -> str:
     """Draw training loss and validation accuracy against epochs: mean of the runs, and their range.
 
     Args:
@@ -43,6 +64,7 @@ def training_curves(curves: dict[str, dict], path: Path) -> None:
         for axis in axes:
             epoch_axis(axis)
         save(figure, path)
+    return _ends_in_words(curves)
 
 
 def _rates(axis, lines: dict[int, tuple], chosen: dict[int, float]) -> None:
@@ -59,7 +81,7 @@ def _rates(axis, lines: dict[int, tuple], chosen: dict[int, float]) -> None:
 
 def learning_rate_grid(
     grid: dict[str, dict[int, tuple]], chosen: dict[tuple[str, int], float], path: Path
-) -> None:
+) -> str:
     """Draw validation accuracy against learning rate, a line a depth, a panel an arm.
 
     Args:
@@ -77,3 +99,8 @@ def learning_rate_grid(
         axes[0, 0].set_ylabel("validation accuracy")
         axes[0, -1].legend()
         save(figure, path)
+    told = [
+        f"{arm} {', '.join(f'{chosen[arm, depth]:g} at depth {depth}' for depth in sorted(lines))}"
+        for arm, lines in grid.items()
+    ]
+    return f"Chosen learning rates: {'; '.join(told)}."

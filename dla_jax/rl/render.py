@@ -13,10 +13,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from dla_jax.evidence import pictures
 from dla_jax.rl.board import INK, LINE, PAGE
 from dla_jax.rl.drawers import check_drawable, frame
 
 HEAD, FOOT, MARGIN = 24, 22, 12  # pixels of a panel's title, of its caption, and around panels
+TITLE, CAPTION = 15, 12  # pixels of their letters, where there is room
 LAST = 1000  # milliseconds that the last picture stays
 
 
@@ -24,6 +26,13 @@ LAST = 1000  # milliseconds that the last picture stays
 def _font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
     """Return Pillow's own font in a size."""
     return ImageFont.load_default(size)
+
+
+def _fitting(text: str, width: int, size: int) -> int:
+    """Return in which size of letters, `size` or smaller, a text fits a width in pixels."""
+    while size > 7 and _font(size).getlength(text) > width:
+        size -= 1
+    return size
 
 
 def _write(
@@ -34,8 +43,7 @@ def _write(
     The text is smaller where it has to be.
     """
     left, right, row = box
-    while size > 7 and draw.textlength(text, _font(size)) > right - left:
-        size -= 1
+    size = _fitting(text, right - left, size)
     draw.text((left if anchor == "l" else right, row), text, INK, _font(size), anchor=anchor + "m")
 
 
@@ -51,11 +59,21 @@ def _captioned(panel: dict, step: int, waits: bool) -> Image.Image:
     page = Image.new("RGB", (width, HEAD + height + FOOT), PAGE)
     page.paste(picture, (0, HEAD))
     draw, row = ImageDraw.Draw(page), HEAD + height + FOOT // 2 + 1
-    _write(draw, panel["title"], (0, width, HEAD // 2 - 1), 15)
-    _write(draw, f"step {step + 1} of {steps}", (0, width // 2 - 4, row), 12)
+    _write(draw, panel["title"], (0, width, HEAD // 2 - 1), TITLE)
+    _write(draw, f"step {step + 1} of {steps}", (0, width // 2 - 4, row), CAPTION)
     if step == steps - 1:
-        _write(draw, panel["note"], (width // 2 + 4, width, row), 12, anchor="r")
+        _write(draw, panel["note"], (width // 2 + 4, width, row), CAPTION, anchor="r")
     return page
+
+
+def _smallest_text(panel: dict) -> int:
+    """Return the size of a panel's smallest letters, as `_captioned` writes them, in pixels."""
+    steps, width = len(panel["obs"]), frame(panel["name"], panel["obs"][0]).width
+    return min(
+        _fitting(panel["title"], width, TITLE),
+        _fitting(f"step {steps} of {steps}", width // 2 - 4, CAPTION),
+        _fitting(panel["note"], width - width // 2 - 4, CAPTION),
+    )
 
 
 def _pictures(panel: dict, times: list[int]) -> Iterator[Image.Image]:
@@ -146,6 +164,7 @@ def gif(path: Path, panels: list[dict], *, fps: int = 30, most: int = 200) -> No
             loop=0,
             optimize=True,
             palette=bytes(first.getpalette()),
+            comment=pictures.note(min(map(_smallest_text, panels))),
         )
         os.replace(temporary, path)
     finally:

@@ -1,5 +1,8 @@
 """The report says of a contrast what was measured, and its page is whole."""
 
+import re
+from pathlib import Path
+
 import jinja2
 import pytest
 from PIL import Image
@@ -57,8 +60,12 @@ def test_seeds_needed_are_those_of_the_test():
     assert stats.smallest_p(6) < 0.05 <= stats.smallest_p(5)
 
 
-def context(tmp_path, **changes):
+def figure(tmp_path, alt, **changes):
     Image.new("RGB", (40, 10)).save(tmp_path / "figure.png")
+    return {"path": tmp_path / "figure.png", "alt": alt, "caption": "c"} | changes
+
+
+def context(tmp_path, **changes):
     claim = {
         "statement": "<b>bold</b>",
         "source": "s",
@@ -72,7 +79,7 @@ def context(tmp_path, **changes):
     }
     section = {
         "title": "One",
-        "figures": [{"path": tmp_path / "figure.png", "caption": "c"}],
+        "figures": [figure(tmp_path, "first"), figure(tmp_path, "second")],
         "table": {"head": ["x"], "rows": [["1"]]},
     }
     return {
@@ -86,16 +93,20 @@ def context(tmp_path, **changes):
     } | changes
 
 
+def page_of(tmp_path, **changes):
+    report.render(tmp_path / "report.html", **context(tmp_path, **changes))
+    return (tmp_path / "report.html").read_text()
+
+
 def test_a_page_is_self_contained_and_escapes_its_text(tmp_path):
-    report.render(tmp_path / "report.html", **context(tmp_path))
-    page = (tmp_path / "report.html").read_text()
-    assert "&lt;b&gt;bold" in page
-    assert 'src="data:image/png;base64,' in page and "width: 20px" in page
+    page = page_of(tmp_path)
+    assert page.startswith("<!DOCTYPE html>")
+    assert "&lt;b&gt;bold" in page and "<b>bold" not in page
+    assert 'src="data:image/png;base64,' in page and "<script" not in page
+    assert "<link" not in page and "url(" not in page and "@import" not in page
 
 
-@pytest.mark.parametrize(
-    "missing", ["title", "answer", "question", "claims", "sections", "facts", "command"]
-)
+@pytest.mark.parametrize("missing", ["title", "answer", "question", "facts", "command"])
 def test_a_missing_value_is_an_error_not_a_gap(missing, tmp_path):
     values = context(tmp_path)
     del values[missing]
@@ -104,10 +115,95 @@ def test_a_missing_value_is_an_error_not_a_gap(missing, tmp_path):
     assert not (tmp_path / "report.html").exists()
 
 
-def test_the_width_of_an_image_is_read_from_its_header(tmp_path):
-    for name, expected in (("a.png", 321), ("a.gif", 642)):
-        Image.new("P", (642, 33)).save(tmp_path / name)
-        assert report.width((tmp_path / name).read_bytes()) == expected
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_figure_without_words_for_it_is_an_error(place, tmp_path):
+    values = context(tmp_path)
+    del values["sections"][0]["figures"][place]["alt"]
+    with pytest.raises(jinja2.UndefinedError, match="alt"):
+        report.render(tmp_path / "report.html", **values)
+
+
+def test_the_answer_comes_first_then_the_main_figure_verdicts_contents_and_claims(tmp_path):
+    page = page_of(tmp_path)
+    parts = ["<h1>T", ">A</p>", 'alt="first"', "chips", "<nav", 'id="claims"', 'alt="second"']
+    places = [page.index(part, page.index("<body>")) for part in parts]
+    assert places == sorted(places)
+    assert page.count('alt="first"') == 1  # not below once more
+    row = page[page.index('id="claim-1"') :]
+    assert row.index("not decided") < row.index("bold")  # the verdict is in the first column
+
+
+def test_a_study_may_mark_its_main_figure(tmp_path):
+    figures = [figure(tmp_path, "first"), figure(tmp_path, "marked", main=True)]
+    page = page_of(tmp_path, sections=[{"title": "One", "figures": figures}])
+    assert page.index('alt="marked"') < page.index("<nav") < page.index('alt="first"')
+
+
+def test_what_was_not_run_is_folded_away(tmp_path):
+    claim = context(tmp_path)["claims"][0]
+    never = claim | {
+        "verdict": "not run",
+        "results": [],
+        "missing": ["a net"],
+        "statement": "never",
+    }
+    page = page_of(tmp_path, claims=[claim, never])
+    folded = page[page.index('<details id="not-run">') :]
+    assert "1 claim not run" in folded and "this grid lacks a net" in folded
+    assert "never" not in page[: page.index('<details id="not-run">')]
+    assert 'href="#not-run"' in page and 'href="#claim-2"' not in page
+    assert "not-run" not in page_of(tmp_path, claims=[claim]).split("<body>")[1]
+
+
+def test_what_is_empty_is_left_out(tmp_path):
+    empty = [
+        {"title": "Nothing"},
+        {"title": "No figure", "figures": []},
+        {"title": "No row", "table": {"head": ["x"], "rows": []}},
+        {"title": "Main alone", "figures": [figure(tmp_path, "main")]},
+        {"title": "Words", "text": "alone"},
+    ]
+    page = page_of(tmp_path, claims=[], sections=empty)
+    left_out = ("Nothing", "No figure", "No row", "Main alone", "Claims and verdicts", 'chips"')
+    assert not [words for words in left_out if words in page]
+    assert 'alt="main"' in page and page.count("Words</") == 2  # the contents and the section
+    assert page_of(tmp_path, claims=[], sections=[]).count("<img") == 0
+
+
+def test_addresses_are_links_and_nothing_else_is(tmp_path):
+    source = 'lab A, https://a.org/x?y=1&z="2"; see arXiv:1512.03385. <a href="javascript:x">'
+    page = page_of(tmp_path, answer=f"({source})")
+    assert '<a href="https://a.org/x?y=1&amp;z=">https://a.org/x?y=1&amp;z=</a>&#34;2' in page
+    assert '<a href="https://arxiv.org/abs/1512.03385">arXiv:1512.03385</a>.' in page
+    assert '<a href="javascript' not in page
+    pieces = [("(", ""), ("http://b.org/c", "http://b.org/c"), (").", "")]
+    assert report.links("(http://b.org/c).") == pieces
+
+
+def test_wide_tables_and_figures_scroll_in_boxes_that_a_keyboard_reaches(tmp_path):
+    body = page_of(tmp_path).split("<body>")[1]
+    boxes = body.count('class="scroll')
+    assert boxes == 3 and body.count('tabindex="0" role="region" aria-label="') == boxes
+    for box in body.split('class="scroll')[1:]:
+        assert "<img" in box or "number-table" in box
+
+
+def luminance(colour):
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_text_and_verdicts_have_enough_contrast(scheme):
+    style = (Path(report.__file__).parent / "report.css").read_text()
+    blocks = re.findall(r":root \{(.*?)\}", style, re.DOTALL)
+    colours = dict(re.findall(r"--([\w-]+): (#\w{6})", blocks[scheme]))
+    pairs = [(name, f"{name}-plate") for name in ("holds", "fails", "open")]
+    pairs += [(name, ground) for name in ("text", "muted", "link") for ground in ("page", "band")]
+    for front, back in pairs:
+        dark, bright = sorted((luminance(colours[front]), luminance(colours[back])))
+        assert (bright + 0.05) / (dark + 0.05) >= 4.5, (front, back)
 
 
 def test_a_ceiling_is_said_to_show_no_absence():

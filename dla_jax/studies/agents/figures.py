@@ -1,7 +1,5 @@
 """From the record of a study of agents to its figures and animations."""
 
-from pathlib import Path
-
 import numpy as np
 
 from dla_jax.evidence import formatting, stats
@@ -15,8 +13,8 @@ from dla_jax.studies.study import Finished
 INSIDE = ("train_length", "entropy", "kl", "clipped", "value_loss", "q", "td_error", "epsilon")
 
 
-def draw_figures(found: Finished, scores: list[dict]) -> dict[str, Path]:
-    """Draw all figures and animations that there is something for: {name: path}.
+def draw_figures(found: Finished, scores: list[dict]) -> dict[str, dict]:
+    """Draw all figures and animations that there is something for: {name: {"path", "alt"}}.
 
     Args:
       scores: what each arm comes to (`report.score_rows`).
@@ -24,7 +22,7 @@ def draw_figures(found: Finished, scores: list[dict]) -> dict[str, Path]:
     threshold = found.config.solved_return
     curves = {name: curve_of(found, name) for name in found.arms}
     several = curves if len(curves) > 1 else {}
-    paths = draw_all(
+    drawn = draw_all(
         {
             "scores": (learning.scores, scores),
             "together": (learning.together, several, threshold),
@@ -37,9 +35,11 @@ def draw_figures(found: Finished, scores: list[dict]) -> dict[str, Path]:
     for name in found.arms:
         panels = panels_of(found, name)
         if panels:
-            paths[f"policy_{name}"] = found.figures / f"policy_{name}.gif"
-            render.gif(paths[f"policy_{name}"], panels)
-    return paths
+            path = found.figures / f"policy_{name}.gif"
+            render.gif(path, panels)
+            told = "; ".join(f"after {panel['title']}: {panel['note']}" for panel in panels)
+            drawn[f"policy_{name}"] = {"path": path, "alt": f"{name} {told}."}
+    return drawn
 
 
 def bounded_interval(config, values) -> tuple[np.ndarray, np.ndarray]:

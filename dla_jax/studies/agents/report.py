@@ -219,18 +219,18 @@ def sections(found: Finished) -> list[dict]:
 
     def drawn(*names: str) -> list[dict]:
         return [
-            {"path": figures[name], "caption": CAPTIONS[name].format(episodes=config.eval_episodes)}
+            figures[name] | {"caption": CAPTIONS[name].format(episodes=config.eval_episodes)}
             for name in names
             if name in figures
         ]
 
     policies = [
-        {
-            "path": path,
+        drawing
+        | {
             "caption": f"{name.removeprefix('policy_')}, first seed: before training, halfway, at "
             "the end.",
         }
-        for name, path in figures.items()
+        for name, drawing in figures.items()
         if name.startswith("policy_")
     ]
     returns = {

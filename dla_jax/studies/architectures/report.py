@@ -1,7 +1,6 @@
 """From the record of a comparison of networks to its summary, figures and report."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 
@@ -72,7 +71,7 @@ def network_sections(found: Finished) -> list[dict]:
             "figures": [draw_networks(found), *draw_pair(found)],
             "table": {"head": NETWORK_HEAD, "rows": measured_rows(found)},
         },
-        {"title": "Training", "figures": [draw_curves(found)]},
+        {"title": "Training", "figures": draw_curves(found)},
         *section(found.summary["selection"]),
     ]
 
@@ -118,8 +117,8 @@ def draw_networks(found: Finished) -> dict:
         accuracies = [run["test_accuracy"] for run in runs]
         rows.append({"label": network, "accuracy": accuracies, "loss": losses})
     path = found.figures / "networks.png"
-    accuracy.networks(rows, tables.intervals(rows), path)
-    return {"path": path, "caption": CAPTIONS["networks"]}
+    alt = accuracy.networks(rows, tables.intervals(rows), path)
+    return {"path": path, "alt": alt, "caption": CAPTIONS["networks"]}
 
 
 def draw_pair(found: Finished) -> list[dict]:
@@ -138,9 +137,9 @@ def draw_pair(found: Finished) -> list[dict]:
     }
     interval = stats.t_interval(values[pair[1]] - values[pair[0]], bounds=(-1.0, 1.0))
     path = found.figures / "pair.png"
-    accuracy.pair(values, interval, epoch_seconds(found), path)
+    alt = accuracy.pair(values, interval, epoch_seconds(found), path)
     words = formatting.count(len(seeds), "paired run")
-    return [{"path": path, "caption": CAPTIONS["pair"].format(runs=words)}]
+    return [{"path": path, "alt": alt, "caption": CAPTIONS["pair"].format(runs=words)}]
 
 
 def epoch_seconds(found: Finished) -> dict[str, list[float]]:
@@ -160,8 +159,11 @@ def epoch_seconds(found: Finished) -> dict[str, list[float]]:
     }
 
 
-def draw_curves(found: Finished) -> dict:
-    """Draw training loss and validation accuracy; return the figure with its caption."""
+def draw_curves(found: Finished) -> list[dict]:
+    """Draw training loss and validation accuracy; return the figure with its caption.
+
+    There is none where nothing is trained step by step.
+    """
     curves = {}
     for i, network in enumerate(by_size(found)):
         runs = list(found.rows_of(network).values())
@@ -169,6 +171,8 @@ def draw_curves(found: Finished) -> dict:
             continue  # a baseline that is not trained step by step
         style = {"colour": i, "dashed": i >= 7}
         curves[network] = tables.curve(found.arms[network].config, runs) | style
+    if not curves:
+        return []
     path = found.figures / "curves.png"
-    training.training_curves(curves, path)
-    return {"path": Path(path), "caption": CAPTIONS["curves"]}
+    alt = training.training_curves(curves, path)
+    return [{"path": path, "alt": alt, "caption": CAPTIONS["curves"]}]

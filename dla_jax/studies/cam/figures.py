@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from dla_jax.analysis import cam
+from dla_jax.evidence import formatting
 from dla_jax.plots import maps
+from dla_jax.plots.words import listed, ranked
 
 LARGE = 256  # pixels that the sides of small images are shown with
 FEW = 5  # images in a figure that shows each many times
@@ -27,6 +29,24 @@ def words(names: list[str], p: np.ndarray, label: int) -> str:
     return f"{names[label]} {p[label]:.2f}"
 
 
+def hottest(heat: np.ndarray) -> str:
+    """Return where a map [h, w] is largest: `upper left`, `middle`, `lower right`, ..."""
+    place = np.unravel_index(heat.argmax(), heat.shape)
+    thirds = [min(2, 3 * at // size) for at, size in zip(place, heat.shape, strict=True)]
+    row, column = ("upper", "", "lower")[thirds[0]], ("left", "", "right")[thirds[1]]
+    return f"{row} {column}".strip() + (" part" if row or column else "middle")
+
+
+def alike(maps_a: np.ndarray, maps_b: np.ndarray) -> float:
+    """Return the mean correlation of maps [n, h, w] with others, image by image.
+
+    It is nan where a map is the same everywhere.
+    """
+    pairs = zip(maps_a.reshape(len(maps_a), -1), maps_b.reshape(len(maps_b), -1), strict=True)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return float(np.mean([np.corrcoef(a, b)[0, 1] for a, b in pairs]))
+
+
 def write_overlays(shown: dict, wrong: np.ndarray, names: list[str], folder: Path) -> None:
     """Write a picture of each image, `right/{index}-{predicted}.png` or `wrong/...`."""
     for i, predicted in enumerate(shown["p"].argmax(-1)):
@@ -35,7 +55,7 @@ def write_overlays(shown: dict, wrong: np.ndarray, names: list[str], folder: Pat
         maps.save_picture(cell["picture"], folder / ("wrong" if wrong[i] else "right") / name)
 
 
-def draw_right(shown: dict, chosen: np.ndarray, names: list[str], path: Path) -> Path:
+def draw_right(shown: dict, chosen: np.ndarray, names: list[str], path: Path) -> str:
     """Draw image and map, four pairs a row."""
     cells = []
     for i in np.flatnonzero(chosen):
@@ -43,10 +63,15 @@ def draw_right(shown: dict, chosen: np.ndarray, names: list[str], path: Path) ->
         heat = cam.scaled(shown["maps"][i, 0])
         cells += [bare(image), mapped(image, heat, words(names, p, p.argmax()))]
     maps.grid([cells[k : k + 8] for k in range(0, len(cells), 8)], path)
-    return path
+    told = [
+        f"{words(names, shown['p'][i], shown['p'][i].argmax())} by its "
+        f"{hottest(shown['maps'][i, 0])}"
+        for i in np.flatnonzero(chosen)
+    ]
+    return f"Rightly classified, with what the map marks most: {listed(told)}."
 
 
-def draw_wrong(shown: dict, chosen: np.ndarray, names: list[str], path: Path) -> Path:
+def draw_wrong(shown: dict, chosen: np.ndarray, names: list[str], path: Path) -> str:
     """Draw image, map of the predicted class and map of the true one; two triples a row."""
     cells = []
     for i in np.flatnonzero(chosen):
@@ -58,7 +83,11 @@ def draw_wrong(shown: dict, chosen: np.ndarray, names: list[str], path: Path) ->
             mapped(image, true, f"is: {words(names, p, label)}"),
         ]
     maps.grid([cells[k : k + 6] for k in range(0, len(cells), 6)], path)
-    return path
+    told = []
+    for i in np.flatnonzero(chosen):
+        p, label = shown["p"][i], shown["label"][i]
+        told.append(f"taken for {words(names, p, p.argmax())}, is {words(names, p, label)}")
+    return f"Wrongly classified: {listed(told, '; ')}."
 
 
 def together(heats: np.ndarray) -> np.ndarray:
@@ -66,7 +95,7 @@ def together(heats: np.ndarray) -> np.ndarray:
     return cam.scaled(heats.reshape(1, -1)).reshape(heats.shape)
 
 
-def draw_classes(shown: dict, names: list[str], path: Path) -> Path:
+def draw_classes(shown: dict, names: list[str], path: Path) -> str:
     """Draw maps of the most probable classes of a few images.
 
     They are in the order of the classes, with one scale for each image.
@@ -81,30 +110,42 @@ def draw_classes(shown: dict, names: list[str], path: Path) -> Path:
             cells.append(mapped(image, heat, words(names, p, label)))
         rows.append(cells)
     maps.grid(rows, path)
-    return path
+    told = [listed([words(names, p, label) for label in np.argsort(-p)[:2]]) for p in shown["p"]]
+    return f"The two most probable classes of each image: {listed(told[:FEW], '; ')}."
 
 
-def draw_methods(methods: tuple[str, ...], shown: dict, path: Path) -> Path:
+def draw_methods(methods: tuple[str, ...], shown: dict, path: Path) -> str:
     """Draw what each method marks in a few images."""
     rows = []
     for i, image in enumerate(shown["image"][:FEW]):
         heats = [cam.scaled(shown[f"method_{method}"][i]) for method in methods]
         rows.append([bare(image), *(mapped(image, heat) for heat in heats)])
     maps.grid(rows, path, ["", *methods])
-    return path
+    first = shown[f"method_{methods[0]}"][:FEW]
+    likeness = {
+        method.replace("_", " "): alike(first, shown[f"method_{method}"][:FEW])
+        for method in methods[1:]
+    }
+    ranking = ranked(likeness, lambda value: formatting.number(value, 2))
+    name = methods[0].replace("_", " ")
+    return f"Correlation with the maps of {name}, the most alike first: {ranking or 'no other'}."
 
 
-def draw_cascade(shown: dict, path: Path) -> Path:
+def draw_cascade(shown: dict, path: Path) -> str:
     """Draw the maps of a few images as the network forgets, at most eight steps of it."""
     last = shown["cascade"].shape[1] - 1
     steps = np.unique(np.linspace(0, last, min(last, 7) + 1).round().astype(int))
     few = zip(shown["image"][:FEW], shown["cascade"][:FEW], strict=True)
     rows = [[mapped(image, cam.scaled(heats[k])) for k in steps] for image, heats in few]
     maps.grid(rows, path, ["trained", *(f"{k} of {last} forgotten" for k in steps[1:])])
-    return path
+    kept = alike(shown["cascade"][:FEW, 0], shown["cascade"][:FEW, last])
+    likeness = formatting.number(kept, 2)
+    return (
+        f"Correlation of the trained network's maps with those when all is forgotten: {likeness}."
+    )
 
 
-def draw_faithfulness(methods: tuple[str, ...], rows: dict[str, list[dict]], path: Path) -> Path:
+def draw_faithfulness(methods: tuple[str, ...], rows: dict[str, list[dict]], path: Path) -> str:
     """Draw insertion, deletion and forgetting.
 
     Args:
@@ -119,11 +160,10 @@ def draw_faithfulness(methods: tuple[str, ...], rows: dict[str, list[dict]], pat
     counts = rows[methods[0]][0]["counts"]
     shares = np.array(counts) / counts[-1]
     beside = None if None in another else float(np.mean(another))
-    maps.faithfulness(curves, shares, values_of("likeness_curve"), beside, path)
-    return path
+    return maps.faithfulness(curves, shares, values_of("likeness_curve"), beside, path)
 
 
-def draw_aucs(rows: dict[str, list[dict]], path: Path) -> Path:
+def draw_aucs(rows: dict[str, list[dict]], path: Path) -> str:
     """Draw the areas of each network.
 
     Args:
@@ -133,11 +173,10 @@ def draw_aucs(rows: dict[str, list[dict]], path: Path) -> Path:
     for method, runs in rows.items():
         areas = {name: [run[f"{name}_auc"] for run in runs] for name in ("insertion", "deletion")}
         shown.append({"label": method} | areas)
-    maps.aucs(shown, path)
-    return path
+    return maps.aucs(shown, path)
 
 
-def draw_canvas(found: dict, names: list[str], path: Path) -> Path:
+def draw_canvas(found: dict, names: list[str], path: Path) -> str:
     """Draw the canvas, and the heat map of the class that stands on it most often.
 
     Of many classes only those on the canvas have a colour.
@@ -151,7 +190,7 @@ def draw_canvas(found: dict, names: list[str], path: Path) -> Path:
     place_of = np.full(len(names), -1)
     place_of[coloured] = np.arange(len(coloured))
     label = int(np.bincount(found["labels"]).argmax())
-    maps.canvas(
+    return maps.canvas(
         found["image"],
         [(*corner, side, ok) for corner, ok in zip(found["corners"], is_right, strict=True)],
         int(found["step"]),
@@ -162,12 +201,15 @@ def draw_canvas(found: dict, names: list[str], path: Path) -> Path:
         [names[i] for i in coloured],
         path,
     )
-    return path
 
 
-def draw_photos(done: list[dict], arrays: list[dict], folder: Path) -> list[Path]:
-    """Draw the photos with their maps and most probable classes, six a figure."""
-    rows, paths = [], []
+def draw_photos(done: list[dict], arrays: list[dict], folder: Path) -> list[dict]:
+    """Draw the photos with their maps and most probable classes, six a figure.
+
+    Returns:
+      {"path", "alt"} of each.
+    """
+    rows, drawn = [], []
     for row, found in zip(done, arrays, strict=True):
         picture = maps.picture(found["image"], 1)
         # A name may hold what is no character.
@@ -181,6 +223,6 @@ def draw_photos(done: list[dict], arrays: list[dict], folder: Path) -> list[Path
             }
         )
     for k in range(0, len(rows), 6):
-        paths.append(folder / f"photos{k // 6:02}.png")
-        maps.photos(rows[k : k + 6], paths[-1])
-    return paths
+        path = folder / f"photos{k // 6:02}.png"
+        drawn.append({"path": path, "alt": maps.photos(rows[k : k + 6], path)})
+    return drawn

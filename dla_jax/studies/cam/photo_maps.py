@@ -217,10 +217,10 @@ def draw(workdir: Path) -> None:
 def photo_section(done: list[dict], workdir: Path) -> dict:
     """Return the section of the report on photos, with its figures drawn."""
     arrays = [read_arrays(workdir / "photos" / f"{i:03}.npz") for i in range(len(done))]
-    paths = draw_photos(done, arrays, workdir / "figures")
+    drawn = draw_photos(done, arrays, workdir / "figures")
     caption = "The photo, the map of the class that it is taken for, and the most probable classes."
     return {
         "title": "Photos",
-        "figures": [{"path": path, "caption": caption} for path in paths],
+        "figures": [figure | {"caption": caption} for figure in drawn],
         "text": "Overlays at the photos' own resolution are in overlays/.",
     }

@@ -167,8 +167,10 @@ def sections(found: Finished) -> list[dict]:
 
     def drawn(name: str, draw: Callable, *what) -> dict:
         first = methods[0].replace("_", " ")
-        path = draw(*what, found.figures / f"{name}.png")
-        return {"path": path, "caption": CAPTIONS[name].format(first=first, told=told)}
+        path = found.figures / f"{name}.png"
+        caption = CAPTIONS[name].format(first=first, told=told)
+        main = name == "faithfulness"
+        return {"path": path, "alt": draw(*what, path), "caption": caption, "main": main}
 
     wrong = shown["p"].argmax(-1) != shown["label"]
     figures.write_overlays(shown, wrong, names, found.workdir / "overlays")

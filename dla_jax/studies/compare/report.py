@@ -78,9 +78,10 @@ def screen_lines(sections: list[dict], pairs: list[list[str]]) -> list[str]:
 
 def data_section(title: str, rows: list[dict], path: Path) -> dict:
     """Return the section on one data set, its figure drawn. `rows`: the runs on it."""
+    alt = draw_networks(rows, path)
     return {
         "title": f"On {title}",
-        "figures": [{"path": draw_networks(rows, path), "caption": CAPTION}],
+        "figures": [{"path": path, "alt": alt, "caption": CAPTION}],
         "table": {"head": HEAD, "rows": table(rows)},
     }
 
@@ -135,15 +136,14 @@ def table(rows: list[dict]) -> list[list[str]]:
     return [[name, *tables.measures(runs)] for name, runs in reversed(groups(rows).items())]
 
 
-def draw_networks(rows: list[dict], path: Path) -> Path:
-    """Draw accuracies and losses, the best on top."""
+def draw_networks(rows: list[dict], path: Path) -> str:
+    """Draw accuracies and losses, the best on top; return what the figure shows, in words."""
     shown = []
     for name, runs in reversed(groups(rows).items()):
         accuracies = [run["test_accuracy"] for run in runs]
         losses = [run["test_loss"] for run in runs if run["test_loss"] is not None]
         shown.append({"label": name, "accuracy": accuracies, "loss": losses})
-    accuracy.networks(shown, tables.intervals(shown), path)
-    return path
+    return accuracy.networks(shown, tables.intervals(shown), path)
 
 
 def paired(rows: list[dict]) -> list[list[str]]:

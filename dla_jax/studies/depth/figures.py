@@ -1,7 +1,5 @@
 """From the record of a depth study to its figures."""
 
-from pathlib import Path
-
 import numpy as np
 
 from dla_jax.evidence import stats, weighing
@@ -22,8 +20,8 @@ def kinds_of(config) -> list[str]:
     return list(dict.fromkeys((*config.arms, *config.side_arms)))
 
 
-def draw_figures(found: Finished) -> dict[str, Path]:
-    """Draw the figures that the study has something for: {name: path}."""
+def draw_figures(found: Finished) -> dict[str, dict]:
+    """Draw the figures that the study has something for: {name: {"path", "alt"}}."""
     config, deepest = found.config, max(found.config.depths)
     chance = 1 / found.written["data"]["num_classes"]
     rows = {}  # of the deepest nets, seed by seed

@@ -112,6 +112,14 @@ def secondary_table(found: Finished) -> dict:
     return {"head": [*head, "P(residual > plain)"], "rows": rows}
 
 
+def secondary_section(found: Finished) -> list[dict]:
+    """Return the section of the secondary comparisons; none without two kinds of nets."""
+    table = secondary_table(found)
+    text = "No verdict hangs on these. P-values per depth are Holm-corrected."
+    section = {"title": "Secondary comparisons", "text": text, "table": table}
+    return [section] if table["rows"] else []
+
+
 def contrast_words(row: dict) -> list[str]:
     """Return one secondary comparison in words, behind its name."""
     g = formatting.number(row["hedges_g"], 2, sign=True)
@@ -133,7 +141,7 @@ def sections(found: Finished) -> list[dict]:
 
     def drawn(*names: str) -> list[dict]:
         return [
-            {"path": figures[name], "caption": CAPTIONS[name].format(**depths)}
+            figures[name] | {"caption": CAPTIONS[name].format(**depths)}
             for name in names
             if name in figures
         ]
@@ -149,11 +157,7 @@ def sections(found: Finished) -> list[dict]:
             "figures": drawn("accuracy", "explanations"),
             "table": {"head": HEAD, "rows": arm_rows(found)},
         },
-        {
-            "title": "Secondary comparisons",
-            "text": "No verdict hangs on these. P-values per depth are Holm-corrected.",
-            "table": secondary_table(found),
-        },
+        *secondary_section(found),
         {"title": "Training", "figures": drawn("curves")},
         {"title": "Gradients", "figures": drawn("gradients_start", "gradients")},
         *tables.class_section(found.written["data"]["class_names"], shown),

@@ -50,7 +50,7 @@ def run_of(found: Finished, row: dict) -> dict:
 
 def sections(found: Finished) -> list[dict]:
     """Return the sections of the report, with their figures drawn."""
-    best, class_names = best_network(found), found.written["data"]["class_names"]
+    class_names = found.written["data"]["class_names"]
     words = [token_words(found), solver_words(found)]
     return [
         {
@@ -59,15 +59,10 @@ def sections(found: Finished) -> list[dict]:
             "figures": [draw_networks(found)],
             "table": {"head": HEAD, "rows": network_rows(found)},
         },
-        {"title": "Training", "figures": [draw_curves(found)]},
+        {"title": "Training", "figures": draw_curves(found)},
         *selection.section(found.summary["selection"]),
         {"title": "What is taken for what", "figures": [draw_confusion(found)]},
-        {
-            "title": "What was most surely wrong",
-            "text": f"Test texts that {best}, best on validation, took for something else with the "
-            "highest probability; first seed. Some labels are wrong themselves.",
-            "samples": wrong_texts(found, best),
-        },
+        *wrong_section(found),
         *tables.class_section(
             class_names, {network: found.last_rows(network) for network in found.arms}
         ),
@@ -152,8 +147,21 @@ def draw_confusion(found: Finished) -> dict:
         ]
         counts[network] = sum(matrices, np.zeros((len(class_names),) * 2, int))
     path = found.figures / "confusion.png"
-    classes.confusion(counts, class_names, path)
-    return {"path": path, "caption": "Share of each true class (row), in %, all seeds together."}
+    alt = classes.confusion(counts, class_names, path)
+    caption = "Share of each true class (row), in %, all seeds together."
+    return {"path": path, "alt": alt, "caption": caption}
+
+
+def wrong_section(found: Finished) -> list[dict]:
+    """Return the section of what the best network got most wrong; none where it got nothing."""
+    best = best_network(found)
+    text = (
+        f"Test texts that {best}, best on validation, took for something else with the highest "
+        "probability; first seed. Some labels are wrong themselves."
+    )
+    samples = wrong_texts(found, best)
+    section = {"title": "What was most surely wrong", "text": text, "samples": samples}
+    return [section] if samples else []
 
 
 def wrong_texts(found: Finished, network: str) -> list[dict]:

@@ -1,7 +1,6 @@
 """From the record of a study of gradients to its figures."""
 
 import re
-from pathlib import Path
 
 import numpy as np
 from ml_collections import ConfigDict
@@ -42,8 +41,8 @@ def trained_rows(found: Finished, network: str) -> list[list[dict]]:
     return [rows[seed] for seed in sorted(kept)]
 
 
-def draw_figures(found: Finished) -> dict[str, Path]:
-    """Draw the figures that this study has something for: {name: path}.
+def draw_figures(found: Finished) -> dict[str, dict]:
+    """Draw the figures that this study has something for: {name: {"path", "alt"}}.
 
     Of the networks that run at the rate of another there is the last dense layer alone.
     """
@@ -207,8 +206,8 @@ def draw_mistakes(found: Finished) -> list[dict]:
         },
     }
     path = found.figures / "mistakes.png"
-    slips.mistakes(panels, LOSS_SCALE, path)
-    return [{"path": path, "caption": MISTAKES}]
+    alt = slips.mistakes(panels, LOSS_SCALE, path)
+    return [{"path": path, "alt": alt, "caption": MISTAKES}]
 
 
 def clipped_once(found: Finished, network: str, unclipped: str) -> dict:

@@ -127,7 +127,9 @@ def sections(found: Finished) -> list[dict]:
 
     def shown(*names: str) -> list[dict]:
         return [
-            {"path": figures[name], "caption": CAPTIONS[name]} for name in names if name in figures
+            figures[name] | {"caption": CAPTIONS[name], "main": name == "profiles"}
+            for name in names
+            if name in figures
         ]
 
     return [

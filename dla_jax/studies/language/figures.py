@@ -1,7 +1,5 @@
 """From the record of a study of language models to its figures."""
 
-from pathlib import Path
-
 import numpy as np
 
 from dla_jax.evidence import stats
@@ -12,8 +10,8 @@ from dla_jax.studies.study import Finished
 NAMES = {"val": "validation text", "test": "test text"}
 
 
-def draw_figures(found: Finished) -> dict[str, Path]:
-    """Draw all figures that there is something for: {name: path}."""
+def draw_figures(found: Finished) -> dict[str, dict]:
+    """Draw all figures that there is something for: {name: {"path", "alt"}}."""
     run = found.summary["runs"][0]
     scored = NAMES[run["scored_on"]]
     ngrams = by_order(run["ngram_nats_per_char"])
@@ -25,14 +23,15 @@ def draw_figures(found: Finished) -> dict[str, Path]:
         "curves": (characters.curves, without_none(curves), val_ngrams),
         "by_context": (characters.by_context, without_none(positions), ngrams, scored),
     }
-    paths = draw_all(figures, found.figures)
+    drawn = draw_all(figures, found.figures)
     for network in found.arms:
         first = found.last_rows(network)[0]
         if "attention" in first:
             path = found.figures / f"attention_{network}.png"
-            characters.attention(np.array(first["attention"]), first["attention_tokens"], path)
-            paths[f"attention_{network}"] = path
-    return paths
+            weights = np.array(first["attention"])
+            alt = characters.attention(weights, first["attention_tokens"], path)
+            drawn[f"attention_{network}"] = {"path": path, "alt": alt}
+    return drawn
 
 
 def by_order(ngrams: dict[str, float]) -> dict[int, float]:

@@ -72,7 +72,7 @@ def sections(found: Finished) -> list[dict]:
 
     def drawn(name: str) -> list[dict]:
         caption = CAPTIONS[name].format(scored=scored)
-        return [{"path": figures[name], "caption": caption}] if name in figures else []
+        return [figures[name] | {"caption": caption}] if name in figures else []
 
     attention = attention_figures(found, figures)
     parts = [
@@ -239,7 +239,7 @@ def attention_figures(found: Finished, figures: dict) -> list[dict]:
         if f"attention_{network}" in figures:
             tokens = "|".join(found.last_rows(network)[0]["attention_tokens"])
             caption = f"{network}, a row of maps a layer, a map a head, on: {tokens!r}"
-            shown.append({"path": figures[f"attention_{network}"], "caption": caption})
+            shown.append(figures[f"attention_{network}"] | {"caption": caption})
     return shown
 
 

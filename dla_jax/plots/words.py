@@ -1,0 +1,45 @@
+"""What figures show, in words: the pieces of the texts that stand for them where none is seen."""
+
+import math
+from collections.abc import Callable
+
+from dla_jax.evidence.formatting import number
+
+MOST = 8  # things that a sentence names
+
+
+def percent(fraction: float) -> str:
+    """Return a fraction of one as `94.5 %`."""
+    return f"{number(100 * fraction, 1)} %"
+
+
+def digits(value: float) -> str:
+    """Return a number in two digits, or as a whole one: `0.0012`, `1,234`."""
+    return f"{value:,.0f}" if 100 <= abs(value) < 1e6 else f"{value:.2g}"
+
+
+def times(a: float, b: float) -> str:
+    """Return `2.1 times`, how large a is beside b, where both are positive numbers."""
+    if not (math.isfinite(a) and math.isfinite(b)) or min(a, b) <= 0:
+        return "unknown"
+    return f"{digits(a / b)} times"
+
+
+def listed(parts: list[str], between: str = ", ") -> str:
+    """Return texts one after the other; of many the first ones, and how many more there are."""
+    rest = [f"{len(parts) - MOST} more"] if len(parts) > MOST else []
+    return between.join([*parts[:MOST], *rest])
+
+
+def ranked(values: dict[str, float], form: Callable, *, smallest: bool = False) -> str:
+    """Return `b 95.0 %, a 90.1 %`, the largest first, or the smallest; nan comes last.
+
+    Args:
+      values: {name: number}.
+      form: how a number is written.
+    """
+    sign = 1 if smallest else -1
+    known = {name: value for name, value in values.items() if not math.isnan(value)}
+    order = sorted(known, key=lambda name: sign * known[name])
+    unknown = [f"{name} unknown" for name in values if name not in known]
+    return listed([*(f"{name} {form(known[name])}" for name in order), *unknown])
