@@ -145,7 +145,9 @@ def test_agents_answer_which_arm_learns_most(played):
     found = agents_answer(played)
     assert found.startswith("On CartPole-v1 ppo has a mean return over training of ")
     assert ", the highest, and dqn one of " in found and "ppo has 100." in found
-    assert "ppo solves it on 6 of 6 seeds, the median one after 8,092 to 8,192 steps" in found
+    assert (
+        "it is solved by ppo on 6 of 6 seeds (the median one after 8,092 to 8,192 steps)" in found
+    )
 
 
 def test_a_run_that_was_never_solved_is_a_bound(played):

@@ -16,8 +16,10 @@ def answer(found: Finished) -> str:
     names = sorted(found.arms, key=lambda name: iqm_of(found, name), reverse=True)[:2]
     runs = [found.runs_of(name) for name in names]
     returns = [interval_words(scored(found, name, "mean_return")) for name in names]
-    solved = " and ".join(filter(None, (solved_words(found, name) for name in names)))
-    solved = f"; {solved}" if solved else ""
+    solved = ""
+    if found.config.solved_return is not None:
+        told = [solved_words(found, name) for name in names]
+        solved = f"; it is solved {' and '.join(told)}"
     counted = answers.counted(*runs, counts="count as random actions")
     has = f"{names[0]} has a mean return over training of {returns[0]}"
     if len(names) == 1:
@@ -48,15 +50,13 @@ def iqm_of(found: Finished, name: str) -> float:
 
 
 def solved_words(found: Finished, name: str) -> str:
-    """Return on how many seeds an arm is solved, and when; nothing without a threshold."""
-    if found.config.solved_return is None:
-        return ""
+    """Return on how many seeds an arm solves its environment, and when the median one does."""
     runs = found.runs_of(name)
     solved = sum(run["solved_at"] is not None for run in runs)
-    words = f"{name} solves it on {solved} of {formatting.count(len(runs), 'seed')}"
+    words = f"by {name} on {solved} of {formatting.count(len(runs), 'seed')}"
     if 2 * solved <= len(runs):
         return words
-    return f"{words}, the median one after {steps_words(found, name)} steps"
+    return f"{words} (the median one after {steps_words(found, name)} steps)"
 
 
 def several_words(found: Finished) -> str:
