@@ -11,7 +11,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator, Percent
 from dla_jax.evidence.formatting import interval, number, points
 from dla_jax.plots import words
 from dla_jax.plots.rows import draw_row
-from dla_jax.plots.style import COLOURS, COLUMN, MANY_COLOURS, MARKERS, PAGE, STYLE, plt, save
+from dla_jax.plots.style import COLOURS, COLUMN, PAGE, STYLE, plt, save
 
 
 def _depth_axis(axis, depths) -> None:
@@ -24,11 +24,22 @@ def _depth_axis(axis, depths) -> None:
     axis.set_xlabel("depth (layers before the head, log scale)")
 
 
-def _series(axis, found: dict, colour: str, marker: str, label: str, shift: float) -> None:
+LABEL_GAP = 0.065  # of accuracy, between the names of two arms at the right edge
+MAIN_WIDTH, SIDE_WIDTH = 2.0, 1.1  # of lines, in points: the main contrast stands out
+
+
+def _series(
+    axis, found: dict, label: str, look: tuple[str, str], shift: float, width: float
+) -> None:
     """Draw the mean of an arm with its interval at each depth, and each run as a dot.
 
-    `found`: {depth: (values float [n], (low, high))}; `shift`: of the depths, in powers of two.
+    Args:
+      found: {depth: (values float [n], (low, high))}.
+      look: (colour, marker).
+      shift: of the depths, in powers of two.
+      width: of the line, in points.
     """
+    colour, marker = look
     depths = sorted(found)
     x = np.array(depths) * 2**shift
     means = np.array([np.mean(found[depth][0]) for depth in depths])
@@ -42,22 +53,50 @@ def _series(axis, found: dict, colour: str, marker: str, label: str, shift: floa
         spread = at * 2 ** np.linspace(-0.035, 0.035, len(values)) if len(values) > 1 else [at]
         axis.plot(spread, values, ".", color=colour, **dots)
     errors = np.maximum(0, np.abs(np.array(bounds).T - means))
-    look = {"marker": marker, "linestyle": "-", "capsize": 2, "elinewidth": 0.9, "zorder": 3}
-    axis.errorbar(x, means, errors, color=colour, label=label, **look)
+    bars = {"capsize": 2, "elinewidth": 0.9, "linewidth": width, "zorder": 3}
+    axis.errorbar(x, means, errors, color=colour, marker=marker, label=label, **bars)
 
 
-def _depth_panel(axis, arms: dict, chance: float, title: str, before: int, gap: float) -> None:
-    """Draw the arms of a panel, `gap` apart; `before`: colours and markers that are taken."""
+def _apart(heights: list[float], gap: float, top: float) -> list[float]:
+    """Return rising heights moved as little as keeps them `gap` apart and the last below `top`."""
+    moved = list(heights)
+    for i in range(1, len(moved)):
+        moved[i] = max(moved[i], moved[i - 1] + gap)
+    for i in reversed(range(len(moved))):
+        moved[i] = min(moved[i], top if i == len(moved) - 1 else moved[i + 1] - gap)
+    return moved
+
+
+def _name_arms(axis, arms: dict, looks: dict, shifts: dict) -> None:
+    """Write the name of each arm at the right edge, with a line of its colour to its last mean.
+
+    `shifts`: {arm: how far its means are moved, in powers of two}.
+    """
+    ends = {}
+    for arm, found in arms.items():
+        depth = max(found)
+        ends[arm] = (depth * 2 ** shifts[arm], float(np.mean(found[depth][0])))
+    rising = sorted(ends, key=lambda arm: ends[arm][1])
+    heights = _apart([ends[arm][1] for arm in rising], gap=LABEL_GAP, top=1.0)
+    for arm, height in zip(rising, heights, strict=True):
+        line = {"arrowstyle": "-", "color": looks[arm][0], "linewidth": 0.7, "shrinkB": 4}
+        line["relpos"] = (0, 0.5)  # it begins at the middle of the word's left side
+        words = {"arrowprops": line, "va": "center", "annotation_clip": False}
+        across = axis.get_yaxis_transform()  # x in parts of the panel, y in accuracy
+        axis.annotate(arm, ends[arm], xytext=(1.04, height), textcoords=across, **words)
+
+
+def _depth_panel(axis, arms: dict, chance: float, looks: dict, width: float, gap: float) -> None:
+    """Draw the arms of a panel, `gap` apart, in powers of two."""
     depths = sorted({depth for found in arms.values() for depth in found})
     axis.axhline(chance, color="0.6", linestyle=":", linewidth=0.9)
     place = {"textcoords": "offset points", "xytext": (2, 2)}
-    axis.annotate("chance", (depths[0], chance), color="0.4", fontsize=6.5, **place)
-    for i, (arm, found) in enumerate(arms.items()):
-        shift = (i - (len(arms) - 1) / 2) * gap
-        colour, marker = MANY_COLOURS[(before + i) % 12], MARKERS[(before + i) % 7]
-        _series(axis, found, colour, marker, arm, shift)
+    axis.annotate("chance", (depths[0], chance), color="0.4", fontsize=7, **place)
+    shifts = {arm: (i - (len(arms) - 1) / 2) * gap for i, arm in enumerate(arms)}
+    for arm, found in arms.items():
+        _series(axis, found, arm, looks[arm], shifts[arm], width)
+    _name_arms(axis, arms, looks, shifts)
     _depth_axis(axis, depths)
-    axis.set_title(title, loc="left")
     axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
 
 
@@ -81,24 +120,28 @@ def _depths_in_words(main: dict, side: dict) -> str:
     )
 
 
-def accuracy_against_depth(main: dict, side: dict, chance: float, path: Path) -> str:
+def accuracy_against_depth(
+    main: dict, side: dict, chance: float, looks: dict[str, tuple[str, str]], path: Path
+) -> str:
     """Draw accuracy against depth in two panels: the main contrast, and the other explanations.
 
     Args:
       main: {arm: {depth: (values float [n], (low, high))}}, test accuracies in [0, 1].
       side: the same of the other explanations; without any there is one panel.
       chance: accuracy of guessing.
+      looks: {arm: (colour, marker)} of all arms.
     """
-    size, below = (PAGE if side else COLUMN, 3.0), {"bbox_to_anchor": (0.5, -0.2)}
+    size, widths = (PAGE if side else COLUMN, 2.9), (1.25, 1) if side else (1,)
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(1, 2 if side else 1, figsize=size, sharey=True, squeeze=False)
+        shape = {"figsize": size, "width_ratios": widths, "sharey": True, "squeeze": False}
+        figure, axes = plt.subplots(1, len(widths), **shape)
         left = axes[0, 0]
-        _depth_panel(left, main, chance, "plain and residual", before=0, gap=0.05)
-        left.legend(loc="upper center", ncols=2, columnspacing=1.0, **below)
-        if side:  # no colour stands for two arms of a figure
+        _depth_panel(left, main, chance, looks, width=MAIN_WIDTH, gap=0.05)
+        left.set_title("plain and residual", loc="left")
+        if side:
             right = axes[0, 1]
-            _depth_panel(right, side, chance, "other explanations", before=len(main), gap=0.09)
-            right.legend(loc="upper center", ncols=3, columnspacing=1.0, **below)
+            _depth_panel(right, side, chance, looks, width=SIDE_WIDTH, gap=0.09)
+            right.set_title("other explanations", loc="left")
         left.set_ylabel("test accuracy")
         save(figure, path)
     return _depths_in_words(main, side)
@@ -108,15 +151,16 @@ def contrasts(rows: list[dict], xlabel: str, path: Path) -> str:
     """Draw a forest plot of paired differences, the first row on top.
 
     Args:
-      rows: [{"label", "mean", "low", "high", "values": float [n]}], differences of accuracy in
-        [-1, 1]; a positive one lies to the right of zero.
+      rows: [{"label", "colour", "mean", "low", "high", "values": float [n]}], differences of
+        accuracy in [-1, 1]; a positive one lies to the right of zero.
       xlabel: what the differences are.
     """
     with plt.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(PAGE, 0.5 + 0.32 * len(rows)))
         for y, row in enumerate(reversed(rows)):
             bounds = 100 * row["low"], 100 * row["high"]
-            draw_row(axis, y, 100 * np.asarray(row["values"]), 100 * row["mean"], bounds)
+            values, colour = 100 * np.asarray(row["values"]), row["colour"]
+            draw_row(axis, y, values, 100 * row["mean"], bounds, colour=colour, dots=(colour, 0.5))
             text = points(row["mean"]) + interval(row["low"], row["high"])
             place = {"xycoords": ("axes fraction", "data"), "va": "center"}
             axis.annotate(text, (1.01, y), fontsize=7, **place)

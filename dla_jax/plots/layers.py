@@ -90,12 +90,18 @@ def heat_maps(maps: dict[str, tuple[np.ndarray, np.ndarray]], label: str, path: 
     return f"{label[0].upper()}{label[1:]}, first layer over last: {told}."
 
 
-def layer_profiles(panels: dict[str, dict[str, np.ndarray]], ylabel: str, path: Path) -> str:
+def layer_profiles(
+    panels: dict[str, dict[str, np.ndarray]],
+    ylabel: str,
+    looks: dict[str, tuple[str, str]],
+    path: Path,
+) -> str:
     """Draw a value of each layer in the order of the network: the mean over runs, in the log.
 
     Args:
       panels: {title: {label: float [S, layers]}}.
       ylabel: what the values are.
+      looks: {label: (colour, marker)}.
     """
     wide = len(panels) > 1
     size = (PAGE if wide else COLUMN, 2.9)
@@ -104,7 +110,8 @@ def layer_profiles(panels: dict[str, dict[str, np.ndarray]], ylabel: str, path: 
         for axis, (title, profiles) in zip(axes[0], panels.items(), strict=True):
             for i, (label, values) in enumerate(profiles.items()):
                 means = geometric_mean(values)
-                look = {"marker": MARKERS[i % 7], "color": COLOURS[i % 7], "markersize": 2.5}
+                colour, marker = looks[label]
+                look = {"marker": marker, "color": colour, "markersize": 2.5}
                 line = "-" if i < 7 else "--"
                 axis.plot(range(len(means)), means, line, label=label.replace("_", " "), **look)
             axis.set_yscale("log")

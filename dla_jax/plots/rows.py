@@ -7,10 +7,10 @@ import numpy as np
 from dla_jax.plots.style import COLOURS
 
 
-def draw_dots(axis, y: float, values, spread: float) -> None:
+def draw_dots(axis, y: float, values, spread: float, colour=COLOURS[5]) -> None:
     """Draw values float [n] as dots around the height y, a little apart so that none hides one."""
     heights = y + np.linspace(-spread, spread, len(values))
-    axis.plot(values, heights, ".", color=COLOURS[5], markersize=4, markeredgewidth=0)
+    axis.plot(values, heights, ".", color=colour, markersize=4, markeredgewidth=0)
 
 
 def draw_row(
@@ -23,6 +23,8 @@ def draw_row(
     spread: float = 0.18,
     cap: str = "butt",
     diamond: float = 4,
+    colour: str = COLOURS[1],
+    dots=COLOURS[5],
 ) -> None:
     """Draw a row of a forest plot: dots, the bar of the interval if it is finite, and a diamond.
 
@@ -34,9 +36,11 @@ def draw_row(
       spread: how far from y the outermost dots lie.
       cap: how matplotlib ends the bar.
       diamond: its size in points.
+      colour: of the bar and the diamond.
+      dots: their colour.
     """
-    draw_dots(axis, y, values, spread)
+    draw_dots(axis, y, values, spread, dots)
     if math.isfinite(bounds[0]):
         look = {"linewidth": 1.6, "solid_capstyle": cap, "zorder": 3}
-        axis.plot(bounds, [y, y], color=COLOURS[1], **look)
-    axis.plot(centre, y, "D", color=COLOURS[1], markersize=diamond, zorder=4)
+        axis.plot(bounds, [y, y], color=colour, **look)
+    axis.plot(centre, y, "D", color=colour, markersize=diamond, zorder=4)

@@ -47,6 +47,14 @@ STYLE = {
 FRAMED = STYLE | {"axes.grid": False, "axes.spines.top": True, "axes.spines.right": True}
 
 
+def looks_of(names) -> dict[str, tuple[str, str]]:
+    """Return {name: (colour, marker)}; no two of the first twelve names have the same colour."""
+    return {
+        name: (MANY_COLOURS[i % len(MANY_COLOURS)], MARKERS[i % len(MARKERS)])
+        for i, name in enumerate(names)
+    }
+
+
 def epoch_axis(axis) -> None:
     """Label whole epochs from left to right, also where there is but one."""
     first, last = axis.dataLim.intervalx

@@ -10,13 +10,13 @@ import numpy as np
 from matplotlib.ticker import PercentFormatter
 
 from dla_jax.plots import words
-from dla_jax.plots.style import COLOURS, MARKERS, PAGE, STYLE, epoch_axis, plt, save
+from dla_jax.plots.style import MANY_COLOURS, MARKERS, PAGE, STYLE, epoch_axis, plt, save
 
 MANY = 4  # curves; of more than that the ranges would hide one another
 
 
 def _curve(axis, label: str, curve: dict, name: str, alpha: float) -> None:
-    colour, style = COLOURS[curve["colour"] % 7], "--" if curve["dashed"] else "-"
+    colour, style = MANY_COLOURS[curve["colour"] % 12], "--" if curve["dashed"] else "-"
     epoch, values = curve["epoch"], np.asarray(curve[name])
     axis.plot(epoch, values.mean(0), style, color=colour, label=label.replace("_", " "))
     low, high = values.min(0), values.max(0)

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from artists import figure_of, labelled, marked, points, row_names, same_colour
+from matplotlib.colors import to_hex
 
 from dla_jax.plots import accuracy
-from dla_jax.plots.style import COLOURS
+from dla_jax.plots.style import COLOURS, looks_of
 
 BLUE, ORANGE, LIGHT = COLOURS[1], COLOURS[0], COLOURS[5]
 NONE = (-np.inf, np.inf)
@@ -14,7 +15,9 @@ NONE = (-np.inf, np.inf)
 def forest(*rows):
     """Return the axis of a forest plot of rows (label, mean, low, high, values)."""
     names = ("label", "mean", "low", "high", "values")
-    rows = [dict(zip(names, row, strict=True)) for row in rows]
+    rows = [
+        dict(zip(names, row, strict=True)) | {"colour": COLOURS[i]} for i, row in enumerate(rows)
+    ]
     return figure_of(accuracy.contrasts, rows, "difference").axes[0]
 
 
@@ -74,6 +77,17 @@ def test_the_first_contrast_is_on_top_and_ticks_have_signs():
     assert heights["helps"] > heights["hurts"] and not axis.yaxis_inverted()
     written = axis.xaxis.get_major_formatter()
     assert [written(x) for x in (-20, 0, 10)] == ["−20", "0", "+10"]
+
+
+def test_a_contrast_has_the_colour_of_its_arm():
+    axis = forest(HELPS, HURTS)
+    names = row_names(axis)
+    found = {}
+    for line in axis.get_lines():
+        height = round(line.get_ydata()[0])
+        if len(set(np.round(line.get_ydata()))) == 1:  # not the line at zero
+            found.setdefault(names[height], set()).add(to_hex(line.get_color()))
+    assert found == {"helps": {COLOURS[0].lower()}, "hurts": {COLOURS[1].lower()}}
 
 
 def test_networks_stand_in_the_order_given_with_accuracy_left_and_loss_right():
@@ -141,11 +155,12 @@ MAIN = {
     "plain": {5: ([0.9, 0.8], (0.7, 0.95)), 20: ([0.2, 0.4], (0.1, 0.5))},
     "residual": {5: ([0.88], NONE), 20: ([0.9, 0.96], (0.8, 1.0))},
 }
+LOOKS = looks_of(["plain", "residual", "norm", "init"])
 SIDE = {"norm": {20: ([0.6], NONE)}, "init": {20: ([0.7], NONE)}}
 
 
 def test_accuracy_against_depth_shows_means_with_intervals_under_the_arm_s_name():
-    (axis,) = figure_of(accuracy.accuracy_against_depth, MAIN, {}, 0.1).axes
+    (axis,) = figure_of(accuracy.accuracy_against_depth, MAIN, {}, 0.1, LOOKS).axes
     found = labelled(axis)
     assert list(found) == ["plain", "residual"]
     line, _, (ends,) = found["plain"].lines
@@ -159,7 +174,7 @@ def test_accuracy_against_depth_shows_means_with_intervals_under_the_arm_s_name(
 
 
 def test_each_run_is_a_dot_at_its_depth_in_the_colour_of_its_arm():
-    (axis,) = figure_of(accuracy.accuracy_against_depth, MAIN, {}, 0.1).axes
+    (axis,) = figure_of(accuracy.accuracy_against_depth, MAIN, {}, 0.1, LOOKS).axes
     colours = {name: found.lines[0].get_color() for name, found in labelled(axis).items()}
     shown = {name: [] for name in MAIN}
     for line in axis.get_lines():
@@ -171,14 +186,56 @@ def test_each_run_is_a_dot_at_its_depth_in_the_colour_of_its_arm():
 
 
 def test_the_other_explanations_stand_to_the_right_in_colours_of_their_own():
-    left, right = figure_of(accuracy.accuracy_against_depth, MAIN, SIDE, 0.1).axes
+    left, right = figure_of(accuracy.accuracy_against_depth, MAIN, SIDE, 0.1, LOOKS).axes
     assert left.get_title(loc="left") == "plain and residual"
     assert right.get_title(loc="left") == "other explanations"
     arms = labelled(left) | labelled(right)
     assert list(arms) == ["plain", "residual", "norm", "init"]
-    assert len({found.lines[0].get_color() for found in arms.values()}) == 4
+    assert {arm: found.lines[0].get_color() for arm, found in arms.items()} == {
+        arm: colour for arm, (colour, _) in LOOKS.items()
+    }
     for axis in (left, right):
         (chance,) = [line for line in axis.get_lines() if points(line) == [(0, 0.1), (1, 0.1)]]
         assert chance.get_linestyle() == ":"
     assert [text.get_text() for text in left.get_xticklabels()] == ["5", "20"]
     assert left.xaxis.get_majorticklocs().tolist() == [5, 20]
+
+
+def test_the_name_of_an_arm_stands_beside_its_last_mean_with_a_line_of_its_colour():
+    left, right = figure_of(accuracy.accuracy_against_depth, MAIN, SIDE, 0.1, LOOKS).axes
+    names = {text.get_text(): text for axis in (left, right) for text in axis.texts}
+    assert names.keys() - {"chance"} == LOOKS.keys()
+    ends = {"plain": 0.3, "residual": 0.93, "norm": 0.6, "init": 0.7}
+    for arm, height in ends.items():
+        words = names[arm]
+        assert words.xy[1] == pytest.approx(height)  # its line ends there
+        assert words.xyann == pytest.approx((1.04, height))
+        assert same_colour(words.arrow_patch.get_edgecolor(), LOOKS[arm][0])
+        assert words.get_fontsize() >= 7
+
+
+def test_plain_and_residual_are_drawn_thicker_than_the_other_explanations():
+    left, right = figure_of(accuracy.accuracy_against_depth, MAIN, SIDE, 0.1, LOOKS).axes
+    widths = {
+        arm: found.lines[0].get_linewidth()
+        for arm, found in (labelled(left) | labelled(right)).items()
+    }
+    assert min(widths["plain"], widths["residual"]) > 1.5 * max(widths["norm"], widths["init"])
+
+
+@pytest.mark.parametrize(
+    ("heights", "expected"),
+    [
+        ([0.1, 0.5], [0.1, 0.5]),
+        ([0.10, 0.12, 0.5], [0.10, 0.17, 0.5]),
+        ([0.97, 0.98, 0.99], [0.86, 0.93, 1.0]),
+    ],
+)
+def test_names_that_would_cover_one_another_are_moved_apart(heights, expected):
+    assert accuracy._apart(heights, gap=0.07, top=1.0) == pytest.approx(expected)
+
+
+def test_no_two_of_twelve_arms_share_a_colour_and_no_two_of_more_a_look():
+    looks = looks_of(map(str, range(30)))
+    assert len({to_hex(colour) for colour, _ in list(looks.values())[:12]}) == 12
+    assert len(set(looks.values())) == 30

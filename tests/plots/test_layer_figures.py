@@ -36,7 +36,11 @@ def test_heat_maps_share_a_scale_on_which_what_overflowed_is_large_and_zero_has_
 def test_profiles_are_geometric_means_in_the_order_of_the_layers():
     runs = np.array([[1.0, 10.0, 0.0], [4.0, 1000.0, 1.0]])
     panels = {"start": {"a_net": runs, "b": 2 * runs}, "end": {"a_net": 3 * runs}}
-    left, right = figure_of(layers.layer_profiles, panels, "norm").axes
+    looks = {"a_net": ("#123456", "^"), "b": ("#654321", "s")}
+    left, right = figure_of(layers.layer_profiles, panels, "norm", looks).axes
+    a, b, same = labelled(left)["a net"], labelled(left)["b"], labelled(right)["a net"]
+    for drawn, name in ((a, "a_net"), (b, "b"), (same, "a_net")):
+        assert (drawn.get_color(), drawn.get_marker()) == looks[name]
     line = labelled(left)["a net"]
     assert list(line.get_xdata()) == [0, 1, 2]
     np.testing.assert_allclose(line.get_ydata(), [2, 100, np.nan])  # a zero has no logarithm

@@ -5,7 +5,7 @@ import pytest
 from artists import band, figure_of, labelled, same_colour
 
 from dla_jax.plots import training
-from dla_jax.plots.style import COLOURS
+from dla_jax.plots.style import COLOURS, MANY_COLOURS
 
 
 def curve(losses, accuracies, colour, dashed=False):
@@ -33,7 +33,7 @@ def test_a_curve_has_the_colour_and_the_line_that_it_asks_for():
     for axis in figure_of(training.training_curves, curves).axes:
         found = labelled(axis)
         assert same_colour(found["solid"].get_color(), COLOURS[2])
-        assert same_colour(found["dashed"].get_color(), COLOURS[9 - 7])
+        assert same_colour(found["dashed"].get_color(), MANY_COLOURS[9])
         assert found["solid"].get_linestyle() == "-" and found["dashed"].get_linestyle() == "--"
 
 

@@ -11,6 +11,7 @@ from dla_jax.plots import accuracy
 from dla_jax.studies import find
 from dla_jax.studies.architectures.report import answer as networks_answer
 from dla_jax.studies.architectures.report import draw_pair, measured_rows
+from dla_jax.studies.depth import figures as depth_figures
 from dla_jax.studies.depth.answer import answer as depth_answer
 from dla_jax.studies.depth.figures import accuracy_points, explanations, rate_lines
 from dla_jax.studies.depth.report import arm_rows, secondary_table
@@ -75,6 +76,21 @@ def test_depth_explains_by_differences_to_the_plain_net(depth):
     assert np.mean(main["plain"][20][0]) == pytest.approx(0.5, abs=0.01)
     assert np.mean(main["residual"][20][0]) == pytest.approx(0.93, abs=0.01)
     assert np.mean(side["plain + batch"][20][0]) == pytest.approx(0.8, abs=0.01)
+
+
+def test_an_arm_has_one_colour_in_all_figures_of_depth(depth):
+    with mock.patch.object(depth_figures, "draw_all") as drawn:
+        depth_figures.draw_figures(depth)
+    (figures, _), _ = drawn.call_args
+    *_, looks = figures["accuracy"]
+    colours = {arm: colour for arm, (colour, _) in looks.items()}
+    assert list(colours) == ["plain", "residual", "plain + dirac", "plain + batch"]
+    assert len(set(colours.values())) == 4
+    assert figures["gradients_start"][-1] == looks
+    _, rows, _ = figures["explanations"]
+    assert {row["label"]: row["colour"] for row in rows} == {
+        arm: colour for arm, colour in colours.items() if arm != "plain"
+    }
 
 
 def test_depth_tables_have_each_arms_own_numbers(depth):

@@ -5,7 +5,7 @@ import numpy as np
 from dla_jax.evidence import stats, weighing
 from dla_jax.evidence.tables import curve
 from dla_jax.plots import accuracy, layers, training
-from dla_jax.plots.style import draw_all
+from dla_jax.plots.style import draw_all, looks_of
 from dla_jax.studies.depth.arms import reference_of
 from dla_jax.studies.study import Finished
 
@@ -23,6 +23,7 @@ def kinds_of(config) -> list[str]:
 def draw_figures(found: Finished) -> dict[str, dict]:
     """Draw the figures that the study has something for: {name: {"path", "alt"}}."""
     config, deepest = found.config, max(found.config.depths)
+    looks = looks_of(map(label, kinds_of(config)))  # of an arm the same in every figure
     chance = 1 / found.written["data"]["num_classes"]
     rows = {}  # of the deepest nets, seed by seed
     for kind in kinds_of(config):
@@ -35,10 +36,10 @@ def draw_figures(found: Finished) -> dict[str, dict]:
         if "shared lr" not in name
     }
     figures = {
-        "accuracy": (accuracy.accuracy_against_depth, *accuracy_points(found), chance),
+        "accuracy": (accuracy.accuracy_against_depth, *accuracy_points(found), chance, looks),
         "explanations": (
             accuracy.contrasts,
-            explanations(found),
+            [row | {"colour": looks[row["label"]][0]} for row in explanations(found)],
             "difference of test accuracy to the plain net, percentage points",
         ),
         "curves": (training.training_curves, training_curves(found)),
@@ -46,6 +47,7 @@ def draw_figures(found: Finished) -> dict[str, dict]:
             layers.layer_profiles,
             {"": starts},
             "gradient L2 norm at initialisation",
+            looks,
         ),
         "gradients": (
             layers.heat_maps,

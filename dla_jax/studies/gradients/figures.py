@@ -6,7 +6,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from dla_jax.plots import layers, slips
-from dla_jax.plots.style import draw_all
+from dla_jax.plots.style import draw_all, looks_of
 from dla_jax.studies.study import Finished
 
 LOSS_SCALE = 65_536  # what PyTorch's GradScaler starts with
@@ -61,6 +61,7 @@ def draw_figures(found: Finished) -> dict[str, dict]:
             layers.layer_profiles,
             profiles(found, list(own)),
             "gradient norm over weight norm",
+            looks_of(own),
         ),
         "last_dense": (layers.first_steps, last_dense(found)),
         "convolutions": (layers.histograms, {name: histograms(first[name]) for name in pair}),
