@@ -1,6 +1,6 @@
 """Every statement of the labs with its verdict, or why there is none: docs/statements.md.
 
-It is put together from the claims of all configs, the verdicts of docs/results.md, the table WHY
+It is put together from the claims of all configs, the verdicts of docs/studies, the table WHY
 below and that of `bench.unasked`, in seconds:
 
     python -m bench.statements --write
@@ -10,6 +10,7 @@ import argparse
 import importlib
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 from bench.page import ROOT, markdown
@@ -19,14 +20,14 @@ from dla_jax.config.checks import ConfigError
 from dla_jax.config.command_line import config_names
 from dla_jax.evidence import verdicts
 
-PAGE, RESULTS = ROOT / "docs" / "statements.md", ROOT / "docs" / "results.md"
+PAGE, RESULTS = ROOT / "docs" / "statements.md", ROOT / "docs" / "studies"
 LABS = {letter: f"Lab {letter}" for letter in "ABCDE"} | {"course": "The course"}
 SHORTENED = ("quick", "smoke")  # presets that say nothing that others do not
 IMPLEMENTED = ",as_implemented=true"
 COMMAND = r" {4}python launch\.py --config=configs/(\w+\.py)(?::(\S+))?"
 
 ON_CIFAR = "needs CIFAR-10 and a GPU: not run at that size"
-WHY = {  # why a preset, or a kind of data, has no verdict on docs/results.md
+WHY = {  # why a preset, or a kind of data, has no verdict in docs/studies
     "cifar10": ON_CIFAR,
     "mlp.py:mnist,as_implemented=true": (
         "the labs' own recipes on MNIST, of up to 150 epochs: not run"
@@ -55,10 +56,11 @@ class Asked(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A row of a table of claims of docs/results.md."""
+    """A row of a table of claims of a page of docs/studies."""
 
     verdict: str
     statement: str
+    page: str  # `depth.md`
     heading: str
     config: str
     argument: str
@@ -105,19 +107,23 @@ def data_name(config: dict) -> str:
 
 
 def results() -> list[Found]:
-    """Return the rows of the tables of claims of docs/results.md, with the study above them."""
+    """Return the rows of the tables of claims of all studies, page by page."""
+    return [row for page in sorted(RESULTS.glob("*.md")) for row in rows_of_page(page)]
+
+
+def rows_of_page(page: Path) -> Iterator[Found]:
+    """Yield the rows of the tables of claims of a page, with the study above them."""
     known = (verdicts.HOLDS, verdicts.FAILS, verdicts.OPEN, verdicts.NOT_RUN)
     first = {f"{name}.py": presets(name)[0] for name in config_names()}
-    rows, heading, config, argument = [], "", "", ""
-    for line in RESULTS.read_text(encoding="utf-8").splitlines():
+    heading, config, argument = "", "", ""
+    for line in page.read_text(encoding="utf-8").splitlines():
         if found := re.match(r"#+ (.*)", line):
             heading, config, argument = found[1], "", ""
         elif found := re.match(COMMAND, line):
             config, argument = found[1], found[2] or first[found[1]]
         cells = [cell.strip() for cell in line.strip().strip("|").split(" | ")]
         if line.startswith("|") and len(cells) == 3 and cells[0] in known:
-            rows.append(Found(cells[0], cells[1], heading, config, argument))
-    return rows
+            yield Found(cells[0], cells[1], page.name, heading, config, argument)
 
 
 def anchor(heading: str) -> str:
@@ -136,7 +142,7 @@ def places(claims: list[Asked]) -> str:
 def why(claim: Asked) -> str:
     """Return why a claim has no verdict."""
     place = f"{claim.config}:{claim.argument}"
-    return WHY.get(place) or WHY.get(claim.data) or f"`{place}`: no row on the page of results"
+    return WHY.get(place) or WHY.get(claim.data) or f"`{place}`: no row on a page of results"
 
 
 def verdict_words(claims: list[Asked], rows: list[Found]) -> str:
@@ -144,17 +150,20 @@ def verdict_words(claims: list[Asked], rows: list[Found]) -> str:
     where = {(claim.config, claim.argument) for claim in claims}
     same = [row for row in rows if row.statement == claims[0].statement]
     found = [row for row in same if (row.config, row.argument) in where]
-    words = [f"{row.verdict} ([{row.heading}](results.md#{anchor(row.heading)}))" for row in found]
+    words = [
+        f"{row.verdict} ([{row.heading}](studies/{row.page}#{anchor(row.heading)}))"
+        for row in found
+    ]
     return "<br>".join(words or dict.fromkeys(map(why, claims)))
 
 
 def introduction(said: dict[tuple[str, str], str]) -> str:
     """Return what stands above the tables, with {(lab, statement): what is said of it} counted."""
-    judged = sum("](results.md#" in words for words in said.values())
+    judged = sum("](studies/" in words for words in said.values())
     unasked = sum(map(len, UNASKED.values()))
     return (
         f"Every statement of the labs: {len(said)} that a config asks, {judged} of them with a "
-        f"verdict on [the page of results](results.md), and {unasked} that none asks. A verdict "
+        f"verdict on [a page of results](results.md), and {unasked} that none asks. A verdict "
         "is that of the study under whose heading it stands, on data of that size: of a lab's own "
         "nets at full size it says nothing. A statement that two labs make stands under both. The "
         "contrasts behind the words are in the configs."

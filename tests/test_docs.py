@@ -1,4 +1,4 @@
-"""Every verdict of docs/results.md is what the rule says of the figures beside it."""
+"""The verdicts of docs/studies are what the rule says of the figures beside them."""
 
 import importlib
 import re
@@ -23,7 +23,7 @@ PRESETS = {
     "dqn": ("targets", "gamma", "extras"),
     "reinforce": ("temperature", "baselines", "gamma"),
 }
-PAGE = (ROOT / "docs" / "results.md").read_text()
+PAGES = "\n".join(page.read_text() for page in sorted((ROOT / "docs" / "studies").glob("*.md")))
 NUMBER = r"([+−-]?[\d.]+)"
 CONTRAST = re.compile(
     rf"{NUMBER} [\w/ ]+? \[{NUMBER}, {NUMBER}\], p = ([\de.-]+), (\d+) of (\d+) seeds?"
@@ -42,11 +42,11 @@ def claims_of_configs():
     return found
 
 
-def rows_of_page():
+def rows_of_pages():
     """Return (verdict, statement, measured) of every row of the tables of claims."""
     known = (verdicts.HOLDS, verdicts.FAILS, verdicts.OPEN, verdicts.NOT_RUN)
     rows = []
-    for line in PAGE.splitlines():
+    for line in PAGES.splitlines():
         cells = tuple(part.strip() for part in line.strip().strip("|").split(" | "))
         if len(cells) == 3 and cells[0] in known:
             rows.append(cells)
@@ -96,8 +96,8 @@ def ruled(claim, low, high, p, n, no_evidence):
     return verdicts.HOLDS if claimed and shown else verdicts.OPEN
 
 
-@pytest.mark.parametrize(("verdict", "statement", "measured"), rows_of_page())
-def test_the_verdicts_of_the_page_follow_from_its_figures(verdict, statement, measured):
+@pytest.mark.parametrize(("verdict", "statement", "measured"), rows_of_pages())
+def test_the_verdicts_of_the_pages_follow_from_their_figures(verdict, statement, measured):
     claims = claims_of_configs()
     assert statement in claims, "no config makes this claim"
     if verdict == verdicts.NOT_RUN:
@@ -113,5 +113,5 @@ def test_the_verdicts_of_the_page_follow_from_its_figures(verdict, statement, me
 
 def test_every_table_of_claims_was_read():
     starts = ("| holds |", "| does not hold |", "| not decided |", "| not run |")
-    lines = [line for line in PAGE.splitlines() if line.startswith(starts)]
-    assert len(rows_of_page()) == len(lines) > 60
+    lines = [line for line in PAGES.splitlines() if line.startswith(starts)]
+    assert len(rows_of_pages()) == len(lines) > 60

@@ -1,4 +1,4 @@
-"""The intervals that README and the configs' docstrings quote are those of docs/results.md."""
+"""The intervals that README and the configs' docstrings quote are those of docs/studies."""
 
 import ast
 import re
@@ -18,7 +18,11 @@ def intervals(text):
     return [max((low, high), (-high, -low)) for low, high in found]
 
 
-RESULTS = set(intervals((ROOT / "docs" / "results.md").read_text()))
+RESULTS = {
+    found
+    for page in (ROOT / "docs" / "studies").glob("*.md")
+    for found in intervals(page.read_text())
+}
 QUOTED = {"README.md": (ROOT / "README.md").read_text()} | {
     f"configs/{path.name}": ast.get_docstring(ast.parse(path.read_text())) or ""
     for path in (ROOT / "configs").glob("*.py")

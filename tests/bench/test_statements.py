@@ -11,9 +11,13 @@ from dla_jax.config.checks import ConfigError
 from dla_jax.config.command_line import config_names
 
 PAGE = (ROOT / "docs" / "statements.md").read_text(encoding="utf-8")
-RESULTS = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+STUDIES = {
+    page.name: page.read_text(encoding="utf-8")
+    for page in sorted((ROOT / "docs" / "studies").glob("*.md"))
+}
 LINKED = re.compile(
-    r"(holds|does not hold|not decided|not run) \(\[([^\]]+)\]\(results\.md#([\w-]+)\)\)"
+    r"(holds|does not hold|not decided|not run) "
+    r"\(\[([^\]]+)\]\(studies/(\w+\.md)#([\w-]+)\)\)"
 )
 
 
@@ -57,12 +61,12 @@ def test_every_claim_of_a_lab_stands_there_once():
     assert seen > 200
 
 
-def test_every_verdict_is_the_one_of_the_page_of_results():
+def test_every_verdict_is_the_one_of_its_page_of_results():
     judged, flags = 0, re.MULTILINE | re.DOTALL
     for row in (row for table in rows().values() for row in table):
-        for verdict, heading, address in LINKED.findall(row[3]):
+        for verdict, heading, page, address in LINKED.findall(row[3]):
             under = rf"^#+ {re.escape(heading)}\n(.*?)(?=^#|\Z)"
-            (section,) = re.findall(under, RESULTS, flags)
+            (section,) = re.findall(under, STUDIES[page], flags)
             assert f"\n| {verdict} | {row[0]} | " in section, (verdict, row[0])
             assert address == re.sub(r"[,:.']", "", heading).lower().replace(" ", "-")
             judged += 1
@@ -75,7 +79,8 @@ def test_every_verdict_there_is_is_shown():
     Each study stands under its own command.
     """
     command = re.compile(r"^    python launch\.py --config=configs/(\w+\.py):?(\S*)", re.MULTILINE)
-    parts = re.split(r"^#+ ", RESULTS, flags=re.MULTILINE)
+    pages = "\n".join(STUDIES.values())
+    parts = re.split(r"^#+ ", pages, flags=re.MULTILINE)
     sections = [(found.groups(), part) for part in parts if (found := command.search(part))]
     assert len(sections) > 20
     for row in (row for table in rows().values() for row in table if not LINKED.search(row[3])):
@@ -123,7 +128,7 @@ def test_where_a_lab_is_public():
 
 
 def test_a_row_of_results_belongs_to_the_command_above_it(tmp_path, monkeypatch):
-    page = tmp_path / "results.md"
+    page = tmp_path / "depth.md"
     page.write_text(
         "# Results\n| holds | of no study | +1 |\n## CNNs: more\n"
         "    python launch.py --config=configs/rescnn.py:digits,depth=50 --config.lrs=1\n\n"
@@ -131,15 +136,15 @@ def test_a_row_of_results_belongs_to_the_command_above_it(tmp_path, monkeypatch)
         "### MLPs\n    python launch.py --config=configs/mlp.py\n"
         "| not decided | second | +1<br>−1 |\n"
     )
-    monkeypatch.setattr(statements, "RESULTS", page)
+    monkeypatch.setattr(statements, "RESULTS", tmp_path)
     found = statements.results()
     nowhere, first, second = found
-    assert nowhere == ("holds", "of no study", "Results", "", "")
-    assert first == ("holds", "first", "CNNs: more", "rescnn.py", "digits,depth=50")
-    assert second == ("not decided", "second", "MLPs", "mlp.py", "mnist")
+    assert nowhere == ("holds", "of no study", "depth.md", "Results", "", "")
+    assert first == ("holds", "first", "depth.md", "CNNs: more", "rescnn.py", "digits,depth=50")
+    assert second == ("not decided", "second", "depth.md", "MLPs", "mlp.py", "mnist")
     claim = statements.Asked("A", "", "second", "", "mlp.py", "mnist", "mnist")
     words = statements.verdict_words([claim], found)
-    assert words == "not decided ([MLPs](results.md#mlps))"
+    assert words == "not decided ([MLPs](studies/depth.md#mlps))"
     for other in ({"argument": "digits"}, {"config": "rescnn.py"}, {"statement": "first"}):
         words = statements.verdict_words([claim._replace(**other)], found)
-        assert "no row on the page" in words
+        assert "no row on a page" in words

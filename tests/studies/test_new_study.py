@@ -1,4 +1,4 @@
-"""A study of one's own that changes an existing one, as the README describes it."""
+"""A study of one's own that changes an existing one, as docs/add_a_study.md describes it."""
 
 import json
 import math
