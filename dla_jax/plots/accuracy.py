@@ -24,7 +24,7 @@ def _depth_axis(axis, depths) -> None:
     axis.set_xlabel("depth (layers before the head, log scale)")
 
 
-LABEL_GAP = 0.065  # of accuracy, between the names of two arms at the right edge
+LABEL_GAP = 0.062  # of a panel's height, between the names of two arms at its right edge
 MAIN_WIDTH, SIDE_WIDTH = 2.0, 1.1  # of lines, in points: the main contrast stands out
 
 
@@ -67,17 +67,15 @@ def _apart(heights: list[float], gap: float, top: float) -> list[float]:
     return moved
 
 
-def _name_arms(axis, arms: dict, looks: dict, shifts: dict) -> None:
+def _name_arms(axis, ends: dict[str, tuple[float, float]], looks: dict) -> None:
     """Write the name of each arm at the right edge, with a line of its colour to its last mean.
 
-    `shifts`: {arm: how far its means are moved, in powers of two}.
+    `ends`: {arm: (x, y) of its last mean}.
     """
-    ends = {}
-    for arm, found in arms.items():
-        depth = max(found)
-        ends[arm] = (depth * 2 ** shifts[arm], float(np.mean(found[depth][0])))
+    low, high = axis.get_ylim()
     rising = sorted(ends, key=lambda arm: ends[arm][1])
-    heights = _apart([ends[arm][1] for arm in rising], gap=LABEL_GAP, top=1.0)
+    heights = [ends[arm][1] for arm in rising]
+    heights = _apart(heights, gap=LABEL_GAP * (high - low), top=high)
     for arm, height in zip(rising, heights, strict=True):
         line = {"arrowstyle": "-", "color": looks[arm][0], "linewidth": 0.7, "shrinkB": 4}
         line["relpos"] = (0, 0.5)  # it begins at the middle of the word's left side
@@ -86,18 +84,20 @@ def _name_arms(axis, arms: dict, looks: dict, shifts: dict) -> None:
         axis.annotate(arm, ends[arm], xytext=(1.04, height), textcoords=across, **words)
 
 
-def _depth_panel(axis, arms: dict, chance: float, looks: dict, width: float, gap: float) -> None:
-    """Draw the arms of a panel, `gap` apart, in powers of two."""
+def _depth_panel(axis, arms: dict, chance: float, looks: dict, width: float, gap: float) -> dict:
+    """Draw the arms of a panel, `gap` apart in powers of two: {arm: (x, y) of its last mean}."""
     depths = sorted({depth for found in arms.values() for depth in found})
     axis.axhline(chance, color="0.6", linestyle=":", linewidth=0.9)
     place = {"textcoords": "offset points", "xytext": (2, 2)}
     axis.annotate("chance", (depths[0], chance), color="0.4", fontsize=7, **place)
-    shifts = {arm: (i - (len(arms) - 1) / 2) * gap for i, arm in enumerate(arms)}
-    for arm, found in arms.items():
-        _series(axis, found, arm, looks[arm], shifts[arm], width)
-    _name_arms(axis, arms, looks, shifts)
+    ends = {}
+    for i, (arm, found) in enumerate(arms.items()):
+        shift = (i - (len(arms) - 1) / 2) * gap
+        _series(axis, found, arm, looks[arm], shift, width)
+        ends[arm] = (max(found) * 2**shift, float(np.mean(found[max(found)][0])))
     _depth_axis(axis, depths)
-    axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
+    return ends
 
 
 def _depths_in_words(main: dict, side: dict) -> str:
@@ -136,12 +136,14 @@ def accuracy_against_depth(
         shape = {"figsize": size, "width_ratios": widths, "sharey": True, "squeeze": False}
         figure, axes = plt.subplots(1, len(widths), **shape)
         left = axes[0, 0]
-        _depth_panel(left, main, chance, looks, width=MAIN_WIDTH, gap=0.05)
+        ends = [_depth_panel(left, main, chance, looks, width=MAIN_WIDTH, gap=0.05)]
         left.set_title("plain and residual", loc="left")
         if side:
             right = axes[0, 1]
-            _depth_panel(right, side, chance, looks, width=SIDE_WIDTH, gap=0.09)
+            ends.append(_depth_panel(right, side, chance, looks, width=SIDE_WIDTH, gap=0.09))
             right.set_title("other explanations", loc="left")
+        for axis, last in zip(axes[0], ends, strict=True):  # when both know their height
+            _name_arms(axis, last, looks)
         left.set_ylabel("test accuracy")
         save(figure, path)
     return _depths_in_words(main, side)

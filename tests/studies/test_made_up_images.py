@@ -8,6 +8,7 @@ from made_up import IMAGES, classified, finished, noise, verdicts_of
 
 from configs import gradients, rescnn, resnet34
 from dla_jax.plots import accuracy
+from dla_jax.plots.style import COLOURS, MANY_COLOURS
 from dla_jax.studies import find
 from dla_jax.studies.architectures.report import answer as networks_answer
 from dla_jax.studies.architectures.report import draw_pair, measured_rows
@@ -83,14 +84,24 @@ def test_an_arm_has_one_colour_in_all_figures_of_depth(depth):
         depth_figures.draw_figures(depth)
     (figures, _), _ = drawn.call_args
     *_, looks = figures["accuracy"]
-    colours = {arm: colour for arm, (colour, _) in looks.items()}
-    assert list(colours) == ["plain", "residual", "plain + dirac", "plain + batch"]
+    shown = ("plain", "residual", "plain + dirac", "plain + batch")
+    colours = {arm: looks[arm][0] for arm in shown}
     assert len(set(colours.values())) == 4
+    assert (colours["plain"], colours["residual"]) == COLOURS[:2]
     assert figures["gradients_start"][-1] == looks
     _, rows, _ = figures["explanations"]
     assert {row["label"]: row["colour"] for row in rows} == {
         arm: colour for arm, colour in colours.items() if arm != "plain"
     }
+
+
+def test_an_arm_that_stands_alone_keeps_its_colour_and_every_preset_has_enough_of_them():
+    config = rescnn.get_config("digits")
+    config.arms = ("residual",)
+    assert depth_figures.coloured(config)[:2] == ["plain", "residual"]
+    for preset in ("cifar10", "digits", "quick", "smoke", "lab_a", "lab_b", "he", "resnet18"):
+        arms = depth_figures.coloured(rescnn.get_config(preset))
+        assert len(set(arms)) == len(arms) <= len(MANY_COLOURS)
 
 
 def test_depth_tables_have_each_arms_own_numbers(depth):

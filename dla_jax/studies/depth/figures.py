@@ -9,6 +9,18 @@ from dla_jax.plots.style import draw_all, looks_of
 from dla_jax.studies.depth.arms import reference_of
 from dla_jax.studies.study import Finished
 
+# They have the same colours in every study; other arms take those that are left.
+USUAL = (
+    "plain",
+    "residual",
+    "residual+scaled",
+    "plain+torch_default",
+    "plain+dirac",
+    "plain+batch",
+    "residual+batch",
+    "plain+shared_lr",
+)
+
 
 def label(arm: str) -> str:
     """Return how figures name an arm: `plain + batch-25`."""
@@ -20,10 +32,15 @@ def kinds_of(config) -> list[str]:
     return list(dict.fromkeys((*config.arms, *config.side_arms)))
 
 
+def coloured(config) -> list[str]:
+    """Return the usual kinds of nets and those of a config, in the order of their colours."""
+    return list(dict.fromkeys((*USUAL, *kinds_of(config))))
+
+
 def draw_figures(found: Finished) -> dict[str, dict]:
     """Draw the figures that the study has something for: {name: {"path", "alt"}}."""
     config, deepest = found.config, max(found.config.depths)
-    looks = looks_of(map(label, kinds_of(config)))  # of an arm the same in every figure
+    looks = looks_of(map(label, coloured(config)))
     chance = 1 / found.written["data"]["num_classes"]
     rows = {}  # of the deepest nets, seed by seed
     for kind in kinds_of(config):
@@ -71,13 +88,13 @@ def gradient_map(rows: list[dict]) -> tuple[list[int], np.ndarray]:
 
 def training_curves(found: Finished) -> dict[str, dict]:
     """Return the curves of the main arms at the reference depth (dashed) and the largest."""
-    config, curves = found.config, {}
+    config, colours, curves = found.config, coloured(found.config), {}
     for depth in (reference_of(config), max(config.depths)):
-        for colour, kind in enumerate(config.arms):
+        for kind in config.arms:
             arm = f"{kind}-{depth}"
             seeds = rows_by_seed(found, arm) if arm in found.arms else []
             if seeds:
-                style = {"colour": colour, "dashed": depth == reference_of(config)}
+                style = {"colour": colours.index(kind), "dashed": depth == reference_of(config)}
                 curves[label(arm)] = curve(config, seeds) | style
     return curves
 
