@@ -8,9 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from dla_jax.config.stop import Interrupted, NonFiniteLoss, stop_requested
+from dla_jax.data.batches import batch_positions
 from dla_jax.evidence.rows import brief, finite_or_none
 from dla_jax.training.checkpoint import Checkpoints
-from dla_jax.training.mesh import on_any_process
+from dla_jax.training.mesh import data_mesh, on_any_process, put, replicated
 from dla_jax.training.steps import STEPS, TrainState, init_state
 from dla_jax.training.task import Task
 
@@ -35,12 +36,27 @@ def since_best(history: list[dict], better: Callable[[dict], tuple]) -> int:
     return len(scores) - 1 - scores.index(max(scores))
 
 
+def with_defaults(task: Task, seed: int) -> Task:
+    """Return a task with devices and batches, those of `Task` where it names none."""
+    if task.mesh is None:
+        mesh = data_mesh()
+        task = task._replace(mesh=mesh, data=put(task.data, replicated(mesh)))
+    if task.batch_at is not None:
+        return task
+    num_examples = len(jax.tree.leaves(task.data)[0])
+
+    def batch_at(step: int) -> dict:
+        return {"index": batch_positions(seed, step, task.batch_size, num_examples)}
+
+    return task._replace(batch_at=batch_at)
+
+
 def fit(
     task: Task,
     *,
     seed: int,
-    lr: float,
-    checkpoints: Checkpoints,
+    lr: float | None = None,
+    checkpoints: Checkpoints | None = None,
     resume: Callable[[int], list[dict]] = lambda step: [],
     log: Callable[[dict], None] = lambda row: None,
 ) -> tuple[TrainState, list[dict]]:
@@ -48,23 +64,23 @@ def fit(
 
     Args:
       seed: fixes the initial weights and every random draw.
-      lr: peak learning rate.
+      lr: peak learning rate of an optimiser of `optim.make_optimiser`; None: `task.tx` has its own.
+      checkpoints: where the state is saved, and read from where a run goes on; None: nowhere.
       resume: the step that a restored checkpoint continues from -> the rows up to it.
       log: called with each row, {"step", "train_loss", ..., "seconds", "examples_per_s"}.
 
     Returns:
-      The state with the parameters of the best evaluation, and all rows.
+      The state with the parameters of the best evaluation (without evaluations the last ones), and
+        all rows.
 
     Raises:
+      ConfigError: `lr` is given for an optimiser whose learning rate cannot be set.
       NonFiniteLoss: the loss or the gradient of a step is not finite.
-      Interrupted: a stop was requested; the state is saved.
+      Interrupted: a stop was requested; the state is saved, where there are checkpoints.
     """
-    plan = task.plan
+    task, plan = with_defaults(task, seed), task.plan
     state, key = init_state(task.init_fn, task.tx, seed=seed, lr=lr, mesh=task.mesh)
-    best = copy_model(state)
-    restored = checkpoints.restore_latest({"state": state, "best": best})
-    if restored:
-        state, best = restored[1]["state"], tuple(restored[1]["best"])
+    state, best = restored(checkpoints, state) if checkpoints else (state, copy_model(state))
     step = int(state.step)
     rows = resume(step)
     if plan.probe_every_steps and step == 0 and not rows:
@@ -86,12 +102,22 @@ def fit(
         rows.append(finite_or_none(row))
         log(rows[-1])
         stopping = on_any_process(stop_requested.is_set())
-        if stopping or (plan.checkpoint_every_steps and step % plan.checkpoint_every_steps == 0):
+        due = plan.checkpoint_every_steps and step % plan.checkpoint_every_steps == 0
+        if checkpoints and (stopping or due):
             checkpoints.save(step, {"state": state, "best": best})
-        if stopping:
+        if checkpoints and stopping:
             checkpoints.wait()
+        if stopping:
             raise Interrupted
-    return state._replace(params=best[0], model_state=best[1]), rows
+    params, model_state = best if plan.eval_steps else (state.params, state.model_state)
+    return state._replace(params=params, model_state=model_state), rows
+
+
+def restored(checkpoints: Checkpoints, state: TrainState) -> tuple[TrainState, tuple[dict, dict]]:
+    """Return the state to go on from, that of the newest checkpoint if any, and the best model."""
+    best = copy_model(state)
+    found = checkpoints.restore_latest({"state": state, "best": best})
+    return (found[1]["state"], tuple(found[1]["best"])) if found else (state, best)
 
 
 def copy_model(state: TrainState) -> tuple[dict, dict]:

@@ -159,7 +159,15 @@ def set_learning_rate(opt_state, lr: float):
     """Return the optimiser's state with another peak learning rate.
 
     It is a traced leaf, so nothing new is compiled.
+
+    Raises:
+      ConfigError: the optimiser was not made by `make_optimiser`, and keeps no such leaf.
     """
+    check(
+        "lr" in getattr(opt_state, "hyperparams", {}),
+        f"lr: {lr} cannot be set in this optimiser; give it to the optimiser, as in "
+        "optax.adam(1e-3), and leave lr out, or take optim.make_optimiser",
+    )
     hyperparams = opt_state.hyperparams | {"lr": jnp.asarray(lr, jnp.float32)}
     return opt_state._replace(hyperparams=hyperparams)
 

@@ -20,11 +20,16 @@ class TrainState(NamedTuple):
     opt_state: optax.OptState
 
 
-def init_state(init_fn, tx, *, seed: int, lr: float, mesh) -> tuple[TrainState, jax.Array]:
-    """Make the state before the first step, replicated over the mesh, and the key of the steps."""
+def init_state(init_fn, tx, *, seed: int, lr: float | None, mesh) -> tuple[TrainState, jax.Array]:
+    """Make the state before the first step, replicated over the mesh, and the key of the steps.
+
+    `lr` None leaves the optimiser its own learning rate.
+    """
     key_init, key_steps = jax.random.split(jax.random.key(seed))
     params, model_state = init_fn(key_init)
-    opt_state = set_learning_rate(jax.jit(tx.init)(params), lr)
+    opt_state = jax.jit(tx.init)(params)
+    if lr is not None:
+        opt_state = set_learning_rate(opt_state, lr)
     state = TrainState(jnp.int32(0), params, model_state, opt_state)
     return put(state, replicated(mesh)), key_steps
 

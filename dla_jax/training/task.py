@@ -1,6 +1,6 @@
 """What one training run is made of: the functions that `loop.fit` calls, and its plan of steps."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 import jax
@@ -11,11 +11,11 @@ class Plan(NamedTuple):
     """When things happen in a run. All in optimiser steps, except `patience`."""
 
     num_steps: int
-    eval_steps: tuple[int, ...]
-    log_every_steps: int
-    checkpoint_every_steps: int  # 0: only when interrupted
-    steps_per_call: int
-    patience: int  # evaluations without improvement after which to stop; 0: never
+    eval_steps: Collection[int] = ()
+    log_every_steps: int = 0  # 0: rows for the first step, the evaluations and the last step
+    checkpoint_every_steps: int = 0  # 0: only when interrupted
+    steps_per_call: int = 32
+    patience: int = 0  # evaluations without improvement after which to stop; 0: never
     trace_first_steps: int = 0  # so many steps at the start have a row each
     probe_every_steps: int = 0  # 0: never
 
@@ -49,8 +49,18 @@ def no_trace(grads: dict, updates: dict, params: dict) -> dict:
     return {}
 
 
-def no_probe(state) -> dict:
-    """Probe nothing of a state."""
+def measure_nothing(state) -> dict:
+    """Measure nothing of a state."""
+    return {}
+
+
+def smaller_loss(row: dict) -> float:
+    """Score an evaluation by its "val_loss": the smaller, the better."""
+    return -row["val_loss"]
+
+
+def no_result(rows: list[dict], best: dict) -> dict:
+    """Return nothing of the rows of a run."""
     return {}
 
 
@@ -67,20 +77,22 @@ class Task(NamedTuple):
 
     init_fn: Callable  # key -> (params, model_state)
     loss_fn: Callable  # (params, model_state, batch, key) -> (loss [], (model_state, metrics))
-    tx: optax.GradientTransformation  # from `optim.make_optimiser`
-    batch_at: Callable  # step -> dict of numpy arrays [B, ...]; "index" selects rows of `data`
-    evaluate: Callable  # state -> dict of floats on validation data, and of texts to be shown
-    better: Callable  # a row of `evaluate` -> a score that is larger for a better model
+    tx: optax.GradientTransformation  # of optax, or of `optim.make_optimiser`
     plan: Plan
-    data: dict  # arrays on the devices, [N, ...]
-    mesh: jax.sharding.Mesh
-    batch_size: int
-    test: Callable  # state -> dict of the last row; called once, at the end
-    result: Callable  # (rows, the best of them) -> dict of the last row
-    diverged: dict  # what stands for `result` and `test` when the loss became non-finite
-    facts: dict  # what the last row says of the network: num_params, ...
+    data: dict  # arrays [N, ...], on the devices of `mesh`
+    batch_size: int = 32
+    # step -> dict of numpy arrays [B, ...]; "index" selects rows of `data`. None: all of these, in
+    # another order each epoch.
+    batch_at: Callable | None = None
+    evaluate: Callable = measure_nothing  # state -> dict of floats on validation data, and of texts
+    better: Callable = smaller_loss  # a row of `evaluate` -> larger for a better model
+    mesh: jax.sharding.Mesh | None = None  # None: all devices, and `data` are put there
+    test: Callable = measure_nothing  # state -> dict of the last row; called once, at the end
+    result: Callable = no_result  # (rows, the best of them) -> dict of the last row
+    diverged: dict = {}  # what stands for `result` and `test` when the loss became non-finite
+    facts: dict = {}  # what the last row says of the network: num_params, ...
     trace: Callable = no_trace  # (grads, updates, params) -> dict of arrays, of steps with a row
-    probe: Callable = no_probe  # state -> dict of arrays, every `plan.probe_every_steps`
+    probe: Callable = measure_nothing  # state -> dict of arrays, every `plan.probe_every_steps`
     annotate: Callable = unchanged  # a row of `fit` -> the row as it is written
     accumulate: int = 1  # into how many parts the batch of a step is cut
     parallel: str = "jit"  # or "pmap", a key of `steps.STEPS`

@@ -10,6 +10,7 @@ import optax
 import pytest
 from jax.sharding import AxisType
 from regression import (
+    DATA,
     PLAN,
     X,
     Y,
@@ -24,7 +25,10 @@ from regression import (
     without_times,
 )
 
+from dla_jax.config.checks import ConfigError
 from dla_jax.data.batches import batch_positions
+from dla_jax.training import loop
+from dla_jax.training.task import Task
 
 
 def test_it_learns_and_returns_the_best_evaluation():
@@ -148,3 +152,27 @@ def test_streamed_batches_need_no_resident_data():
 
     state, _ = fit(batch_at=batch_at, data={})
     assert_close(state.params, fit()[0].params, rtol=1e-6)
+
+
+def test_a_task_that_leaves_all_open_is_the_same_run():
+    """Devices, batches and an optimiser's own rate; without evaluations the last state returns."""
+    plan = PLAN._replace(eval_steps=(), steps_per_call=32)
+    expected, rows = fit(seed=3, lr=None, tx=optax.adam(0.05), plan=plan)
+    short = Task(init_fn, loss_fn, optax.adam(0.05), plan, DATA, batch_size=8)
+    state, own_rows = loop.fit(short, seed=3)
+    assert_same(state, expected)
+    assert without_times(own_rows) == without_times(rows)
+    assert int(state.step) == 20 and float(state.model_state["seen"]) == 160
+
+
+def test_a_smaller_val_loss_is_better_unless_a_task_says_otherwise():
+    plan = PLAN._replace(num_steps=60, eval_steps=(30, 60))
+    short = Task(init_fn, loss_fn, optax.adam(0.05), plan, DATA, evaluate=evaluate)
+    state, rows = loop.fit(short, seed=0)
+    losses = {row["step"]: row["val_loss"] for row in rows if "val_loss" in row}
+    assert evaluate(state)["val_loss"] == losses[60] < losses[30]
+
+
+def test_a_rate_that_an_optimiser_does_not_take_is_refused():
+    with pytest.raises(ConfigError, match=r"lr: 0.5 cannot be set .* optax.adam\(1e-3\)"):
+        fit(lr=0.5, tx=optax.adam(0.05))
