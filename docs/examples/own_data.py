@@ -1,6 +1,8 @@
 """A network of one's own, data of one's own, and plain optax: trained by the loop of the studies.
 
-python -m docs.examples.own_data    # two moons, 300 points to train on; seconds
+    python -m docs.examples.own_data
+
+The data are two moons, with 300 points to train on; it takes seconds.
 """
 
 import jax
