@@ -35,7 +35,6 @@ if __name__ == "__main__" and help.asked(sys.argv[1:]):
     answer_help(sys.argv[1:])
 
 import contextlib
-import functools
 import shlex
 import signal
 from pathlib import Path
@@ -44,16 +43,14 @@ from absl import app, flags, logging
 from ml_collections.config_flags import config_flags
 
 from dla_jax import commands
-from dla_jax.config import overrides
 from dla_jax.config.command_line import (
     check_config_flags,
     config_flags_of,
     find_config_file,
     join_values,
-    split_words_of,
 )
-from dla_jax.config.files import expand
-from dla_jax.config.stop import Interrupted, NonFiniteLoss, stop_requested
+from dla_jax.config.files import data_folder, expand
+from dla_jax.config.stop import STOPPING, Interrupted, NonFiniteLoss, stop_requested
 from dla_jax.config.workdir import (
     Launch,
     check_workdir,
@@ -65,9 +62,9 @@ from dla_jax.config.workdir import (
     remove_if_empty,
 )
 from dla_jax.config.written import read_config
+from dla_jax.front import request
 
 FLAGS = flags.FLAGS
-DATA_DIR = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
 HELP = {name: flag.what for name, flag in help.FLAGS.items()}
 try:
     config_flags.DEFINE_config_file("config", None, HELP["config"], lock_config=True)
@@ -75,7 +72,7 @@ except flags.Error as error:  # it reads the file of --flagfile already
     fail(f"--flagfile: {str(error).strip().splitlines()[0]}; give a file with a flag a line", 2)
 flags.DEFINE_string("workdir", None, HELP["workdir"])
 flags.DEFINE_string("from", None, HELP["from"])
-flags.DEFINE_string("data_dir", DATA_DIR, HELP["data_dir"])
+flags.DEFINE_string("data_dir", None, HELP["data_dir"])
 flags.DEFINE_bool("download", True, HELP["download"])
 flags.DEFINE_bool("dry_run", False, HELP["dry_run"])
 flags.DEFINE_bool("quiet", False, HELP["quiet"])
@@ -113,14 +110,8 @@ def parse_flags(argv: list[str]) -> list[str]:
     return rest
 
 
-def set_up_jax() -> None:
-    """Keep compiled programs, print the devices, and let signals ask a study to stop."""
-    from dla_jax.training import mesh
-
-    unkept = mesh.keep_programs()
-    print("devices: " + ", ".join(mesh.describe_devices()), file=sys.stderr)
-    for warning in filter(None, (mesh.idle_gpu_warning(), unkept)):
-        print(warning, file=sys.stderr)
+def listen() -> None:
+    """Let signals ask a study to stop."""
     signal.signal(signal.SIGINT, ask_to_stop)
     signal.signal(signal.SIGTERM, ask_to_stop)
 
@@ -131,10 +122,7 @@ def ask_to_stop(number: int, frame) -> None:
         os._exit(128 + number)
     received.append(number)
     stop_requested.set()
-    print(
-        "\nstopping: the runs under way save their state; once more to stop at once",
-        file=sys.stderr,
-    )
+    print(STOPPING, file=sys.stderr)
 
 
 def draw(workdir: Path) -> None:
@@ -149,19 +137,6 @@ def draw(workdir: Path) -> None:
         study.draw(workdir)
 
 
-def data_dir() -> Path:
-    """Return the folder of prepared data sets.
-
-    Where it is the default and there is no home, it is `tensorflow_datasets` here.
-    """
-    try:
-        return expand("--data_dir", FLAGS.data_dir)
-    except ConfigError:
-        if FLAGS["data_dir"].present or os.environ.get("TFDS_DATA_DIR"):
-            raise
-        return Path("tensorflow_datasets")
-
-
 def from_dir() -> Path | None:
     """Return the workdir that a trained model is read from, None without --from."""
     given = FLAGS["from"].value
@@ -170,42 +145,33 @@ def from_dir() -> Path | None:
 
 def start(config, workdir: Path) -> None:
     """Check the config and the workdir, then run the study."""
-    split_words_of(config)
-    given = [match[1] for match in config_flags_of(typed) if match[1]]
-    carried = overrides.carry(config, given)
-    study = commands.find_experiment(config.experiment)
+    remarks = request.prepare(config, [match[1] for match in config_flags_of(typed) if match[1]])
     check(
         not (FLAGS.dry_run and FLAGS.multihost),
         "--dry_run is for one process; leave out --multihost",
     )
     first = join_processes() if FLAGS.multihost else True
     with speaking(first):
-        from dla_jax.training import mesh
+        from dla_jax.front import launching
 
-        mesh.check_devices()
-        launch = Launch(workdir, from_dir(), data_dir(), FLAGS.download, FLAGS.quiet, first)
-        check_workdir(workdir, config.to_dict())
+        data = data_folder(FLAGS.data_dir)
+        launch = Launch(workdir, from_dir(), data, FLAGS.download, FLAGS.quiet, first)
         if FLAGS.dry_run:
-            show_plan(study, config, launch, carried)
-            return
-        study.check(config, launch)
-        take = functools.partial(lock_workdir, workdir) if first else contextlib.nullcontext
-        with in_step(take, "take the workdir"):
-            # Once more: while the data were read, another launch may have begun, and ended, another
-            # study there.
-            in_step(functools.partial(check_workdir, workdir, config.to_dict()), "use the workdir")
-            set_up_jax()
-            for line in carried:
-                print(line, file=sys.stderr)
-            study.run(config, launch)
+            show_plan(config, launch, remarks)
+        else:
+            launching.start(config, launch, remarks, listen)
 
 
-def show_plan(study, config, launch: Launch, carried: list[str]) -> None:
+def show_plan(config, launch: Launch, remarks: list[str]) -> None:
     """Check what a launch would do, and print it."""
     from dla_jax.studies import dry_run
+    from dla_jax.training import mesh
 
+    study = commands.find_experiment(config.experiment)
+    mesh.check_devices()
+    check_workdir(launch.workdir, config.to_dict())
     check_writable(launch.workdir)
-    print("\n".join([*carried, *dry_run.lines(study, config, launch, config_flag())]))
+    print("\n".join([*remarks, *dry_run.lines(study, config, launch, config_flag())]))
 
 
 @contextlib.contextmanager
@@ -216,15 +182,6 @@ def speaking(first: bool):
         return
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
         yield
-
-
-def in_step(work, what: str):
-    """Return `work()`; with --multihost, all processes fail when one fails to do `what`."""
-    if not FLAGS.multihost:
-        return work()
-    from dla_jax.training import mesh
-
-    return mesh.together(work, what)
 
 
 def join_processes() -> bool:
@@ -291,5 +248,6 @@ def again(workdir: Path, made: bool) -> str:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))  # configs import one another
+    # Configs import one another; a study of one's own may lie in the current folder.
+    sys.path[:] = [str(ROOT), *sys.path, ""]
     app.run(main, flags_parser=parse_flags)

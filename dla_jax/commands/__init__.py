@@ -19,7 +19,7 @@ def find_experiment(name: str):
     Raises:
       ConfigError: there is none of that name.
     """
-    check_choice("experiment", name, sorted({*studies.modules(), *modules()}))
-    if name in studies.modules():
+    if ":" in name or name in studies.modules():
         return studies.find(name)
+    check_choice("experiment", name, sorted({*studies.modules(), *modules()}))
     return importlib.import_module(modules()[name]).COMMAND

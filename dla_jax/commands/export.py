@@ -15,7 +15,7 @@ from dla_jax.config.written import read_config, write_config
 from dla_jax.data import tokenize
 from dla_jax.evidence import tables
 from dla_jax.models import pretrained
-from dla_jax.studies import find, run_experiment
+from dla_jax.studies import find, run_experiment, with_like
 from dla_jax.studies.study import Command, restore
 from dla_jax.training.mesh import data_mesh, describe_devices
 from dla_jax.trials.arms import own_config
@@ -65,7 +65,9 @@ def choose(workdir: Path, network: str) -> dict:
         pooling = own_config(config, row["group"]).encoder.pooling
         return pooling == "published", row["val_accuracy"]
 
-    row = choose_run(workdir, network, ("finetune",), "fine-tuned classifier", score)
+    row = choose_run(
+        workdir, network, with_like(("finetune",), workdir), "fine-tuned classifier", score
+    )
     own = own_config(config, row["group"])
     pooling = own.encoder.pooling
     check(

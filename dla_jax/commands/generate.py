@@ -13,7 +13,7 @@ from dla_jax.config.checks import check, check_rules
 from dla_jax.config.workdir import Launch
 from dla_jax.config.written import read_config, write_config
 from dla_jax.data import tokenize
-from dla_jax.studies import find, run_experiment
+from dla_jax.studies import find, run_experiment, with_like
 from dla_jax.studies.study import Command, restore
 from dla_jax.tasks.language_restored import LanguageModel
 from dla_jax.tasks.samples import SAMPLES, draw, write_samples
@@ -47,7 +47,7 @@ def choose_model(workdir: Path, network: str) -> dict:
     def score(row: dict) -> float:
         return -row["val_nats_per_char"]
 
-    return choose_run(workdir, network, ("language",), "language model", score)
+    return choose_run(workdir, network, with_like(("language",), workdir), "language model", score)
 
 
 def read_model(workdir: Path, row: dict) -> LanguageModel:

@@ -22,11 +22,12 @@ from dla_jax.config.written import read_config, write_config
 from dla_jax.data import folder, labelled, photos
 from dla_jax.data.encoding import decode
 from dla_jax.evidence import tables
-from dla_jax.studies import find, run_experiment
+from dla_jax.studies import find, run_experiment, with_like
 from dla_jax.studies.study import Command, restore
 from dla_jax.training.mesh import data_mesh, describe_devices
 from dla_jax.trials.finished import (
     IMAGES,
+    TEXTS,
     check_source,
     choose_classifier,
     made_launch,
@@ -49,8 +50,8 @@ def check_config(config, launch: Launch) -> None:
     if config.made:
         find(config.made.experiment).check(config.made, made_launch(launch))
         return
-    choose_classifier(launch.from_dir, config.network)
-    images = read_config(launch.from_dir)["config"]["experiment"] in IMAGES
+    choose(launch.from_dir, config.network)
+    images = classifies_images(launch.from_dir)
     check(
         not images or bool(config.image),
         f"image: {launch.from_dir} classifies images; give a file or a folder, as in "
@@ -65,6 +66,20 @@ def check_config(config, launch: Launch) -> None:
         folder.files_of(config.image)
     else:
         read_texts(config)
+
+
+def choose(workdir: Path, network: str) -> dict:
+    """Return the last row of the classifier that is best on validation, of one network or of all.
+
+    Raises:
+      ConfigError: no study of classifiers there, not finished, or without such a network.
+    """
+    return choose_classifier(workdir, network, with_like((*IMAGES, *TEXTS), workdir))
+
+
+def classifies_images(workdir: Path) -> bool:
+    """Return whether the classifiers of a workdir are those of images, else they are of texts."""
+    return read_config(workdir)["config"]["experiment"] in with_like(IMAGES, workdir)
 
 
 @functools.cache  # it can be read but once
@@ -104,7 +119,7 @@ def read_texts(config) -> list[str]:
 def run(config, launch: Launch) -> None:
     """Write the predictions to standard output and to `predictions.jsonl`."""
     workdir = make_source(config, launch, run_experiment)
-    row = choose_classifier(workdir, config.network)
+    row = choose(workdir, config.network)
     fingerprint = read_config(workdir)["data"]["fingerprint"]
     identity = {"name": str(workdir), "run": row["run"], "fingerprint": fingerprint}
     write_config(launch.workdir, config.to_dict(), describe_devices(), identity)

@@ -8,6 +8,7 @@ import importlib.util
 import re
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from dla_jax.config.arguments import flatten, split_words
 from dla_jax.config.checks import ConfigError, check, nearest
@@ -40,11 +41,16 @@ def find_config_file(arguments: list[str]) -> list[str]:
     """
     found = []
     for argument in arguments:
-        match = re.match(r"(--?config=)([^:]+)(:.*)?$", argument, re.S)
-        if match and not Path(match[2]).exists() and (ROOT / match[2]).is_file():
-            argument = f"{match[1]}{ROOT / match[2]}{match[3] or ''}"
-        found.append(argument)
+        match = re.match(r"(--?config=)(.*)$", argument, re.S)
+        found.append(match[1] + with_file_found(match[2]) if match else argument)
     return found
+
+
+def with_file_found(config: str) -> str:
+    """Return `configs/x.py:PRESET` with the path of this project's file, where none is here."""
+    path, colon, preset = config.partition(":")
+    ours = path and not Path(path).exists() and (ROOT / path).is_file()
+    return f"{ROOT / path}{colon}{preset}" if ours else config
 
 
 def config_flags_of(arguments: list[str]) -> list[re.Match]:
@@ -68,29 +74,26 @@ def check_config_flags(arguments: list[str]) -> None:
     if not given:
         return
     path, _, argument = files[0].partition(":")
-    known = keys_of(path, argument)
+    known = list(flatten(load_config(path, argument)[1].to_dict()))
     for key in (match[1] for match in given if match[1]):
-        group = next((name for name in known if name.startswith(key + ".")), None)
-        check(
-            group is None,
-            f"--config.{key} is a group of keys; give one of them, as in --config.{group}=VALUE",
-        )
-        check(
-            key in known, f"--config.{key}: unknown key{near_keys(key, known)}; {path} has them all"
-        )
+        check_key(key, known, path, prefix="--config.")
 
 
-def keys_of(path: str, argument: str) -> list[str]:
-    """Return all keys of a config, dotted.
+def check_key(key: str, known: list[str], place: str, prefix: str = "") -> None:
+    """Raise ConfigError unless a key is one of those known, which `place` has.
 
-    Raises:
-      ConfigError: there is no such file, it is no config, or the argument is wrong.
+    `prefix`: what is typed before keys.
     """
-    return list(flatten(load_config(path, argument)[1]))
+    group = next((name for name in known if name.startswith(key + ".")), None)
+    check(
+        group is None,
+        f"{prefix}{key} is a group of keys; give one of them, as in {prefix}{group}=VALUE",
+    )
+    check(key in known, f"{prefix}{key}: unknown key{near_keys(key, known)}; {place} has them all")
 
 
-def load_config(path: str, argument: str) -> tuple[ModuleType, dict]:
-    """Return the module of a config, run anew, and the config of an argument, as nested dicts.
+def load_config(path: str, argument: str) -> tuple[ModuleType, Any]:
+    """Return the module of a config, run anew, and the ConfigDict that it makes of an argument.
 
     Raises:
       ConfigError: there is no such file, it is no config, or the argument is wrong.
@@ -104,7 +107,9 @@ def load_config(path: str, argument: str) -> tuple[ModuleType, dict]:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-        return module, module.get_config(argument).to_dict()
+        config = module.get_config(argument)
+        flatten(config.to_dict())  # what is no config fails here
+        return module, config
     except ConfigError:
         raise
     except Exception as error:  # it is code: whatever it raises

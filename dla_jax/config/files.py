@@ -31,6 +31,23 @@ def expand(key: str, path: str) -> Path:
         ) from None
 
 
+def data_folder(given: str | None) -> Path:
+    """Return the folder of prepared data sets: as given, $TFDS_DATA_DIR, ~/tensorflow_datasets.
+
+    Where nothing is given and there is no home, it is `tensorflow_datasets` here.
+
+    Raises:
+      ConfigError: the path begins with the name of a user who is not here.
+    """
+    typed = given or os.environ.get("TFDS_DATA_DIR")
+    try:
+        return expand("--data_dir", typed or "~/tensorflow_datasets")
+    except ConfigError:
+        if typed:
+            raise
+        return Path("tensorflow_datasets")
+
+
 def write_atomically(path: Path, text: str) -> None:
     """Write a file in UTF-8 such that a reader, or a crash, sees the old text or the new one whole.
 

@@ -129,7 +129,7 @@ def config_page(path: Path, argument: str, width: int) -> str:
     of = f" of {argument}" if argument else ""
     lines += ["", f"Keys{of}: --config.KEY=VALUE"]
     comments = comments_of(path)
-    for group, rows in key_rows(config, comments):
+    for group, rows in key_rows(config.to_dict(), comments):
         lines += group_head(group, comments, width)
         lines += two_columns(rows, width, column=min(32, width * 2 // 5))
     return "\n".join(lines)

@@ -2,9 +2,10 @@
 
 import threading
 
-# Set by the signal handler of launch.py. Every loop looks at it where it can save, then saves and
-# raises Interrupted.
+# Set by the signal handlers of launch.py and dla_jax.run. Every loop looks at it where it can save,
+# then saves and raises Interrupted.
 stop_requested = threading.Event()
+STOPPING = "\nstopping: the runs under way save their state; once more to stop at once"
 
 
 class Interrupted(Exception):

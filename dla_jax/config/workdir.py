@@ -26,6 +26,7 @@ class Launch(NamedTuple):
     download: bool
     quiet: bool
     first: bool = True  # whether this process writes, of the several that --multihost joins
+    command: str | None = None  # that config.json keeps; None: what was typed
 
 
 def default_folder(config_flag: str, root: str | Path = "runs") -> Path:

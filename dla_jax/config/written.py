@@ -45,13 +45,16 @@ FREE_KEYS = frozenset(
 )
 
 
-def write_config(workdir: Path, config: dict, devices: list[str], data: dict) -> None:
+def write_config(
+    workdir: Path, config: dict, devices: list[str], data: dict, command: str | None = None
+) -> None:
     """Write `config.json`, or add this launch to it.
 
     Args:
       config: all keys of the study.
       devices: the devices in words.
       data: what identifies the data (name, number of examples, fingerprint).
+      command: of this launch; None: what was typed.
 
     Raises:
       ConfigError: the workdir was begun on other data, so that half of its runs would have been
@@ -62,7 +65,7 @@ def write_config(workdir: Path, config: dict, devices: list[str], data: dict) ->
         written = read_config(workdir)
         check_same_data(workdir, written["data"], data)
         launches = written["launches"]
-    launches = [*launches, describe_launch(devices)]
+    launches = [*launches, describe_launch(devices, command)]
     text = json.dumps({"config": config, "data": data, "launches": launches}, indent=1)
     write_atomically(workdir / "config.json", text)
 
@@ -77,10 +80,10 @@ def check_same_data(workdir: Path, old: dict, new: dict) -> None:
     )
 
 
-def describe_launch(devices: list[str]) -> dict:
+def describe_launch(devices: list[str], command: str | None) -> dict:
     """Return what `config.json` keeps of one launch: its command, time, versions and devices."""
     return {
-        "command": shlex.join(["python", *sys.argv]),
+        "command": command or shlex.join(["python", *sys.argv]),
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -151,4 +154,5 @@ def read_config(workdir: Path) -> dict:
 def resume_command(written: dict, workdir: Path) -> str:
     """Return the command that continues a study, of what its `config.json` holds."""
     command = written["launches"][0]["command"]
-    return command if "--workdir" in command else f"{command} --workdir={workdir}"
+    whole = "--workdir" in command or command.startswith("dla_jax.")
+    return command if whole else f"{command} --workdir={workdir}"

@@ -3,7 +3,8 @@
 import importlib
 from pathlib import Path
 
-from dla_jax.config.checks import check_choice
+from dla_jax.config.checks import ConfigError, check, check_choice, nearest
+from dla_jax.config.written import read_config
 
 
 def modules() -> dict[str, str]:
@@ -15,11 +16,62 @@ def modules() -> dict[str, str]:
 def find(name: str):
     """Return the `STUDY` of a config's `experiment`, imported: the first slow thing.
 
+    Args:
+      name: of a folder here, or `package.module:NAME` for a study that lies elsewhere.
+
     Raises:
       ConfigError: there is none of that name.
     """
+    if ":" in name:
+        return find_elsewhere(*name.split(":", 1))
     check_choice("experiment", name, tuple(modules()))
     return importlib.import_module(modules()[name]).STUDY
+
+
+def find_elsewhere(module: str, name: str):
+    """Return the study `name` of a module that Python finds.
+
+    Raises:
+      ConfigError: there is no such module, or no study of that name in it.
+    """
+    example = "as in docs.examples.width_study:STUDY"
+    words = module.split(".")
+    check(
+        all(word.isidentifier() for word in words),
+        f"experiment: {module}:{name} is not of the form package.module:NAME, {example}",
+    )
+    try:
+        found = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name not in {".".join(words[:end]) for end in range(1, len(words) + 1)}:
+            raise  # the module is there; what it imports is not
+        raise ConfigError(
+            f"experiment: there is no module {module}; it is looked for in the current folder, "
+            f"beside launch.py and in $PYTHONPATH, {example}"
+        ) from None
+    check(hasattr(found, name), f"experiment: {module} has no {name}{nearest(name, vars(found))}")
+    study = getattr(found, name)
+    check(
+        all(hasattr(study, part) for part in ("check", "run", "draw")),
+        f"experiment: {module}:{name} is a {type(study).__name__}; give a Study",
+    )
+    return study
+
+
+def with_like(names: tuple[str, ...], workdir: Path) -> tuple[str, ...]:
+    """Return names of studies, and that of a workdir's if it lies elsewhere and leaves such models.
+
+    They are read back by the same function.
+
+    Raises:
+      ConfigError: the folder is no workdir.
+    """
+    experiment = read_config(workdir)["config"]["experiment"]
+    if ":" not in experiment:
+        return names
+    restore = getattr(find(experiment), "restore", None)
+    like = restore is not None and restore in {find(name).restore for name in names}
+    return (*names, experiment) if like else names
 
 
 def run_experiment(config, launch) -> None:

@@ -245,12 +245,13 @@ def preset_of(config_flag: str) -> tuple[str, Preset | None, dict]:
     """
     path, _, argument = config_flag.partition(":")
     module, config = load_config(path, argument)
+    written = config.to_dict()
     presets = getattr(module, "PRESETS", {})
     given = [part.strip().removeprefix("preset=") for part in argument.split(",")]
     names = [name for name in itertools.chain(given, presets) if name in presets]
     if not names:
-        return config_flag, None, config
-    return names[0], presets[names[0]], load_config(path, names[0])[1]
+        return config_flag, None, written
+    return names[0], presets[names[0]], load_config(path, names[0])[1].to_dict()
 
 
 def work_as_written(

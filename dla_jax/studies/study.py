@@ -168,7 +168,9 @@ def select_seeds(config) -> tuple[int, ...]:
 def begin(config, launch: Launch, described: Description) -> None:
     """Write `config.json`, before anything else is in the workdir, and print the remarks."""
     if launch.first:
-        write_config(launch.workdir, config.to_dict(), describe_devices(), described.identity)
+        write_config(
+            launch.workdir, config.to_dict(), describe_devices(), described.identity, launch.command
+        )
         for remark in described.remarks:
             print(remark, file=sys.stderr)
 

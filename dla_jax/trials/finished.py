@@ -8,7 +8,7 @@ from dla_jax.config.workdir import Launch
 from dla_jax.config.written import read_config, resume_command
 from dla_jax.evidence.rows import read_record
 
-# Studies that leave classifiers, of images and of texts.
+# Studies here that leave classifiers, of images and of texts.
 IMAGES = ("depth", "architectures", "gradients")
 TEXTS = ("finetune", "features")
 
@@ -115,13 +115,15 @@ def choose_run(
     return max(finished_runs(workdir, network, experiments, what), key=score)
 
 
-def choose_classifier(workdir: Path, network: str) -> dict:
+def choose_classifier(
+    workdir: Path, network: str, experiments: Iterable[str] = (*IMAGES, *TEXTS)
+) -> dict:
     """Return the last row of the classifier, of images or texts, that is best on validation."""
 
     def accuracy(row: dict) -> float:
         return row["val_accuracy"]
 
-    return choose_run(workdir, network, (*IMAGES, *TEXTS), "classifier", accuracy)
+    return choose_run(workdir, network, experiments, "classifier", accuracy)
 
 
 def model_folder(workdir: Path, row: dict) -> Path:

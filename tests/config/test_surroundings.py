@@ -17,11 +17,11 @@ from ml_collections import ConfigDict
 
 from dla_jax.config import workdir
 from dla_jax.config.checks import ConfigError
-from dla_jax.config.files import cache_folder, write_atomically
+from dla_jax.config.files import cache_folder, data_folder, write_atomically
 from dla_jax.config.written import write_config
 from dla_jax.data import cache, docstrings, embeddings
 from dla_jax.training import mesh
-from launch import FLAGS, data_dir, start
+from launch import FLAGS, start
 
 SMOKE = "--config=configs/gpt2.py:smoke"
 
@@ -68,14 +68,14 @@ def test_without_a_home_prepared_data_are_looked_for_here(
         monkeypatch.setenv(name, value)
     FLAGS.unparse_flags()
     FLAGS(["launch.py", *flags])
-    assert data_dir() == Path(expected)
+    assert data_folder(FLAGS.data_dir) == Path(expected)
 
 
 def test_a_home_that_was_typed_and_is_not_there_is_named(homeless):
     FLAGS.unparse_flags()
     FLAGS(["launch.py", "--data_dir=~/sets"])
     with pytest.raises(ConfigError, match="--data_dir: ~/sets begins with the name of a user"):
-        data_dir()
+        data_folder(FLAGS.data_dir)
     FLAGS.unparse_flags()
     FLAGS(["launch.py"])
 

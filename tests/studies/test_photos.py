@@ -108,7 +108,7 @@ def test_predict_answers_on_standard_output_and_exits_as_usual(
 ):
     row = {"run": "x", "test_accuracy": 0.5}
     monkeypatch.setattr(predict, "make_source", lambda *given: tmp_path)
-    monkeypatch.setattr(predict, "choose_classifier", lambda *given: row)
+    monkeypatch.setattr(predict, "choose", lambda *given: row)
     monkeypatch.setattr(predict, "read_config", lambda workdir: {"data": {"fingerprint": "0"}})
     monkeypatch.setattr(predict, "write_config", lambda *given: None)
     (seventy / "notes.txt").write_text("x")

@@ -11,6 +11,7 @@ from dla_jax.config.checks import check
 from dla_jax.config.workdir import Launch
 from dla_jax.config.written import read_config
 from dla_jax.data import images, splits
+from dla_jax.studies import with_like
 from dla_jax.studies.cam.network_maps import Examples, Network
 from dla_jax.trials.arms import Trial
 from dla_jax.trials.finished import IMAGES, finished_runs
@@ -37,7 +38,7 @@ def networks_of(workdir: Path, network: str) -> list[dict]:
     Raises:
       ConfigError: the workdir holds no such classifier of images.
     """
-    rows = finished_runs(workdir, network, IMAGES, "classifier of images")
+    rows = finished_runs(workdir, network, with_like(IMAGES, workdir), "classifier of images")
     rows.sort(key=lambda row: -row["val_accuracy"])
     return [row for row in rows if row["group"] == rows[0]["group"]]
 

@@ -156,7 +156,7 @@ def run(config, launch: Launch) -> None:
     folders = [*folders_of(config), *(other.workdir for other in made.values())]
     if launch.first:
         identity = {"name": "compare", "folders": [str(folder) for folder in folders]}
-        write_config(launch.workdir, config.to_dict(), describe_devices(), identity)
+        write_config(launch.workdir, config.to_dict(), describe_devices(), identity, launch.command)
     for name, other in made.items():
         print(f"\n{name}: {other.workdir}", file=sys.stderr)
         other.workdir.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,122 @@
+"""What a finished study found, as Python and a notebook see it.
+
+Imports nothing that is slow.
+"""
+
+import base64
+import collections
+import html
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+from dla_jax import commands
+from dla_jax.config.checks import ConfigError, check
+from dla_jax.config.files import expand
+from dla_jax.config.written import read_config, resume_command
+
+SHOWN = 2  # figures in a notebook: those at the top of the page
+STYLE = """
+.dla_jax .verdict {
+  font-weight: 600; white-space: nowrap; padding: .1rem .45rem;
+  border-radius: .3rem; border: 1px solid;
+}
+.dla_jax .holds { color: #00563f; background: #e3f4ee; }
+.dla_jax .does-not-hold { color: #8a3a00; background: #fbe9de; }
+.dla_jax .not-decided, .dla_jax .not-run { color: #444; background: #eee; }
+.dla_jax img { max-width: 100%; background: white; }
+"""
+
+
+class Result(NamedTuple):
+    """A finished study: the folder where it is, and what its `summary.json` holds."""
+
+    workdir: Path
+    summary: dict  # {"study", "answer", "runs", "claims", ...}
+
+    @property
+    def claims(self) -> list[dict]:
+        """The claims, each with its "statement", "verdict" and "results", one a contrast."""
+        return self.summary.get("claims", [])
+
+    @property
+    def report(self) -> Path:
+        """The page with all of it."""
+        return self.workdir / "report.html"
+
+    @property
+    def figures(self) -> dict[str, Path]:
+        """{name: file} of the figures, in the order of the page."""
+        page = self.report.read_text(encoding="utf-8")
+        places = {path: page.find(inline(path)) for path in self.workdir.glob("figures/*")}
+        shown = [path for path in places if places[path] >= 0]
+        return {path.stem: path for path in sorted(shown, key=places.get)}
+
+    def __repr__(self) -> str:
+        """Return the workdir, the number of runs, and how many claims got which verdict."""
+        counts = collections.Counter(claim["verdict"] for claim in self.claims)
+        verdicts = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+        claims = f", claims: {verdicts}" if verdicts else ""
+        return f"<Result {str(self.workdir)!r}, runs: {len(self.summary.get('runs', []))}{claims}>"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the answer, the verdicts and the first figures."""
+        chips = "".join(f"<p>{chip(claim)}</p>" for claim in self.claims)
+        figures = list(self.figures.items())[:SHOWN]
+        images = "".join(
+            f'<p><img alt="{html.escape(name)}" '
+            f'src="data:image/{path.suffix[1:]};base64,{inline(path)}"></p>'
+            for name, path in figures
+        )
+        # Workdirs of earlier versions have no answer until they are drawn again.
+        answer = html.escape(self.summary.get("answer") or self.summary["study"])
+        report = html.escape(str(self.report))
+        return (
+            f'<div class="dla_jax"><style>{STYLE}</style><p><b>{answer}</b></p>{chips}{images}'
+            f"<p>All of it: <code>{report}</code></p></div>"
+        )
+
+
+def chip(claim: dict) -> str:
+    """Return the verdict of a claim, and its words, as HTML."""
+    verdict, statement = html.escape(claim["verdict"]), html.escape(claim["statement"])
+    return f'<span class="verdict {verdict.replace(" ", "-")}">{verdict}</span> {statement}'
+
+
+def inline(image: Path) -> str:
+    """Return a file's bytes as a page has them, in base 64."""
+    return base64.b64encode(image.read_bytes()).decode()
+
+
+def is_finished(workdir: Path) -> bool:
+    """Return whether a study has left its summary and its report in a workdir."""
+    return all((workdir / name).is_file() for name in ("summary.json", "report.html"))
+
+
+def load(workdir: str | Path) -> Result:
+    """Return what a finished study found; nothing is run or drawn.
+
+    Args:
+      workdir: of the study.
+
+    Raises:
+      ConfigError: there is no study, or one that is not finished or damaged, in one line.
+    """
+    folder = expand("workdir", str(workdir))
+    written = read_config(folder)
+    experiment = written["config"]["experiment"]
+    check(
+        experiment not in commands.modules(),
+        f"{folder} holds what {experiment} wrote, and no study; give the workdir of a study",
+    )
+    check(
+        is_finished(folder),
+        f"the study in {folder} is not finished; go on with: {resume_command(written, folder)}",
+    )
+    path = folder / "summary.json"
+    try:
+        return Result(folder, json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise ConfigError(
+            f"{path} is damaged ({error}); draw it again: python launch.py --workdir={folder}"
+        ) from None

@@ -1,0 +1,77 @@
+"""A study from Python: `dla_jax.run` starts one, or goes on with it; `dla_jax.load` reads one.
+
+Imports nothing that is slow: JAX comes when a study starts.
+"""
+
+import importlib
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from dla_jax.config.files import data_folder, expand
+from dla_jax.config.workdir import (
+    Launch,
+    check_workdir,
+    follow_made,
+    make_workdir,
+    remove_if_empty,
+)
+from dla_jax.front import request
+from dla_jax.front.result import Result, is_finished, load
+
+
+def run(
+    config: str | Path | ConfigDict,
+    workdir: str | Path | None = None,
+    *,
+    from_dir: str | Path | None = None,
+    data_dir: str | Path | None = None,
+    download: bool = True,
+    quiet: bool = False,
+    **changes,
+) -> Result:
+    """Run a study, or what is left of it, and return what it found.
+
+        study = dla_jax.run("configs/rescnn.py:digits", num_epochs=2, **{"optim.lr": 1e-3})
+
+    In a workdir where the same study is finished it is only read. Ctrl-C, or a notebook's stop,
+    saves the runs under way; the same call with that workdir goes on, and ends with the same bits
+    as one that was never stopped. So does the command that `config.json` keeps, in a shell.
+    Compiled programs are kept in $JAX_COMPILATION_CACHE_DIR, else in ~/.cache/dla_jax/xla.
+
+    Args:
+      config: `configs/NAME.py:PRESET`, a file here or of this project, or a ConfigDict, which is
+        left as it is.
+      workdir: folder of the results; None: a new one, runs/<config>-<preset>/<UTC time>.
+      from_dir: a finished workdir to read trained models from, for studies that look at some.
+      data_dir: folder of prepared data sets; None: $TFDS_DATA_DIR, else ~/tensorflow_datasets.
+      download: whether missing data may be downloaded.
+      quiet: no progress line.
+      changes: values of keys of the config, those in groups with a dot.
+
+    Raises:
+      ConfigError: wrong input, in one line, before anything slow.
+      NonFiniteLoss: the loss of a study of a single run became infinite or not a number.
+      KeyboardInterrupt: it was stopped; the message says how to go on.
+    """
+    asked = request.read(config, changes)
+    remarks = request.prepare(asked, changes)
+    source = follow_made("from_dir", expand("from_dir", str(from_dir))) if from_dir else None
+    data = data_folder(str(data_dir) if data_dir else None)
+    if workdir is None:
+        folder = make_workdir(request.name_of(config))
+    else:
+        folder = expand("workdir", str(workdir))
+    if is_finished(folder):
+        check_workdir(folder, asked.to_dict())
+        return load(folder)
+    flags = {"from": from_dir, "data_dir": data_dir, "nodownload": not download, "quiet": quiet}
+    command = request.command_of(config, changes, folder, flags)
+    launch = Launch(folder, source, data, download, quiet, command=command)
+    try:
+        importlib.import_module("dla_jax.front.launching").start_as_guest(asked, launch, remarks)
+    except BaseException:
+        if workdir is None:
+            remove_if_empty(folder)
+        raise
+    return load(folder)

@@ -1,0 +1,45 @@
+"""Does a wider layer read digits better? An example of a study of one's own: docs/add_a_study.md.
+
+python launch.py --config=docs/examples/width.py          # half a minute, six seeds
+python launch.py --config=docs/examples/width.py:smoke    # seconds, to see that it runs
+"""
+
+from ml_collections import ConfigDict
+
+from configs.image_base import image_base, perceptron, set_networks, use_digits
+from configs.labs import HYPOTHESIS, set_reported
+from dla_jax.config.arguments import parse_argument
+from dla_jax.evidence.claims import claim, difference
+
+
+def get_config(argument: str = "") -> ConfigDict:
+    """Return the study of a preset; `image_base` has the keys that are not set here."""
+    preset = parse_argument(argument, ("quick", "smoke")).preset
+    config = image_base("docs.examples.width_study:STUDY")
+    config.question = "Does a layer of 64 units read digits better than one of 4, at what size?"
+    use_digits(config)
+    set_networks(config, {"narrow": {"model": perceptron(4)}, "wide": {"model": perceptron(64)}})
+    set_reported(config, {"wide": "as good as it gets"})  # words for each network
+    config.pair = ("narrow", "wide")
+    if preset == "smoke":
+        config.seeds, config.num_epochs, config.lrs = (0, 1), 1, (0.01,)
+    better = claim(
+        "A wider layer reads digits better",
+        HYPOTHESIS,
+        "not reported",
+        difference("wide", "narrow"),
+        example={"wide": 0.97, "narrow": 0.9},
+    )
+    larger = claim(
+        "It takes more than three doublings of the parameters",
+        HYPOTHESIS,
+        "not reported",
+        difference("wide", "narrow"),
+        value="log2_params",  # what docs/examples/width_study.py adds to a run
+        unit="doublings",
+        threshold=3.0,
+        margin=0.5,
+        example={"wide": 12.0, "narrow": 8.0},
+    )
+    config.claims = ConfigDict({"a_better": better, "b_larger": larger})
+    return config
