@@ -72,7 +72,10 @@ def start_as_guest(config: ConfigDict, launch: Launch, remarks: list[str]) -> No
     try:
         start(config, launch, remarks, listen)
     except Interrupted:
-        raise KeyboardInterrupt(f"saved; go on with: {launch.command}") from None
+        raise KeyboardInterrupt(
+            f"saved; the same call with workdir={str(launch.workdir)!r} goes on, and so does: "
+            f"{launch.command}"
+        ) from None
     finally:
         if listens:
             signal.signal(signal.SIGINT, before)

@@ -1,0 +1,148 @@
+"""What `dla_jax.run` refuses, what it keeps of a call, how it stops, what a notebook shows."""
+
+import shlex
+import signal
+
+import pytest
+from launching import ROOT
+from ml_collections import ConfigDict
+
+import dla_jax
+from dla_jax import commands, studies
+from dla_jax.config.checks import ConfigError
+from dla_jax.config.stop import Interrupted, stop_requested
+from dla_jax.config.workdir import Launch
+from dla_jax.config.written import resume_command
+from dla_jax.front import launching, request
+
+SMOKE = "configs/rescnn.py:smoke"
+
+
+@pytest.mark.parametrize(
+    ("config", "changes", "words"),
+    [
+        ("configs/rescn.py", {}, "did you mean 'configs/rescnn.py'?"),
+        ("configs/rescnn.py:smoky", {}, "did you mean 'smoke'?"),
+        (SMOKE, {"num_epoch": 2}, "num_epoch: unknown key (did you mean 'num_epochs'?)"),
+        (SMOKE, {"num_epochs": 2.5}, "num_epochs: 2.5 is no int; give one, as in the config"),
+        (SMOKE, {"optim.lr": "x"}, "optim.lr: 'x' is no float"),
+        (SMOKE, {"optim": {"lr": 1}}, "optim is a group of keys"),
+        (SMOKE, {"optim.lr": None}, "optim.lr: None is no value"),
+        (SMOKE, {"num_epochs": 0}, "num_epochs: 0 must be at least 1"),
+        ("configs/resnet34.py:smoke", {"model.depth": 3}, "model.depth: unknown key"),
+        ("configs/predict.py", {}, "predict is no study"),
+        (
+            ConfigDict({"experiment": "depth", "seeds": (0,)}),
+            {"seed": 1},
+            "the config has them all",
+        ),
+    ],
+)
+def test_wrong_input_is_refused_in_one_line_and_leaves_nothing(
+    config, changes, words, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError) as caught:
+        dla_jax.run(config, quiet=True, **changes)
+    assert words in str(caught.value) and "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_only_a_finished_study_is_loaded(tmp_path):
+    with pytest.raises(ConfigError, match="no workdir of this project"):
+        dla_jax.load(tmp_path)
+
+
+def test_a_given_config_stays_as_it_is_and_what_is_given_reaches_all():
+    config = ConfigDict({"experiment": "language", "num_epochs": 1, "words": ("a,b",)})
+    config.networks = {"small": {"num_epochs": 5}, "large": {}}
+    before = config.to_dict()
+    asked = request.read(config, {"num_epochs": 3})
+    assert request.prepare(asked, ["num_epochs"]) == [
+        "num_epochs: 3 also for networks.small, which had 5"
+    ]
+    assert asked.networks.small.num_epochs == asked.num_epochs == 3 and asked.words == ("a", "b")
+    assert config.to_dict() == before
+
+
+def test_the_command_is_typed_as_a_shell_takes_it(tmp_path, monkeypatch):
+    changes = {"seeds": range(3), "data.flip": True, "optim.lr": 1e-3, "data.path": "my images"}
+    flags = {"from": None, "data_dir": "sets", "nodownload": True, "quiet": False}
+    monkeypatch.chdir(ROOT)
+    words = shlex.split(request.command_of(SMOKE, changes, tmp_path, flags))
+    keys = ["seeds=0,1,2", "data.flip=true", "optim.lr=0.001", "data.path=my images"]
+    assert words == [
+        *("python", "launch.py", f"--config={SMOKE}"),
+        *(f"--config.{key}" for key in keys),
+        *(f"--workdir={tmp_path}", "--data_dir=sets", "--nodownload"),
+    ]
+    monkeypatch.chdir(tmp_path)
+    elsewhere = shlex.split(request.command_of(SMOKE, {}, tmp_path, {}))
+    assert elsewhere[1] == str(ROOT / "launch.py")
+
+
+def test_a_config_without_a_file_is_gone_on_with_in_python(tmp_path):
+    command = request.command_of(ConfigDict(), {"seeds": (0,)}, tmp_path, {})
+    assert command == f"dla_jax.run(config, workdir={str(tmp_path)!r}, **{{'seeds': (0,)}})"
+    assert resume_command({"launches": [{"command": command}]}, tmp_path) == command
+
+
+def test_a_signal_stops_a_study_and_then_does_what_it_did(tmp_path, monkeypatch, capsys):
+    def start(config, launch, remarks, listen):
+        listen()
+        signal.raise_signal(signal.SIGINT)
+        assert stop_requested.is_set()
+        raise Interrupted
+
+    monkeypatch.setattr(launching, "start", start)
+    before = signal.getsignal(signal.SIGINT)
+    launch = Launch(tmp_path, None, tmp_path, download=False, quiet=True, command="dla_jax.run(x)")
+    with pytest.raises(KeyboardInterrupt, match=r"goes on, and so does: dla_jax.run\(x\)"):
+        launching.start_as_guest(ConfigDict(), launch, [])
+    assert "once more to stop at once" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGINT) is before and not stop_requested.is_set()
+
+
+def test_a_second_signal_stops_at_once(monkeypatch):
+    stop_requested.set()
+    with pytest.raises(KeyboardInterrupt):
+        launching.ask_to_stop(signal.SIGINT, None)
+
+
+def test_what_a_notebook_shows_is_escaped_and_names_each_verdict(tmp_path):
+    claims = [
+        {"statement": "a < b & <script>", "verdict": "does not hold"},
+        {"statement": "c", "verdict": "holds"},
+    ]
+    (tmp_path / "report.html").write_text("")
+    found = dla_jax.Result(tmp_path, {"answer": "1 < 2", "claims": claims, "runs": [{}]})
+    page = found._repr_html_()
+    assert "<b>1 &lt; 2</b>" in page and "a &lt; b &amp; &lt;script&gt;" in page
+    assert '<span class="verdict does-not-hold">does not hold</span>' in page
+    assert '<span class="verdict holds">holds</span> c' in page and "<img" not in page
+    expected = "runs: 1, claims: 1 does not hold, 1 holds>"
+    assert repr(found).endswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("docs.examples.width_stud:STUDY", "there is no module docs.examples.width_stud"),
+        ("docs.examples.width_study:STUDI", "has no STUDI (did you mean 'STUDY'?)"),
+        ("docs.examples.width_study:math", "is a module; give a Study"),
+        ("docs/examples:STUDY", "not of the form package.module:NAME"),
+        ("depht", "unknown 'depht' (did you mean 'depth'?)"),
+    ],
+)
+def test_a_study_that_is_not_there_is_named(name, words):
+    for find in (studies.find, commands.find_experiment):
+        with pytest.raises(ConfigError) as caught:
+            find(name)
+        assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_an_error_inside_a_study_of_ones_own_is_shown_as_it_is(tmp_path, monkeypatch):
+    (tmp_path / "broken_study.py").write_text("import no_such_library\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModuleNotFoundError, match="no_such_library"):
+        studies.find("broken_study:STUDY")
