@@ -46,7 +46,7 @@ class Result(NamedTuple):
 
     @property
     def figures(self) -> dict[str, Path]:
-        """{name: file} of the figures, in the order of the page."""
+        """{name: file} of the figures on the page, in its order."""
         page = self.report.read_text(encoding="utf-8")
         places = {path: page.find(inline(path)) for path in self.workdir.glob("figures/*")}
         shown = [path for path in places if places[path] >= 0]
