@@ -30,6 +30,7 @@ SMOKE = "configs/rescnn.py:smoke"
         (SMOKE, {"optim.lr": None}, "optim.lr: None is no value"),
         (SMOKE, {"num_epochs": 0}, "num_epochs: 0 must be at least 1"),
         ("configs/resnet34.py:smoke", {"model.depth": 3}, "model.depth: unknown key"),
+        ("configs/agents.py:budgets", {"total_steps": 9}, "total_steps would change nothing"),
         ("configs/predict.py", {}, "predict is no study"),
         (
             ConfigDict({"experiment": "depth", "seeds": (0,)}),
