@@ -15,6 +15,7 @@ from dla_jax.config.checks import ConfigError, check
 from dla_jax.config.files import expand
 from dla_jax.config.written import read_config, resume_command
 
+NOT_RUN = "not run"  # that of evidence/verdicts.py, which is slow to import
 SHOWN = 2  # figures in a notebook: those at the top of the page
 STYLE = """
 .dla_jax .verdict {
@@ -61,7 +62,11 @@ class Result(NamedTuple):
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the answer, the verdicts and the first figures."""
-        chips = "".join(f"<p>{chip(claim)}</p>" for claim in self.claims)
+        weighed = [claim for claim in self.claims if claim["verdict"] != NOT_RUN]
+        left_out = len(self.claims) - len(weighed)
+        words = [(claim["verdict"], claim["statement"]) for claim in weighed]
+        words += [(NOT_RUN, f"claims: {left_out}")] if left_out else []
+        chips = "".join(f"<p>{chip(*pair)}</p>" for pair in words)
         figures = list(self.figures.items())[:SHOWN]
         images = "".join(
             f'<p><img alt="{html.escape(name)}" '
@@ -77,10 +82,10 @@ class Result(NamedTuple):
         )
 
 
-def chip(claim: dict) -> str:
-    """Return the verdict of a claim, and its words, as HTML."""
-    verdict, statement = html.escape(claim["verdict"]), html.escape(claim["statement"])
-    return f'<span class="verdict {verdict.replace(" ", "-")}">{verdict}</span> {statement}'
+def chip(verdict: str, words: str) -> str:
+    """Return a verdict, and what it is about, as HTML."""
+    name = verdict.replace(" ", "-")
+    return f'<span class="verdict {name}">{verdict}</span> {html.escape(words)}'
 
 
 def inline(image: Path) -> str:

@@ -13,7 +13,9 @@ from dla_jax.config.checks import ConfigError
 from dla_jax.config.stop import Interrupted, stop_requested
 from dla_jax.config.workdir import Launch
 from dla_jax.config.written import resume_command
+from dla_jax.evidence import verdicts
 from dla_jax.front import launching, request
+from dla_jax.front.result import NOT_RUN
 
 SMOKE = "configs/rescnn.py:smoke"
 
@@ -114,6 +116,7 @@ def test_what_a_notebook_shows_is_escaped_and_names_each_verdict(tmp_path):
     claims = [
         {"statement": "a < b & <script>", "verdict": "does not hold"},
         {"statement": "c", "verdict": "holds"},
+        *({"statement": name, "verdict": verdicts.NOT_RUN} for name in "de"),
     ]
     (tmp_path / "report.html").write_text("")
     found = dla_jax.Result(tmp_path, {"answer": "1 < 2", "claims": claims, "runs": [{}]})
@@ -121,7 +124,9 @@ def test_what_a_notebook_shows_is_escaped_and_names_each_verdict(tmp_path):
     assert "<b>1 &lt; 2</b>" in page and "a &lt; b &amp; &lt;script&gt;" in page
     assert '<span class="verdict does-not-hold">does not hold</span>' in page
     assert '<span class="verdict holds">holds</span> c' in page and "<img" not in page
-    expected = "runs: 1, claims: 1 does not hold, 1 holds>"
+    assert page.count("class=") == 4 and f'not-run">{NOT_RUN}</span> claims: 2</p>' in page
+    assert NOT_RUN == verdicts.NOT_RUN
+    expected = "runs: 1, claims: 1 does not hold, 1 holds, 2 not run>"
     assert repr(found).endswith(expected)
 
 
