@@ -15,12 +15,11 @@ from launching import ROOT, environment
 from ml_collections import ConfigDict
 
 import dla_jax
-import launch
 from dla_jax.commands import predict
 from dla_jax.config.checks import ConfigError
 from dla_jax.config.stop import stop_requested
 from dla_jax.config.workdir import Launch, check_workdir
-from dla_jax.studies import with_like
+from dla_jax.studies import find, with_like
 from dla_jax.training.record import Record
 from dla_jax.trials.finished import IMAGES
 
@@ -81,7 +80,7 @@ def test_its_claims_are_weighed(study):
 def test_it_draws_again(study):
     before = (study.workdir / "summary.json").read_text()
     study.report.unlink()
-    launch.draw(study.workdir)
+    find("docs.examples.width_study:STUDY").draw(study.workdir)
     assert (study.workdir / "summary.json").read_text() == before and study.report.exists()
 
 
