@@ -3,6 +3,7 @@
 One run of the example study serves all tests that look at it.
 """
 
+import importlib
 import json
 import math
 import runpy
@@ -106,13 +107,14 @@ def test_it_goes_on_where_it_was_stopped(study, tmp_path, monkeypatch):
 
 
 def test_a_finished_one_is_read_and_not_drawn(study, monkeypatch):
-    monkeypatch.setattr(dla_jax.front.run.importlib, "import_module", None)
+    run, load = dla_jax.run, dla_jax.load
+    monkeypatch.setattr(importlib, "import_module", None)  # what would run it is not imported
     before = study.report.stat().st_mtime_ns
-    again = dla_jax.run(CONFIG, study.workdir, **CHANGES)
-    assert again == study == dla_jax.load(study.workdir)
+    again = run(CONFIG, study.workdir, **CHANGES)
+    assert again == study == load(study.workdir)
     assert study.report.stat().st_mtime_ns == before
     with pytest.raises(ConfigError, match="another config: batch_size"):
-        dla_jax.run(CONFIG, study.workdir, **CHANGES | {"batch_size": 32})
+        run(CONFIG, study.workdir, **CHANGES | {"batch_size": 32})
 
 
 def test_the_command_that_it_keeps_is_that_of_the_same_study(study):

@@ -5,7 +5,7 @@ import pytest
 from artists import figure_of, labelled, marked, points, row_names, same_colour
 from matplotlib.colors import to_hex
 
-from dla_jax.plots import accuracy
+from dla_jax.plots import accuracy, depths
 from dla_jax.plots.style import COLOURS, looks_of
 
 BLUE, ORANGE, LIGHT = COLOURS[1], COLOURS[0], COLOURS[5]
@@ -160,7 +160,7 @@ SIDE = {"norm": {20: ([0.6], NONE)}, "init": {20: ([0.7], NONE)}}
 
 
 def test_accuracy_against_depth_shows_means_with_intervals_under_the_arm_s_name():
-    (axis,) = figure_of(accuracy.accuracy_against_depth, MAIN, {}, 0.1, LOOKS).axes
+    (axis,) = figure_of(depths.accuracy_against_depth, MAIN, {}, 0.1, LOOKS).axes
     found = labelled(axis)
     assert list(found) == ["plain", "residual"]
     line, _, (ends,) = found["plain"].lines
@@ -174,7 +174,7 @@ def test_accuracy_against_depth_shows_means_with_intervals_under_the_arm_s_name(
 
 
 def test_each_run_is_a_dot_at_its_depth_in_the_colour_of_its_arm():
-    (axis,) = figure_of(accuracy.accuracy_against_depth, MAIN, {}, 0.1, LOOKS).axes
+    (axis,) = figure_of(depths.accuracy_against_depth, MAIN, {}, 0.1, LOOKS).axes
     colours = {name: found.lines[0].get_color() for name, found in labelled(axis).items()}
     shown = {name: [] for name in MAIN}
     for line in axis.get_lines():
@@ -186,7 +186,7 @@ def test_each_run_is_a_dot_at_its_depth_in_the_colour_of_its_arm():
 
 
 def test_the_other_explanations_stand_to_the_right_in_colours_of_their_own():
-    left, right = figure_of(accuracy.accuracy_against_depth, MAIN, SIDE, 0.1, LOOKS).axes
+    left, right = figure_of(depths.accuracy_against_depth, MAIN, SIDE, 0.1, LOOKS).axes
     assert left.get_title(loc="left") == "plain and residual"
     assert right.get_title(loc="left") == "other explanations"
     arms = labelled(left) | labelled(right)
@@ -202,7 +202,7 @@ def test_the_other_explanations_stand_to_the_right_in_colours_of_their_own():
 
 
 def test_the_name_of_an_arm_stands_beside_its_last_mean_with_a_line_of_its_colour():
-    left, right = figure_of(accuracy.accuracy_against_depth, MAIN, SIDE, 0.1, LOOKS).axes
+    left, right = figure_of(depths.accuracy_against_depth, MAIN, SIDE, 0.1, LOOKS).axes
     names = {text.get_text(): text for axis in (left, right) for text in axis.texts}
     assert names.keys() - {"chance"} == LOOKS.keys()
     ends = {"plain": 0.3, "residual": 0.93, "norm": 0.6, "init": 0.7}
@@ -215,7 +215,7 @@ def test_the_name_of_an_arm_stands_beside_its_last_mean_with_a_line_of_its_colou
 
 
 def test_plain_and_residual_are_drawn_thicker_than_the_other_explanations():
-    left, right = figure_of(accuracy.accuracy_against_depth, MAIN, SIDE, 0.1, LOOKS).axes
+    left, right = figure_of(depths.accuracy_against_depth, MAIN, SIDE, 0.1, LOOKS).axes
     widths = {
         arm: found.lines[0].get_linewidth()
         for arm, found in (labelled(left) | labelled(right)).items()
@@ -232,7 +232,7 @@ def test_plain_and_residual_are_drawn_thicker_than_the_other_explanations():
     ],
 )
 def test_names_that_would_cover_one_another_are_moved_apart(heights, expected):
-    assert accuracy._apart(heights, gap=0.07, top=1.0) == pytest.approx(expected)
+    assert depths._apart(heights, gap=0.07, top=1.0) == pytest.approx(expected)
 
 
 def test_no_two_of_twelve_arms_share_a_colour_and_no_two_of_more_a_look():

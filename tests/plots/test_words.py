@@ -8,11 +8,22 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from dla_jax.plots import accuracy, characters, classes, layers, learning, maps, training, words
-from dla_jax.plots.style import plt
+from dla_jax.plots import (
+    accuracy,
+    characters,
+    classes,
+    depths,
+    layers,
+    learning,
+    maps,
+    training,
+    words,
+)
+from dla_jax.plots.style import looks_of, plt
 
 PLAIN, RESIDUAL = np.array([0.50, 0.52]), np.array([0.90, 0.94])
 NONE = (-math.inf, math.inf)
+LOOKS = looks_of(["plain", "residual"])
 
 
 def said(plot, *arguments):
@@ -37,7 +48,7 @@ def test_values_are_ranked_and_the_unknown_comes_last():
 def test_the_net_that_is_higher_at_depth_is_named_first(turned):
     main = {"plain": {5: (RESIDUAL, NONE), 20: (RESIDUAL if turned else PLAIN, NONE)}}
     main |= {"residual": {5: (RESIDUAL, NONE), 20: (PLAIN if turned else RESIDUAL, NONE)}}
-    told = said(accuracy.accuracy_against_depth, main, {}, 0.1)
+    told = said(depths.accuracy_against_depth, main, {}, 0.1, LOOKS)
     first, second = ("plain", "residual") if turned else ("residual", "plain")
     assert f"At depth 20, the highest first: {first} 92.0 %, {second} 51.0 %." in told
     lower = "51.0 %" if not turned else "92.0 %"
@@ -45,7 +56,7 @@ def test_the_net_that_is_higher_at_depth_is_named_first(turned):
 
 
 def test_differences_keep_their_sign():
-    row = {"low": 0.1, "high": 0.3, "values": [0.2, 0.2]}
+    row = {"low": 0.1, "high": 0.3, "values": [0.2, 0.2], "colour": "0.3"}
     rows = [{"label": "worse", "mean": -0.2} | row, {"label": "better", "mean": 0.2} | row]
     told = said(accuracy.contrasts, rows, "difference to plain")
     assert told.startswith("Difference to plain, the largest first: better +20.0 [+10.0")
@@ -82,7 +93,7 @@ def test_layers_say_how_the_first_lies_beside_the_last():
     assert "plain 0.01 times at step 0, 0.01 times at step 9;" in told
     assert "dead unknown at step 0, unknown at step 9, 66.7 % of the map exactly zero" in told
     told = said(
-        layers.layer_profiles, {"": {"plain": vanishing, "residual": 3 - vanishing}}, "norm"
+        layers.layer_profiles, {"": {"plain": vanishing, "residual": 3 - vanishing}}, "norm", LOOKS
     )
     assert "first layer over last: plain 0.01 times, residual 1.5 times." in told
 

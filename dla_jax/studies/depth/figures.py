@@ -4,7 +4,7 @@ import numpy as np
 
 from dla_jax.evidence import stats, weighing
 from dla_jax.evidence.tables import curve
-from dla_jax.plots import accuracy, layers, training
+from dla_jax.plots import accuracy, depths, layers, training
 from dla_jax.plots.style import draw_all, looks_of
 from dla_jax.studies.depth.arms import reference_of
 from dla_jax.studies.study import Finished
@@ -53,7 +53,7 @@ def draw_figures(found: Finished) -> dict[str, dict]:
         if "shared lr" not in name
     }
     figures = {
-        "accuracy": (accuracy.accuracy_against_depth, *accuracy_points(found), chance, looks),
+        "accuracy": (depths.accuracy_against_depth, *accuracy_points(found), chance, looks),
         "explanations": (
             accuracy.contrasts,
             [row | {"colour": looks[row["label"]][0]} for row in explanations(found)],
