@@ -1,6 +1,8 @@
 """Every test has four CPU devices, and all processes share one compilation cache."""
 
+import fcntl
 import functools
+import json
 import os
 import sys
 import tempfile
@@ -11,14 +13,18 @@ sys.path.insert(0, str(ROOT))
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", tempfile.mkdtemp(prefix="dla_jax_test_cache_"))
 
+from launching import QUICKLY, Answer, launch  # noqa: E402
+
+os.environ.setdefault("XLA_FLAGS", QUICKLY)
+
 import jax  # noqa: E402
 import pytest  # noqa: E402
-from launching import launch  # noqa: E402
 
 from dla_jax.config.stop import stop_requested  # noqa: E402
 
 jax.config.update("jax_num_cpu_devices", 4)
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 @pytest.fixture(autouse=True)
@@ -33,25 +39,35 @@ def no_stop_request():
 def not_too_many_programs():
     """Drop compiled programs before there are too many.
 
-    Each takes memory maps, of which Linux gives a process 65,530; beyond, XLA's compiler crashes.
+    Each takes memory, and memory maps, of which Linux gives a process 65,530; beyond, XLA's
+    compiler crashes. What is needed again comes from the compilation cache.
     """
     yield
     maps = Path("/proc/self/maps")
-    if maps.exists() and len(maps.read_text().splitlines()) > 20_000:
+    if maps.exists() and len(maps.read_text().splitlines()) > 10_000:
         jax.clear_caches()
 
 
 @pytest.fixture(scope="session")
-def smoke(tmp_path_factory):
+def smoke(tmp_path_factory, worker_id):
     """Return a function: name of a config -> (workdir, answer) of its smoke preset.
 
-    It is run once for all tests that read it.
+    It is run once for all tests that read it, also for those of other workers.
     """
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
 
     @functools.cache
     def run(name):
-        workdir = tmp_path_factory.mktemp(name) / "run"
-        answer = launch(f"--config=configs/{name}.py:smoke", f"--workdir={workdir}", "--quiet")
+        folder = shared / "smokes" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        workdir, kept = folder / "run", folder / "answer.json"
+        with (folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not kept.exists():
+                flags = (f"--config=configs/{name}.py:smoke", f"--workdir={workdir}", "--quiet")
+                kept.write_text(json.dumps(launch(*flags)))
+        answer = Answer(*json.loads(kept.read_text()))
         assert answer.code == 0, answer.err
         return workdir, answer
 

@@ -1,5 +1,13 @@
-"""Starts launch.py as a user does; many command lines that fail early share one import of JAX."""
+"""Starts launch.py as a user does.
 
+Nearly all of a launch that does little is the import of JAX. So a process that has it, and has
+started nothing, is forked for each command line; `start` and changes of the environment take a
+process of their own.
+"""
+
+import atexit
+import functools
+import importlib.metadata
 import json
 import os
 import subprocess
@@ -9,33 +17,43 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-# Imports what a launch imports, then forks for each command line; before the fork no backend is
-# initialised.
-MANY = """
-import json, os, runpy, sys, tempfile
-import dla_jax.studies.depth.study
-answers = []
-for arguments in json.load(sys.stdin):
+# Programs are compiled quickly rather than well, which takes a third of the time; no test measures
+# how fast they run. JAX 0.11 has no fusion emitters to switch off, and refuses unknown flags.
+QUICKLY = "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1"
+if importlib.metadata.version("jax").startswith("0.10."):
+    QUICKLY += " --xla_cpu_use_fusion_emitters=false"
+# Reads one request a line, a JSON list of arguments, and answers [exit code, output, errors]. An
+# alarm ends what takes too long.
+SERVER = """
+import importlib, json, os, runpy, signal, sys, tempfile, traceback
+from dla_jax import commands, studies
+for name, module in (studies.modules() | commands.modules()).items():
+    if name != "agents":  # gymnax starts JAX's threads, which no fork takes along
+        importlib.import_module(module)
+
+def run(arguments, out, err):
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0), os.dup2(out.fileno(), 1), os.dup2(err.fileno(), 2)
+    sys.argv = ["launch.py", *arguments]
+    try:
+        runpy.run_path("launch.py", run_name="__main__")
+        return 0
+    except SystemExit as exit:
+        return exit.code or 0
+    except BaseException:
+        traceback.print_exc()
+        return 1
+
+for line in sys.stdin:
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         child = os.fork()
         if child == 0:
-            os.dup2(out.fileno(), 1), os.dup2(err.fileno(), 2)
-            sys.argv = ["launch.py", *arguments]
-            code = 1
-            try:
-                runpy.run_path("launch.py", run_name="__main__")
-                code = 0
-            except SystemExit as exit:
-                code = exit.code or 0
-            except BaseException:
-                import traceback
-                traceback.print_exc()
+            signal.alarm(300)
+            code = run(json.loads(line), out, err)
             sys.stdout.flush(), sys.stderr.flush()
             os._exit(code)
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         out.seek(0), err.seek(0)
-        answers.append([status, out.read(), err.read()])
-json.dump(answers, sys.stdout)
+        print(json.dumps([code, out.read(), err.read()]), flush=True)
 """
 
 
@@ -49,19 +67,29 @@ class Answer(NamedTuple):
 
 def environment(**changes) -> dict:
     """Return the environment of a laptop: one CPU device."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in ("JAX_NUM_CPU_DEVICES", "XLA_FLAGS")
-    }
-    return kept | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)} | changes
+    kept = {name: value for name, value in os.environ.items() if name != "JAX_NUM_CPU_DEVICES"}
+    laptop = {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT), "XLA_FLAGS": QUICKLY}
+    return kept | laptop | changes
+
+
+@functools.cache
+def server() -> subprocess.Popen:
+    """Start the process that is forked for each command line, once."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    process = subprocess.Popen((sys.executable, "-c", SERVER), cwd=ROOT, env=environment(), **pipes)
+    atexit.register(process.stdin.close)
+    return process
 
 
 def launch(*arguments: str, timeout: float = 300, **changes) -> Answer:
-    """Run `python launch.py ARGUMENTS` in a process of its own, and wait for it."""
-    command = (sys.executable, "launch.py", *arguments)
+    """Run `python launch.py ARGUMENTS`, and wait for it."""
+    if not changes:
+        print(
+            json.dumps([str(argument) for argument in arguments]), file=server().stdin, flush=True
+        )
+        return Answer(*json.loads(server().stdout.readline()))
     result = subprocess.run(
-        command,
+        (sys.executable, "launch.py", *arguments),
         cwd=ROOT,
         env=environment(**changes),
         capture_output=True,
@@ -73,7 +101,7 @@ def launch(*arguments: str, timeout: float = 300, **changes) -> Answer:
 
 
 def start(*arguments: str, **changes) -> subprocess.Popen:
-    """Start `python launch.py ARGUMENTS`, and do not wait for it."""
+    """Start `python launch.py ARGUMENTS` in a process of its own, and do not wait for it."""
     command = (sys.executable, "launch.py", *arguments)
     return subprocess.Popen(
         command,
@@ -87,8 +115,7 @@ def start(*arguments: str, **changes) -> subprocess.Popen:
 
 def answers_to(command_lines: Iterable[str]) -> dict[str, Answer]:
     """Return the answers to many command lines, each one string, by command line."""
-    lines = list(command_lines)
-    return dict(zip(lines, launch_many([line.split() for line in lines]), strict=True))
+    return {line: launch(*line.split()) for line in command_lines}
 
 
 def assert_refused(answer: Answer, words: list[str]) -> None:
@@ -102,15 +129,4 @@ def assert_refused(answer: Answer, words: list[str]) -> None:
 
 def launch_many(command_lines: list[list[str]]) -> list[Answer]:
     """Return the answers to many command lines."""
-    result = subprocess.run(
-        (sys.executable, "-c", MANY),
-        cwd=ROOT,
-        env=environment(),
-        input=json.dumps(command_lines),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-    return [Answer(*answer) for answer in json.loads(result.stdout)]
+    return [launch(*line) for line in command_lines]
