@@ -168,6 +168,7 @@ def smoke(config: ConfigDict) -> None:
     config.lrs = (0.1,)
     config.num_epochs = 1
     config.batch_size = 128
+    config.data.val_fraction, config.data.test_fraction = 0.3, 0.4  # few images to train on
     config.select_seeds = (100,)
     for network in config.networks.values():
         network.seeds = (0, 1)

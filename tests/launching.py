@@ -22,8 +22,8 @@ ROOT = Path(__file__).resolve().parent.parent
 QUICKLY = "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1"
 if importlib.metadata.version("jax").startswith("0.10."):
     QUICKLY += " --xla_cpu_use_fusion_emitters=false"
-# Reads one request a line, a JSON list of arguments, and answers [exit code, output, errors]. An
-# alarm ends what takes too long.
+# Reads one request a line as JSON, (arguments, standard input, folder, changes of the environment),
+# and answers (exit code, standard output, standard error). An alarm ends what takes too long.
 SERVER = """
 import importlib, json, os, runpy, signal, sys, tempfile, traceback
 from dla_jax import commands, studies
@@ -31,11 +31,13 @@ for name, module in (studies.modules() | commands.modules()).items():
     if name != "agents":  # gymnax starts JAX's threads, which no fork takes along
         importlib.import_module(module)
 
-def run(arguments, out, err):
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0), os.dup2(out.fileno(), 1), os.dup2(err.fileno(), 2)
+def run(launcher, arguments, folder, changes, streams):
+    for number, stream in enumerate(streams):
+        os.dup2(stream.fileno(), number)
+    os.chdir(folder), os.environ.update(changes), signal.alarm(300)
     sys.argv = ["launch.py", *arguments]
     try:
-        runpy.run_path("launch.py", run_name="__main__")
+        runpy.run_path(launcher, run_name="__main__")
         return 0
     except SystemExit as exit:
         return exit.code or 0
@@ -44,16 +46,18 @@ def run(arguments, out, err):
         return 1
 
 for line in sys.stdin:
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        child = os.fork()
-        if child == 0:
-            signal.alarm(300)
-            code = run(json.loads(line), out, err)
-            sys.stdout.flush(), sys.stderr.flush()
-            os._exit(code)
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        out.seek(0), err.seek(0)
-        print(json.dumps([code, out.read(), err.read()]), flush=True)
+    launcher, arguments, typed, *more = json.loads(line)
+    streams = [tempfile.TemporaryFile("w+") for _ in range(3)]
+    streams[0].write(typed), streams[0].seek(0)
+    child = os.fork()
+    if child == 0:
+        code = run(launcher, arguments, *more, streams)
+        sys.stdout.flush(), sys.stderr.flush()
+        os._exit(code)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    for stream in streams:
+        stream.seek(0)
+    print(json.dumps([code, streams[1].read(), streams[2].read()]), flush=True)
 """
 
 
@@ -81,21 +85,26 @@ def server() -> subprocess.Popen:
     return process
 
 
-def launch(*arguments: str, timeout: float = 300, **changes) -> Answer:
-    """Run `python launch.py ARGUMENTS`, and wait for it."""
-    if not changes:
-        print(
-            json.dumps([str(argument) for argument in arguments]), file=server().stdin, flush=True
-        )
+def launch(*arguments: str, stdin: str = "", folder: Path = ROOT, **changes) -> Answer:
+    """Run `python launch.py ARGUMENTS` in a folder, and wait for it.
+
+    Args:
+      changes: of the environment; those that JAX reads take a process of its own.
+    """
+    if not any(name.startswith(("JAX_", "XLA_")) for name in changes):
+        words = [str(argument) for argument in arguments]
+        request = [str(ROOT / "launch.py"), words, stdin, str(folder), changes]
+        print(json.dumps(request), file=server().stdin, flush=True)
         return Answer(*json.loads(server().stdout.readline()))
     result = subprocess.run(
-        (sys.executable, "launch.py", *arguments),
-        cwd=ROOT,
+        (sys.executable, ROOT / "launch.py", *arguments),
+        cwd=folder,
         env=environment(**changes),
         capture_output=True,
         text=True,
-        timeout=timeout,
+        timeout=300,
         check=False,
+        input=stdin,
     )
     return Answer(result.returncode, result.stdout, result.stderr)
 

@@ -4,15 +4,13 @@ import json
 import os
 import pwd
 import shutil
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
-from launching import ROOT, environment, launch, launch_many
+from launching import launch, launch_many
 from ml_collections import ConfigDict
 
 from dla_jax.config import workdir
@@ -132,26 +130,19 @@ def test_a_mistyped_key_names_its_neighbours_and_no_claims():
         assert "claims" not in answer.err and len(answer.err) < 250, answer.err
 
 
-def launch_in(folder, *arguments):
-    """Launch from another folder than the repository's."""
-    how = {"capture_output": True, "text": True, "timeout": 300, "check": False}
-    command = (sys.executable, str(ROOT / "launch.py"), *arguments)
-    return subprocess.run(command, cwd=folder, env=environment(), **how)
-
-
 def test_it_starts_from_any_folder(tmp_path):
-    answer = launch_in(tmp_path, SMOKE, "--quiet")
-    assert answer.returncode == 0, answer.stderr
+    answer = launch(SMOKE, "--quiet", folder=tmp_path)
+    assert answer.code == 0, answer.err
     (made,) = (tmp_path / "runs").glob("gpt2-smoke/*")
     assert (made / "samples.jsonl").is_file()
-    wrong = launch_in(tmp_path, "--config=configs/gpt.py")
-    assert wrong.returncode == 2 and "did you mean 'configs/gpt2.py'" in wrong.stderr
+    wrong = launch("--config=configs/gpt.py", folder=tmp_path)
+    assert wrong.code == 2 and "did you mean 'configs/gpt2.py'" in wrong.err
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["gpt2-smoke"]
 
 
 def test_wrong_input_leaves_no_default_workdir(tmp_path):
-    answer = launch_in(tmp_path, "--config=configs/rescnn.py:smoke", "--config.num_epochs=0")
-    assert answer.returncode == 2 and not list(tmp_path.glob("runs/*"))
+    answer = launch("--config=configs/rescnn.py:smoke", "--config.num_epochs=0", folder=tmp_path)
+    assert answer.code == 2 and not list(tmp_path.glob("runs/*"))
 
 
 def test_launches_in_one_second_get_folders_of_their_own(tmp_path):

@@ -30,6 +30,8 @@ def three_nets(tmp_path_factory):
         "--config=configs/cam.py:digits",
         "--config.made.optim.lr=3e-3",
         "--config.made.seeds=0,1,2",
+        "--config.made.num_epochs=8",
+        "--config.num_steps=32",
         "--quiet",
         f"--workdir={workdir}",
     )

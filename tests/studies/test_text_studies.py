@@ -1,14 +1,12 @@
 """The studies of texts from end to end: records, baseline, predictions, exports, resuming."""
 
 import json
-import subprocess
-import sys
 import time
 
 import jax
 import numpy as np
 import pytest
-from launching import ROOT, environment, launch, start
+from launching import launch, start
 from ml_collections import ConfigDict
 from PIL import Image
 from records import last_rows_of, models_of, rows_of, wait_for_rows
@@ -50,20 +48,11 @@ def test_the_baseline_learns_and_is_the_same_in_both_studies(smoke):
     assert rows[0]["final/tfidf/seed0"]["confusion"] != rows[0]["final/tfidf/seed1"]["confusion"]
 
 
-def predictions(*arguments, stdin=None):
+def predictions(*arguments, stdin=""):
     """Return the lines that configs/predict.py prints, and the answer of its process."""
-    answer = subprocess.run(
-        (sys.executable, "launch.py", "--config=configs/predict.py", *arguments),
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        input=stdin,
-    )
-    assert answer.returncode == 0, answer.stderr
-    return [json.loads(line) for line in answer.stdout.splitlines()], answer
+    answer = launch("--config=configs/predict.py", *arguments, stdin=stdin)
+    assert answer.code == 0, answer.err
+    return [json.loads(line) for line in answer.out.splitlines()], answer
 
 
 @pytest.mark.parametrize(
@@ -81,7 +70,7 @@ def test_predictions_are_those_of_the_study(name, network, smoke, tmp_path):
         f"--config.file={file}",
         f"--workdir={tmp_path / 'run'}",
     )
-    assert best["run"] in answer.stderr and len(found) == len(best["wrong"]) > 0
+    assert best["run"] in answer.err and len(found) == len(best["wrong"]) > 0
     for line, example in zip(found, best["wrong"], strict=True):
         assert line["text"] == example["text"] and line["label"] == example["predicted"]
         assert line["probability"] == pytest.approx(example["probability"], abs=2e-4)
@@ -158,9 +147,28 @@ def test_gpt2_shows_tokens_and_writes(tmp_path):
     assert again.out == answer.out
 
 
-def test_killed_and_resumed_it_ends_with_the_same_bits(tmp_path):
+@pytest.fixture
+def few_texts(tmp_path):
+    """Return a CSV file of 300 texts of two topics."""
+    words = {"cooking": "bake boil fry stir", "cycling": "pedal brake chain wheel"}
+    lines = [
+        f"{topic},{' '.join(np.random.default_rng(i).permutation(words[topic].split()))} {i}"
+        for i in range(150)
+        for topic in words
+    ]
+    (tmp_path / "texts.csv").write_text("\n".join(["topic,title", *lines]))
+    return tmp_path / "texts.csv"
+
+
+def test_killed_and_resumed_it_ends_with_the_same_bits(few_texts, tmp_path):
     study = (
         "--config=configs/yahoo.py:smoke",
+        "--config.data.name=csv",
+        f"--config.data.path={few_texts}",
+        "--config.data.label_column=topic",
+        "--config.data.text_columns=title",
+        "--config.data.test_fraction=0.2",
+        "--config.batch_size=8",
         "--quiet",
         "--config.seeds=0",
         "--config.log_every_steps=10",

@@ -14,6 +14,7 @@ from launching import launch, start
 
 STUDY = (
     "--config=configs/rescnn.py:smoke",
+    "--config.depths=1,2",
     "--config.num_epochs=6",
     "--config.eval_every_epochs=2",
     "--config.log_every_steps=20",
@@ -52,7 +53,7 @@ def models_of(workdir):
 def assert_same_study(workdir, expected):
     assert rows_of(workdir) == rows_of(expected)
     ours, theirs = models_of(workdir), models_of(expected)
-    assert ours.keys() == theirs.keys() and len(ours) == 14
+    assert ours.keys() == theirs.keys() and len(ours) == 8
     for name, model in ours.items():
         for (path, a), (_, b) in zip(
             tree_leaves_with_path(model), tree_leaves_with_path(theirs[name]), strict=True
@@ -93,14 +94,14 @@ def test_the_same_command_gives_the_same_bits(uninterrupted, tmp_path):
 
 def test_killed_at_any_moment(uninterrupted, tmp_path):
     workdir, rng, kills = tmp_path / "run", random.Random(0), 0
-    for goal in (3, 90, 180, 290, 380):
+    for goal in (3, 80, 160):
         process = start(*STUDY, f"--workdir={workdir}")
         wait_for_rows(process, workdir, goal)
         time.sleep(rng.uniform(0, 0.1))
         kills += process.poll() is None
         process.kill()
         process.communicate()
-    assert kills >= 4
+    assert kills >= 2
     answer = launch(*STUDY, f"--workdir={workdir}")
     assert answer.code == 0 and "done before" in answer.err, answer.err
     assert_same_study(workdir, uninterrupted)
