@@ -1,5 +1,6 @@
 """Encoders give the logits that transformers stored, and each of their parts counts."""
 
+import functools
 from pathlib import Path
 
 import jax
@@ -14,6 +15,7 @@ FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 LENGTHS = np.array([9, 4], np.int32)  # as in tests/make_fixtures.py
 
 
+@functools.cache
 def stored(family):
     """Return (model, params, tokens, logits that transformers computes)."""
     folder = FIXTURES / family
@@ -22,8 +24,16 @@ def stored(family):
     return model, params, np.load(folder / "tokens.npy"), np.load(folder / "logits.npy")
 
 
+@functools.partial(jax.jit, static_argnames=("model", "train"))
+def apply(params, tokens, lengths, types=None, *, model, **options):
+    """Return (logits, features) of texts."""
+    return model.apply({"params": params}, tokens, lengths, types, **options)
+
+
 def error_of(model, params, tokens, expected):
-    return float(np.abs(model.apply({"params": params}, tokens, LENGTHS)[0] - expected).max())
+    # Traced anew in each call: a test changes what a model computes.
+    logits = jax.jit(lambda params: model.apply({"params": params}, tokens, LENGTHS)[0])
+    return float(np.abs(logits(params) - expected).max())
 
 
 @pytest.mark.parametrize("family", bert.FAMILIES)
@@ -56,7 +66,7 @@ def test_stored_logits_tell_a_wrong_model(family, change, monkeypatch):
 
 def test_a_text_is_read_to_its_end_and_no_further():
     model, params, tokens, expected = stored("bert")
-    wrong = model.apply({"params": params}, tokens, np.full(2, 9, np.int32))[0]
+    wrong = np.asarray(apply(params, tokens, np.full(2, 9, np.int32), model=model)[0])
     assert np.abs(wrong - expected).max() > 1e-3 and np.abs(wrong[0] - expected[0]).max() < 1e-5
 
 
@@ -64,13 +74,13 @@ def test_a_text_is_read_to_its_end_and_no_further():
 def test_padding_changes_nothing(family):
     model, params, tokens, _ = stored(family)
     short, wide = tokens[1:, :4], np.pad(tokens[1:, :4], ((0, 0), (0, 5)), constant_values=7)
-    found = [model.apply({"params": params}, x, LENGTHS[1:])[0] for x in (short, wide)]
+    found = [apply(params, x, LENGTHS[1:], model=model)[0] for x in (short, wide)]
     np.testing.assert_allclose(*found, atol=1e-6)
 
 
 def test_every_token_sees_every_other():
     model, params, tokens, _ = stored("bert")
-    hidden = lambda x: np.asarray(model.apply({"params": params}, x, LENGTHS)[1]["hidden"])
+    hidden = lambda x: np.asarray(apply(params, x, LENGTHS, model=model)[1]["hidden"])
     changed = tokens.copy()
     changed[0, 8] = tokens[0, 8] % 11 + 2
     moved = np.abs(hidden(changed) - hidden(tokens)).max(-1) > 1e-4
@@ -80,10 +90,10 @@ def test_every_token_sees_every_other():
 def test_token_types_count():
     model, params, tokens, _ = stored("bert")
     types = np.zeros_like(tokens)
-    apply = lambda types: model.apply({"params": params}, tokens, LENGTHS, types)[0]
-    np.testing.assert_array_equal(apply(types), apply(None))
+    logits = lambda types: np.asarray(apply(params, tokens, LENGTHS, types, model=model)[0])
+    np.testing.assert_allclose(logits(types), logits(None), atol=1e-6)
     types[:, 5:] = 1
-    assert np.abs(apply(types) - apply(None)).max() > 1e-4
+    assert np.abs(logits(types) - logits(None)).max() > 1e-4
 
 
 @pytest.mark.parametrize(
@@ -98,7 +108,8 @@ def test_token_types_count():
 def test_pooling_by_hand(how, expected):
     hidden = np.random.default_rng(0).normal(size=(3, 6, 4)).astype(np.float32)
     lengths = np.array([6, 1, 4], np.int32)
-    found = pool({"hidden": jnp.asarray(hidden)}, jnp.asarray(lengths), how)
+    find = jax.jit(pool, static_argnames="how")
+    found = find({"hidden": hidden}, lengths, how=how)
     for row, h, n in zip(found, hidden, lengths, strict=True):
         np.testing.assert_allclose(row, expected(h, n), atol=1e-6)
 
@@ -111,21 +122,29 @@ def test_what_stands_in_the_padding_stays_out_of_a_mean():
 
 
 SMALL = BertConfig("bert", 20, 10, 2, 2, 8, 12, type_vocab=2)
-TOKENS, SHORT = jnp.arange(10).reshape(2, 5), jnp.array([5, 3])
+TOKENS, SHORT = np.arange(10).reshape(2, 5), np.array([5, 3])
+
+
+@functools.cache
+def params_of(model):
+    """Draw parameters, once."""
+    init = jax.jit(lambda key: model.init(key, TOKENS, SHORT)["params"])
+    return jax.device_get(init(jax.random.key(0)))
 
 
 @pytest.mark.parametrize("frozen_layers", [-1, 0, 1, 2])
 def test_the_gradient_stops_at_frozen_layers(frozen_layers):
     model = Classifier(SMALL, 3, pooling="mean")
-    params = model.init(jax.random.key(0), TOKENS, SHORT)["params"]
 
-    def loss(params):
+    @jax.jit
+    @jax.grad
+    def gradient(params):
         logits, _ = model.apply({"params": params}, TOKENS, SHORT, frozen_layers=frozen_layers)
         return logits[:, 0].sum()
 
     moves = {
-        name: any(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(part))
-        for name, part in jax.grad(loss)(params)["encoder"].items()
+        name: any(np.any(leaf) for leaf in jax.tree.leaves(part))
+        for name, part in jax.device_get(gradient(params_of(model)))["encoder"].items()
     }
     assert moves == {
         "embeddings": frozen_layers < 0,
@@ -136,19 +155,18 @@ def test_the_gradient_stops_at_frozen_layers(frozen_layers):
 
 def test_dropout_is_there_in_training_alone():
     model = Classifier(SMALL._replace(dropout=0.5), 3, pooling="mean")
-    params = model.init(jax.random.key(0), TOKENS, SHORT)
 
-    def apply(seed, train):
-        rngs = {"dropout": jax.random.key(seed)}
-        return model.apply(params, TOKENS, SHORT, train=train, rngs=rngs)[0]
+    def drop(seed, train):
+        options = {"train": train, "rngs": {"dropout": jax.random.key(seed)}}
+        return np.asarray(apply(params_of(model), TOKENS, SHORT, model=model, **options)[0])
 
-    np.testing.assert_array_equal(apply(0, train=False), apply(1, train=False))
-    np.testing.assert_array_equal(apply(1, train=True), apply(1, train=True))
-    assert np.abs(apply(1, train=True) - apply(2, train=True)).max() > 1e-4
+    np.testing.assert_array_equal(drop(0, train=False), drop(1, train=False))
+    np.testing.assert_array_equal(drop(1, train=True), drop(1, train=True))
+    assert np.abs(drop(1, train=True) - drop(2, train=True)).max() > 1e-4
 
 
 def test_bfloat16_is_near():
     model, params, tokens, expected = stored("bert")
     coarse = Classifier(model.config._replace(dtype="bfloat16"), 3, pooling="published")
-    rough = coarse.apply({"params": params}, tokens, LENGTHS)[0]
+    rough = apply(params, tokens, LENGTHS, model=coarse)[0]
     assert rough.dtype == jnp.float32 and 0 < np.abs(rough - expected).max() < 0.1

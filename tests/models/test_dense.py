@@ -36,11 +36,15 @@ def variables_of(name):
     return drawn.variables_of(net, (1, *size, 2))
 
 
+@functools.partial(jax.jit, static_argnames=("net", "window"))
+def run(variables, x, *, net, window):
+    """Return (logits, features) of a net."""
+    return net.apply(variables, x, train=False, window=window)
+
+
 def apply(name, x, window=None):
     """Return (logits, features) of a net."""
-    net, _, _ = NETS[name]
-    run = jax.jit(lambda variables, x: net.apply(variables, x, train=False, window=window))
-    return run(variables_of(name), x)
+    return run(variables_of(name), x, net=NETS[name][0], window=window)
 
 
 def images(size):

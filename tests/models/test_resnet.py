@@ -1,10 +1,23 @@
 """ResNets are what their definition says, written out in a loop."""
 
+import functools
+
+import drawn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from written_out import COMMON, X, conv, count_params, init, norm, relu, standardise, with_wiring
+from written_out import (
+    COMMON,
+    X,
+    apply,
+    conv,
+    count_params,
+    norm,
+    relu,
+    standardise,
+    with_wiring,
+)
 
 from dla_jax.models.resnet import ResNet, stages_of, subsample
 
@@ -81,6 +94,20 @@ def block(h, p, s, stride, skip, branch):
     return relu(skip * h + branch * f)
 
 
+@functools.partial(jax.jit, static_argnames=("per_stage",))
+def written_out(variables, skip, branch, *, per_stage):
+    """Compute (logits, features of the last convolution) in a loop over the blocks."""
+    p, s = variables["params"], variables["batch_stats"]
+    h = relu(norm(conv(standardise(X), p["stem"]["kernel"]), p["stem_norm"], s["stem_norm"]))
+    for stage in (1, 2, 3):
+        first, others = f"blocks{stage}a", f"blocks{stage}b"
+        h = block(h, p[first]["single"], s[first]["single"], min(stage, 2), skip, branch)
+        for i in range(per_stage - 1):
+            take = lambda tree, i=i: jax.tree.map(lambda leaf: leaf[i], tree["block"])
+            h = block(h, take(p[others]), take(s[others]), 1, skip, branch)
+    return h.mean((1, 2)) @ p["head"]["kernel"] + p["head"]["bias"], h
+
+
 @pytest.mark.parametrize(("skip", "branch"), [(0.0, 1.0), (1.0, 1.0), (1.0, 0.5)])
 @pytest.mark.parametrize(
     ("depth", "projection", "bottleneck"),
@@ -88,31 +115,24 @@ def block(h, p, s, stride, skip, branch):
 )
 def test_a_resnet_is_what_its_definition_says(depth, projection, bottleneck, skip, branch):
     model = resnet(depth, bottleneck=bottleneck, projection=projection)
-    variables = with_wiring(init(model), skip, branch)
-    p, s = variables["params"], variables["batch_stats"]
-    h = relu(norm(conv(standardise(X), p["stem"]["kernel"]), p["stem_norm"], s["stem_norm"]))
-    for stage in (1, 2, 3):
-        first, others = f"blocks{stage}a", f"blocks{stage}b"
-        h = block(h, p[first]["single"], s[first]["single"], min(stage, 2), skip, branch)
-        for i in range((depth - 2) // (9 if bottleneck else 6) - 1):
-            take = lambda tree, i=i: jax.tree.map(lambda leaf: leaf[i], tree["block"])
-            h = block(h, take(p[others]), take(s[others]), 1, skip, branch)
-    expected = h.mean((1, 2)) @ p["head"]["kernel"] + p["head"]["bias"]
-    logits, features = model.apply(variables, X, train=False)
+    variables = with_wiring(drawn.variables_of(model, X.shape), skip, branch)
+    per_stage = (depth - 2) // (9 if bottleneck else 6)
+    expected, h = written_out(variables, skip, branch, per_stage=per_stage)
+    logits, features = apply(variables, model=model)
     for found, wanted in ((logits, expected), (features["last_conv"], h)):
         size = np.abs(wanted).max()
         np.testing.assert_allclose(found, wanted, rtol=2e-4, atol=2e-4 * size)
     assert jax.tree.leaves(variables["wiring"])
-    assert ("shortcut" in p["blocks2a"]["single"]) == projection
+    assert ("shortcut" in variables["params"]["blocks2a"]["single"]) == projection
 
 
 def test_a_net_without_shortcuts_is_the_plain_twin():
     # The same function with the same parameters, and no shortcut in the program to multiply by 0.
     wired, bare = resnet(14), resnet(14, shortcut=False)
-    variables = init(wired)
+    variables = drawn.variables_of(wired, X.shape)
     plain, residual = (
-        wired.apply(with_wiring(variables, skip, 1.0), X, train=False)[0] for skip in (0.0, 1.0)
+        apply(with_wiring(variables, skip, 1.0), model=wired)[0] for skip in (0.0, 1.0)
     )
-    found, _ = bare.apply(variables, X, train=False)
+    found, _ = apply(variables, model=bare)
     np.testing.assert_allclose(found, plain, rtol=1e-5, atol=1e-5)
     assert not np.allclose(plain, residual, rtol=1e-2)

@@ -1,5 +1,7 @@
 """Tests drawing tokens against numpy, and writing with a cache against reading all again."""
 
+import functools
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -16,6 +18,7 @@ MODELS = {
     "gpt": GPT(GPTConfig(17, 12, 2, 4, 16)),
     "llama": Llama(LlamaConfig(17, 12, 2, 4, 2, 16, 24)),
 }
+truncate, draw = jax.jit(sampling.truncate), jax.jit(sampling.draw)
 
 
 def by_hand(logits, temperature, top_k, top_p):
@@ -40,15 +43,14 @@ def test_truncation_against_numpy(temperature, top_k, top_p):
     logits = np.random.default_rng(0).normal(size=(6, 9)).astype(np.float32)
     logits[0] = 0.0  # all equal
     logits[1, 3:6] = logits[1].max() + 1  # ties on top
-    kept = sampling.truncate(jnp.asarray(logits), Sampler(temperature, top_k, top_p))
-    found = jax.nn.softmax(kept)
-    for row, own in zip(found, logits, strict=True):
+    kept = np.exp(np.asarray(truncate(logits, Sampler(temperature, top_k, top_p)), np.float64))
+    for row, own in zip(kept / kept.sum(-1, keepdims=True), logits, strict=True):
         np.testing.assert_allclose(row, by_hand(own, temperature, top_k, top_p), atol=1e-6)
 
 
 def test_tokens_are_drawn_as_often_as_they_are_probable():
     logits = jnp.asarray(np.random.default_rng(1).normal(size=(1, 6)), jnp.float32)
-    drawn = sampling.draw(jax.random.key(0), jnp.repeat(logits, 40_000, 0), Sampler(0.7, 5, 0.95))
+    drawn = draw(jax.random.key(0), jnp.repeat(logits, 40_000, 0), Sampler(0.7, 5, 0.95))
     expected = by_hand(np.asarray(logits[0]), 0.7, 5, 0.95)
     shares = np.bincount(drawn, minlength=6) / 40_000
     np.testing.assert_allclose(shares, expected, atol=0.012)  # 5 standard errors
@@ -57,20 +59,29 @@ def test_tokens_are_drawn_as_often_as_they_are_probable():
 
 def test_a_tiny_temperature_is_nearly_zero():
     logits = jnp.asarray([[1.0, 3.0, 2.0]])
-    assert sampling.draw(jax.random.key(0), logits, Sampler(1e-38, 0, 1.0)).tolist() == [1]
+    assert draw(jax.random.key(0), logits, Sampler(1e-38, 0, 1.0)).tolist() == [1]
 
 
 def test_temperature_zero_takes_the_most_probable():
     logits = jnp.asarray([[0.0, 3.0, 1.0], [2.0, 0.0, 1.0]])
-    drawn = sampling.draw(jax.random.key(0), logits, Sampler(0.0, 0, 1.0))
+    drawn = draw(jax.random.key(0), logits, Sampler(0.0, 0, 1.0))
     np.testing.assert_array_equal(drawn, [1, 0])
 
 
+@functools.cache
 def params_of(model):
-    params = model.init(jax.random.key(0), jnp.zeros((1, 2), jnp.int32))["params"]
-    return jax.tree.map(
-        lambda leaf: leaf + 0.2 * jax.random.normal(jax.random.key(leaf.size), leaf.shape), params
-    )
+    """Draw parameters of which every part matters, once."""
+    init = jax.jit(lambda key: model.init(key, jnp.zeros((1, 2), jnp.int32))["params"])
+    params, rng = jax.device_get(init(jax.random.key(0))), np.random.default_rng(0)
+    noise = lambda leaf: 0.2 * rng.standard_normal(leaf.shape).astype(np.float32)
+    return jax.tree.map(lambda leaf: leaf + noise(leaf), params)
+
+
+@functools.partial(jax.jit, static_argnames="model")
+def drawn_after(params, padded, length, key, step, sampler, *, model):
+    """Return the token drawn after the first `length` of a text [1, block_size]."""
+    logits = model.apply({"params": params}, padded)[0][:, length - 1]
+    return sampling.draw(jax.random.fold_in(key, step), logits, sampler)[0]
 
 
 def read_all_again(model, params, prompt, num_tokens, key, sampler):
@@ -79,12 +90,10 @@ def read_all_again(model, params, prompt, num_tokens, key, sampler):
     Every token comes from a pass over the whole context, and padding behind it, which is not seen.
     """
     context, written = list(prompt)[-model.config.block_size :], []
-    apply = jax.jit(lambda tokens: model.apply({"params": params}, tokens)[0])
     for step in range(num_tokens):
         padded = np.zeros((1, model.config.block_size), np.int32)
         padded[0, : len(context)] = context
-        logits = apply(padded)[:, len(context) - 1]
-        token = int(sampling.draw(jax.random.fold_in(key, step), logits, sampler)[0])
+        token = int(drawn_after(params, padded, len(context), key, step, sampler, model=model))
         if len(context) == model.config.block_size:
             context = context[-(model.config.block_size // 2) :]
         context.append(token)
