@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from jax import lax
 
-from dla_jax.analysis.cam import cam, class_gradients, grad_cam, hires_cam, layer_of
+from dla_jax.analysis import cam as maps
+from dla_jax.analysis.cam import class_gradients, layer_of
 from dla_jax.models.cnn import CNN
 from dla_jax.models.labs import LabA
 from dla_jax.models.resnet import ResNet
@@ -29,6 +30,10 @@ NETS = {
     "lab_a": LabA(depth=2, residual=False, width=7, **COMMON),
     "lab_a_residual": LabA(depth=2, residual=True, width=8, **COMMON),
 }
+cam = jax.jit(maps.cam)
+grad_cam, hires_cam = (
+    jax.jit(method, static_argnames="rectify") for method in (maps.grad_cam, maps.hires_cam)
+)
 END_IN_MEAN = ["cnn", "cnn_norm", "resnet8", "lab_a_residual"]
 INNER = [
     ("cnn", "blocks/1"),
@@ -96,7 +101,7 @@ def test_the_mean_of_a_cam_plus_the_bias_is_the_logit(net):
     np.testing.assert_array_equal(logits, forward_of(net)(nudge=None, x=X)[0])
 
 
-@pytest.mark.parametrize("method", [grad_cam, hires_cam])
+@pytest.mark.parametrize("method", [grad_cam, hires_cam], ids=["grad_cam", "hires_cam"])
 @pytest.mark.parametrize("net", END_IN_MEAN)
 def test_before_a_mean_and_a_dense_layer_grad_cam_is_cam_divided_by_the_places(net, method):
     _, features, gradients = found_of(net, "last_conv")

@@ -38,7 +38,8 @@ def embed(folder):
     model, params = pretrained.load(folder, pooler=True)
     encoded = tokenize.published(folder, model.config.vocab_size).encode_all(SENTENCES, 128)
     with jax.default_matmul_precision("highest"):
-        features = model.apply({"params": params}, encoded.tokens, encoded.length)
+        apply = jax.jit(lambda params: model.apply(params, encoded.tokens, encoded.length))
+        features = jax.device_get(apply({"params": params}))
     return encoded, features
 
 
