@@ -88,10 +88,15 @@ def test_what_was_read_from_a_checkpoint_is_not_compiled_again(name):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_a_run_among_others_is_close_to_the_run_alone(name, monkeypatch):
-    together, metrics = go_on(name, begin(name), 2)
+def test_a_run_among_others_on_four_devices_is_close_to_the_run_alone_on_one(name, monkeypatch):
+    lrs = (1e-2, 1e-3, 3e-3, 1e-2)
+    together = loop.start(agent_of(name), [0, 1, 2, 3], [make_hyper(name, lr=lr) for lr in lrs])
+    assert len(together.key.sharding.device_set) == 4
+    together, metrics = go_on(name, together, 2)
+    assert len(together.key.sharding.device_set) == 4
     monkeypatch.setattr(loop, "data_mesh", lambda: data_mesh(jax.devices()[:1]))
-    alone, own = go_on(name, begin(name, (2,)), 2)
+    alone, own = go_on(name, begin(name, (2,), lr=lrs[2]), 2)
+    assert len(alone.key.sharding.device_set) == 1
     for ours, theirs in zip(
         jax.tree.leaves(alone.params), jax.tree.leaves(together.params), strict=True
     ):

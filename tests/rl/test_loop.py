@@ -1,4 +1,4 @@
-"""Evaluation against a plain loop, the best policy that is kept, runs over several devices."""
+"""Evaluation against a plain loop, the best policy that is kept."""
 
 import chex
 import jax
@@ -8,7 +8,6 @@ import pytest
 from small import clock, make_agent, make_hyper, quickly_compiled, run_chunk, table
 
 from dla_jax.rl import envs, loop
-from dla_jax.training.mesh import data_mesh
 
 LEAN = jnp.array([[1.0, 0.3, 4.0, 1.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, -1.0, 0.0]])
 
@@ -111,23 +110,6 @@ def test_the_first_score_is_always_kept():
         clock(4), agent.act, kept.actor, jax.random.split(jax.random.key(0), 4), 2
     )
     np.testing.assert_array_equal(returns, np.full((4, 2), 4.0))
-
-
-def test_four_devices_give_what_one_gives(monkeypatch):
-    env = table([[0, 1], [1, 0]], [[0.0, -0.5], [1.0, 2.0]], [[0, 0], [0, 1]], limit=5)
-    agent, found = make_agent("ppo", env, hidden=()), []
-    for devices in (4, 1):
-        monkeypatch.setattr(
-            loop, "data_mesh", lambda devices=devices: data_mesh(jax.devices()[:devices])
-        )
-        states = loop.start(
-            agent, list(range(8)), [make_hyper("ppo", lr=lr) for lr in (1e-3, 1e-2)] * 4
-        )
-        assert len(states.key.sharding.device_set) == devices
-        states, metrics = run_chunk(agent, states, *map(jnp.int32, (3, 0, 0)))
-        assert len(states.key.sharding.device_set) == devices
-        found.append(jax.device_get((states.params, metrics)))
-    chex.assert_trees_all_close(*found, rtol=1e-3, atol=1e-4)
 
 
 def test_runs_have_chances_of_their_own():
