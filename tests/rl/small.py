@@ -165,7 +165,7 @@ def make_agent(name, env, **changes):
 
 def make_hyper(name, **changes):
     kind = METHODS[name].Hyper
-    return kind(**{key: jnp.float32((HYPER | changes)[key]) for key in kind._fields})
+    return kind(**{key: np.float32((HYPER | changes)[key]) for key in kind._fields})
 
 
 @contextlib.contextmanager
@@ -180,19 +180,20 @@ def run(agent, hyper, updates, seeds=4):
     """Take updates of `seeds` runs, or of one for each hyper of a list.
 
     Returns:
-      (states, metrics of the last update).
+      (states, their parameters, metrics of the last update); the latter two of numpy.
     """
     hypers = hyper if isinstance(hyper, list) else [hyper] * seeds
     keys = jax.random.split(jax.random.key(0), len(hypers))
-    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *hypers)
+    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *hypers)
 
     def one(given):
         state = agent.init(*given)
-        return jax.lax.scan(lambda state, _: agent.update(state), state, length=updates)
+        state, metrics = jax.lax.scan(lambda state, _: agent.update(state), state, length=updates)
+        return state, jax.tree.map(lambda x: x[-1], metrics)
 
     all_runs = quickly_compiled(lambda *given: jax.lax.map(one, given))
     states, metrics = all_runs(keys, stacked)
-    return states, jax.tree.map(lambda x: x[:, -1], metrics)
+    return states, *jax.device_get((states.params["params"], metrics))
 
 
 def softmax(x):

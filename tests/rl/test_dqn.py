@@ -1,14 +1,25 @@
 """DQN against numbers in closed form: its target network, its values, its exploration."""
 
+import functools
+
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from small import arms, clock, make_agent, make_hyper, quickly_compiled, run, table
+from small import arms, clock, make_agent, make_config, make_hyper, quickly_compiled, run, table
+
+from dla_jax.rl import dqn
 
 
 def flat(params):
-    return np.concatenate([leaf.reshape(-1) for leaf in jax.tree.leaves(params)])
+    return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(jax.device_get(params))])
+
+
+@functools.cache
+def one_step_at_a_time():
+    """Return (init, update), where an update is one step of play and one gradient step."""
+    own = {"num_envs": 1, "steps_per_gradient": 1, "block": 1, "learning_starts": 1}
+    agent = make_agent("dqn", clock(4), hidden=(), **own)
+    return quickly_compiled(agent.init), quickly_compiled(agent.update)
 
 
 @pytest.mark.parametrize(
@@ -21,9 +32,7 @@ def flat(params):
     ],
 )
 def test_targets_move_as_their_rule_says(name, rule):
-    own = {"num_envs": 1, "steps_per_gradient": 1, "block": 1, "learning_starts": 1}
-    agent = make_agent("dqn", clock(4), hidden=(), **own)
-    init, update = quickly_compiled(agent.init), quickly_compiled(agent.update)
+    init, update = one_step_at_a_time()
     state = init(jax.random.key(0), make_hyper("dqn", **rule))
     np.testing.assert_array_equal(flat(state.params), flat(state.target))
     for count in range(1, 9):
@@ -39,10 +48,9 @@ def test_targets_move_as_their_rule_says(name, rule):
         np.testing.assert_allclose(target, want, rtol=1e-6, err_msg=f"after {count}")
 
 
-def action_values(states):
+def action_values(params):
     """Return the values of every run, [N, states, actions], of a network without hidden layers."""
-    params = states.params["params"]
-    read = lambda head: np.asarray(head["kernel"] + head["bias"][:, None, :])
+    read = lambda head: head["kernel"] + head["bias"][:, None, :]
     if "Dense_0" in params:
         return read(params["Dense_0"])
     advantage = read(params["advantage"])
@@ -62,43 +70,59 @@ def test_dqn_finds_the_known_action_values(double, dueling):
     agent = make_agent("dqn", env, hidden=(), **own, **size)
     shared = {"gamma": 0.8, "target_period": 20.0, "lr": 0.05, "epsilon_end": 1.0}
     hypers = [make_hyper("dqn", **shared, bootstrap=bootstrap) for bootstrap in (1.0, 0.0)]
-    states, metrics = run(agent, hypers, 40)
-    values = action_values(states)
+    _, params, metrics = run(agent, hypers, 40)
+    values = action_values(params)
     np.testing.assert_allclose(values[0], [[0.8 * 3.5, -0.5 + 0.8 * 5], [5, 2]], atol=0.1)
     assert values[1][1, 0] < 4 and values[1][1, 1] == pytest.approx(2, abs=0.1)
     assert metrics["td_error"][0] < 0.1 < metrics["td_error"][1]
 
 
-@pytest.mark.parametrize("ends", [False, True])
-def test_dqn_values_at_a_time_limit(ends):
-    """Reward 1 a step, 4 steps: 10 with bootstrap.
+def test_dqn_values_at_a_time_limit():
+    """Reward 1 a step, 4 steps; action 1 makes of the time limit an end as well.
 
-    Without it 1 + 0.9 * 3/4 Q, as one step in four seems to be the last.
+    With bootstrap the best is 10, and action 1 is worth 1 + 0.9 * 3/4 * 10, as one step in four
+    seems to be the last. Without it both actions are worth 1 + 0.9 * 3/4 Q.
     """
-    size = {"block": 50, "buffer_size": 256, "batch_size": 32}
-    agent = make_agent("dqn", clock(4, ends), hidden=(), huber=False, **size)
-    shared = {"target_period": 1.0, "tau": 0.1, "lr": 0.02, "epsilon_end": 1.0}
+    env = clock(4)
+
+    def step(key, state, action):
+        obs, state, reward, _, cut = env.step(key, state, action)
+        return obs, state, reward, cut & (action == 1), cut
+
+    size = {"block": 50, "buffer_size": 4096, "batch_size": 128}
+    agent = make_agent("dqn", env._replace(step=step), hidden=(), huber=False, **size)
+    shared = {"target_period": 1.0, "tau": 0.1, "lr": 0.005, "epsilon_end": 1.0}
     hypers = [make_hyper("dqn", **shared, bootstrap=bootstrap) for bootstrap in (1.0, 0.0)]
-    _, metrics = run(agent, hypers, 30)
+    _, params, _ = run(agent, hypers, 60)
     cut = 1 / (1 - 0.9 * 0.75)
-    np.testing.assert_allclose(metrics["q"], [cut if ends else 10.0, cut], rtol=0.06)
+    want = [[[10, 1 + 0.9 * 0.75 * 10]], [[cut, cut]]]
+    np.testing.assert_allclose(action_values(params), want, rtol=0.06)
 
 
 @pytest.mark.parametrize(("schedule", "left"), [("linear", 0.5), ("exponential", np.exp(-0.5))])
-def test_dqn_explores_as_often_as_epsilon_says(schedule, left):
+def test_epsilon_after_half_its_steps(schedule, left):
+    hyper = make_hyper("dqn", epsilon_end=0.1, epsilon_steps=1000.0)
+    own = make_config("dqn", epsilon_schedule=schedule).agent
+    assert float(dqn.epsilon(own, hyper, 500)) == pytest.approx(0.1 + 0.9 * left, rel=1e-5)
+
+
+def test_dqn_explores_as_often_as_epsilon_says():
     """After 500 of 1000 environment steps from 1 to 0.1.
 
     The arm that pays is the best of all that the network knows.
     """
     size = {"num_envs": 500, "buffer_size": 1000, "learning_starts": 500}
-    steps = {"steps_per_gradient": 1, "block": 10}
-    agent = make_agent("dqn", arms(), hidden=(), epsilon_schedule=schedule, **size, **steps)
+    agent = make_agent("dqn", arms(), hidden=(), steps_per_gradient=1, block=10, **size)
     hyper = make_hyper("dqn", lr=0.0, epsilon_end=0.1, epsilon_steps=1000.0)
-    state = quickly_compiled(agent.init)(jax.random.key(0), hyper)
-    layer = {"kernel": jnp.zeros((1, 3)), "bias": jnp.array([0.0, 0.0, 0.5])}
-    state = state._replace(params={"params": {"Dense_0": layer}})
-    _, metrics = quickly_compiled(agent.update)(state)
-    epsilon = 0.1 + 0.9 * left
+    layer = {"kernel": np.zeros((1, 3), np.float32), "bias": np.float32([0.0, 0.0, 0.5])}
+
+    @quickly_compiled
+    def first_update(key):
+        state = agent.init(key, hyper)
+        return agent.update(state._replace(params={"params": {"Dense_0": layer}}))[1]
+
+    metrics = first_update(jax.random.key(0))
+    epsilon = 0.1 + 0.9 / 2
     assert float(metrics["epsilon"]) == pytest.approx(epsilon, rel=1e-5)
     paid = float(metrics["return_sum"] / metrics["length_sum"])
     assert paid == pytest.approx(1 - epsilon * 2 / 3, abs=0.03)

@@ -3,7 +3,6 @@
 import functools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from small import arms, make_agent, make_hyper, quickly_compiled, softmax
@@ -16,7 +15,7 @@ LOGITS = np.array([1.0, 0.0, -0.5])
 
 def with_logits(state, logits=LOGITS):
     """Return a policy without hidden layers that has these logits in the only state."""
-    actor = {"kernel": jnp.zeros((1, 3)), "bias": jnp.asarray(logits, jnp.float32)}
+    actor = {"kernel": np.zeros((1, 3), np.float32), "bias": np.float32(logits)}
     return state._replace(params={"params": state.params["params"] | {"actor": actor}})
 
 
@@ -32,7 +31,7 @@ def first_update(baseline="none", logits=LOGITS, **hyper):
     init, update = bandit(baseline)
     state = init(jax.random.key(1), make_hyper("reinforce", lr=1.0, **hyper))
     after, metrics = update(with_logits(state, logits))
-    return np.asarray(after.params["params"]["actor"]["bias"]) - logits, metrics
+    return np.asarray(after.params["params"]["actor"]["bias"]) - logits, jax.device_get(metrics)
 
 
 @pytest.mark.parametrize("baseline", ["none", "mean"])
@@ -63,7 +62,7 @@ def test_the_labs_way_plays_the_likeliest_or_any_action(greedy, paid):
 
 
 def columns(*rows):
-    return jnp.array(rows).T
+    return np.array(rows).T
 
 
 def test_returns_of_episodes_stop_at_their_end():
@@ -72,21 +71,22 @@ def test_returns_of_episodes_stop_at_their_end():
     One ends, one is cut off after two steps in a state worth 8, one in its last row.
     """
     alive = columns([1, 1, 1, 0], [1, 1, 0, 0], [1, 1, 1, 1]).astype(bool)
-    reward = columns([1, 2, 4, 99], [1, 2, 99, 99], [1, 1, 1, 1]).astype(jnp.float32)
+    reward = columns([1, 2, 4, 99], [1, 2, 99, 99], [1, 1, 1, 1]).astype(np.float32)
     terminated = columns([0, 0, 1, 0], [0, 0, 0, 1], [0, 0, 0, 0]).astype(bool)
     truncated = columns([0, 0, 0, 1], [0, 1, 1, 0], [0, 0, 0, 1]).astype(bool)
     episodes = Episodes(None, None, reward, terminated, truncated, alive)
-    found = returns_of(episodes, jnp.full(3, 8.0), 0.5)
+    found = quickly_compiled(returns_of)(episodes, np.full(3, 8, np.float32), 0.5)
     want = columns([3.0, 4, 4, 0], [4.0, 6, 0, 0], [1.875 + 0.5, 1.75 + 1, 1.5 + 2, 5])
-    np.testing.assert_allclose(jnp.where(alive, found, 0), want)
+    np.testing.assert_allclose(np.where(alive, found, 0), want)
 
 
 def test_advantages_are_normalised_over_living_rows():
     rng = np.random.default_rng(0)
     advantage = rng.normal(3, 2, (6, 3)).astype(np.float32)
     alive = np.arange(6)[:, None] < np.array([6, 2, 4])
-    given = jnp.where(alive, advantage, 1e6)
-    of = lambda how, centre=False: np.asarray(normalised(given, alive, how, centre))
+    given = np.where(alive, advantage, np.float32(1e6))
+    compiled = quickly_compiled(normalised, static_argnums=(2, 3))
+    of = lambda how, centre=False: np.asarray(compiled(given, alive, how, centre))
     np.testing.assert_array_equal(of("none")[alive], advantage[alive])
     centred = advantage[alive] - advantage[alive].mean()
     np.testing.assert_allclose(of("none", centre=True)[alive], centred, rtol=1e-4, atol=1e-5)

@@ -3,7 +3,6 @@
 import collections
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -29,12 +28,19 @@ def random_rows(count, seed=0, ends=0.2):
     ]
 
 
+start, add, take = (
+    jax.jit(replay.start, static_argnums=1),
+    jax.jit(replay.add),
+    jax.jit(replay.take, static_argnums=4),
+)
+places_of = jax.jit(replay.sample_places, static_argnums=(2, 3, 4))
+
+
 def filled(rows):
-    add = jax.jit(replay.add)
-    ring = replay.start(jax.tree.map(jnp.asarray, rows[0]), LENGTH)
+    ring = start(rows[0], LENGTH)
     for t, row in enumerate(rows):
         ring = add(ring, row, t)
-    return ring
+    return jax.device_get(ring)
 
 
 @pytest.mark.parametrize("count", [3, 8, 9, 21])
@@ -52,8 +58,8 @@ def every_place(rows, n_step):
     """Return `sample_places` for a fine grid of uniforms in [0, 1), its two ends included."""
     last = np.nextafter(np.float32(1), np.float32(0))
     grid = np.append(np.linspace(0, 1, 400, endpoint=False), last).astype(np.float32)
-    row, env = replay.sample_places(jnp.stack([grid, grid]), jnp.int32(rows), LENGTH, ENVS, n_step)
-    assert row.dtype == env.dtype == jnp.int32
+    row, env = jax.device_get(places_of(np.stack([grid, grid]), rows, LENGTH, ENVS, n_step))
+    assert row.dtype == env.dtype == np.int32
     return row, env
 
 
@@ -69,9 +75,8 @@ def test_samples_begin_everywhere_that_all_their_rows_are_there(rows, n_step):
 
 
 def test_row_and_environment_are_chosen_apart():
-    row, env = replay.sample_places(
-        jax.random.uniform(jax.random.key(0), (2, 4000)), jnp.int32(20), LENGTH, ENVS, 1
-    )
+    uniform = np.random.default_rng(0).random((2, 4000), np.float32)
+    row, env = jax.device_get(places_of(uniform, 20, LENGTH, ENVS, 1))
     counts = np.bincount(row * ENVS + env, minlength=LENGTH * ENVS)
     assert len(counts) == LENGTH * ENVS and counts.min() > 4000 / len(counts) * 0.6
 
@@ -93,10 +98,8 @@ def test_windows_are_those_of_a_loop_over_the_rows(n_step):
     count, gamma = 21, 0.9
     rows = random_rows(count, seed=n_step)
     times, place = np.mgrid[count - LENGTH : count - n_step + 1, 0:ENVS].reshape(2, -1)
-    take = jax.jit(replay.take, static_argnums=4)
-    found, discount = take(
-        filled(rows), jnp.asarray(times % LENGTH), jnp.asarray(place), jnp.float32(gamma), n_step
-    )
+    given = filled(rows), times % LENGTH, place, np.float32(gamma), n_step
+    found, discount = jax.device_get(take(*given))
     lengths = set()
     for i, (t, env) in enumerate(zip(times, place, strict=True)):
         reward, next_obs, terminated, truncated, factor = window(rows, t, env, gamma, n_step)
@@ -119,12 +122,12 @@ def test_three_steps_by_hand():
     ):
         ends = [np.array([[False], [bool(flag)], [False]]) for flag in flags]
         ring = replay.Transition(
-            jnp.zeros((3, 1)),
-            jnp.zeros((3, 1), int),
-            jnp.array([[1.0], [2.0], [4.0]]),
-            jnp.array([[5.0], [6.0], [7.0]]),
+            np.zeros((3, 1), np.float32),
+            np.zeros((3, 1), int),
+            np.float32([[1.0], [2.0], [4.0]]),
+            np.float32([[5.0], [6.0], [7.0]]),
             *ends,
         )
-        found, discount = replay.take(ring, jnp.array([0]), jnp.array([0]), jnp.float32(0.5), 3)
+        found, discount = take(ring, np.array([0]), np.array([0]), np.float32(0.5), 3)
         assert (found.reward[0], discount[0], found.next_obs[0]) == want
         assert (found.terminated[0], found.truncated[0]) == tuple(bool(flag) for flag in flags)

@@ -2,6 +2,7 @@
 
 import json
 
+import drawn
 import jax
 import numpy as np
 import pytest
@@ -10,34 +11,38 @@ from launching import launch
 from configs.rescnn import get_config
 from dla_jax.config.info import DataInfo
 from dla_jax.studies.depth.arms import arms_of, claims_of, reference_of
+from dla_jax.tasks import image_task
 from dla_jax.tasks.image_classifier import count_params
-from dla_jax.tasks.image_task import init_network, make_model
 
 IMAGES = DataInfo(tuple("0123456789"), shape=(32, 32, 3), mean=(0.5,) * 3, std=(0.25,) * 3)
 
 
 def modules(argument):
-    """Return {(kind, depth): (module, parameters)} of a preset, for images of 32x32x3."""
+    """Return {(kind, depth): module} of a preset, for images of 32x32x3."""
     found = {}
     for arm in arms_of(get_config(argument)).values():
-        module = make_model(arm.config, IMAGES)
         kind, _, depth = arm.name.rpartition("-")
-        found[kind, int(depth)] = module, count_params(module, IMAGES.shape)
+        found[kind, int(depth)] = image_task.make_model(arm.config, IMAGES)
     return found
+
+
+def size_of(module):
+    return count_params(module, IMAGES.shape)
 
 
 @pytest.mark.parametrize("argument", ["cifar10", "lab_a", "lab_b", "he", "resnet18"])
 def test_the_twins_of_a_preset_as_intended_have_the_same_module_and_parameters(argument):
     found = modules(argument)
-    for (kind, depth), (module, params) in found.items():
-        if kind == "plain":
-            assert (module, params) == found["residual", depth]
-    assert len({params for _, params in found.values()}) >= len(get_config(argument).depths)
+    plain = {depth: module for (kind, depth), module in found.items() if kind == "plain"}
+    for depth, module in plain.items():
+        assert module == found["residual", depth]
+    sizes = set(map(size_of, found.values()))
+    assert plain and len(sizes) >= len(get_config(argument).depths)
 
 
 def test_the_papers_nets_have_its_number_of_parameters():
     found = modules("he")
-    millions = {depth: found["residual", depth][1] / 1e6 for depth in (20, 32, 44, 56, 110)}
+    millions = {depth: size_of(found["residual", depth]) / 1e6 for depth in (20, 32, 44, 56, 110)}
     assert {depth: round(number, 2) for depth, number in millions.items()} == {
         20: 0.27,
         32: 0.46,
@@ -52,19 +57,20 @@ def test_the_papers_nets_have_its_number_of_parameters():
 def test_the_twins_of_a_lab_as_implemented_differ_in_more_than_the_skip(lab):
     found = modules(f"{lab},as_implemented=true")
     deepest = max(depth for _, depth in found)
-    assert found["plain", deepest][1] != found["residual", deepest][1]
+    assert size_of(found["plain", deepest]) != size_of(found["residual", deepest])
 
 
 @pytest.mark.parametrize("config", ["lab_b", "he"])
-def test_every_block_of_a_residual_net_has_a_skip_and_none_of_its_plain_twin(config):
+def test_every_block_of_a_residual_net_has_a_skip_and_none_of_its_plain_twin(config, monkeypatch):
+    monkeypatch.setattr(image_task, "init_model", drawn.init_model)
     config = get_config(config)
     config.compute_dtype = "float32"
     depth = reference_of(config)
     for kind, value in (("plain", 0), ("residual", 1)):
         own = arms_of(config)[f"{kind}-{depth}"].config
-        model = make_model(own, IMAGES)
-        key = jax.random.key(0)
-        _, model_state = init_network(key, model=model, shape=IMAGES.shape, own=own.model)
+        model = image_task.make_model(own, IMAGES)
+        how = {"model": model, "shape": IMAGES.shape, "own": own.model}
+        _, model_state = image_task.init_network(jax.random.key(0), **how)
         leaves = jax.tree_util.tree_leaves_with_path(model_state["wiring"])
         skips = np.concatenate([leaf for path, leaf in leaves if path[-1].key == "skip"])
         np.testing.assert_array_equal(skips, value * np.ones({9: 4, 20: 9}[depth]))
