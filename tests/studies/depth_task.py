@@ -10,9 +10,9 @@ from dla_jax.training.mesh import data_mesh
 from dla_jax.training.task import Task
 
 
-def load(config: ConfigDict) -> image_task.Loaded:
-    """Return the images of a study, on the devices."""
-    image_set, mesh = images.load(config.data, data_dir=None, download=False), data_mesh()
+def load(config: ConfigDict, devices: list | None = None) -> image_task.Loaded:
+    """Return the images of a study, on these devices, by default on all."""
+    image_set, mesh = images.load(config.data, data_dir=None, download=False), data_mesh(devices)
     return image_task.Loaded(image_set, image_task.put_data(image_set, mesh), mesh)
 
 

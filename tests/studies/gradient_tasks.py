@@ -2,6 +2,8 @@
 
 import functools
 
+import jax
+
 from configs import gradients
 from dla_jax.data import images
 from dla_jax.studies.gradients.study import make_probed
@@ -13,8 +15,8 @@ from dla_jax.trials.arms import own_config
 
 @functools.cache
 def loaded():
-    """Return the embedded images, and their copy on the devices."""
-    image_set, mesh = images.digits(), data_mesh()
+    """Return the embedded images, and their copy on one device."""
+    image_set, mesh = images.digits(), data_mesh(jax.devices()[:1])
     return Loaded(image_set, put_data(image_set, mesh), mesh)
 
 
@@ -34,6 +36,7 @@ def task_of(network, seed=0):
     return make_probed(config_of(network), loaded(), seed)
 
 
+@functools.cache
 def start_of(network, seed=0):
     """Return the Task of a run, its state before the first step, and the key of its steps."""
     task = task_of(network, seed)

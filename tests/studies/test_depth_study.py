@@ -1,11 +1,13 @@
 """The runs of a depth study: what differs between arms and seeds, and one program for all."""
 
+import functools
 from pathlib import Path
 
 import chex
 import jax
 import numpy as np
 import pytest
+import scipy.special
 from depth_task import load, start, task_of
 
 from configs import mlp, rescnn
@@ -29,8 +31,27 @@ def model_of(loaded, kind, **more):
     return image_task.make_model(config, image_task.info_of(loaded.image_set), **more)
 
 
-def variables_of(state):
-    return {"params": state.params, **state.model_state}
+def log_p_of(loaded, kind, state, positions):
+    """Return the logarithms of the probabilities of the classes, in evaluation mode."""
+    x = loaded.image_set.images[positions] / np.float32(255)
+    params, model_state = jax.device_get((state.params, state.model_state))
+    logits = applied({"params": params, **model_state}, x, model_of(loaded, kind, init="he"))
+    return scipy.special.log_softmax(np.asarray(logits, np.float64), -1)
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def applied(variables, x, model):
+    return model.apply(variables, x, train=False)[0]
+
+
+@functools.partial(jax.jit, static_argnames="loss_fn")
+def loss_of(params, model_state, batch, key, *, loss_fn):
+    return loss_fn(params, model_state, batch, key)[0]
+
+
+def first_rows(loaded):
+    """Return a batch."""
+    return {"image": loaded.image_set.images[:16], "label": loaded.image_set.labels[:16]}
 
 
 @pytest.mark.parametrize("module", [rescnn, mlp])
@@ -73,7 +94,8 @@ def test_scaled_arms_scale_the_branch(loaded):
     np.testing.assert_allclose(state.model_state["wiring"]["blocks"]["branch"], 1 / np.sqrt(3))
 
 
-def test_one_program_serves_all_arms_seeds_and_learning_rates(loaded):
+def test_one_program_serves_all_arms_seeds_and_learning_rates():
+    loaded = load(SMOKE, jax.devices()[:1])
     before = steps.run_steps._cache_size()
     for kind, seed, lr in [
         ("plain", 0, 1e-3),
@@ -102,21 +124,18 @@ def test_evaluation_counts_every_example_once(loaded):
     task = task_of(SMOKE, loaded, "residual", seed=2)
     state, source = start(task, seed=2), loaded.image_set
     positions = image_task.split(SMOKE, source, 2)["val"]
-    x = source.images[positions] / np.float32(255)
-    model = model_of(loaded, "residual")
-    logits = np.asarray(model.apply(variables_of(state), x, train=False)[0])
-    labels = source.labels[positions]
+    log_p, labels = log_p_of(loaded, "residual", state, positions), source.labels[positions]
     found = task.evaluate(state)
-    right = (np.argmax(logits, -1) == labels).mean()
+    right = (np.argmax(log_p, -1) == labels).mean()
     assert found["val_accuracy"] == pytest.approx(right, abs=1e-6)
-    losses = -np.asarray(jax.nn.log_softmax(logits))[np.arange(len(labels)), labels]
+    losses = -log_p[np.arange(len(labels)), labels]
     assert found["val_loss"] == pytest.approx(losses.mean(), rel=1e-4)
 
 
 def test_a_net_overfits_eight_examples():
     config = rescnn.get_config("smoke")
     config.model.width, config.batch_size = 16, 8
-    task = task_of(config, load(config), "residual")
+    task = task_of(config, load(config, jax.devices()[:1]), "residual")
     eight = task.batch_at(0)
     plan = Plan(150, (150,), 0, 0, steps_per_call=50, patience=0)
     longer = plan._replace(num_steps=151, log_every_steps=150, eval_steps=(151,))
@@ -131,40 +150,38 @@ def test_a_net_overfits_eight_examples():
 
 
 def test_augmentation_is_part_of_the_loss(loaded):
-    state = start(task_of(SMOKE, loaded, "plain"))
+    state = jax.device_get(start(task_of(SMOKE, loaded, "plain")))
     model = model_of(loaded, "plain", init="he")
-    batch = {name: rows[:16] for name, rows in loaded.data.items()}
+    given = state.params, state.model_state, first_rows(loaded)
 
     def loss(seed, pad, flip):
         loss_fn = make_loss(model, pad, flip, 0.0)
-        return float(loss_fn(state.params, state.model_state, batch, jax.random.key(seed))[0])
+        return float(loss_of(*given, jax.random.key(seed), loss_fn=loss_fn))
 
     assert loss(0, 0, False) == loss(1, 0, False) != loss(0, 2, True) != loss(1, 2, True)
 
 
 def test_label_smoothing_is_the_cross_entropy_with_softened_labels(loaded):
     task = task_of(SMOKE, loaded, "plain")
-    state, model = start(task), model_of(loaded, "plain")
-    batch = {name: rows[:16] for name, rows in loaded.data.items()}
+    state, batch = jax.device_get(start(task)), first_rows(loaded)
     given = state.params, state.model_state, batch, jax.random.key(0)
-    loss = make_loss(model, 0, False, 0.2)(*given)[0]
-    logits = model.apply(variables_of(state), batch["image"] / 255.0, train=False)[0]
-    soft = 0.8 * np.eye(10)[np.asarray(batch["label"])] + 0.02
-    np.testing.assert_allclose(loss, -(soft * jax.nn.log_softmax(logits)).sum(1).mean(), rtol=1e-5)
-    assert float(loss) != pytest.approx(float(task.loss_fn(*given)[0]))
+    smoothed = make_loss(model_of(loaded, "plain", init="he"), 0, False, 0.2)
+    loss = loss_of(*given, loss_fn=smoothed)
+    soft = 0.8 * np.eye(10)[batch["label"]] + 0.02
+    log_p = log_p_of(loaded, "plain", state, np.arange(16))
+    np.testing.assert_allclose(loss, -(soft * log_p).sum(1).mean(), rtol=1e-5)
+    assert float(loss) != pytest.approx(float(loss_of(*given, loss_fn=task.loss_fn)))
 
 
 def test_a_run_is_tested_on_its_test_part_and_chosen_on_its_validation_part(loaded):
     task = task_of(SMOKE, loaded, "plain")
-    state, model = start(task), model_of(loaded, "plain")
+    state = start(task)
     parts = image_task.split(SMOKE, loaded.image_set, 0)
-    image_set, by_hand = loaded.image_set, {}
+    by_hand = {}
     for part in ("val", "test"):
-        images = image_set.images[parts[part]].astype(np.float32) / 255
-        logits, _ = model.apply(variables_of(state), images, train=False)
-        log_p = jax.nn.log_softmax(np.asarray(logits, np.float64))
-        rows = np.arange(len(images))
-        by_hand[part] = -float(np.mean(log_p[rows, image_set.labels[parts[part]]]))
+        log_p = log_p_of(loaded, "plain", state, parts[part])
+        labels = loaded.image_set.labels[parts[part]]
+        by_hand[part] = -float(np.mean(log_p[np.arange(len(labels)), labels]))
     assert task.test(state)["test_loss"] == pytest.approx(by_hand["test"], rel=1e-5)
     assert task.evaluate(state)["val_loss"] == pytest.approx(by_hand["val"], rel=1e-5)
     assert by_hand["test"] != pytest.approx(by_hand["val"], rel=1e-4)

@@ -1,8 +1,12 @@
 """How the networks of the study of gradients train: frozen BatchNorm, probes, shared programs."""
 
+import functools
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.special
 from gradient_tasks import config_of, loaded, module_of, start_of, task_of
 
 from dla_jax.studies.gradients.study import make_probed
@@ -11,10 +15,13 @@ from dla_jax.training.loop import stack_batches
 from dla_jax.training.steps import run_steps
 from dla_jax.training.task import no_trace
 
+copied = jax.jit(functools.partial(jax.tree.map, jnp.copy))
+
 
 def take_steps(network, num_steps, first=0, state=None):
     task, fresh, key = start_of(network)
-    batch = stack_batches(task.batch_at, first, first + num_steps, num_steps)
+    fresh = copied(fresh)  # the steps donate it
+    batch = stack_batches(task.batch_at, first, first + num_steps, rows=17)
     return run_steps(
         state or fresh,
         task.data,
@@ -29,7 +36,14 @@ def take_steps(network, num_steps, first=0, state=None):
 
 
 def flat(tree):
-    return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(tree)])
+    return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(jax.device_get(tree))])
+
+
+@functools.partial(jax.jit, static_argnames="loss_fn")
+def loss_of(params, model_state, batch, key, *, loss_fn):
+    """Return (loss, the model state afterwards)."""
+    loss, (model_state, _) = loss_fn(params, model_state, batch, key)
+    return loss, model_state
 
 
 def statistics_of_norm(state):
@@ -57,17 +71,23 @@ def test_frozen_norm_moves_in_the_first_epoch_only_and_the_usual_one_always():
 
 def test_frozen_norm_uses_the_running_statistics():
     task, state, key = start_of("residual_frozen_norm")
-    batch = {name: rows[:32] for name, rows in task.data.items()}
-    model = module_of("residual_frozen_norm")
+    state = jax.device_get(state)
+    batch = {name: np.asarray(rows)[:32] for name, rows in task.data.items()}
+    model, x = module_of("residual_frozen_norm"), batch["image"] / np.float32(255)
+
+    @functools.partial(jax.jit, static_argnums=1)
+    def logits_of(model_state, mode):
+        variables = {"params": state.params, **model_state}
+        return model.apply(variables, x, train=mode, mutable=["batch_stats"])[0][0]
+
     # The loss after freezing is that of the net in evaluation mode; before, that of the batch's own
     # statistics.
     for taken, mode in ((0.0, True), (17.0, False)):
         model_state = state.model_state | {"steps": {"taken": np.float32(taken)}}
-        variables = {"params": state.params, **model_state}
-        x = batch["image"] / np.float32(255)
-        (logits, _), _ = model.apply(variables, x, train=mode, mutable=["batch_stats"])
-        expected = -jax.nn.log_softmax(logits)[np.arange(32), batch["label"]].mean()
-        loss, (after, _) = task.loss_fn(state.params, model_state, batch, key)
+        log_p = scipy.special.log_softmax(logits_of(model_state, mode), -1)
+        expected = -log_p[np.arange(32), batch["label"]].mean()
+        given = state.params, model_state, batch, key
+        loss, after = loss_of(*given, loss_fn=task.loss_fn)
         assert float(loss) == pytest.approx(float(expected), rel=1e-5)
         assert float(after["steps"]["taken"]) == taken + 1
 
@@ -80,10 +100,9 @@ def test_a_probe_sees_the_images_as_they_are():
     task, state, key = start_of("residual")
     found, expected = shaken.probe(state), task.probe(state)
     jax.tree.map(np.testing.assert_array_equal, found, expected)
-    batch = {name: rows[:64] for name, rows in shaken.data.items()}
-    losses = [
-        float(one.loss_fn(state.params, state.model_state, batch, key)[0]) for one in (shaken, task)
-    ]
+    batch = {name: np.asarray(rows)[:64] for name, rows in shaken.data.items()}
+    given = *jax.device_get((state.params, state.model_state)), batch, key
+    losses = [float(loss_of(*given, loss_fn=one.loss_fn)[0]) for one in (shaken, task)]
     assert losses[0] != pytest.approx(losses[1], rel=1e-3)  # while the step's own does change
 
 

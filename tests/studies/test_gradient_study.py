@@ -1,5 +1,6 @@
 """The study of gradients: what stands in its record is what jax.grad and numpy say."""
 
+import functools
 import json
 
 import jax
@@ -28,6 +29,26 @@ def finished(smoke):
     return workdir, read_record(workdir)
 
 
+@functools.partial(jax.jit, static_argnames="loss_fn")
+def gradient_of_a_step(params, model_state, batch, key, *, loss_fn):
+    """Return (the gradient of a step's loss, what `statistics` says of it)."""
+    loss = lambda params: loss_fn(params, model_state, batch, key)[0]
+    grads = jax.grad(loss)(params)
+    return grads, statistics(grads, params)
+
+
+@functools.partial(jax.jit, static_argnames="model")
+def gradient_of_the_probe(params, model_state, x, labels, *, model):
+    """Return what `statistics` says of the gradient of the cross entropy, written out."""
+
+    def probe_loss(params):
+        variables = {"params": params, **model_state}
+        (logits, _), _ = model.apply(variables, x, train=True, mutable=["batch_stats"])
+        return -jax.nn.log_softmax(logits)[np.arange(len(labels)), labels].mean()
+
+    return statistics(jax.grad(probe_loss)(params), params)
+
+
 def rows_of(rows, run):
     return [row for row in rows if row["run"] == run and not row.get("done")]
 
@@ -39,14 +60,12 @@ def test_the_record_holds_what_jax_grad_says_of_the_same_batch(finished, network
     task, state, key = start_of(network, seed=1)
     own = rows_of(finished[1], f"final/{network}/seed1")
     index = task.batch_at(0)["index"]
-    batch = {name: rows[index] for name, rows in task.data.items()}
-
-    def loss(params):
-        model_state, step_key = state.model_state, jax.random.fold_in(key, 0)
-        return task.loss_fn(params, model_state, batch, step_key)[0]
-
-    grads = jax.grad(loss)(state.params)
-    found = statistics(grads, state.params)
+    image_set = loaded().image_set
+    batch = {"image": image_set.images[index], "label": image_set.labels[index]}
+    given = jax.device_get((state.params, state.model_state))
+    step_key = jax.random.fold_in(key, 0)
+    told = gradient_of_a_step(*given, batch, step_key, loss_fn=task.loss_fn)
+    grads, found = jax.device_get(told)
     assert [row["step"] for row in own[:3]] == [0, 1, 2]
     of_layers = ("layer_mean_abs", "layer_rms", "layer_var", "layer_relative")
     for name in (*of_layers, "stage_mean_abs", "stage_var", "stage_rms"):
@@ -65,13 +84,8 @@ def test_the_record_holds_what_jax_grad_says_of_the_probe_before_the_first_step(
     index = split(config_of(network), image_set, 1)["train"][:64]
     model = module_of(network)
     x, labels = image_set.images[index] / np.float32(255), image_set.labels[index]
-
-    def probe_loss(params):
-        variables = {"params": params, **state.model_state}
-        (logits, _), _ = model.apply(variables, x, train=True, mutable=["batch_stats"])
-        return -jax.nn.log_softmax(logits)[np.arange(64), labels].mean()
-
-    found = statistics(jax.grad(probe_loss)(state.params), state.params)
+    params, model_state = jax.device_get((state.params, state.model_state))
+    found = gradient_of_the_probe(params, model_state, x, labels, model=model)
     for name in ("layer_rms", "layer_relative", "stage_mean_abs"):
         np.testing.assert_allclose(first[f"probe_{name}"], found[name], rtol=2e-3, err_msg=name)
     layers = layers_of(state.params)

@@ -115,13 +115,18 @@ ONE_STEP = {"sgd": (1.95, 2.05), "adam": (1.9, 2.1), "adamw": (2.0, 2.1), "lion"
 def test_weight_decay_reaches_the_kernels_alone_or_all(name, decayed):
     tx = make_optimiser(make_config(name=name, weight_decay=0.5, decayed=decayed), 10)
     params = {
-        "embed": {"embedding": jnp.full(2, 2.0)},
-        "dense": {"kernel": jnp.full((2, 3), 2.0), "bias": jnp.full(3, 2.0)},
-        "norm": {"scale": jnp.full(3, 2.0), "bias": jnp.full(3, 2.0)},
+        "embed": {"embedding": np.full(2, 2, np.float32)},
+        "dense": {"kernel": np.full((2, 3), 2, np.float32), "bias": np.full(3, 2, np.float32)},
+        "norm": {"scale": np.full(3, 2, np.float32), "bias": np.full(3, 2, np.float32)},
     }
-    grads = jax.tree.map(lambda leaf: jnp.full_like(leaf, -0.5), params)
-    updates, _ = tx.update(grads, tx.init(params), params)
-    stepped = optax.apply_updates(params, updates)
+    grads = jax.tree.map(lambda leaf: np.full_like(leaf, -0.5), params)
+
+    @jax.jit
+    def step(params):
+        updates, _ = tx.update(grads, tx.init(params), params)
+        return optax.apply_updates(params, updates)
+
+    stepped = step(params)
     with_decay, without = ONE_STEP[name]
     spared = with_decay if decayed == "all" else without
     for layer, leaf, expected in (

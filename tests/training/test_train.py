@@ -1,5 +1,6 @@
 """The steps of a run are those of a plain Python loop, however they are grouped and split."""
 
+import functools
 import itertools
 
 import chex
@@ -31,6 +32,12 @@ from dla_jax.training import loop
 from dla_jax.training.task import Task
 
 
+@functools.cache
+def usual():
+    """Return what `fit` does by itself: (state, rows)."""
+    return fit()
+
+
 def test_it_learns_and_returns_the_best_evaluation():
     state, rows = fit(plan=PLAN._replace(num_steps=200, eval_steps=tuple(range(5, 201, 5))), lr=0.2)
     losses = [row["val_loss"] for row in rows if "val_loss" in row]
@@ -41,17 +48,23 @@ def test_the_steps_are_those_of_a_plain_python_loop():
     tx = optimiser(20)
     key_init, key_steps = jax.random.split(jax.random.key(0))
     params, model_state = init_fn(key_init)
-    opt_state = tx.init(params)
+    opt_state = jax.jit(tx.init)(params)
     opt_state = opt_state._replace(hyperparams={"lr": jnp.float32(0.05)})
     losses = []
+
+    @jax.jit
+    def take_step(params, model_state, opt_state, batch, step):
+        key = jax.random.fold_in(key_steps, step)
+        gradient = jax.value_and_grad(loss_fn, has_aux=True)
+        (loss, (model_state, _)), grads = gradient(params, model_state, batch, key)
+        updates, opt_state = tx.update(grads, opt_state, params)
+        return optax.apply_updates(params, updates), model_state, opt_state, loss
+
     for step in range(20):
         index = batch_positions(0, step, 8, 40)
         batch = {"x": X[index], "y": Y[index]}
-        (loss, (model_state, _)), grads = jax.value_and_grad(loss_fn, has_aux=True)(
-            params, model_state, batch, jax.random.fold_in(key_steps, step)
-        )
-        updates, opt_state = tx.update(grads, opt_state, params)
-        params = optax.apply_updates(params, updates)
+        carry = params, model_state, opt_state
+        params, model_state, opt_state, loss = take_step(*carry, batch, step)
         losses.append(float(loss))
     state, rows = fit(tx=tx, plan=PLAN._replace(eval_steps=(20,)))
     np.testing.assert_allclose(state.params["w"], params["w"], rtol=1e-4)
@@ -71,7 +84,7 @@ def test_the_steps_are_those_of_a_plain_python_loop():
     ],
 )
 def test_how_steps_are_grouped_changes_no_bit(changes, tmp_path):
-    assert_same(fit()[0], fit(tmp_path, plan=PLAN._replace(**changes))[0])
+    assert_same(usual()[0], fit(tmp_path, plan=PLAN._replace(**changes))[0])
 
 
 def test_one_trace_for_all_seeds_learning_rates_and_lengths():
@@ -96,7 +109,7 @@ def assert_close_runs(a, b):
 def test_four_devices_equal_one():
     assert jax.device_count() == 4
     one = jax.make_mesh((1,), ("data",), axis_types=(AxisType.Auto,), devices=jax.devices()[:1])
-    assert_close_runs(fit(), fit(mesh=one))
+    assert_close_runs(usual(), fit(mesh=one))
 
 
 def plain_loss(params, model_state, batch, key):
@@ -137,7 +150,7 @@ def test_batches_are_split_over_the_devices():
 
 
 def test_seeds_and_learning_rates_differ():
-    base = fit()[0].params["w"]
+    base = usual()[0].params["w"]
     assert not np.allclose(base, fit(seed=1)[0].params["w"])
     assert not np.allclose(base, fit(lr=0.06)[0].params["w"])
     assert_same(base, fit()[0].params["w"])
@@ -151,7 +164,7 @@ def test_streamed_batches_need_no_resident_data():
         return {"x": X[index], "y": Y[index]}
 
     state, _ = fit(batch_at=batch_at, data={})
-    assert_close(state.params, fit()[0].params, rtol=1e-6)
+    assert_close(state.params, usual()[0].params, rtol=1e-6)
 
 
 def test_a_task_that_leaves_all_open_is_the_same_run():

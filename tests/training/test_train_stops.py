@@ -1,5 +1,8 @@
 """A run that stops before its last step: on request, early, or where it diverges."""
 
+import functools
+import itertools
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -23,18 +26,39 @@ class Written:
         return [row for row in self.rows if row["step"] <= step]
 
 
-@pytest.mark.parametrize("stop_at", [1, 8, 15, 20])
+PLANS = {
+    "no checkpoints": PLAN,
+    "checkpoints": PLAN._replace(checkpoint_every_steps=3),
+    "checkpoints and probes": PLAN._replace(
+        checkpoint_every_steps=7, trace_first_steps=10, probe_every_steps=4
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """Return a function: name of a plan -> (state, rows) of a run that was not stopped."""
+
+    @functools.cache
+    def run(name):
+        folder = tmp_path_factory.mktemp("uninterrupted")
+        return fit(folder, plan=PLANS[name], trace=trace_of, probe=probe_of)
+
+    return run
+
+
 @pytest.mark.parametrize(
-    "more",
+    ("name", "stop_at"),
     [
-        {},
-        {"checkpoint_every_steps": 3},
-        {"checkpoint_every_steps": 7, "trace_first_steps": 10, "probe_every_steps": 4},
+        *itertools.product(["no checkpoints", "checkpoints"], [1, 15]),
+        *itertools.product(["checkpoints and probes"], [1, 8, 15, 20]),
     ],
 )
-def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(stop_at, more, tmp_path):
-    traced = {"plan": PLAN._replace(**more), "trace": trace_of, "probe": probe_of}
-    expected_state, expected_rows = fit(tmp_path / "other", **traced)
+def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
+    name, stop_at, tmp_path, uninterrupted
+):
+    traced = {"plan": PLANS[name], "trace": trace_of, "probe": probe_of}
+    expected_state, expected_rows = uninterrupted(name)
     written = Written(stop_at)
     with pytest.raises(Interrupted):
         fit(tmp_path, log=written.log, **traced)
