@@ -113,7 +113,8 @@ def test_the_report_is_self_contained_and_complete(finished):
         image.startswith(("data:image/png;base64,iVBOR", "data:image/gif;base64,R0lGOD"))
         for image in images
     )
-    assert not re.search(r"(src|href)=\"(?!data:)", page)
+    assert not re.search(r"src=\"(?!data:)", page) and "<link" not in page
+    assert all(link.startswith(("#", "https://")) for link in re.findall(r"href=\"([^\"]*)", page))
     text = re.sub(r"<[^>]*>|data:image[^\"]*", " ", page)
     for missing in ("nan", "None", "undefined", "null", "Undefined", "inf"):
         assert not re.search(rf"(?<![\w]){missing}(?![\w])", text), missing
