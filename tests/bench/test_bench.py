@@ -174,9 +174,17 @@ WRONG = [
 
 
 @pytest.mark.parametrize("module, nets, words", WRONG)
-def test_wrong_input_exits_with_2_and_one_line(module, nets, words):
-    answer = bench(module, *words)
-    assert answer.returncode == 2 and len(answer.stderr.splitlines()) == 1 and nets in answer.stderr
+def test_wrong_input_exits_with_2_and_one_line(module, nets, words, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", [f"bench.{module}", *words])
+    with pytest.raises(SystemExit) as exit:
+        importlib.import_module(f"bench.{module}").main()
+    said = capsys.readouterr().err
+    assert exit.value.code == 2 and len(said.splitlines()) == 1 and nets in said
+
+
+def test_a_benchmark_is_a_program_that_ends_where_its_input_is_wrong():
+    answer = bench("vision", "--nets=mpl")
+    assert answer.returncode == 2 and "mlp" in answer.stderr and not answer.stdout
 
 
 @pytest.mark.parametrize("module", [vision, language, encoders])

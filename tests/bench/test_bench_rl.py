@@ -5,11 +5,14 @@ import subprocess
 import sys
 import types
 
+import jax
 import numpy as np
 import pytest
 from launching import ROOT, environment
 
 from bench import page, processes, rl, rl_others
+from dla_jax.rl import loop
+from dla_jax.training.mesh import data_mesh
 
 PRESENT = ("distrax", "flashbax", "stable_baselines3", "torch", "tyro", "tensorboard")
 
@@ -72,11 +75,19 @@ def started(monkeypatch, capsys):
         (("--purejaxrl=/nowhere",), "--purejaxrl=/nowhere: no ppo.py there"),
     ],
 )
-def test_wrong_input_exits_with_2_and_one_line(words, told):
-    command = (sys.executable, "-m", "bench.rl", *words)
+def test_wrong_input_exits_with_2_and_one_line(words, told, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["bench.rl", *words])
+    with pytest.raises(SystemExit) as exit:
+        rl.main()
+    said = capsys.readouterr().err
+    assert exit.value.code == 2 and len(said.splitlines()) == 1 and told in said
+
+
+def test_it_is_a_program_that_ends_where_its_input_is_wrong():
+    command = (sys.executable, "-m", "bench.rl", "--rounds=0")
     how = {"cwd": ROOT, "env": environment(), "timeout": 100}
     answer = subprocess.run(command, capture_output=True, text=True, check=False, **how)
-    assert answer.returncode == 2 and len(answer.stderr.splitlines()) == 1 and told in answer.stderr
+    assert answer.returncode == 2 and "positive" in answer.stderr and not answer.stdout
 
 
 def test_a_folder_that_lacks_a_file_is_told_and_so_is_nothing_to_compare_with(
@@ -160,12 +171,15 @@ def test_whole_runs_are_timed_and_compilation_apart(monkeypatch):
     assert rl_others.timed(prepare, 100, 0.5)["wall"] == 50.0 and len(runs) == 3  # one at least
 
 
-@pytest.mark.parametrize("agent, steps", [("ppo", 19_968), ("dqn", 20_000)])
-def test_our_runs_take_the_steps_that_are_counted(agent, steps):
-    prepare, units = rl.our_runs(job(agent, runs=4))  # tests have four devices
+@pytest.mark.parametrize(("agent", "steps", "taken"), [("ppo", 2000, 1536), ("dqn", 1190, 1100)])
+def test_our_runs_take_the_steps_that_are_counted(agent, steps, taken, monkeypatch):
+    # as the benchmark has it
+    monkeypatch.setattr(loop, "data_mesh", lambda: data_mesh(jax.devices()[:1]))
+    monkeypatch.setitem(rl.DQN["agent"], "learning_starts", 100)
+    prepare, units = rl.our_runs(job(agent, runs=2, steps=steps))
     states, metrics = prepare()()
-    assert units == 4 * steps and np.all(np.asarray(states.env_steps) == steps)
-    assert metrics["episodes"].shape == (4,)
+    assert units == 2 * taken and np.all(np.asarray(states.env_steps) == taken)
+    assert metrics["episodes"].shape == (2,)
     assert np.all(np.asarray(states.hyper.bootstrap) == 1.0)
 
 
