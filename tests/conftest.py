@@ -22,9 +22,31 @@ import pytest  # noqa: E402
 
 from dla_jax.config.stop import stop_requested  # noqa: E402
 
+LONGEST = (
+    "test_configs",
+    "test_resume",
+    "test_agents_study",
+    "test_text_studies",
+    "test_presets",
+    "test_cam_study",
+    "test_language_study",
+    "test_multihost",
+    "test_language",
+    "test_texts",
+    "test_architectures",
+)
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the files that take longest, so that all workers end together."""
+
+    def place(item) -> int:
+        return LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST)
+
+    items.sort(key=place)
 
 
 @pytest.fixture(autouse=True)
@@ -43,8 +65,11 @@ def not_too_many_programs():
     compiler crashes. What is needed again comes from the compilation cache.
     """
     yield
-    maps = Path("/proc/self/maps")
-    if maps.exists() and len(maps.read_text().splitlines()) > 10_000:
+    maps, pages = Path("/proc/self/maps"), Path("/proc/self/statm")
+    if not maps.exists():
+        return
+    resident = int(pages.read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+    if len(maps.read_text().splitlines()) > 10_000 or resident > 2**30:
         jax.clear_caches()
 
 

@@ -100,34 +100,34 @@ def test_every_claim_of_a_preset_is_in_its_grid(argument):
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    """Return a folder of three classes of 40 pictures, 16x16, told apart by their colour."""
+    """Return a folder of three classes of 40 pictures, 32x32, told apart by their colour."""
     from PIL import Image
 
     folder, rng = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
     for channel, name in enumerate(("red", "green", "blue")):
         (folder / name).mkdir()
         for i in range(40):
-            pixels = rng.integers(0, 120, (16, 16, 3)).astype(np.uint8)
+            pixels = rng.integers(0, 120, (32, 32, 3)).astype(np.uint8)
             pixels[..., channel] += 100
             Image.fromarray(pixels).save(folder / name / f"{i}.png")
     return folder
 
 
 @pytest.mark.parametrize(
-    ("preset", "depths", "arms"),
+    ("preset", "depths", "arms", "size"),
     [
-        ("cifar10", "2,3", "plain,residual"),
-        ("he", "8,14", "residual"),
-        ("lab_b,as_implemented=true", "9", "residual"),
-        ("lab_a,as_implemented=true", "1", "plain,residual"),
+        ("cifar10", "2,3", "plain,residual", 16),
+        ("he", "8,14", "residual", 16),
+        ("lab_b,as_implemented=true", "9", "residual", 32),
+        ("lab_a,as_implemented=true", "1", "plain,residual", 16),
     ],
 )
-def test_the_presets_train_on_ones_own_images(photos, tmp_path, preset, depths, arms):
+def test_the_presets_train_on_ones_own_images(photos, tmp_path, preset, depths, arms, size):
     answer = launch(
         f"--config=configs/rescnn.py:{preset}",
         "--config.data.name=folder",
         f"--config.data.path={photos}",
-        "--config.data.size=16",
+        f"--config.data.size={size}",
         "--config.data.val_fraction=0.2",
         "--config.data.test_fraction=0.2",
         f"--config.depths={depths}",
