@@ -2,8 +2,8 @@
 
 import json
 
-import drawn
 import jax
+import large_networks
 import numpy as np
 import pytest
 from launching import launch
@@ -62,7 +62,7 @@ def test_the_twins_of_a_lab_as_implemented_differ_in_more_than_the_skip(lab):
 
 @pytest.mark.parametrize("config", ["lab_b", "he"])
 def test_every_block_of_a_residual_net_has_a_skip_and_none_of_its_plain_twin(config, monkeypatch):
-    monkeypatch.setattr(image_task, "init_model", drawn.init_model)
+    monkeypatch.setattr(image_task, "init_model", large_networks.init_model)
     config = get_config(config)
     config.compute_dtype = "float32"
     depth = reference_of(config)

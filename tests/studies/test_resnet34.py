@@ -3,8 +3,8 @@
 import functools
 import json
 
-import drawn
 import jax
+import large_networks
 import numpy as np
 import pytest
 from launching import launch
@@ -28,7 +28,7 @@ LAB_C = "cifar10,as_implemented=true"
 @pytest.fixture(autouse=True)
 def drawn_networks(monkeypatch):
     """Draw the parameters of networks without compiling anything."""
-    monkeypatch.setattr(image_task, "init_model", drawn.init_model)
+    monkeypatch.setattr(image_task, "init_model", large_networks.init_model)
 
 
 def network(argument, name, **changes):
