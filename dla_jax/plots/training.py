@@ -24,13 +24,17 @@ def _curve(axis, label: str, curve: dict, name: str, alpha: float) -> None:
 
 
 def _ends_in_words(curves: dict[str, dict]) -> str:
-    """Return what validation accuracy and training loss are at the last evaluation."""
+    """Return what validation accuracy and training loss are at the last evaluation.
+
+    They are unknown of a network one of whose runs was not evaluated at all.
+    """
 
     def ends(name: str) -> dict[str, float]:
-        return {
-            label.replace("_", " "): float(np.asarray(curve[name], float)[:, -1].mean())
-            for label, curve in curves.items()
-        }
+        last = {}
+        for label, curve in curves.items():
+            values = np.asarray(curve[name], float)
+            last[label.replace("_", " ")] = float(values[:, -1].mean()) if values.size else np.nan
+        return last
 
     accuracies = words.ranked(ends("val_accuracy"), words.percent)
     losses = words.ranked(ends("train_loss"), words.digits, smallest=True)
@@ -45,12 +49,14 @@ def training_curves(curves: dict[str, dict], path: Path) -> str:
 
     Args:
       curves: {label: {"epoch": float [T], "train_loss": float [S, T], "val_accuracy": float [S, T],
-        "colour": its index, "dashed": bool}}.
+        "colour": its index, "dashed": bool}}; one with T = 0 is named in the words alone, and at
+        least one has more.
     """
-    many = len(curves) > MANY
+    shown = {label: curve for label, curve in curves.items() if len(curve["epoch"])}
+    many = len(shown) > MANY
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(1, 2, figsize=(PAGE, 2.8 if many else 2.5))
-        for label, curve in curves.items():
+        for label, curve in shown.items():
             for axis, name in zip(axes, ("train_loss", "val_accuracy"), strict=True):
                 _curve(axis, label, curve, name, alpha=0.04 if many else 0.13)
         axes[0].set_yscale("log")

@@ -86,6 +86,15 @@ def test_training_says_where_the_curves_end():
     assert "lowest first: residual 0.5, plain 1.5." in told
 
 
+def test_a_network_with_a_run_without_evaluations_ends_unknown():
+    look = {"colour": 0, "dashed": False}
+    none = look | {"epoch": [], "train_loss": [[], []], "val_accuracy": [[], []]}
+    some = look | {"epoch": [1], "train_loss": [[0.5]], "val_accuracy": [[0.8]]}
+    told = said(training.training_curves, {"diverged": none, "residual": some})
+    assert "highest first: residual 80.0 %, diverged unknown." in told
+    assert "lowest first: residual 0.5, diverged unknown." in told
+
+
 def test_layers_say_how_the_first_lies_beside_the_last():
     vanishing, dead = np.array([[0.01, 0.1, 1.0]] * 2), np.array([[0.0, 0.0, 1.0]] * 2)
     maps_of = {"plain": (np.array([0, 9]), vanishing), "dead": (np.array([0, 9]), dead)}

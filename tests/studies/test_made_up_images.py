@@ -11,7 +11,7 @@ from dla_jax.plots import accuracy
 from dla_jax.plots.style import COLOURS, MANY_COLOURS
 from dla_jax.studies import find
 from dla_jax.studies.architectures.report import answer as networks_answer
-from dla_jax.studies.architectures.report import draw_pair, measured_rows
+from dla_jax.studies.architectures.report import draw_curves, draw_pair, measured_rows
 from dla_jax.studies.depth import figures as depth_figures
 from dla_jax.studies.depth.answer import answer as depth_answer
 from dla_jax.studies.depth.figures import accuracy_points, explanations, rate_lines
@@ -186,6 +186,18 @@ def test_networks_answer_how_much_better_the_second_of_the_pair_is(networks):
     assert found.startswith("resnet has a test accuracy of 9") and "convnet of" in found
     assert ": resnet is 5." in found or ": resnet is 4.9" in found
     assert found.endswith("] better.")
+
+
+def test_what_was_never_evaluated_has_no_curves(networks, depth):
+    def evaluated(found, *rows):
+        done = {name: list(rows) for name in found.done}
+        return found._replace(rows=done)
+
+    before, after = {"step": 1}, {"step": 2, "val_accuracy": 0.5, "train_loss": 1.0}
+    assert draw_curves(evaluated(networks, before)) == []
+    assert len(draw_curves(evaluated(networks, before, after))) == 1
+    assert depth_figures.training_curves(evaluated(depth, before)) == {}
+    assert len(depth_figures.training_curves(evaluated(depth, before, after))) == 4
 
 
 # The first layer's gradient relative to the last one's, and what the last dense layer keeps.

@@ -162,7 +162,7 @@ def epoch_seconds(found: Finished) -> dict[str, list[float]]:
 def draw_curves(found: Finished) -> list[dict]:
     """Draw training loss and validation accuracy; return the figure with its caption.
 
-    There is none where nothing is trained step by step.
+    There is none where nothing is trained step by step, or was ever evaluated.
     """
     curves = {}
     for i, network in enumerate(by_size(found)):
@@ -171,7 +171,7 @@ def draw_curves(found: Finished) -> list[dict]:
             continue  # a baseline that is not trained step by step
         style = {"colour": i, "dashed": i >= 7}
         curves[network] = tables.curve(found.arms[network].config, runs) | style
-    if not curves:
+    if not any(len(curve["epoch"]) for curve in curves.values()):
         return []
     path = found.figures / "curves.png"
     alt = training.training_curves(curves, path)

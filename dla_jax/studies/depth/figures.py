@@ -87,7 +87,10 @@ def gradient_map(rows: list[dict]) -> tuple[list[int], np.ndarray]:
 
 
 def training_curves(found: Finished) -> dict[str, dict]:
-    """Return the curves of the main arms at the reference depth (dashed) and the largest."""
+    """Return the curves of the main arms at the reference depth (dashed) and the largest.
+
+    There are none where no arm was evaluated in all of its runs.
+    """
     config, colours, curves = found.config, coloured(found.config), {}
     for depth in (reference_of(config), max(config.depths)):
         for kind in config.arms:
@@ -96,7 +99,7 @@ def training_curves(found: Finished) -> dict[str, dict]:
             if seeds:
                 style = {"colour": colours.index(kind), "dashed": depth == reference_of(config)}
                 curves[label(arm)] = curve(config, seeds) | style
-    return curves
+    return curves if any(len(each["epoch"]) for each in curves.values()) else {}
 
 
 def accuracy_points(found: Finished) -> tuple[dict, dict]:
