@@ -119,14 +119,15 @@ def together(arms: dict[str, dict], solved_at: float | None, path: Path) -> str:
 
 
 def scores(rows: list[dict], path: Path) -> str:
-    """Draw what the best policies get on fresh episodes, and the mean return over training.
+    """Draw the mean return over training, and what the best policies get on fresh episodes.
 
     A dot is a run, a diamond the interquartile mean, a bar its interval; the first row is on top.
 
     Args:
       rows: [{"label", "best", "whole": {"values": float [n], "iqm", "low", "high"} or None}].
     """
-    titles = {"best": "return of the best policy", "whole": "mean return over training"}
+    # What the study compares stands on the left, which a narrow screen shows first.
+    titles = {"whole": "mean return over training", "best": "return of the best policy"}
     place = {"xycoords": ("axes fraction", "data"), "va": "center"}
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(1, 2, figsize=(PAGE, 0.8 + 0.28 * len(rows)), sharey=True)

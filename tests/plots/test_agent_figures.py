@@ -47,7 +47,7 @@ def test_together_the_arms_have_their_own_names_and_looks():
     assert len(looks) == 9
 
 
-def test_scores_have_the_best_policy_left_the_whole_training_right_and_the_first_arm_on_top():
+def test_scores_have_the_whole_training_left_the_best_policy_right_and_the_first_arm_on_top():
     def found(iqm, low, high):
         return {"values": [iqm - 1, iqm + 1], "iqm": iqm, "low": low, "high": high}
 
@@ -55,10 +55,10 @@ def test_scores_have_the_best_policy_left_the_whole_training_right_and_the_first
         {"label": "ppo", "best": found(400, 300, 450), "whole": found(200, -math.inf, math.inf)},
         {"label": "dqn", "best": None, "whole": found(100, 50, 150)},
     ]
-    best, whole = figure_of(learning.scores, rows).axes
+    whole, best = figure_of(learning.scores, rows).axes
     assert best.get_xlabel() == "return of the best policy"
     assert whole.get_xlabel() == "mean return over training"
-    names = row_names(best)
+    names = row_names(whole)
     assert list(names.values()) == ["ppo", "dqn"] and best.yaxis_inverted()
     assert whole.yaxis_inverted()
     centres = [{names[y]: x for x, y in marked(axis, "D")} for axis in (best, whole)]
@@ -105,6 +105,6 @@ def test_an_arm_has_one_colour_in_all_panels_of_what_the_updates_said():
 
 def test_an_arm_without_scores_keeps_its_row():
     row = {"label": "ppo", "best": None, "whole": None}
-    best, whole = figure_of(learning.scores, [row]).axes
+    whole, best = figure_of(learning.scores, [row]).axes
     assert not best.get_lines() and not whole.texts
-    assert row_names(best) == pytest.approx({0: "ppo"})
+    assert row_names(whole) == pytest.approx({0: "ppo"})
