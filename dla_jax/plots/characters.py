@@ -92,6 +92,15 @@ def _learning_curves(axis, found: dict) -> list[float]:
     return extremes
 
 
+def _validation_in_words(name: str, found: dict) -> str:
+    """Return the lowest validation loss of a network as `curves` takes it, and the last one."""
+    means = np.asarray(found["val"], float).mean(0) * BITS
+    if not means.size:
+        return f"{name} unknown"
+    lowest, best = found["step"][int(means.argmin())], number(means.min(), 3)
+    return f"{name} {best} at its best, step {lowest:,}, {number(means[-1], 3)} last"
+
+
 def curves(networks: dict[str, dict], ngrams: dict[int, float], path: Path) -> str:
     """Draw validation and training losses along the steps, a panel a network.
 
@@ -119,12 +128,7 @@ def curves(networks: dict[str, dict], ngrams: dict[int, float], path: Path) -> s
         axes[0, 0].set_ylabel("bits per character")
         figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
         save(figure, path)
-    told = []
-    for name, found in networks.items():
-        means = np.asarray(found["val"], float).mean(0) * BITS
-        if means.size:
-            lowest, best = found["step"][int(means.argmin())], number(means.min(), 3)
-            told.append(f"{name} {best} at its best, step {lowest:,}, {number(means[-1], 3)} last")
+    told = [_validation_in_words(name, found) for name, found in networks.items()]
     return f"Bits per character of the validation text: {words.listed(told, '; ')}."
 
 
@@ -180,17 +184,24 @@ def by_context(
 
 
 def _attention_in_words(weights: np.ndarray) -> str:
-    """Return what share of its attention a token gives itself, the one before, and the first."""
+    """Return what share of its attention a token gives itself, the one before, and the first.
+
+    The first two tokens are left out: of them these are not three. Even attention gives the same to
+    each token up to itself.
+    """
     maps = weights.reshape(-1, *weights.shape[-2:])
+    later = np.arange(2, maps.shape[-1])
+    if not len(later):
+        return "Too few tokens to tell what they attend to."
     means = {
-        "itself": np.mean([np.diagonal(each) for each in maps]),
-        "the first token": np.mean(maps[:, :, 0]),
+        "itself": float(maps[:, later, later].mean()),
+        "the token before": float(maps[:, later, later - 1].mean()),
+        "the first token": float(maps[:, later, 0].mean()),
     }
-    if maps.shape[-1] > 1:
-        means["the token before"] = np.mean([np.diagonal(each, -1) for each in maps])
+    even = words.percent(float(np.mean(1 / (later + 1))))
     return (
-        "Mean share of its attention that a token gives, the largest first: "
-        f"{words.ranked({name: float(mean) for name, mean in means.items()}, words.percent)}."
+        "Mean share of its attention that a token from the third on gives, the largest first: "
+        f"{words.ranked(means, words.percent)}; even attention would give each {even}."
     )
 
 
