@@ -160,12 +160,15 @@ def faithfulness(
         save(figure, path)
     told = []
     for title, methods in curves.items():
-        means = {name.replace("_", " "): float(values.mean()) for name, values in methods.items()}
-        ranking = words.ranked(means, words.percent, smallest=title == "deletion")
-        told.append(f"Mean probability in {title}, the {better[title]} the better: {ranking}.")
-    left = {name: float(values[:, -1].mean()) for name, values in forgotten.items()}
-    kept = number(left[first], 2)
-    return " ".join([*told, f"Likeness of {first} to itself, all forgotten: {kept}."])
+        areas = {
+            name.replace("_", " "): float(np.trapezoid(values.mean(0), shares))
+            for name, values in methods.items()
+        }
+        ranking = words.ranked(areas, words.percent, smallest=title == "deletion")
+        told.append(f"Area under the {title} curve, the {better[title]} the better: {ranking}.")
+    kept = number(float(forgotten[first][:, -1].mean()), 2)
+    name = first.replace("_", " ")
+    return " ".join([*told, f"Likeness of {name} to itself, all forgotten: {kept}."])
 
 
 def aucs(rows: list[dict], path: Path) -> str:
