@@ -27,6 +27,8 @@ def _common_scale(maps: dict[str, tuple[np.ndarray, np.ndarray]]) -> LogNorm:
     """Return one log scale for all maps."""
     finite = [norms[np.isfinite(norms) & (norms > 0)] for _, norms in maps.values()]
     positive = np.concatenate(finite)
+    if not len(positive):
+        return LogNorm(0.1, 1, clip=False)  # dead or overflowed: no colour tells them apart
     high = np.quantile(positive, 0.97)  # one run that explodes must not hide all others
     return LogNorm(max(positive.min(), high * 1e-7), high, clip=False)
 
@@ -123,11 +125,8 @@ def layer_profiles(
         save(figure, path)
     told = []
     for title, profiles in panels.items():
-        means = {label: geometric_mean(values) for label, values in profiles.items()}
-        ratios = [
-            f"{label.replace('_', ' ')} {words.times(mean[0], mean[-1])}"
-            for label, mean in means.items()
-        ]
+        ends = {label: geometric_mean(values)[[0, -1]] for label, values in profiles.items()}
+        ratios = [f"{label.replace('_', ' ')} {words.times(*each)}" for label, each in ends.items()]
         told.append(f"{title}{': ' if title else ''}{words.listed(ratios)}")
     return f"{ylabel[0].upper()}{ylabel[1:]}, first layer over last: {'; '.join(told)}."
 
@@ -184,8 +183,10 @@ def _median(limits, shares) -> str:
 
     Args:
       limits: upper bounds of the bins in log2, [bins] or one less where the last has none.
-      shares: fractions [bins].
+      shares: fractions [bins], nan where nothing was counted.
     """
+    if np.isnan(shares).any():
+        return "unknown"
     place = int(np.searchsorted(np.cumsum(shares), 0.5))
     return number(limits[min(place, len(limits) - 1)] * np.log10(2), 1)
 
@@ -292,8 +293,8 @@ def clipping(networks: dict[str, dict], path: Path) -> str:
         figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
         save(figure, path)
     told = [
-        f"{network.replace('_', ' ')} {words.digits(np.nanmax(found['before']))} and "
-        f"{words.digits(np.nanmax(found['after']))}"
+        f"{network.replace('_', ' ')} {words.largest(found['before'])} and "
+        f"{words.largest(found['after'])}"
         for network, found in networks.items()
     ]
     return f"Largest gradient norm before and after clipping: {words.listed(told, '; ')}."

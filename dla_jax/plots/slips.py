@@ -19,7 +19,8 @@ def _swapped(axis, networks: dict) -> None:
         axis.plot(found["epoch"], mean, color=COLOURS[i], label=f"{network}: mean |g|")
         told = f"{network}: logged as mean"
         axis.plot(found["epoch"], variance, "--", color=COLOURS[i], label=told)
-    lowest = min((np.nanmin(found["var"][:, 0]) for found in networks.values()), default=1)
+    variances = [value for found in networks.values() for value in found["var"][:, 0]]
+    lowest = min(filter(np.isfinite, variances), default=1)
     axis.set(yscale="log", ylabel="stage 1", ylim=(lowest / 300, None))
 
 
@@ -55,14 +56,17 @@ def _frozen(axis, networks: dict) -> None:
 def _slips_in_words(panels: dict, loss_scale: float) -> str:
     """Return how far each slip moves the picture, panel by panel."""
     told = [
-        f"(a) {network}: what is logged as the mean is "
-        f"{words.times(found['var'][-1, 0], found['mean_abs'][-1, 0])} it at the end"
+        f"(a) {network.replace('_', ' ')}: what is logged as the mean over the mean, at the end: "
+        f"{words.times(found['var'][-1, 0], found['mean_abs'][-1, 0])}"
         for network, found in panels["swapped"].items()
     ]
-    told += [f"(b) {network}: {loss_scale:,.0f} times too large" for network in panels["scaled"]]
+    told += [
+        f"(b) {network.replace('_', ' ')}: {loss_scale:,.0f} times too large"
+        for network in panels["scaled"]
+    ]
     if panels["clipped_once"]:
         found = panels["clipped_once"]
-        largest = [words.digits(np.nanmax(found[key])) for key in ("before", "after")]
+        largest = [words.largest(found[key]) for key in ("before", "after")]
         told.append(
             f"(c) largest gradient norm {largest[0]} where clipping came before the loop, "
             f"{largest[1]} where each step is clipped"

@@ -1,7 +1,7 @@
 """What figures show, in words: the pieces of the texts that stand for them where none is seen."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from dla_jax.evidence.formatting import number
 
@@ -14,8 +14,10 @@ def percent(fraction: float) -> str:
 
 
 def digits(value: float) -> str:
-    """Return a number in two digits, or as a whole one: `0.0012`, `1,234`."""
-    return f"{value:,.0f}" if 100 <= abs(value) < 1e6 else f"{value:.2g}"
+    """Return a number in two digits, or as a whole one: `0.0012`, `1,234`; no infinity, no nan."""
+    if not math.isfinite(value):
+        return "unknown" if math.isnan(value) else "overflowed"
+    return f"{value:,.0f}" if 99.5 <= abs(value) < 1e6 else f"{value:.2g}"
 
 
 def times(a: float, b: float) -> str:
@@ -23,6 +25,15 @@ def times(a: float, b: float) -> str:
     if not (math.isfinite(a) and math.isfinite(b)) or min(a, b) <= 0:
         return "unknown"
     return f"{digits(a / b)} times"
+
+
+def largest(values: Iterable[float]) -> str:
+    """Return the largest finite one of some numbers, and whether others overflowed."""
+    values = [float(value) for value in values]
+    finite = [value for value in values if math.isfinite(value)]
+    if not any(map(math.isinf, values)):
+        return digits(max(finite, default=math.nan))
+    return f"{digits(max(finite))} where it did not overflow" if finite else digits(math.inf)
 
 
 def listed(parts: list[str], between: str = ", ") -> str:
