@@ -175,7 +175,7 @@ def test_clipping_says_the_largest_norm_that_is_known_and_what_overflowed():
     def clipped(*before):
         return {"before": np.array(before), "after": np.array([1.0, 0.5]), "threshold": 1.0}
 
-    networks = {"a_net": clipped(5.0, math.nan), "b": clipped(math.inf, 3.0)}
+    networks = {"a_net": clipped(5.0, math.nan), "b": clipped(math.inf, 3.0, 2.0)}
     networks |= {"c": clipped(math.nan, math.nan), "d": clipped(math.inf, math.nan)}
     told = said(layers.clipping, networks)
     assert told.startswith("Largest gradient norm before and after clipping: a net 5 and 1;")
