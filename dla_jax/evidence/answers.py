@@ -14,7 +14,7 @@ NOUNS = {"nats/char": "nats", "return": "of return"}
 
 
 def contrast(
-    runs: list[dict],
+    summary: dict,
     terms: tuple,
     value: str = "test_accuracy",
     unit: str = "points",
@@ -26,15 +26,37 @@ def contrast(
     None where the arms have no seed in common.
 
     Args:
-      runs: of a summary.
+      summary: {"runs", "claims", ...} of a study.
       terms: ((weight, arm), ...).
-      margin: the difference below which one would not care; 0 where any matters.
+      margin: the difference below which one would not care, > 0, where no claim says it.
     """
+    runs = summary["runs"]
     if not weighing.paired_values(terms, runs, value):
         return None
+    margin = margin_of(summary["claims"], terms, value, margin)
     claim = {"value": value, "unit": unit, "direction": ">", "margin": margin}
     found = weighing.weigh_contrast(claim | {"threshold": threshold}, terms, runs)
     return found | {"unit": unit}
+
+
+def margin_of(claims: list[dict], terms: tuple, value: str, default: float) -> float:
+    """Return the margin of the claim that a contrast answers, so that both decide alike.
+
+    It is the first claim that makes this contrast, in either direction, else the first one that
+    compares this value; without any it is the default.
+    """
+
+    def weights(contrast, sign: float = 1.0) -> dict[str, float]:
+        return {arm: sign * weight for weight, arm in weighing.combined(contrast)}
+
+    either_way = weights(terms), weights(terms, sign=-1.0)
+    alike = [claim for claim in claims if claim["value"] == value]
+    same = [
+        claim
+        for claim in alike
+        if any(weights(contrast) in either_way for contrast in claim["contrasts"])
+    ]
+    return next((claim["margin"] for claim in same + alike), default)
 
 
 def shown(found: dict | None, more: str, less: str, asked: str) -> str:
@@ -114,7 +136,7 @@ def two_accuracies(found, first: str, second: str, remarks: tuple[str, str] = ("
       remarks: what is said behind their names.
     """
     own, other = found.runs_of(first), found.runs_of(second)
-    difference = contrast(found.summary["runs"], ((1.0, first), (-1.0, second)))
+    difference = contrast(found.summary, ((1.0, first), (-1.0, second)))
     ending = shown(
         difference,
         more=f"{first} is {{size}} better",

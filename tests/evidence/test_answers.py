@@ -2,7 +2,9 @@
 
 import pytest
 
-from dla_jax.evidence import answers
+from configs.claims.mlp import ON_MNIST
+from dla_jax.evidence import answers, weighing
+from dla_jax.studies.study import Finished
 
 WORDS = {"more": "a is {size} better", "less": "a is {size} worse", "asked": "whether a is better"}
 
@@ -15,8 +17,12 @@ def runs_of(**values):
     ]
 
 
-def said(a, b, **options):
-    found = answers.contrast(runs_of(a=a, b=b), ((1.0, "a"), (-1.0, "b")), **options)
+def summary_of(*claims, **values):
+    return {"runs": runs_of(**values), "claims": claims}
+
+
+def said(a, b, *claims, **options):
+    found = answers.contrast(summary_of(*claims, a=a, b=b), ((1.0, "a"), (-1.0, "b")), **options)
     return answers.shown(found, **WORDS)
 
 
@@ -44,8 +50,35 @@ def test_a_difference_within_the_margin_is_too_small_to_matter():
     assert said(near, HIGH).endswith("better")
 
 
+def test_the_margin_is_that_of_the_claim_that_compares_the_same():
+    close = [value + 0.003 + 1e-4 * (i % 3) for i, value in enumerate(HIGH)]
+
+    def claim(margin, *terms, value="test_accuracy"):
+        return {"value": value, "margin": margin, "contrasts": (terms,)}
+
+    same, turned = ((1.0, "a"), (-1.0, "b")), ((1.0, "b"), (-1.0, "a"))
+    other, fine, coarse = ((1.0, "a"),), 0.002, 0.02
+    small = "the difference is too small to matter (+0.3"
+    assert said(close, HIGH).startswith(small)  # no claim: the default
+    assert said(close, HIGH, claim(fine, *same)).startswith("a is 0.3")
+    assert said(close, HIGH, claim(coarse, *other), claim(fine, *turned)).startswith("a is 0.3")
+    assert said(close, HIGH, claim(fine, *other)).startswith("a is 0.3")
+    assert said(close, HIGH, claim(fine, *same, value="test_loss")).startswith(small)
+    assert said(HIGH, LOW, claim(0.2, [1.0, "b"], [-1.0, "a"])).startswith("the difference is too")
+
+
+def test_mnist_is_answered_as_its_claims_are_judged():
+    wide = [value + 0.0035 + 1e-4 * (i % 3) for i, value in enumerate(HIGH)]
+    runs = runs_of(mlp_256_256=wide, mlp_128_64=HIGH)
+    claim = weighing.weigh(ON_MNIST["b_wider_helps"], runs)
+    found = Finished(None, {}, None, {}, {}, {}, {"runs": runs, "claims": [claim]})
+    assert claim["verdict"] == "holds"
+    words = answers.two_accuracies(found, "mlp_256_256", "mlp_128_64")
+    assert ": mlp_256_256 is 0.4 points [" in words and words.endswith("] better.")
+
+
 def test_decades_are_said_as_factors():
-    found = answers.contrast(runs_of(a=[1.0]), ((1.0, "a"),), unit="decades")
+    found = answers.contrast(summary_of(a=[1.0]), ((1.0, "a"),), unit="decades")
     assert answers.size(found) == "10 times" and answers.size(found, side=-1.0) == "0.1 times"
 
 

@@ -106,12 +106,11 @@ RETURNS = {"reinforce": 200.0, "dqn": 300.0, "ppo": 400.0}
 STEPS = {"reinforce": 32_768, "dqn": 65_536, "ppo": 8_192}
 
 
-@pytest.fixture(scope="module")
-def played(tmp_path_factory):
+def played_study(workdir, returns=RETURNS):
     config = agents.get_config("quick")
 
     def last(trial):
-        value = RETURNS[trial.arm] + noise(trial.seed, 1.0) + noise(trial.seed + len(trial.arm))
+        value = returns[trial.arm] + noise(trial.seed, 1.0) + noise(trial.seed + len(trial.arm))
         row = dict.fromkeys(("eval_return", "last_return", "mean_return"), value)
         row |= {"random_return": 20.0 + noise(trial.seed), "num_params": 10, "diverged": False}
         row |= {"solved_at": STEPS[trial.arm], "solved_after": STEPS[trial.arm] - 100}
@@ -120,7 +119,12 @@ def played(tmp_path_factory):
         return row | {"train_seconds": 1.0, "step": 100_000, "env_steps": 100_000}
 
     study = find("agents")
-    return finished(study, config, TEXT, last, lambda trial: [], tmp_path_factory.mktemp("p"))
+    return finished(study, config, TEXT, last, lambda trial: [], workdir)
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory):
+    return played_study(tmp_path_factory.mktemp("p"))
 
 
 def test_agents_are_judged_as_their_words_say(played):
@@ -148,6 +152,12 @@ def test_agents_answer_which_arm_learns_most(played):
     assert (
         "it is solved by ppo on 6 of 6 seeds (the median one after 8,092 to 8,192 steps)" in found
     )
+
+
+def test_agents_answer_as_the_claim_on_the_same_difference(tmp_path):
+    close = played_study(tmp_path, RETURNS | {"reinforce": 395.0})
+    assert verdicts_of(close)["a_ppo_beats_reinforce"] == "does not hold"
+    assert "the difference is too small to matter (+" in agents_answer(close)
 
 
 def test_a_run_that_was_never_solved_is_a_bound(played):

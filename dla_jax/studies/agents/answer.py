@@ -4,6 +4,8 @@ from dla_jax.evidence import answers, formatting, stats
 from dla_jax.studies.agents.report import environments, interval_words, scored, steps_words
 from dla_jax.studies.study import Finished
 
+MARGIN = 10.0  # of return, where no claim says another one
+
 
 def answer(found: Finished) -> str:
     """Return the arm with the highest return over training beside the next one.
@@ -26,11 +28,11 @@ def answer(found: Finished) -> str:
         return f"On {environments(found)[0]} {has} ({counted}){solved}."
     beside = ", the highest, and" if len(found.arms) > 2 else " and"
     difference = answers.contrast(
-        found.summary["runs"],
+        found.summary,
         ((1.0, names[0]), (-1.0, names[1])),
         value="mean_return",
         unit="return",
-        margin=0.0,
+        margin=MARGIN,
     )
     ending = answers.shown(
         difference,

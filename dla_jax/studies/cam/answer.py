@@ -22,7 +22,7 @@ def answer(found: Finished) -> str:
     if not noise:
         return f"{told}: there is no noise among the methods to compare it with."
     difference = answers.contrast(
-        found.summary["runs"],
+        found.summary,
         ((1.0, method), (-1.0, "random")),
         value="insertion_auc",
         margin=MARGIN,

@@ -37,11 +37,10 @@ def depth_words(found: Finished, kinds: list[str]) -> str:
     """Return what depth does to one kind of net, or to the second of two beside the first."""
     depths = max(found.config.depths), reference_of(found.config)
     deep, shallow = ([name_at(found.config, kind, depth) for kind in kinds] for depth in depths)
-    runs = found.summary["runs"]
     first = ((1.0, deep[0]), (-1.0, shallow[0]))
     if len(kinds) == 1:
         return answers.shown(
-            answers.contrast(runs, first),
+            answers.contrast(found.summary, first),
             more="depth brings it {size}",
             less="depth costs it {size}",
             asked="whether depth brings it more than it costs",
@@ -53,7 +52,7 @@ def depth_words(found: Finished, kinds: list[str]) -> str:
     net = f"the {label(kinds[1])} net"
     second = ((1.0, deep[1]), (-1.0, shallow[1]))
     return answers.shown(
-        answers.contrast(runs, (*second, *((-weight, arm) for weight, arm in first))),
+        answers.contrast(found.summary, (*second, *((-weight, arm) for weight, arm in first))),
         more=f"depth {does} {net} {{size}} {above}",
         less=f"depth {does} {net} {{size}} {below}",
         asked=f"whether depth {does} {net} {above}",
@@ -67,7 +66,7 @@ def kind_words(found: Finished, kinds: list[str]) -> str:
     first, second = (name_at(found.config, kind, max(found.config.depths)) for kind in kinds)
     net = f"the {label(kinds[1])} net"
     return answers.shown(
-        answers.contrast(found.summary["runs"], ((1.0, second), (-1.0, first))),
+        answers.contrast(found.summary, ((1.0, second), (-1.0, first))),
         more=f"{net} is {{size}} better",
         less=f"{net} is {{size}} worse",
         asked=f"whether {net} is better",

@@ -28,7 +28,7 @@ def answer(found: Finished) -> str:
     if len(names) == 1:
         return f"{told}: {vanished}."
     difference = answers.contrast(
-        found.summary["runs"],
+        found.summary,
         ((1.0, names[1]), (-1.0, names[0])),
         value="first_layer",
         unit="decades",
@@ -54,7 +54,7 @@ def ratio(runs: list[dict]) -> str:
 def vanishing(found: Finished, name: str) -> str:
     """Return whether the gradient of a network's median run vanishes, by the rule for claims."""
     median = answers.contrast(
-        found.summary["runs"],
+        found.summary,
         ((1.0, name),),
         value="first_layer",
         unit="decades",

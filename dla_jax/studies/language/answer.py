@@ -19,7 +19,7 @@ def answer(found: Finished) -> str:
     values = [run["nats_per_char"] for run in runs]
     remark = ", best on validation," if len(found.arms) > 1 else ""
     better = answers.contrast(
-        found.summary["runs"],
+        found.summary,
         ((-1.0, best),),
         value="above_ngram",
         unit="nats/char",
