@@ -116,14 +116,31 @@ def test_depth_tables_have_each_arms_own_numbers(depth):
     assert max(grid["plain"][20][1]) == pytest.approx(0.45, abs=0.01)  # on validation
 
 
-def test_depth_answers_what_depth_costs_with_skips_and_without(depth, tmp_path):
+@pytest.mark.parametrize(
+    ("deep", "endings"),
+    [
+        ({"plain": 0.50, "residual": 0.88}, ("depth costs the residual net 3", "] less.")),
+        ({"plain": 0.88, "residual": 0.50}, ("depth costs the residual net 3", "] more.")),
+        ({"plain": 0.93, "residual": 0.98}, ("depth brings the residual net ", "] more.")),
+        ({"plain": 0.98, "residual": 0.93}, ("depth brings the residual net ", "] less.")),
+        ({"plain": 0.89, "residual": 0.96}, ("; the residual net fares ", "] better.")),
+        ({"plain": 0.96, "residual": 0.89}, ("; the residual net fares ", "] worse.")),
+    ],
+)
+def test_depth_answers_what_depth_does_with_skips_and_without(deep, endings, tmp_path):
+    accuracies = DEPTH | {f"{kind}-20": value for kind, value in deep.items()}
+    words, ending = endings
+    found = depth_answer(depth_study(tmp_path, accuracies))
+    assert words in found and found.endswith(ending)
+    assert ("changes by" in found) == (words.startswith(";"))
+
+
+def test_depth_names_both_changes_where_one_net_gains_and_the_other_loses(depth):
     found = depth_answer(depth)
     assert found.startswith("At depth 20 the plain net has a test accuracy of 50.")
     assert "the residual one of 93." in found or "the residual one of 92.9" in found
-    assert "depth costs the residual net 4" in found and found.endswith("] less.")
-    turned = DEPTH | {"plain-20": 0.93, "residual-20": 0.50}
-    found = depth_answer(depth_study(tmp_path, turned))
-    assert "depth brings the residual net 4" in found and found.endswith("] less.")
+    assert ": from depth 5 on, the plain net changes by −" in found
+    assert ", the residual net by +" in found and "; the residual net fares 4" in found
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """The sentence that answers a depth study: what depth costs with skips, and without."""
 
-import numpy as np
-
 from dla_jax.evidence import answers
 from dla_jax.studies.depth.arms import name_at, reference_of
 from dla_jax.studies.depth.figures import label
@@ -34,28 +32,43 @@ def compared_kinds(config) -> list[str]:
 
 
 def depth_words(found: Finished, kinds: list[str]) -> str:
-    """Return what depth does to one kind of net, or to the second of two beside the first."""
+    """Return what depth does to one kind of net, or to the second of two beside the first.
+
+    It costs less, or brings more, only where it costs, or brings, both something on average; else
+    both changes are named.
+    """
     depths = max(found.config.depths), reference_of(found.config)
     deep, shallow = ([name_at(found.config, kind, depth) for kind in kinds] for depth in depths)
-    first = ((1.0, deep[0]), (-1.0, shallow[0]))
+    terms = [((1.0, arms[0]), (-1.0, arms[1])) for arms in zip(deep, shallow, strict=True)]
+    changes = [answers.contrast(found.summary, change) for change in terms]
     if len(kinds) == 1:
         return answers.shown(
-            answers.contrast(found.summary, first),
+            changes[0],
             more="depth brings it {size}",
             less="depth costs it {size}",
             asked="whether depth brings it more than it costs",
         )
-    means = [np.mean([run["test_accuracy"] for run in found.runs_of(arm)]) for _, arm in first]
-    does, above, below = ("costs", "less", "more")
-    if means[0] >= means[1]:
-        does, above, below = ("brings", "more", "less")
+    turned = ((-weight, arm) for weight, arm in terms[0])
+    difference = answers.contrast(found.summary, (*terms[1], *turned))
     net = f"the {label(kinds[1])} net"
-    second = ((1.0, deep[1]), (-1.0, shallow[1]))
+    if all(change["mean"] < 0 for change in changes):
+        does, above, below = f"depth costs {net}", "less", "more"
+    elif all(change["mean"] > 0 for change in changes):
+        does, above, below = f"depth brings {net}", "more", "less"
+    else:
+        first, second = (answers.size(change, sign=True) for change in changes)
+        told = f"the {label(kinds[0])} net changes by {first}, {net} by {second}; "
+        return told + change_words(difference, f"{net} fares", "better", "worse")
+    return change_words(difference, does, above, below)
+
+
+def change_words(difference: dict, does: str, above: str, below: str) -> str:
+    """Return how far the changes of two nets lie apart, in these words for either side of 0."""
     return answers.shown(
-        answers.contrast(found.summary, (*second, *((-weight, arm) for weight, arm in first))),
-        more=f"depth {does} {net} {{size}} {above}",
-        less=f"depth {does} {net} {{size}} {below}",
-        asked=f"whether depth {does} {net} {above}",
+        difference,
+        more=f"{does} {{size}} {above}",
+        less=f"{does} {{size}} {below}",
+        asked=f"whether {does} {above}",
     )
 
 
