@@ -9,8 +9,8 @@ import numpy as np
 
 from dla_jax.evidence import formatting, stats, tables, verdicts, weighing
 
-# What stands behind a size, where it is not the unit itself.
-NOUNS = {"nats/char": "nats", "return": "of return"}
+# What stands behind a size, where it is not the unit itself; nothing where the sentence says it.
+NOUNS = {"nats/char": "nats", "return": ""}
 
 
 def contrast(
@@ -94,7 +94,7 @@ def size(found: dict, side: float = 1.0, sign: bool = False) -> str:
         return factor(centre, *ends)
     noun = NOUNS.get(unit, unit)
     bounds = formatting.interval(*ends, unit, sign=sign)
-    return f"{formatting.amount(centre, unit, sign=sign)} {noun}{bounds}"
+    return " ".join(filter(None, (formatting.amount(centre, unit, sign=sign), noun))) + bounds
 
 
 def factor(centre: float, low: float, high: float) -> str:

@@ -106,11 +106,12 @@ RETURNS = {"reinforce": 200.0, "dqn": 300.0, "ppo": 400.0}
 STEPS = {"reinforce": 32_768, "dqn": 65_536, "ppo": 8_192}
 
 
-def played_study(workdir, returns=RETURNS):
+def played_study(workdir, returns=RETURNS, lucky=0.0):
     config = agents.get_config("quick")
 
     def last(trial):
-        value = returns[trial.arm] + noise(trial.seed, 1.0) + noise(trial.seed + len(trial.arm))
+        value = returns[trial.arm] + lucky * (trial.seed == 0 and trial.arm == "dqn")
+        value += noise(trial.seed, 1.0) + noise(trial.seed + len(trial.arm))
         row = dict.fromkeys(("eval_return", "last_return", "mean_return"), value)
         row |= {"random_return": 20.0 + noise(trial.seed), "num_params": 10, "diverged": False}
         row |= {"solved_at": STEPS[trial.arm], "solved_after": STEPS[trial.arm] - 100}
@@ -148,7 +149,11 @@ def test_agents_are_compared_with_the_first_one(played):
 def test_agents_answer_which_arm_learns_most(played):
     found = agents_answer(played)
     assert found.startswith("On CartPole-v1 ppo has a mean return over training of ")
-    assert ", the highest, and dqn one of " in found and "ppo has 100." in found
+    assert (
+        ", the highest, and dqn one of " in found
+        and "the return of ppo is 100." in found
+        and "] higher" in found
+    )
     assert (
         "it is solved by ppo on 6 of 6 seeds (the median one after 8,092 to 8,192 steps)" in found
     )
@@ -158,6 +163,14 @@ def test_agents_answer_as_the_claim_on_the_same_difference(tmp_path):
     close = played_study(tmp_path, RETURNS | {"reinforce": 395.0})
     assert verdicts_of(close)["a_ppo_beats_reinforce"] == "does not hold"
     assert "the difference is too small to matter (+" in agents_answer(close)
+
+
+def test_agents_are_ranked_by_the_means_that_are_compared(tmp_path):
+    returns = {"reinforce": 200.0, "dqn": 290.0, "ppo": 300.0}
+    found = agents_answer(played_study(tmp_path, returns, lucky=180.0))
+    assert found.startswith("On CartPole-v1 dqn has a mean return over training of 3")
+    assert " and ppo one of 300." in found or " and ppo one of 299." in found
+    assert "whether dqn learns more than ppo is not decided (+" in found
 
 
 def test_a_run_that_was_never_solved_is_a_bound(played):

@@ -1,6 +1,10 @@
 """The sentence that answers a study of agents: which arm learns most, and who solves it."""
 
+import numpy as np
+
 from dla_jax.evidence import answers, formatting, stats
+from dla_jax.rl import envs
+from dla_jax.studies.agents.programs import make_env
 from dla_jax.studies.agents.report import environments, interval_words, scored, steps_words
 from dla_jax.studies.study import Finished
 
@@ -10,14 +14,15 @@ MARGIN = 10.0  # of return, where no claim says another one
 def answer(found: Finished) -> str:
     """Return the arm with the highest return over training beside the next one.
 
-    Of two or more arms it is these that lie closest, so that to choose them by their returns finds
-    no difference that is not there. Returns of several environments are not compared.
+    Levels are plain means, as their difference is. The two arms are chosen by the returns that are
+    then compared, which favours the first one; the next one is the arm it leads by the least.
+    Returns of several environments are not compared.
     """
     if len(environments(found)) > 1:
         return several_words(found)
-    names = sorted(found.arms, key=lambda name: iqm_of(found, name), reverse=True)[:2]
+    names = sorted(found.arms, key=lambda name: mean_of(found, name), reverse=True)[:2]
     runs = [found.runs_of(name) for name in names]
-    returns = [interval_words(scored(found, name, "mean_return")) for name in names]
+    returns = [mean_words(found, name) for name in names]
     solved = ""
     if found.config.solved_return is not None:
         told = [solved_words(found, name) for name in names]
@@ -36,8 +41,8 @@ def answer(found: Finished) -> str:
     )
     ending = answers.shown(
         difference,
-        more=f"{names[0]} has {{size}} more",
-        less=f"{names[1]} has {{size}} more",
+        more=f"the return of {names[0]} is {{size}} higher",
+        less=f"the return of {names[1]} is {{size}} higher",
         asked=f"whether {names[0]} learns more than {names[1]}",
     )
     return (
@@ -46,9 +51,17 @@ def answer(found: Finished) -> str:
     )
 
 
-def iqm_of(found: Finished, name: str) -> float:
-    """Return the interquartile mean of the returns of an arm over training."""
-    return float(stats.iqm([run["mean_return"] for run in found.runs_of(name)]))
+def mean_of(found: Finished, name: str) -> float:
+    """Return the mean of the returns of an arm over training."""
+    return float(np.mean([run["mean_return"] for run in found.runs_of(name)]))
+
+
+def mean_words(found: Finished, name: str) -> str:
+    """Return the mean of the returns of an arm over training with its t-interval."""
+    values = [run["mean_return"] for run in found.runs_of(name)]
+    bounds = envs.return_bounds(make_env(found.arms[name].config))
+    interval = formatting.interval(*stats.t_interval(values, bounds=bounds), "return", sign=False)
+    return formatting.amount(mean_of(found, name), "return", sign=False) + interval
 
 
 def solved_words(found: Finished, name: str) -> str:
@@ -62,7 +75,7 @@ def solved_words(found: Finished, name: str) -> str:
 
 
 def several_words(found: Finished) -> str:
-    """Return the return of the best policies of each arm, on the environment that it plays."""
+    """Return the interquartile mean return of each arm's best policies, where it plays."""
     words = [
         f"{interval_words(scored(found, name, 'eval_return'))} on {arm.config.env.name}"
         for name, arm in found.arms.items()
@@ -70,4 +83,7 @@ def several_words(found: Finished) -> str:
     counted = answers.counted(
         *(found.runs_of(name) for name in found.arms), counts="count as random actions"
     )
-    return f"The best policies of each run reach a return of {', '.join(words)} ({counted})."
+    return (
+        "The best policies of each run reach an interquartile mean return of "
+        f"{', '.join(words)} ({counted})."
+    )
