@@ -20,10 +20,10 @@ def contrast(
     unit: str = "points",
     margin: float = 0.005,
     threshold: float = 0.0,
-) -> dict | None:
+) -> dict:
     """Return what a contrast of arms shows, as `weighing.weigh_contrast` has it.
 
-    None where the arms have no seed in common.
+    Where no seed has a value in each arm it is {"verdict": not decided, "reason": why}.
 
     Args:
       summary: {"runs", "claims", ...} of a study.
@@ -32,11 +32,18 @@ def contrast(
     """
     runs = summary["runs"]
     if not weighing.paired_values(terms, runs, value):
-        return None
+        return {"verdict": verdicts.OPEN, "reason": missing(terms, runs, value), "n": 0}
     margin = margin_of(summary["claims"], terms, value, margin)
     claim = {"value": value, "unit": unit, "direction": ">", "margin": margin}
     found = weighing.weigh_contrast(claim | {"threshold": threshold}, terms, runs)
     return found | {"unit": unit}
+
+
+def missing(terms: tuple, runs: list[dict], value: str) -> str:
+    """Return why no seed has a value in each arm: an arm has none at all, or they share no seed."""
+    known = {run["group"] for run in runs if run[value] is not None}
+    without = [arm for _, arm in terms if arm not in known]
+    return f"no run of {' or '.join(without)} has a value" if without else "no seed in common"
 
 
 def margin_of(claims: list[dict], terms: tuple, value: str, default: float) -> float:
@@ -59,7 +66,7 @@ def margin_of(claims: list[dict], terms: tuple, value: str, default: float) -> f
     return next((claim["margin"] for claim in same + alike), default)
 
 
-def shown(found: dict | None, more: str, less: str, asked: str) -> str:
+def shown(found: dict, more: str, less: str, asked: str) -> str:
     """Return what a contrast shows, as the end of a sentence.
 
     Args:
@@ -67,8 +74,8 @@ def shown(found: dict | None, more: str, less: str, asked: str) -> str:
       more, less: what it means that it lies above, or below, 0; "{size}" stands for how far.
       asked: the open question, beginning with "whether".
     """
-    if found is None:
-        return f"{asked} is not decided (no seed in common)"
+    if not found["n"]:
+        return f"{asked} is not decided ({found['reason']})"
     if found["verdict"] == verdicts.HOLDS:
         return more.format(size=size(found))
     signed = size(found, sign=True)
@@ -99,10 +106,10 @@ def size(found: dict, side: float = 1.0, sign: bool = False) -> str:
 
 def factor(centre: float, low: float, high: float) -> str:
     """Return powers of ten as factors, `2.1 times [1.1, 3.9]`, without an interval that is none."""
-    words = f"{10.0**centre:.2g} times"
+    words = f"{formatting.digits(10.0**centre)} times"
     if not (math.isfinite(low) and math.isfinite(high)):
         return words
-    return f"{words} [{10.0**low:.2g}, {10.0**high:.2g}]"
+    return f"{words} [{formatting.digits(10.0**low)}, {formatting.digits(10.0**high)}]"
 
 
 def fraction(runs: list[dict], key: str = "test_accuracy") -> str:

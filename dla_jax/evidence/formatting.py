@@ -17,6 +17,13 @@ def short(value: float) -> str:
     return f"{value:g}".replace("-", "−")
 
 
+def digits(value: float) -> str:
+    """Return a number in two digits, or as a whole one: `0.0012`, `1,234`; no infinity, no nan."""
+    if not math.isfinite(value):
+        return "unknown" if math.isnan(value) else "overflowed"
+    return f"{value:,.0f}" if 99.5 <= abs(value) < 1e6 else f"{value:.2g}"
+
+
 def points(fraction: float, sign: bool = True) -> str:
     """Return a difference of accuracies in [-1, 1] in percentage points, `+1.2`."""
     return number(100 * fraction, 1, sign)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterable
 
-from dla_jax.evidence.formatting import number
+from dla_jax.evidence.formatting import digits, number
 
 MOST = 8  # things that a sentence names
 
@@ -11,13 +11,6 @@ MOST = 8  # things that a sentence names
 def percent(fraction: float) -> str:
     """Return a fraction of one as `94.5 %`."""
     return f"{number(100 * fraction, 1)} %"
-
-
-def digits(value: float) -> str:
-    """Return a number in two digits, or as a whole one: `0.0012`, `1,234`; no infinity, no nan."""
-    if not math.isfinite(value):
-        return "unknown" if math.isnan(value) else "overflowed"
-    return f"{value:,.0f}" if 99.5 <= abs(value) < 1e6 else f"{value:.2g}"
 
 
 def times(a: float, b: float) -> str:

@@ -39,7 +39,10 @@ def test_what_is_open_is_said_to_be_open():
     mixed = [0.90, 0.70, 0.95, 0.75, 0.80, 0.85]
     assert said(mixed, LOW).startswith("whether a is better is not decided (+")
     assert said(HIGH[:1], LOW[:1]).endswith("not decided (+10.0 points, too few seeds)")
-    assert said(HIGH, []) == "whether a is better is not decided (no seed in common)"
+    assert said(HIGH, []) == "whether a is better is not decided (no run of b has a value)"
+    assert said([None, 0.9], [0.8]) == "whether a is better is not decided (no seed in common)"
+    unknown = "whether a is better is not decided (no run of a or b has a value)"
+    assert said([None], [None]) == unknown
 
 
 def test_a_difference_within_the_margin_is_too_small_to_matter():
@@ -80,6 +83,18 @@ def test_mnist_is_answered_as_its_claims_are_judged():
 def test_decades_are_said_as_factors():
     found = answers.contrast(summary_of(a=[1.0]), ((1.0, "a"),), unit="decades")
     assert answers.size(found) == "10 times" and answers.size(found, side=-1.0) == "0.1 times"
+
+
+@pytest.mark.parametrize(
+    ("centre", "low", "high", "words"),
+    [
+        (3.25, 3.11, 3.4, "1,778 times [1,288, 2,512]"),
+        (1.998, 1.9, 2.1, "100 times [79, 126]"),
+        (-2.0, -2.1, -1.9, "0.01 times [0.0079, 0.013]"),
+    ],
+)
+def test_factors_are_written_in_two_digits_or_whole(centre, low, high, words):
+    assert answers.factor(centre, low, high) == words
 
 
 def test_runs_are_counted_with_those_that_diverged():

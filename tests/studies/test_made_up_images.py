@@ -287,3 +287,13 @@ def test_gradients_answer_which_net_keeps_its_gradient(traced):
     assert "0.01 times" in found and "in plain and 0.5 times" in found
     assert "that of plain vanishes (falls below a tenth)" in found
     assert ", and residual keeps 50 times [" in found and found.endswith("] as much as plain.")
+
+
+def test_gradients_of_a_net_that_always_diverged_are_unknown(traced):
+    runs = [
+        run | ({"first_layer": None, "diverged": True} if run["group"] == "plain" else {})
+        for run in traced.summary["runs"]
+    ]
+    found = gradients_answer(traced._replace(summary=traced.summary | {"runs": runs}))
+    assert ", is unknown in plain and 0.5 times [" in found and "last one in residual (" in found
+    assert "(no run of plain has a value)" in found and "no seed in common" not in found

@@ -16,9 +16,7 @@ def answer(found: Finished) -> str:
     """
     names = [name for name in found.config.pair if name in found.arms] or list(found.arms)[:1]
     runs = [found.runs_of(name) for name in names]
-    has = f"{ratio(runs[0])} that of the last one in {names[0]}"
-    if len(names) > 1:
-        has += f" and {ratio(runs[1])} in {names[1]}"
+    has = " and ".join(ratio(own, name) for name, own in zip(names, runs, strict=True))
     counted = answers.counted(*runs, counts="are known as far as they got")
     told = (
         "Over training the gradient of the first convolution, relative to its weights, is "
@@ -43,12 +41,13 @@ def answer(found: Finished) -> str:
     return f"{told}: {vanished}, and {kept}."
 
 
-def ratio(runs: list[dict]) -> str:
-    """Return the geometric mean of the ratio of gradients with its interval."""
+def ratio(runs: list[dict], name: str) -> str:
+    """Return the geometric mean of the ratio of a network's gradients with its interval."""
     values = [run["first_layer"] for run in runs if run["first_layer"] is not None]
     if not values:
-        return "unknown"
-    return answers.factor(float(np.mean(values)), *stats.t_interval(values))
+        return f"unknown in {name}"
+    times = answers.factor(float(np.mean(values)), *stats.t_interval(values))
+    return f"{times} that of the last one in {name}"
 
 
 def vanishing(found: Finished, name: str) -> str:
@@ -61,10 +60,9 @@ def vanishing(found: Finished, name: str) -> str:
         margin=MARGIN,
         threshold=TENTH,
     )
-    verdict = median["verdict"] if median else verdicts.OPEN
-    if verdict == verdicts.HOLDS:
+    if median["verdict"] == verdicts.HOLDS:
         return f"that of {name} does not vanish (fall below a tenth)"
-    if verdict == verdicts.FAILS:
+    if median["verdict"] == verdicts.FAILS:
         about = "is about a tenth" if median["reason"] else "vanishes (falls below a tenth)"
         return f"that of {name} {about}"
     return f"whether that of {name} vanishes (falls below a tenth) is not decided"
