@@ -10,7 +10,14 @@ from ml_collections import ConfigDict
 
 from dla_jax.config.checks import ConfigError
 from dla_jax.evidence import formatting, stats, verdicts
-from dla_jax.studies.compare.report import MARGIN, by_data, pair_words, paired, table
+from dla_jax.studies.compare.report import (
+    MARGIN,
+    PAIR_HEAD,
+    by_data,
+    paired,
+    table,
+    verdict_words,
+)
 from dla_jax.studies.compare.study import data_of, folders_of, labels
 
 
@@ -72,7 +79,7 @@ def test_the_table_has_the_means_the_best_first(compared, studies):
 
 
 def test_the_same_network_is_compared_seed_by_seed(compared, studies):
-    rows = {row[0]: row for row in paired(runs_of(compared[0]))}
+    rows = {row[1]: row for row in paired(runs_of(compared[0]))}
     assert set(rows) == {"both-1", "plain-2", "plain-4", "residual-2", "residual-4"}
     by_seed = {
         name: {
@@ -85,7 +92,7 @@ def test_the_same_network_is_compared_seed_by_seed(compared, studies):
     differences = [by_seed["long"][seed] - by_seed["short"][seed] for seed in by_seed["short"]]
     mean = 100 * np.mean(differences)
     p_expected = formatting.p_value(stats.sign_flip_p(differences))
-    _, studies_of, _, points, p, p_holm, seeds, verdict = rows["plain-2"]
+    verdict, _, studies_of, _, points, p, p_holm, seeds = rows["plain-2"]
     assert (studies_of, p, p_holm) == ("long − short", f"p = {p_expected}", "Holm 1.00")
     assert (seeds, verdict) == ("2 seeds", "not decided (too few seeds)")
     assert float(points.split(" ")[0].replace("−", "-")) == pytest.approx(mean, abs=0.06)
@@ -105,9 +112,12 @@ def test_the_same_network_is_compared_seed_by_seed(compared, studies):
         ([0.0] * 6, "not decided (the runs do not vary)"),
     ],
 )
-def test_a_pair_gets_a_verdict(differences, verdict):
+def test_a_pair_gets_a_verdict_better_or_worse_only_after_correction(differences, verdict):
     contrast = verdicts.judge(differences, ">", MARGIN, bound=1.0)
-    assert pair_words(contrast, 0.5)[-1] == verdict
+    assert verdict_words(contrast, 0.049) == verdict and PAIR_HEAD[0] == "verdict"
+    decided = verdict in ("better", "worse")
+    corrected = "not decided (after correction)" if decided else verdict
+    assert verdict_words(contrast, 0.051) == corrected
 
 
 def test_p_values_of_all_pairs_are_corrected_together():
@@ -133,7 +143,7 @@ def test_p_values_of_all_pairs_are_corrected_together():
     # By Holm: the smallest of three p times three, the next times two, and none below the one
     # before.
     expected = [3 * p[0], max(3 * p[0], 2 * p[1]), 1.0]
-    shown = {row[0]: row[4:6] for row in paired(rows)}
+    shown = {row[1]: row[5:7] for row in paired(rows)}
     for (group, words), raw, corrected in zip(shown.items(), p, expected, strict=True):
         corrected_words = formatting.p_value(min(1.0, corrected))
         assert words == [f"p = {formatting.p_value(raw)}", f"Holm {corrected_words}"], group
@@ -151,10 +161,10 @@ def with_fingerprint(fingerprint):
 def test_networks_of_other_sizes_are_compared_too(compared):
     rows = runs_of(compared[0])
     larger = changed(rows, "long", lambda row: {"num_params": row["num_params"] * 3})
-    found = {row[0]: row for row in paired(larger)}
+    found = {row[1]: row for row in paired(larger)}
     short = own_runs(rows, "short")
     size = next(row["num_params"] for row in short if row["group"] == "plain-2")
-    assert found["plain-2"][2] == f"{size:,} and {3 * size:,}"
+    assert found["plain-2"][3] == f"{size:,} and {3 * size:,}"
 
 
 def test_two_data_sets_of_one_name_are_ranked_apart(compared):

@@ -232,13 +232,28 @@ def test_a_pair_of_studies_is_the_second_minus_the_first():
             found = {"study": study, "group": "net", "seed": seed, "data": IMAGES}
             moved = noise(seed) + noise(seed + len(study) * 7)
             found |= {"num_params": 10, "diverged": False}
-            rows.append(found | {"test_accuracy": value + moved})
+            rows.append(found | {"test_accuracy": value + moved, "val_accuracy": value - 0.1})
     (row,) = paired(rows)
-    assert row[1] == "new − old" and row[3].startswith("+") and row[-1] == "better"
+    assert row[2] == "new − old" and row[4].startswith("+") and row[0] == "better"
     assert list(groups(rows)) == ["old: net", "new: net"]  # the most accurate last
     (row,) = paired(rows[8:] + rows[:8])
-    assert row[1] == "old − new" and row[3].startswith("−") and row[-1] == "worse"
+    assert row[2] == "old − new" and row[4].startswith("−") and row[0] == "worse"
     compared = [dict(zip(PAIR_HEAD, row, strict=True))]
     found = compare_answer([("digits", groups(rows))], compared)
-    assert found.startswith("On digits new: net has a test accuracy of 90.")
+    best = "On digits new: net, best of 2 on validation, has a test accuracy of 90."
+    assert found.startswith(best)
     assert "old beside new: of 1 network worse in net (−" in found
+
+
+def test_a_comparison_ranks_by_validation_and_announces_what_outlives_the_correction():
+    runs = {"test_accuracy": 0.9, "val_accuracy": 0.7, "diverged": False}
+    networks = {"a: x": [runs | {"val_accuracy": 0.8}], "b: y": [runs | {"test_accuracy": 0.95}]}
+    verdicts = ("better", "not decided (after correction)", "not decided", "no difference (x)")
+    row = {"studies": "b − a", "points [95 % interval]": "+1.0"}
+    pairs = [row | {"network": f"n{i}", "verdict": each} for i, each in enumerate(verdicts)]
+    found = compare_answer([("digits", networks)], pairs)
+    assert found.startswith("On digits a: x, best of 2 on validation, has a test accuracy of 90.0")
+    assert found.endswith(
+        "b beside a: of 4 networks better in n0 (+1.0 points), no different in 1, not decided "
+        "after correction in 1, not decided in 1."
+    )

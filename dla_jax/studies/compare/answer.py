@@ -1,16 +1,19 @@
 """The sentence that answers a comparison: the best network, and what a change did."""
 
+import numpy as np
+
 from dla_jax.evidence import answers
 from dla_jax.evidence.formatting import count
 
 SHOWN = 3  # networks of each verdict that are named
+AFTER_CORRECTION = "not decided (after correction)"
 
 
 def answer(data: list[tuple[str, dict[str, list[dict]]]], pairs: list[dict]) -> str:
     """Return the best network on each data set, and where a second study is better than a first.
 
     Args:
-      data: (name of a data set, {"study: network": its runs, the most accurate last}) of each.
+      data: (name of a data set, {"study: network": its runs}) of each.
       pairs: rows of `report.paired`, by the names of their columns.
     """
     best = "; ".join(best_words(title, networks) for title, networks in data)
@@ -22,12 +25,17 @@ def answer(data: list[tuple[str, dict[str, list[dict]]]], pairs: list[dict]) -> 
 
 
 def best_words(title: str, networks: dict[str, list[dict]]) -> str:
-    """Return which network has the highest test accuracy on a data set."""
-    name, runs = list(networks.items())[-1]
-    has = f"{name} has a test accuracy of {answers.fraction(runs)} ({answers.counted(runs)})"
+    """Return which network is best on validation on a data set, and its test accuracy."""
+
+    def on_validation(name: str) -> float:
+        return float(np.mean([run["val_accuracy"] for run in networks[name]]))
+
+    name = max(networks, key=on_validation)
+    runs = networks[name]
+    has = f"has a test accuracy of {answers.fraction(runs)} ({answers.counted(runs)})"
     if len(networks) == 1:
-        return f"On {title} {has}, with nothing beside it"
-    return f"On {title} {has}, the highest of {len(networks)}"
+        return f"On {title} {name} {has}, with nothing beside it"
+    return f"On {title} {name}, best of {len(networks)} on validation, {has}"
 
 
 def pair_words(rows: list[dict]) -> str:
@@ -45,7 +53,11 @@ def pair_words(rows: list[dict]) -> str:
             named = [*named[:SHOWN], f"{len(named) - SHOWN} more"]
         if named:
             told.append(f"{verdict} in {', '.join(named)}")
-    for verdict, words in (("no difference", "no different"), ("not decided", "not decided")):
-        number = sum(row["verdict"].startswith(verdict) for row in rows)
-        told += [f"{words} in {number}"] if number else []
+    undecided = [row["verdict"] for row in rows if row["verdict"].startswith("not decided")]
+    numbers = {
+        "no different": sum(row["verdict"].startswith("no difference") for row in rows),
+        "not decided after correction": undecided.count(AFTER_CORRECTION),
+        "not decided": len(undecided) - undecided.count(AFTER_CORRECTION),
+    }
+    told += [f"{words} in {number}" for words, number in numbers.items() if number]
     return f"{second} beside {first}: of {count(len(rows), 'network')} {', '.join(told)}"

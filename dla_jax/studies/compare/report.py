@@ -11,11 +11,12 @@ from dla_jax.evidence import formatting, report, stats, tables, verdicts, weighi
 from dla_jax.evidence.rows import read_record
 from dla_jax.evidence.summary import launch_facts, print_lines, write_summary
 from dla_jax.plots import accuracy
-from dla_jax.studies.compare.answer import answer
+from dla_jax.studies.compare.answer import AFTER_CORRECTION, answer
 
 COMPARED = "compared"  # the one file of the record, which holds the runs of all studies
 HEAD = ("study: network", *tables.MEASURES)
 PAIR_HEAD = (
+    "verdict",  # first, which no narrow screen cuts
     "network",
     "studies",
     "parameters",
@@ -23,7 +24,6 @@ PAIR_HEAD = (
     "p",
     "p (Holm)",
     "seeds",
-    "verdict",
 )
 MARGIN = 0.005  # of accuracy: a smaller difference is none that one would care for
 CAPTION = "Test accuracy and loss: mean (diamond), 95 % t-interval (bar), seeds (dots)."
@@ -72,7 +72,7 @@ def screen_lines(sections: list[dict], pairs: list[list[str]]) -> list[str]:
             lines.append(f"  {row[0]:<40} {row[test]}, balanced {row[test + 1]}")
     if pairs:
         lines.append("the same network in two studies, seed by seed")
-        lines += [f"  {row[0]:<24} {', '.join(row[1:])}" for row in pairs]
+        lines += [f"  {row[1]:<24} {', '.join((*row[2:], row[0]))}" for row in pairs]
     return lines
 
 
@@ -93,8 +93,8 @@ def pair_section(pairs: list[list[str]]) -> list[dict]:
     text = (
         "Networks of one name in two studies on the same data, seed by seed, whatever their sizes. "
         f"By the rule for claims, with a margin of {formatting.points(MARGIN, sign=False)} points, "
-        "each verdict is that of its pair alone; p (Holm) is corrected for all "
-        f"{len(pairs)} of them."
+        f"p (Holm) is corrected for all {len(pairs)} of them, and better or worse takes p (Holm) < "
+        f"{formatting.number(1 - stats.LEVEL, 2)}."
     )
     shown = {"head": PAIR_HEAD, "rows": pairs}
     return [{"title": "The same network in two studies", "text": text, "table": shown}]
@@ -172,27 +172,32 @@ def paired(rows: list[dict]) -> list[list[str]]:
                 )
     corrected = stats.holm([contrast.p for contrast in contrasts])
     pairs = zip(known, contrasts, corrected, strict=True)
-    return [row + pair_words(contrast, p) for row, contrast, p in pairs]
+    return [
+        [verdict_words(contrast, p), *row, *pair_words(contrast, p)] for row, contrast, p in pairs
+    ]
+
+
+def verdict_words(contrast: verdicts.Contrast, p_holm: float) -> str:
+    """Return the verdict of a contrast of accuracies, better or worse only after correction."""
+    verdict, reason = contrast.verdict, contrast.reason
+    if verdict == verdicts.FAILS and reason:
+        return f"no difference ({reason})"
+    if verdict != verdicts.OPEN and p_holm >= 1 - stats.LEVEL:
+        return AFTER_CORRECTION
+    if verdict != verdicts.OPEN:
+        return "better" if verdict == verdicts.HOLDS else "worse"
+    return f"{verdict} ({reason})" if reason else verdict
 
 
 def pair_words(contrast: verdicts.Contrast, p_holm: float) -> list[str]:
     """Return a contrast of accuracies in words.
 
-    These are points with their interval, p, the corrected p, the number of seeds, and the
-    verdict.
+    These are points with their interval, p, the corrected p, and the number of seeds.
     """
-    verdict, reason = contrast.verdict, contrast.reason
-    if verdict == verdicts.HOLDS:
-        verdict = "better"
-    elif verdict == verdicts.FAILS:
-        verdict = f"no difference ({reason})" if reason else "worse"
-    elif reason:
-        verdict = f"{verdict} ({reason})"
     interval = formatting.interval(contrast.low, contrast.high)
     return [
         formatting.points(contrast.mean) + interval,
         f"p = {formatting.p_value(contrast.p)}",
         f"Holm {formatting.p_value(p_holm)}",
         formatting.count(contrast.n, "seed"),
-        verdict,
     ]
