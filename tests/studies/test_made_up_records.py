@@ -54,11 +54,11 @@ def test_language_claims_are_judged_as_their_words_say(language):
     assert found["c_heads_converge_faster"] == "does not hold"
 
 
-def test_language_says_which_model_beats_the_ngrams(language):
+def test_language_says_how_far_each_model_is_from_the_ngrams(language):
     words = verdict_words(language)
     assert "the one of order 2 is best" in words
-    assert "llama_4_heads is better than it: 0.100 nats less" in words
-    assert "gpt does not beat it: 0.300 nats more" in words
+    assert "llama_4_heads has 0.100 nats less than it on average, less in 6 of 6 runs" in words
+    assert "gpt has 0.300 nats more than it on average, less in 0 of 6 runs" in words
     rows = {row[0]: row for row in network_rows(language)}
     assert rows["llama_4_heads"][10] == "−0.100" and rows["gpt"][10] == "+0.300"
     shown = {row["label"]: np.mean(row["nats"]) for row in bars(language)}
@@ -71,6 +71,13 @@ def test_language_answers_how_the_best_model_compares_with_the_best_ngram(langua
     assert "of order 2, 1.600 (6 seeds): its median run is 0.1" in found and found.endswith(
         "] better."
     )
+
+
+def test_a_language_model_that_diverged_counts_as_guessing(language):
+    lost = {"diverged": True, "val_nats_per_char": 4.0, "nats_per_char": 4.0, "above_ngram": 2.4}
+    runs = [run | (lost if run["seed"] == 0 else {}) for run in language.summary["runs"]]
+    found = language_answer(language._replace(summary=language.summary | {"runs": runs}))
+    assert "1 of 6 runs diverged and count as guessing" in found and "as chance" not in found
 
 
 TEXTS = {"mlp": 0.90, "mlp_lab_c": 0.80, "linear": 0.88, "tfidf": 0.85}
@@ -212,7 +219,8 @@ def test_maps_are_compared_with_noise_and_not_the_other_way(mapped):
 
 def test_maps_answer_whether_they_find_more_than_noise(mapped):
     found = maps_answer(mapped)
-    assert "80.0 % [" in found and found.index("80.0 %") < found.index("in the order of cam")
+    assert "area under the probability of the predicted class is 80.0 % [" in found
+    assert found.index("80.0 %") < found.index("in the order of cam")
     assert "the map finds what the networks use, by 30.0 points [" in found
 
 

@@ -16,8 +16,8 @@ def answer(found: Finished) -> str:
     if noise:
         areas += f" and {answers.fraction(noise, 'insertion_auc')} in the order of noise"
     told = (
-        "As the pixels of test images are put back, the area under their class's probability is "
-        f"{areas} ({answers.counted(runs, thing='network')})"
+        "As the pixels of test images are put back, the area under the probability of the "
+        f"predicted class is {areas} ({answers.counted(runs, thing='network')})"
     )
     if not noise:
         return f"{told}: there is no noise among the methods to compare it with."

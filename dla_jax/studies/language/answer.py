@@ -17,6 +17,7 @@ def answer(found: Finished) -> str:
     order = runs[0]["best_ngram_order"]
     ngram = runs[0]["ngram_nats_per_char"][str(order)]
     values = [run["nats_per_char"] for run in runs]
+    counted = answers.counted(runs, counts="count as guessing")
     remark = ", best on validation," if len(found.arms) > 1 else ""
     better = answers.contrast(
         found.summary,
@@ -34,15 +35,17 @@ def answer(found: Finished) -> str:
     return (
         f"{best}{remark} needs {nats_words(values)} nats per character of the "
         f"{NAMES[runs[0]['scored_on']]}, the best n-gram, of order {order}, {ngram:.3f} "
-        f"({answers.counted(runs)}): {ending}."
+        f"({counted}): {ending}."
     )
 
 
 def best_network(found: Finished) -> str:
-    """Return the network with the lowest mean loss on validation; a run that diverged has none."""
+    """Return the network with the lowest mean loss on validation.
+
+    That of a run that diverged is the loss of guessing.
+    """
 
     def loss(network: str) -> float:
-        values = [run["val_nats_per_char"] for run in found.runs_of(network)]
-        return float(np.mean([np.inf if value is None else value for value in values]))
+        return float(np.mean([run["val_nats_per_char"] for run in found.runs_of(network)]))
 
     return min(found.arms, key=loss)

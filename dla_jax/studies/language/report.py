@@ -121,7 +121,7 @@ def lines(found: Finished) -> list[str]:
 
 
 def verdict_words(found: Finished) -> str:
-    """Return which networks are better than the best n-gram, and which are not."""
+    """Return how far each network lies below or above the best n-gram."""
     first = found.summary["runs"][0]
     order = str(first["best_ngram_order"])
     nats = first["ngram_nats_per_char"][order]
@@ -132,10 +132,9 @@ def verdict_words(found: Finished) -> str:
     for network in found.arms:
         above = [run["above_ngram"] for run in found.runs_of(network)]
         mean, beaten = np.mean(above), sum(value < 0 for value in above)
-        what = "is better than it" if mean < 0 else "does not beat it"
         side = "less" if mean < 0 else "more"
         words.append(
-            f"{network} {what}: {abs(mean):.3f} nats {side} on average, less in {beaten} of "
+            f"{network} has {abs(mean):.3f} nats {side} than it on average, less in {beaten} of "
             f"{formatting.count(len(above), 'run')}."
         )
     return " ".join(words)
