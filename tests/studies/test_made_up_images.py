@@ -275,6 +275,7 @@ def test_gradients_are_shown_as_factors_of_the_right_net(traced):
     assert plain[6] == "100 %"
     panels = profiles(traced, ["plain", "residual"])
     assert panels["before the first step"]["plain"][0][0] == pytest.approx(0.01, rel=0.1)
+    assert profiles(traced, []) == {}
     dense = last_dense(traced)
     assert dense["plain"]["plain"][0][-1] == pytest.approx(0.02)
     assert dense["residual"]["residual"][0][-1] == pytest.approx(0.8)

@@ -85,7 +85,10 @@ def update_map(rows: list[dict]) -> tuple[list[int], np.ndarray]:
 
 
 def profiles(found: Finished, networks: list[str]) -> dict[str, dict[str, np.ndarray]]:
-    """Return {panel: {network: relative gradient of each layer [S, L]}}."""
+    """Return {panel: {network: relative gradient of each layer [S, L]}}; none without a network.
+
+    Runs that diverged are left out.
+    """
     panels = {"before the first step": {}, "at the end": {}}
     for network in networks:
         runs = trained_rows(found, network)
@@ -93,7 +96,7 @@ def profiles(found: Finished, networks: list[str]) -> dict[str, dict[str, np.nda
         if values:
             panels["before the first step"][network] = np.array([run[0] for run in values])
             panels["at the end"][network] = np.array([run[-1] for run in values])
-    return panels
+    return panels if panels["at the end"] else {}
 
 
 def last_dense(found: Finished) -> dict[str, dict[str, np.ndarray]]:
