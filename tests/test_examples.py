@@ -3,6 +3,7 @@
 One run of the example study serves all tests that look at it.
 """
 
+import html
 import importlib
 import json
 import math
@@ -159,4 +160,6 @@ def test_a_notebook_shows_the_answer_the_verdicts_and_figures(study):
     assert study.summary["answer"].split(":")[0] in page
     assert page.count('class="verdict not-decided"') == 2
     assert list(study.figures) == ["networks", "pair", "curves"]
+    for _, words in study.pictures()[:2]:
+        assert f'alt="{html.escape(words)}"' in page and len(words.split()) > 3
     assert "runs: 4, claims: 2 not decided" in repr(study)

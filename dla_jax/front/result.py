@@ -3,10 +3,10 @@
 Imports nothing that is slow.
 """
 
-import base64
 import collections
 import html
 import json
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,9 +14,13 @@ from dla_jax import commands
 from dla_jax.config.checks import ConfigError, check
 from dla_jax.config.files import expand
 from dla_jax.config.written import read_config, resume_command
+from dla_jax.evidence.pictures import inline
 
 NOT_RUN = "not run"  # that of evidence/verdicts.py, which is slow to import
 SHOWN = 2  # figures in a notebook: those at the top of the page
+# A figure on the page: the text that stands for it, and its bytes in base 64.
+IMAGE = re.compile(r'<img alt="([^"]*)"[^>]*;base64,([^"]*)"')
+# A chip has its own background, and so is legible on any; these are the page's colours.
 STYLE = """
 .dla_jax .verdict {
   font-weight: 600; white-space: nowrap; padding: .1rem .45rem;
@@ -24,7 +28,12 @@ STYLE = """
 }
 .dla_jax .holds { color: #00563f; background: #e3f4ee; }
 .dla_jax .does-not-hold { color: #8a3a00; background: #fbe9de; }
-.dla_jax .not-decided, .dla_jax .not-run { color: #444; background: #eee; }
+.dla_jax .not-decided, .dla_jax .not-run { color: #444444; background: #eeeeee; }
+@media (prefers-color-scheme: dark) {
+  .dla_jax .holds { color: #86dcbc; background: #10362b; }
+  .dla_jax .does-not-hold { color: #f5b28c; background: #45230f; }
+  .dla_jax .not-decided, .dla_jax .not-run { color: #cccccc; background: #33363b; }
+}
 .dla_jax img { max-width: 100%; background: white; }
 """
 
@@ -48,10 +57,13 @@ class Result(NamedTuple):
     @property
     def figures(self) -> dict[str, Path]:
         """{name: file} of the figures on the page, in its order."""
-        page = self.report.read_text(encoding="utf-8")
-        places = {path: page.find(inline(path)) for path in self.workdir.glob("figures/*")}
-        shown = [path for path in places if places[path] >= 0]
-        return {path.stem: path for path in sorted(shown, key=places.get)}
+        return {path.stem: path for path, _ in self.pictures()}
+
+    def pictures(self) -> list[tuple[Path, str]]:
+        """Return (file, what it shows in words) of the figures on the page, in its order."""
+        files = {inline(path): path for path in self.workdir.glob("figures/*")}
+        shown = IMAGE.findall(self.report.read_text(encoding="utf-8"))
+        return [(files[data], html.unescape(alt)) for alt, data in shown if data in files]
 
     def __repr__(self) -> str:
         """Return the workdir, the number of runs, and how many claims got which verdict."""
@@ -67,11 +79,10 @@ class Result(NamedTuple):
         words = [(claim["verdict"], claim["statement"]) for claim in weighed]
         words += [(NOT_RUN, f"claims: {left_out}")] if left_out else []
         chips = "".join(f"<p>{chip(*pair)}</p>" for pair in words)
-        figures = list(self.figures.items())[:SHOWN]
         images = "".join(
-            f'<p><img alt="{html.escape(name)}" '
+            f'<p><img alt="{html.escape(alt)}" '
             f'src="data:image/{path.suffix[1:]};base64,{inline(path)}"></p>'
-            for name, path in figures
+            for path, alt in self.pictures()[:SHOWN]
         )
         # Workdirs of earlier versions have no answer until they are drawn again.
         answer = html.escape(self.summary.get("answer") or self.summary["study"])
@@ -86,11 +97,6 @@ def chip(verdict: str, words: str) -> str:
     """Return a verdict, and what it is about, as HTML."""
     name = verdict.replace(" ", "-")
     return f'<span class="verdict {name}">{verdict}</span> {html.escape(words)}'
-
-
-def inline(image: Path) -> str:
-    """Return a file's bytes as a page has them, in base 64."""
-    return base64.b64encode(image.read_bytes()).decode()
 
 
 def is_finished(workdir: Path) -> bool:

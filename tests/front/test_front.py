@@ -2,6 +2,7 @@
 
 import shlex
 import signal
+from unittest import mock
 
 import pytest
 from launching import ROOT
@@ -13,11 +14,12 @@ from dla_jax.config.checks import ConfigError
 from dla_jax.config.stop import Interrupted, stop_requested
 from dla_jax.config.workdir import Launch
 from dla_jax.config.written import resume_command
-from dla_jax.evidence import verdicts
+from dla_jax.evidence import pictures, report, verdicts
 from dla_jax.front import launching, request
 from dla_jax.front.result import NOT_RUN
 
 SMOKE = "configs/rescnn.py:smoke"
+CONTEXT = {"title": "t", "answer": "1", "question": "q", "command": "c", "facts": {}}
 
 
 @pytest.mark.parametrize(
@@ -128,6 +130,30 @@ def test_what_a_notebook_shows_is_escaped_and_names_each_verdict(tmp_path):
     assert NOT_RUN == verdicts.NOT_RUN
     expected = "runs: 1, claims: 1 does not hold, 1 holds, 2 not run>"
     assert repr(found).endswith(expected)
+
+
+def test_a_notebook_has_the_words_of_the_pages_figures_in_its_order(tmp_path):
+    (tmp_path / "figures").mkdir()
+    words = {"b": 'a > b, "most"', "a": "a < b"}
+    for name in (*words, "unused"):
+        (tmp_path / "figures" / f"{name}.png").write_bytes(name.encode())
+    sections = [
+        {
+            "title": "One",
+            "figures": [
+                {"path": tmp_path / "figures" / f"{name}.png", "alt": alt, "caption": "c"}
+                for name, alt in words.items()
+            ],
+        }
+    ]
+    plain = pictures.Picture("png", 10, 10, None)
+    with mock.patch.object(pictures, "read", return_value=plain):
+        report.render(tmp_path / "report.html", claims=[], sections=sections, **CONTEXT)
+    found = dla_jax.Result(tmp_path, {"answer": "1", "runs": []})
+    assert list(found.figures) == ["b", "a"]
+    assert [alt for _, alt in found.pictures()] == list(words.values())
+    page = found._repr_html_()
+    assert 'alt="a &gt; b, &quot;most&quot;"' in page and 'alt="a &lt; b"' in page
 
 
 @pytest.mark.parametrize(
