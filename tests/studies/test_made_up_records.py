@@ -170,6 +170,8 @@ def test_agents_answer_as_the_claim_on_the_same_difference(tmp_path):
     close = played_study(tmp_path, RETURNS | {"reinforce": 395.0})
     assert verdicts_of(close)["a_ppo_beats_reinforce"] == "does not hold"
     assert "the difference is too small to matter (+" in agents_answer(close)
+    unclaimed = close._replace(summary=close.summary | {"claims": []})
+    assert ": the return of ppo is " in agents_answer(unclaimed)
 
 
 def test_agents_are_ranked_by_the_means_that_are_compared(tmp_path):
