@@ -1,5 +1,6 @@
 """A dry run says how many runs of what there would be, and for how long, and leaves nothing."""
 
+import functools
 import importlib
 import json
 import os
@@ -11,7 +12,10 @@ from dla_jax.commands import find_experiment
 from dla_jax.config.checks import ConfigError
 from dla_jax.config.workdir import Launch, check_writable
 from dla_jax.evidence.rows import record_file
-from dla_jax.studies import dry_run
+from dla_jax.front.request import prepare
+from dla_jax.studies import dry_run, duration
+
+DIGITS = "configs/rescnn.py:digits"
 
 
 def lines(workdir, flag, data_dir=Path("nowhere"), from_dir=None, **changes):
@@ -20,6 +24,7 @@ def lines(workdir, flag, data_dir=Path("nowhere"), from_dir=None, **changes):
     config = importlib.import_module(f"configs.{name}").get_config(argument)
     for key, value in changes.items():
         config[key] = value
+    prepare(config, changes)
     launch = Launch(workdir, from_dir, data_dir, download=True, quiet=True)
     found = dry_run.lines(find_experiment(config.experiment), config, launch, f"configs/{flag}")
     return [" ".join(line.split()) for line in found]
@@ -29,7 +34,7 @@ def lines(workdir, flag, data_dir=Path("nowhere"), from_dir=None, **changes):
 def workdir(tmp_path):
     """Return a folder that a dry run must not make."""
     yield tmp_path / "run"
-    assert not list(tmp_path.glob("run/*.*"))
+    assert not (tmp_path / "run").exists()
 
 
 def test_runs_are_counted_by_arm(workdir):
@@ -38,12 +43,13 @@ def test_runs_are_counted_by_arm(workdir):
     assert "plain-2 2 rates x 1 seed 2 seeds 2 epochs" in found
     assert "plain+shared_lr-4 at the rate of plain-2 2 seeds 2 epochs" in found
     assert found[-2:] == [f"workdir: {workdir}", "seconds on 2 CPU cores, as measured"]
-    assert not workdir.exists()
 
 
 def test_what_is_shortened_takes_its_share_of_the_time(workdir):
     twice = lines(workdir, "rescnn.py:digits", num_epochs=18)
-    assert twice[-1] == "about 9.2 min on 2 CPU cores, where a step costs what it costs in digits"
+    assert (
+        twice[-1] == "about 9.2 min on 2 CPU cores, where a step costs what it costs in " + DIGITS
+    )
     one = lines(workdir, "rescnn.py:digits", seeds=(0,), select_seeds=(100,))
     # 19 arms at four rates, and 20 of one seed, of 366 runs: 4.6 minutes times 96 / 366
     assert one[-1].startswith("about 1.2 min on 2 CPU cores, where")
@@ -54,12 +60,12 @@ def test_what_is_shortened_takes_its_share_of_the_time(workdir):
     [
         ("ppo.py:cartpole", {}, "ppo 3 rates x 4 seeds 16 seeds 500,000 environment steps", "1.5"),
         ("ppo.py:cartpole", {"total_steps": 250_000}, "250,000 environment steps", "0.75 min"),
-        ("ppo.py:one", {}, "ppo at 0.001 8 seeds", "nobody has timed one"),
+        ("ppo.py:one", {}, "ppo at 0.001 8 seeds", "nobody has timed configs/ppo.py:one"),
         (
             "ppo.py:breakout_gpu",
             {},
             "10,000,000",
-            "nobody has timed breakout_gpu, which is for a GPU",
+            "nobody has timed configs/ppo.py:breakout_gpu, which is for a GPU",
         ),
         ("dante.py:tiny", {"num_steps": 500}, "gpt 3 rates x 2 seeds 6 seeds 500 steps", "1.2 min"),
         ("yahoo.py:quick", {}, "tfidf 6 seeds solved at once", "about 1 min"),
@@ -77,13 +83,45 @@ def test_what_no_seeds_can_decide_is_said(workdir):
     )
 
 
-def test_another_data_set_is_compared_by_its_steps(workdir):
-    config = importlib.import_module("configs.rescnn").get_config("digits")
-    data = config.data
-    data.val_fraction, data.test_fraction = 0.2, 0.4  # two thirds of the training images
-    found = lines(workdir, "rescnn.py:digits", data=data)
-    # 12 steps an epoch instead of 17: of 719 images, instead of 1,079
-    assert found[-1].startswith("about 3.2 min")
+def test_arms_and_depths_of_those_timed_take_their_share(workdir):
+    some = lines(workdir, "rescnn.py:digits", depths=(5, 25), side_arms=())
+    # plain and residual at two depths: 80 runs of 366
+    assert some[-1].startswith("about 1 min on 2 CPU cores, where a step costs")
+
+
+def changed(flag, **changes):
+    """Return what the last line says of a config with some keys changed, dotted as `a__b`."""
+    name, _, argument = flag.partition(".py:")
+    config = importlib.import_module(f"configs.{name}").get_config(argument)
+    for key, value in changes.items():
+        *groups, last = key.split("__")
+        functools.reduce(lambda group, name: group[name], groups, config)[last] = value
+    return lines(Path("nowhere"), flag, **dict(config.items()))[-1]
+
+
+@pytest.mark.parametrize(
+    ("flag", "changes", "minutes"),
+    [
+        ("rescnn.py:digits", {"model__width": 64}, "4.6 min"),
+        ("rescnn.py:digits", {"depths": (1, 5, 10, 25, 50)}, "4.6 min"),
+        ("rescnn.py:digits", {"data__val_fraction": 0.3, "num_epochs": 2}, "4.6 min"),
+        ("rescnn.py:smoke", {"side_arms": ("plain+dirac",)}, "seconds"),
+        ("ppo.py:cartpole", {"env__name": "Acrobot-v1"}, "1.5 min"),
+        ("cam.py:quick", {"num_scored": 2}, "1 min"),
+        ("cam.py:quick", {"made__model__width": 8}, "1 min"),
+    ],
+)
+def test_what_nobody_has_timed_is_not_told_as_measured(flag, changes, minutes):
+    assert changed(flag, **changes) == (
+        f"nobody has timed this; configs/{flag} as it is written takes {minutes} on 2 CPU cores"
+    )
+
+
+def test_a_study_made_first_that_is_shortened_takes_its_share():
+    half = changed("cam.py:quick", made__num_epochs=6)
+    assert half == (
+        "about 0.5 min on 2 CPU cores, where a step costs what it costs in configs/cam.py:quick"
+    )
 
 
 def test_data_that_are_not_here_are_not_fetched(workdir, tmp_path):
@@ -96,7 +134,7 @@ def test_a_preset_timed_on_data_that_are_not_here_is_no_measure(workdir, tmp_pat
     config.data.name, config.data.test_fraction = "digits", 0.2
     found = lines(workdir, "mlp.py:mnist", data_dir=tmp_path, data=config.data)
     assert found[-1] == (
-        "nobody has timed it; mnist takes 2 min on 2 CPU cores, on data that are not here"
+        "nobody has timed this; configs/mlp.py:mnist as it is written takes 2 min on 2 CPU cores"
     )
 
 
@@ -152,8 +190,15 @@ def test_a_command_says_what_it_makes_first_and_what_then(workdir):
     compared = lines(workdir, "compare.py:smoke")
     firsts = [line for line in compared if line.startswith("first the study in")]
     assert len(firsts) == 3 and f"{workdir}/studies/cnn" in firsts[0]
-    (told, place) = lines(workdir, "gpt2.py:smoke")
+    (told, place, _) = lines(workdir, "gpt2.py:smoke")
     assert told.startswith("cut a sentence") and place == f"workdir: {workdir}"
+
+
+def test_a_command_that_makes_no_study_tells_the_time_of_its_preset(workdir):
+    assert lines(workdir, "gpt2.py:smoke")[-1] == "seconds on 2 CPU cores, as measured"
+    assert lines(workdir, "gpt2.py:smoke", num_tokens=9)[-1] == (
+        "configs/gpt2.py:smoke as it is written takes seconds on 2 CPU cores"
+    )
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path, monkeypatch):
@@ -164,9 +209,15 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path, monkeypatch):
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.parametrize(("flag", "time"), [("rescnn.py:digits", "4.6"), ("mlp.py:digits", "")])
+def test_a_preset_as_it_is_written_was_measured(workdir, flag, time):
+    found = lines(workdir, flag)[-1]
+    assert found.startswith(f"about {time}") and found.endswith(" min on 2 CPU cores, as measured")
+
+
 def test_a_preset_is_found_in_any_argument():
     names = [
-        dry_run.preset_of(f"configs/{flag}")[0]
+        duration.preset_of(f"configs/{flag}")[0]
         for flag in ("rescnn.py", "rescnn.py:digits", "rescnn.py:depth=50,preset=digits")
     ]
-    assert names == ["cifar10", "digits", "digits"]
+    assert names == ["configs/rescnn.py:cifar10", DIGITS, DIGITS]

@@ -1,0 +1,88 @@
+"""What a study would run, and what its workdir holds of it: its runs, and their steps."""
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from ml_collections import ConfigDict
+
+from dla_jax.config.workdir import Launch, made_first
+from dla_jax.evidence import undecidable
+from dla_jax.evidence.rows import read_record
+from dla_jax.studies import find
+from dla_jax.studies.study import Command, Study, by_run, select_seeds
+from dla_jax.trials.arms import Arm, Trial, final_trials, select_trials
+
+SOLVED = ("tfidf", "logistic")  # models that take no steps
+
+
+class Plan(NamedTuple):
+    """The runs of one study, and what its workdir holds of them."""
+
+    workdir: Path
+    config: ConfigDict
+    identity: dict  # of the data
+    arms: dict[str, Arm]
+    select: list[Trial]
+    final: list[Trial]
+    done: dict[str, dict]  # {run: its last row}
+    remarks: list[str]
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All runs."""
+        return [*self.select, *self.final]
+
+    @property
+    def left(self) -> list[Trial]:
+        """The runs that the workdir does not hold."""
+        return [trial for trial in self.trials if trial.name not in self.done]
+
+
+def studies_of(study: Study | Command, config: dict, workdir: Path) -> dict[Path, dict]:
+    """Return {workdir: config} of the studies of a launch: its own, or those it makes first."""
+    return made_first(workdir, config) if isinstance(study, Command) else {workdir: config}
+
+
+def plan_of(config: ConfigDict, launch: Launch) -> Plan:
+    """Return the plan of one study, after it has read its data."""
+    study = find(config.experiment)
+    described = study.describe(config, launch)
+    bare = planned(study, config, described.identity)
+    seeds = {arm.name: arm.seeds for arm in bare.arms.values()}
+    claims = study.claims(config).values() if "claims" in config else []
+    remarks = [*described.remarks, *undecidable.remarks(claims, seeds)]
+    done = by_run(read_record(launch.workdir))[1]
+    own = {trial.name for trial in bare.trials}
+    done = {name: row for name, row in done.items() if name in own}
+    return bare._replace(workdir=launch.workdir, done=done, remarks=remarks)
+
+
+def planned(study: Study, config: ConfigDict, identity: dict) -> Plan:
+    """Return the plan of a study in no workdir."""
+    arms = study.arms(config, identity)
+    select = select_trials(arms, select_seeds(config))
+    return Plan(Path(), config, identity, arms, select, final_trials(arms), done={}, remarks=[])
+
+
+def steps_of(own, num_examples: int) -> int:
+    """Return the steps of a run of an arm, about as many as it takes; 0 for one solved at once.
+
+    Args:
+      num_examples: of the data, in all their parts.
+    """
+    if "total_steps" in own:
+        return own.total_steps
+    if own.model.name in SOLVED:
+        return 0
+    if "num_epochs" not in own:
+        return own.num_steps
+    training = num_examples * (1 - own.data.val_fraction - own.data.test_fraction)
+    return own.num_epochs * math.ceil(training / own.batch_size)
+
+
+def work(plan: Plan, trials: Iterable[Trial]) -> int:
+    """Return the steps of some runs of a plan together."""
+    num_examples = plan.identity.get("num_examples", 0)
+    return sum(steps_of(plan.arms[trial.arm].config, num_examples) for trial in trials)
