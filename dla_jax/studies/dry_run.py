@@ -6,6 +6,8 @@ from ml_collections import ConfigDict
 
 from dla_jax.config.checks import ConfigError
 from dla_jax.config.workdir import Launch
+from dla_jax.config.written import read_config
+from dla_jax.studies import modules
 from dla_jax.studies.duration import time_line
 from dla_jax.studies.plans import SOLVED, Plan, plan_of, studies_of
 from dla_jax.studies.study import Command, Study, read_finished, select_seeds
@@ -48,14 +50,20 @@ def check_here(study: Study | Command, config, launch: Launch) -> None:
 
 
 def drawn(study: Study | Command, workdir: Path) -> str:
-    """Return that a report would be drawn again, in a line.
+    """Return that a report would be drawn again, or what there is shown again, in a line.
 
     Raises:
       ConfigError: the study in the workdir is not finished.
     """
     if isinstance(study, Study):
         read_finished(study, workdir)
-    return f"would draw the report of {workdir} again"
+    experiment = read_config(workdir)["config"]["experiment"]
+    reports = ":" in experiment or experiment in modules()
+    return (
+        f"would draw the report of {workdir} again"
+        if reports
+        else f"would show again what {workdir} holds"
+    )
 
 
 def plan_lines(plan: Plan, first: bool) -> list[str]:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from ml_collections import ConfigDict
 
 from dla_jax.config.workdir import Launch, made_first
+from dla_jax.config.written import check_same_data, read_config
 from dla_jax.evidence import undecidable
 from dla_jax.evidence.rows import read_record
 from dla_jax.studies import find
@@ -46,9 +47,15 @@ def studies_of(study: Study | Command, config: dict, workdir: Path) -> dict[Path
 
 
 def plan_of(config: ConfigDict, launch: Launch) -> Plan:
-    """Return the plan of one study, after it has read its data."""
+    """Return the plan of one study, after it has read its data.
+
+    Raises:
+      ConfigError: the workdir was begun on other data.
+    """
     study = find(config.experiment)
     described = study.describe(config, launch)
+    if (launch.workdir / "config.json").is_file():
+        check_same_data(launch.workdir, read_config(launch.workdir)["data"], described.identity)
     bare = planned(study, config, described.identity)
     seeds = {arm.name: arm.seeds for arm in bare.arms.values()}
     claims = study.claims(config).values() if "claims" in config else []

@@ -180,6 +180,38 @@ def test_a_finished_study_would_be_drawn_again(tmp_path):
     assert found[-1] == "seconds: nothing is left to be trained"
 
 
+def write_config(workdir, flag, data):
+    """Write the `config.json` of a workdir that was begun on some data."""
+    name, _, argument = flag.partition(".py:")
+    config = importlib.import_module(f"configs.{name}").get_config(argument).to_dict()
+    workdir.mkdir(parents=True)
+    text = json.dumps({"config": config, "data": data, "launches": []})
+    (workdir / "config.json").write_text(text)
+
+
+def test_a_workdir_that_was_begun_on_other_data_is_refused(tmp_path):
+    write_config(tmp_path / "run", "ppo.py:one", {"name": "Acrobot-v1"})
+    with pytest.raises(ConfigError, match=r"begun on other data .name was Acrobot-v1, is CartPole"):
+        lines(tmp_path / "run", "ppo.py:one")
+    write_config(tmp_path / "same", "ppo.py:one", {"name": "CartPole-v1"})
+    assert lines(tmp_path / "same", "ppo.py:one")[-1] == "nobody has timed configs/ppo.py:one"
+
+
+@pytest.mark.parametrize(
+    ("flag", "words"),
+    [
+        ("predict.py:smoke", "would show again what {} holds"),
+        ("gpt2.py:smoke", "would show again what {} holds"),
+        ("compare.py:smoke", "would draw the report of {} again"),
+    ],
+)
+def test_what_a_workdir_alone_would_do_is_told(tmp_path, flag, words):
+    workdir = tmp_path / "run"
+    write_config(workdir, flag, {})
+    command = find_experiment(flag.partition(".")[0])
+    assert dry_run.drawn(command, workdir) == words.format(workdir)
+
+
 def test_a_command_says_what_it_makes_first_and_what_then(workdir):
     found = lines(workdir, "cam.py:quick")
     assert found[0] == (
