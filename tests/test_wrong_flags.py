@@ -17,7 +17,7 @@ WRONG = {
     "--config=configs/mlp.py:mnist,depth=3": ["depth", "digits"],
     "--config=configs/rescnn.py --data_dir=tests --nodownload": ["cifar10", "tests", "--data_dir"],
     "--config=configs/mlp.py --data_dir=tests --nodownload": ["mnist", "tests"],
-    "--config=configs/rescnn.py --data_dir=tests --dry_run": ["--dry_run, which fetches nothing"],
+    "--config=configs/rescnn.py --data_dir=tests --nodownload --dry_run": ["cifar10", "tests"],
     f"{CONFIG} --dry_run --config.num_epochs=0": ["num_epochs: 0"],
     f"{CONFIG} --dry_run --workdir=README.md": ["README.md", "is a file"],
     f"{CONFIG} --dry_run --multihost": ["--dry_run is for one process"],

@@ -5,13 +5,14 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from dla_jax.config.checks import ConfigError
+from dla_jax.config.overrides import members_of
 from dla_jax.config.workdir import Launch
 from dla_jax.config.written import read_config
 from dla_jax.studies import modules
 from dla_jax.studies.duration import time_line
-from dla_jax.studies.plans import SOLVED, Plan, plan_of, studies_of
+from dla_jax.studies.plans import SOLVED, Plan, absent, plan_of, studies_of
 from dla_jax.studies.study import Command, Study, read_finished, select_seeds
-from dla_jax.trials.arms import Arm
+from dla_jax.trials.arms import Arm, check_arms
 
 HEAD = ("", "to choose rates", "to compare", "each")
 
@@ -23,10 +24,10 @@ def lines(study: Study | Command, config, launch: Launch, config_flag: str) -> l
       config_flag: `configs/x.py:ARGUMENT`, whose preset may have been timed.
 
     Raises:
-      ConfigError: it would be refused, or something would be fetched first.
+      ConfigError: it would be refused.
     """
-    launch = launch._replace(download=False)
-    check_here(study, config, launch)
+    fetches, launch = launch.download, launch._replace(download=False)
+    missing = check_here(study, config, launch, fetches)
     made = studies_of(study, config.to_dict(), launch.workdir)
     plans = [
         plan_of(ConfigDict(own), launch._replace(workdir=folder)) for folder, own in made.items()
@@ -36,17 +37,31 @@ def lines(study: Study | Command, config, launch: Launch, config_flag: str) -> l
         found += plan_lines(plan, first=isinstance(study, Command))
     if isinstance(study, Command):
         found.append(f"{'then ' if plans else ''}{study.tell(config, launch)}")
+    if missing:
+        found.append(f"{missing}; leave out --dry_run to fetch it")
     found.append(f"workdir: {launch.workdir}")
     return [*found, time_line(study, plans, config.to_dict(), launch.workdir, config_flag)]
 
 
-def check_here(study: Study | Command, config, launch: Launch) -> None:
-    """Raise ConfigError for what a launch would refuse, or would have to fetch."""
+def check_here(study: Study | Command, config, launch: Launch, fetches: bool) -> str:
+    """Return what is not here and would be fetched first; empty where all is here.
+
+    Args:
+      fetches: whether the launch may fetch it.
+
+    Raises:
+      ConfigError: the launch would be refused.
+    """
     try:
         study.check(config, launch)
     except ConfigError as error:
-        fetch = " without --dry_run, which fetches nothing" if "--download" in str(error) else ""
-        raise ConfigError(f"{error}{fetch}") from None
+        if not (fetches and absent(error)):
+            raise
+        for own in studies_of(study, config.to_dict(), launch.workdir).values():
+            if members_of(ConfigDict(own))[0]:  # the check may have stopped before its arms
+                check_arms(ConfigDict(own), check_own=lambda own: None)
+        return absent(error)
+    return ""
 
 
 def drawn(study: Study | Command, workdir: Path) -> str:

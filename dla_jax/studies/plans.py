@@ -7,12 +7,13 @@ from typing import NamedTuple
 
 from ml_collections import ConfigDict
 
+from dla_jax.config.checks import ConfigError
 from dla_jax.config.workdir import Launch, made_first
 from dla_jax.config.written import check_same_data, read_config
 from dla_jax.evidence import undecidable
 from dla_jax.evidence.rows import read_record
 from dla_jax.studies import find
-from dla_jax.studies.study import Command, Study, by_run, select_seeds
+from dla_jax.studies.study import Command, Description, Study, by_run, select_seeds
 from dla_jax.trials.arms import Arm, Trial, final_trials, select_trials
 
 SOLVED = ("tfidf", "logistic")  # models that take no steps
@@ -23,7 +24,7 @@ class Plan(NamedTuple):
 
     workdir: Path
     config: ConfigDict
-    identity: dict  # of the data
+    identity: dict  # of the data; empty where they are not here
     arms: dict[str, Arm]
     select: list[Trial]
     final: list[Trial]
@@ -47,14 +48,19 @@ def studies_of(study: Study | Command, config: dict, workdir: Path) -> dict[Path
 
 
 def plan_of(config: ConfigDict, launch: Launch) -> Plan:
-    """Return the plan of one study, after it has read its data.
+    """Return the plan of one study, after it has read its data, where they are here.
 
     Raises:
       ConfigError: the workdir was begun on other data.
     """
     study = find(config.experiment)
-    described = study.describe(config, launch)
-    if (launch.workdir / "config.json").is_file():
+    try:
+        described = study.describe(config, launch)
+    except ConfigError as error:
+        if not absent(error):
+            raise
+        described = Description(identity={}, remarks=[])
+    if described.identity and (launch.workdir / "config.json").is_file():
         check_same_data(launch.workdir, read_config(launch.workdir)["data"], described.identity)
     bare = planned(study, config, described.identity)
     seeds = {arm.name: arm.seeds for arm in bare.arms.values()}
@@ -64,6 +70,12 @@ def plan_of(config: ConfigDict, launch: Launch) -> Plan:
     own = {trial.name for trial in bare.trials}
     done = {name: row for name, row in done.items() if name in own}
     return bare._replace(workdir=launch.workdir, done=done, remarks=remarks)
+
+
+def absent(error: ConfigError) -> str:
+    """Return what a launch would fetch, as an error without it says; empty where it is another."""
+    missing, _, mending = str(error).rpartition("; ")
+    return missing if mending.endswith("fetch it with --download") else ""
 
 
 def planned(study: Study, config: ConfigDict, identity: dict) -> Plan:

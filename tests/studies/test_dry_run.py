@@ -18,14 +18,14 @@ from dla_jax.studies import dry_run, duration
 DIGITS = "configs/rescnn.py:digits"
 
 
-def lines(workdir, flag, data_dir=Path("nowhere"), from_dir=None, **changes):
+def lines(workdir, flag, data_dir=Path("nowhere"), download=True, **changes):
     """Return the lines of `--config=configs/FLAG --dry_run`."""
     name, _, argument = flag.partition(".py:")
     config = importlib.import_module(f"configs.{name}").get_config(argument)
     for key, value in changes.items():
         config[key] = value
     prepare(config, changes)
-    launch = Launch(workdir, from_dir, data_dir, download=True, quiet=True)
+    launch = Launch(workdir, None, data_dir, download, quiet=True)
     found = dry_run.lines(find_experiment(config.experiment), config, launch, f"configs/{flag}")
     return [" ".join(line.split()) for line in found]
 
@@ -124,9 +124,26 @@ def test_a_study_made_first_that_is_shortened_takes_its_share():
     )
 
 
-def test_data_that_are_not_here_are_not_fetched(workdir, tmp_path):
-    with pytest.raises(ConfigError, match=r"cifar10 .* without --dry_run, which fetches nothing"):
-        lines(workdir, "rescnn.py:cifar10", data_dir=tmp_path)
+def test_runs_on_data_that_are_not_here_are_counted_and_nothing_is_fetched(workdir, tmp_path):
+    found = lines(workdir, "rescnn.py:cifar10", data_dir=tmp_path)
+    assert "plain-25 5 rates x 2 seeds 6 seeds 20 epochs" in found
+    assert found[-3] == (
+        f"data.name: cifar10 is not in {tmp_path}/cifar10/<version>; "
+        "leave out --dry_run to fetch it"
+    )
+    assert found[-1].endswith("configs/rescnn.py:cifar10, which is for a GPU")
+    texts = lines(workdir, "yahoo.py:ag_news", data_dir=tmp_path)
+    assert any(" runs: " in line for line in texts) and "ag_news_subset is not in" in texts[-3]
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_wrong_beside_data_that_are_not_here_is_refused(workdir, tmp_path):
+    with pytest.raises(ConfigError, match="num_epochs: 0"):
+        lines(workdir, "rescnn.py:cifar10", data_dir=tmp_path, num_epochs=0)
+    with pytest.raises(ConfigError, match="lrs is empty"):
+        lines(workdir, "ag_news.py:minilm", data_dir=tmp_path, lrs=())
+    with pytest.raises(ConfigError, match=r"cifar10 is not in .* fetch it with --download$"):
+        lines(workdir, "rescnn.py:cifar10", data_dir=tmp_path, download=False)
 
 
 def test_a_preset_timed_on_data_that_are_not_here_is_no_measure(workdir, tmp_path):
