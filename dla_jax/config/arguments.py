@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from dla_jax.config.checks import ConfigError, check_choice
+from dla_jax.config.checks import ConfigError, check, check_choice
 
 FLAGS = {"true": True, "false": False}
 SECONDS = 0.25  # minutes of a preset that takes seconds, which nobody has measured more closely
@@ -41,6 +41,11 @@ def parse_argument(argument: str, presets: Iterable[str], **defaults) -> SimpleN
         if not equals:
             key, text = "preset", part
         if key == "preset":
+            check(
+                text != "help" or text in presets,
+                "config argument 'help' is no preset; python launch.py --config=configs/NAME.py "
+                f"--help says what each of them is: {', '.join(presets)}",
+            )
             check_choice("config argument", text, presets)
             values[key] = text
         else:

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from dla_jax.config.arguments import flatten, split_words
+from dla_jax.config.arguments import Preset, flatten, split_words
 from dla_jax.config.checks import ConfigError, check, nearest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -96,7 +96,8 @@ def load_config(path: str, argument: str) -> tuple[ModuleType, Any]:
     """Return the module of a config, run anew, and the ConfigDict that it makes of an argument.
 
     Raises:
-      ConfigError: there is no such file, it is no config, or the argument is wrong.
+      ConfigError: there is no such file, it is no config, its table of presets is none, or the
+        argument is wrong.
     """
     if not Path(path).is_file() or Path(path).suffix != ".py":
         names = [f"configs/{name}.py" for name in config_names()]
@@ -107,6 +108,7 @@ def load_config(path: str, argument: str) -> tuple[ModuleType, Any]:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
+        check_presets(path, getattr(module, "PRESETS", {}))
         config = module.get_config(argument)
         flatten(config.to_dict())  # what is no config fails here
         return module, config
@@ -116,6 +118,21 @@ def load_config(path: str, argument: str) -> tuple[ModuleType, Any]:
         raise ConfigError(
             f"--config: {path} is not a config of this project ({error!r}); see configs/"
         ) from None
+
+
+def check_presets(path: str, presets: Any) -> None:
+    """Raise ConfigError unless the table of presets of a config is one."""
+    form = "give {name: Preset(apply, what, minutes)}, as in configs/rescnn.py"
+    kind = type(presets).__name__
+    check(isinstance(presets, dict), f"--config: PRESETS of {path} is a {kind}; {form}")
+    for name, preset in presets.items():
+        check(
+            isinstance(name, str)
+            and isinstance(preset, Preset)
+            and isinstance(preset.what, str)
+            and isinstance(preset.minutes, int | float | None),
+            f"--config: PRESETS of {path} has {name!r}: {preset!r}; {form}",
+        )
 
 
 def near_keys(key: str, known: list[str]) -> str:

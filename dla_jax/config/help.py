@@ -72,8 +72,7 @@ WIDEST = 120  # columns; longer lines are hard to read
 
 def asked(arguments: list[str]) -> bool:
     """Return whether a command line asks for help: by a flag, or by a preset called `help`."""
-    presets = config_given(arguments)[1].split(",")
-    return bool(ASKING & set(arguments)) or "help" in presets
+    return bool(ASKING & set(arguments)) or "help" in words_of(config_given(arguments)[1])
 
 
 def page(arguments: list[str]) -> str:
@@ -84,7 +83,7 @@ def page(arguments: list[str]) -> str:
     """
     width = max(40, min(shutil.get_terminal_size().columns, WIDEST))
     path, argument = config_given(arguments)
-    given = [part for part in argument.split(",") if part != "help"]
+    given = [word for word in words_of(argument) if word != "help"]
     return config_page(Path(path), ",".join(given), width) if path else usage(width)
 
 
@@ -94,6 +93,11 @@ def config_given(arguments: list[str]) -> tuple[str, str]:
     files = [match[2] for match in given if match[1] is None and match[2]]
     path, _, argument = files[0].partition(":") if files else ("", "", "")
     return path, argument
+
+
+def words_of(argument: str) -> list[str]:
+    """Return the words of a config's argument, `digits` also for `preset=digits`."""
+    return [word.strip().removeprefix("preset=") for word in argument.split(",")]
 
 
 def usage(width: int) -> str:
@@ -248,7 +252,7 @@ def two_columns(rows: list[tuple[str, str]], width: int, column: int = 0) -> lis
         if len(left) > column:
             lines += cut(left, width, first="  ", later="      ")
             left = ""
-        rest = cut(right, width - column - 4)
+        rest = cut(right, width - column - 4) if right else []
         pairs = itertools.zip_longest([left] if left else [], rest, fillvalue="")
         lines += [f"  {first:<{column}}  {second}".rstrip() for first, second in pairs]
     return lines

@@ -17,10 +17,12 @@ def get_config(argument: str = "") -> ConfigDict:
     """Return the study of a preset; `image_base` has the keys that are not set here."""
     preset = parse_argument(argument, tuple(PRESETS)).preset
     config = image_base("docs.examples.width_study:STUDY")
+    # what the report asks
     config.question = "Does a layer of 64 units read digits better than one of 4, at what size?"
     use_digits(config)
     set_networks(config, {"narrow": {"model": perceptron(4)}, "wide": {"model": perceptron(64)}})
     set_reported(config, {"wide": "as good as it gets"})  # words for each network
+    # the two whose runs are drawn in pairs
     config.pair = ("narrow", "wide")
     PRESETS[preset].apply(config)
     better = claim(

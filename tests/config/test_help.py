@@ -7,7 +7,7 @@ from launching import ROOT
 
 from dla_jax.config.arguments import Preset
 from dla_jax.config.checks import ConfigError
-from dla_jax.config.command_line import config_names
+from dla_jax.config.command_line import config_names, load_config
 from dla_jax.config.comments import arguments_of, comments_of, docstring
 from dla_jax.config.help import (
     COMMANDS,
@@ -27,8 +27,8 @@ FURTHER = ("", ",as_implemented=true")
 
 
 def configs_of(name):
-    """Yield the configs of every preset, also as implemented where there is that."""
-    module = importlib.import_module(f"configs.{name}")
+    """Yield the configs of every preset of a module, also as implemented where there is that."""
+    module = importlib.import_module(name)
     for preset in module.PRESETS:
         for further in FURTHER:
             try:
@@ -37,10 +37,12 @@ def configs_of(name):
                 assert further, preset
 
 
-@pytest.mark.parametrize("name", config_names())
-def test_every_key_of_every_preset_has_a_comment(name):
-    comments = comments_of(ROOT / "configs" / f"{name}.py")
-    for config in configs_of(name):
+@pytest.mark.parametrize(
+    "module", [*(f"configs.{name}" for name in config_names()), "docs.examples.width"]
+)
+def test_every_key_of_every_preset_has_a_comment(module):
+    comments = comments_of(ROOT / f"{module.replace('.', '/')}.py")
+    for config in configs_of(module):
         keys = [
             plain_key(config, f"{group}.{key}" if group else key)
             for group, own in groups_of(config)
@@ -126,7 +128,7 @@ def test_the_help_lists_studies_and_commands_apart_in_a_line_each(monkeypatch):
 
 
 def test_commands_are_what_makes_a_study_first():
-    having = [name for name in config_names() if "made" in next(configs_of(name))]
+    having = [name for name in config_names() if "made" in next(configs_of(f"configs.{name}"))]
     assert sorted(having) == sorted(COMMANDS)
 
 
@@ -160,6 +162,7 @@ def test_the_help_of_a_config_has_its_presets_and_the_values_of_the_one_that_is_
         "--config configs/rescnn.py:smoke --helpfull",
         "--helpshort --config=configs/rescnn.py:help,smoke",
         "--config=configs/rescnn.py:smoke,help",
+        "--config=configs/rescnn.py:preset=smoke,preset=help",
     ],
 )
 def test_help_is_asked_for_in_many_ways(line, capsys):
@@ -190,6 +193,39 @@ def test_help_of_what_is_not_there_is_one_line(config, words, capsys):
     assert words in captured.err and captured.err.count("\n") == 1
 
 
+def test_help_that_a_program_asks_for_is_pointed_to():
+    with pytest.raises(ConfigError, match=r"NAME\.py --help says what") as refused:
+        load_config(str(ROOT / "configs" / "rescnn.py"), "preset=help")
+    assert "digits" in str(refused.value) and "'he'" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("presets", "words"),
+    [
+        ("['quick']", "is a list"),
+        ("{'quick': quick}", "'quick': <function"),
+        ("{'quick': (quick, 'seconds')}", "'quick': (<function"),
+        ("{'quick': Preset(quick, None)}", "what=None"),
+        ("{'quick': Preset(quick, 'short', 'a minute')}", "minutes='a minute'"),
+    ],
+)
+def test_a_table_of_presets_that_is_none_is_answered_in_one_line(tmp_path, capsys, presets, words):
+    path = tmp_path / "own.py"
+    path.write_text(
+        "from ml_collections import ConfigDict\n"
+        "from dla_jax.config.arguments import Preset\n"
+        "def get_config(argument=''):\n"
+        "    return ConfigDict({'experiment': 'depth'})\n"
+        "def quick(config): pass\n"
+        f"PRESETS = {presets}\n"
+    )
+    with pytest.raises(SystemExit) as left:
+        answer_help([f"--config={path}", "--help"])
+    err = capsys.readouterr().err
+    assert left.value.code == 2 and err.count("\n") == 1
+    assert words in err and "give {name: Preset(" in err and str(path) in err
+
+
 def test_times_are_read_as_one_says_them():
     words = [minutes_words(minutes) for minutes in (0.25, 0.6, 4.6, 35, 89, 120, 3000)]
     assert words == ["seconds", "0.6 min", "4.6 min", "35 min", "89 min", "2.0 h", "50 h"]
@@ -204,6 +240,10 @@ def test_values_are_shown_as_they_are_typed():
 
 def test_what_is_too_long_for_its_column_has_lines_of_its_own():
     rows = [("key = 1", "what it means"), ("values = " + "1234,5678," * 4, "others")]
+    assert two_columns([("long key = 1", ""), ("k = 2", "")], 31, column=8) == [
+        "  long key = 1",
+        "  k = 2",
+    ]
     assert two_columns(rows, 31, column=8) == [
         "  key = 1   what it means",
         "  values = 1234,5678,1234,5678,",
