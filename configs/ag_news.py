@@ -9,7 +9,7 @@ part; so is that on TF-IDF.
 Result of `minilm` (a subset of 14,547 training texts, six seeds, the 7,600 official test texts):
 linear probe 88.2 % [87.7, 88.7], MLP 88.7 % [88.4, 88.9], TF-IDF 89.0 % [88.9, 89.1]. Lab C's
 recipe stays at 32.4 %: on that subset 100 epochs are 2,700 steps, at the lab they were 23,500, so
-that its 87 % are not tested. GPT-2's features have not been run: docs/results.md.
+that its 87 % are not tested. GPT-2's features have not been run: docs/studies/texts.md.
 """
 
 from ml_collections import ConfigDict

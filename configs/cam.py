@@ -13,7 +13,8 @@ Of a study's test images; of a photo, or a folder of photos; of nets that end in
 
 Result of `digits` (98 s of CPU on 2 cores of an AMD EPYC, 8 nets): pixels put back in CAM's order
 have 9.0 points [1.5, 16.5] more area than in that of noise; CAM on another image's features, as lab
-C's code has it, 1.0 [-3.3, 5.2]. All of it, and maps of CIFAR-10 and of photos: docs/results.md.
+C's code has it, 1.0 [-3.3, 5.2]. All of it, and maps of CIFAR-10 and of photos:
+docs/studies/maps.md.
 """
 
 from ml_collections import ConfigDict

@@ -3,7 +3,7 @@
     python launch.py --config=configs/compare.py --config.runs=runs/try1,runs/try2
 
 Result of `digits` (on 2 CPU cores): among MLPs of depth 10 without skips He's initialisation has
-96.9 %, PyTorch's default 87.3 % (docs/results.md).
+96.9 %, PyTorch's default 87.3 % (docs/studies/compare.md).
 
 Any supervised study will do: one that writes test accuracies. Networks of the same name in two
 studies on the same data are also compared seed by seed.

@@ -14,7 +14,7 @@ Llama with 4 heads 1.554 [1.536, 1.571], with 16 heads 1.635 [1.617, 1.654], of 
 [1.865, 1.916]; of the 3-gram 1.759, of the best n-gram 1.403, which none beats. Result of `small`
 on the Inferno (two seeds): 1.501 nats per character on its last tenth, the best n-gram 1.628; lab D
 reports 1.533 for a GPT of 10.8 million parameters. The presets for a GPU have not been run:
-docs/results.md.
+docs/studies/language.md.
 """
 
 from ml_collections import ConfigDict

@@ -14,7 +14,8 @@ With the labs' recipes:
 Result of `digits` (278 s of CPU on 2 cores of an AMD EPYC): a plain MLP of depth 20 has 95.3 %
 [94.7, 95.8] with He initialisation (16 seeds) and 12.9 % [6.0, 19.8], about chance, with PyTorch's
 default (6 seeds). Of `mnist` (339 s of CPU): 784-128-64-10 has 97.9 % [97.8, 98.1], lab B's
-784-784-10 98.4 % [98.4, 98.5] at a learning rate of its own (6 seeds). All of it: docs/results.md.
+784-784-10 98.4 % [98.4, 98.5] at a learning rate of its own (6 seeds). All of it:
+docs/studies/depth.md and docs/studies/mnist.md.
 """
 
 from types import SimpleNamespace

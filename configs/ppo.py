@@ -11,7 +11,8 @@ One arm on any environment of gymnax:
 Results (2 cores of an Intel Xeon): CartPole in 78 s, 16 seeds at 500 with and without
 bootstrapping, though the value loss is a millionth with it and near 100 without; Acrobot -83.4
 [-85.9, -81.9] in 37 s, Pendulum -189.6 [-221.3, -173.5] in 92 s, 8 seeds each; Breakout 7.0 [6.5,
-17.5] in 9 minutes, 4 seeds, random actions 0.4. The preset for a GPU has not been run.
+17.5] in 9 minutes, 4 seeds, random actions 0.4. The preset for a GPU has not been run:
+docs/studies/agents.md.
 """
 
 from ml_collections import ConfigDict

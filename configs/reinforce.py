@@ -12,7 +12,8 @@ One arm on any environment of gymnax:
 
 Result of `temperature` (892 s of CPU on 2 cores of an AMD EPYC, 16 seeds): lab C's mixtures cost
 117 and 84 of return over training; on CartPole p = 0.8 is solved on 16 of 16 seeds and p rising on
-13. True temperatures of 0.5, and from 2 to 0.5, are not told apart from 1.
+13. True temperatures of 0.5, and from 2 to 0.5, are not told apart from 1. All of it:
+docs/studies/agents.md.
 """
 
 from ml_collections import ConfigDict

@@ -13,7 +13,7 @@ the addition, the paper's 64,000 steps at one rate. Without that all have matche
 
 Result of `digits` (549 s of CPU on 2 cores of an AMD EPYC, 8 seeds): at depth 25 plain 50.2 %
 [38.8, 61.7], residual 94.4 % [93.3, 95.6]; the gain from depth 5 to 25 differs by 44.6 points
-[34.0, 55.3]. All of it, and what was run on CIFAR-10: docs/results.md.
+[34.0, 55.3]. All of it, and what was run on CIFAR-10: docs/studies/depth.md.
 """
 
 from ml_collections import ConfigDict

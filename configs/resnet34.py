@@ -11,7 +11,7 @@ With the lab's recipe and slips:
 Result of `digits` (399 s of CPU on 2 cores of an AMD EPYC): with skips 98.1 % [97.8, 98.3], without
 97.6 % [97.0, 98.2], a difference of 0.5 points [-0.2, 1.2] in ten paired runs; the MLP reaches
 95.7 % [94.4, 97.1], with lab C's ReLU behind its logits 66.3 % [42.2, 90.4]. All of it, and what
-was run on CIFAR-10: docs/results.md.
+was run on CIFAR-10: docs/studies/architectures.md.
 """
 
 from ml_collections import ConfigDict

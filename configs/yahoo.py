@@ -17,7 +17,7 @@ DistilRoBERTa and all-MiniLM-L6-v2 on CSV files of one's own:
 Result of `docstrings` (434 s of CPU, six seeds): 78.8 % [74.3, 83.4], with lab B's mean over the
 padding 77.0 % [72.2, 81.8], TF-IDF 89.1 %. Result of `ag_news` (a subset of 14,547 training texts,
 two seeds): 91.0 % on the 7,600 official test texts, TF-IDF 88.8 %. The preset for a GPU, lab B's
-own, has not been run: docs/results.md.
+own, has not been run: docs/studies/texts.md.
 """
 
 from ml_collections import ConfigDict

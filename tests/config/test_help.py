@@ -1,6 +1,7 @@
 """The help lists every study, every preset and every key with its comment, at any width."""
 
 import importlib
+import re
 
 import pytest
 from launching import ROOT
@@ -125,6 +126,14 @@ def test_the_help_lists_studies_and_commands_apart_in_a_line_each(monkeypatch):
     for name in config_names():
         question = docstring(ROOT / "configs" / f"{name}.py").partition("\n")[0]
         assert any(line.split(maxsplit=1) == [name, question] for line in lines), name
+
+
+@pytest.mark.parametrize("name", config_names())
+def test_a_docstring_sends_the_reader_to_a_page_of_results_and_no_index(name):
+    text = docstring(ROOT / "configs" / f"{name}.py")
+    pages = re.findall(r"docs/[\w/]+\.md", text)
+    assert all((ROOT / page).is_file() and page != "docs/results.md" for page in pages)
+    assert pages or "\nResult" not in text
 
 
 def test_commands_are_what_makes_a_study_first():
