@@ -235,8 +235,6 @@ def typed(value: Any) -> str:
     """Return a value much as it is typed behind `--config.KEY=`."""
     if value is None:
         return "(none)"
-    if isinstance(value, bool):
-        return str(value).lower()
     return shown(value) or ("()" if isinstance(value, tuple | list) else '""')
 
 

@@ -72,5 +72,7 @@ def overrides(own, key: str) -> bool:
 
 
 def shown(value) -> str:
-    """Return a value as it is typed: `0,1,2`."""
+    """Return a value as it is typed: `0,1,2`, `true`."""
+    if isinstance(value, bool):
+        return str(value).lower()
     return ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)

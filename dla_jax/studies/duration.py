@@ -1,13 +1,12 @@
 """How long the runs of a launch would take, by those that are done, or by a preset's minutes."""
 
-import itertools
 from pathlib import Path
 
 from ml_collections import ConfigDict
 
 from dla_jax.config.arguments import Preset, flatten
 from dla_jax.config.command_line import load_config, split_words_of
-from dla_jax.config.help import minutes_words
+from dla_jax.config.help import minutes_words, words_of
 from dla_jax.evidence.formatting import count
 from dla_jax.studies import find
 from dla_jax.studies.plans import Plan, planned, studies_of, work
@@ -98,8 +97,7 @@ def preset_of(config_flag: str) -> tuple[str, Preset | None, dict]:
     path, _, argument = config_flag.partition(":")
     module, written = load_config(path, argument)
     presets = getattr(module, "PRESETS", {})
-    given = [part.strip().removeprefix("preset=") for part in argument.split(",")]
-    names = [name for name in itertools.chain(given, presets) if name in presets]
+    names = [name for name in [*words_of(argument), *presets] if name in presets]
     if not names:
         return config_flag, None, written.to_dict()
     name = names[0]
