@@ -13,7 +13,7 @@ from dla_jax.evidence.rows import brief, finite_or_none
 from dla_jax.training.checkpoint import Checkpoints
 from dla_jax.training.mesh import data_mesh, on_any_process, put, replicated
 from dla_jax.training.steps import STEPS, TrainState, init_state
-from dla_jax.training.task import Task
+from dla_jax.training.task import Task, check_task
 
 
 def stack_batches(batch_at: Callable, first: int, stop: int, rows: int) -> dict:
@@ -37,13 +37,21 @@ def since_best(history: list[dict], better: Callable[[dict], tuple]) -> int:
 
 
 def with_defaults(task: Task, seed: int) -> Task:
-    """Return a task with devices and batches, those of `Task` where it names none."""
+    """Return a task with devices and batches, those of `Task` where it names none.
+
+    Raises:
+      ConfigError: see `check_task`.
+    """
+    check_task(task)
+    # Of an array too: rows are written as JSON, which knows no integers of numpy.
+    steps = tuple(int(step) for step in task.plan.eval_steps)
+    task = task._replace(plan=task.plan._replace(eval_steps=steps))
     if task.mesh is None:
         mesh = data_mesh()
         task = task._replace(mesh=mesh, data=put(task.data, replicated(mesh)))
     if task.batch_at is not None:
         return task
-    num_examples = len(jax.tree.leaves(task.data)[0])
+    num_examples = len(next(iter(task.data.values())))
 
     def batch_at(step: int) -> dict:
         return {"index": batch_positions(seed, step, task.batch_size, num_examples)}
@@ -70,15 +78,15 @@ def fit(
       log: called with each row, {"step", "train_loss", ..., "seconds", "examples_per_s"}.
 
     Returns:
-      The state with the parameters of the best evaluation (without evaluations the last ones), and
-        all rows.
+      The state, with the parameters of the best evaluation, else the last ones, and all rows.
 
     Raises:
-      ConfigError: `lr` is given for an optimiser whose learning rate cannot be set.
+      ConfigError: `lr` cannot be set in this optimiser, or is missing; see also `check_task`.
       NonFiniteLoss: the loss or the gradient of a step is not finite.
       Interrupted: a stop was requested; the state is saved, where there are checkpoints.
     """
-    task, plan = with_defaults(task, seed), task.plan
+    task = with_defaults(task, seed)
+    plan = task.plan
     state, key = init_state(task.init_fn, task.tx, seed=seed, lr=lr, mesh=task.mesh)
     state, best = restored(checkpoints, state) if checkpoints else (state, copy_model(state))
     step = int(state.step)

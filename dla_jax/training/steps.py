@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from dla_jax.config.checks import check
 from dla_jax.training.mesh import put, replicated, split_rows
 from dla_jax.training.optim import clipped_norm, set_learning_rate
 
@@ -24,12 +25,19 @@ def init_state(init_fn, tx, *, seed: int, lr: float | None, mesh) -> tuple[Train
     """Make the state before the first step, replicated over the mesh, and the key of the steps.
 
     `lr` None leaves the optimiser its own learning rate.
+
+    Raises:
+      ConfigError: `lr` cannot be set, or the optimiser has none of its own.
     """
     key_init, key_steps = jax.random.split(jax.random.key(seed))
     params, model_state = init_fn(key_init)
     opt_state = jax.jit(tx.init)(params)
     if lr is not None:
         opt_state = set_learning_rate(opt_state, lr)
+    else:
+        own = getattr(opt_state, "hyperparams", {}).get("lr")
+        # That of `make_optimiser` without one is 0: it would train nothing.
+        check(own is None or own != 0, "lr: this optimiser has none; give fit(lr=...)")
     state = TrainState(jnp.int32(0), params, model_state, opt_state)
     return put(state, replicated(mesh)), key_steps
 

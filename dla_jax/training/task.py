@@ -1,10 +1,13 @@
 """What one training run is made of: the functions that `loop.fit` calls, and its plan of steps."""
 
+import math
 from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 import jax
 import optax
+
+from dla_jax.config.checks import check
 
 
 class Plan(NamedTuple):
@@ -55,8 +58,14 @@ def measure_nothing(state) -> dict:
 
 
 def smaller_loss(row: dict) -> float:
-    """Score an evaluation by its "val_loss": the smaller, the better."""
-    return -row["val_loss"]
+    """Score an evaluation by its "val_loss": the smaller, the better; one not finite is worst.
+
+    Raises:
+      ConfigError: there is none.
+    """
+    check("val_loss" in row, "evaluate gives no 'val_loss'; give one, or Task(better=...)")
+    loss = row["val_loss"]
+    return -loss if loss is not None and math.isfinite(loss) else -math.inf
 
 
 def no_result(rows: list[dict], best: dict) -> dict:
@@ -99,6 +108,57 @@ class Task(NamedTuple):
     units_per_step: int = 1  # what a step adds to the progress line
     shapes_at: tuple[int, ...] = (0,)  # steps whose batches have all shapes that there are
     warm: Callable | None = None  # state -> None: compiles `evaluate`; None: `evaluate` itself does
+
+
+def check_task(task: Task) -> None:
+    """Raise ConfigError for a task that would train on other rows than it says, or keep no model.
+
+    Nothing of it is called.
+    """
+    check_plan(task.plan)
+    evaluates = task.evaluate is not measure_nothing
+    check(
+        evaluates or len(task.plan.eval_steps) == 0,
+        "eval_steps: given without evaluate; give Task(evaluate=...), or leave them out",
+    )
+    check(
+        not evaluates or len(task.plan.eval_steps) > 0,
+        "evaluate: given without eval_steps; give Plan(eval_steps=...), or leave it out",
+    )
+    check_data(task.data)
+    check(
+        len(task.data) > 0 or task.batch_at is not None,
+        "data: empty, and no batch_at; give one of them",
+    )
+
+
+def check_plan(plan: Plan) -> None:
+    """Raise ConfigError for evaluations that are never reached, or a patience without any."""
+    check(
+        isinstance(plan.eval_steps, Collection),
+        "eval_steps: can be read only once; give a tuple, a list or a range",
+    )
+    check(
+        len(plan.eval_steps) == 0 or any(0 < step <= plan.num_steps for step in plan.eval_steps),
+        f"eval_steps: none lies within the {plan.num_steps} steps",
+    )
+    check(
+        not plan.patience or len(plan.eval_steps) > 0,
+        f"patience: {plan.patience} without eval_steps; give Plan(eval_steps=...), or leave it out",
+    )
+
+
+def check_data(data: dict) -> None:
+    """Raise ConfigError unless all of it are arrays [N, ...] of one N."""
+    shapes = {name: getattr(leaf, "shape", None) for name, leaf in data.items()}
+    for name, shape in shapes.items():
+        kind = type(data[name]).__name__
+        check(bool(shape), f"data: {name} is no array [N, ...] ({kind}); give one")
+    lengths = ", ".join(f"{name} has {shape[0]}" for name, shape in shapes.items())
+    check(
+        len({shape[0] for shape in shapes.values()}) <= 1,
+        f"data: arrays of unequal length: {lengths}; give each a row an example",
+    )
 
 
 class Baseline(NamedTuple):

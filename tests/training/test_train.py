@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import json
 
 import chex
 import jax
@@ -10,8 +11,10 @@ import numpy as np
 import optax
 import pytest
 from jax.sharding import AxisType
+from ml_collections import ConfigDict
 from regression import (
     DATA,
+    OPTIM,
     PLAN,
     X,
     Y,
@@ -29,7 +32,8 @@ from regression import (
 from dla_jax.config.checks import ConfigError
 from dla_jax.data.batches import batch_positions
 from dla_jax.training import loop
-from dla_jax.training.task import Task
+from dla_jax.training.optim import make_optimiser
+from dla_jax.training.task import Plan, Task, measure_nothing, smaller_loss
 
 
 @functools.cache
@@ -170,7 +174,7 @@ def test_streamed_batches_need_no_resident_data():
 def test_a_task_that_leaves_all_open_is_the_same_run():
     """Devices, batches and an optimiser's own rate; without evaluations the last state returns."""
     plan = PLAN._replace(eval_steps=(), steps_per_call=32)
-    expected, rows = fit(seed=3, lr=None, tx=optax.adam(0.05), plan=plan)
+    expected, rows = fit(seed=3, lr=None, tx=optax.adam(0.05), plan=plan, evaluate=measure_nothing)
     short = Task(init_fn, loss_fn, optax.adam(0.05), plan, DATA, batch_size=8)
     state, own_rows = loop.fit(short, seed=3)
     assert_same(state, expected)
@@ -189,3 +193,51 @@ def test_a_smaller_val_loss_is_better_unless_a_task_says_otherwise():
 def test_a_rate_that_an_optimiser_does_not_take_is_refused():
     with pytest.raises(ConfigError, match=r"lr: 0.5 cannot be set .* optax.adam\(1e-3\)"):
         fit(lr=0.5, tx=optax.adam(0.05))
+
+
+def test_an_optimiser_without_a_rate_is_refused():
+    with pytest.raises(ConfigError, match=r"lr: this optimiser has none; give fit\(lr=...\)"):
+        fit(lr=None, tx=make_optimiser(ConfigDict(OPTIM.to_dict() | {"lr": None}), 20))
+    state, _ = fit(lr=None, plan=PLAN._replace(num_steps=5))  # that of its config
+    assert_same(state.params, fit(lr=0.01, plan=PLAN._replace(num_steps=5))[0].params)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"plan": Plan(50, [100])}, "eval_steps: none lies within the 50 steps"),
+        ({"plan": Plan(50, (0, 51))}, "eval_steps: none lies within the 50 steps"),
+        ({"plan": Plan(50, (step for step in (10, 20)))}, "eval_steps: can be read only once"),
+        ({"plan": Plan(50)}, "evaluate: given without eval_steps"),
+        ({"evaluate": measure_nothing}, "eval_steps: given without evaluate"),
+        (
+            {"evaluate": measure_nothing, "plan": Plan(50, patience=2)},
+            "patience: 2 without eval_steps",
+        ),
+        ({"data": {"x": X, "y": Y[:10]}}, "data: arrays of unequal length: x has 40, y has 10"),
+        ({"data": {"x": X, "y": Y.tolist()}}, "data: y is no array [N, ...] (list)"),
+        ({"data": {"x": X, "y": Y[0]}}, "data: y is no array [N, ...] (float32)"),
+        ({"data": {}, "batch_at": None}, "data: empty, and no batch_at"),
+    ],
+)
+def test_a_task_that_cannot_be_meant_is_refused_before_it_starts(changes, words):
+    with pytest.raises(ConfigError) as caught:
+        fit(init_fn=None, **changes)
+    assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_evaluations_may_stand_in_an_array_and_one_of_them_beyond_the_end():
+    plan = PLAN._replace(eval_steps=np.array([5, 10, 15, 20, 25]))
+    state, rows = fit(plan=plan)
+    assert_same(state, usual()[0])
+    assert json.loads(json.dumps(without_times(rows))) == without_times(usual()[1])
+
+
+def test_an_evaluation_without_a_loss_is_refused_and_one_that_is_not_finite_is_worst():
+    with pytest.raises(ConfigError, match=r"no 'val_loss'; give one, or Task\(better=...\)"):
+        fit(evaluate=lambda state: {"accuracy": 1.0}, better=smaller_loss)
+    losses = iter([4.0, float("nan"), 3.0, float("inf")])
+    _, rows = fit(evaluate=lambda state: {"val_loss": next(losses)}, better=smaller_loss)
+    evaluations = [row for row in rows if "val_loss" in row]
+    assert [row["val_loss"] for row in evaluations] == [4.0, None, 3.0, None]
+    assert loop.since_best(evaluations, smaller_loss) == 1
