@@ -154,6 +154,23 @@ def test_its_networks_can_be_read_by_what_reads_networks(study, tmp_path, capsys
     assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-4)
 
 
+def test_folders_among_the_figures_are_none(study):
+    folder = study.workdir / "figures" / "mine"
+    folder.mkdir()
+    found = study.figures
+    folder.rmdir()
+    assert found == study.figures and len(found) > 1
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"study": "x"}', "", "{", b"\xff\xfe"])
+def test_a_damaged_summary_is_named(study, text, tmp_path):
+    (tmp_path / "config.json").write_bytes((study.workdir / "config.json").read_bytes())
+    (tmp_path / "report.html").write_text("")
+    (tmp_path / "summary.json").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ConfigError, match=r"summary.json is damaged \(.+\); draw it again: python"):
+        dla_jax.load(tmp_path)
+
+
 def test_a_notebook_shows_the_answer_the_verdicts_and_figures(study):
     page = study._repr_html_()
     assert page.count("<img") == 2 and 'src="data:image/png;base64,' in page

@@ -58,7 +58,7 @@ def read(config: str | Path | ConfigDict, changes: dict) -> ConfigDict:
         place, _, preset = with_file_found(str(config)).partition(":")
         asked = load_config(place, preset)[1]
     known = list(flatten(asked.to_dict()))
-    for key, value in changes.items():
+    for key, value in plain(changes).items():
         check_key(key, known, place)
         change(asked, key, value)
     check(
@@ -70,7 +70,7 @@ def read(config: str | Path | ConfigDict, changes: dict) -> ConfigDict:
 
 
 def change(config: ConfigDict, key: str, value) -> None:
-    """Set a dotted key of a config, in place. A range stands for a tuple.
+    """Set a dotted key of a config, in place.
 
     Raises:
       ConfigError: the value is of another kind than the one before.
@@ -79,12 +79,24 @@ def change(config: ConfigDict, key: str, value) -> None:
     group, _, name = key.rpartition(".")
     owner, before = lookup(config, group) if group else config, lookup(config, key)
     try:
-        owner[name] = tuple(value) if isinstance(value, range) else value
+        owner[name] = value
     except TypeError:
         kind = owner.get_type(name).__name__
         raise ConfigError(
             f"{key}: {value!r} is no {kind}; give one, as in the config, which has {before!r}"
         ) from None
+
+
+def plain(value):
+    """Return a value with Python's own numbers and tuples for those of numpy, lists and ranges.
+
+    Those within a dict or a tuple too.
+    """
+    if isinstance(value, dict):
+        return {key: plain(part) for key, part in value.items()}
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    return tuple(map(plain, value)) if isinstance(value, tuple | list | range) else value
 
 
 def name_of(config: str | Path | ConfigDict) -> str:
@@ -103,6 +115,7 @@ def command_of(config: str | Path | ConfigDict, changes: dict, workdir: Path, fl
       flags: further flags of `launch.py`, {name: value}. True is a flag without a value; those that
         are None or False are left out.
     """
+    changes = plain(changes)
     if isinstance(config, ConfigDict):
         changed = f", **{changes}" if changes else ""
         return f"dla_jax.run(config, workdir={str(workdir)!r}{changed})"
@@ -121,4 +134,4 @@ def typed(value) -> str:
     """Return a value as it is typed in a command: `0,1,2`, `true`."""
     if isinstance(value, bool):
         return str(value).lower()
-    return ",".join(map(str, value)) if isinstance(value, tuple | list | range) else str(value)
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

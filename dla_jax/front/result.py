@@ -61,7 +61,8 @@ class Result(NamedTuple):
 
     def pictures(self) -> list[tuple[Path, str]]:
         """Return (file, what it shows in words) of the figures on the page, in its order."""
-        files = {inline(path): path for path in self.workdir.glob("figures/*")}
+        found = [path for path in self.workdir.glob("figures/*") if path.is_file()]
+        files = {inline(path): path for path in found}
         shown = IMAGE.findall(self.report.read_text(encoding="utf-8"))
         return [(files[data], html.unescape(alt)) for alt, data in shown if data in files]
 
@@ -126,7 +127,10 @@ def load(workdir: str | Path) -> Result:
     )
     path = folder / "summary.json"
     try:
-        return Result(folder, json.loads(path.read_text(encoding="utf-8")))
+        summary = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(summary, dict) or not {"study", "runs"} <= summary.keys():
+            raise ValueError("no summary of a study")
+        return Result(folder, summary)
     except ValueError as error:
         raise ConfigError(
             f"{path} is damaged ({error}); draw it again: python launch.py --workdir={folder}"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
+from dla_jax.config.arguments import flatten
 from dla_jax.config.files import data_folder, expand
 from dla_jax.config.workdir import (
     Launch,
@@ -16,8 +17,12 @@ from dla_jax.config.workdir import (
     make_workdir,
     remove_if_empty,
 )
+from dla_jax.config.written import read_config
 from dla_jax.front import request
 from dla_jax.front.result import Result, is_finished, load
+
+# Where data are: a workdir goes on with other places, if they hold the same data.
+PLACES = ("data.path", "data.test_path")
 
 
 def run(
@@ -34,9 +39,11 @@ def run(
 
         study = dla_jax.run("configs/rescnn.py:digits", num_epochs=2, **{"optim.lr": 1e-3})
 
-    In a workdir where the same study is finished it is only read. Ctrl-C, or a notebook's stop,
-    saves the runs under way; the same call with that workdir goes on, and ends with the same bits
-    as one that was never stopped. So does the command that `config.json` keeps, in a shell.
+    In a workdir where the same study is finished it is only read; where data or models of another
+    place are given, they are first checked to be the same, and it is drawn again. Ctrl-C, or a
+    notebook's stop, saves the runs under way; the same call with that workdir goes on, and ends
+    with the same bits as one that was never stopped. So does the command that `config.json` keeps,
+    in a shell.
     Compiled programs are kept in $JAX_COMPILATION_CACHE_DIR, else in ~/.cache/dla_jax/xla.
 
     Args:
@@ -64,7 +71,8 @@ def run(
         folder = expand("workdir", str(workdir))
     if is_finished(folder):
         check_workdir(folder, asked.to_dict())
-        return load(folder)
+        if not (from_dir or data_dir) and same_places(folder, asked):
+            return load(folder)
     flags = {"from": from_dir, "data_dir": data_dir, "nodownload": not download, "quiet": quiet}
     command = request.command_of(config, changes, folder, flags)
     launch = Launch(folder, source, data, download, quiet, command=command)
@@ -75,3 +83,9 @@ def run(
             remove_if_empty(folder)
         raise
     return load(folder)
+
+
+def same_places(workdir: Path, config: ConfigDict) -> bool:
+    """Return whether a config reads its data where the study of a workdir read them."""
+    old, new = flatten(read_config(workdir)["config"]), flatten(config.to_dict())
+    return all(old.get(place) == new.get(place) for place in PLACES)

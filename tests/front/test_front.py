@@ -1,9 +1,11 @@
 """What `dla_jax.run` refuses, what it keeps of a call, how it stops, what a notebook shows."""
 
+import json
 import shlex
 import signal
 from unittest import mock
 
+import numpy as np
 import pytest
 from launching import ROOT
 from ml_collections import ConfigDict
@@ -20,6 +22,7 @@ from dla_jax.front.result import NOT_RUN
 
 SMOKE = "configs/rescnn.py:smoke"
 CONTEXT = {"title": "t", "answer": "1", "question": "q", "command": "c", "facts": {}}
+TEXTS = "configs/dante.py:smoke"
 
 
 @pytest.mark.parametrize(
@@ -58,6 +61,32 @@ def test_only_a_finished_study_is_loaded(tmp_path):
         dla_jax.load(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"data.path": "nowhere.txt"}, "nowhere.txt"),
+        ({"from_dir": "nowhere"}, "--from"),
+        ({"data.path": "README.md"}, "was begun on other data"),
+    ],
+)
+def test_a_finished_study_is_not_the_answer_for_other_data_or_models(
+    given, words, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(ROOT)
+    config, folder = request.read(TEXTS, {}), tmp_path / "run"
+    request.prepare(config, [])
+    folder.mkdir()
+    written = {"config": config.to_dict(), "launches": [{"command": "x"}], "data": {"name": "x"}}
+    (folder / "config.json").write_text(json.dumps(written))
+    (folder / "summary.json").write_text('{"study": "language", "runs": []}')
+    (folder / "report.html").write_text("")
+    assert dla_jax.run(TEXTS, folder).summary["study"] == "language"
+    with pytest.raises(ConfigError) as caught:
+        dla_jax.run(TEXTS, folder, quiet=True, **given)
+    assert words in str(caught.value)
+    assert (folder / "report.html").read_text() == ""
+
+
 def test_a_given_config_stays_as_it_is_and_what_is_given_reaches_all():
     config = ConfigDict({"experiment": "language", "num_epochs": 1, "words": ("a,b",)})
     config.networks = {"small": {"num_epochs": 5}, "large": {}}
@@ -68,6 +97,26 @@ def test_a_given_config_stays_as_it_is_and_what_is_given_reaches_all():
     ]
     assert asked.networks.small.num_epochs == asked.num_epochs == 3 and asked.words == ("a", "b")
     assert config.to_dict() == before
+
+
+def test_numbers_of_numpy_are_taken_as_numbers(tmp_path):
+    changes = {
+        "seeds": tuple(np.arange(2)),
+        "lrs": np.array([0.5, 0.25]),
+        "num_epochs": np.int64(2),
+        "optim.lr": np.float32(0.5),
+        "data.flip": np.bool_(False),
+    }
+    asked = request.read(SMOKE, changes).to_dict()
+    assert json.loads(json.dumps(asked))["seeds"] == [0, 1] and asked["lrs"] == (0.5, 0.25)
+    numbers = [asked["num_epochs"], asked["optim"]["lr"], asked["data"]["flip"]]
+    assert numbers == [2, 0.5, False] and [type(n) for n in numbers] == [int, float, bool]
+    words = request.command_of(SMOKE, changes, tmp_path, {})
+    assert "seeds=0,1 " in words and "lrs=0.5,0.25 " in words and "data.flip=false" in words
+    in_python = request.command_of(ConfigDict(), changes, tmp_path, {})
+    assert "'seeds': (0, 1), 'lrs': (0.5, 0.25), 'num_epochs': 2" in in_python
+    with pytest.raises(ConfigError, match=r"num_epochs: 2.5 is no int"):
+        request.read(SMOKE, {"num_epochs": np.float64(2.5)})
 
 
 def test_the_command_is_typed_as_a_shell_takes_it(tmp_path, monkeypatch):
