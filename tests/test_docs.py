@@ -115,3 +115,11 @@ def test_every_table_of_claims_was_read():
     starts = ("| holds |", "| does not hold |", "| not decided |", "| not run |")
     lines = [line for line in PAGES.splitlines() if line.startswith(starts)]
     assert len(rows_of_pages()) == len(lines) > 60
+
+
+def test_every_file_that_a_page_names_is_there():
+    texts = [path.read_text() for path in (ROOT / "README.md", *ROOT.glob("docs/**/*.md"))]
+    named = re.findall(r"\b((?:tests|dla_jax|bench|configs)/[\w/]+\.py)\b", "\n".join(texts))
+    # docs/add_a_study.md calls a new one `name`.
+    wanted = {path for path in named if not re.search(r"/name\b", path)}
+    assert len(wanted) > 20 and not [path for path in wanted if not (ROOT / path).is_file()]
