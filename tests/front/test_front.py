@@ -210,7 +210,7 @@ def test_a_notebook_has_the_words_of_the_pages_figures_in_its_order(tmp_path):
     [
         ("docs.examples.width_stud:STUDY", "there is no module docs.examples.width_stud"),
         ("docs.examples.width_study:STUDI", "has no STUDI (did you mean 'STUDY'?)"),
-        ("docs.examples.width_study:math", "is a module; give a Study"),
+        ("dla_jax.studies.study:report", "is a module; give a Study"),
         ("docs/examples:STUDY", "not of the form package.module:NAME"),
         ("depht", "unknown 'depht' (did you mean 'depth'?)"),
     ],
