@@ -121,17 +121,10 @@ def command_of(config: str | Path | ConfigDict, changes: dict, workdir: Path, fl
         return f"dla_jax.run(config, workdir={str(workdir)!r}{changed})"
     here = Path.cwd() == ROOT
     words = ["python", "launch.py" if here else str(ROOT / "launch.py"), f"--config={config}"]
-    words += [f"--config.{key}={typed(value)}" for key, value in changes.items()]
+    words += [f"--config.{key}={overrides.shown(value)}" for key, value in changes.items()]
     words += [f"--workdir={workdir}"]
     given = {name: value for name, value in flags.items() if value not in (None, False)}
     words += [
         f"--{name}" if value is True else f"--{name}={value}" for name, value in given.items()
     ]
     return shlex.join(words)
-
-
-def typed(value) -> str:
-    """Return a value as it is typed in a command: `0,1,2`, `true`."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
