@@ -60,6 +60,9 @@ for line in sys.stdin:
     print(json.dumps([code, streams[1].read(), streams[2].read()]), flush=True)
 """
 
+# For convolutions of many channels, whose loops take longer than to optimise them a little.
+LOOPS = {"XLA_FLAGS": QUICKLY.replace("level=0", "level=1")}
+
 
 class Answer(NamedTuple):
     """The answer to a command line."""
@@ -89,9 +92,9 @@ def launch(*arguments: str, stdin: str = "", folder: Path = ROOT, **changes) -> 
     """Run `python launch.py ARGUMENTS` in a folder, and wait for it.
 
     Args:
-      changes: of the environment; those that JAX reads take a process of its own.
+      changes: of the environment; those that JAX reads on import take a process of its own.
     """
-    if not any(name.startswith(("JAX_", "XLA_")) for name in changes):
+    if not any(name.startswith("JAX_") for name in changes):
         words = [str(argument) for argument in arguments]
         request = [str(ROOT / "launch.py"), words, stdin, str(folder), changes]
         print(json.dumps(request), file=server().stdin, flush=True)

@@ -5,7 +5,7 @@ import shutil
 import jax
 import numpy as np
 import pytest
-from launching import launch
+from launching import LOOPS, launch
 from PIL import Image
 
 from dla_jax.config.checks import ConfigError
@@ -34,6 +34,7 @@ def three_nets(tmp_path_factory):
         "--config.num_steps=32",
         "--quiet",
         f"--workdir={workdir}",
+        **LOOPS,
     )
     assert answer.code == 0, answer.err
     return workdir

@@ -6,7 +6,7 @@ import jax
 import large_networks
 import numpy as np
 import pytest
-from launching import launch
+from launching import LOOPS, launch
 
 from configs.rescnn import get_config
 from dla_jax.config.info import DataInfo
@@ -141,6 +141,7 @@ def test_the_presets_train_on_ones_own_images(photos, tmp_path, preset, depths, 
         "--quiet",
         f"--workdir={tmp_path / 'run'}",
         XDG_CACHE_HOME=str(tmp_path),
+        **LOOPS,
     )
     assert answer.code == 0, answer.err
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())

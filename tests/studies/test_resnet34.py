@@ -7,7 +7,7 @@ import jax
 import large_networks
 import numpy as np
 import pytest
-from launching import launch
+from launching import LOOPS, launch
 
 from configs import resnet34
 from dla_jax.config.checks import ConfigError
@@ -208,6 +208,7 @@ def test_the_labs_own_recipe_trains_on_small_images(tmp_path):
         "--config.networks.resnet_bottleneck.model.depth=11",
         "--config.networks.resnet_bottleneck.seeds=0",
         "--config.networks.mlp_relu_logits.seeds=0",
+        **LOOPS,
     )
     assert answer.code == 0, answer.err
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())

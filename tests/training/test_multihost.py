@@ -116,8 +116,8 @@ def test_what_one_process_cannot_do_ends_both_in_one_line(tmp_path):
 
 def test_a_signal_to_one_process_stops_both_and_the_same_command_goes_on(two, tmp_path):
     more = (
-        "--config.num_epochs=12",
-        "--config.eval_every_epochs=12",
+        "--config.num_epochs=8",
+        "--config.eval_every_epochs=8",
         "--config.log_every_steps=10",
     )
     processes = start_two(tmp_path / "run", *more)
