@@ -107,12 +107,22 @@ def test_killed_at_any_moment(uninterrupted, tmp_path):
     assert_same_study(workdir, uninterrupted)
 
 
-def test_asked_to_stop(uninterrupted, tmp_path):
+def test_asked_to_stop(tmp_path):
     """By one signal, then by the other; the same command goes on, and comes to the same end."""
-    workdir = tmp_path / "run"
+    long = (  # hundreds of rows a run, so that those under way are in their middle
+        "--config=configs/rescnn.py:smoke",
+        "--config.depths=2",
+        "--config.arms=residual",
+        "--config.side_arms=",
+        "--config.num_epochs=60",
+        "--config.eval_every_epochs=20",
+        "--config.log_every_steps=5",
+        "--config.checkpoint_every_steps=0",
+    )
+    workdir, whole = tmp_path / "run", tmp_path / "whole"
     for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
-        process = start(*STUDY, f"--workdir={workdir}", "--config.checkpoint_every_steps=0")
-        wait_for_rows(process, workdir, count_rows(workdir) + 30)
+        process = start(*long, f"--workdir={workdir}")
+        wait_for_rows(process, workdir, count_rows(workdir) + 20)
         process.send_signal(number)
         err = process.communicate(timeout=60)[1]
         assert process.returncode == code, err
@@ -122,14 +132,15 @@ def test_asked_to_stop(uninterrupted, tmp_path):
         assert "Traceback" not in err
         saved = list((workdir / "checkpoints").rglob("training/*"))
         assert saved, "the runs under way were not saved"
-    answer = launch(*STUDY, f"--workdir={workdir}")
-    assert answer.code == 0, answer.err
+    for place in (workdir, whole):
+        answer = launch(*long, f"--workdir={place}")
+        assert answer.code == 0, answer.err
 
-    # Rows stand where checkpoints were due, so compare what does not depend on it.
+    # A row stands where a run was stopped, so compare what does not depend on it.
     def done(path):
         return {run: rows[-1] for run, rows in rows_of(path).items()}
 
-    assert done(workdir) == done(uninterrupted)
+    assert done(workdir) == done(whole)
 
 
 def test_a_finished_study_says_so_and_is_drawn_again(uninterrupted):
