@@ -256,8 +256,7 @@ def lab_llama(config: ConfigDict) -> None:
 def shakespeare(config: ConfigDict) -> None:
     """Set nanoGPT's character model for tiny Shakespeare: its shape, batch, steps and peak rate.
 
-    The cosine falls to 0, nanoGPT's to a tenth of the peak; weight decay and biases are everywhere,
-    nanoGPT has none in norms.
+    The cosine falls to 0, nanoGPT's to a tenth; norms have decay and biases, nanoGPT's do not.
     """
     config.model = gpt(6, 6, 384, 256, dropout=0.2)
     reported = "1.4697 nats/char (nanoGPT, random batches)"
@@ -268,10 +267,7 @@ def shakespeare(config: ConfigDict) -> None:
 
 
 def gpt2(config: ConfigDict) -> None:
-    """Set GPT-2 small, 124 million parameters with a vocabulary of its own.
-
-    It is for a corpus of some ten million characters or more.
-    """
+    """Set GPT-2 small with a vocabulary of its own, for ten million characters or more."""
     config.tokenizer = ConfigDict(byte_pairs(50_257))
     config.model = gpt(12, 12, 768, 1024)
     set_networks(config, {"gpt2": {}})
