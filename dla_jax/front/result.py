@@ -14,28 +14,14 @@ from dla_jax import commands
 from dla_jax.config.checks import ConfigError, check
 from dla_jax.config.files import expand
 from dla_jax.config.written import read_config, resume_command
-from dla_jax.evidence.pictures import inline
+from dla_jax.evidence import pictures
 
 NOT_RUN = "not run"  # that of evidence/verdicts.py, which is slow to import
 SHOWN = 2  # figures in a notebook: those at the top of the page
 # A figure on the page: the text that stands for it, and its bytes in base 64.
 IMAGE = re.compile(r'<img alt="([^"]*)"[^>]*;base64,([^"]*)"')
-# A chip has its own background, and so is legible on any; these are the page's colours.
-STYLE = """
-.dla_jax .verdict {
-  font-weight: 600; white-space: nowrap; padding: .1rem .45rem;
-  border-radius: .3rem; border: 1px solid;
-}
-.dla_jax .holds { color: #00563f; background: #e3f4ee; }
-.dla_jax .does-not-hold { color: #8a3a00; background: #fbe9de; }
-.dla_jax .not-decided, .dla_jax .not-run { color: #444444; background: #eeeeee; }
-@media (prefers-color-scheme: dark) {
-  .dla_jax .holds { color: #86dcbc; background: #10362b; }
-  .dla_jax .does-not-hold { color: #f5b28c; background: #45230f; }
-  .dla_jax .not-decided, .dla_jax .not-run { color: #cccccc; background: #33363b; }
-}
-.dla_jax img { max-width: 100%; background: white; }
-"""
+# What verdicts look like on the page, they look like here.
+CHIPS = Path(pictures.__file__).with_name("chips.css")
 
 
 class Result(NamedTuple):
@@ -62,7 +48,7 @@ class Result(NamedTuple):
     def pictures(self) -> list[tuple[Path, str]]:
         """Return (file, what it shows in words) of the figures on the page, in its order."""
         found = [path for path in self.workdir.glob("figures/*") if path.is_file()]
-        files = {inline(path): path for path in found}
+        files = {pictures.inline(path): path for path in found}
         shown = IMAGE.findall(self.report.read_text(encoding="utf-8"))
         return [(files[data], html.unescape(alt)) for alt, data in shown if data in files]
 
@@ -82,14 +68,17 @@ class Result(NamedTuple):
         chips = "".join(f"<p>{chip(*pair)}</p>" for pair in words)
         images = "".join(
             f'<p><img alt="{html.escape(alt)}" '
-            f'src="data:image/{path.suffix[1:]};base64,{inline(path)}"></p>'
+            f'src="data:image/{path.suffix[1:]};base64,{pictures.inline(path)}"></p>'
             for path, alt in self.pictures()[:SHOWN]
         )
         # Workdirs of earlier versions have no answer until they are drawn again.
         answer = html.escape(self.summary.get("answer") or self.summary["study"])
         report = html.escape(str(self.report))
+        style = (
+            CHIPS.read_text(encoding="utf-8") + ".dla_jax img {max-width: 100%; background: white}"
+        )
         return (
-            f'<div class="dla_jax"><style>{STYLE}</style><p><b>{answer}</b></p>{chips}{images}'
+            f'<div class="dla_jax"><style>{style}</style><p><b>{answer}</b></p>{chips}{images}'
             f"<p>All of it: <code>{report}</code></p></div>"
         )
 

@@ -196,9 +196,11 @@ def luminance(colour):
 
 @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
 def test_text_and_verdicts_have_enough_contrast(scheme):
-    style = (Path(report.__file__).parent / "report.css").read_text()
-    blocks = re.findall(r":root \{(.*?)\}", style, re.DOTALL)
-    colours = dict(re.findall(r"--([\w-]+): (#\w{6})", blocks[scheme]))
+    colours = {}
+    for name, selector in (("report.css", ":root"), ("chips.css", r"\.verdict")):
+        style = (Path(report.__file__).parent / name).read_text()
+        blocks = re.findall(selector + r" \{(.*?)\}", style, re.DOTALL)
+        colours |= dict(re.findall(r"--([\w-]+): (#\w{6})", blocks[scheme]))
     pairs = [(name, f"{name}-plate") for name in ("holds", "fails", "open")]
     pairs += [(name, ground) for name in ("text", "muted", "link") for ground in ("page", "band")]
     for front, back in pairs:
