@@ -84,7 +84,7 @@ def server() -> subprocess.Popen:
     """Start the process that is forked for each command line, once."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     process = subprocess.Popen((sys.executable, "-c", SERVER), cwd=ROOT, env=environment(), **pipes)
-    atexit.register(process.stdin.close)
+    atexit.register(process.communicate)  # which closes its input, and so ends it
     return process
 
 

@@ -17,8 +17,8 @@ from dla_jax.trials.arms import Trial
 
 STUDY = (
     "--config=configs/agents.py:smoke",
-    "--config.total_steps=6000",
-    "--config.num_evaluations=12",
+    "--config.total_steps=3000",
+    "--config.num_evaluations=10",
     "--config.solved_return=29.0",
     "--config.checkpoint_every_evaluations=2",
 )

@@ -21,7 +21,7 @@ ON_DIGITS = (
     "--config.data.val_fraction=0.2",
     "--config.data.test_fraction=0.2",
     "--config.seeds=0,1",
-    "--config.num_epochs=3",
+    "--config.num_epochs=2",
     "--quiet",
 )
 NETWORKS = {"mlp_16_16", "mlp_128_64", "mlp_256_256", "mlp_784"}

@@ -100,13 +100,13 @@ def test_every_claim_of_a_preset_is_in_its_grid(argument):
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    """Return a folder of three classes of 40 pictures, 32x32, told apart by their colour."""
+    """Return a folder of three classes of 24 pictures, 32x32, told apart by their colour."""
     from PIL import Image
 
     folder, rng = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
     for channel, name in enumerate(("red", "green", "blue")):
         (folder / name).mkdir()
-        for i in range(40):
+        for i in range(24):
             pixels = rng.integers(0, 120, (32, 32, 3)).astype(np.uint8)
             pixels[..., channel] += 100
             Image.fromarray(pixels).save(folder / name / f"{i}.png")
@@ -149,4 +149,4 @@ def test_the_presets_train_on_ones_own_images(photos, tmp_path, preset, depths, 
     assert not any(run["diverged"] for run in summary["runs"])
     assert max(run["test_accuracy"] for run in summary["runs"]) > 0.6  # chance is a third
     data = json.loads((tmp_path / "run" / "config.json").read_text())["data"]
-    assert data["name"] == "folder" and data["num_examples"] == 120 and data["num_classes"] == 3
+    assert data["name"] == "folder" and data["num_examples"] == 72 and data["num_classes"] == 3

@@ -182,7 +182,7 @@ def test_an_mlp_that_guesses_is_called_useless_and_one_that_does_not_is_not(accu
     ],
 )
 def test_errors_name_the_network(name, change, words, tmp_path):
-    config = resnet34.get_config("smoke")
+    config = resnet34.get_config("digits")
     with config.unlocked():
         config.networks[name].update(change)
     given = Launch(tmp_path, from_dir=None, data_dir=tmp_path, download=False, quiet=True)
@@ -205,7 +205,9 @@ def test_the_labs_own_recipe_trains_on_small_images(tmp_path):
         "--config.batch_size=512",
         "--config.networks.resnet.model.depth=8",
         "--config.networks.convnet.model.depth=8",
-        "--config.networks.resnet_bottleneck.model.depth=11",
+        # with resnet's blocks, whose program it then shares
+        "--config.networks.resnet_bottleneck.model.bottleneck=False",
+        "--config.networks.resnet_bottleneck.model.depth=8",
         "--config.networks.resnet_bottleneck.seeds=0",
         "--config.networks.mlp_relu_logits.seeds=0",
         **LOOPS,

@@ -15,12 +15,13 @@ from launching import launch, start
 STUDY = (
     "--config=configs/rescnn.py:smoke",
     "--config.depths=2",
-    "--config.num_epochs=6",
-    "--config.eval_every_epochs=2",
-    "--config.log_every_steps=20",
-    "--config.checkpoint_every_steps=9",
-    "--config.steps_per_call=4",
+    "--config.arms=plain",
     "--config.side_arms=plain+batch",
+    "--config.num_epochs=4",
+    "--config.eval_every_epochs=2",
+    "--config.log_every_steps=15",
+    "--config.checkpoint_every_steps=19",
+    "--config.steps_per_call=8",
     "--config.patience=3",
     "--config.optim.schedule=one_cycle",
     "--config.optim.warmup_fraction=0.3",
@@ -53,7 +54,7 @@ def models_of(workdir):
 def assert_same_study(workdir, expected):
     assert rows_of(workdir) == rows_of(expected)
     ours, theirs = models_of(workdir), models_of(expected)
-    assert ours.keys() == theirs.keys() and len(ours) == 6
+    assert ours.keys() == theirs.keys() and len(ours) == 4
     for name, model in ours.items():
         for (path, a), (_, b) in zip(
             tree_leaves_with_path(model), tree_leaves_with_path(theirs[name]), strict=True
@@ -94,7 +95,7 @@ def test_the_same_command_gives_the_same_bits(uninterrupted, tmp_path):
 
 def test_killed_at_any_moment(uninterrupted, tmp_path):
     workdir, rng, kills = tmp_path / "run", random.Random(0), 0
-    for goal in (3, 60, 120):
+    for goal in (3, 30, 60):
         process = start(*STUDY, f"--workdir={workdir}")
         wait_for_rows(process, workdir, goal)
         time.sleep(rng.uniform(0, 0.1))
@@ -163,7 +164,7 @@ def test_another_config_is_refused_with_the_keys_named(uninterrupted):
         "--config.log_every_steps=5",
         f"--workdir={uninterrupted}",
     )
-    assert answer.code == 2 and "num_epochs (there 6, now 13)" in answer.err
+    assert answer.code == 2 and "num_epochs (there 4, now 13)" in answer.err
     assert "log_every_steps" not in answer.err
 
 
