@@ -238,7 +238,7 @@ def test_a_command_says_what_it_makes_first_and_what_then(workdir):
     assert found[-1] == "about 1 min on 2 CPU cores, as measured"
     compared = lines(workdir, "compare.py:smoke")
     firsts = [line for line in compared if line.startswith("first the study in")]
-    assert len(firsts) == 3 and f"{workdir}/studies/cnn" in firsts[0]
+    assert len(firsts) == 2 and f"{workdir}/studies/he" in firsts[0]
     (told, place, _) = lines(workdir, "gpt2.py:smoke")
     assert told.startswith("cut a sentence") and place == f"workdir: {workdir}"
 

@@ -115,6 +115,7 @@ def test_asked_to_stop(tmp_path):
         "--config.depths=2",
         "--config.arms=residual",
         "--config.side_arms=",
+        "--config.optim.lr=1e-2",
         "--config.num_epochs=60",
         "--config.eval_every_epochs=20",
         "--config.log_every_steps=5",
