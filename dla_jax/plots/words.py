@@ -9,8 +9,8 @@ MOST = 8  # things that a sentence names
 
 
 def percent(fraction: float) -> str:
-    """Return a fraction of one as `94.5 %`."""
-    return f"{number(100 * fraction, 1)} %"
+    """Return a fraction of one as `94.5 %`; `unknown` where it is nan."""
+    return "unknown" if math.isnan(fraction) else f"{number(100 * fraction, 1)} %"
 
 
 def times(a: float, b: float) -> str:
