@@ -19,7 +19,9 @@ def shares(mass) -> np.ndarray:
     """Return each run's mass float [S, K] over its sum; nan where that is 0 or not finite."""
     mass = np.asarray(mass, float)
     total = mass.sum(1, keepdims=True)
-    return np.divide(mass, total, out=np.full_like(mass, np.nan), where=total > 0)
+    return np.divide(
+        mass, total, out=np.full_like(mass, np.nan), where=np.isfinite(total) & (total > 0)
+    )
 
 
 def effective_length(length, mass) -> float:

@@ -16,10 +16,15 @@ from dla_jax.plots.style import MARKERS, PAGE, STYLE, plt, save
 
 
 def neighbours(gradient) -> float:
-    """Return the uncentred autocorrelation of float [N] at lag 1; nan where it is all zero."""
+    """Return the uncentred autocorrelation of float [N] at lag 1; nan where it is all zero.
+
+    It is nan, too, where a value is not finite.
+    """
     gradient = np.asarray(gradient, float)
     power = np.mean(gradient**2)
-    return float(np.mean(gradient[1:] * gradient[:-1]) / power) if power > 0 else math.nan
+    if not 0 < power < math.inf:
+        return math.nan
+    return float(np.mean(gradient[1:] * gradient[:-1]) / power)
 
 
 def _decimals(value: float) -> str:
@@ -45,7 +50,7 @@ def walks(networks: dict[str, dict], looks: dict[str, tuple[str, str]], path: Pa
         for axis, (label, found) in zip(axes.flat, networks.items(), strict=False):
             gradient = np.asarray(found["gradient"], float)
             size = np.sqrt(np.mean(gradient**2))
-            shown = gradient / size if size > 0 else gradient  # nan stays, and is not drawn
+            shown = gradient / size if 0 < size < math.inf else gradient  # nan is not drawn
             axis.plot(found["grid"], shown, color=looks[label][0], linewidth=0.7)
             near, name = _decimals(neighbours(gradient)), label.replace("_", " ")
             axis.set_title(f"{name} (lag 1: {near})", loc="left")

@@ -13,10 +13,10 @@ from matplotlib.ticker import MaxNLocator
 
 from dla_jax.evidence.formatting import count, digits, short
 from dla_jax.plots import words
-from dla_jax.plots.runs import draw_runs, incomplete, log_scale, median, name_above
+from dla_jax.plots.runs import draw_runs, incomplete, log_scale, median, name_above, plain_ticks
 from dla_jax.plots.style import FRAMED, PAGE, STYLE, plt, save
 
-DECADES = 6  # that one scale of colours tells apart
+DECADES = 6  # that one scale tells apart, at most
 COLOURMAP = matplotlib.colormaps["viridis"]
 
 
@@ -29,15 +29,14 @@ def _scale(networks: dict[str, np.ndarray]) -> tuple[float, float]:
     losses = losses[np.isfinite(losses) & (losses > 0)]
     if not len(losses):
         return 0.1, 1.0
-    high = min(float(losses.max()), 10 * float(np.quantile(losses, 0.98)))
+    high = min(float(losses.max()), 10 * float(np.quantile(losses, 0.9)))
     low = max(float(losses.min()), high * 10.0**-DECADES)
-    return low, max(high, low * 1.01)
+    return low, max(high, 2 * low)
 
 
-def _shown(loss, low: float, high: float) -> np.ma.MaskedArray:
-    """Return losses within the scale, what is not a number masked; what overflowed is high."""
-    loss = np.nan_to_num(np.asarray(loss, float), nan=np.nan, posinf=high)
-    return np.ma.masked_invalid(np.clip(loss, low, high))
+def _heights(loss, low: float, high: float) -> np.ma.MaskedArray:
+    """Return log10 of losses within the scale; nan is masked, what overflowed is high."""
+    return np.ma.masked_invalid(np.log10(np.clip(np.asarray(loss, float), low, high)))
 
 
 def _valleys(loss: np.ndarray) -> int:
@@ -62,8 +61,10 @@ def _planes_in_words(networks: dict[str, np.ndarray], alphas, betas) -> str:
         finite = loss[np.isfinite(loss)]
         around = digits(float(np.median(finite))) if len(finite) else "unknown"
         text = f"{label.replace('_', ' ')} {digits(float(loss[middle]))}, {around} and "
-        text += f"{words.largest(loss.flat)}, {count(_valleys(loss), 'local minimum')}"
-        told.append(text.replace("minimums", "minima"))
+        text += words.largest(loss.flat)
+        if len(finite):
+            text += f", {count(_valleys(loss), 'local minimum').replace('minimums', 'minima')}"
+        told.append(text)
     return (
         "Loss at the trained weights, its median and its largest in the plane: "
         f"{words.listed(told, '; ')}."
@@ -78,21 +79,23 @@ def _grid_of(networks: dict) -> tuple[int, int]:
 
 def _contour(axis, loss, alphas, betas, low: float, high: float) -> None:
     """Draw losses [A, B], alpha to the right and beta upwards."""
-    shown = _shown(loss, low, high).T
+    heights, (bottom, top) = _heights(loss, low, high).T, np.log10([low, high])
     axis.set_facecolor("0.85")
-    if shown.count():
+    if heights.count():
         # A little wider than the scale: what lies at its ends is inside.
-        levels = np.geomspace(low * 0.999, high * 1.001, 28)
-        look = {"norm": LogNorm(low, high), "cmap": COLOURMAP}
-        axis.contourf(alphas, betas, shown, levels=levels, **look)
-        lines = [level for level in levels[1:-1:2] if shown.min() < level < shown.max()]
+        levels = np.linspace(bottom - 1e-6, top + 1e-6, 28)
+        look = {"norm": Normalize(bottom, top), "cmap": COLOURMAP}
+        axis.contourf(alphas, betas, heights, levels=levels, **look)
+        lines = [level for level in levels[1:-1:2] if heights.min() < level < heights.max()]
         if lines:
-            axis.contour(alphas, betas, shown, levels=lines, colors="white", linewidths=0.4)
+            look = {"colors": "white", "linewidths": 0.4, "linestyles": "solid"}
+            axis.contour(alphas, betas, heights, levels=lines, **look)
     look = {"markersize": 6, "markeredgecolor": "black", "markeredgewidth": 0.6}
     axis.plot(0, 0, "*", color="white", **look)
     axis.set_aspect("equal")
     for side in (axis.xaxis, axis.yaxis):
         side.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+        side.set_major_formatter(lambda x, _: short(x))
 
 
 def _name_colours(figure, axes, networks: dict, low: float, high: float) -> None:
@@ -100,7 +103,9 @@ def _name_colours(figure, axes, networks: dict, low: float, high: float) -> None
     beyond = any(np.any(np.asarray(loss) > high) for loss in networks.values())
     colours = ScalarMappable(LogNorm(low, high), COLOURMAP)
     look = {"shrink": 0.8, "extend": "max" if beyond else "neither"}
-    figure.colorbar(colours, ax=axes, label="loss", **look)
+    bar = figure.colorbar(colours, ax=axes, label="loss", **look)
+    if high < 100 * low:
+        plain_ticks(bar.ax.yaxis)
 
 
 def contours(networks: dict[str, np.ndarray], alphas, betas, path: Path) -> str:
@@ -115,9 +120,14 @@ def contours(networks: dict[str, np.ndarray], alphas, betas, path: Path) -> str:
     """
     low, high = _scale(networks)
     rows, columns = _grid_of(networks)
-    size = (PAGE, 0.45 + rows * (0.25 + (PAGE - 1) / columns))
+    side = (PAGE - 1.25) / columns - 0.28  # of a panel, in inches, beside what is written
     with plt.rc_context(FRAMED):
-        shape = {"figsize": size, "sharex": True, "sharey": True, "squeeze": False}
+        shape = {
+            "figsize": (PAGE, rows * (side + 0.57)),
+            "sharex": True,
+            "sharey": True,
+            "squeeze": False,
+        }
         shape["layout"] = "compressed"  # square panels leave no gaps
         figure, axes = plt.subplots(rows, columns, **shape)
         for axis, (label, loss) in zip(axes.flat, networks.items(), strict=False):
@@ -138,7 +148,7 @@ def contours(networks: dict[str, np.ndarray], alphas, betas, path: Path) -> str:
 def _surface(axis, loss, alphas, betas, low: float, high: float) -> None:
     """Draw log10 of losses [A, B] as a surface over the plane."""
     bottom, top = np.log10([low, high])
-    heights = np.ma.filled(np.log10(_shown(loss, low, high)), np.nan)
+    heights = np.ma.filled(_heights(loss, low, high), np.nan)
     x, y = np.meshgrid(alphas, betas, indexing="ij")
     look = {"cmap": COLOURMAP, "norm": Normalize(bottom, top), "edgecolor": (0, 0, 0, 0.25)}
     axis.plot_surface(x, y, heights, rstride=1, cstride=1, linewidth=0.15, **look)
@@ -161,7 +171,7 @@ def surfaces(networks: dict[str, np.ndarray], alphas, betas, path: Path) -> str:
     low, high = _scale(networks)
     rows, columns = _grid_of(networks)
     with plt.rc_context(FRAMED):
-        shape = {"figsize": (PAGE, 0.3 + rows * PAGE / columns * 0.75), "squeeze": False}
+        shape = {"figsize": (PAGE, 0.45 + rows * PAGE / columns * 0.75), "squeeze": False}
         figure, axes = plt.subplots(rows, columns, subplot_kw={"projection": "3d"}, **shape)
         for axis, (label, loss) in zip(axes.flat, networks.items(), strict=False):
             _surface(axis, loss, alphas, betas, low, high)
@@ -185,7 +195,9 @@ def cuts(
     """
     with plt.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(0.75 * PAGE, 3.0))
-        positive = {k: np.where(np.asarray(v) > 0, v, np.nan) for k, v in networks.items()}
+        positive = {
+            label: np.where(np.asarray(loss) > 0, loss, np.nan) for label, loss in networks.items()
+        }
         for label, loss in positive.items():
             draw_runs(axis, alphas, loss, label, looks[label], centre=median)
         axis.axvline(0, color="0.5", linestyle=":", linewidth=0.9)

@@ -103,27 +103,28 @@ def deleted_and_swapped(
 
     Args:
       networks: {label: {"counts": int [K], "deleted": accuracy float [S, K], "swaps": int [M],
-        "swapped": accuracy float [S, M]}}; nan in a run that diverged, M = 0 in a network of one
-        block.
+        "swapped": accuracy float [S, M]}}; nan in a run that diverged. Where no network has two
+        blocks, all M = 0, there is one panel.
       chance: accuracy of guessing.
       looks: {label: (colour, marker)}.
     """
-    panels = (
-        ("counts", "deleted", "random blocks deleted"),
-        ("swaps", "swapped", "swaps of two random blocks"),
-    )
+    panels = [("counts", "deleted", "random blocks deleted")]
+    if any(len(found["swaps"]) for found in networks.values()):
+        panels.append(("swaps", "swapped", "swaps of two random blocks"))
+    size = (PAGE, 3.0)
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(1, 2, figsize=(PAGE, 3.0), sharey=True)
-        for axis, (amounts, values, xlabel) in zip(axes, panels, strict=True):
+        figure, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
+        for axis, (amounts, values, xlabel) in zip(axes[0], panels, strict=True):
             for label, found in networks.items():
-                draw_runs(axis, found[amounts], found[values], label, looks[label])
+                if len(found[amounts]):
+                    draw_runs(axis, found[amounts], found[values], label, looks[label])
             _accuracy_axis(axis, chance)
             axis.set_xlabel(xlabel)
-        axes[0].set_ylabel("accuracy")
-        name_above(figure, axes[0])
+        axes[0, 0].set_ylabel("accuracy")
+        name_above(figure, axes[0, 0])
         save(figure, path)
     told = [
-        f"{xlabel}: {_ends_in_words(networks, amounts, values) or 'none'}"
+        f"{xlabel}: {_ends_in_words(networks, amounts, values)}"
         for amounts, values, xlabel in panels
     ]
     return f"Accuracy by number of {'. By number of '.join(told)}. Chance: {words.percent(chance)}."

@@ -54,6 +54,12 @@ def draw_runs(
     axis.plot(x, centre(values), marker=marker, color=colour, markersize=size, label=name)
 
 
+def plain_ticks(side) -> None:
+    """Write `20`, which is easier than `2 × 10^1`, at the ticks of a short logarithmic axis."""
+    side.set_major_formatter(LogFormatter())
+    side.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
+
+
 def log_scale(axis, which: str, values: list) -> None:
     """Make the "x" or "y" axis of a panel logarithmic, as far as the values allow it.
 
@@ -72,10 +78,8 @@ def log_scale(axis, which: str, values: list) -> None:
         getattr(axis, f"set_{which}scale")("symlog", linthresh=near)
         return
     getattr(axis, f"set_{which}scale")("log")
-    if sizes.max() < 100 * sizes.min():  # `20` is easier than `2 × 10^1`
-        ticks = getattr(axis, f"{which}axis")
-        ticks.set_major_formatter(LogFormatter())
-        ticks.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
+    if sizes.max() < 100 * sizes.min():
+        plain_ticks(getattr(axis, f"{which}axis"))
 
 
 def name_above(figure, axis, columns: int = 4) -> None:

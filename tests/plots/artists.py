@@ -9,15 +9,23 @@ import numpy as np
 from matplotlib.colors import to_rgba
 
 
-def figure_of(plot, *arguments, **more):
-    """Return the figure that a function of dla_jax/plots draws: `save` keeps it meanwhile."""
+def drawn(plot, *arguments, **more):
+    """Return the figure that a function of dla_jax/plots draws, and what it says.
+
+    `save` keeps the figure meanwhile.
+    """
     kept = []
     keep = lambda figure, path: kept.append(figure)
     with mock.patch.object(sys.modules[plot.__module__], "save", keep):
-        plot(*arguments, path=Path("not written"), **more)
+        told = plot(*arguments, path=Path("not written"), **more)
     (figure,) = kept
     plt.close(figure)  # its artists stay
-    return figure
+    return figure, told
+
+
+def figure_of(plot, *arguments, **more):
+    """Return the figure that a function of dla_jax/plots draws."""
+    return drawn(plot, *arguments, **more)[0]
 
 
 def points(line) -> list[tuple[float, float]]:
