@@ -29,7 +29,8 @@ class CNN(nn.Module):
     Args of the call:
       x: float [B, H, W, C] in [0, 1]; normalisation is part of the model.
       train: whether BatchNorm uses, and updates, batch statistics.
-      nudge: None, or arrays like some of the features, which are added to them (`layers.nudged`).
+      nudge: None, or arrays like some of the features, which are added to them (`layers.nudged`);
+        "stem", [B, h, w, width], is added to what enters the first block.
       window: None, or the height and width of the features of a training image: the head is then
         applied to every window of that size in the features of a larger image, and the logits are
         float32 [B, h', w', num_classes].
@@ -59,6 +60,7 @@ class CNN(nn.Module):
         for _ in range(self.pools):
             h = halve(h)
         features, nudge = {}, nudge or {}
+        h = nudged(h, nudge.get("stem"))
         if self.depth > 1:
             layer = functools.partial(conv, self.width, self.width, self.init_scheme, self.dtype)
             block = functools.partial(Block, layer=layer, norm=self.norm, train=train)

@@ -140,6 +140,34 @@ def nudged(h: jax.Array, nudge: jax.Array | None) -> jax.Array:
     return h if nudge is None else h + nudge.astype(h.dtype)
 
 
+@jax.custom_vjp
+def let_through(h: jax.Array, share: jax.Array) -> jax.Array:
+    """Return h itself, and let the share float32 [] of its gradient through."""
+    del share
+    return h
+
+
+def _keep_share(h, share):
+    return h, share
+
+
+def _let_share_through(share, gradient):
+    return gradient * share.astype(gradient.dtype), jnp.zeros_like(share)
+
+
+let_through.defvjp(_keep_share, _let_share_through)
+
+
+def joined(skip: jax.Array, branch: jax.Array, routes: dict | None) -> jax.Array:
+    """Return skip + branch, the gradient let through as `routes` says (`Stack`); None: all of it.
+
+    It is a choice of where the gradient goes: the sum is the same whatever the routes.
+    """
+    if routes is None:
+        return skip + branch
+    return let_through(skip, routes["skip"]) + let_through(branch, routes["branch"])
+
+
 def mean_head(head: nn.Module, h: jax.Array, window: tuple[int, int] | None) -> jax.Array:
     """Apply a dense layer to the mean of a map: [B, h, w, D] -> [B, C].
 
@@ -196,10 +224,11 @@ class Block(nn.Module):
     train: bool
 
     @nn.compact
-    def __call__(self, h, skip, branch, nudge=None):
+    def __call__(self, h, skip, branch, nudge=None, routes=None):
         f = batch_norm(self.train, h.dtype, name="norm")(h) if self.norm == "batch" else h
         f = self.layer()(nn.relu(f))
-        h = nudged(skip.astype(h.dtype) * h + branch.astype(h.dtype) * f, nudge)
+        h = joined(skip.astype(h.dtype) * h, branch.astype(h.dtype) * f, routes)
+        h = nudged(h, nudge)
         return h, h
 
 
@@ -211,8 +240,12 @@ class Stack(nn.Module):
     skip 0, branch 1. Residual: skip 1. So the arms of a study have the same parameters and run the
     very same compiled program, and a lesion is an edit of two vectors.
 
+    A collection "routes", which no initialisation makes, says by `skip` and `branch`, float32
+    [num_blocks] in [0, 1], which share of the gradient goes back through each block's skip and
+    branch. What the blocks compute does not change (`analysis/paths.py`).
+
     Fields:
-      block: of a module class whose call is (h, skip, branch, nudge) -> (h, output).
+      block: of a module class whose call is (h, skip, branch, nudge, routes) -> (h, output).
       scan: False for one block whose output has another shape than its input; its leaves are
         without the first axis.
 
@@ -233,10 +266,13 @@ class Stack(nn.Module):
     def __call__(self, h, nudge=None):
         skip = self.variable("wiring", "skip", jnp.ones, self.num_blocks).value
         branch = self.variable("wiring", "branch", jnp.ones, self.num_blocks).value
+        routes = None
+        if self.has_variable("routes", "skip"):
+            routes = {name: self.get_variable("routes", name) for name in ("skip", "branch")}
         if not self.scan:
             single = self.block.func(**self.block.keywords, name="single")
-            own_nudge = None if nudge is None else nudge[0]
-            h, output = single(h, skip[0], branch[0], own_nudge)
+            own = jax.tree.map(lambda leaf: leaf[0], (skip, branch, nudge, routes))
+            h, output = single(h, *own)
             return h, output[None]
         scanned = nn.scan(
             self.block.func,
@@ -244,4 +280,4 @@ class Stack(nn.Module):
             split_rngs={"params": True},
             length=self.num_blocks,
         )
-        return scanned(**self.block.keywords, name="block")(h, skip, branch, nudge)
+        return scanned(**self.block.keywords, name="block")(h, skip, branch, nudge, routes)

@@ -5,7 +5,7 @@ import functools
 import flax.linen as nn
 import jax.numpy as jnp
 
-from dla_jax.models.layers import Block, Stack, batch_norm, dense, head_init, standardise
+from dla_jax.models.layers import Block, Stack, batch_norm, dense, head_init, nudged, standardise
 
 
 class MLP(nn.Module):
@@ -17,6 +17,8 @@ class MLP(nn.Module):
     Args of the call:
       x: float [B, ...] in [0, 1], flattened; normalisation is part of the model.
       train: whether BatchNorm uses, and updates, batch statistics.
+      nudge: None, or arrays like some of the features, which are added to them (`layers.nudged`);
+        "stem", [B, width], is added to what enters the first block.
 
     Returns:
       logits: float32 [B, num_classes].
@@ -33,18 +35,20 @@ class MLP(nn.Module):
     dtype: str
 
     @nn.compact
-    def __call__(self, x, *, train: bool):
+    def __call__(self, x, *, train: bool, nudge: dict | None = None):
         h = standardise(x, self.mean, self.std, self.dtype)
         h = h.reshape(len(h), -1)
         h = dense(self.width, h.shape[-1], self.init_scheme, self.dtype, name="stem")(h)
-        features = {}
+        features, nudge = {}, nudge or {}
+        h = nudged(h, nudge.get("stem"))
         if self.depth > 1:
             layer = functools.partial(dense, self.width, self.width, self.init_scheme, self.dtype)
             block = functools.partial(Block, layer=layer, norm=self.norm, train=train)
-            h, features["blocks"] = Stack(block, self.depth - 1, name="blocks")(h)
+            blocks = Stack(block, self.depth - 1, name="blocks")
+            h, features["blocks"] = blocks(h, nudge.get("blocks"))
         if self.norm == "batch":
             h = batch_norm(train, h.dtype, name="norm")(h)
-        features["last_hidden"] = h = nn.relu(h)
+        features["last_hidden"] = h = nudged(nn.relu(h), nudge.get("last_hidden"))
         start = head_init(self.init_scheme)
         head = dense(self.num_classes, self.width, start, jnp.float32, name="head")
         return head(h.astype(jnp.float32)), features

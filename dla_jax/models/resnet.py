@@ -6,7 +6,17 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from dla_jax.models.layers import Stack, batch_norm, conv, dense, mean_head, nudged, standardise
+from dla_jax.models.layers import (
+    Stack,
+    batch_norm,
+    conv,
+    dense,
+    joined,
+    let_through,
+    mean_head,
+    nudged,
+    standardise,
+)
 
 # Bottlenecks or not -> depth -> blocks a stage, at widths 64, 128, 256, 512 (He et al. 2015,
 # table 1). Other depths are for small images: n blocks a stage at 16, 32, 64, and depth 6n + 2
@@ -64,15 +74,17 @@ class ResidualBlock(nn.Module):
     train: bool
 
     @nn.compact
-    def __call__(self, h, skip, branch, nudge=None):
+    def __call__(self, h, skip, branch, nudge=None, routes=None):
         layer = functools.partial(conv, init=self.init_scheme, dtype=self.dtype, bias=False)
         norm = functools.partial(batch_norm, self.train, self.dtype)
         f = (self._bottleneck if self.bottleneck else self._basic)(h, layer, norm)
-        if not self.shortcut:
-            h = nudged(nn.relu(branch.astype(h.dtype) * f), nudge)
-            return h, h
-        shortcut = self._shortcut(h, f.shape, layer, norm)
-        h = nudged(nn.relu(skip.astype(h.dtype) * shortcut + branch.astype(h.dtype) * f), nudge)
+        f = branch.astype(h.dtype) * f
+        if self.shortcut:
+            shortcut = self._shortcut(h, f.shape, layer, norm)
+            f = joined(skip.astype(h.dtype) * shortcut, f, routes)
+        elif routes is not None:
+            f = let_through(f, routes["branch"])
+        h = nudged(nn.relu(f), nudge)
         return h, h
 
     def _basic(self, h, layer, norm):
@@ -114,7 +126,8 @@ class ResNet(nn.Module):
     Args of the call:
       x: float [B, H, W, C] in [0, 1]; normalisation is part of the model.
       train: whether BatchNorm uses, and updates, batch statistics.
-      nudge: None, or arrays like some of the features, which are added to them (`layers.nudged`).
+      nudge: None, or arrays like some of the features, which are added to them (`layers.nudged`);
+        "stem", [B, H, W, width of the stem], is added to what enters the first block.
       window: None, or the height and width of the features of a training image: the head is then
         applied to every window of that size in the features of a larger image, and the logits are
         float32 [B, h', w', num_classes].
@@ -144,6 +157,7 @@ class ResNet(nn.Module):
         h = conv(widths[0], h.shape[-1], self.init_scheme, self.dtype, bias=False, name="stem")(h)
         h = nn.relu(batch_norm(train, self.dtype, name="stem_norm")(h))
         features, nudge = {}, nudge or {}
+        h = nudged(h, nudge.get("stem"))
         for stage, (size, width) in enumerate(zip(sizes, widths, strict=True), 1):
             first = self._stack(1, width, min(stage, 2), train, name=f"blocks{stage}a", scan=False)
             others = self._stack(size - 1, width, 1, train, name=f"blocks{stage}b", scan=True)

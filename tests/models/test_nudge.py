@@ -12,12 +12,14 @@ import pytest
 from dla_jax.models.cnn import CNN
 from dla_jax.models.labs import LabA, LabB
 from dla_jax.models.layers import nudged
+from dla_jax.models.mlp import MLP
 from dla_jax.models.resnet import ResNet
 
 COMMON = {"num_classes": 5, "mean": (0.3,), "std": (0.4,), "dtype": "float32"}
 RESNET = {"bottleneck": False, "projection": False, "init_scheme": "he"}
 NETS = {
     "cnn": CNN(depth=4, width=6, pools=1, norm="batch", init_scheme="he", **COMMON),
+    "mlp": MLP(depth=4, width=6, norm="batch", init_scheme="he", **COMMON),
     "resnet": ResNet(depth=14, shortcut=True, **RESNET, **COMMON),
     "plain": ResNet(depth=8, shortcut=False, **RESNET, **COMMON),
     "lab_a": LabA(depth=3, residual=False, width=7, **COMMON),
@@ -66,13 +68,19 @@ def test_nudges_are_added_in_the_dtype_of_the_features(dtype):
     np.testing.assert_array_equal(nudged(h[:3], jnp.full(3, 0.5)), jnp.array([-2, 0.5, 0.5], dtype))
 
 
+def last_of(features):
+    """Return the name of what stands before the head: "last_conv" or "last_hidden"."""
+    return next(name for name in features if name.startswith("last"))
+
+
 def places_of(features):
     """Return (layer, place in a stack of blocks or ...) of all features, in the network's order."""
     places = []
     for layer, leaf in sorted(features.items()):
-        if layer != "last_conv":
-            places += [(layer, i) for i in (range(len(leaf)) if leaf.ndim == 5 else [...])]
-    return [*places, ("last_conv", ...)]
+        if not layer.startswith("last"):
+            stacked = layer.startswith("blocks")
+            places += [(layer, i) for i in (range(len(leaf)) if stacked else [...])]
+    return [*places, (last_of(features), ...)]
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -88,5 +96,20 @@ def test_a_nudge_is_added_to_its_layer_and_changes_what_comes_after_it(name):
         for earlier, j in places[:number]:
             np.testing.assert_array_equal(found[earlier][j], features[earlier][j])
         assert np.abs(moved - logits).max() > 1e-3
-        if layer != "last_conv":
-            assert np.abs(found["last_conv"] - features["last_conv"]).max() > 1e-3
+        last = last_of(features)
+        if layer != last:
+            assert np.abs(found[last] - features[last]).max() > 1e-3
+
+
+@pytest.mark.parametrize("name", ["cnn", "mlp"])
+def test_the_nudge_of_the_stem_is_added_to_what_enters_the_first_block(name):
+    # The same as a stem whose output has another bias; where there is a max-pool, behind it.
+    shift = np.random.default_rng(1).standard_normal(6).astype(np.float32)
+    x = np.random.default_rng(0).random((2, 8, 8, 1), np.float32)
+    variables = drawn.variables_of(NETS[name], x.shape)
+    stem = variables["params"]["stem"]
+    params = variables["params"] | {"stem": stem | {"bias": stem["bias"] + shift}}
+    shape = (2, 4, 4, 6) if name == "cnn" else (2, 6)
+    found = forward_of(name)({"stem": np.broadcast_to(shift, shape)})
+    expected = NETS[name].apply(variables | {"params": params}, x, train=False)
+    chex.assert_trees_all_close(found, jax.device_get(expected), rtol=1e-4, atol=1e-4)
