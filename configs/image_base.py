@@ -27,7 +27,8 @@ def image_base(experiment: str) -> ConfigDict:
     # Family of networks: cnn, mlp, resnet, lab_a, lab_b or perceptron; each has keys of its own.
     config.model.name = "cnn"
     config.model.norm = "batch"  # after each layer: batch (BatchNorm) or none
-    # Initial weights: he, torch_default (PyTorch's) or dirac (the identity).
+    # Initial weights: he, torch_default (PyTorch's), dirac (the identity), orthogonal or
+    # looks_linear; with skips and norm none also skipinit or fixup.
     config.model.init = "he"
     config.model.width = 64  # channels of a convolution, units of a dense layer
     config.model.pools = 1  # number of 2x2 max-pools after the stem

@@ -66,8 +66,9 @@ def base() -> ConfigDict:
     config.depths = (1, 5, 10, 20, 25)
     # Where the gain from depth is measured from; 0: the smallest depth that has blocks.
     config.reference_depth = 0
-    # Kinds of nets: plain or residual, with any of +scaled, +batch or +no_norm, +he, +torch_default
-    # or +dirac. They run at all depths with all seeds.
+    # Kinds of nets: plain or residual, with any of +scaled, +batch or +no_norm, and a start: +he,
+    # +torch_default, +dirac, +orthogonal, +looks_linear; of residual nets without norm +skipinit or
+    # +fixup. They run at all depths with all seeds.
     config.arms = ("plain", "residual")
     # The other explanations, at fewer depths and seeds; also +shared_lr, at the learning rate of
     # the reference depth.

@@ -25,7 +25,17 @@ WRONG = {
     ],
     "--config=configs/rescnn.py:he --config.side_arms=plain+batch --nodownload": [
         "side_arms",
-        "resnet has no 'batch'",
+        "plain+batch is already among arms",
+    ],
+    "--config=configs/rescnn.py:lab_b --config.side_arms=plain+he --nodownload": [
+        "side_arms",
+        "lab_b has no 'he'",
+    ],
+    f"{CONFIG} --config.side_arms=plain+fixup": ["side_arms", "plain+fixup", "needs a skip"],
+    f"{CONFIG} --config.side_arms=residual+batch+skipinit": ["side_arms", "without norm"],
+    f"{CONFIG} --config.side_arms=plain+looks_linear --config.model.width=5": [
+        "model.width",
+        "5 is odd",
     ],
     "--config=configs/mlp.py --config.networks.mlp_784.model.dropout=1.5 --nodownload": [
         "mlp_784",

@@ -17,9 +17,10 @@ from dla_jax.config.checks import (
 )
 from dla_jax.models.cnn import CNN
 from dla_jax.models.labs import INIT, LAB_B_BLOCKS, LabA, LabB
-from dla_jax.models.layers import INITS, NORMS
+from dla_jax.models.layers import NORMS
 from dla_jax.models.mlp import MLP, Perceptron
 from dla_jax.models.resnet import ResNet, stages_of
+from dla_jax.models.starts import INITS, SCALARS
 
 # The keys of each family beside name, norm and init.
 FAMILIES = {
@@ -42,7 +43,6 @@ def check_widths(key: str, widths) -> None:
 # Keys that have one value alone in a family.
 FIXED = {
     "perceptron": {"norm": "none"},
-    "resnet": {"norm": "batch"},
     "lab_a": {"init": INIT, "norm": "batch"},
     "lab_b": {"init": INIT, "norm": "batch"},
 }
@@ -75,6 +75,35 @@ def check_model(model) -> None:
             "leave it so",
         )
     check_rules(model, FAMILY_RULES.get(model.name, {}), prefix="model.")
+    check_even(model, model.init)
+    if "skip" in model:  # else the arms of a study say it
+        skip = model.skip and model.get("shortcut", True) and not model.get("plain_stages", ())
+        check_start("model.init", init=model.init, skip=skip, norm=model.norm)
+
+
+def check_even(model, init: str) -> None:
+    """Raise ConfigError for an odd width with looks_linear, which mirrors one half of a layer."""
+    key = "widths" if "widths" in model else "width"
+    widths = model.get("widths", (model.get("width", 0),))
+    odd = [str(width) for width in widths if width % 2] if init == "looks_linear" else []
+    check(
+        not odd,
+        f"model.{key}: {', '.join(odd)} is odd, and looks_linear makes one half of a layer the "
+        "mirror of the other; give an even one",
+    )
+
+
+def check_start(key: str, *, init: str, skip: bool, norm: str) -> None:
+    """Raise ConfigError for a start of a net's branches where it has no skips, or a norm."""
+    check(
+        init not in SCALARS or skip,
+        f"{key}: {init} starts with branches of 0, and needs a skip beside each; without skips "
+        "take he, orthogonal, looks_linear or dirac",
+    )
+    check(
+        init not in SCALARS or norm == "none",
+        f"{key}: {init} is for nets without norm, and this one has {norm}; give norm none",
+    )
 
 
 def check_depth(model, key: str, depth: int) -> None:
@@ -134,6 +163,7 @@ class Arm(NamedTuple):
     skip: bool
     norm: str
     init_scheme: str
+    scalars: str
 
 
 def build(
@@ -143,6 +173,7 @@ def build(
     skip: bool,
     norm: str,
     init_scheme: str,
+    scalars: str,
     num_classes: int,
     mean,
     std,
@@ -150,16 +181,17 @@ def build(
 ):
     """Make the Flax module of a `config.model`.
 
-    `norm` and `init_scheme` may differ from the config's, as the arms of a study do. `skip` matters
-    here only where plain and residual nets are not built alike; elsewhere it is data, the
-    collection "wiring".
+    `norm` and `init_scheme` may differ from the config's, as the arms of a study do. `scalars` is
+    the start whose trainable numbers the net has (`starts.SCALARS`), or "none". `skip` matters here
+    only where plain and residual nets are not built alike; elsewhere it is data, the collection
+    "wiring".
 
     Returns:
       A module that maps x float32 [B, H, W, C] in [0, 1] to (logits float32 [B, num_classes],
       features).
     """
     data = {"num_classes": num_classes, "mean": mean, "std": std, "dtype": dtype}
-    return _BUILDERS[model.name](model, Arm(depth, skip, norm, init_scheme), data)
+    return _BUILDERS[model.name](model, Arm(depth, skip, norm, init_scheme, scalars), data)
 
 
 def _build_cnn(model, arm: Arm, data: dict) -> CNN:
@@ -169,6 +201,7 @@ def _build_cnn(model, arm: Arm, data: dict) -> CNN:
         pools=model.pools,
         norm=arm.norm,
         init_scheme=arm.init_scheme,
+        scalars=arm.scalars,
         **data,
     )
 
@@ -179,6 +212,7 @@ def _build_mlp(model, arm: Arm, data: dict) -> MLP:
         width=model.width,
         norm=arm.norm,
         init_scheme=arm.init_scheme,
+        scalars=arm.scalars,
         **data,
     )
 
@@ -200,7 +234,9 @@ def _build_resnet(model, arm: Arm, data: dict) -> ResNet:
         bottleneck=model.bottleneck,
         shortcut=model.shortcut,
         projection=model.projection and arm.skip,
+        norm=arm.norm,
         init_scheme=arm.init_scheme,
+        scalars=arm.scalars,
         **data,
     )
 

@@ -8,15 +8,15 @@ import jax.numpy as jnp
 from dla_jax.models.layers import (
     Block,
     Stack,
-    batch_norm,
     conv,
     dense,
     halve,
-    head_init,
     mean_head,
+    norm_layer,
     nudged,
     standardise,
 )
+from dla_jax.models.starts import branch_scales
 
 
 class CNN(nn.Module):
@@ -50,25 +50,28 @@ class CNN(nn.Module):
     norm: str
     init_scheme: str
     dtype: str
+    scalars: str = "none"
 
     @nn.compact
     def __call__(
         self, x, *, train: bool, nudge: dict | None = None, window: tuple[int, int] | None = None
     ):
         h = standardise(x, self.mean, self.std, self.dtype)
-        h = conv(self.width, h.shape[-1], self.init_scheme, self.dtype, name="stem")(h)
+        h = conv(self.width, h.shape[-1], self.init_scheme, self.dtype, part="stem", name="stem")(h)
         for _ in range(self.pools):
             h = halve(h)
         features, nudge = {}, nudge or {}
         h = nudged(h, nudge.get("stem"))
         if self.depth > 1:
-            layer = functools.partial(conv, self.width, self.width, self.init_scheme, self.dtype)
-            block = functools.partial(Block, layer=layer, norm=self.norm, train=train)
+            start, (scale,) = self.init_scheme, branch_scales(self.init_scheme, 1, self.depth - 1)
+            layer = functools.partial(conv, self.width, self.width, start, self.dtype, scale=scale)
+            block = functools.partial(
+                Block, layer=layer, norm=self.norm, scalars=self.scalars, train=train
+            )
             blocks = Stack(block, self.depth - 1, name="blocks")
             h, features["blocks"] = blocks(h, nudge.get("blocks"))
-        if self.norm == "batch":
-            h = batch_norm(train, h.dtype, name="norm")(h)
+        h = norm_layer(self.norm, train, h.dtype, name="norm")(h)
         features["last_conv"] = h = nudged(nn.relu(h), nudge.get("last_conv"))
-        start = head_init(self.init_scheme)
-        head = dense(self.num_classes, self.width, start, jnp.float32, name="head")
+        sizes = self.num_classes, self.width
+        head = dense(*sizes, self.init_scheme, jnp.float32, part="head", name="head")
         return mean_head(head, h, window), features

@@ -1,4 +1,4 @@
-"""What the networks for images share: initialisations, layers, and the stack of blocks."""
+"""What the networks for images share: layers, and the stack of blocks."""
 
 import functools
 import math
@@ -10,53 +10,9 @@ import jax.numpy as jnp
 from jax import lax
 
 from dla_jax.models.fast_products import convolution
+from dla_jax.models.starts import bias_init, gained, kernel_init, shifted
 
-INITS = ("he", "torch_default", "dirac")
 NORMS = ("none", "batch")
-
-
-def dirac(key: jax.Array, shape: tuple[int, ...], dtype=jnp.float32) -> jax.Array:
-    """Return the identity map as a kernel [..., C, C].
-
-    It is 1 at the centre of the window where input and output channel agree, and 0 elsewhere.
-    """
-    del key
-    identity = jnp.eye(shape[-2], shape[-1], dtype=dtype)
-    return jnp.zeros(shape, dtype).at[tuple(size // 2 for size in shape[:-2])].set(identity)
-
-
-def kernel_init(name: str, *, square: bool = True) -> Callable:
-    """Return the initialisation of a kernel [..., in, out].
-
-    `he`: normal, variance 2 / fan_in (He et al. 2015, arXiv:1502.01852). `torch_default`: uniform
-    in +-1/sqrt(fan_in), what PyTorch's Linear and Conv2d do, variance 1 / (3 fan_in). `dirac`: the
-    identity where input and output width agree (`square`), else `he`.
-    """
-    if name == "torch_default":
-        return nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
-    if name == "dirac" and square:
-        return dirac
-    return nn.initializers.variance_scaling(2.0, "fan_in", "normal")
-
-
-def bias_init(name: str, fan_in: int) -> Callable:
-    """Return the initialisation of a bias.
-
-    Zeros, or for `torch_default` uniform in +-1/sqrt(fan_in).
-    """
-    if name != "torch_default":
-        return nn.initializers.zeros
-    bound = 1 / math.sqrt(fan_in)
-
-    def uniform(key, shape, dtype=jnp.float32):
-        return jax.random.uniform(key, shape, dtype, -bound, bound)
-
-    return uniform
-
-
-def head_init(name: str) -> str:
-    """Return the initialisation of a classifier's head: no identity there, whatever the widths."""
-    return "he" if name == "dirac" else name
 
 
 def conv(
@@ -69,12 +25,14 @@ def conv(
     stride: int = 1,
     bias: bool = True,
     padding="SAME",
+    part: str = "inner",
+    scale: float = 1.0,
     name: str | None = None,
 ) -> nn.Conv:
     """Make a convolution with a square window; at stride 1 the image keeps its size.
 
     Strided windows are padded on both sides as PyTorch does, not on the far side only as `SAME`
-    would.
+    would. `part` and `scale` are for its start (`starts.kernel_init`).
     """
     pad = (window - 1) // 2
     return nn.Conv(
@@ -86,18 +44,27 @@ def conv(
         name=name,
         conv_general_dilated=convolution,
         padding=((pad, pad), (pad, pad)) if padding == "SAME" else padding,
-        kernel_init=kernel_init(init, square=width == in_width),
+        kernel_init=kernel_init(init, square=width == in_width, part=part, scale=scale),
         bias_init=bias_init(init, window**2 * in_width),
     )
 
 
-def dense(width: int, in_width: int, init: str, dtype, name: str | None = None) -> nn.Dense:
-    """Make a dense layer."""
+def dense(
+    width: int,
+    in_width: int,
+    init: str,
+    dtype,
+    *,
+    part: str = "inner",
+    scale: float = 1.0,
+    name: str | None = None,
+) -> nn.Dense:
+    """Make a dense layer; `part` and `scale` are for its start (`starts.kernel_init`)."""
     return nn.Dense(
         width,
         dtype=dtype,
         name=name,
-        kernel_init=kernel_init(init, square=width == in_width),
+        kernel_init=kernel_init(init, square=width == in_width, part=part, scale=scale),
         bias_init=bias_init(init, in_width),
     )
 
@@ -111,6 +78,15 @@ def batch_norm(train: bool, dtype, name: str | None = None) -> nn.BatchNorm:
     vectors. In training both normalise with the biased one.
     """
     return nn.BatchNorm(use_running_average=not train, momentum=0.9, dtype=dtype, name=name)
+
+
+def norm_layer(norm: str, train: bool, dtype, name: str | None = None) -> Callable:
+    """Make the norm of that name: BatchNorm, or for "none" what passes its input on."""
+    return batch_norm(train, dtype, name) if norm == "batch" else _pass_on
+
+
+def _pass_on(h):
+    return h
 
 
 def standardise(x: jax.Array, mean: tuple[float, ...], std: tuple[float, ...], dtype) -> jax.Array:
@@ -217,16 +193,21 @@ class Block(nn.Module):
     """Compute one pre-activation block (He et al. 2016, arXiv:1603.05027).
 
     h <- skip * h + branch * layer(relu(norm(h))) + nudge
+
+    Fields:
+      scalars: the trainable numbers of a start that brings some (`starts.gained`, `shifted`).
     """
 
     layer: Callable[[], nn.Module]
     norm: str
+    scalars: str
     train: bool
 
     @nn.compact
     def __call__(self, h, skip, branch, nudge=None, routes=None):
-        f = batch_norm(self.train, h.dtype, name="norm")(h) if self.norm == "batch" else h
-        f = self.layer()(nn.relu(f))
+        f = norm_layer(self.norm, self.train, h.dtype, name="norm")(h)
+        f = nn.relu(shifted(self, f, "bias1"))
+        f = gained(self, self.layer()(shifted(self, f, "bias2")))
         h = joined(skip.astype(h.dtype) * h, branch.astype(h.dtype) * f, routes)
         h = nudged(h, nudge)
         return h, h

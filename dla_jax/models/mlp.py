@@ -5,7 +5,8 @@ import functools
 import flax.linen as nn
 import jax.numpy as jnp
 
-from dla_jax.models.layers import Block, Stack, batch_norm, dense, head_init, nudged, standardise
+from dla_jax.models.layers import Block, Stack, dense, norm_layer, nudged, standardise
+from dla_jax.models.starts import branch_scales
 
 
 class MLP(nn.Module):
@@ -33,24 +34,28 @@ class MLP(nn.Module):
     norm: str
     init_scheme: str
     dtype: str
+    scalars: str = "none"
 
     @nn.compact
     def __call__(self, x, *, train: bool, nudge: dict | None = None):
         h = standardise(x, self.mean, self.std, self.dtype)
         h = h.reshape(len(h), -1)
-        h = dense(self.width, h.shape[-1], self.init_scheme, self.dtype, name="stem")(h)
+        sizes = self.width, h.shape[-1]
+        h = dense(*sizes, self.init_scheme, self.dtype, part="stem", name="stem")(h)
         features, nudge = {}, nudge or {}
         h = nudged(h, nudge.get("stem"))
         if self.depth > 1:
-            layer = functools.partial(dense, self.width, self.width, self.init_scheme, self.dtype)
-            block = functools.partial(Block, layer=layer, norm=self.norm, train=train)
+            start, (scale,) = self.init_scheme, branch_scales(self.init_scheme, 1, self.depth - 1)
+            layer = functools.partial(dense, self.width, self.width, start, self.dtype, scale=scale)
+            block = functools.partial(
+                Block, layer=layer, norm=self.norm, scalars=self.scalars, train=train
+            )
             blocks = Stack(block, self.depth - 1, name="blocks")
             h, features["blocks"] = blocks(h, nudge.get("blocks"))
-        if self.norm == "batch":
-            h = batch_norm(train, h.dtype, name="norm")(h)
+        h = norm_layer(self.norm, train, h.dtype, name="norm")(h)
         features["last_hidden"] = h = nudged(nn.relu(h), nudge.get("last_hidden"))
-        start = head_init(self.init_scheme)
-        head = dense(self.num_classes, self.width, start, jnp.float32, name="head")
+        sizes = self.num_classes, self.width
+        head = dense(*sizes, self.init_scheme, jnp.float32, part="head", name="head")
         return head(h.astype(jnp.float32)), features
 
 
@@ -85,11 +90,13 @@ class Perceptron(nn.Module):
         h = standardise(x, self.mean, self.std, self.dtype)
         h = h.reshape(len(h), -1)
         for i, width in enumerate(self.widths):
-            name = "stem" if i == 0 else f"layer{i:03}"
-            h = nn.relu(dense(width, h.shape[-1], self.init_scheme, self.dtype, name=name)(h))
+            part, name = ("stem", "stem") if i == 0 else ("inner", f"layer{i:03}")
+            sizes = width, h.shape[-1]
+            layer = dense(*sizes, self.init_scheme, self.dtype, part=part, name=name)
+            h = nn.relu(layer(h))
             if self.dropout_at == "every" or i + 1 == len(self.widths):
                 h = nn.Dropout(self.dropout, deterministic=not train)(h)
-        start = head_init(self.init_scheme)
-        head = dense(self.num_classes, h.shape[-1], start, jnp.float32, name="head")
+        sizes = self.num_classes, h.shape[-1]
+        head = dense(*sizes, self.init_scheme, jnp.float32, part="head", name="head")
         logits = head(h.astype(jnp.float32))
         return nn.relu(logits) if self.relu_logits else logits, {"last_hidden": h}

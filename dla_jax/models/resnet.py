@@ -8,15 +8,16 @@ import jax.numpy as jnp
 
 from dla_jax.models.layers import (
     Stack,
-    batch_norm,
     conv,
     dense,
     joined,
     let_through,
     mean_head,
+    norm_layer,
     nudged,
     standardise,
 )
+from dla_jax.models.starts import branch_scales, gained, shifted
 
 # Bottlenecks or not -> depth -> blocks a stage, at widths 64, 128, 256, 512 (He et al. 2015,
 # table 1). Other depths are for small images: n blocks a stage at 16, 32, 64, and depth 6n + 2
@@ -62,6 +63,9 @@ class ResidualBlock(nn.Module):
     Fields:
       projection: the shortcut is a 1x1 convolution where shapes change ("option B"), not
         `subsample`.
+      norm: without one, "none", the convolutions have biases.
+      scalars: the trainable numbers of a start that brings some (`starts.gained`, `shifted`).
+      num_blocks: of the whole net, for the start of a branch.
     """
 
     width: int
@@ -69,36 +73,51 @@ class ResidualBlock(nn.Module):
     shortcut: bool
     stride: int
     projection: bool
+    norm: str
+    scalars: str
     init_scheme: str
+    num_blocks: int
     dtype: str
     train: bool
 
     @nn.compact
     def __call__(self, h, skip, branch, nudge=None, routes=None):
-        layer = functools.partial(conv, init=self.init_scheme, dtype=self.dtype, bias=False)
-        norm = functools.partial(batch_norm, self.train, self.dtype)
+        bias = self.norm == "none"
+        layer = functools.partial(conv, init=self.init_scheme, dtype=self.dtype, bias=bias)
+        norm = functools.partial(norm_layer, self.norm, self.train, self.dtype)
         f = (self._bottleneck if self.bottleneck else self._basic)(h, layer, norm)
-        f = branch.astype(h.dtype) * f
+        f = shifted(self, gained(self, f), "bias_out")
         if self.shortcut:
             shortcut = self._shortcut(h, f.shape, layer, norm)
-            f = joined(skip.astype(h.dtype) * shortcut, f, routes)
-        elif routes is not None:
-            f = let_through(f, routes["branch"])
-        h = nudged(nn.relu(f), nudge)
+            h = joined(skip.astype(h.dtype) * shortcut, branch.astype(h.dtype) * f, routes)
+        else:
+            h = branch.astype(h.dtype) * f
+            h = h if routes is None else let_through(h, routes["branch"])
+        h = nudged(nn.relu(h), nudge)
         return h, h
 
     def _basic(self, h, layer, norm):
-        f = layer(self.width, h.shape[-1], stride=self.stride, name="conv1")(h)
-        f = layer(self.width, self.width, name="conv2")(nn.relu(norm(name="norm1")(f)))
-        return norm(name="norm2")(f)
+        width, scales = self.width, branch_scales(self.init_scheme, 2, self.num_blocks)
+        f = shifted(self, h, "bias1")
+        f = layer(width, h.shape[-1], stride=self.stride, scale=scales[0], name="conv1")(f)
+        f = self._activate(norm(name="norm1")(f), 1)
+        return norm(name="norm2")(layer(width, width, scale=scales[1], name="conv2")(f))
 
     def _bottleneck(self, h, layer, norm):
         width, wide = self.width, self.width * EXPANSION
-        f = layer(width, h.shape[-1], window=1, name="conv1")(h)
-        f = nn.relu(norm(name="norm1")(f))
-        f = layer(width, width, stride=self.stride, name="conv2")(f)
-        f = nn.relu(norm(name="norm2")(f))
-        return norm(name="norm3")(layer(wide, width, window=1, name="conv3")(f))
+        scales = branch_scales(self.init_scheme, 3, self.num_blocks)
+        f = shifted(self, h, "bias1")
+        f = layer(width, h.shape[-1], window=1, scale=scales[0], name="conv1")(f)
+        f = self._activate(norm(name="norm1")(f), 1)
+        f = layer(width, width, stride=self.stride, scale=scales[1], name="conv2")(f)
+        f = self._activate(norm(name="norm2")(f), 2)
+        f = layer(wide, width, window=1, scale=scales[2], name="conv3")(f)
+        return norm(name="norm3")(f)
+
+    def _activate(self, f, number: int):
+        """Apply the ReLU between two layers; the numbers of `fixup` stand before it and behind."""
+        f = nn.relu(shifted(self, f, f"bias_relu{number}"))
+        return shifted(self, f, f"bias{number + 1}")
 
     def _shortcut(self, h, shape, layer, norm):
         if h.shape == shape:
@@ -122,6 +141,7 @@ class ResNet(nn.Module):
 
     Fields:
       shortcut: False for a plain net that has no shortcut even to multiply by 0, for its speed.
+      norm, scalars: as in `ResidualBlock`.
 
     Args of the call:
       x: float [B, H, W, C] in [0, 1]; normalisation is part of the model.
@@ -147,6 +167,8 @@ class ResNet(nn.Module):
     projection: bool
     init_scheme: str
     dtype: str
+    norm: str = "batch"
+    scalars: str = "none"
 
     @nn.compact
     def __call__(
@@ -154,8 +176,10 @@ class ResNet(nn.Module):
     ):
         sizes, widths = stages_of(self.depth, self.bottleneck)
         h = standardise(x, self.mean, self.std, self.dtype)
-        h = conv(widths[0], h.shape[-1], self.init_scheme, self.dtype, bias=False, name="stem")(h)
-        h = nn.relu(batch_norm(train, self.dtype, name="stem_norm")(h))
+        start, bias = self.init_scheme, self.norm == "none"
+        stem = functools.partial(conv, widths[0], h.shape[-1], start, self.dtype, bias=bias)
+        h = stem(part="stem", name="stem")(h)
+        h = nn.relu(norm_layer(self.norm, train, self.dtype, name="stem_norm")(h))
         features, nudge = {}, nudge or {}
         h = nudged(h, nudge.get("stem"))
         for stage, (size, width) in enumerate(zip(sizes, widths, strict=True), 1):
@@ -165,7 +189,7 @@ class ResNet(nn.Module):
                 if stack.num_blocks:
                     h, features[stack.name] = stack(h, nudge.get(stack.name))
         features["last_conv"] = h = nudged(h, nudge.get("last_conv"))
-        head = dense(self.num_classes, h.shape[-1], self.init_scheme, jnp.float32, name="head")
+        head = dense(self.num_classes, h.shape[-1], start, jnp.float32, part="head", name="head")
         return mean_head(head, h, window), features
 
     def _stack(self, num_blocks, width, stride, train, *, name: str, scan: bool) -> Stack:
@@ -176,7 +200,10 @@ class ResNet(nn.Module):
             shortcut=self.shortcut,
             stride=stride,
             projection=self.projection,
+            norm=self.norm,
+            scalars=self.scalars,
             init_scheme=self.init_scheme,
+            num_blocks=sum(stages_of(self.depth, self.bottleneck)[0]),
             dtype=self.dtype,
             train=train,
         )

@@ -16,6 +16,7 @@ from dla_jax.config.info import DataInfo
 from dla_jax.config.workdir import Launch
 from dla_jax.data import batches, images, splits
 from dla_jax.models.build import DTYPES, build, check_images, check_model, wire
+from dla_jax.models.starts import SCALARS
 from dla_jax.tasks import classifier
 from dla_jax.tasks.image_classifier import (
     count_params,
@@ -153,7 +154,8 @@ def make_model(config, info: DataInfo, init: str | None = None):
     """Return the Flax module of an arm: `config.model` has depth, skip, norm and init.
 
     Args:
-      init: the initialisation, instead of the config's.
+      init: the initialisation, instead of the config's; the trainable numbers that the config's
+        brings are there all the same.
     """
     model = config.model
     return build(
@@ -162,6 +164,7 @@ def make_model(config, info: DataInfo, init: str | None = None):
         skip=model.skip,
         norm=model.norm,
         init_scheme=init or model.init,
+        scalars=model.init if model.init in SCALARS else "none",
         num_classes=len(info.class_names),
         mean=info.mean,
         std=info.std,

@@ -6,9 +6,10 @@ from typing import NamedTuple
 from ml_collections import ConfigDict
 
 from dla_jax.config.checks import check, check_choice
+from dla_jax.models.starts import INITS
 from dla_jax.trials.arms import Arm
 
-STARTS = ("he", "torch_default", "dirac")
+STARTS = INITS
 NORMS = {"batch": "batch", "no_norm": "none"}
 NAMED_DEPTHS = ("reference", "deepest")  # that follow when `depths` changes
 
@@ -26,7 +27,7 @@ class Kind(NamedTuple):
 def parse_kind(key: str, name: str) -> Kind:
     """Return what a name says: `plain` or `residual`, then modifiers.
 
-    These are any of `+scaled`, `+batch` or `+no_norm`, `+he`, `+torch_default` or `+dirac`,
+    These are any of `+scaled`, `+batch` or `+no_norm`, a start such as `+dirac` (STARTS),
     `+shared_lr`. `both` is the arm of depth 1, where plain and residual are one net.
 
     Args:

@@ -15,7 +15,7 @@ from dla_jax.config.checks import (
     seed,
 )
 from dla_jax.config.workdir import Launch
-from dla_jax.models.build import check_depth
+from dla_jax.models.build import check_depth, check_even, check_start
 from dla_jax.studies.depth.arms import (
     NAMED_DEPTHS,
     NORMS,
@@ -33,7 +33,7 @@ from dla_jax.trials.arms import check_seeds_apart
 MODIFIERS = {
     "cnn": ("scaled", "shared_lr", *NORMS, *STARTS),
     "mlp": ("scaled", "shared_lr", *NORMS, *STARTS),
-    "resnet": ("scaled", "shared_lr", *STARTS),
+    "resnet": ("scaled", "shared_lr", *NORMS, *STARTS),
     "lab_a": ("shared_lr",),
     "lab_b": ("scaled", "shared_lr"),
 }
@@ -130,6 +130,9 @@ def check_arm(config, key: str, name: str) -> None:
             modifier in allowed,
             f"{key}: {name}: {config.model.name} has no {modifier!r}; known: {', '.join(allowed)}",
         )
+    own = kind_of(config, name)
+    check_start(f"{key}: {name}", init=own.init, skip=own.skip, norm=own.norm)
+    check_even(config.model, own.init)
     base = str(name).replace("+shared_lr", "")
     check(not kind.shared_lr or base in config.arms, f"{key}: {name} needs {base} among arms")
 

@@ -28,9 +28,10 @@ from dla_jax.config.checks import (
 from dla_jax.config.workdir import Launch
 from dla_jax.data import batches, labelled, splits
 from dla_jax.models.bert import Encoder
+from dla_jax.models.build import check_even
 from dla_jax.models.gpt import GPT
-from dla_jax.models.layers import INITS
 from dla_jax.models.mlp import Perceptron
+from dla_jax.models.starts import KERNEL_INITS
 from dla_jax.studies.architectures.report import lines
 from dla_jax.studies.features import report
 from dla_jax.studies.features.embedding import Embedded, embed, make_embedder
@@ -106,8 +107,9 @@ def check_network(own, launch: Launch) -> None:
         return
     for width in model.widths:
         check_count("model.widths", width)
-    rules = {"init": choice(INITS), "dropout": number(low=0, below=1)}
+    rules = {"init": choice(KERNEL_INITS), "dropout": number(low=0, below=1)}
     check_rules(model, rules, prefix="model.")
+    check_even(model, model.init)
 
 
 def describe(config, launch: Launch) -> Description:

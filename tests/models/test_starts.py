@@ -1,0 +1,302 @@
+"""Initial weights have their distributions; the remedies do what their papers say of them."""
+
+import functools
+
+import drawn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from jax import lax
+from ml_collections import ConfigDict
+from written_out import conv, relu
+
+from dla_jax.analysis.layer_gradients import layer_norms
+from dla_jax.analysis.units import layers_of
+from dla_jax.config.checks import ConfigError
+from dla_jax.config.info import DataInfo
+from dla_jax.models.build import check_model, wire
+from dla_jax.models.cnn import CNN
+from dla_jax.models.fast_products import convolution
+from dla_jax.models.mlp import MLP, Perceptron
+from dla_jax.models.resnet import ResNet
+from dla_jax.models.starts import (
+    INITS,
+    KERNEL_INITS,
+    bias_init,
+    branch_scales,
+    dirac,
+    kernel_init,
+)
+from dla_jax.tasks.image_classifier import init_variables, shapes_of
+from dla_jax.tasks.image_task import make_model
+
+X = np.random.default_rng(3).standard_normal((4, 4, 4, 1)).astype(np.float32)
+LABELS = np.array([0, 3, 1, 2])
+COMMON = {"num_classes": 4, "mean": (0.0,), "std": (1.0,), "dtype": "float32"}
+RESNET = {"depth": 8, "shortcut": True, "projection": False, "norm": "none", **COMMON}
+NHWC = lax.ConvDimensionNumbers((0, 3, 1, 2), (3, 2, 0, 1), (0, 3, 1, 2))
+
+
+def net_of(family, init, **changes):
+    """Make a small net without norm, with the numbers that its start brings."""
+    scalars = init if init in ("skipinit", "fixup") else "none"
+    own = {"init_scheme": init, "scalars": scalars, "norm": "none", **COMMON}
+    if family == "resnet":
+        return ResNet(**RESNET | {"bottleneck": False} | own | changes)
+    sizes = {"depth": 4, "width": 6} | ({"pools": 0} if family == "cnn" else {})
+    return (CNN if family == "cnn" else MLP)(**sizes | own | changes)
+
+
+@functools.cache
+def started(model):
+    """Return the variables that a net starts with."""
+    return init_variables(jax.random.key(0), model=model, shape=X.shape[1:])
+
+
+@functools.partial(jax.jit, static_argnames="model")
+def logits_of(variables, x, *, model):
+    """Return the logits of a net for images."""
+    return model.apply(variables, x, train=False)[0]
+
+
+@functools.partial(jax.jit, static_argnames="model")
+def gradient_of(variables, *, model):
+    """Return the gradient of the mean loss."""
+
+    def loss(params):
+        logits, _ = model.apply(variables | {"params": params}, X, train=False)
+        return optax.softmax_cross_entropy_with_integer_labels(logits, LABELS).mean()
+
+    return jax.grad(loss)(variables["params"])
+
+
+def numbers_of(params):
+    """Return {path: leaf} of the trainable numbers, which are none of a layer."""
+    leaves = jax.tree_util.tree_leaves_with_path(params)
+    paths = [("/".join(part.key for part in path), leaf) for path, leaf in leaves]
+    return {path: leaf for path, leaf in paths if path.startswith("blocks") and leaf.ndim < 2}
+
+
+def count(params):
+    """Return the number of parameters."""
+    return sum(leaf.size for leaf in jax.tree.leaves(params))
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 64, 64), (256, 128)])
+def test_initialisations_have_their_distribution(shape):
+    fan_in = np.prod(shape[:-1])
+    he = np.asarray(kernel_init("he")(jax.random.key(0), shape, jnp.float32))
+    torch = np.asarray(kernel_init("torch_default")(jax.random.key(1), shape, jnp.float32))
+    assert he.var() == pytest.approx(2 / fan_in, rel=0.03) and abs(he.mean()) < 0.01 * he.std() * 3
+    assert np.abs(he).max() > 3.5 * he.std()  # not truncated
+    assert torch.var() == pytest.approx(1 / (3 * fan_in), rel=0.03)
+    assert 0.99 < np.abs(torch).max() * np.sqrt(fan_in) <= 1
+
+
+def test_biases():
+    assert not np.any(bias_init("he", 9)(jax.random.key(0), (1000,)))
+    torch = np.asarray(bias_init("torch_default", 25)(jax.random.key(0), (1000,)))
+    assert np.abs(torch).max() <= 0.2 and torch.std() == pytest.approx(0.2 / np.sqrt(3), rel=0.05)
+
+
+def test_dirac_is_the_identity():
+    x = jax.random.normal(jax.random.key(0), (2, 5, 5, 4))
+    kernel = dirac(jax.random.key(1), (3, 3, 4, 4))
+    found = convolution(x, kernel, (1, 1), "SAME", dimension_numbers=NHWC)
+    np.testing.assert_allclose(found, x)
+    np.testing.assert_allclose(x @ dirac(jax.random.key(1), (4, 4)), x)
+    not_square = kernel_init("dirac", square=False)(jax.random.key(0), (3, 4), jnp.float32)
+    assert np.any(not_square % 1)  # which he draws
+    head = kernel_init("dirac", part="head")(jax.random.key(0), (4, 4), jnp.float32)
+    assert np.any(head % 1)
+
+
+@pytest.mark.parametrize("shape", [(6, 6), (8, 5), (5, 8), (3, 3, 2, 7)])
+def test_an_orthogonal_kernel_is_sqrt_2_times_an_orthogonal_matrix(shape):
+    start = kernel_init("orthogonal", square=shape[-2] == shape[-1])
+    kernel = np.asarray(start(jax.random.key(0), shape, jnp.float32)).reshape(-1, shape[-1])
+    shorter = kernel if len(kernel) <= shape[-1] else kernel.T
+    np.testing.assert_allclose(shorter @ shorter.T, 2 * np.eye(len(shorter)), atol=1e-5)
+
+
+def test_a_square_convolution_is_delta_orthogonal_and_keeps_the_norm_of_a_signal():
+    kernel = kernel_init("orthogonal")(jax.random.key(0), (3, 3, 5, 5), jnp.float32)
+    rows, columns = np.nonzero(np.any(kernel, axis=(2, 3)))
+    assert (rows.tolist(), columns.tolist()) == ([1], [1])
+    x = np.random.default_rng(0).standard_normal((2, 4, 6, 5)).astype(np.float32)
+    found = convolution(x, kernel, (1, 1), "SAME", dimension_numbers=NHWC)
+    assert np.linalg.norm(found) == pytest.approx(np.sqrt(2) * np.linalg.norm(x), rel=1e-5)
+    # A stem sees whole windows, whatever its widths.
+    stem = kernel_init("orthogonal", part="stem")(jax.random.key(0), (3, 3, 5, 5), jnp.float32)
+    assert np.all(np.any(stem, axis=(2, 3)))
+
+
+def affine_error(model, variables):
+    """Return by how much a net's logits differ from a linear map's, of their size."""
+    x, y, z, _ = X
+    images = np.stack([2 * x - 3 * y + z, x, y, z])
+    both, of_x, of_y, of_z = logits_of(variables, images, model=model)
+    return float(jnp.abs(both - 2 * of_x + 3 * of_y - of_z).max() / jnp.abs(both).max())
+
+
+@pytest.mark.parametrize("family", ["mlp", "cnn", "resnet"])
+def test_a_plain_looks_linear_net_starts_as_a_linear_map_and_other_weights_are_none(family):
+    model = net_of(family, "looks_linear")
+    assert affine_error(model, wire(dict(started(model)), skip=False)) < 1e-4
+    others = drawn.variables_of(model, X.shape)
+    assert affine_error(model, wire(others, skip=False)) > 0.05
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_the_linear_map_of_a_looks_linear_mlp_is_the_product_of_its_orthogonal_matrices(skip):
+    model = net_of("mlp", "looks_linear")
+    variables = wire(dict(started(model)), skip=skip)
+    p = jax.tree.map(np.asarray, variables["params"])
+    product = p["stem"]["kernel"][:, :3]
+    for kernel in p["blocks"]["block"]["Dense_0"]["kernel"]:
+        v = kernel[:3, :3]
+        np.testing.assert_allclose(v @ v.T, np.eye(3), atol=1e-5)
+        np.testing.assert_array_equal(kernel, np.block([[v, -v], [-v, v]]))
+        product = product @ (v + skip * np.eye(3))
+    product = product @ p["head"]["kernel"][:3]
+    found = logits_of(variables, X, model=model)
+    np.testing.assert_allclose(found, X.reshape(4, -1) @ product, rtol=1e-4, atol=1e-5)
+
+
+def test_a_perceptron_can_look_linear_too():
+    layout = {"widths": (8, 4, 6), "dropout": 0.0, "dropout_at": "every", "relu_logits": False}
+    model = Perceptron(**layout, init_scheme="looks_linear", **COMMON)
+    assert affine_error(model, started(model)) < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"width": 7, "init": "looks_linear"}, "model.width: 7 is odd"),
+        ({"init": "fixup", "skip": False}, "model.init: fixup starts with branches of 0"),
+        ({"init": "skipinit", "norm": "batch"}, "model.init: skipinit is for nets without norm"),
+        ({"init": "skipinits"}, "did you mean 'skipinit'"),
+    ],
+)
+def test_a_start_that_a_net_cannot_have_is_refused(changes, words):
+    model = {"name": "mlp", "width": 8, "norm": "none", "init": "fixup", "skip": True}
+    check_model(ConfigDict(model))
+    with pytest.raises(ConfigError, match=words):
+        check_model(ConfigDict(model | changes))
+
+
+def test_networks_share_a_program_unless_their_start_brings_numbers():
+    info = DataInfo(class_names=("a", "b"), shape=(4, 4, 1), mean=(0.0,), std=(1.0,))
+    model = {"name": "cnn", "width": 6, "pools": 0, "norm": "none", "depth": 4, "skip": True}
+
+    def applied(start):
+        config = ConfigDict({"compute_dtype": "float32", "model": model | {"init": start}})
+        return make_model(config, info, init="he"), make_model(config, info)
+
+    programs = {start: applied(start)[0] for start in INITS}
+    assert {programs[start] for start in KERNEL_INITS} == {programs["he"]}
+    assert len(set(programs.values())) == 3
+    for start in ("skipinit", "fixup"):
+        trees = [jax.tree.structure(shapes_of(net, (4, 4, 1))) for net in applied(start)]
+        assert trees[0] == trees[1]
+
+
+@pytest.mark.parametrize("family", ["mlp", "resnet"])
+def test_a_net_of_skipinit_starts_as_its_stem_and_head(family):
+    model = net_of(family, "skipinit")
+    variables = started(model)
+    p = variables["params"]
+    h = X.reshape(4, -1) @ p["stem"]["kernel"] if family == "mlp" else conv(X, p["stem"]["kernel"])
+    h = np.maximum(h, 0)
+    if family == "resnet":  # shortcuts of stages 2 and 3: every other pixel, more channels
+        h = np.pad(h[:, ::4, ::4], ((0, 0), (0, 0), (0, 0), (24, 24)))
+    h = h if family == "mlp" else h.mean((1, 2))
+    found = logits_of(variables, X, model=model)
+    np.testing.assert_allclose(found, h @ p["head"]["kernel"], rtol=1e-4, atol=1e-5)
+    assert {path.split("/")[-1] for path in numbers_of(p)} - {"bias"} == {"gain"}
+    grads = numbers_of(gradient_of(variables, model=model))
+    gains = [np.abs(leaf) for path, leaf in grads.items() if path.endswith("gain")]
+    assert sum(map(np.size, gains)) == 3 and min(map(np.min, gains)) > 1e-6
+    plain = shapes_of(net_of(family, "he"), X.shape[1:])
+    assert count(p) == count(plain) + 3  # blocks
+
+
+def test_fixup_scales_the_layers_of_a_branch():
+    assert branch_scales("fixup", 1, 54) == [0]
+    assert branch_scales("fixup", 2, 54) == [pytest.approx(54**-0.5), 0]
+    assert branch_scales("fixup", 3, 16) == [pytest.approx(0.5), pytest.approx(0.5), 0]
+    assert branch_scales("skipinit", 2, 54) == branch_scales("he", 2, 54) == [1, 1]
+
+
+@pytest.mark.parametrize(("bottleneck", "num_numbers"), [(False, 5), (True, 7)])
+def test_a_resnet_of_fixup_starts_at_0_with_small_branches(bottleneck, num_numbers):
+    depth = 11 if bottleneck else 8  # three blocks, one a stage
+    model = net_of("resnet", "fixup", bottleneck=bottleneck, depth=depth)
+    p = started(model)["params"]
+    assert not np.any(p["head"]["kernel"]) and not np.any(p["head"]["bias"])  # all logits are 0
+    block = p["blocks3a"]["single"]
+    last = "conv3" if bottleneck else "conv2"
+    assert not np.any(block[last]["kernel"])
+    exponent = 1 / 4 if bottleneck else 1 / 2
+    for name in {"conv1", "conv2"} - {last}:
+        kernel = block[name]["kernel"]
+        he = np.sqrt(2 / np.prod(kernel.shape[:-1]))
+        assert kernel.std() == pytest.approx(he * 3**-exponent, rel=0.05)
+    plain = net_of("resnet", "he", bottleneck=bottleneck, depth=depth)
+    assert count(p) == count(shapes_of(plain, X.shape[1:])) + 3 * num_numbers
+    starts = {path.split("/")[-1]: float(np.mean(leaf)) for path, leaf in numbers_of(p).items()}
+    assert starts.pop("gain") == 1 and len(starts) == num_numbers and not any(starts.values())
+
+
+@pytest.mark.parametrize("family", ["mlp", "resnet"])
+def test_a_net_of_fixup_has_its_numbers_where_the_paper_says(family):
+    model = net_of(family, "fixup")
+    variables = drawn.variables_of(model, X.shape)
+    p = variables["params"]
+    if family == "mlp":
+        b, h = p["blocks"]["block"], X.reshape(4, -1) @ p["stem"]["kernel"] + p["stem"]["bias"]
+        kernels, biases = b["Dense_0"]["kernel"], b["Dense_0"]["bias"]
+        for i in range(3):
+            f = (relu(h + b["bias1"][i]) + b["bias2"][i]) @ kernels[i] + biases[i]
+            h = h + b["gain"][i] * f
+        h = relu(h)
+    else:
+        layer = lambda h, p, stride=1: conv(h, p["kernel"], stride) + p["bias"]
+        h = relu(layer(X, p["stem"]))
+        for stage in "123":
+            b = p[f"blocks{stage}a"]["single"]
+            f = relu(layer(h + b["bias1"], b["conv1"], min(int(stage), 2)) + b["bias_relu1"])
+            f = b["gain"] * layer(f + b["bias2"], b["conv2"]) + b["bias_out"]
+            if stage != "1":
+                more = h.shape[-1] // 2
+                h = np.pad(h[:, ::2, ::2], ((0, 0), (0, 0), (0, 0), (more, more)))
+            h = relu(h + f)
+        h = h.mean((1, 2))
+    expected = h @ p["head"]["kernel"] + p["head"]["bias"]
+    found = logits_of(variables, X, model=model)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(("start", "num_steps"), [("skipinit", 1), ("fixup", 3)])
+def test_training_moves_the_gains(start, num_steps):
+    # Of fixup first the head moves, then the last layer of each branch, then all else.
+    model = net_of("mlp", start)
+    variables = started(model)
+    before = variables["params"]["blocks"]["block"]["gain"]
+    for _ in range(num_steps):
+        grads = gradient_of(variables, model=model)
+        move = lambda leaf, g: leaf - 0.3 * g
+        variables = variables | {"params": jax.tree.map(move, variables["params"], grads)}
+    assert np.all(variables["params"]["blocks"]["block"]["gain"] != before)
+
+
+@pytest.mark.parametrize("family", ["mlp", "resnet"])
+def test_the_numbers_count_in_the_gradient_of_their_layer_and_are_no_kernels(family):
+    model, bare = net_of(family, "fixup"), net_of(family, "he")
+    grads = drawn.variables_of(model, X.shape)["params"]
+    squares = sum(np.square(leaf, dtype=np.float64).sum() for leaf in jax.tree.leaves(grads))
+    norms = np.asarray(jax.jit(layer_norms)(grads), np.float64)
+    assert len(norms) == 5 and (norms**2).sum() == pytest.approx(squares, rel=1e-5)
+    assert layers_of(grads) == layers_of(shapes_of(bare, X.shape[1:]))
