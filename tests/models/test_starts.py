@@ -20,7 +20,7 @@ from dla_jax.models.build import check_model, wire
 from dla_jax.models.cnn import CNN
 from dla_jax.models.fast_products import convolution
 from dla_jax.models.mlp import MLP, Perceptron
-from dla_jax.models.resnet import ResNet
+from dla_jax.models.resnet import ResidualBlock, ResNet
 from dla_jax.models.starts import (
     INITS,
     KERNEL_INITS,
@@ -230,24 +230,42 @@ def test_fixup_scales_the_layers_of_a_branch():
     assert branch_scales("skipinit", 2, 54) == branch_scales("he", 2, 54) == [1, 1]
 
 
-@pytest.mark.parametrize(("bottleneck", "num_numbers"), [(False, 5), (True, 7)])
-def test_a_resnet_of_fixup_starts_at_0_with_small_branches(bottleneck, num_numbers):
-    depth = 11 if bottleneck else 8  # three blocks, one a stage
-    model = net_of("resnet", "fixup", bottleneck=bottleneck, depth=depth)
+def test_a_resnet_of_fixup_starts_at_0_with_small_branches():
+    model = net_of("resnet", "fixup")  # three blocks, one a stage
     p = started(model)["params"]
     assert not np.any(p["head"]["kernel"]) and not np.any(p["head"]["bias"])  # all logits are 0
     block = p["blocks3a"]["single"]
-    last = "conv3" if bottleneck else "conv2"
-    assert not np.any(block[last]["kernel"])
-    exponent = 1 / 4 if bottleneck else 1 / 2
-    for name in {"conv1", "conv2"} - {last}:
-        kernel = block[name]["kernel"]
-        he = np.sqrt(2 / np.prod(kernel.shape[:-1]))
-        assert kernel.std() == pytest.approx(he * 3**-exponent, rel=0.05)
-    plain = net_of("resnet", "he", bottleneck=bottleneck, depth=depth)
-    assert count(p) == count(shapes_of(plain, X.shape[1:])) + 3 * num_numbers
+    he = np.sqrt(2 / (9 * 32))
+    assert block["conv1"]["kernel"].std() == pytest.approx(he * 3**-0.5, rel=0.05)
+    assert not np.any(block["conv2"]["kernel"])
+    plain = shapes_of(net_of("resnet", "he"), X.shape[1:])
+    assert count(p) == count(plain) + 3 * 5
     starts = {path.split("/")[-1]: float(np.mean(leaf)) for path, leaf in numbers_of(p).items()}
-    assert starts.pop("gain") == 1 and len(starts) == num_numbers and not any(starts.values())
+    assert starts.pop("gain") == 1 and len(starts) == 5 and not any(starts.values())
+
+
+def test_a_bottleneck_of_fixup_has_three_layers_in_a_branch():
+    block = ResidualBlock(
+        width=16,
+        bottleneck=True,
+        shortcut=True,
+        stride=1,
+        projection=False,
+        norm="none",
+        scalars="fixup",
+        init_scheme="fixup",
+        num_blocks=16,
+        dtype="float32",
+        train=False,
+    )
+    one = np.ones((), np.float32)
+    p = jax.jit(block.init)(jax.random.key(0), np.ones((1, 2, 2, 64), np.float32), one, one)
+    p = p["params"]
+    stds = [p[f"conv{i}"]["kernel"].std() for i in (1, 2, 3)]
+    expected = [16**-0.25 * np.sqrt(2 / 64), 16**-0.25 * np.sqrt(2 / (9 * 16)), 0]
+    np.testing.assert_allclose(stds, expected, rtol=0.06)
+    numbers = [leaf for leaf in p.values() if not isinstance(leaf, dict)]
+    assert len(numbers) == 7 and sum(map(float, numbers)) == 1  # the gain
 
 
 @pytest.mark.parametrize("family", ["mlp", "resnet"])
