@@ -86,8 +86,9 @@ def densities(networks: dict[str, dict], looks: dict[str, tuple[str, str]], path
       looks: {label: (colour, marker)}.
     """
     means = {label: mean(found["density"]) for label, found in networks.items()}
-    peak = max((np.nanmax(each, initial=0.0) for each in means.values()), default=0.0) or 1.0
-    floor, told = peak * SHOWN, []
+    peaks = [np.nanmax(each, initial=0.0) for each in means.values()]
+    peaks = [peak for peak in peaks if peak > 0] or [1.0]
+    peak, floor, told = max(peaks), min(peaks) * SHOWN, []
     size = (0.75 * PAGE, 0.5 + max(0.7, 1.3 - 0.1 * len(networks)) * len(networks))
     shape = {"figsize": size, "sharex": True, "sharey": True, "squeeze": False}
     with plt.rc_context(STYLE):

@@ -1,0 +1,140 @@
+"""Why do skips help? Lesions, paths, shattered gradients, the landscape, curvature, and remedies.
+
+Networks of one depth (configs/why.py) are trained side by side, plain and residual twins of the
+same seed among them, or those of a finished study are read. Of each that is `diagnosed` the last
+row of its run holds what `diagnostics.diagnose` measures; while it trains its rows hold the largest
+eigenvalue of the Hessian. What is asked before training (`shattered`) needs no data.
+"""
+
+import functools
+
+import jax
+from ml_collections import ConfigDict
+
+from dla_jax.config.workdir import Launch
+from dla_jax.config.written import read_config
+from dla_jax.studies.architectures.study import ARCHITECTURES
+from dla_jax.studies.cam.networks import load
+from dla_jax.studies.study import Description, restore
+from dla_jax.studies.why import checks, diagnostics, report, shattered, source
+from dla_jax.studies.why.answer import answer
+from dla_jax.tasks import image_task
+from dla_jax.training.record import Record
+from dla_jax.training.task import Task
+from dla_jax.trials.arms import Arm, Trial, resolve
+from dla_jax.trials.grid import Job
+from dla_jax.trials.training import identity_of, jobs_of
+
+
+def describe(config, launch: Launch) -> Description:
+    """Return what identifies the images, and the networks where those of `--from` are read."""
+    if not launch.from_dir:
+        return ARCHITECTURES.describe(config, launch)
+    twins = source.read_twins(launch.from_dir, tuple(config.pair))
+    remarks = [f"{' and '.join(twins.names)} of {launch.from_dir}, {len(twins.seeds)} seeds"]
+    return Description(source.identity(launch.from_dir, twins), remarks)
+
+
+def arms_of(config, data: dict) -> dict[str, Arm]:
+    """Return the networks of the config, or the twins that were read."""
+    return source.arms_of(config, data) if "models" in data else resolve(config)
+
+
+def jobs(
+    config, launch: Launch, arms: dict[str, Arm], trials: list[Trial], record: Record
+) -> list[Job]:
+    """Return a job for each run."""
+    if launch.from_dir:
+        return reading_jobs(config, launch, arms, trials, record)
+    loaded = image_task.load(config, launch)
+
+    def make_task(trial: Trial) -> Task:
+        return make_diagnosed(config, arms[trial.arm], loaded, trial.seed)
+
+    return jobs_of(make_task, trials, launch.workdir, record)
+
+
+def measures_of(config, arm: Arm, model, samples: dict, variables: dict, seed: int) -> dict:
+    """Return what the last row of a run holds beside its scores."""
+    found = {}
+    if arm.name in config.diagnosed:
+        found |= diagnostics.diagnose(config, model, variables, samples, seed)
+    if arm.name in config.shattered:
+        found |= shattered.walks(config, arm.config.model, seed)
+    return found
+
+
+def make_diagnosed(config, arm: Arm, loaded: image_task.Loaded, seed: int) -> Task:
+    """Return the Task of a run whose network is diagnosed, as far as the config asks for it."""
+    own = arm.config
+    diagnosed = arm.name in config.diagnosed
+    every = config.probe_every_steps if diagnosed else 0
+    task = image_task.make_task(own, loaded, seed, probe_every_steps=every)
+    image_set = loaded.image_set
+    # The start is in the parameters already: networks that differ in it share their programs.
+    model = image_task.make_model(own, image_task.info_of(image_set), init="he")
+    parts = image_task.split(own, image_set, seed)
+    samples = diagnostics.samples_of(image_set, parts, config.num_images)
+
+    def measure(state) -> dict:
+        variables = {"params": state.params, **state.model_state}
+        return measures_of(config, arm, model, samples, variables, seed)
+
+    def test(state) -> dict:
+        return task.test(state) | measure(state)
+
+    def warm(state) -> None:
+        task.evaluate(state)
+        measure(state)
+
+    if not diagnosed:
+        return task._replace(test=test)
+    probe = functools.partial(
+        diagnostics.probe_curvature,
+        config=config,
+        model=model,
+        sample=diagnostics.curved(config, samples["train"]),
+        key=jax.random.key(seed),
+    )
+    return task._replace(test=test, warm=warm, probe=probe)
+
+
+def reading_jobs(
+    config, launch: Launch, arms: dict[str, Arm], trials: list[Trial], record: Record
+) -> list[Job]:
+    """Return a job for each trained network of `--from`, which is diagnosed as it is."""
+    workdir = launch.from_dir
+    twins = source.read_twins(workdir, tuple(config.pair))
+    image_set, theirs = load(workdir, launch), ConfigDict(read_config(workdir)["config"])
+
+    def job_of(trial: Trial) -> Job:
+        arm, row = arms[trial.arm], twins.rows[trial.arm, trial.seed]
+
+        def run(given: list[Trial], progress) -> None:
+            network = restore(workdir, row)
+            parts = image_task.split(theirs, image_set, trial.seed)
+            samples = diagnostics.samples_of(image_set, parts, config.num_images)
+            model = network.model.clone(init_scheme="he")
+            found = measures_of(config, arm, model, samples, network.variables, trial.seed)
+            record.resume(trial.name, -1)
+            last = row | {"run": trial.name} | identity_of(trial) | {"lr": row["lr"]}
+            record.append(last | {"network": row["group"]} | found)
+            progress.update(1)
+
+        return Job([trial], units=1, program=None, compile=lambda: None, run=run)
+
+    return [job_of(trial) for trial in trials]
+
+
+STUDY = ARCHITECTURES._replace(
+    check=checks.check_config,
+    describe=describe,
+    arms=arms_of,
+    jobs=jobs,
+    name=lambda config: "why skips help",
+    title=report.title,
+    answer=answer,
+    run_of=report.run_of,
+    sections=report.sections,
+    facts=report.facts,
+)
