@@ -1,4 +1,4 @@
-"""Why do skips help? Five diagnostics of twins, and what else would do.
+"""Why do skips help? Five diagnostics, and remedies without one.
 
 All labs ask it (lab A 2.1, lab B exercise 3, lab C 2.1, lab E 2.1) and look at the size of
 gradients alone (configs/gradients.py). Papers: Veit et al. 2016, arXiv:1605.06431; Balduzzi et al.

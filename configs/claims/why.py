@@ -9,7 +9,7 @@ Values of a run (`run_of` in dla_jax/studies/why/report.py):
   of blocks, which it is where all paths carry as much;
 - shattering: 1 minus the autocorrelation of dy/dx of the deepest fresh network with one input, at
   `shattering.lag` steps of the grid: 0 for a linear one, 1 for white noise;
-- log_loss_around: mean log10 of the loss within half the radius of the landscape;
+- log_rise: mean log10 of the rise of the loss, in nats, within half the radius of the landscape;
 - log_curvature: log10 of the largest eigenvalue of the Hessian at the end; log_curvature_along: its
   mean along training.
 """
@@ -93,11 +93,11 @@ GEOMETRY = {
         example={"plain": 0.7, "residual": 0.1},
     ),
     "g_landscape": decades(
-        "Around a plain net the loss is higher than around a residual one",
+        "Around a plain net the loss rises further than around a residual one",
         LI,
         "CIFAR-10, pictures of ResNet-56 with and without skips",
         difference("plain", "residual"),
-        value="log_loss_around",
+        value="log_rise",
         example={"plain": 1.0, "residual": 0.0},
     ),
     "h_curvature": decades(

@@ -9,7 +9,7 @@ from dla_jax.config.written import read_config, resume_command
 from dla_jax.evidence.rows import read_record
 
 # Studies here that leave classifiers, of images and of texts.
-IMAGES = ("depth", "architectures", "gradients")
+IMAGES = ("depth", "architectures", "gradients", "why")
 TEXTS = ("finetune", "features")
 
 

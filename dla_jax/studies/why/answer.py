@@ -25,12 +25,12 @@ COMPARED = {
         "whether the plain net's gradient is shattered more",
     ),
     "landscape": (
-        "log_loss_around",
+        "log_rise",
         "decades",
         0.1,
-        "around the plain net the loss is {size} as high",
-        "around the residual net the loss is {size} as high",
-        "whether the loss around the plain net is higher",
+        "around the plain net the loss rises {size} as far",
+        "around the residual net the loss rises {size} as far",
+        "whether the loss rises further around the plain net",
     ),
     "curvature": (
         "log_curvature",

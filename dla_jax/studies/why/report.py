@@ -12,7 +12,7 @@ from dla_jax.studies.why.diagnostics import alphas_of
 from dla_jax.studies.why.figures import draw_figures, floats
 
 LARGEST = 1e30  # what a loss that overflowed counts as
-SMALLEST = 1e-6  # what a curvature that is not positive counts as
+SMALLEST = 1e-6  # what a curvature, or a rise, that is not positive counts as
 HEAD = (
     "network",
     "whole %",
@@ -21,7 +21,7 @@ HEAD = (
     "two swapped: cost",
     "effective path / blocks",
     "correlation",
-    "loss around, times",
+    "loss rises by, nats",
     "largest eigenvalue",
 )
 CAPTIONS = {
@@ -81,7 +81,7 @@ MEASURES = (
     "swap_cost",
     "effective_length",
     "length_ratio",
-    "log_loss_around",
+    "log_rise",
     "log_curvature",
     "log_curvature_along",
 )
@@ -105,7 +105,7 @@ def measure(found: Finished, row: dict) -> dict[str, float | None]:
     return (
         values
         | length_of(row, blocks)
-        | {"log_loss_around": log_loss_around(found, row)}
+        | {"log_rise": log_rise(found, row)}
         | {"log_curvature_along": log_curvature_along(found, row)}
     )
 
@@ -132,12 +132,16 @@ def length_of(row: dict, blocks: int) -> dict[str, float | None]:
     return {"effective_length": length, "length_ratio": length / (blocks / 2)}
 
 
-def log_loss_around(found: Finished, row: dict) -> float:
-    """Return the mean of log10 of the loss within half the radius of the landscape."""
+def log_rise(found: Finished, row: dict) -> float:
+    """Return the mean of log10 of how far the loss rises within half the radius.
+
+    It is the loss at a point of the landscape minus that of the network, in its middle.
+    """
     alphas = alphas_of(found.config)
     distance = np.hypot(alphas[:, None], alphas[None, :])
     losses = np.nan_to_num(floats(row["surface"]), nan=LARGEST, posinf=LARGEST)
-    near = losses[distance <= found.config.landscape.radius / 2]
+    rises = losses - losses[len(alphas) // 2, len(alphas) // 2]
+    near = rises[(distance > 0) & (distance <= found.config.landscape.radius / 2)]
     return float(np.log10(np.clip(near, SMALLEST, LARGEST)).mean())
 
 
@@ -235,7 +239,7 @@ def measured_rows(found: Finished) -> list[list[str]]:
                 told(runs, "swap_cost", 100, 1),
                 told(runs, "effective_length", 1 / blocks, 2),
                 told(runs, "shattering", -1, 2, offset=1),
-                factor_words(runs, "log_loss_around"),
+                factor_words(runs, "log_rise"),
                 factor_words(runs, "log_curvature"),
             ]
         )
