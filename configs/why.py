@@ -80,12 +80,12 @@ def diagnosed(config: ConfigDict, names: tuple[str, ...]) -> ConfigDict:
     config.lesions.max_swaps = 10  # swaps of two blocks, at most
 
     config.paths = ConfigDict()
-    config.paths.num_lengths = 20  # lengths whose paths are sampled, at most
     config.paths.num_routes = 16  # paths of a length, at most
     config.paths.at_once = 16  # paths whose gradients are computed together
 
     config.shattering = ConfigDict()
     config.shattering.depths = (2, 5, 10, 20, 50)  # of the fresh networks
+    config.shattering.num_networks = 16  # fresh ones of a depth and seed
     config.shattering.width = 64  # units of their layers
     config.shattering.points = 256  # inputs
     config.shattering.span = 2.0  # inputs lie from minus this to this
@@ -106,19 +106,24 @@ def diagnosed(config: ConfigDict, names: tuple[str, ...]) -> ConfigDict:
     return config
 
 
-def remedies(scaled: bool) -> dict[str, dict]:
+def networks(base: dict) -> dict[str, dict]:
     """Return the twins without and with BatchNorm, and what may stand for a skip, or for the norm.
 
+    Branches beside a skip without norm are divided by the square root of their number, so that the
+    signal keeps its size.
+
     Args:
-      scaled: whether branches beside a skip without norm are divided by the square root of their
-        number, so that the signal keeps its size.
+      base: what all share of the group `model`.
     """
-    bare = {"norm": "none", "init": "he", "scaled": False}
+    bare = base | {"norm": "none", "init": "he", "scaled": False}
     plain, residual = bare | {"skip": False}, bare | {"skip": True}
     batch = {"norm": "batch"}
     return {
         "plain": {"model": plain},
-        "residual": {"model": residual | {"scaled": scaled}},
+        "residual": {"model": residual | {"scaled": True}},
+        # The other explanations: the factor of the branches, and a learning rate of its own.
+        "residual_unscaled": {"model": residual},
+        "residual_same_rate": {"model": residual | {"scaled": True}, "lr_of": "plain"},
         "plain_batch": {"model": plain | batch},
         "residual_batch": {"model": residual | batch},
         "looks_linear": {"model": plain | {"init": "looks_linear"}},
@@ -133,27 +138,27 @@ def mlps(config: ConfigDict, depth: int, width: int, names: tuple[str, ...]) -> 
     """Set dense nets of a depth on the embedded images.
 
     Args:
-      names: of `remedies`.
+      names: of `networks`.
     """
     use_digits(config)
-    shape = {"name": "mlp", "depth": depth, "width": width}
-    nets = remedies(scaled=True)
-    set_networks(config, {name: {"model": shape | nets[name]["model"]} for name in names})
+    nets = networks({"name": "mlp", "depth": depth, "width": width})
+    set_networks(config, {name: nets[name] for name in names})
     config.lrs = (3e-4, 1e-3, 3e-3, 1e-2)
     config.num_epochs = 12
     config.batch_size = 64
     config.checkpoint_every_steps = 0  # a run of seconds starts again
-    config.shattered = (*config.shattered, *({"looks_linear"} & set(names)))
+    shown = ("plain", "residual", "residual_unscaled", "plain_batch", "residual_batch")
+    config.shattered = tuple(name for name in (*shown, "looks_linear") if name in names)
 
 
 def digits(config: ConfigDict) -> None:
     """Set dense nets of 20 layers on the embedded images, without norm as in the papers' theory.
 
-    The pair with BatchNorm beside them is diagnosed too.
+    Diagnosed are also the pair with BatchNorm, and a residual net at the plain one's rate.
     """
-    names = tuple(remedies(scaled=True))
+    names = tuple(networks({}))
     mlps(config, 20, 64, names)
-    config.diagnosed = names[:4]
+    config.diagnosed = ("plain", "residual", "plain_batch", "residual_batch", "residual_same_rate")
     config.probe_every_steps = 36
 
 
@@ -171,8 +176,7 @@ def quick(config: ConfigDict) -> None:
 
 def smoke(config: ConfigDict) -> None:
     """Shorten `digits` to 4 layers and one epoch."""
-    mlps(config, 4, 8, ("plain", "residual", "plain_batch", "residual_batch", "looks_linear"))
-    config.diagnosed = ("plain", "residual", "plain_batch", "residual_batch")
+    mlps(config, 4, 8, ("plain", "residual", "looks_linear"))
     config.seeds = (0, 1)
     config.lrs = (3e-3, 1e-2)
     config.select_seeds = (100,)
@@ -183,6 +187,7 @@ def smoke(config: ConfigDict) -> None:
     config.lesions.max_swaps = 2
     config.paths.num_routes = 2
     config.shattering.depths = (2, 4)
+    config.shattering.num_networks = 2
     config.shattering.width = 8
     config.shattering.points = 32
     config.shattering.longest_lag = 8
@@ -208,20 +213,14 @@ def resnet56(config: ConfigDict) -> None:
 def resnets(config: ConfigDict, depth: int) -> None:
     """Set the ResNets of a depth: the twins have BatchNorm, as He et al. have it.
 
-    A ReLU stands behind their addition, so that no start makes them the identity: looks_linear
-    and orthogonal alone stand for the skip.
+    A ReLU stands behind their addition: a looks-linear start and the identity are for plain nets.
     """
-    base = resnet(depth=depth, scaled=False, plain_stages=())
-    nets = {
-        "plain": {"skip": False},
-        "residual": {"skip": True},
-        "looks_linear": {"skip": False, "norm": "none", "init": "looks_linear"},
-        "orthogonal": {"skip": False, "norm": "none", "init": "orthogonal"},
-        "skipinit": {"skip": True, "norm": "none", "init": "skipinit"},
-        "fixup": {"skip": True, "norm": "none", "init": "fixup"},
-    }
-    set_networks(config, {name: {"model": base | own} for name, own in nets.items()})
-    config.shattered = ("plain", "residual", "looks_linear")
+    nets = networks(resnet(depth=depth, plain_stages=()))
+    for name in ("residual", "residual_unscaled", "residual_same_rate"):
+        del nets[name]
+    set_networks(config, nets)
+    config.pair = config.diagnosed = ("plain_batch", "residual_batch")
+    config.shattered = ("plain", "plain_batch", "residual_batch", "looks_linear")
     config.optim.update(SGD)
     config.lrs = (0.03, 0.1, 0.3)
     config.select_seeds = (100,)  # long runs

@@ -18,12 +18,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
-
-def num_blocks_of(variables: dict) -> int:
-    """Return the number of blocks L of a net that is made of stacks (`models.layers.Stack`)."""
-    return sum(len(stack["skip"]) for stack in variables["wiring"].values())
+from dla_jax.analysis.loss import cross_entropy
 
 
 def with_route(variables: dict, route: jax.Array) -> dict:
@@ -72,7 +68,7 @@ def route_gradient(
 
     def loss(nudge):
         logits, _ = apply(routed, x, train=False, nudge={"stem": nudge})
-        return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+        return cross_entropy(logits, labels)
 
     return jax.grad(loss)(first_input(apply, variables, x))
 

@@ -50,6 +50,7 @@ def deleted_blocks(
     networks: dict[str, np.ndarray],
     recomputed: dict[str, np.ndarray],
     whole: dict[str, np.ndarray],
+    whole_recomputed: dict[str, np.ndarray],
     chance: float,
     looks: dict[str, tuple[str, str]],
     path: Path,
@@ -61,6 +62,7 @@ def deleted_blocks(
       recomputed: the same where the statistics of BatchNorm are those of the damaged network; {}
         where there is none, which leaves one panel.
       whole: {label: accuracy float [S]} of the undamaged networks.
+      whole_recomputed: the same with recomputed statistics; {} without any.
       chance: accuracy of guessing.
       looks: {label: (colour, marker)}.
     """
@@ -70,7 +72,8 @@ def deleted_blocks(
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
         for axis, (title, drawn) in zip(axes[0], panels.items(), strict=True):
-            _one_deleted(axis, drawn, whole, looks)
+            undamaged = whole_recomputed if drawn is recomputed else whole
+            _one_deleted(axis, drawn, undamaged, looks)
             _accuracy_axis(axis, chance)
             axis.set_title(title, loc="left")
         axes[0, 0].set_ylabel("accuracy")
@@ -81,7 +84,7 @@ def deleted_blocks(
         f"that costs most: {_worst_in_words(networks, whole)}."
     )
     if recomputed:
-        told += f" With statistics recomputed: {_worst_in_words(recomputed, whole)}."
+        told += f" With statistics recomputed: {_worst_in_words(recomputed, whole_recomputed)}."
     return told
 
 

@@ -12,6 +12,7 @@ import pytest
 from jax import lax
 
 from dla_jax.analysis import paths
+from dla_jax.analysis.lesion import num_blocks
 from dla_jax.models.cnn import CNN
 from dla_jax.models.mlp import MLP
 from dla_jax.models.resnet import ResNet
@@ -57,7 +58,7 @@ def norms_of(variables, routes, *, name):
 @pytest.mark.parametrize("name", ["mlp", "cnn", "resnet"])
 def test_the_gradients_of_all_routes_add_up_to_the_whole(name):
     variables = variables_of(name)
-    routes = all_routes(paths.num_blocks_of(variables))
+    routes = all_routes(num_blocks(variables))
     assert len(routes) == (64 if name == "resnet" else 16)
     along, whole = jax.device_get(gradients_of(variables, routes, name=name))
     largest = np.abs(whole).max()
@@ -173,7 +174,7 @@ def test_a_plain_net_has_one_path(name):
     variables = variables_of(name)
     zero = lambda path, leaf: leaf * (path[-1].key != "skip")
     plain = jax.tree_util.tree_map_with_path(zero, variables["wiring"])
-    routes = all_routes(paths.num_blocks_of(variables))
+    routes = all_routes(num_blocks(variables))
     along, whole = jax.device_get(gradients_of(variables | {"wiring": plain}, routes, name=name))
     np.testing.assert_allclose(along[-1], whole, rtol=1e-4, atol=1e-7)
     norms = np.sqrt(np.square(along.reshape(len(along), -1)).sum(1))
@@ -184,7 +185,7 @@ def test_a_plain_net_has_one_path(name):
 @pytest.mark.parametrize("name", ["cnn", "resnet"])
 def test_a_route_changes_no_bit_of_the_pass_forward(name):
     variables = variables_of(name)
-    route = np.arange(paths.num_blocks_of(variables)) % 2 == 1
+    route = np.arange(num_blocks(variables)) % 2 == 1
 
     @jax.jit
     def forward(variables):

@@ -15,7 +15,7 @@ from dla_jax.data import images, splits
 from dla_jax.evidence.rows import record_file, record_files
 from dla_jax.studies.study import restore
 from dla_jax.studies.why import shattered
-from dla_jax.studies.why.diagnostics import spread
+from dla_jax.studies.why.diagnostics import counts_of, drawn, spread
 
 SMALL = (  # of the diagnostics, for networks that are read
     "--config.num_images=16",
@@ -24,6 +24,7 @@ SMALL = (  # of the diagnostics, for networks that are read
     "--config.paths.num_routes=2",
     "--config.shattering.depths=2,3",
     "--config.shattering.points=16",
+    "--config.shattering.num_networks=2",
     "--config.shattering.longest_lag=4",
     "--config.shattering.lag=2",
     "--config.landscape.points=3",
@@ -58,7 +59,8 @@ def part_of(workdir, part, seed, most):
     """Return standardised pixels [B, 64] and labels of the first images of a part."""
     data = read_config(workdir)["config"]["data"]
     digits = images.digits()
-    index = splits.split(digits, seed, data["val_fraction"], data["test_fraction"])[part][:most]
+    parts = splits.split(digits, seed, data["val_fraction"], data["test_fraction"])
+    index = drawn(parts[part], most, seed)
     x = digits.images[index].astype(np.float32) / 255
     return ((x - digits.mean) / digits.std).reshape(len(index), -1), digits.labels[index]
 
@@ -104,17 +106,16 @@ def test_a_plain_net_has_one_path_and_a_residual_one_many(workdir):
     assert lengths["plain"] == 2 and lengths["residual"] < 2 and lengths["looks_linear"] is None
 
 
-def test_networks_with_batchnorm_are_also_cut_with_new_statistics(workdir):
+def test_only_those_that_are_asked_for_are_diagnosed_and_probed(workdir):
     for run, row in last_rows_of(workdir).items():
         diagnosed = run.startswith("final/") and "looks" not in run
         assert ("lesion_accuracy" in row) == diagnosed
-        assert ("lesion_accuracy_recomputed" in row) == (diagnosed and "batch" in run)
-        assert ("walk_correlation" in row) == (
-            run.rpartition("/")[0] in ("final/plain", "final/residual", "final/looks_linear")
-        )
+        assert "lesion_accuracy_recomputed" not in row  # without BatchNorm
+        assert ("walk_correlation" in row) == run.startswith("final/")
     rows = rows_of(workdir)["final/plain/seed0"]
     probed = [row["step"] for row in rows if "top_eigenvalue" in row]
     assert probed[:2] == [0, 9] and all(step % 9 == 0 for step in probed)
+    assert not any("top_eigenvalue" in row for row in rows_of(workdir)["final/looks_linear/seed0"])
 
 
 def test_a_fresh_looks_linear_net_is_linear_and_a_plain_one_is_not(workdir):
@@ -128,7 +129,7 @@ def test_a_fresh_looks_linear_net_is_linear_and_a_plain_one_is_not(workdir):
 def test_a_walk_is_what_finite_differences_say():
     model = ConfigDict({"norm": "none", "init": "he", "skip": True, "scaled": True})
     config = ConfigDict({"shattering": {"depths": (3,), "width": 6, "points": 41, "span": 1.0}})
-    config.shattering.longest_lag = 2
+    config.shattering.update({"longest_lag": 2, "num_networks": 1})
     found = shattered.walks(config, model, seed=0)
     gradient, grid = np.array(found["walk_gradient"][0]), shattered.grid_of(config)
     # Between its kinks the network is linear: most neighbours have the very same gradient.
@@ -138,15 +139,27 @@ def test_a_walk_is_what_finite_differences_say():
     np.testing.assert_allclose(own, by_hand, rtol=2e-3)
 
 
-def test_numbers_are_spread_with_both_ends():
-    assert spread(3, 11) == (0, 1, 2, 3) and spread(19, 3) == (0, 10, 19)
+def test_numbers_are_spread_with_both_ends_and_half_of_the_blocks():
+    assert spread(3, 11) == (0, 1, 2, 3) and spread(20, 3) == (0, 10, 20)
+    assert spread(20, 3, 1) == (0, 1, 10, 20)
+    config = ConfigDict({"lesions": {"counts": (), "num_counts": 2}})
+    assert counts_of(config, 9) == (0, 4, 5, 9) and counts_of(config, 4) == (0, 2, 4)
+    config.lesions.counts = (7, 1)
+    assert counts_of(config, 8) == (0, 1, 4, 7)
+
+
+def test_a_part_in_the_order_of_its_classes_is_mixed():
+    index = np.arange(1000)
+    found = drawn(index, 100, seed=3)
+    assert len(set(found)) == 100 and found.min() < 100 and found.max() >= 900
+    assert not np.array_equal(found, drawn(index, 100, seed=4))
 
 
 @pytest.fixture(scope="module")
 def read(smoke, tmp_path_factory):
-    """Return the workdir of the deepest twins of a depth study, read with --from."""
+    """Return the workdir of the twins of a study of CNNs with BatchNorm, read with --from."""
     workdir = tmp_path_factory.mktemp("why") / "run"
-    flags = ("--config=configs/why.py", f"--from={smoke('mlp')[0]}", *SMALL)
+    flags = ("--config=configs/why.py", f"--from={smoke('gradients')[0]}", *SMALL)
     answer = launch(*flags, f"--workdir={workdir}", "--quiet")
     assert answer.code == 0, answer.err
     return workdir, flags, answer
@@ -154,17 +167,18 @@ def read(smoke, tmp_path_factory):
 
 def test_twins_of_a_finished_study_are_read(read, smoke):
     workdir, _, answer = read
-    rows, source = last_rows_of(workdir), last_rows_of(smoke("mlp")[0])
+    rows, source = last_rows_of(workdir), last_rows_of(smoke("gradients")[0])
     assert set(rows) == {f"final/{arm}/seed{s}" for arm in ("plain", "residual") for s in (0, 1)}
     for run, row in rows.items():
-        theirs = source[run.replace("/seed", "-4/seed")]
+        theirs = source[run]
         assert row["network"] == theirs["group"] and row["test_accuracy"] == theirs["test_accuracy"]
         assert row["lr"] == theirs["lr"] and "lesion_accuracy" in row
-    assert "plain-4 and residual-4" in answer.err
+        assert len(row["lesion_accuracy"]) == len(row["lesion_accuracy_recomputed"]) == 4
+    assert "plain and residual of" in answer.err
     page = (workdir / "report.html").read_text()
     assert "there are no remedies" in page and "Remedies" not in page
     claims = json.loads((workdir / "summary.json").read_text())["claims"]
-    assert {claim["name"] for claim in claims} >= {"a_lesion", "g_landscape", "h_curvature"}
+    assert {claim["name"] for claim in claims} >= {"a_lesion", "b_lesion_recomputed", "h_curvature"}
     assert next(c for c in claims if c["name"] == "i_curvature_along")["verdict"] == "not run"
 
 
@@ -185,6 +199,19 @@ def test_what_was_stopped_goes_on_to_the_same_record(read, tmp_path):
         assert (copy / path.relative_to(before)).read_bytes() == path.read_bytes()
 
 
+def test_a_run_that_was_killed_before_its_last_row_begins_again(workdir, tmp_path):
+    """In its training, or while it was diagnosed: nothing but its last row says that it is done."""
+    copy = tmp_path / "copy"
+    shutil.copytree(workdir, copy)
+    for run, kept in (("final/residual/seed1", -1), ("final/plain/seed0", 2)):
+        path = record_file(copy, run)
+        path.write_text("".join(path.read_text().splitlines(keepends=True)[:kept]))
+        shutil.rmtree(copy / "checkpoints" / run)
+    answer = launch("--config=configs/why.py:smoke", f"--workdir={copy}", "--quiet")
+    assert answer.code == 0, answer.err
+    assert rows_of(copy) == rows_of(workdir)
+
+
 def wrong_lines(smoke) -> dict[str, list[str]]:
     read, made = "--config=configs/why.py", "--config=configs/why.py:smoke"
     depth = f"{read} --from={smoke('mlp')[0]}"
@@ -196,6 +223,7 @@ def wrong_lines(smoke) -> dict[str, list[str]]:
         f"{depth} --config.pair=plain-4,residual-9": ["pair: unknown 'residual-9'"],
         f"{depth} --config.pair=residual-4,plain-4": ["residual-4 is not plain"],
         f"{depth} --config.pair=both-1,residual-4": ["both-1", "no blocks"],
+        f"{depth} --config.pair=plain-2,residual-4": ["differ in more than the skip"],
         f"{depth} --config.landscape.points=1": ["landscape.points: 1", "at least 3"],
         f"{depth} --config.landscape.points=4": ["landscape.points: 4", "give an odd number"],
         f"{depth} --config.lesions.max_swaps=0": ["lesions.max_swaps: 0"],
@@ -208,6 +236,11 @@ def wrong_lines(smoke) -> dict[str, list[str]]:
         f"{made} --config.diagnosed=plain": ["diagnosed: residual of the pair is missing"],
         f"{made} --config.diagnosed=plain,nets": ["diagnosed: unknown 'nets'"],
         f"{made} --config.networks.plain.model.depth=1": ["depth 1, which has no blocks"],
+        f"{made} --config.networks.plain.model.width=6": ["differ in more than the skip"],
+        f"{made} --config.networks.residual.model.init=skipinit": [
+            "shattered: residual",
+            "leave it",
+        ],
     }
 
 

@@ -1,8 +1,9 @@
 """Sentences that answer the study: one for each diagnostic, and one for all."""
 
 import functools
+import math
 
-from dla_jax.evidence import answers, formatting
+from dla_jax.evidence import answers, formatting, stats
 from dla_jax.studies.study import Finished
 
 # What a diagnostic compares, of the twins: (value, unit, margin, what it means that the plain net
@@ -20,9 +21,9 @@ COMPARED = {
         "shattering",
         "correlation",
         0.05,
-        "with depth the plain net's gradient is shattered more, by {size}",
-        "with depth the residual net's gradient is shattered more, by {size}",
-        "whether the plain net's gradient is shattered more",
+        "the gradient of deep plain nets is shattered more, by {size}",
+        "the gradient of deep residual nets is shattered more, by {size}",
+        "whether the gradient of deep plain nets is shattered more",
     ),
     "landscape": (
         "log_rise",
@@ -41,6 +42,9 @@ COMPARED = {
         "whether the plain net is curved more sharply",
     ),
 }
+
+REMEDIES = ("looks_linear", "orthogonal", "identity", "skipinit", "fixup")
+MARGIN = 0.01  # of accuracy
 
 
 def twins_of(found: Finished) -> tuple[str, str]:
@@ -72,10 +76,36 @@ def path_words(found: Finished) -> str:
     runs = [run for run in found.runs_of(residual) if run["effective_length"] is not None]
     if not runs:
         return "how long the paths are that carry the gradient is unknown"
-    mean = sum(run["effective_length"] for run in runs) / len(runs)
-    blocks = runs[0]["num_blocks"]
-    length = formatting.number(mean, 1)
-    return f"the gradient comes over paths of {length} of {blocks} blocks (weighed by its size)"
+    lengths, blocks = [run["effective_length"] for run in runs], runs[0]["num_blocks"]
+    mean = formatting.number(sum(lengths) / len(lengths), 1)
+    bounds = stats.t_interval(lengths)
+    words = ", ".join(formatting.number(bound, 1) for bound in bounds)
+    interval = f" [{words}]" if math.isfinite(bounds[0]) else ""
+    return f"the gradient comes over paths of {mean}{interval} of {blocks} blocks, weighed by size"
+
+
+def remedies_of(found: Finished) -> list[str]:
+    """Return the networks of a study that have something else instead of a skip, or of a norm."""
+    return [name for name in REMEDIES if name in found.arms]
+
+
+def remedy_words(found: Finished) -> str:
+    """Return how each remedy compares with the residual net, in words."""
+    _, residual = twins_of(found)
+    told = []
+    for name in remedies_of(found):
+        difference = answers.contrast(found.summary, ((1.0, name), (-1.0, residual)), margin=MARGIN)
+        told.append(
+            answers.shown(
+                difference,
+                more=f"{name} is {{size}} better",
+                less=f"{name} is {{size}} worse",
+                asked=f"whether {name} is better",
+            ).replace("the difference", f"of {name} the difference")
+        )
+    if not told:
+        return "there is no remedy among the networks"
+    return f"in test accuracy, beside {residual}: {'; '.join(told)}"
 
 
 def sentence(words: str) -> str:
@@ -84,11 +114,11 @@ def sentence(words: str) -> str:
 
 
 def answer(found: Finished) -> str:
-    """Return what lesions, paths, the landscape and curvature show of the twins together."""
+    """Return what the diagnostics show of the twins together."""
     plain, residual = twins_of(found)
-    counted = answers.counted(found.runs_of(plain), found.runs_of(residual))
+    counted = answers.counted(found.runs_of(plain), found.runs_of(residual), counts="are left out")
     say = functools.partial(compared, found)
     return sentence(
-        f"{say('lesions')}; in {residual} {path_words(found)}; "
+        f"{say('lesions')}; in {residual} {path_words(found)}; {say('walks')}; "
         f"{say('landscape')}; {say('curvature')} ({counted})"
     )

@@ -13,6 +13,7 @@ from dla_jax.config.checks import (
     number,
 )
 from dla_jax.config.workdir import Launch
+from dla_jax.models.starts import SCALARS
 from dla_jax.studies.architectures.study import ARCHITECTURES
 from dla_jax.studies.cam.networks import load
 from dla_jax.studies.why import source
@@ -26,8 +27,9 @@ GROUPS = {
         "max_swaps": count(),
         "counts": distinct(count(low=0), empty=True),
     },
-    "paths": {"num_lengths": count(low=2), "num_routes": count(), "at_once": count()},
+    "paths": {"num_routes": count(), "at_once": count()},
     "shattering": {
+        "num_networks": count(),
         "width": count(),
         "points": count(low=3),
         "span": number(above=0),
@@ -63,6 +65,13 @@ def check_config(config, launch: Launch) -> None:
     for key in ("diagnosed", "shattered"):
         for name in config[key]:
             check_choice(key, name, tuple(config.networks))
+    for name in config.shattered:
+        init = own_config(config, name).model.init
+        check(
+            init not in SCALARS,
+            f"shattered: {name} starts with branches of 0 ({init}), whose gradient is that of one "
+            "layer; leave it out",
+        )
     for name in (*config.pair, *config.diagnosed):
         own = own_config(config, name).model.to_dict()
         source.check_blocks(f"networks.{name}", own)
@@ -71,14 +80,10 @@ def check_config(config, launch: Launch) -> None:
 
 
 def check_twins(config) -> None:
-    """Raise ConfigError unless the pair is a plain net and a residual one of as many blocks."""
-    check(len(config.pair) == 2, f"pair: {config.pair}; give a plain and a residual network")
-    for name, skip in zip(config.pair, (False, True), strict=True):
-        kind = "residual" if skip else "plain"
-        check(
-            own_config(config, name).model.skip == skip,
-            f"pair: {name} is not {kind}; give the plain network first, then the residual one",
-        )
+    """Raise ConfigError unless the pair is a plain net and a residual one, else alike."""
+    models = tuple(own_config(config, name).model.to_dict() for name in config.pair)
+    source.check_models(tuple(config.pair), models)
+    for name in config.pair:
         check(name in config.diagnosed, f"diagnosed: {name} of the pair is missing; add it")
 
 

@@ -1,4 +1,4 @@
-"""What is measured of one trained network, at the end of its training and along it."""
+"""What is measured of one trained network, the one that is kept, and along its training."""
 
 import functools
 from typing import NamedTuple
@@ -18,22 +18,40 @@ class Sample(NamedTuple):
     labels: np.ndarray  # int32 [B]
 
 
-def samples_of(image_set, parts: dict[str, np.ndarray], most: int) -> dict[str, Sample]:
-    """Return the first images of each part of a seed's data, at most so many.
+def drawn(index: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """Return at most so many of the positions of a part, drawn by the seed.
+
+    An official test part may lie class by class.
+    """
+    return np.random.default_rng((seed, 2)).permutation(index)[:most]
+
+
+def samples_of(image_set, parts: dict, most: int, seed: int) -> dict[str, Sample]:
+    """Return images of each part of a seed's data, at most so many.
 
     Args:
-      parts: {"train", "val", "test"}: int32 positions, which the seed has shuffled.
+      parts: {"train", "val", "test"}: int32 positions.
     """
     samples = {}
     for name, index in parts.items():
-        images = image_set.images[index[:most]].astype(np.float32) / 255
-        samples[name] = Sample(images, image_set.labels[index[:most]].astype(np.int32))
+        chosen = drawn(index, most, seed)
+        images = image_set.images[chosen].astype(np.float32) / 255
+        samples[name] = Sample(images, image_set.labels[chosen].astype(np.int32))
     return samples
 
 
-def spread(high: int, most: int, low: int = 0) -> tuple[int, ...]:
-    """Return at most `most` whole numbers, evenly spread from `low` to `high`."""
-    return tuple(np.unique(np.linspace(low, high, most).round().astype(int)).tolist())
+def spread(high: int, most: int, *always: int) -> tuple[int, ...]:
+    """Return at most `most` whole numbers, evenly spread from 0 to `high`, and some beside."""
+    even = np.linspace(0, high, most).round().astype(int)
+    return tuple(np.unique([*even, *always]).tolist())
+
+
+def counts_of(config, blocks: int) -> tuple[int, ...]:
+    """Return how many of so many blocks are deleted together, none and half of them among them."""
+    half = blocks // 2, blocks - blocks // 2
+    if config.lesions.counts:
+        return tuple(sorted({0, *half, *config.lesions.counts}))
+    return spread(blocks, config.lesions.num_counts, *half)
 
 
 @functools.partial(jax.jit, static_argnames=("model", "edit"))
@@ -58,7 +76,7 @@ def lesions(config, model, variables: dict, samples: dict[str, Sample], seed: in
     """
     blocks, own = lesion.num_blocks(variables), config.lesions
     rng = np.random.default_rng((seed, 0))
-    counts = tuple(own.counts) or spread(blocks, own.num_counts)
+    counts = counts_of(config, blocks)
     each = np.concatenate([np.zeros((1, blocks), bool), lesion.each_block(blocks)])
     random = lesion.random_blocks(rng, blocks, counts, own.num_draws)
     masks = np.concatenate([each, random.reshape(-1, blocks)])
@@ -72,8 +90,8 @@ def lesions(config, model, variables: dict, samples: dict[str, Sample], seed: in
     found = {"deleted_counts": counts}
     found["whole_accuracy"], found["lesion_accuracy"], found["deleted_accuracy"] = accuracies(None)
     if "batch_stats" in variables:
-        again = accuracies(samples["train"].images)
-        found["lesion_accuracy_recomputed"], found["deleted_accuracy_recomputed"] = again[1:]
+        whole, single, _ = accuracies(samples["train"].images)
+        found |= {"whole_accuracy_recomputed": whole, "lesion_accuracy_recomputed": single}
     return found | swaps(own, rng, model, variables, samples["test"])
 
 
@@ -81,7 +99,7 @@ def swaps(own, rng, model, variables: dict, sample: Sample) -> dict:
     """Return the accuracy after pairs of blocks are exchanged; nothing where no two are alike."""
     if not len(lesion.swappable_pairs(variables)):
         return {}
-    counts = spread(own.max_swaps, own.num_counts)
+    counts = spread(own.max_swaps, own.num_counts, 1)
     orders = lesion.random_swaps(rng, variables, counts, own.num_draws)
     how = {"model": model, "edit": lesion.reorder}
     found = edited(variables, orders, sample, None, **how)["accuracy"]
@@ -100,15 +118,14 @@ def path_lengths(config, model, variables: dict, sample: Sample, seed: int) -> d
     """Return how much gradient the paths of each length carry, on training images."""
     blocks, own = lesion.num_blocks(variables), config.paths
     rng = np.random.default_rng((seed, 1))
-    lengths = spread(blocks, own.num_lengths)
-    routes = paths.sample_routes(rng, blocks, lengths, own.num_routes)
+    routes = paths.sample_routes(rng, blocks, tuple(range(blocks + 1)), own.num_routes)
     norms = route_norms(variables, sample, routes, model=model, at_once=own.at_once)
     found = paths.mass(np.asarray(norms), routes)
     return {f"path_{name}": values for name, values in found.items()}
 
 
 def alphas_of(config) -> np.ndarray:
-    """Return the places on an axis of the landscape: float32 [points], 0 in their middle."""
+    """Return the places on an axis of the landscape: float [points], 0 in their middle."""
     return np.linspace(-config.landscape.radius, config.landscape.radius, config.landscape.points)
 
 
@@ -172,7 +189,7 @@ def curvatures(config, model, variables: dict, sample: Sample, seed: int) -> dic
         num_probes=own.num_probes,
         num_products=own.num_density_products,
     )
-    return {"final_top_eigenvalue": top, "spectrum_nodes": nodes, "spectrum_weights": weights}
+    return {"kept_top_eigenvalue": top, "spectrum_nodes": nodes, "spectrum_weights": weights}
 
 
 def diagnose(config, model, variables: dict, samples: dict[str, Sample], seed: int) -> dict:

@@ -9,7 +9,7 @@ from dla_jax.studies.study import Finished
 from dla_jax.studies.why.diagnostics import alphas_of
 from dla_jax.studies.why.shattered import grid_of, lags_of
 
-GRID = 1000  # eigenvalues at which a spectrum is drawn
+WIDTHS = 400  # standard deviations of an eigenvalue in the range of all that are drawn
 
 
 def floats(values) -> np.ndarray:
@@ -50,18 +50,20 @@ def draw_figures(found: Finished) -> dict[str, dict]:
     alphas, config = alphas_of(found.config), found.config
     line = np.linspace(alphas[0], alphas[-1], config.landscape.cut_points)
     surfaces = first_of(found, "surface")
-    blocks = next(iter(stacked(found, "lesion_accuracy").values()), np.zeros((1, 0))).shape[1]
+    masses = path_masses(found)
+    blocks = max((own["length"][-1] for own in masses.values()), default=0)
     figures = {
         "lesions": (
             lesions.deleted_blocks,
             stacked(found, "lesion_accuracy"),
             stacked(found, "lesion_accuracy_recomputed"),
             stacked(found, "whole_accuracy"),
+            stacked(found, "whole_accuracy_recomputed"),
             chance,
             looks,
         ),
         "many_lesions": (lesions.deleted_and_swapped, many_lesions(found), chance, looks),
-        "paths": (gradient_paths.path_mass, path_masses(found), blocks, looks),
+        "paths": (gradient_paths.path_mass, masses, blocks, looks),
         "walks": (gradient_walks.walks, walks(found), looks_of(walks(found))),
         "correlations": (gradient_walks.autocorrelations, correlations(found), lags_of(config)),
         "surfaces": (landscapes.surfaces, surfaces, alphas, alphas),
@@ -139,23 +141,19 @@ def along_training(found: Finished) -> dict[str, dict]:
 
 def largest(found: Finished) -> dict[str, np.ndarray]:
     """Return the largest eigenvalue at the end, where there is nothing of it along training."""
-    return {} if along_training(found) else stacked(found, "final_top_eigenvalue")
+    return {} if along_training(found) else stacked(found, "kept_top_eigenvalue")
 
 
 def densities(found: Finished) -> dict[str, dict]:
-    """Return the density of the Hessian's eigenvalues of each network, on a grid of its own.
-
-    Each eigenvalue is as wide as a hundredth of the range that the network's lie in.
-    """
+    """Return the density of the Hessian's eigenvalues of each network, on one grid."""
     nodes, weights = stacked(found, "spectrum_nodes"), stacked(found, "spectrum_weights")
+    finite = np.concatenate([own[np.isfinite(own)] for own in nodes.values()] or [[]])
+    if not len(finite):
+        return {}
+    width = max((finite.max() - finite.min()) / WIDTHS, 1e-6)
+    grid = np.linspace(finite.min() - 5 * width, finite.max() + 5 * width, 5 * WIDTHS)
     drawn = {}
     for arm, own in nodes.items():
-        finite = own[np.isfinite(own)]
-        if not len(finite):
-            continue
-        low, high = finite.min(), finite.max()
-        width = max((high - low) / 100, 1e-6)
-        grid = np.linspace(low - 5 * width, high + 5 * width, GRID)
         pairs = zip(own, weights[arm], strict=True)
         density = [curvature.smoothed(node, weight, grid, width) for node, weight in pairs]
         drawn[arm] = {"grid": grid, "density": np.array(density)}

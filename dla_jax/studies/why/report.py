@@ -4,14 +4,15 @@ import math
 
 import numpy as np
 
+from dla_jax.analysis.paths import effective_length
 from dla_jax.evidence import formatting, stats, tables
 from dla_jax.studies.architectures.report import class_section, network_run, network_sections
 from dla_jax.studies.study import Finished, data_facts
-from dla_jax.studies.why.answer import compared, path_words, sentence, twins_of
+from dla_jax.studies.why.answer import compared, path_words, remedy_words, sentence, twins_of
 from dla_jax.studies.why.diagnostics import alphas_of
 from dla_jax.studies.why.figures import draw_figures, floats
 
-LARGEST = 1e30  # what a loss that overflowed counts as
+LARGEST = 1e6  # nats; a larger rise of the loss counts as this, and one that overflowed
 SMALLEST = 1e-6  # what a curvature, or a rise, that is not positive counts as
 HEAD = (
     "network",
@@ -20,13 +21,13 @@ HEAD = (
     "half deleted: cost",
     "two swapped: cost",
     "effective path / blocks",
-    "correlation",
-    "loss rises by, nats",
-    "largest eigenvalue",
+    "fresh nets: correlation at the lag",
+    "loss rises by, nats (geometric mean)",
+    "largest eigenvalue (geometric mean)",
 )
 CAPTIONS = {
-    "lesions": """Test accuracy after one block is deleted, its input passed on; runs (thin) and
-        their mean, dashed the whole network. Right, where there is BatchNorm: with its statistics
+    "lesions": """Test accuracy after one block is deleted, its input passed on: mean and range of
+        the runs, dashed the whole network. Right, where there is BatchNorm: with its statistics
         recomputed on training images.""",
     "many_lesions": """Test accuracy after so many random blocks are deleted, and after so many
         random pairs of blocks change places.""",
@@ -35,14 +36,16 @@ CAPTIONS = {
         (right), with its mean.""",
     "walks": """dy/dx of a fresh dense network with one input, over that input; first seed.""",
     "correlations": """How alike the gradients at two inputs are, by their distance in steps of the
-        grid; a line a depth.""",
+        grid: mean over fresh networks and seeds; a line a depth.""",
     "surfaces": """The loss around the trained network, along two random filter-normalised
-        directions, in the log; first seed.""",
+        directions, in the log; first seed. What lies above the scale is cut.""",
     "contours": """The same from above, on one scale; the star is the trained network.""",
     "cuts": """The loss along the first direction, all seeds: median and range.""",
-    "along": """The largest eigenvalue of the Hessian along training: mean and range.""",
-    "largest": """The largest eigenvalue of the Hessian at the end of training.""",
-    "spectra": """The density of the eigenvalues of the Hessian at the end of training.""",
+    "along": """The largest eigenvalue of the Hessian along training: median and range.""",
+    "largest": """The largest eigenvalue of the Hessian of the networks that are kept.""",
+    "spectra": """The density of the eigenvalues of the Hessian of the networks that are kept, best
+        on validation; each is drawn as a Gaussian, whose standard deviation is 1/400 of the range
+        of all.""",
 }
 
 
@@ -96,10 +99,11 @@ def measure(found: Finished, row: dict) -> dict[str, float | None]:
         "whole_accuracy": whole,
         "lesion_cost": whole - mean_of(row["lesion_accuracy"]),
         "half_cost": whole - at(row["deleted_counts"], row["deleted_accuracy"], blocks / 2),
-        "log_curvature": log_curvature(row["final_top_eigenvalue"]),
+        "log_curvature": log_curvature(row["kept_top_eigenvalue"]),
     }
     if "lesion_accuracy_recomputed" in row:
-        values["lesion_cost_recomputed"] = whole - mean_of(row["lesion_accuracy_recomputed"])
+        again = row["whole_accuracy_recomputed"]
+        values["lesion_cost_recomputed"] = again - mean_of(row["lesion_accuracy_recomputed"])
     if "swapped_accuracy" in row:
         values["swap_cost"] = whole - at(row["swap_counts"], row["swapped_accuracy"], 1)
     return (
@@ -116,7 +120,7 @@ def mean_of(values) -> float:
 
 
 def at(places, values, place: float) -> float:
-    """Return a curve's value at a place, between the two points beside it."""
+    """Return a curve's value at a place, half-way between two points where it lies there."""
     return float(np.interp(place, places, values))
 
 
@@ -128,21 +132,21 @@ def length_of(row: dict, blocks: int) -> dict[str, float | None]:
     masses = floats(row["path_mass"])
     if not np.isfinite(masses).all() or masses.sum() <= 0:
         return {"effective_length": None, "length_ratio": None}
-    length = float(np.average(row["path_length"], weights=masses))
+    length = effective_length({"length": row["path_length"], "mass": masses})
     return {"effective_length": length, "length_ratio": length / (blocks / 2)}
 
 
 def log_rise(found: Finished, row: dict) -> float:
-    """Return the mean of log10 of how far the loss rises within half the radius.
+    """Return log10 of how far the loss rises within half the radius, on the mean.
 
-    It is the loss at a point of the landscape minus that of the network, in its middle.
+    A rise is the loss at a point of the landscape minus that of the network, in its middle.
     """
     alphas = alphas_of(found.config)
     distance = np.hypot(alphas[:, None], alphas[None, :])
     losses = np.nan_to_num(floats(row["surface"]), nan=LARGEST, posinf=LARGEST)
-    rises = losses - losses[len(alphas) // 2, len(alphas) // 2]
+    rises = np.minimum(losses - losses[len(alphas) // 2, len(alphas) // 2], LARGEST)
     near = rises[(distance > 0) & (distance <= found.config.landscape.radius / 2)]
-    return float(np.log10(np.clip(near, SMALLEST, LARGEST)).mean())
+    return float(np.log10(max(near.mean(), SMALLEST)))
 
 
 def log_curvature(value: float | None) -> float | None:
@@ -151,8 +155,11 @@ def log_curvature(value: float | None) -> float | None:
 
 
 def log_curvature_along(found: Finished, row: dict) -> float | None:
-    """Return the mean of log10 of the largest eigenvalue along training; None without probes."""
-    rows = found.rows_of(row["group"])[row["seed"]]
+    """Return the mean of log10 of the largest eigenvalue along training; None without probes.
+
+    What the network starts with is no part of it.
+    """
+    rows = [own for own in found.rows_of(row["group"])[row["seed"]] if own["step"]]
     values = [own["top_eigenvalue"] for own in rows if own.get("top_eigenvalue") is not None]
     return mean_of([log_curvature(value) for value in values]) if values else None
 
@@ -188,7 +195,7 @@ def sections(found: Finished) -> list[dict]:
         },
         {
             "title": "Shattered gradients",
-            "text": sentence(compared(found, "walks")),
+            "text": sentence(f"{compared(found, 'walks')}") + walk_words(found),
             "figures": shown("walks", "correlations"),
         },
         {
@@ -203,13 +210,20 @@ def sections(found: Finished) -> list[dict]:
         },
         {"title": "All measures", "table": {"head": HEAD, "rows": measured_rows(found)}},
     ]
-    if not found.arms or "networks" not in found.config:
+    if "networks" not in found.config:
         return diagnosed
-    remedies = [
-        own | {"title": own["title"].replace("The networks", "Remedies")}
-        for own in network_sections(found)
-    ]
-    return [*diagnosed, *remedies, *class_section(found)]
+    first, *others = network_sections(found)
+    remedies = first | {"title": "Remedies", "text": sentence(remedy_words(found))}
+    return [*diagnosed, remedies, *others, *class_section(found)]
+
+
+def walk_words(found: Finished) -> str:
+    """Return what the measure of shattering is, as a sentence."""
+    own = found.config.shattering
+    return (
+        f" Measured in {own.num_networks} fresh dense networks a seed, {max(own.depths)} layers "
+        f"deep, {own.lag} of {own.points} inputs apart."
+    )
 
 
 def ending_words(found: Finished) -> str:

@@ -9,9 +9,7 @@ import numpy as np
 
 from dla_jax.analysis import lesion, shattering
 from dla_jax.evidence.rows import brief
-from dla_jax.models.build import wire
 from dla_jax.models.mlp import MLP
-from dla_jax.models.starts import SCALARS
 
 
 def grid_of(config) -> np.ndarray:
@@ -40,7 +38,6 @@ def network(model, width: int, depth: int) -> MLP:
         norm=model.norm,
         init_scheme=model.init,
         dtype="float32",
-        scalars=model.init if model.init in SCALARS else "none",
     )
 
 
@@ -70,17 +67,28 @@ def with_random_biases(key, params: dict, mirrored: bool) -> dict:
     return jax.tree_util.tree_unflatten(tree, changed)
 
 
-@functools.partial(jax.jit, static_argnames=("model", "skip", "branch", "mirrored", "lags"))
-def walk(key, grid, *, model, skip: bool, branch: float, mirrored: bool, lags: tuple[int, ...]):
-    """Return dy/dx float32 [N] of a fresh network, and its autocorrelation [lags]."""
+@functools.partial(jax.jit, static_argnames=("model", "mirrored", "lags"))
+def walk(keys, grid, skip, branch, *, model, mirrored: bool, lags: tuple[int, ...]):
+    """Return dy/dx of fresh networks, a key each, float32 [K, N], and its autocorrelation.
+
+    Args:
+      skip, branch: float32 [], factors of all skips and branches.
+    """
     images = grid.reshape(-1, 1, 1, 1)
-    key_start, key_biases = jax.random.split(key)
-    variables = dict(model.init(key_start, images, train=False))
-    params = with_random_biases(key_biases, variables.pop("params"), mirrored)
-    variables = {"params": params, **wire(variables, skip=skip, branch=branch)}
-    variables = lesion.recompute(model.apply, variables, images)
-    gradient = shattering.input_gradient(shattering.scalar_function(model.apply, variables), grid)
-    return gradient, shattering.autocorrelation(gradient, lags)
+
+    def one(key):
+        key_start, key_biases = jax.random.split(key)
+        variables = dict(model.init(key_start, images, train=False))
+        params = with_random_biases(key_biases, variables.pop("params"), mirrored)
+        ones = variables["wiring"]["blocks"]["skip"]
+        wiring = {"blocks": {"skip": skip * ones, "branch": branch * ones}}
+        variables = {"params": params, **variables, "wiring": wiring}
+        variables = lesion.recompute(model.apply, variables, images)
+        scalar = shattering.scalar_function(model.apply, variables)
+        gradient = shattering.input_gradient(scalar, grid)
+        return gradient, shattering.autocorrelation(gradient, lags)
+
+    return jax.vmap(one)(keys)
 
 
 def walks(config, model, seed: int) -> dict:
@@ -90,22 +98,24 @@ def walks(config, model, seed: int) -> dict:
       model: the group `model` of an arm.
 
     Returns:
-      {"walk_depths": [D], "walk_gradient": [D, N], "walk_correlation": [D, lags]}.
+      {"walk_depths": [D], "walk_gradient": [D, N], of the first network of each depth,
+      "walk_correlation": [D, lags], the mean over its networks}.
     """
     own, gradients, correlations = config.shattering, [], []
+    keys = jax.random.split(jax.random.key(seed), own.num_networks)
     for depth in own.depths:
         scaled = "scaled" in model and model.scaled
         gradient, correlation = walk(
-            jax.random.key(seed),
+            keys,
             grid_of(config),
+            np.float32(model.skip),
+            np.float32(1 / math.sqrt(depth - 1) if scaled else 1.0),
             model=network(model, own.width, depth),
-            skip=model.skip,
-            branch=1 / math.sqrt(depth - 1) if scaled else 1.0,
             mirrored=model.init == "looks_linear",
             lags=lags_of(config),
         )
-        gradients.append(gradient)
-        correlations.append(correlation)
+        gradients.append(gradient[0])
+        correlations.append(correlation.mean(0))
     return brief(
         {
             "walk_depths": np.array(own.depths),

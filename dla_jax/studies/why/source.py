@@ -14,6 +14,7 @@ from dla_jax.trials.arms import Arm
 from dla_jax.trials.finished import IMAGES, finished_runs
 
 ROLES = ("plain", "residual")
+MOST_BLOCKS = 1029  # 2^1029 is the last sum of binomials whose terms are float64
 
 
 class Twins(NamedTuple):
@@ -23,6 +24,7 @@ class Twins(NamedTuple):
     models: tuple[dict, dict]  # their groups `model`
     seeds: tuple[int, ...]  # that both have a trained network of
     rows: dict[tuple[str, int], dict]  # {(role, seed): the last row of a run}
+    left_out: tuple[int, ...]  # seeds of which one of them diverged
 
 
 def read_twins(workdir: Path, pair: tuple[str, ...]) -> Twins:
@@ -53,7 +55,8 @@ def read_twins(workdir: Path, pair: tuple[str, ...]) -> Twins:
     found = {
         (role, seed): own[seed] for role, own in zip(ROLES, trained, strict=True) for seed in seeds
     }
-    return Twins(names, models, seeds, found)
+    asked = set(arms[names[0]].seeds) & set(arms[names[1]].seeds)
+    return Twins(names, models, seeds, found, tuple(sorted(asked - set(seeds))))
 
 
 def deepest_twins(arms: dict[str, Arm], workdir: Path) -> tuple[str, str]:
@@ -63,16 +66,13 @@ def deepest_twins(arms: dict[str, Arm], workdir: Path) -> tuple[str, str]:
       ConfigError: there are none.
     """
 
-    def without_skip(name: str) -> dict:
-        return arms[name].config.model.to_dict() | {"skip": None}
-
     twins = [
         (plain, residual)
         for plain in arms
         for residual in arms
         if not arms[plain].config.model.skip
         and arms[residual].config.model.skip
-        and without_skip(plain) == without_skip(residual)
+        and alike(arms[plain].config.model.to_dict(), arms[residual].config.model.to_dict())
         and arms[plain].config.model.depth > 1
     ]
     check(
@@ -82,6 +82,12 @@ def deepest_twins(arms: dict[str, Arm], workdir: Path) -> tuple[str, str]:
         "--config.pair=PLAIN,RESIDUAL",
     )
     return max(twins, key=lambda pair: arms[pair[0]].config.model.depth)
+
+
+def alike(plain: dict, residual: dict) -> bool:
+    """Tell whether two groups `model` differ at most in the skip, and how branches are scaled."""
+    wiring = {"skip": None, "scaled": None}
+    return plain | wiring == residual | wiring
 
 
 def check_models(names: tuple[str, ...], models: tuple[dict, ...]) -> None:
@@ -94,6 +100,10 @@ def check_models(names: tuple[str, ...], models: tuple[dict, ...]) -> None:
             f"pair: {name} is not {kind}; give the plain network first, then the residual one",
         )
         check_blocks(f"pair: {name}", model)
+    check(
+        alike(*models),
+        f"pair: {' and '.join(names)} differ in more than the skip; give twins",
+    )
 
 
 def check_blocks(key: str, model: dict) -> None:
@@ -106,6 +116,16 @@ def check_blocks(key: str, model: dict) -> None:
         model["name"] in ("cnn", "mlp", "resnet") and model["depth"] > 1,
         f"{key} is a {model['name']} of depth {model['depth']}, which has no blocks to delete; "
         "give a cnn, an mlp or a resnet of depth 2 or more",
+    )
+    check(
+        len(model.get("plain_stages", ())) == 0,
+        f"{key} has stages without skips, so that most paths are none; give one with "
+        "plain_stages=()",
+    )
+    check(
+        blocks_of(model) <= MOST_BLOCKS,
+        f"{key} has {blocks_of(model)} blocks, and so more paths than can be counted; give at most "
+        f"{MOST_BLOCKS}",
     )
     check(
         model.get("shortcut", True) and not model.get("projection", False),

@@ -32,6 +32,9 @@ def describe(config, launch: Launch) -> Description:
         return ARCHITECTURES.describe(config, launch)
     twins = source.read_twins(launch.from_dir, tuple(config.pair))
     remarks = [f"{' and '.join(twins.names)} of {launch.from_dir}, {len(twins.seeds)} seeds"]
+    if twins.left_out:
+        seeds = ", ".join(map(str, twins.left_out))
+        remarks.append(f"seeds {seeds} are left out: one of the twins diverged")
     return Description(source.identity(launch.from_dir, twins), remarks)
 
 
@@ -64,6 +67,11 @@ def measures_of(config, arm: Arm, model, samples: dict, variables: dict, seed: i
     return found
 
 
+def variables_of(state) -> dict:
+    """Return the variables of the network of a training state."""
+    return {"params": state.params, **state.model_state}
+
+
 def make_diagnosed(config, arm: Arm, loaded: image_task.Loaded, seed: int) -> Task:
     """Return the Task of a run whose network is diagnosed, as far as the config asks for it."""
     own = arm.config
@@ -74,18 +82,16 @@ def make_diagnosed(config, arm: Arm, loaded: image_task.Loaded, seed: int) -> Ta
     # The start is in the parameters already: networks that differ in it share their programs.
     model = image_task.make_model(own, image_task.info_of(image_set), init="he")
     parts = image_task.split(own, image_set, seed)
-    samples = diagnostics.samples_of(image_set, parts, config.num_images)
-
-    def measure(state) -> dict:
-        variables = {"params": state.params, **state.model_state}
-        return measures_of(config, arm, model, samples, variables, seed)
+    samples = diagnostics.samples_of(image_set, parts, config.num_images, seed)
 
     def test(state) -> dict:
-        return task.test(state) | measure(state)
+        found = measures_of(config, arm, model, samples, variables_of(state), seed)
+        return task.test(state) | found
 
     def warm(state) -> None:
+        """Compile what two runs side by side would both compile, by doing it once."""
         task.evaluate(state)
-        measure(state)
+        diagnostics.diagnose(config, model, variables_of(state), samples, seed)
 
     if not diagnosed:
         return task._replace(test=test)
@@ -113,7 +119,7 @@ def reading_jobs(
         def run(given: list[Trial], progress) -> None:
             network = restore(workdir, row)
             parts = image_task.split(theirs, image_set, trial.seed)
-            samples = diagnostics.samples_of(image_set, parts, config.num_images)
+            samples = diagnostics.samples_of(image_set, parts, config.num_images, trial.seed)
             model = network.model.clone(init_scheme="he")
             found = measures_of(config, arm, model, samples, network.variables, trial.seed)
             record.resume(trial.name, -1)
