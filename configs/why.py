@@ -9,6 +9,11 @@ Of the deepest twins of a finished study, of two of its networks, or of those it
     python launch.py --config=configs/why.py --from=runs/try1
     python launch.py --config=configs/why.py --from=runs/try1 --config.pair=plain-10,residual-10
     python launch.py --config=configs/why.py:digits
+
+Result of `digits` (293 s of CPU on 2 cores of an AMD EPYC, 8 seeds): a deleted block costs the
+plain net 82.7 points [80.8, 84.6] more; around it the loss rises 62 times [50, 76] as far; with
+BatchNorm both are equally shattered; a looks-linear start does as well as a skip. All of it:
+docs/studies/why.md.
 """
 
 from ml_collections import ConfigDict
@@ -237,7 +242,7 @@ def resnets(config: ConfigDict, depth: int) -> None:
 
 PRESETS = {
     "read": Preset(keep, "the deepest twins of --from; a minute or two"),
-    "digits": Preset(digits, "embedded 8x8 images, 20 layers, nine nets, eight seeds"),
+    "digits": Preset(digits, "embedded 8x8 images, 20 layers, eleven nets", minutes=3),
     "quick": Preset(quick, "digits with 12 layers, four nets, six seeds"),
     "smoke": Preset(smoke, "the smallest, to see that it runs", minutes=SECONDS),
     "resnet20": Preset(resnet20, "CIFAR-10, ResNet-20 and its plain twin", gpu=True),

@@ -13,6 +13,7 @@ PRESETS = {
     "rescnn": ("digits",),
     "mlp": ("mnist", "lab_b", "digits"),
     "gradients": ("digits",),
+    "why": ("digits",),
     "resnet34": ("digits",),
     "cam": ("cam",),
     "dante": ("tiny",),

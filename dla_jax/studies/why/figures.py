@@ -49,7 +49,7 @@ def draw_figures(found: Finished) -> dict[str, dict]:
     looks, chance = looks_of(ordered(found)), chance_of(found)
     alphas, config = alphas_of(found.config), found.config
     line = np.linspace(alphas[0], alphas[-1], config.landscape.cut_points)
-    surfaces = first_of(found, "surface")
+    surfaces = landscapes_of(found)
     masses = path_masses(found)
     blocks = max((own["length"][-1] for own in masses.values()), default=0)
     figures = {
@@ -64,7 +64,7 @@ def draw_figures(found: Finished) -> dict[str, dict]:
         ),
         "many_lesions": (lesions.deleted_and_swapped, many_lesions(found), chance, looks),
         "paths": (gradient_paths.path_mass, masses, blocks, looks),
-        "walks": (gradient_walks.walks, walks(found), looks_of(walks(found))),
+        "walks": (gradient_walks.walks, walks(found), looks),
         "correlations": (gradient_walks.autocorrelations, correlations(found), lags_of(config)),
         "surfaces": (landscapes.surfaces, surfaces, alphas, alphas),
         "contours": (landscapes.contours, surfaces, alphas, alphas),
@@ -103,14 +103,19 @@ def path_masses(found: Finished) -> dict[str, dict]:
 
 
 def walks(found: Finished) -> dict[str, dict]:
-    """Return the gradient of the first seed of each network, at its smallest and largest depth."""
+    """Return the gradient of the first seed of each network, at its largest depth."""
     drawn = {}
     for arm, gradients in first_of(found, "walk_gradient").items():
         depths = kept_rows(found, arm, "walk_depths")[0]["walk_depths"]
-        for i in sorted({0, len(depths) - 1}):
-            label = f"{arm}, depth {depths[i]}"
-            drawn[label] = {"grid": grid_of(found.config), "gradient": gradients[i]}
+        deepest = gradients[int(np.argmax(depths))]
+        drawn[arm] = {"grid": grid_of(found.config), "gradient": deepest}
     return drawn
+
+
+def landscapes_of(found: Finished) -> dict[str, np.ndarray]:
+    """Return the loss around the first seed of each network that chose its own learning rate."""
+    surfaces = first_of(found, "surface")
+    return {arm: own for arm, own in surfaces.items() if found.arms[arm].lender is None}
 
 
 def correlations(found: Finished) -> dict[str, dict]:

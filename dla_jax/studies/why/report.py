@@ -34,7 +34,8 @@ CAPTIONS = {
     "paths": """The gradient at the first block's input over paths through exactly so many
         branches: its mean norm (left), the share of paths (middle), and the product of both
         (right), with its mean.""",
-    "walks": """dy/dx of a fresh dense network with one input, over that input; first seed.""",
+    "walks": """dy/dx of a fresh dense network with one input, over that input: the deepest ones,
+        first seed.""",
     "correlations": """How alike the gradients at two inputs are, by their distance in steps of the
         grid: mean over fresh networks and seeds; a line a depth.""",
     "surfaces": """The loss around the trained network, along two random filter-normalised
