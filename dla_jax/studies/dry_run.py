@@ -104,12 +104,17 @@ def plan_lines(plan: Plan, first: bool) -> list[str]:
 def arm_row(plan: Plan, arm: Arm) -> tuple[str, str, str, str]:
     """Return what the table says of an arm."""
     chosen = f"at the rate of {arm.lender}" if arm.lender else f"at {arm.rates[0]:g}"
-    if arm.config.model.name in SOLVED:
+    if arm.config.model.name in SOLVED or not trained_here(arm.config):
         chosen = ""
     if any(trial.arm == arm.name for trial in plan.select):
         seeds = counted(len(select_seeds(plan.config)), "seed")
         chosen = f"{counted(len(arm.rates), 'rate')} x {seeds}"
     return arm.name, chosen, counted(len(arm.seeds), "seed"), length_words(arm.config)
+
+
+def trained_here(own) -> bool:
+    """Return whether an arm is trained by its study, by its config, and not read from another."""
+    return "optim" in own
 
 
 def counted(number: int, what: str) -> str:
@@ -123,6 +128,8 @@ def length_words(own) -> str:
         return counted(own.total_steps, "environment step")
     if own.model.name in SOLVED:
         return "solved at once"
+    if not trained_here(own):
+        return "trained before"
     if "num_epochs" in own:
         return counted(own.num_epochs, "epoch")
     return counted(own.num_steps, "step")

@@ -72,7 +72,8 @@ def minutes_by_own_runs(plan: Plan) -> float | None:
     """
     seconds, steps = {}, {}
     for row in plan.done.values():
-        if row.get("train_seconds") is not None:
+        # A network that was read ("network") says how long it was trained elsewhere.
+        if row.get("train_seconds") is not None and "network" not in row:
             arm = row["group"]
             seconds[arm] = seconds.get(arm, 0.0) + row["train_seconds"]
             trial = Trial(row["stage"], arm, row["seed"], row["lr"])

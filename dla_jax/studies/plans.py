@@ -86,14 +86,16 @@ def planned(study: Study, config: ConfigDict, identity: dict) -> Plan:
 
 
 def steps_of(own, num_examples: int) -> int:
-    """Return the steps of a run of an arm, about as many as it takes; 0 for one solved at once.
+    """Return the steps of a run of an arm, about as many as it takes.
+
+    It is 0 for one that is solved at once, or read from another study.
 
     Args:
       num_examples: of the data, in all their parts.
     """
     if "total_steps" in own:
         return own.total_steps
-    if own.model.name in SOLVED:
+    if own.model.name in SOLVED or "optim" not in own:
         return 0
     if "num_epochs" not in own:
         return own.num_steps

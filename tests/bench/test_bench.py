@@ -170,6 +170,7 @@ WRONG = [
     ("language", "gpt, tiny_llama, small_llama", ("--nets=gtp",)),
     ("encoders", "minilm, base", ("--nets=mini",)),
     ("tracing", "digits, resnet20", ("--rounds=0",)),
+    ("landscape", "digits, resnet20", ("--nets=digit",)),
 ]
 
 
@@ -237,3 +238,14 @@ def test_the_table_of_tracing_gives_ratios_of_rounds():
         "| 1.20 (1.20 to 1.20) / 1.50 (1.50 to 1.50) "
         "| 1.10 (1.10 to 1.10) / 1.10 (1.10 to 1.10) |"
     )
+
+
+def test_the_table_of_landscapes_gives_the_cost_of_a_point():
+    from bench import landscape
+
+    found = {3: np.array([[1.0, 1.8], [0.9, 1.8]]), 5: np.array([[2.6, 5.0], [2.6, 5.0]])}
+    rows = landscape.table({"digits": found}).splitlines()[-2:]
+    assert rows == [
+        "| digits | 3 x 3 | 0.95 / 1.80 | 200.00 |",
+        "| digits | 5 x 5 | 2.60 / 5.00 | 200.00 |",
+    ]

@@ -182,6 +182,14 @@ def test_twins_of_a_finished_study_are_read(read, smoke):
     assert next(c for c in claims if c["name"] == "i_curvature_along")["verdict"] == "not run"
 
 
+def test_a_dry_run_says_that_the_networks_are_there(read, tmp_path):
+    _, flags, _ = read
+    answer = launch(*flags, "--dry_run", f"--workdir={tmp_path / 'new'}")
+    told = answer.out + answer.err
+    assert answer.code == 0 and told.count("trained before") == 2 and "at 0" not in told, told
+    assert not (tmp_path / "new").exists()
+
+
 def test_what_was_stopped_goes_on_to_the_same_record(read, tmp_path):
     before, flags, _ = read
     copy = tmp_path / "copy"
