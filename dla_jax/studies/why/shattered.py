@@ -2,6 +2,7 @@
 
 import functools
 import math
+import threading
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,8 @@ import numpy as np
 from dla_jax.analysis import lesion, shattering
 from dla_jax.evidence.rows import brief
 from dla_jax.models.mlp import MLP
+
+ONE_AT_A_TIME = threading.Lock()
 
 
 def grid_of(config) -> np.ndarray:
@@ -105,15 +108,20 @@ def walks(config, model, seed: int) -> dict:
     keys = jax.random.split(jax.random.key(seed), own.num_networks)
     for depth in own.depths:
         scaled = "scaled" in model and model.scaled
-        gradient, correlation = walk(
-            keys,
-            grid_of(config),
-            np.float32(model.skip),
-            np.float32(1 / math.sqrt(depth - 1) if scaled else 1.0),
-            model=network(model, own.width, depth),
-            mirrored=model.init == "looks_linear",
-            lags=lags_of(config),
-        )
+        # One at a time, and its result awaited: programs that wait for XLA's few threads side by
+        # side have been seen to wait for each other for good.
+        with ONE_AT_A_TIME:
+            gradient, correlation = jax.device_get(
+                walk(
+                    keys,
+                    grid_of(config),
+                    np.float32(model.skip),
+                    np.float32(1 / math.sqrt(depth - 1) if scaled else 1.0),
+                    model=network(model, own.width, depth),
+                    mirrored=model.init == "looks_linear",
+                    lags=lags_of(config),
+                )
+            )
         gradients.append(gradient[0])
         correlations.append(correlation.mean(0))
     return brief(
