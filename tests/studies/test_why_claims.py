@@ -151,6 +151,10 @@ def test_a_loss_that_falls_on_one_side_is_a_small_rise(found):
     tilted = row | {"surface": (5 + slope + 0.1).tolist()}
     tilted["surface"][points // 2][points // 2] = 5.0
     assert report.log_rise(found, tilted) == pytest.approx(-1)
+    coarse = found._replace(config=found.config.copy_and_resolve_references())
+    coarse.config.landscape.points = 3
+    three = row | {"surface": [[9.0, 3.0, 9.0], [3.0, 1.0, 3.0], [9.0, 3.0, 9.0]]}
+    assert report.log_rise(coarse, three) == pytest.approx(np.log10(2))
     overflowed = row | {"surface": [[None] * points] * points}
     overflowed["surface"] = [list(line) for line in overflowed["surface"]]
     overflowed["surface"][points // 2][points // 2] = 1.0

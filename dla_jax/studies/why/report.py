@@ -140,13 +140,16 @@ def length_of(row: dict, blocks: int) -> dict[str, float | None]:
 def log_rise(found: Finished, row: dict) -> float:
     """Return log10 of how far the loss rises within half the radius, on the mean.
 
+    On a grid of three points, which has none there, it is that of the points beside the middle.
+
     A rise is the loss at a point of the landscape minus that of the network, in its middle.
     """
     alphas = alphas_of(found.config)
     distance = np.hypot(alphas[:, None], alphas[None, :])
     losses = np.nan_to_num(floats(row["surface"]), nan=LARGEST, posinf=LARGEST)
     rises = np.minimum(losses - losses[len(alphas) // 2, len(alphas) // 2], LARGEST)
-    near = rises[(distance > 0) & (distance <= found.config.landscape.radius / 2)]
+    reach = max(found.config.landscape.radius / 2, alphas[1] - alphas[0])
+    near = rises[(distance > 0) & (distance <= reach)]
     return float(np.log10(max(near.mean(), SMALLEST)))
 
 
