@@ -31,7 +31,7 @@ def three_nets(tmp_path_factory):
         "--config.made.optim.lr=3e-3",
         "--config.made.seeds=0,1,2",
         "--config.made.num_epochs=8",
-        "--config.num_steps=12",
+        "--config.num_steps=8",
         "--quiet",
         f"--workdir={workdir}",
         **LOOPS,

@@ -116,7 +116,7 @@ def photos(tmp_path_factory):
 @pytest.mark.parametrize(
     ("preset", "depths", "arms", "size"),
     [
-        ("cifar10", "2,3", "plain,residual", 16),
+        ("cifar10", "2", "plain,residual", 16),
         ("he", "8", "residual", 16),
         ("lab_b,as_implemented=true", "9", "residual", 32),
         ("lab_a,as_implemented=true", "1", "plain,residual", 16),
