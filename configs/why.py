@@ -241,7 +241,7 @@ def resnets(config: ConfigDict, depth: int) -> None:
 
 
 PRESETS = {
-    "read": Preset(keep, "the deepest twins of --from; a minute or two"),
+    "read": Preset(keep, "the deepest twins of --from; a minute"),
     "digits": Preset(digits, "embedded 8x8 images, 20 layers, eleven nets", minutes=3),
     "quick": Preset(quick, "digits with 12 layers, four nets, six seeds", minutes=1),
     "smoke": Preset(smoke, "the smallest, to see that it runs", minutes=SECONDS),
