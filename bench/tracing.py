@@ -19,7 +19,7 @@ from dla_jax.analysis.layer_gradients import step_statistics
 from dla_jax.data.images import ImageSet
 from dla_jax.evidence.rows import brief
 from dla_jax.studies.gradients.study import make_probed
-from dla_jax.tasks.image_task import Loaded, put_data
+from dla_jax.tasks.image_data import Loaded, put_data
 from dla_jax.training import steps
 from dla_jax.training.loop import stack_batches
 from dla_jax.training.mesh import data_mesh

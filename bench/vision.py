@@ -93,13 +93,13 @@ def our_module(net: Net):
 def our_task(net: Net):
     """Return the Task of a residual run, as the study of this network makes it."""
     from dla_jax.data.images import ImageSet
-    from dla_jax.tasks import image_task
+    from dla_jax.tasks import image_data, image_task
     from dla_jax.training.mesh import data_mesh
 
     images, labels = synthetic(net)
     mean, std, mesh = (MEAN,) * net.shape[-1], (STD,) * net.shape[-1], data_mesh()
     image_set = ImageSet("synthetic", images, labels, CLASSES, mean, std, test_start=3900)
-    loaded = image_task.Loaded(image_set, image_task.put_data(image_set, mesh), mesh)
+    loaded = image_data.Loaded(image_set, image_data.put_data(image_set, mesh), mesh)
     return image_task.make_task(our_config(net), loaded, seed=0)
 
 

@@ -17,6 +17,7 @@ RULES = {
     "name": choice(DATASETS),
     "val_fraction": number(above=0, below=0.5),
     "pad": count(low=0),
+    "left_out": count(low=0),
 }
 
 
@@ -28,6 +29,8 @@ class ImageSet(NamedTuple):
       `split` makes one.
     copies: int32 [N], the first image with the same pixels (`splits.copies_of`); None: not looked
       for.
+    left_out: classes that a seed leaves out (`left_out.seen_by`), as the whole set numbers them;
+      images that are then in no part have the label -1. (): none.
     """
 
     name: str
@@ -38,6 +41,7 @@ class ImageSet(NamedTuple):
     std: tuple[float, ...]
     test_start: int | None
     copies: np.ndarray | None = None
+    left_out: tuple[int, ...] = ()
 
     @property
     def identity(self) -> dict:

@@ -31,6 +31,12 @@ def distinct_of(examples) -> np.ndarray:
     return first[(first < start) & ~np.isin(first, examples.copies[start:])]
 
 
+def usable_of(examples) -> np.ndarray:
+    """Return the positions of `distinct_of` whose class is not left out (label -1), int32 [n]."""
+    positions = distinct_of(examples)
+    return positions[examples.labels[positions] >= 0]
+
+
 def counted_copies(examples) -> dict[str, int]:
     """Return how many examples no split has, since they are exact copies.
 
@@ -64,7 +70,7 @@ def class_weights(how: str, examples) -> tuple[float, ...] | None:
     """
     if how == "none":
         return None
-    labels = examples.labels[distinct_of(examples)]
+    labels = examples.labels[usable_of(examples)]
     counts = np.bincount(labels, minlength=len(examples.class_names))
     return tuple((counts.sum() / (len(counts) * np.maximum(counts, 1))).tolist())
 
@@ -124,8 +130,8 @@ def split(examples, seed: int, val_fraction: float, test_fraction: float) -> dic
     Parts have one size for every seed.
 
     Args:
-      examples: has labels int32 [N], class_names, test_start, where an official test part begins,
-        or None, and copies, as `copies_of` gives them, or None.
+      examples: has labels int32 [N], -1 where an example is in no part, class_names, test_start,
+        where an official test part begins, or None, and copies, as `copies_of` gives them, or None.
       val_fraction, test_fraction: parts in (0, 1) of all that differ; where there is an official
         test part, `val_fraction` of the others.
 
@@ -137,7 +143,7 @@ def split(examples, seed: int, val_fraction: float, test_fraction: float) -> dic
     """
     from sklearn.model_selection import train_test_split
 
-    labels, rest = examples.labels, distinct_of(examples)
+    labels, rest = examples.labels, usable_of(examples)
     check_classes(examples, rest)
 
     def cut(positions: np.ndarray, fraction: float) -> list[np.ndarray]:
@@ -151,6 +157,7 @@ def split(examples, seed: int, val_fraction: float, test_fraction: float) -> dic
             val_fraction = val_fraction / (1 - test_fraction)
         else:
             test = np.arange(examples.test_start, len(labels), dtype=np.int32)
+            test = test[labels[test] >= 0]
         train, val = cut(rest, val_fraction)
     except ValueError as error:
         raise ConfigError(

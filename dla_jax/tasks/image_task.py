@@ -3,19 +3,15 @@
 import functools
 import math
 from collections.abc import Callable
-from pathlib import Path
-from typing import NamedTuple
 
 import jax
-import numpy as np
-from ml_collections import FrozenConfigDict
 
 from dla_jax.analysis.layer_gradients import layer_norms
 from dla_jax.config.checks import check, check_rules, choice, count
 from dla_jax.config.info import DataInfo
 from dla_jax.config.workdir import Launch
 from dla_jax.data import batches, images, splits
-from dla_jax.models.build import DTYPES, build, check_images, check_model, wire
+from dla_jax.models.build import DTYPES, build, check_model, wire
 from dla_jax.models.starts import SCALARS
 from dla_jax.tasks import classifier
 from dla_jax.tasks.image_classifier import (
@@ -25,8 +21,8 @@ from dla_jax.tasks.image_classifier import (
     make_evaluate,
     make_loss,
 )
+from dla_jax.tasks.image_data import Loaded, info_of, load_seen, split
 from dla_jax.training import optim
-from dla_jax.training.mesh import data_mesh, put, replicated, together
 from dla_jax.training.steps import STEPS
 from dla_jax.training.task import Task
 
@@ -36,14 +32,6 @@ RULES = {
     "parallel": choice(STEPS),
     "freeze_norm_after_epochs": count(low=0),
 }
-
-
-class Loaded(NamedTuple):
-    """An image set, and its copy on the devices."""
-
-    image_set: images.ImageSet
-    data: dict  # {"image": uint8 [N, H, W, C], "label": int32 [N]}
-    mesh: jax.sharding.Mesh
 
 
 def check_config(config, launch: Launch) -> None:
@@ -71,83 +59,6 @@ def check_norm(config, norm: str) -> None:
         "batch_size: 1 with BatchNorm, which has nothing to compare an example with; "
         "give 2 or more, or another norm",
     )
-
-
-def read(config, launch: Launch) -> images.ImageSet:
-    """Return the image set; of several processes the first prepares it while the others wait."""
-
-    def read_it() -> images.ImageSet:
-        return read_once(FrozenConfigDict(config.data.to_dict()), launch.data_dir, launch.download)
-
-    first = together(read_it if launch.first else lambda: None, "read the data")
-    return together(lambda: first or read_it(), "read the data")
-
-
-@functools.lru_cache(maxsize=1)
-def read_once(data: FrozenConfigDict, data_dir: Path, download: bool) -> images.ImageSet:
-    """Return the image set, read once for the check of a config and its run.
-
-    A folder of photos is hashed whole.
-    """
-    return images.load(data, data_dir, download)
-
-
-def check_data(config, launch: Launch) -> images.ImageSet:
-    """Return the image set; raise ConfigError when it cannot be read."""
-    images.check_config(config.data, launch.data_dir, launch.download)
-    return read(config, launch)
-
-
-def check_fit(config, image_set: images.ImageSet) -> None:
-    """Raise ConfigError for what the data does not allow: the split, the batch, the network."""
-    train = split(config, image_set, config.seeds[0])["train"]
-    check(
-        config.batch_size <= len(train),
-        f"batch_size: {config.batch_size} is larger than the training part of "
-        f"{image_set.name}, {len(train)} examples",
-    )
-    check_images(config.model, image_set.images.shape[1:])
-
-
-def load(config, launch: Launch) -> Loaded:
-    """Return the image set with a whole copy of it on every device.
-
-    Raises:
-      ConfigError: it does not fit.
-    """
-    image_set, mesh = read(config, launch), data_mesh()
-    return Loaded(image_set, put_data(image_set, mesh), mesh)
-
-
-def put_data(image_set: images.ImageSet, mesh: jax.sharding.Mesh) -> dict:
-    """Return the images and labels of a set, on every device.
-
-    Raises:
-      ConfigError: they do not fit.
-    """
-    memory = (mesh.local_devices[0].memory_stats() or {}).get("bytes_limit")  # a CPU says nothing
-    gib = image_set.images.nbytes / 2**30
-    check(
-        memory is None or gib < 0.8 * memory / 2**30,
-        f"data: the images of {image_set.name} take {gib:.1f} GiB, a device has "
-        f"{(memory or 0) / 2**30:.1f}; make them smaller with --config.data.size, or take fewer",
-    )
-    return put({"image": image_set.images, "label": image_set.labels}, replicated(mesh))
-
-
-def info_of(image_set: images.ImageSet) -> DataInfo:
-    """Return what a network has to know of an image set."""
-    return DataInfo(
-        class_names=image_set.class_names,
-        shape=image_set.images.shape[1:],
-        mean=image_set.mean,
-        std=image_set.std,
-    )
-
-
-def split(config, image_set: images.ImageSet, seed: int) -> dict[str, np.ndarray]:
-    """Return the parts of a seed's data: {"train", "val", "test"}: int32 positions."""
-    return splits.split(image_set, seed, config.data.val_fraction, config.data.test_fraction)
 
 
 def make_model(config, info: DataInfo, init: str | None = None):
@@ -210,6 +121,7 @@ def make_task(
       config: of the arm.
       rows: fields of `Plan` that say which steps have a row.
     """
+    loaded = load_seen(config, loaded, seed)
     image_set, info = loaded.image_set, info_of(loaded.image_set)
     model = make_model(config, info)
     # Flax compares modules by their fields. The start is in the parameters already, so all networks
@@ -245,14 +157,45 @@ def make_task(
         data=loaded.data,
         mesh=loaded.mesh,
         batch_size=config.batch_size,
-        test=evaluate(parts["test"], prefix="test", labels=image_set.labels),
+        test=test_of(image_set, evaluate(parts["test"], prefix="test", labels=image_set.labels)),
         result=classifier.result_of(config, len(train), len(info.class_names)),
         diverged=guessing(1 / len(info.class_names)),
-        facts={"num_params": count_params(model, info.shape)},
+        facts={"num_params": count_params(model, info.shape)} | known_classes(image_set),
         trace=trace,
         parallel=config.parallel,
         units_per_step=config.batch_size,
     )
+
+
+def known_classes(image_set: images.ImageSet) -> dict:
+    """Return what the last row says of the classes where a seed leaves some out.
+
+    Args:
+      image_set: as the seed sees it.
+    """
+    if not image_set.left_out:
+        return {}
+    return {"class_names": list(image_set.class_names), "num_classes": len(image_set.class_names)}
+
+
+def test_of(image_set: images.ImageSet, evaluate: Callable) -> Callable:
+    """Return the test of a run, whose scores class by class are those of all classes.
+
+    A class that the seed leaves out has no examples, and None for its accuracy.
+
+    Args:
+      image_set: as the seed sees it.
+      evaluate: state -> scores, those class by class of the classes that it keeps.
+    """
+
+    def test(state) -> dict:
+        found = evaluate(state)
+        for label in image_set.left_out:  # rising
+            found["class_counts"].insert(label, 0)
+            found["class_accuracy"].insert(label, None)
+        return found
+
+    return test
 
 
 def guessing(chance: float) -> dict:

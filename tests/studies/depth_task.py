@@ -4,16 +4,16 @@ from ml_collections import ConfigDict
 
 from dla_jax.data import images
 from dla_jax.studies.depth.arms import arm_of
-from dla_jax.tasks import image_task
+from dla_jax.tasks import image_data, image_task
 from dla_jax.training import steps
 from dla_jax.training.mesh import data_mesh
 from dla_jax.training.task import Task
 
 
-def load(config: ConfigDict, devices: list | None = None) -> image_task.Loaded:
+def load(config: ConfigDict, devices: list | None = None) -> image_data.Loaded:
     """Return the images of a study, on these devices, by default on all."""
     image_set, mesh = images.load(config.data, data_dir=None, download=False), data_mesh(devices)
-    return image_task.Loaded(image_set, image_task.put_data(image_set, mesh), mesh)
+    return image_data.Loaded(image_set, image_data.put_data(image_set, mesh), mesh)
 
 
 def task_of(config: ConfigDict, loaded, kind: str, seed: int = 0, depth: int = 4) -> Task:

@@ -7,7 +7,8 @@ import jax
 from configs import gradients
 from dla_jax.data import images
 from dla_jax.studies.gradients.study import make_probed
-from dla_jax.tasks.image_task import Loaded, info_of, make_model, put_data
+from dla_jax.tasks.image_data import Loaded, info_of, put_data
+from dla_jax.tasks.image_task import make_model
 from dla_jax.training.mesh import data_mesh
 from dla_jax.training.steps import init_state
 from dla_jax.trials.arms import own_config

@@ -11,7 +11,7 @@ from PIL import Image
 from dla_jax.evidence.rows import record_file, record_files
 from dla_jax.studies.cam import network_maps
 from dla_jax.studies.cam.arrays import read_arrays
-from dla_jax.studies.cam.networks import networks_of
+from dla_jax.studies.image_networks import networks_of
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from dla_jax.models.resnet import ResNet
 from dla_jax.plots import maps
 from dla_jax.studies.cam import network_maps
 from dla_jax.studies.cam.arrays import read_arrays
-from dla_jax.studies.cam.networks import networks_of
+from dla_jax.studies.image_networks import networks_of
 from dla_jax.tasks.image_restored import ImageClassifier
 
 KEPT = ("examples.npz", "canvas.npz")

@@ -12,7 +12,7 @@ from depth_task import load, start, task_of
 
 from configs import mlp, rescnn
 from dla_jax.studies.depth.arms import arm_of
-from dla_jax.tasks import image_task
+from dla_jax.tasks import image_data, image_task
 from dla_jax.tasks.image_classifier import make_loss
 from dla_jax.training import loop, steps
 from dla_jax.training.checkpoint import Checkpoints
@@ -28,7 +28,7 @@ def loaded():
 
 def model_of(loaded, kind, **more):
     config = arm_of(SMOKE, kind, 4, (0,)).config
-    return image_task.make_model(config, image_task.info_of(loaded.image_set), **more)
+    return image_task.make_model(config, image_data.info_of(loaded.image_set), **more)
 
 
 def log_p_of(loaded, kind, state, positions):
@@ -83,7 +83,7 @@ def test_other_seeds_have_other_weights_splits_and_orders(loaded):
 
 def test_a_seed_trains_on_its_training_part_only(loaded):
     task = task_of(SMOKE, loaded, "plain", seed=3)
-    parts = image_task.split(SMOKE, loaded.image_set, 3)
+    parts = image_data.split(SMOKE, loaded.image_set, 3)
     seen = {int(i) for step in range(40) for i in task.batch_at(step)["index"]}
     assert seen == set(parts["train"].tolist())
     assert seen.isdisjoint({*parts["val"].tolist(), *parts["test"].tolist()})
@@ -123,7 +123,7 @@ def test_one_program_serves_all_arms_seeds_and_learning_rates():
 def test_evaluation_counts_every_example_once(loaded):
     task = task_of(SMOKE, loaded, "residual", seed=2)
     state, source = start(task, seed=2), loaded.image_set
-    positions = image_task.split(SMOKE, source, 2)["val"]
+    positions = image_data.split(SMOKE, source, 2)["val"]
     log_p, labels = log_p_of(loaded, "residual", state, positions), source.labels[positions]
     found = task.evaluate(state)
     right = (np.argmax(log_p, -1) == labels).mean()
@@ -176,7 +176,7 @@ def test_label_smoothing_is_the_cross_entropy_with_softened_labels(loaded):
 def test_a_run_is_tested_on_its_test_part_and_chosen_on_its_validation_part(loaded):
     task = task_of(SMOKE, loaded, "plain")
     state = start(task)
-    parts = image_task.split(SMOKE, loaded.image_set, 0)
+    parts = image_data.split(SMOKE, loaded.image_set, 0)
     by_hand = {}
     for part in ("val", "test"):
         log_p = log_p_of(loaded, "plain", state, parts[part])

@@ -10,7 +10,8 @@ import scipy.special
 from gradient_tasks import config_of, loaded, module_of, start_of, task_of
 
 from dla_jax.studies.gradients.study import make_probed
-from dla_jax.tasks.image_task import freeze_norm_at, split
+from dla_jax.tasks.image_data import split
+from dla_jax.tasks.image_task import freeze_norm_at
 from dla_jax.training.loop import stack_batches
 from dla_jax.training.steps import run_steps
 from dla_jax.training.task import no_trace

@@ -18,7 +18,7 @@ from dla_jax.studies.gradients.figures import clipped_once, twins_of
 from dla_jax.studies.gradients.study import LIMITS, STUDY, histogram_steps
 from dla_jax.studies.study import read_finished
 from dla_jax.tasks.image_classifier import count_params
-from dla_jax.tasks.image_task import split
+from dla_jax.tasks.image_data import split
 from dla_jax.trials.arms import own_config
 
 

@@ -8,7 +8,7 @@ from configs import dante, mlp, resnet34
 from dla_jax.data import images
 from dla_jax.evidence import tables, weighing
 from dla_jax.studies.language.report import heads_words
-from dla_jax.tasks import classifier, image_task, language_task, text_source
+from dla_jax.tasks import classifier, image_data, image_task, language_task, text_source
 from dla_jax.training.mesh import data_mesh
 from dla_jax.trials.arms import own_config, resolve, select_trials
 
@@ -82,7 +82,7 @@ def test_records_of_before_have_no_such_values():
 def test_a_run_that_diverged_has_the_loss_of_guessing_and_counts_in_the_mean():
     config = resnet34.get_config("smoke")
     image_set, mesh = images.load(config.data, data_dir=None, download=False), data_mesh()
-    loaded = image_task.Loaded(image_set, image_task.put_data(image_set, mesh), mesh)
+    loaded = image_data.Loaded(image_set, image_data.put_data(image_set, mesh), mesh)
     diverged = image_task.make_task(own_config(config, "mlp"), loaded, seed=0).diverged
     assert diverged["test_loss"] == diverged["mean_val_loss"] == pytest.approx(math.log(10))
     assert diverged["test_accuracy"] == 0.1

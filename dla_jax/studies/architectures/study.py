@@ -14,7 +14,7 @@ from dla_jax.models.build import check_depth
 from dla_jax.models.resnet import stages_of
 from dla_jax.studies.architectures import report
 from dla_jax.studies.study import Description, Study, Tuning, data_facts
-from dla_jax.tasks import classifier, image_restored, image_task
+from dla_jax.tasks import classifier, image_data, image_restored, image_task
 from dla_jax.training.record import Record
 from dla_jax.trials.arms import Arm, Trial, check_arms, resolve
 from dla_jax.trials.grid import Job
@@ -33,9 +33,9 @@ def check_config(config, launch: Launch) -> None:
         f"pair: {config.pair} has {len(config.pair)} networks; give two, or none",
     )
     check_arms(config, functools.partial(check_network, launch=launch))
-    image_set = image_task.check_data(config, launch)
+    image_set = image_data.check_data(config, launch)
     for arm in resolve(config).values():
-        image_task.check_fit(arm.config, image_set)
+        image_data.check_fit(arm.config, image_set)
 
 
 def check_network(own, launch: Launch) -> None:
@@ -55,7 +55,7 @@ def check_network(own, launch: Launch) -> None:
 
 def describe(config, launch: Launch) -> Description:
     """Return what identifies the images, and what is to be said of them."""
-    image_set = image_task.read(config, launch)
+    image_set = image_data.read(config, launch)
     return Description(image_set.identity, splits.remarks(image_set))
 
 
@@ -63,7 +63,7 @@ def jobs(
     config, launch: Launch, arms: dict[str, Arm], trials: list[Trial], record: Record
 ) -> list[Job]:
     """Return a job for each run."""
-    loaded = image_task.load(config, launch)
+    loaded = image_data.load(config, launch)
 
     def make_task(trial: Trial):
         return image_task.make_task(arms[trial.arm].config, loaded, trial.seed)

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from dla_jax.analysis import cam, faithfulness
-from dla_jax.studies.cam.network_maps import BLIND, Examples, Network, all_maps, forgetting
+from dla_jax.studies.cam.network_maps import BLIND, Network, all_maps, forgetting
+from dla_jax.studies.image_networks import Examples
 
 
 @functools.partial(jax.jit, static_argnames="size")

@@ -35,14 +35,6 @@ class Network(NamedTuple):
     layer: str  # whose maps are asked for
 
 
-class Examples(NamedTuple):
-    """Images of the test part."""
-
-    images: np.ndarray  # uint8 [N, H, W, C]
-    labels: np.ndarray  # int32 [N]
-    index: np.ndarray  # int32 [N], in the image set
-
-
 def read_network(workdir: Path, row: dict, layer: str) -> Network:
     """Return the network of a run.
 

@@ -14,12 +14,12 @@ from dla_jax.config.checks import check, check_choice, check_rules, choice, coun
 from dla_jax.config.info import data_info
 from dla_jax.config.workdir import Launch
 from dla_jax.config.written import read_config
-from dla_jax.studies import find, run_experiment
-from dla_jax.studies.cam import examples, measure, network_maps, networks, photo_maps, report
+from dla_jax.studies import find, image_networks, run_experiment
+from dla_jax.studies.cam import examples, measure, network_maps, photo_maps, report
 from dla_jax.studies.cam.answer import answer
 from dla_jax.studies.cam.arrays import write_arrays
 from dla_jax.studies.study import Command, Description, Study, Tuning
-from dla_jax.tasks import image_task
+from dla_jax.tasks import image_data, image_task
 from dla_jax.training.record import Record
 from dla_jax.trials.arms import Arm, Trial, mean_score
 from dla_jax.trials.finished import check_source, made_launch, make_source, source_of
@@ -65,19 +65,19 @@ def check_config(config, launch: Launch) -> None:
     if config.made:
         check_made(config, made_launch(launch))
         return
-    best = networks.networks_of(launch.from_dir, config.network)[0]
+    best = image_networks.networks_of(launch.from_dir, config.network)[0]
     model = network_maps.read_network(launch.from_dir, best, config.layer).model
     network_maps.check_methods(config, model, best["group"])
     if not config.image:
-        networks.load(launch.from_dir, launch)
+        image_networks.load(launch.from_dir, launch)
 
 
 def check_made(config, launch: Launch) -> None:
     """Raise ConfigError for a study to be made first, or for what its networks cannot answer."""
     made = find(config.made.experiment)
     made.check(config.made, launch)
-    image_set = image_task.read(config.made, launch)
-    info = image_task.info_of(image_set)
+    image_set = image_data.read(config.made, launch)
+    info = image_data.info_of(image_set)
     arms = made.arms(config.made, image_set.identity)
     if config.network:
         check_choice("network", config.network, tuple(arms))
@@ -90,13 +90,13 @@ def check_made(config, launch: Launch) -> None:
 def describe(config, launch: Launch) -> Description:
     """Return what identifies the networks and their images, and what is to be said of them."""
     workdir = make_source(config, launch, run_experiment)
-    rows = networks.networks_of(workdir, config.network)
+    rows = image_networks.networks_of(workdir, config.network)
     remarks = [f"{len(rows)} networks, {rows[0]['group']} of {workdir}"]
-    test = networks.test_part(workdir, launch, rows[0]["seed"])
+    test = image_networks.test_part(workdir, launch, rows[0]["seed"])
     if len(test.index) < config.num_scored:
         num_test = len(test.index)
         remarks.append(f"num_scored: the test part has but {num_test} images; all are scored")
-    return Description(networks.identity(workdir, rows), remarks)
+    return Description(image_networks.identity(workdir, rows), remarks)
 
 
 def arms_of(config, data: dict) -> dict[str, Arm]:
@@ -113,7 +113,7 @@ def jobs(
 ) -> list[Job]:
     """Return a job for each network, which measures all methods."""
     workdir = source_of(config, launch)
-    rows = networks.networks_of(workdir, config.network)
+    rows = image_networks.networks_of(workdir, config.network)
 
     def job_of(number: int) -> Job:
         row = rows[number]
@@ -126,7 +126,7 @@ def jobs(
                 if trial.name in record.done:  # written before a crash
                     continue
                 record.resume(trial.name, -1)
-                record.append(networks.last_row(trial, row) | found[trial.arm])
+                record.append(image_networks.last_row(trial, row) | found[trial.arm])
             progress.update(1)
 
         return Job(own, units=1, program=None, compile=lambda: None, run=run)
@@ -145,14 +145,16 @@ def measure_network(
       keep: whether the arrays that pictures are drawn from are kept in the workdir.
     """
     network = network_maps.read_network(workdir, row, config.layer)
-    test = networks.test_part(workdir, launch, row["seed"])
+    test = image_networks.test_part(workdir, launch, row["seed"])
     other, unseen = None, np.zeros(len(test.index), bool)
     if following:
         other = network_maps.read_network(workdir, following, config.layer)
-        theirs = networks.test_part(workdir, launch, following["seed"])
+        if other.class_names != network.class_names:
+            other = None  # its maps are of other classes
+        theirs = image_networks.test_part(workdir, launch, following["seed"])
         unseen = np.isin(test.index, theirs.index)
     p = network_maps.predict(network, test.images)
-    networks.check_same(network, (p.argmax(-1) == test.labels).mean(), workdir)
+    image_networks.check_same(row, (p.argmax(-1) == test.labels).mean(), workdir)
     mean = data_info(read_config(workdir)["data"]).mean
     on_canvas, canvas = examples.on_canvases(config, network, test, p, mean)
     if keep:
@@ -190,10 +192,10 @@ def run(config, launch: Launch) -> None:
         MAPS.run(config, launch)
         return
     workdir = make_source(config, launch, run_experiment)
-    rows = networks.networks_of(workdir, config.network)
+    rows = image_networks.networks_of(workdir, config.network)
     best = network_maps.read_network(workdir, rows[0], config.layer)
     network_maps.check_methods(config, best.model, rows[0]["group"])
-    photo_maps.run(config, launch, best, networks.identity(workdir, rows))
+    photo_maps.run(config, launch, best, image_networks.identity(workdir, rows))
 
 
 def draw(workdir: Path) -> None:

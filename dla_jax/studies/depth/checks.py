@@ -26,7 +26,7 @@ from dla_jax.studies.depth.arms import (
     resolve_contrasts,
     side_depths_of,
 )
-from dla_jax.tasks import image_task
+from dla_jax.tasks import image_data, image_task
 from dla_jax.trials.arms import check_seeds_apart
 
 # What may follow the "+" in the name of an arm, by family of networks.
@@ -58,7 +58,7 @@ def check_config(config, launch: Launch) -> None:
     check_arms(config)
     for name in config.claims:
         check_claim(config, name)
-    image_task.check_fit(config, image_task.check_data(config, launch))
+    image_data.check_fit(config, image_data.check_data(config, launch))
 
 
 def check_depths(config) -> None:

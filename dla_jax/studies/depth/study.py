@@ -15,12 +15,12 @@ from dla_jax.studies.depth.answer import answer
 from dla_jax.studies.depth.arms import arms_of, claims_of, labels_of, left_out_depths
 from dla_jax.studies.depth.checks import check_config
 from dla_jax.studies.study import Description, Study, Tuning, data_facts
-from dla_jax.tasks import classifier, image_restored, image_task
+from dla_jax.tasks import classifier, image_data, image_restored
 
 
 def describe(config, launch: Launch) -> Description:
     """Return what identifies the images, and what is to be said of them."""
-    image_set = image_task.read(config, launch)
+    image_set = image_data.read(config, launch)
     remarks = [*splits.remarks(image_set), *left_out_depths(config)]
     return Description(image_set.identity, remarks)
 

@@ -19,7 +19,7 @@ from dla_jax.data import splits
 from dla_jax.studies.architectures.study import ARCHITECTURES
 from dla_jax.studies.gradients import report
 from dla_jax.studies.gradients.answer import answer
-from dla_jax.tasks import image_task
+from dla_jax.tasks import image_data, image_task
 from dla_jax.tasks.image_classifier import make_loss, shapes_of
 from dla_jax.training.record import Record
 from dla_jax.training.task import Task
@@ -53,7 +53,7 @@ def jobs(
     config, launch: Launch, arms: dict[str, Arm], trials: list[Trial], record: Record
 ) -> list[Job]:
     """Return a job for each run."""
-    loaded = image_task.load(config, launch)
+    loaded = image_data.load(config, launch)
 
     def make_task(trial: Trial) -> Task:
         return make_probed(arms[trial.arm].config, loaded, trial.seed)
@@ -61,7 +61,7 @@ def jobs(
     return jobs_of(make_task, trials, launch.workdir, record)
 
 
-def make_probed(config, loaded: image_task.Loaded, seed: int) -> Task:
+def make_probed(config, loaded: image_data.Loaded, seed: int) -> Task:
     """Return the Task of a run that is probed as it trains.
 
     The probe's loss is the one that the net learns from, except for the augmentation; where there
@@ -70,6 +70,7 @@ def make_probed(config, loaded: image_task.Loaded, seed: int) -> Task:
     Args:
       config: of the network.
     """
+    loaded = image_data.load_seen(config, loaded, seed)
     task = image_task.make_task(
         config,
         loaded,
@@ -78,9 +79,9 @@ def make_probed(config, loaded: image_task.Loaded, seed: int) -> Task:
         trace_first_steps=config.trace_first_steps,
         probe_every_steps=config.probe_every_steps,
     )
-    info = image_task.info_of(loaded.image_set)
+    info = image_data.info_of(loaded.image_set)
     model = image_task.make_model(config, info)
-    train = image_task.split(config, loaded.image_set, seed)["train"]
+    train = image_data.split(config, loaded.image_set, seed)["train"]
     loss_fn = make_loss(
         model,
         pad=0,

@@ -15,7 +15,7 @@ from dla_jax.config.checks import (
 from dla_jax.config.workdir import Launch
 from dla_jax.models.starts import SCALARS
 from dla_jax.studies.architectures.study import ARCHITECTURES
-from dla_jax.studies.cam.networks import load
+from dla_jax.studies.image_networks import load
 from dla_jax.studies.why import source
 from dla_jax.trials.arms import own_config
 

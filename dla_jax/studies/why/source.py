@@ -9,7 +9,7 @@ from dla_jax.config.checks import check, check_choice
 from dla_jax.config.written import read_config
 from dla_jax.models.resnet import stages_of
 from dla_jax.studies import find, with_like
-from dla_jax.studies.cam.networks import fingerprint
+from dla_jax.studies.image_networks import fingerprint
 from dla_jax.trials.arms import Arm
 from dla_jax.trials.finished import IMAGES, finished_runs
 

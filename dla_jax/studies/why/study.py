@@ -14,11 +14,11 @@ from ml_collections import ConfigDict
 from dla_jax.config.workdir import Launch
 from dla_jax.config.written import read_config
 from dla_jax.studies.architectures.study import ARCHITECTURES
-from dla_jax.studies.cam.networks import load
+from dla_jax.studies.image_networks import load
 from dla_jax.studies.study import Description, restore
 from dla_jax.studies.why import checks, diagnostics, report, shattered, source
 from dla_jax.studies.why.answer import answer
-from dla_jax.tasks import image_task
+from dla_jax.tasks import image_data, image_task
 from dla_jax.training.record import Record
 from dla_jax.training.task import Task
 from dla_jax.trials.arms import Arm, Trial, resolve
@@ -49,7 +49,7 @@ def jobs(
     """Return a job for each run."""
     if launch.from_dir:
         return reading_jobs(config, launch, arms, trials, record)
-    loaded = image_task.load(config, launch)
+    loaded = image_data.load(config, launch)
 
     def make_task(trial: Trial) -> Task:
         return make_diagnosed(config, arms[trial.arm], loaded, trial.seed)
@@ -72,16 +72,16 @@ def variables_of(state) -> dict:
     return {"params": state.params, **state.model_state}
 
 
-def make_diagnosed(config, arm: Arm, loaded: image_task.Loaded, seed: int) -> Task:
+def make_diagnosed(config, arm: Arm, loaded: image_data.Loaded, seed: int) -> Task:
     """Return the Task of a run whose network is diagnosed, as far as the config asks for it."""
-    own = arm.config
+    own, loaded = arm.config, image_data.load_seen(arm.config, loaded, seed)
     diagnosed = arm.name in config.diagnosed
     every = config.probe_every_steps if diagnosed else 0
     task = image_task.make_task(own, loaded, seed, probe_every_steps=every)
     image_set = loaded.image_set
     # The start is in the parameters already: networks that differ in it share their programs.
-    model = image_task.make_model(own, image_task.info_of(image_set), init="he")
-    parts = image_task.split(own, image_set, seed)
+    model = image_task.make_model(own, image_data.info_of(image_set), init="he")
+    parts = image_data.split(own, image_set, seed)
     samples = diagnostics.samples_of(image_set, parts, config.num_images, seed)
 
     def test(state) -> dict:
@@ -118,8 +118,9 @@ def reading_jobs(
 
         def run(given: list[Trial], progress) -> None:
             network = restore(workdir, row)
-            parts = image_task.split(theirs, image_set, trial.seed)
-            samples = diagnostics.samples_of(image_set, parts, config.num_images, trial.seed)
+            seen = image_data.seen(theirs, image_set, trial.seed)
+            parts = image_data.split(theirs, seen, trial.seed)
+            samples = diagnostics.samples_of(seen, parts, config.num_images, trial.seed)
             model = network.model.clone(init_scheme="he")
             found = measures_of(config, arm, model, samples, network.variables, trial.seed)
             record.resume(trial.name, -1)

@@ -1,10 +1,12 @@
-"""The networks that maps are made of, one group of a finished study, and their test images."""
+"""The networks that a study reads, one group of a finished study of images, and their images."""
 
 import functools
 import hashlib
 import json
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 from ml_collections import ConfigDict
 
 from dla_jax.config.checks import check
@@ -12,7 +14,7 @@ from dla_jax.config.workdir import Launch
 from dla_jax.config.written import read_config
 from dla_jax.data import images, splits
 from dla_jax.studies import with_like
-from dla_jax.studies.cam.network_maps import Examples, Network
+from dla_jax.tasks import image_data
 from dla_jax.trials.arms import Trial
 from dla_jax.trials.finished import IMAGES, finished_runs
 from dla_jax.trials.training import identity_of
@@ -27,6 +29,14 @@ KEPT = (
     "train_seconds",
     "step",
 )
+
+
+class Examples(NamedTuple):
+    """Images of one part of a seed's data."""
+
+    images: np.ndarray  # uint8 [N, H, W, C]
+    labels: np.ndarray  # int32 [N]
+    index: np.ndarray  # int32 [N], in the image set
 
 
 def networks_of(workdir: Path, network: str) -> list[dict]:
@@ -67,12 +77,19 @@ def load(workdir: Path, launch: Launch) -> images.ImageSet:
     return image_set
 
 
+def parts_of(workdir: Path, launch: Launch, seed: int) -> dict[str, Examples]:
+    """Return the parts of a seed's data: {"train", "val", "test"}."""
+    config = ConfigDict(read_config(workdir)["config"])
+    image_set = image_data.seen(config, load(workdir, launch), seed)
+    found = {}
+    for name, index in image_data.split(config, image_set, seed).items():
+        found[name] = Examples(image_set.images[index], image_set.labels[index], index)
+    return found
+
+
 def test_part(workdir: Path, launch: Launch, seed: int) -> Examples:
     """Return the test part of a seed."""
-    image_set, data = load(workdir, launch), read_config(workdir)["config"]["data"]
-    parts = splits.split(image_set, seed, data["val_fraction"], data["test_fraction"])
-    index = parts["test"]
-    return Examples(image_set.images[index], image_set.labels[index], index)
+    return parts_of(workdir, launch, seed)["test"]
 
 
 def identity(workdir: Path, rows: list[dict]) -> dict:
@@ -82,7 +99,10 @@ def identity(workdir: Path, rows: list[dict]) -> dict:
       rows: their last rows.
     """
     data = read_config(workdir)["data"]
-    return {key: data[key] for key in ("name", "fingerprint", "class_names")} | {
+    return {
+        "name": data["name"],
+        "fingerprint": data["fingerprint"],
+        "class_names": rows[0].get("class_names", data["class_names"]),
         "network": rows[0]["group"],
         "num_networks": len(rows),
         "seeds": [row["seed"] for row in rows],
@@ -97,12 +117,16 @@ def fingerprint(rows: list[dict]) -> str:
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def check_same(network: Network, accuracy: float, workdir: Path) -> None:
-    """Raise ConfigError when a network does not answer as it did when it was tested."""
-    recorded = network.row["test_accuracy"]
+def check_same(row: dict, accuracy: float, workdir: Path) -> None:
+    """Raise ConfigError when a network does not answer as it did when it was tested.
+
+    Args:
+      row: the last row of its run.
+    """
+    recorded = row["test_accuracy"]
     check(
         abs(recorded - accuracy) <= 0.005,
-        f"--from: {network.row['run']} of {workdir} had {100 * recorded:.1f} % of its test part "
+        f"--from: {row['run']} of {workdir} had {100 * recorded:.1f} % of its test part "
         f"right, and now has {100 * accuracy:.1f} %; train it again",
     )
 
