@@ -56,7 +56,8 @@ def image_base(experiment: str) -> ConfigDict:
 def image_data() -> ConfigDict:
     """Return the group `data` of a study of images."""
     data = ConfigDict()
-    data.name = "cifar10"  # digits, mnist, fashion_mnist, cifar10, cifar100 or folder
+    # digits, mnist, fashion_mnist, cifar10, cifar100, svhn_cropped or folder
+    data.name = "cifar10"
     # A folder with one sub-folder a class, or train/, val/ and test/ with such; with name=folder.
     data.path = placeholder(str)
     # An official test part elsewhere: a folder with one sub-folder a class.

@@ -56,7 +56,7 @@ def _decode(folder: Path, listing: Listing, size: int, skip_bad: bool) -> Decode
         none can be read.
     """
     files = listing.train + (listing.test or [])
-    read = _read_all(folder, [file for file, _ in files], size)
+    read = read_all(folder, [file for file, _ in files], size)
     _report_bad(folder, read, skip_bad)
     good = np.array([not isinstance(each, str) for each in read])
     labels = np.array([label for _, label in files], np.int32)[good]
@@ -78,7 +78,7 @@ def _decode(folder: Path, listing: Listing, size: int, skip_bad: bool) -> Decode
     return Decoded(images, labels, listing.class_names, mean, std, test_start)
 
 
-def _read_all(folder: Path, files: list[Path], size: int) -> list[np.ndarray | str]:
+def read_all(folder: Path, files: list[Path], size: int) -> list[np.ndarray | str]:
     """Read image files side by side: uint8 [size, size, 3] each, or why it cannot be read."""
 
     def read(file: Path) -> np.ndarray | str:
@@ -105,26 +105,26 @@ def _report_bad(folder: Path, read: list[np.ndarray | str], skip_bad: bool) -> N
         say(f"data.path: cannot be read: {listed}")
 
 
-def files_of(given: str) -> Found:
-    """Return the image files that a key `image` names, in order: a file, or those of a folder.
+def files_of(given: str, key: str = "image") -> Found:
+    """Return the image files that a key names, in order: a file, or those of a folder.
 
     Some of them may be unreadable.
 
     Raises:
       ConfigError: nothing there, or no image that can be read.
     """
-    path = expand("image", given)
-    check(path.exists(), f"image: there is no file or folder {given}")
+    path = expand(key, given)
+    check(path.exists(), f"{key}: there is no file or folder {given}")
     found = walk(path) if path.is_dir() else Found([path], Counter())
     check(
         len(found.images) > 0,
-        f"image: no image ({', '.join(SUFFIXES)}) in {given}; give another folder, or a file",
+        f"{key}: no image ({', '.join(SUFFIXES)}) in {given}; give another folder, or a file",
     )
     reasons = map(why_unreadable, found.images)  # one by one: a single good image is enough
     first = next(reasons)
     others = f"; nor is any other of {len(found.images)}" if path.is_dir() else ""
     usable = first is None or any(reason is None for reason in reasons)
-    check(usable, f"image: {found.images[0]} is no image that can be read ({first}){others}")
+    check(usable, f"{key}: {found.images[0]} is no image that can be read ({first}){others}")
     return found
 
 

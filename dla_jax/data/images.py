@@ -17,7 +17,6 @@ RULES = {
     "name": choice(DATASETS),
     "val_fraction": number(above=0, below=0.5),
     "pad": count(low=0),
-    "left_out": count(low=0),
 }
 
 
@@ -76,6 +75,7 @@ def check_config(data, data_dir: Path, download: bool) -> None:
     Nothing is decoded or downloaded before.
     """
     check_rules(data, RULES, prefix="data.")
+    count(low=0)("data.left_out", data.get("left_out", 0))  # a workdir of before has no such key
     official, given = data.name in prepared.NAMES, f"data.test_fraction: {data.test_fraction}"
     if data.name == "folder":
         official = folder.check_folder(data.path, data.size, data.get("test_path")).test is not None
@@ -101,7 +101,8 @@ def load(data, data_dir: Path, download: bool) -> ImageSet:
     `digits`: 1,797 8x8 images, the test part of the UCI optical digits, embedded in scikit-learn
     (Alpaydin and Kaynak 1998, doi:10.24432/C50P49).
     `mnist` (LeCun et al. 1998), `fashion_mnist` (Xiao et al. 2017, arXiv:1708.07747), `cifar10`,
-    `cifar100` (Krizhevsky 2009): prepared by tensorflow_datasets in `data_dir`, or fetched.
+    `cifar100` (Krizhevsky 2009), `svhn_cropped` (Netzer et al. 2011): prepared by
+    tensorflow_datasets in `data_dir`, or fetched.
     `folder`: one's own images in `data.path`, a sub-folder a class, and where there is one
     `data.test_path`.
 

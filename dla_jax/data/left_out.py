@@ -25,9 +25,10 @@ def left_out_classes(seed: int, num_classes: int, count: int) -> tuple[int, ...]
 def seen_by(image_set: ImageSet, seed: int, count: int) -> ImageSet:
     """Return an image set as a seed sees it: without the classes that it leaves out.
 
-    The others are numbered anew, in their order. So that training parts have one size for every
-    seed, some images of the classes that are kept, drawn at random, are in no part: as many as the
-    smallest choice of classes has less.
+    The others are numbered anew, in their order. So that the parts that are drawn have one size for
+    every seed, some images of the classes that are kept are in no part, of each class in
+    proportion: as many as the smallest choice of classes has less. Mean and standard deviation of
+    the pixels stay those of the whole set.
 
     Args:
       image_set: a whole one; one that a seed sees already comes back as it is.
@@ -48,16 +49,32 @@ def seen_by(image_set: ImageSet, seed: int, count: int) -> ImageSet:
     sizes = np.bincount(image_set.labels[distinct], minlength=num_classes)
     fewest = len(distinct) - np.sort(sizes)[-count:].sum()
     usable = distinct[labels[distinct] >= 0]
-    surplus = np.random.default_rng((seed, 4)).permutation(usable)[fewest:]
-    labels[surplus] = -1
+    labels[surplus_of(usable, labels, len(usable) - fewest, seed)] = -1
     names = tuple(image_set.class_names[label] for label in kept)
     return image_set._replace(labels=labels, class_names=names, left_out=left_out)
+
+
+def surplus_of(usable: np.ndarray, labels: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Return images to leave out, of each class in proportion to its size: int32 positions.
+
+    Args:
+      usable: int32 positions to choose from.
+      labels: int32 [N], from 0 at these positions.
+    """
+    sizes = np.bincount(labels[usable])
+    shares = count * sizes / sizes.sum()
+    counts = np.floor(shares).astype(int)
+    counts[np.argsort(counts - shares, kind="stable")[: count - counts.sum()]] += 1
+    rng, chosen = np.random.default_rng((seed, 4)), []
+    for label, number in enumerate(counts):
+        chosen.append(rng.permutation(usable[labels[usable] == label])[:number])
+    return np.concatenate(chosen)
 
 
 def left_out_images(image_set: ImageSet, seed: int, count: int) -> np.ndarray:
     """Return the images of the classes that a seed leaves out: int32 positions.
 
-    They are those of the official test part where there is one, and no copies of one another.
+    They are those of the official test part where there is one, else no copies of one another.
 
     Args:
       image_set: the whole one.

@@ -19,8 +19,12 @@ SOURCES = {
     "fashion_mnist": FASHION + "t10k-labels-idx1-ubyte.gz",
     "cifar10": "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
     "cifar100": "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
+    "svhn_cropped": "http://ufldl.stanford.edu/housenumbers/test_32x32.mat",
     "ag_news_subset": "https://drive.google.com/uc?export=download&id=0Bz8a_Dbh9QhbUDNpeUdjb0wxRms",
 }
+# Of the images of each set: height, width, channels.
+SHAPES = {"mnist": (28, 28, 1), "fashion_mnist": (28, 28, 1)}
+SHAPES |= dict.fromkeys(("cifar10", "cifar100", "svhn_cropped"), (32, 32, 3))
 TEXTS = ("ag_news_subset",)
 NAMES = tuple(name for name in SOURCES if name not in TEXTS)
 
@@ -36,13 +40,17 @@ def find(name: str, data_dir: Path) -> Path | None:
     return max(numbered, key=lambda folder: tuple(map(int, folder.name.split("."))), default=None)
 
 
-def check_available(name: str, data_dir: Path, download: bool) -> None:
-    """Raise ConfigError, within seconds, when a set is not in `data_dir` and cannot be fetched."""
+def check_available(name: str, data_dir: Path, download: bool, key: str = "data.name") -> None:
+    """Raise ConfigError, within seconds, when a set is not in `data_dir` and cannot be fetched.
+
+    Args:
+      key: that names the set, for messages.
+    """
     folder = find(name, data_dir)
     if folder is not None:
         describe(folder)
         return
-    missing = f"data.name: {name} is not in {data_dir / name}/<version>"
+    missing = f"{key}: {name} is not in {data_dir / name}/<version>"
     other = "give another --data_dir=FOLDER"
     check(download, f"{missing}; {other}, or fetch it with --download")
     check(
@@ -74,7 +82,10 @@ def load(name: str, data_dir: Path, download: bool) -> Decoded:
     """
     folder = find_or_prepare(name, data_dir, download)
     sizes, class_names = describe(folder)
-    key = content_key(folder, [path for path in folder.iterdir() if path.is_file()])
+    # SVHN has a split `extra` of more than a gigabyte, which is not read.
+    unread = f"{name}-extra."
+    files = [path for path in folder.iterdir() if path.is_file()]
+    key = content_key(folder, [path for path in files if not path.name.startswith(unread)])
     return cached(
         folder,
         key,
@@ -110,8 +121,7 @@ def find_or_prepare(name: str, data_dir: Path, download: bool) -> Path:
         folder = find(name, data_dir)
         check(
             folder is not None,
-            f"data.name: {name} was prepared, but not in {data_dir / name}; "
-            "give another --data_dir=FOLDER",
+            f"{name} was prepared, but not in {data_dir / name}; give another --data_dir=FOLDER",
         )
     return folder
 
@@ -132,6 +142,6 @@ def prepare(name: str, data_dir: Path) -> None:
         tfds.builder(name, data_dir=data_dir, file_format="array_record").download_and_prepare()
     except Exception as error:  # whatever TensorFlow, the network or the disk raise
         raise ConfigError(
-            f"data.name: {name} could not be prepared in {data_dir} ({first_line(error)}); "
+            f"{name} could not be prepared in {data_dir} ({first_line(error)}); "
             "try again, or give another --data_dir=FOLDER"
         ) from None

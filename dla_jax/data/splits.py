@@ -127,7 +127,7 @@ def split(examples, seed: int, val_fraction: float, test_fraction: float) -> dic
 
     An official test part is the test part of every seed. Of exact copies the first alone is in a
     part, so that no part holds what another does; what the official test part holds is in no other.
-    Parts have one size for every seed.
+    Those that are drawn have one size for every seed.
 
     Args:
       examples: has labels int32 [N], -1 where an example is in no part, class_names, test_start,

@@ -7,7 +7,7 @@ import pytest
 from launching import answers_to, assert_refused
 
 from dla_jax.data import images, splits
-from dla_jax.data.left_out import left_out_classes, left_out_images, seen_by
+from dla_jax.data.left_out import left_out_classes, left_out_images, seen_by, surplus_of
 
 DIGITS = images.digits()
 
@@ -77,3 +77,12 @@ def test_too_few_classes_are_refused(count):
     line = f"--config=configs/mlp.py:smoke --config.data.left_out={count}"
     (answer,) = answers_to([line]).values()
     assert_refused(answer, ["data.left_out", str(count)])
+
+
+def test_a_rare_class_loses_its_share_of_what_is_left_over():
+    labels = np.repeat(np.arange(4), (300, 30, 30, 10)).astype(np.int32)
+    usable = np.arange(370, dtype=np.int32)
+    found = surplus_of(usable, labels, 120, seed=0)
+    lost = np.bincount(labels[found], minlength=4)
+    assert len(found) == len(set(found)) == 120 and lost.tolist() == [97, 10, 10, 3]
+    assert not np.array_equal(found, surplus_of(usable, labels, 120, seed=1))

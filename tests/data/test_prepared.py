@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -48,6 +49,26 @@ def test_the_newest_version_is_taken_by_number(tmp_path):
     (tmp_path / "cifar10" / "4.0.0.incomplete").mkdir()
     assert prepared.find("cifar10", tmp_path).name == "3.0.10"
     assert prepared.find("mnist", tmp_path) is None
+
+
+def test_of_svhn_the_third_split_is_neither_read_nor_needed(tmp_path):
+    folder = write(tmp_path, name="svhn_cropped", version="3.1.0", like_svhn=True)
+    extra = list(folder.glob("*extra*"))
+    assert len(extra) == 2
+
+    def load():
+        return prepared.load("svhn_cropped", tmp_path, download=False)
+
+    for found in (load(), load()):  # from the record, then from the cache
+        np.testing.assert_array_equal(found.images, np.concatenate([TRAIN, TEST]))
+        np.testing.assert_array_equal(found.labels, [*LABELS["train"], *LABELS["test"]])
+        assert found.class_names == ("0", "1", "2") and found.test_start == 23
+    for path in extra:  # a gigabyte that is not even hashed: what was decoded is found without it
+        path.write_bytes(b"damaged")
+    load()
+    (cache,) = (folder / ".dla_jax").iterdir()
+    shutil.rmtree(cache)
+    np.testing.assert_array_equal(load().images[23:], TEST)
 
 
 def test_neither_tensorflow_nor_from_the_cache_tensorflow_datasets_is_imported(tmp_path):
