@@ -29,21 +29,24 @@ def largest(values: Iterable[float]) -> str:
     return f"{digits(max(finite))} where it did not overflow" if finite else digits(math.inf)
 
 
-def listed(parts: list[str], between: str = ", ") -> str:
+def listed(parts: list[str], between: str = ", ", most: int = MOST) -> str:
     """Return texts one after the other; of many the first ones, and how many more there are."""
-    rest = [f"{len(parts) - MOST} more"] if len(parts) > MOST else []
-    return between.join([*parts[:MOST], *rest])
+    rest = [f"{len(parts) - most} more"] if len(parts) > most else []
+    return between.join([*parts[:most], *rest])
 
 
-def ranked(values: dict[str, float], form: Callable, *, smallest: bool = False) -> str:
+def ranked(
+    values: dict[str, float], form: Callable, *, smallest: bool = False, most: int = MOST
+) -> str:
     """Return `b 95.0 %, a 90.1 %`, the largest first, or the smallest; nan comes last.
 
     Args:
       values: {name: number}.
       form: how a number is written.
+      most: how many are named.
     """
     sign = 1 if smallest else -1
     known = {name: value for name, value in values.items() if not math.isnan(value)}
     order = sorted(known, key=lambda name: sign * known[name])
     unknown = [f"{name} unknown" for name in values if name not in known]
-    return listed([*(f"{name} {form(known[name])}" for name in order), *unknown])
+    return listed([*(f"{name} {form(known[name])}" for name in order), *unknown], most=most)

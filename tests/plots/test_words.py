@@ -281,3 +281,9 @@ def test_updates_are_told_at_their_last_known_value():
     entropy = {"ppo": ([1, 2, 3], [0.1, 0.7, math.nan]), "a2c": ([1, 2], [0.9, 0.2])}
     told = said(learning.inside, {"entropy": entropy, "other": {"ppo": ([1], [math.nan])}})
     assert told == "At the end: entropy of the policy, nats: ppo 0.7, a2c 0.2; other: ppo unknown."
+
+
+def test_more_may_be_named():
+    values = {str(i): i for i in range(10)}
+    assert words.ranked(values, str, most=9).endswith("2 2, 1 1, 1 more")
+    assert words.ranked(values, str, most=10).endswith("1 1, 0 0")
