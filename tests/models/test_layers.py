@@ -23,6 +23,10 @@ def both(of_convolution, *arrays):
 
 CASES = [
     ((8, 8, 3), 3, 1, "SAME"),
+    ((8, 7, 5), 3, 1, "SAME"),
+    ((9, 7, 2), 5, 1, [(2, 1), (0, 2)]),
+    ((9, 7, 5), 5, 1, [(2, 1), (0, 2)]),
+    ((8, 8, 2), 3, 1, "VALID"),
     ((7, 9, 2), 3, 2, "SAME"),
     ((8, 8, 2), 3, 2, "VALID"),
     ((9, 7, 2), 5, 3, [(2, 1), (0, 2)]),
@@ -32,7 +36,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("batch", "case"), [*((6, case) for case in CASES), (1, CASES[3])])
+@pytest.mark.parametrize(("batch", "case"), [*((6, case) for case in CASES), (1, CASES[7])])
 def test_the_fast_convolution_has_the_gradients_of_the_plain_one(batch, case):
     (shape, window, stride, padding), rng = case, np.random.default_rng(0)
     x = rng.standard_normal((batch, *shape), np.float32)
