@@ -8,6 +8,7 @@ import numpy as np
 from bench import processes
 
 NUM_IMAGES, NUM_CLASSES = 100, 10
+PIECE = NUM_IMAGES * NUM_CLASSES  # maps of a call
 METHOD = "grad_cam"
 
 
@@ -39,8 +40,9 @@ def our_maps(module, variables):
     return lambda x: np.asarray(maps(variables, x))
 
 
-def our_work(net, module, variables):
-    """Return the calls of our side."""
+def our_work(net, module, variables, setting: dict):
+    """Return the calls of our side, which has no settings of its own."""
+    del setting
     x, maps = images_of(net), our_maps(module, variables)
     return processes.repeated(lambda: maps(x))
 
@@ -80,7 +82,9 @@ def torch_work(net, model, setting: dict, mean: float, std: float):
     return processes.repeated(lambda: maps(x))
 
 
-def torch_settings() -> list[dict]:
-    """Return the settings that pytorch-grad-cam's best is chosen from."""
+def settings_of(side: str) -> list[dict]:
+    """Return the settings that a side's best is chosen from."""
+    if side == "ours":
+        return processes.settings()
     layout, classes = ("contiguous", "channels last"), ("in turn", "in one batch")
     return processes.settings(threads=(1, processes.cores()), layout=layout, classes=classes)

@@ -1,4 +1,4 @@
-"""Our training step and maps beside PyTorch's best, on the same networks.
+"""Our training step, maps and detectors beside PyTorch's best, on the same networks.
 
     python -m bench.vision [--nets=mlp,...] [--write]
 
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bench import maps, page, processes
+from bench import detectors, maps, page, processes
 from configs import rescnn
 from configs.image_base import resnet
 
@@ -30,7 +30,7 @@ class Net(NamedTuple):
 
 
 class Job(NamedTuple):
-    """The training of one network, or class activation maps of one, "<network>_maps"."""
+    """The training of one network, or what is done with one, "<network>_maps" or "_detectors"."""
 
     net: str
 
@@ -57,7 +57,8 @@ NETS = {
     "cnn17": Net(LAB_B, 17, (32, 32, 3), 128, "sgd", 4),
     "resnet20": Net(resnet(), 20, (32, 32, 3), 128, "sgd", 4),
 }
-MAPS = {f"{name}_maps": NETS[name] for name in ("digits_cnn", "resnet20")}
+USES = {"maps": maps, "detectors": detectors}
+USED = {f"{net}_{use}": (net, use) for use in USES for net in ("digits_cnn", "resnet20")}
 MEAN, STD = 0.5, 0.25
 CLASSES = tuple("0123456789")
 
@@ -145,40 +146,41 @@ def torch_steps(job: Job, setting: dict):
     return processes.repeated(once, torch.cuda.synchronize if place == "cuda" else None)
 
 
-def maps_work(side: str, job: Job, setting: dict):
-    """Return the work of one side for maps: calls."""
-    net = MAPS[job.net]
+def use_of(side: str, job: Job, setting: dict):
+    """Return the work of one side for maps or detectors: calls."""
+    name, use = USED[job.net]
+    net = NETS[name]
     if side == "ours":
         import jax
 
         if jax.default_backend() != "cpu":
-            page.refuse("vision", "maps are compared on a CPU; start it with JAX_PLATFORMS=cpu")
+            page.refuse("vision", f"{use} are compared on a CPU; start it with JAX_PLATFORMS=cpu")
         params, model_state = our_task(net).init_fn(jax.random.key(0))
-        return maps.our_work(net, our_module(net), {"params": params, **model_state})
+        variables = {"params": params, **model_state}
+        return USES[use].our_work(net, our_module(net), variables, setting)
     from bench import torch_nets
 
-    model = torch_nets.make(job.net.removesuffix("_maps")).eval()
-    return maps.torch_work(net, model, setting, MEAN, STD)
+    return USES[use].torch_work(net, torch_nets.make(name).eval(), setting, MEAN, STD)
 
 
 def work_of(side: str, job: Job, setting: dict):
     """Return what `processes` measures: steps, or calls."""
-    if job.net in MAPS:
-        return maps_work(side, job, setting)
+    if job.net in USED:
+        return use_of(side, job, setting)
     return our_steps(NETS[job.net]) if side == "ours" else torch_steps(job, setting)
 
 
 def units_of(job: Job) -> int:
-    """Return how many images a step has, or how many maps a call."""
-    return maps.NUM_IMAGES * maps.NUM_CLASSES if job.net in MAPS else NETS[job.net].batch_size
+    """Return how many images a step has, or maps or images a call."""
+    return USES[USED[job.net][1]].PIECE if job.net in USED else NETS[job.net].batch_size
 
 
 def settings_of(side: str, job: Job) -> list[dict]:
     """Return the settings that a side's best is chosen from."""
+    if job.net in USED:
+        return USES[USED[job.net][1]].settings_of(side)
     if side == "ours":
         return processes.settings()
-    if job.net in MAPS:
-        return maps.torch_settings()
     layouts = ("contiguous",) if job.net == "mlp" else ("contiguous", "channels last")
     return processes.settings(layout=layouts, threads=(1, processes.cores()))
 
@@ -187,7 +189,8 @@ def table(results: list[dict], unit: str = "images", piece: str = "step") -> str
     """Return the comparisons as a table in Markdown."""
 
     def own(job):
-        return job.net, maps.NUM_IMAGES if job.net in MAPS else NETS[job.net].batch_size
+        used = job.net in USED
+        return job.net, USES[USED[job.net][1]].NUM_IMAGES if used else NETS[job.net].batch_size
 
     return page.table(["network", "batch"], own, results, unit, piece)
 
@@ -196,18 +199,20 @@ def main() -> None:
     """Measure what the command line asks for, and show the tables."""
     if processes.answered(Job, work_of, units_of):
         return
-    given = page.arguments_with_torch("vision", __doc__, (*NETS, *MAPS), rounds=5, seconds=6.0)
-    if set(given.nets) & set(MAPS):
+    given = page.arguments_with_torch("vision", __doc__, (*NETS, *USED), rounds=5, seconds=6.0)
+    asked = {use: [net for net in given.nets if USED.get(net, ("", ""))[1] == use] for use in USES}
+    if asked["maps"]:
         page.need("vision", "pytorch_grad_cam")
     spent = given.rounds, given.seconds
-    results = [processes.compare("vision", Job(net), settings_of, *spent) for net in given.nets]
-    trained = [result for result in results if result["job"].net in NETS]
-    mapped = [result for result in results if result["job"].net in MAPS]
+    compare = lambda net: processes.compare("vision", Job(net), settings_of, *spent)
+    results = {net: compare(net) for net in given.nets}
+    trained = [results[net] for net in given.nets if net in NETS]
     if trained:
         page.show("vision", table(trained), given.write, "torch")
-    if mapped:
-        text = table(mapped, unit="maps", piece="call")
-        page.show("vision", text, given.write, "torch", "grad-cam", section="maps")
+    for use, unit, packages in (("maps", "maps", ["grad-cam"]), ("detectors", "images", [])):
+        if asked[use]:
+            text = table([results[net] for net in asked[use]], unit=unit, piece="call")
+            page.show("vision", text, given.write, "torch", *packages, section=use)
 
 
 if __name__ == "__main__":

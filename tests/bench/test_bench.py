@@ -59,26 +59,53 @@ def test_both_sides_compute_the_same_function_with_the_same_parameters(name):
 
 
 @needs_torch
-@pytest.mark.parametrize("name", vision.MAPS)
+@pytest.mark.parametrize("name", ["digits_cnn", "resnet20"])
 def test_maps_are_those_of_pytorch_grad_cam(name):
     import torch
 
     pytest.importorskip("pytorch_grad_cam")
     from bench import maps, torch_nets
 
-    net = vision.NETS[name.removesuffix("_maps")]
+    net = vision.NETS[name]
     params, model_state = vision.our_task(net).init_fn(jax.random.key(0))
-    model = torch_nets.make(name.removesuffix("_maps")).eval()
+    model = torch_nets.make(name).eval()
     torch_nets.copy(model, params, model_state.get("batch_stats", {}))
     x = maps.images_of(net)[:6]
     ours = maps.our_maps(vision.our_module(net), {"params": params, **model_state})(x)
-    for choice in maps.torch_settings()[:: 5 if name == "resnet20_maps" else 1]:
+    for choice in maps.settings_of("torch")[:: 5 if name == "resnet20" else 1]:
         theirs = maps.torch_maps(model, choice, vision.MEAN, vision.STD)(x)
         assert ours.shape == theirs.shape == (6, 10, *net.shape[:2])
         # They resize by OpenCV after scaling to [0, 1], and scale again; near the edge of an image
         # the two differ by rounding.
         np.testing.assert_allclose(ours, theirs, atol=5e-3)
     assert torch.is_tensor(model.head.weight)
+
+
+@needs_torch
+@pytest.mark.parametrize("name", ["digits_cnn", "resnet20"])
+def test_detectors_give_the_same_scores_on_both_sides(name, monkeypatch):
+    from bench import detectors, torch_nets
+
+    monkeypatch.setattr(detectors, "TRAINED_ON", {16: 300, 64: 300})
+    net, setting = vision.NETS[name], {"threads": 1, "layout": "channels last"}
+    params, model_state = vision.our_task(net).init_fn(jax.random.key(0))
+    # So that the network is not sure, and images differ in every score.
+    params["head"]["kernel"] = np.asarray(params["head"]["kernel"]) / 5
+    model = torch_nets.make(name).eval()
+    torch_nets.copy(model, params, model_state.get("batch_stats", {}))
+    images = detectors.images_of(net)[:12]
+    our_scores = detectors.our_scores(vision.our_module(net), {"params": params, **model_state})
+    ours = detectors.in_batches(our_scores, images, 6)
+    their_scores = detectors.torch_scores(model, setting, vision.MEAN, vision.STD)
+    theirs = detectors.in_batches(their_scores, images, 12)
+    assert ours.shape == theirs.shape == (9, 12)
+    # Where a pixel hardly matters, the sign of its gradient is that of rounding; the relative
+    # distance is a difference of large ones.
+    rounding = {"odin": 1e-3, "relative_mahalanobis": 2e-3}
+    for detector, found, expected in zip(detectors.DETECTORS, ours, theirs, strict=True):
+        close = rounding.get(detector, 1e-4)
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=close, err_msg=detector)
+        assert np.ptp(found) > 10 * close + 1e-3 * np.abs(found).max(), detector
 
 
 @needs_torch
@@ -204,6 +231,8 @@ def test_without_pytorch_it_says_what_to_install(module, monkeypatch, capsys):
         (language, language.Job("train", "gpt", 2), "train | gpt | 2"),
         (encoders, encoders.Job("embed", "base", 1), "embed | base | 1"),
         (vision, vision.Job("mlp"), "mlp | 128"),
+        (vision, vision.Job("digits_cnn_maps"), "digits_cnn_maps | 100"),
+        (vision, vision.Job("digits_cnn_detectors"), "digits_cnn_detectors | 1000"),
     ],
 )
 def test_the_table_gives_ratios_of_rounds(module, job, own):
