@@ -38,6 +38,8 @@ WHY = {  # why a preset, or a kind of data, has no verdict in docs/studies
     "dante.py:gpt2": "needs GPT-2's tokenizer: not run",
     "yahoo.py:distilroberta": "needs DistilRoBERTa's weights, Yahoo Answers and a GPU: not run",
     "ag_news.py:gpt2": "needs GPT-2's weights and AG News: not run",
+    "ood.py:cifar10": "needs CIFAR-10, CIFAR-100 and a GPU: not run at that size",
+    "ood.py:read": "asked of the networks of another study, given with `--from`",
     "cam.py:cam": "asked of the networks of another study, given with `--from`",
 }
 HEAD = ["statement", "reported", "asked in", "verdict, or why there is none"]

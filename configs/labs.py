@@ -14,7 +14,7 @@ LAB_C = (
 )
 LAB_C_TEXTS = "lab C, https://github.com/simogiovannini/DLA-lab2"
 LAB_D = "lab D, https://github.com/salahjebali/Going-Deeper-With-Residual-Blocks"
-LAB_D_LANGUAGE = "lab D, https://github.com/salahjebali/DeepLearningApplications_labs"
+LAB_D_LABS = "lab D, https://github.com/salahjebali/DeepLearningApplications_labs"
 LAB_E = "lab E (only its README is public)"
 HE = "He et al. 2015, arXiv:1512.03385"
 HYPOTHESIS = "hypothesis"

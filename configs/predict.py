@@ -7,6 +7,8 @@ image is a file or a folder.
     python launch.py --config=configs/predict.py --from=runs/yahoo --config.file=questions.txt
     some-program | python launch.py --config=configs/predict.py --from=runs/yahoo
     python launch.py --config=configs/predict.py --from=runs/rescnn --config.image=photos
+    python launch.py --config=configs/predict.py --from=runs/rescnn --config.image=photos \
+        --config.unfamiliar=true
 """
 
 from ml_collections import ConfigDict
@@ -25,6 +27,10 @@ def get_config(argument: str = "") -> ConfigDict:
     config.text = ""  # one text to classify
     config.file = ""  # a file of a text a line; without text, file and image: standard input
     config.image = ""  # an image, or a folder of images
+    # Whether each line says, too, if the image is unlike those that the network was trained on: a
+    # score, the higher the more familiar, and if it is below that of 95 % of the validation part.
+    config.unfamiliar = False
+    config.detector = "knn"  # whose score it is; one of those of configs/ood.py
     config.made = ConfigDict()  # a study that is to be made first
     PRESETS[preset].apply(config)
     return config

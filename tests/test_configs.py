@@ -21,6 +21,7 @@ KINDS = {
     "features": "texts",
     "agents": "agents",
     "cam": "maps",
+    "ood": "detectors",
 }
 KEYS = {
     "language": {
@@ -47,6 +48,16 @@ KEYS = {
         "deletion_auc",
         "likeness_forgotten",
         "canvas_accuracy",
+        "val_accuracy",
+        "test_accuracy",
+    },
+    "detectors": {
+        "arm",
+        "near_auroc",
+        "far_fpr95",
+        "noise_auroc",
+        "aurc",
+        "setting",
         "val_accuracy",
         "test_accuracy",
     },
@@ -84,7 +95,7 @@ def test_the_screen_says_devices_table_and_paths(finished):
 def test_the_workdir_holds_what_it_should(finished):
     workdir, _ = finished
     expected = {"config.json", "record", "figures", "summary.json", "report.html"}
-    reads = experiment_of(workdir) in ("compare", "cam")
+    reads = experiment_of(workdir) in ("compare", "cam", "ood")
     expected |= set() if reads else {"tb", "checkpoints"}
     assert expected <= {path.name for path in workdir.iterdir()}
     assert list((workdir / "figures").glob("*.png"))
@@ -175,6 +186,6 @@ def test_every_study_has_a_quick_preset_that_can_run_and_can_decide(name):
     nowhere = Path("nowhere")
     launch = Launch(nowhere, from_dir=None, data_dir=nowhere, download=False, quiet=True)
     find(config.experiment).check(config, launch)
-    claims, seeds = config.claims, (config.made if name == "cam" else config).seeds
+    claims, seeds = config.claims, (config.made if name in ("cam", "ood") else config).seeds
     assert len(seeds) >= 6 and all(len(claim.contrasts) for claim in claims.values())
     assert len(claims) > 0

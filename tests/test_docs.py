@@ -14,6 +14,7 @@ PRESETS = {
     "mlp": ("mnist", "lab_b", "digits"),
     "gradients": ("digits",),
     "why": ("digits",),
+    "ood": ("digits",),
     "resnet34": ("digits",),
     "cam": ("cam",),
     "dante": ("tiny",),

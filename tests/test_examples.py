@@ -150,13 +150,14 @@ def test_its_networks_can_be_read_by_what_reads_networks(study, tmp_path, capsys
     assert with_like(("finetune",), study.workdir) == ("finetune",)
     image = ROOT / "docs" / "pictures" / "blackboard.jpg"
     given = {"text": "", "file": "", "image": str(image), "network": "wide", "made": {}}
+    given |= {"unfamiliar": True, "detector": "knn"}
     config, into = ConfigDict({"experiment": "predict"} | given), tmp_path / "predicted"
     into.mkdir()
     asked = Launch(into, study.workdir, tmp_path, download=False, quiet=True)
     predict.check_config(config, asked)
     predict.run(config, asked)
     answer = json.loads(capsys.readouterr().out)
-    assert len(answer["probabilities"]) == 10
+    assert len(answer["probabilities"]) == 10 and answer["unfamiliar"] in (True, False)
     assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-4)
 
 

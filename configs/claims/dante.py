@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from ml_collections import ConfigDict
 
-from configs.labs import HYPOTHESIS, LAB_B, LAB_D_LANGUAGE
+from configs.labs import HYPOTHESIS, LAB_B, LAB_D_LABS
 from dla_jax.evidence.claims import alone, answerable, claim, difference
 
 QUICKLY = '"we can easily see how quickly this architecture overfit"'
@@ -50,7 +50,7 @@ def over_fits(name: str, source: str, reported: str, network: str) -> dict:
 
 
 CLAIMS = {
-    "a_gpt_beats_ngrams": beats_ngrams("The GPT", LAB_D_LANGUAGE, "gpt"),
+    "a_gpt_beats_ngrams": beats_ngrams("The GPT", LAB_D_LABS, "gpt"),
     "b_llama_beats_ngrams": beats_ngrams("The Llama of 4 heads", LAB_B, "llama_4_heads"),
     "e_llama_beats_gpt": nats(
         "The Llama is better than the GPT",
@@ -63,7 +63,7 @@ CLAIMS = {
     ),
     "h_best_by_3000": claim(
         "By lab D's recipe validation is best before step 3000",
-        LAB_D_LANGUAGE,
+        LAB_D_LABS,
         DEGRADED,
         alone("gpt_lab_d"),
         direction="<",
@@ -86,7 +86,7 @@ CLAIMS = {
 }
 # Of presets that see their text many times.
 OVER_FITTING = {
-    "f_gpt_over_fits": over_fits("Lab D's GPT", LAB_D_LANGUAGE, DEGRADED, "gpt_lab_d"),
+    "f_gpt_over_fits": over_fits("Lab D's GPT", LAB_D_LABS, DEGRADED, "gpt_lab_d"),
     "g_llama_over_fits": over_fits("The Llama of 4 heads", LAB_B, QUICKLY, "llama_4_heads"),
 }
 

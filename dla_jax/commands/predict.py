@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from scipy.special import softmax
 
-from dla_jax.config.checks import ConfigError, check
+from dla_jax.config.checks import ConfigError, check, check_choice
 from dla_jax.config.connectivity import first_line
 from dla_jax.config.files import expand
 from dla_jax.config.stop import Interrupted, stop_requested
@@ -22,7 +22,9 @@ from dla_jax.config.written import read_config, write_config
 from dla_jax.data import folder, labelled, photos
 from dla_jax.data.encoding import decode
 from dla_jax.evidence import tables
-from dla_jax.studies import find, run_experiment, with_like
+from dla_jax.studies import find, image_networks, run_experiment, with_like
+from dla_jax.studies.ood.detectors import DETECTORS
+from dla_jax.studies.ood.familiar import SHARE, Familiar, check_detector, make_familiar
 from dla_jax.studies.study import Command, restore
 from dla_jax.training.mesh import data_mesh, describe_devices
 from dla_jax.trials.finished import (
@@ -47,10 +49,12 @@ def check_config(config, launch: Launch) -> None:
     given = [key for key in ("text", "file", "image") if config[key]]
     check(len(given) <= 1, f"{' and '.join(given)}: give one of them")
     check_source(config, launch, "classifiers", "runs/try1")
+    check_choice("detector", config.detector, DETECTORS)
     if config.made:
+        check(not config.unfamiliar, "unfamiliar: this preset makes a study of texts; leave it out")
         find(config.made.experiment).check(config.made, made_launch(launch))
         return
-    choose(launch.from_dir, config.network)
+    row = choose(launch.from_dir, config.network)
     images = classifies_images(launch.from_dir)
     check(
         not images or bool(config.image),
@@ -62,10 +66,18 @@ def check_config(config, launch: Launch) -> None:
         f"image: {launch.from_dir} classifies texts; give --config.text=, --config.file= or "
         "standard input",
     )
+    check(
+        images or not config.unfamiliar,
+        f"unfamiliar: {launch.from_dir} classifies texts, of which there is no such score; leave "
+        "it out",
+    )
     if images:
         folder.files_of(config.image)
     else:
         read_texts(config)
+    if config.unfamiliar:
+        image_networks.load(launch.from_dir, launch)
+        check_detector(launch.from_dir, launch, row, config.detector)
 
 
 def choose(workdir: Path, network: str) -> dict:
@@ -126,7 +138,8 @@ def run(config, launch: Launch) -> None:
     accuracy = f"{100 * row['test_accuracy']:.1f} % on its test part{tables.balanced_words([row])}"
     print(f"{row['run']} of {workdir}: {accuracy}", file=sys.stderr)
     if config.image:
-        answers = image_answers(config, workdir, row)
+        familiar = read_familiar(config, workdir, row, launch) if config.unfamiliar else None
+        answers = image_answers(config, workdir, row, familiar)
     else:
         answers = text_answers(config, workdir, row, launch)
     path = launch.workdir / "predictions.jsonl"
@@ -158,8 +171,31 @@ def text_answers(config, workdir: Path, row: dict, launch: Launch) -> Iterator[d
             yield {"text": text} | answer(own, classifier.class_names)
 
 
-def image_answers(config, workdir: Path, row: dict) -> Iterator[dict]:
-    """Yield what the classifier says of each image.
+def read_familiar(config, workdir: Path, row: dict, launch: Launch) -> Familiar:
+    """Return what tells familiar images from others; say its threshold."""
+    familiar = make_familiar(workdir, launch, row, config.detector)
+    print(
+        f"unfamiliar: a score of {config.detector} below {familiar.threshold:.6g}, which "
+        f"{100 * SHARE:.0f} % of the validation part reach",
+        file=sys.stderr,
+    )
+    return familiar
+
+
+def familiarity(familiar: Familiar | None, images: np.ndarray) -> list[dict]:
+    """Return {"familiarity", "unfamiliar"} of each image; of each nothing where it is not asked."""
+    if familiar is None:
+        return [{} for _ in images]
+    return [
+        {"familiarity": round(float(score), 6), "unfamiliar": bool(score < familiar.threshold)}
+        for score in familiar.scores(images)
+    ]
+
+
+def image_answers(
+    config, workdir: Path, row: dict, familiar: Familiar | None = None
+) -> Iterator[dict]:
+    """Yield what the classifier says of each image, and how familiar it is, where asked for.
 
     Those that cannot be read are named on standard error, and counted.
 
@@ -180,12 +216,13 @@ def image_answers(config, workdir: Path, row: dict) -> Iterator[dict]:
                 print(error, file=sys.stderr)
                 bad += 1
         if images:
-            x = np.stack(list(images.values())).astype(np.float32) / 255
+            pixels = np.stack(list(images.values()))
             # One shape, one program.
-            full = np.resize(x, (min(AT_A_TIME, len(files)), *classifier.shape))
-            logits = np.asarray(apply(classifier.variables, full))
-            for path, own in zip(images, logits, strict=False):
-                yield {"image": str(path)} | answer(own, classifier.class_names)
+            full = np.resize(pixels, (min(AT_A_TIME, len(files)), *classifier.shape))
+            logits = np.asarray(apply(classifier.variables, full.astype(np.float32) / 255))
+            known = familiarity(familiar, full)
+            for path, own, more in zip(images, logits, known, strict=False):
+                yield {"image": str(path)} | answer(own, classifier.class_names) | more
     if bad:
         print(f"{bad} of {len(files)} images could not be read", file=sys.stderr)
 

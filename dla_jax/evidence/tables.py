@@ -109,9 +109,13 @@ def largest_share(runs: list[dict]) -> float | None:
 
     None where the classes are about equal, or the record does not say.
     """
-    counts = [run["class_counts"] for run in runs if run.get("class_counts")]
-    shares = np.sum(counts, axis=0) / np.sum(counts) if counts else np.zeros(1)
-    return float(shares.max()) if shares.max() * len(shares) >= IMBALANCED else None
+    counts = [np.array(run["class_counts"]) for run in runs if run.get("class_counts")]
+    if not counts:
+        return None
+    # A class that a seed leaves out has no examples in its run.
+    shares = [own.max() / own.sum() for own in counts]
+    relative = [share * np.count_nonzero(own) for share, own in zip(shares, counts, strict=True)]
+    return float(np.mean(shares)) if np.mean(relative) >= IMBALANCED else None
 
 
 def balanced_words(runs: list[dict]) -> str:
@@ -138,29 +142,36 @@ def class_section(class_names: list[str], runs: dict[str, list[dict]]) -> list[d
     kept = {name: found for name, found in kept.items() if found}
     if not kept:
         return []
-    counts = np.mean([run["class_counts"] for found in kept.values() for run in found], axis=0)
+    every = np.array([run["class_counts"] for found in kept.values() for run in found])
+    counts = every.mean(0)
     order = np.argsort(counts, kind="stable")[:MOST_CLASSES]
     rows = [class_row(class_names[label], label, counts[label], kept) for label in order]
     return [
         {
             "title": "Class by class",
-            "text": class_words(class_names, counts),
+            "text": class_words(class_names, every),
             "table": {"head": ["class", "test examples", *kept], "rows": rows},
         }
     ]
 
 
 def class_words(class_names: list[str], counts: np.ndarray) -> str:
-    """Return what stands above the table of classes. `counts`: float [C], their test examples."""
-    largest = int(counts.argmax())
-    majority, guessed = counts[largest] / counts.sum(), 1 / np.count_nonzero(counts)
+    """Return what stands above the table of classes.
+
+    Args:
+      counts: int [runs, C], their test examples; 0 of a class that a seed leaves out.
+    """
+    majority, guessed = counts.max(1) / counts.sum(1), 1 / np.count_nonzero(counts, axis=1)
+    name = f", {class_names[int(counts.sum(0).argmax())]}," if counts.all() else ""
     words = (
-        f"Always naming the largest class, {class_names[largest]}, has {percent(majority)} % of "
-        "the test part right, and a balanced accuracy, the mean over classes, of "
-        f"{percent(guessed)} %. Means over seeds."
+        f"Always naming the largest class{name} has {percent(majority.mean())} % of the test part "
+        "right, and a balanced accuracy, the mean over classes, of "
+        f"{percent(guessed.mean())} %. Means over seeds."
     )
-    if len(counts) > MOST_CLASSES:
-        words += f" The {MOST_CLASSES} rarest of {len(counts)} classes."
+    if not counts.all():
+        words += " A class counts for the seeds that do not leave it out."
+    if counts.shape[1] > MOST_CLASSES:
+        words += f" The {MOST_CLASSES} rarest of {counts.shape[1]} classes."
     return words
 
 

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
@@ -13,6 +15,7 @@ from dla_jax.config.checks import check
 from dla_jax.config.workdir import Launch
 from dla_jax.config.written import read_config
 from dla_jax.data import images, splits
+from dla_jax.evidence.rows import read_record
 from dla_jax.studies import with_like
 from dla_jax.tasks import image_data
 from dla_jax.trials.arms import Trial
@@ -39,6 +42,17 @@ class Examples(NamedTuple):
     index: np.ndarray  # int32 [N], in the image set
 
 
+@functools.cache
+def features_of(model, shape: tuple[int, int, int]) -> dict:
+    """Return the features of a model, as shapes, for one image [H, W, C]."""
+
+    def init(seed):
+        return model.init_with_output(jax.random.key(seed), jnp.zeros((1, *shape)), train=False)
+
+    (_, features), _ = jax.eval_shape(init, 0)
+    return features
+
+
 def networks_of(workdir: Path, network: str) -> list[dict]:
     """Return the last rows of the runs of one network, the best on validation first.
 
@@ -60,8 +74,7 @@ def load(workdir: Path, launch: Launch) -> images.ImageSet:
     Raises:
       ConfigError: they are gone, or others.
     """
-    written = read_config(workdir)
-    data = ConfigDict(written["config"]["data"])
+    written, data = read_config(workdir), data_config(workdir)
     images.check_config(data, launch.data_dir, launch.download)
     image_set = images.load(data, launch.data_dir, launch.download)
     check(
@@ -77,19 +90,36 @@ def load(workdir: Path, launch: Launch) -> images.ImageSet:
     return image_set
 
 
-def parts_of(workdir: Path, launch: Launch, seed: int) -> dict[str, Examples]:
-    """Return the parts of a seed's data: {"train", "val", "test"}."""
+def data_config(workdir: Path) -> ConfigDict:
+    """Return the group `data` of the study of a workdir, with what an old one has not."""
+    written = read_config(workdir)["config"]["data"]
+    return ConfigDict({"left_out": 0} | written)
+
+
+def diverged_words(workdir: Path, network: str) -> list[str]:
+    """Return the remark that runs of a network diverged, which leave none to read."""
+    rows = [row for row in read_record(workdir) if row.get("done") and row["stage"] == "final"]
+    own = [row for row in rows if row["group"] == network]
+    gone = sum(row["diverged"] for row in own)
+    return [f"{network}: {gone} of {len(own)} runs diverged and are left out"] if gone else []
+
+
+def parts_of(
+    workdir: Path, launch: Launch, seed: int, names: tuple[str, ...] = ("train", "val", "test")
+) -> dict[str, Examples]:
+    """Return those parts of a seed's data that are named."""
     config = ConfigDict(read_config(workdir)["config"])
     image_set = image_data.seen(config, load(workdir, launch), seed)
-    found = {}
-    for name, index in image_data.split(config, image_set, seed).items():
+    parts, found = image_data.split(config, image_set, seed), {}
+    for name in names:
+        index = parts[name]
         found[name] = Examples(image_set.images[index], image_set.labels[index], index)
     return found
 
 
 def test_part(workdir: Path, launch: Launch, seed: int) -> Examples:
     """Return the test part of a seed."""
-    return parts_of(workdir, launch, seed)["test"]
+    return parts_of(workdir, launch, seed, names=("test",))["test"]
 
 
 def identity(workdir: Path, rows: list[dict]) -> dict:

@@ -53,7 +53,11 @@ def check_data(config, launch: Launch) -> images.ImageSet:
 def check_fit(config, image_set: images.ImageSet) -> None:
     """Raise ConfigError for what the data does not allow: the split, the batch, the network."""
     check_left_out(config.data, image_set)
-    train = split(config, image_set, config.seeds[0])["train"]
+    # Where seeds leave out classes, each has classes of its own to split.
+    several = config.data.get("left_out", 0) > 0
+    seeds = (*config.seeds, *config.select_seeds) if several else config.seeds[:1]
+    parts = [split(config, image_set, seed) for seed in seeds]
+    train = parts[0]["train"]
     check(
         config.batch_size <= len(train),
         f"batch_size: {config.batch_size} is larger than the training part of "
@@ -96,6 +100,12 @@ def put_data(image_set: images.ImageSet, mesh: jax.sharding.Mesh) -> dict:
         f"{(memory or 0) / 2**30:.1f}; make them smaller with --config.data.size, or take fewer",
     )
     return put({"image": image_set.images, "label": image_set.labels}, replicated(mesh))
+
+
+def identity_of(config, image_set: images.ImageSet) -> dict:
+    """Return what a workdir remembers of its data, and how many classes each seed leaves out."""
+    left_out = config.data.get("left_out", 0)
+    return image_set.identity | ({"left_out": left_out} if left_out else {})
 
 
 def info_of(image_set: images.ImageSet) -> DataInfo:

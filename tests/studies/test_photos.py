@@ -112,7 +112,7 @@ def test_predict_answers_on_standard_output_and_exits_as_usual(
     monkeypatch.setattr(predict, "read_config", lambda workdir: {"data": {"fingerprint": "0"}})
     monkeypatch.setattr(predict, "write_config", lambda *given: None)
     (seventy / "notes.txt").write_text("x")
-    config = SimpleNamespace(image=str(seventy), network="", to_dict=dict)
+    config = SimpleNamespace(image=str(seventy), network="", unfamiliar=False, to_dict=dict)
     predict.run(config, launch_in(tmp_path))
     out, err = capsys.readouterr()
     assert out == (tmp_path / "predictions.jsonl").read_text() and len(out.splitlines()) == 69

@@ -56,7 +56,7 @@ def check_network(own, launch: Launch) -> None:
 def describe(config, launch: Launch) -> Description:
     """Return what identifies the images, and what is to be said of them."""
     image_set = image_data.read(config, launch)
-    return Description(image_set.identity, splits.remarks(image_set))
+    return Description(image_data.identity_of(config, image_set), splits.remarks(image_set))
 
 
 def jobs(

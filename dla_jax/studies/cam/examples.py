@@ -11,11 +11,10 @@ from dla_jax.data import canvas
 from dla_jax.studies.cam.network_maps import (
     Network,
     all_maps,
-    features_of,
     forgetting,
     maps_of,
 )
-from dla_jax.studies.image_networks import Examples
+from dla_jax.studies.image_networks import Examples, features_of
 
 NUM_CANVASES = 8
 MOST = 10  # classes of an image whose maps are kept, beside that of its own class

@@ -40,8 +40,13 @@ def hottest(heat: np.ndarray) -> str:
 def alike(maps_a: np.ndarray, maps_b: np.ndarray) -> float:
     """Return the mean correlation of maps [n, h, w] with others, image by image.
 
-    It is nan where a map is the same everywhere.
+    Of maps of two sizes the smaller is resized. It is nan where a map is the same everywhere.
     """
+    size = max(maps_a.shape[1:], maps_b.shape[1:])
+    maps_a, maps_b = (
+        np.asarray(cam.to_pixels(own, size)) if own.shape[1:] != size else own
+        for own in (maps_a, maps_b)
+    )
     pairs = zip(maps_a.reshape(len(maps_a), -1), maps_b.reshape(len(maps_b), -1), strict=True)
     with np.errstate(invalid="ignore", divide="ignore"):
         return float(np.mean([np.corrcoef(a, b)[0, 1] for a, b in pairs]))

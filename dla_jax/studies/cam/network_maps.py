@@ -11,6 +11,7 @@ import numpy as np
 from dla_jax.analysis import cam, faithfulness
 from dla_jax.config.checks import check, check_choice
 from dla_jax.models.build import ends_in_mean
+from dla_jax.studies.image_networks import features_of
 from dla_jax.studies.study import restore
 from dla_jax.tasks import image_classifier
 
@@ -77,17 +78,6 @@ def check_methods(config, model, group: str) -> None:
         f"and one dense layer, which {group} at {config.layer} is not; take "
         "--config=configs/cam.py:method=grad_cam",
     )
-
-
-@functools.cache
-def features_of(model, shape: tuple[int, int, int]) -> dict:
-    """Return the features of a model, as shapes, for one image [H, W, C]."""
-
-    def init(seed):
-        return model.init_with_output(jax.random.key(seed), jnp.zeros((1, *shape)), train=False)
-
-    (_, features), _ = jax.eval_shape(init, 0)
-    return features
 
 
 @functools.partial(jax.jit, static_argnames="model")

@@ -107,15 +107,18 @@ def by_data(rows: list[dict]) -> list[tuple[str, str, list[dict]]]:
     """
     found = {}
     for row in rows:
-        found.setdefault((row["data"]["name"], row["data"]["fingerprint"]), []).append(row)
+        data = row["data"]
+        without = data.get("left_out", 0)  # classes that each seed leaves out
+        name = f"{data['name']} without {without} classes" if without else data["name"]
+        found.setdefault((name, data["fingerprint"]), []).append(row)
     names, told = [name for name, _ in found], []
     for (name, fingerprint), own in found.items():
         if names.count(name) == 1:
-            told.append((name, name, own))
+            told.append((name, name.replace(" ", "-"), own))
         else:
             short = fingerprint[:8]
             size = f"{name} of {own[0]['data']['num_examples']:,} examples, {short}"
-            told.append((size, f"{name}-{short}", own))
+            told.append((size, f"{name}-{short}".replace(" ", "-"), own))
     return told
 
 

@@ -22,7 +22,7 @@ def describe(config, launch: Launch) -> Description:
     """Return what identifies the images, and what is to be said of them."""
     image_set = image_data.read(config, launch)
     remarks = [*splits.remarks(image_set), *left_out_depths(config)]
-    return Description(image_set.identity, remarks)
+    return Description(image_data.identity_of(config, image_set), remarks)
 
 
 STUDY = Study(

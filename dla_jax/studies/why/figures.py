@@ -41,7 +41,8 @@ def first_of(found: Finished, key: str) -> dict[str, np.ndarray]:
 
 def chance_of(found: Finished) -> float:
     """Return the accuracy of guessing."""
-    return 1 / len(found.written["data"]["class_names"])
+    data = found.written["data"]
+    return 1 / (len(data["class_names"]) - data.get("left_out", 0))
 
 
 def draw_figures(found: Finished) -> dict[str, dict]:

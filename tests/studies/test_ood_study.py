@@ -1,0 +1,312 @@
+"""The study of strange images: what the record holds is what numpy says of the same networks."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from launching import answers_to, assert_refused, launch
+from ml_collections import ConfigDict
+from PIL import Image
+from records import last_rows_of
+
+from dla_jax.config.checks import ConfigError
+from dla_jax.config.workdir import Launch
+from dla_jax.config.written import read_config
+from dla_jax.data import images, splits, strange
+from dla_jax.data.left_out import left_out_classes, seen_by
+from dla_jax.evidence.rows import record_file, record_files
+from dla_jax.studies.cam.arrays import read_arrays
+from dla_jax.studies.ood import detectors, sets
+from dla_jax.studies.ood.measure import AS_IMPLEMENTED, Scores, chosen_settings, measure
+
+
+@pytest.fixture(scope="module")
+def workdir(smoke):
+    return smoke("ood")[0]
+
+
+@pytest.fixture(scope="module")
+def first(workdir):
+    """Return the network that is best on validation, what it is shown, and the config."""
+    config = ConfigDict(read_config(workdir)["config"])
+    study = workdir / "study"
+    row = best_row(study)
+    network = detectors.read_network(study, row, config.layer, tuple(config.detectors))
+    shown = sets.sets_of(config, launch_of(study), study, row["seed"])
+    return config, network, shown
+
+
+def launch_of(study):
+    fields = dict.fromkeys(Launch._fields)
+    return Launch(**fields | {"workdir": study, "data_dir": study, "download": False})
+
+
+def best_row(study):
+    rows = [row for name, row in last_rows_of(study).items() if name.startswith("final/")]
+    return max(rows, key=lambda row: row["val_accuracy"])
+
+
+def test_no_image_is_in_two_parts_and_none_of_a_left_out_class_in_any(first):
+    _, network, shown = first
+    seed = network.row["seed"]
+    index = np.concatenate([shown.train.index, shown.val.index, shown.test.index])
+    assert len(index) == len(set(index))
+    left_out = left_out_classes(seed, num_classes=10, count=2)
+    assert not set(images.digits().labels[index]) & set(left_out)
+    strange = shown.reported["left_out"]
+    pixels = {image.tobytes() for image in strange}
+    theirs = np.isin(images.digits().labels, left_out)
+    assert pixels <= {image.tobytes() for image in images.digits().images[theirs]}
+    names = {"left_out", "gaussian", "permuted", "inverted", "turned", "wrapped_gaussian"}
+    assert set(shown.reported) == names and set(shown.tuning) == {"uniform", "blurred"}
+    np.testing.assert_array_equal(shown.reported["inverted"], 255 - shown.test.images)
+
+
+def fitted_on(first, shown, monkeypatch):
+    """Return the positions of the images that the detectors of a network are fitted on."""
+    config, network, _ = first
+    fit, seen = detectors.fit, []
+
+    def watched(network, train, settings):
+        seen.append(train.index)
+        return fit(network, train, settings)
+
+    monkeypatch.setattr(detectors, "fit", watched)
+    logits, _ = detectors.look(network, shown.test.images)
+    measure(config, network, shown, logits, keep=False)
+    return np.concatenate(seen)
+
+
+def assert_no_leak(index, shown):
+    assert not set(index) & {*shown.val.index, *shown.test.index}
+
+
+def test_detectors_are_fitted_on_the_training_part_alone(first, monkeypatch):
+    _, network, shown = first
+    index = fitted_on(first, shown, monkeypatch)
+    digits = seen_by(images.digits(), network.row["seed"], 2)
+    parts = splits.split(digits, network.row["seed"], 0.2, 0.2)
+    assert np.array_equal(np.sort(index), np.sort(parts["train"]))
+    assert_no_leak(index, shown)
+    both = [np.concatenate(pair) for pair in zip(shown.train, shown.test, strict=True)]
+    leaky = shown._replace(train=type(shown.train)(*both))
+    with pytest.raises(AssertionError):
+        assert_no_leak(fitted_on(first, leaky, monkeypatch), shown)
+
+
+def test_settings_are_chosen_on_tuning_sets_and_never_on_what_is_reported():
+    """Of two settings the first is better on what is reported, the second on the tuning sets."""
+    familiar = np.array([[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]], np.float32)
+    low, high = np.array([[0.0, 0.5], [2.5, 4.0]]), np.array([[2.5, 4.0], [0.0, 0.5]])
+    own = Scores(familiar, familiar, {"uniform": high}, {"left_out": low, sets.NOISE: low})
+    assert chosen_settings({"odin": own}) == {"odin": 1, AS_IMPLEMENTED: 0}
+    turned = own._replace(reported={"left_out": high, sets.NOISE: high})
+    assert chosen_settings({"odin": turned})["odin"] == 1
+    with pytest.raises(ConfigError, match="no set to choose"):
+        chosen_settings({"odin": own._replace(tuning={})})
+
+
+def test_the_record_holds_the_scores_of_the_scores(first, workdir):
+    config, network, shown = first
+    logits, _ = detectors.look(network, shown.test.images)
+    strange, _ = detectors.look(network, shown.reported["turned"])
+
+    def softmax(values):
+        values = np.exp(values - values.max(1, keepdims=True))
+        return (values / values.sum(1, keepdims=True)).max(1)
+
+    familiar, turned = softmax(logits), softmax(strange)
+    wins = (familiar[:, None] > turned).mean() + 0.5 * (familiar[:, None] == turned).mean()
+    row = last_rows_of(workdir)[f"final/msp/seed{network.row['seed']}"]
+    assert row["sets"]["turned"]["auroc"] == pytest.approx(wins, abs=2e-3)
+    far = np.mean([row["sets"][name]["auroc"] for name in config.far])
+    assert row["far_auroc"] == pytest.approx(far)
+    assert row["near_auroc"] == row["sets"]["left_out"]["auroc"]
+    assert row["strangeness_test"] == pytest.approx(np.mean(1 - familiar), abs=1e-5)
+    level = np.sort(familiar)[::-1][int(np.ceil(0.95 * len(familiar))) - 1]
+    passed = np.mean(turned >= level)
+    assert row["sets"]["turned"]["fpr95"] == pytest.approx(passed, abs=2 / len(turned))
+    kept = read_arrays(workdir / "scores.npz")
+    np.testing.assert_allclose(kept["msp/test"], familiar, atol=1e-5)
+    np.testing.assert_allclose(kept["msp/turned"], turned, atol=1e-5)
+
+
+def test_odin_without_perturbation_at_temperature_one_is_the_softmax(first):
+    _, network, shown = first
+    settings = {"odin": [{"temperature": 1.0, "epsilon": 0.0}], "msp": [{}]}
+    found = detectors.score(network, detectors.Fitted(None, None, ()), shown.test.images, settings)
+    np.testing.assert_allclose(found["odin"], found["msp"], atol=1e-6)
+
+
+def test_batches_give_what_single_images_give(first):
+    config, network, shown = first
+    settings = detectors.settings_of(config)
+    fitted = detectors.fit(network, shown.train, settings)
+    many = detectors.score(network, fitted, shown.test.images[:5], settings)
+    for i in range(5):
+        one = detectors.score(network, fitted, shown.test.images[i : i + 1], settings)
+        for name, values in one.items():
+            np.testing.assert_allclose(many[name][:, i], values[:, 0], rtol=2e-3, atol=2e-4)
+
+
+def test_settings_are_in_the_order_of_their_scores(first):
+    config, network, shown = first
+    settings = detectors.settings_of(config)
+    fitted = detectors.fit(network, shown.train, settings)
+    images_ = shown.test.images[:6]
+    every = detectors.score(network, fitted, images_, settings)
+    for name in ("odin", "knn"):
+        for i, setting in enumerate(settings[name]):
+            alone = {name: [setting]}
+            own = detectors.score(
+                network, detectors.fit(network, shown.train, alone), images_, alone
+            )
+            np.testing.assert_allclose(every[name][i], own[name][0], rtol=1e-4, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def read(smoke, tmp_path_factory):
+    """Return the workdir, and the flags, of networks that were read and left out no class."""
+    folder = tmp_path_factory.mktemp("photos")
+    for i in range(3):
+        Image.new("RGB", (9, 9), (80 * i, 20, 200)).save(folder / f"{i}.png")
+    flags = ("--config=configs/ood.py", f"--from={smoke('mlp')[0]}", "--quiet")
+    small = ("--config.settings.temperatures=1,10", "--config.settings.epsilons=0,0.01")
+    sets = ("--config.far=turned,folder", f"--config.folder={folder}", "--config.num_images=30")
+    flags += (*small, *sets, "--config.detectors=msp,odin,knn")
+    workdir = tmp_path_factory.mktemp("ood") / "run"
+    answer = launch(*flags, f"--workdir={workdir}")
+    assert answer.code == 0, answer.err
+    return workdir, flags, answer
+
+
+def test_networks_of_a_study_that_left_out_no_class_have_no_near_set(read):
+    workdir, _, answer = read
+    assert "left out no class" in answer.err
+    row = next(iter(last_rows_of(workdir).values()))
+    assert row["near_auroc"] is None and set(row["sets"]) == {"turned", "folder", sets.NOISE}
+    claims = json.loads((workdir / "summary.json").read_text())["claims"]
+    by_name = {claim["name"]: claim["verdict"] for claim in claims}
+    assert by_name["i_odin_near"] == "not run" and by_name["j_odin_far"] != "not run"
+
+
+def test_what_was_stopped_goes_on_to_the_same_record(read, tmp_path):
+    workdir, flags, _ = read
+    copy = tmp_path / "copy"
+    shutil.copytree(workdir, copy)
+    runs = list(record_files(copy))
+    record_file(copy, runs[-1]).write_text(record_file(copy, runs[-1]).read_text()[:30])
+    record_file(copy, runs[0]).unlink()
+    answer = launch(*flags, f"--workdir={copy}")
+    assert answer.code == 0, answer.err
+    for path in (*record_files(workdir).values(), *workdir.glob("figures/*.png")):
+        assert (copy / path.relative_to(workdir)).read_bytes() == path.read_bytes()
+
+
+def test_the_smoke_shows_each_figure(workdir):
+    figures = {path.stem for path in (workdir / "figures").iterdir()}
+    names = "detectors scores_msp scores_knn curves_near curves_far coverage odin classes surest"
+    assert figures >= set(names.split())
+    page = (workdir / "report.html").read_text()
+    assert "as implemented and as intended" in page and "There is no strange image in it" in page
+
+
+def test_a_photo_is_familiar_or_not(smoke, workdir, tmp_path):
+    study = workdir / "study"
+    row = best_row(study)
+    seed = row["seed"]
+    digits, folder = seen_by(images.digits(), seed, 2), tmp_path / "photos"
+    val = splits.split(digits, seed, 0.2, 0.2)["val"][:40]
+    folder.mkdir()
+    for i, position in enumerate(val):
+        Image.fromarray(digits.images[position][..., 0]).save(folder / f"{i:02}.png")
+    Image.fromarray(255 - digits.images[val[0]][..., 0]).save(folder / "inverted.png")
+    flags = ("--config=configs/predict.py", f"--from={study}", f"--config.image={folder}")
+    answer = launch(
+        *flags,
+        "--config.unfamiliar=true",
+        f"--config.network={row['group']}",
+        f"--workdir={tmp_path / 'run'}",
+    )
+    assert answer.code == 0, answer.err
+    lines = [json.loads(line) for line in answer.out.splitlines()]
+    assert "95 % of the validation part" in answer.err and len(lines) == 41
+    assert {line["label"] for line in lines} <= set(digits.class_names)
+    assert set(lines[0]["probabilities"]) == set(digits.class_names)
+    flagged = [line["unfamiliar"] for line in lines[:40]]
+    assert np.mean(flagged) <= 0.2
+    scores = [line["familiarity"] for line in lines]
+    for line in lines:
+        other = [each for each in lines if each["unfamiliar"] != line["unfamiliar"]]
+        sign = 1 if line["unfamiliar"] else -1
+        assert all(sign * (each["familiarity"] - line["familiarity"]) >= 0 for each in other)
+    assert min(scores) == scores[-1]
+
+
+def wrong_lines(smoke, tmp_path):
+    (tmp_path / "empty").mkdir()
+    made, read = "--config=configs/ood.py:smoke", "--config=configs/ood.py"
+    study = f"{read} --from={smoke('ood')[0] / 'study'}"
+    images_ = smoke("ood")[0] / "study" / "figures"
+    predict = f"--config=configs/predict.py --from={smoke('ood')[0] / 'study'}"
+    return {
+        read: ["--from is missing"],
+        f"{made} --from={smoke('mlp')[0]}": ["--from", "leave it out"],
+        f"{study} --config.far=turnd": ["far", "turnd", "did you mean 'turned'"],
+        f"{study} --config.far=blurred": ["blurred stands twice"],
+        f"{study} --config.tuning=uniform,gaussian --config.far=turned": ["tuning", "noise alone"],
+        f"{study} --config.near= --config.far=": ["near, far: there is no set to report"],
+        f"{study} --config.far=folder": ["folder"],
+        f"{study} --config.far=folder --config.folder={tmp_path / 'empty'}": ["no image"],
+        f"{study} --config.far=mnist": ["mnist is not in"],
+        f"{study} --config.settings.epsilons=0,1.5": ["settings.epsilons: 1.5", "at most 1"],
+        f"{study} --config.settings.ks=5000": ["settings.ks: 5000 neighbours"],
+        f"{study} --config.settings.dims=1": ["settings.dims: 1"],
+        f"{study} --config.detectors=msp,knnn": ["detectors: unknown 'knnn'"],
+        f"{study} --config.layer=nothing --config.detectors=msp": [
+            "unknown 'nothing'",
+            "last_conv",
+        ],
+        f"{study} --config.tuning=uniform,turned": ["turned stands twice"],
+        f"{read} --from={smoke('mlp')[0]} --config.tuning=left_out,uniform": ["noise alone"],
+        f"{made} --config.made.data.left_out=0 --config.far=": ["no set to report"],
+        "--config=configs/predict.py:smoke --config.unfamiliar=true": ["unfamiliar", "texts"],
+        f"{study} --config.layer=blocks/0": ["vim needs what goes into the head"],
+        f"{study} --config.num_fitted=3": ["3 training images", "within 8 classes needs"],
+        f"{made} --config.num_fitted=3": ["3 training images"],
+        f"{made} --config.layer=nothing": ["unknown 'nothing'"],
+        f"{predict} --config.image={images_} --config.unfamiliar=true --config.detector=knnn": [
+            "detector: unknown 'knnn'"
+        ],
+    }
+
+
+def test_wrong_input_is_one_line_and_exit_code_2(smoke, tmp_path):
+    wrong = wrong_lines(smoke, tmp_path)
+    for line, answer in answers_to(wrong).items():
+        assert_refused(answer, wrong[line])
+
+
+def test_networks_of_a_workdir_without_the_newer_keys_are_read(smoke, tmp_path):
+    workdir = tmp_path / "old"
+    shutil.copytree(smoke("mlp")[0], workdir)
+    written = json.loads((workdir / "config.json").read_text())
+    del written["config"]["data"]["left_out"]
+    (workdir / "config.json").write_text(json.dumps(written))
+    line = f"--config=configs/ood.py --from={workdir} --config.detectors=msp --dry_run"
+    assert answers_to([line])[line].code == 0
+
+
+def test_sets_that_share_images_are_one():
+    assert strange.overlap("cifar100", "cifar100/clock+plate")
+    assert strange.overlap("cifar100/plate+bottle", "cifar100/clock+plate")
+    assert not strange.overlap("cifar100/bottle", "cifar100/clock")
+    assert not strange.overlap("mnist", "fashion_mnist")
+
+
+def test_fitted_images_are_of_all_classes(first):
+    *_, shown = first
+    few = sets.drawn_evenly(shown.train, 16, np.random.default_rng(0))
+    assert np.array_equal(np.bincount(few.labels), np.full(8, 2))
+    assert set(few.index) < set(shown.train.index)
