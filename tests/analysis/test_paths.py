@@ -26,6 +26,7 @@ NETS = {
     "cnn": CNN(depth=5, width=3, pools=1, norm="batch", **COMMON),
     "resnet": ResNet(depth=14, shortcut=True, **RESNET),
     "plain": ResNet(depth=8, shortcut=False, **RESNET),
+    "preactivation": ResNet(depth=8, shortcut=True, preactivation=True, **RESNET),
 }
 
 
@@ -55,11 +56,11 @@ def norms_of(variables, routes, *, name):
     return paths.route_norms(NETS[name].apply, variables, X, LABELS, routes, at_once=5)
 
 
-@pytest.mark.parametrize("name", ["mlp", "cnn", "resnet"])
+@pytest.mark.parametrize("name", ["mlp", "cnn", "resnet", "preactivation"])
 def test_the_gradients_of_all_routes_add_up_to_the_whole(name):
     variables = variables_of(name)
     routes = all_routes(num_blocks(variables))
-    assert len(routes) == (64 if name == "resnet" else 16)
+    assert len(routes) == {"resnet": 64, "preactivation": 8}.get(name, 16)
     along, whole = jax.device_get(gradients_of(variables, routes, name=name))
     largest = np.abs(whole).max()
     np.testing.assert_allclose(along.sum(0), whole, rtol=1e-4, atol=1e-5 * largest)
