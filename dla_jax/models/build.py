@@ -75,6 +75,11 @@ def check_model(model) -> None:
             "leave it so",
         )
     check_rules(model, FAMILY_RULES.get(model.name, {}), prefix="model.")
+    check(
+        not (model.get("preactivation", False) and model.get("bottleneck", False)),
+        "model.preactivation: true with model.bottleneck true, which there is no block for; make "
+        "one of them false",
+    )
     check_even(model, model.init)
     if "skip" in model:  # else the arms of a study say it
         skip = model.skip and model.get("shortcut", True) and not model.get("plain_stages", ())
@@ -234,6 +239,7 @@ def _build_resnet(model, arm: Arm, data: dict) -> ResNet:
         bottleneck=model.bottleneck,
         shortcut=model.shortcut,
         projection=model.projection and arm.skip,
+        preactivation=model.get("preactivation", False),  # none in an old workdir
         norm=arm.norm,
         init_scheme=arm.init_scheme,
         scalars=arm.scalars,

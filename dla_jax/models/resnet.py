@@ -54,6 +54,17 @@ def subsample(h: jax.Array, width: int, stride: int) -> jax.Array:
     return jnp.pad(h[:, ::stride, ::stride], ((0, 0), (0, 0), (0, 0), channels))
 
 
+def added(shortcut, f, skip, branch, routes):
+    """Return skip * shortcut + branch * f, the gradient let through as `routes` says (`Stack`).
+
+    Without a shortcut, None, no addition is computed.
+    """
+    f = branch.astype(f.dtype) * f
+    if shortcut is not None:
+        return joined(skip.astype(f.dtype) * shortcut, f, routes)
+    return f if routes is None else let_through(f, routes["branch"])
+
+
 class ResidualBlock(nn.Module):
     """Compute h <- relu(skip * shortcut(h) + branch * f(h)) + nudge.
 
@@ -87,13 +98,8 @@ class ResidualBlock(nn.Module):
         norm = functools.partial(norm_layer, self.norm, self.train, self.dtype)
         f = (self._bottleneck if self.bottleneck else self._basic)(h, layer, norm)
         f = shifted(self, gained(self, f), "bias_out")
-        if self.shortcut:
-            shortcut = self._shortcut(h, f.shape, layer, norm)
-            h = joined(skip.astype(h.dtype) * shortcut, branch.astype(h.dtype) * f, routes)
-        else:
-            h = branch.astype(h.dtype) * f
-            h = h if routes is None else let_through(h, routes["branch"])
-        h = nudged(nn.relu(h), nudge)
+        shortcut = self._shortcut(h, f.shape, layer, norm) if self.shortcut else None
+        h = nudged(nn.relu(added(shortcut, f, skip, branch, routes)), nudge)
         return h, h
 
     def _basic(self, h, layer, norm):
@@ -128,12 +134,61 @@ class ResidualBlock(nn.Module):
         return norm(name="shortcut_norm")(projected)
 
 
+class PreactivationBlock(nn.Module):
+    """Compute h <- skip * shortcut(h) + branch * f(h) + nudge.
+
+    f is norm, ReLU, 3x3, norm, ReLU, 3x3 (He et al. 2016, arXiv:1603.05027, figure 4e). A shortcut
+    that is a 1x1 convolution takes, as in Fast-AT's net, what the first ReLU puts out, and has no
+    norm. Nothing stands behind the addition, so the skip alone passes h on as it is.
+
+    Fields: as those of `ResidualBlock`.
+    """
+
+    width: int
+    shortcut: bool
+    stride: int
+    projection: bool
+    norm: str
+    scalars: str
+    init_scheme: str
+    num_blocks: int
+    dtype: str
+    train: bool
+
+    @nn.compact
+    def __call__(self, h, skip, branch, nudge=None, routes=None):
+        bias = self.norm == "none"
+        layer = functools.partial(conv, init=self.init_scheme, dtype=self.dtype, bias=bias)
+        norm = functools.partial(norm_layer, self.norm, self.train, self.dtype)
+        width, scales = self.width, branch_scales(self.init_scheme, 2, self.num_blocks)
+        first = nn.relu(shifted(self, norm(name="norm1")(h), "bias_relu1"))
+        f = shifted(self, first, "bias1")
+        f = layer(width, h.shape[-1], stride=self.stride, scale=scales[0], name="conv1")(f)
+        f = nn.relu(shifted(self, norm(name="norm2")(f), "bias_relu2"))
+        f = layer(width, width, scale=scales[1], name="conv2")(shifted(self, f, "bias2"))
+        f = gained(self, f)
+        shortcut = self._shortcut(h, first, layer) if self.shortcut else None
+        h = nudged(added(shortcut, f, skip, branch, routes), nudge)
+        return h, h
+
+    def _shortcut(self, h, first, layer):
+        if h.shape[-1] == self.width and self.stride == 1:
+            return h
+        if not self.projection:
+            return subsample(h, self.width, self.stride)
+        return layer(self.width, h.shape[-1], window=1, stride=self.stride, name="shortcut")(first)
+
+
 class ResNet(nn.Module):
     """Classify images: stem 3x3 -> norm -> ReLU -> stages of residual blocks -> mean -> dense.
 
     The mean is that over the image. Depth 6n + 2 (20, 32, 44, 56, 110, ...) has three stages of n
     blocks, 18 and 34 have four; with bottlenecks 9n + 2, and 50 and 101. A stage after the first
     begins with stride 2.
+
+    With `preactivation` norm and ReLU stand before the convolutions of the blocks
+    (`PreactivationBlock`), so there are none behind the stem, and one more of each before the mean.
+    Depth 18 with projections is Fast-AT's PreActResNet-18 (Wong et al. 2020, arXiv:2001.03994).
 
     Each stage is two stacks of scanned blocks (`layers.Stack`): its first block, "blocks<stage>a",
     and its others, "blocks<stage>b". Plain or residual stands in the collection "wiring", block by
@@ -169,6 +224,7 @@ class ResNet(nn.Module):
     dtype: str
     norm: str = "batch"
     scalars: str = "none"
+    preactivation: bool = False
 
     @nn.compact
     def __call__(
@@ -179,7 +235,9 @@ class ResNet(nn.Module):
         start, bias = self.init_scheme, self.norm == "none"
         stem = functools.partial(conv, widths[0], h.shape[-1], start, self.dtype, bias=bias)
         h = stem(part="stem", name="stem")(h)
-        h = nn.relu(norm_layer(self.norm, train, self.dtype, name="stem_norm")(h))
+        norm = functools.partial(norm_layer, self.norm, train, self.dtype)
+        if not self.preactivation:
+            h = nn.relu(norm(name="stem_norm")(h))
         features, nudge = {}, nudge or {}
         h = nudged(h, nudge.get("stem"))
         for stage, (size, width) in enumerate(zip(sizes, widths, strict=True), 1):
@@ -188,15 +246,17 @@ class ResNet(nn.Module):
             for stack in (first, others):
                 if stack.num_blocks:
                     h, features[stack.name] = stack(h, nudge.get(stack.name))
+        if self.preactivation:
+            h = nn.relu(norm(name="norm")(h))
         features["last_conv"] = h = nudged(h, nudge.get("last_conv"))
         head = dense(self.num_classes, h.shape[-1], start, jnp.float32, part="head", name="head")
         return mean_head(head, h, window), features
 
     def _stack(self, num_blocks, width, stride, train, *, name: str, scan: bool) -> Stack:
+        kind = functools.partial(ResidualBlock, bottleneck=self.bottleneck)
         block = functools.partial(
-            ResidualBlock,
+            PreactivationBlock if self.preactivation else kind,
             width=width,
-            bottleneck=self.bottleneck,
             shortcut=self.shortcut,
             stride=stride,
             projection=self.projection,

@@ -22,6 +22,7 @@ NETS = {
     "cnn": (CNN(pools=0, norm="none", **CNNS), (6, 4), (9, 8)),
     "cnn_pool": (CNN(pools=1, norm="batch", **CNNS), (12, 8), (20, 14)),
     "resnet": (ResNet(depth=8, **RESNET, **COMMON), (12, 8), (24, 12)),
+    "preactivation": (ResNet(depth=8, preactivation=True, **RESNET, **COMMON), (12, 8), (24, 12)),
     "lab_a": (LabA(depth=2, residual=False, width=7, **COMMON), (12, 8), (20, 14)),
     "lab_a_odd": (LabA(depth=2, residual=False, width=7, **COMMON), (9, 7), (14, 11)),
     "lab_a_residual": (LabA(depth=1, residual=True, width=8, **COMMON), (6, 4), (9, 8)),

@@ -22,6 +22,7 @@ NETS = {
     "mlp": MLP(depth=4, width=6, norm="batch", init_scheme="he", **COMMON),
     "resnet": ResNet(depth=14, shortcut=True, **RESNET, **COMMON),
     "plain": ResNet(depth=8, shortcut=False, **RESNET, **COMMON),
+    "preactivation": ResNet(depth=8, shortcut=True, preactivation=True, **RESNET, **COMMON),
     "lab_a": LabA(depth=3, residual=False, width=7, **COMMON),
     "lab_a_residual": LabA(depth=2, residual=True, width=8, **COMMON),
     "lab_b": LabB(depth=9, as_implemented=False, projection=False, **COMMON),
