@@ -41,6 +41,7 @@ def image_base(experiment: str) -> ConfigDict:
     config.class_weight = "none"
     # The epoch after which BatchNorm stays in evaluation mode, lab C's mistake; 0: never.
     config.freeze_norm_after_epochs = 0
+    config.attack = image_attack()
     config.patience = 0  # evaluations without improvement before a run stops; 0: never
     config.optim = optim()
 
@@ -73,6 +74,23 @@ def image_data() -> ConfigDict:
     return data
 
 
+def image_attack() -> ConfigDict:
+    """Return the group `attack` of a study of images, which trains as usual."""
+    attack = ConfigDict()
+    # How training attacks its batches: standard (not at all), fgsm, fgsm_random_epsilon (lab B's),
+    # rs_fgsm, pgd or trades.
+    attack.name = "standard"
+    attack.epsilon = 8 / 255  # how far a pixel moves at most, of images in [0, 1]
+    # How far it moves in a step; empty: 1.25 epsilon of rs_fgsm, 2.5 epsilon / num_steps of others.
+    attack.step_size = placeholder(float)
+    attack.num_steps = 7  # of pgd and trades
+    attack.probability = 0.5  # that fgsm_random_epsilon attacks a batch
+    attack.beta = 6.0  # of trades: what it weighs attacked images with, against clean ones
+    # go_on, or stop: whether a run ends where FGSM no longer fools the network and PGD does.
+    attack.on_overfitting = "go_on"
+    return attack
+
+
 def use_digits(config: ConfigDict) -> None:
     """Take the embedded digits: centred, and with a left and a right, so no crops and no flips."""
     config.data.name = "digits"
@@ -91,6 +109,8 @@ def resnet(**changes) -> dict:
         "bottleneck": False,  # blocks of 1x1, 3x3, 1x1 convolutions, not of two 3x3
         "shortcut": True,  # false: none is computed, for the time of a net without skips
         "projection": False,  # whether a shortcut is a 1x1 convolution where shapes change
+        # Whether norm and ReLU stand before each convolution of a block, not behind.
+        "preactivation": False,
     }
     return model | changes
 

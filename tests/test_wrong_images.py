@@ -66,6 +66,13 @@ WRONG = {
     f"{CONFIG} --config.side_arms=plain+batch+batch": ["'batch' twice"],
     f"{CONFIG} --config.side_arms=plain+dirac+torch_default": ["two initialisations"],
     f"{CONFIG} --config.side_arms=plain": ["side_arms", "already among arms"],
+    f"{CONFIG} --config.attack.name=trade": ["attack.name", "did you mean 'trades'"],
+    f"{CONFIG} --config.attack.epsilon=8": ["attack.epsilon", "8.0 must be at most 1"],
+    f"{CONFIG} --config.attack.step_size=0": ["attack.step_size", "0.0 must be greater than 0"],
+    f"{CONFIG} --config.attack.name=pgd --config.freeze_norm_after_epochs=1": [
+        "freeze_norm_after_epochs",
+        "attack.name pgd",
+    ],
     f"{CONFIG} --config.optim.name=adm": ["optim.name", "did you mean 'adam'"],
     f"{CONFIG} --config.optim.schedule=cosin": ["optim.schedule", "did you mean 'cosine'"],
     f"{CONFIG} --config.compute_dtype=float31": ["compute_dtype", "did you mean 'float32'"],

@@ -77,12 +77,16 @@ def better(row: dict) -> tuple[float, float]:
 
 
 def rate_score(rows: list[dict]) -> tuple[float, float]:
-    """Return the score by which a learning rate is chosen: mean validation accuracy, then loss."""
+    """Return the score by which a learning rate is chosen: mean validation accuracy, then loss.
+
+    It is accuracy under PGD where all runs were trained against an attack and measured it.
+    """
 
     def mean(key: str) -> float:
         return float(np.mean([np.inf if row[key] is None else row[key] for row in rows]))
 
-    return mean("val_accuracy"), -mean("val_loss")
+    attacked = all(row.get("val_pgd_accuracy") is not None for row in rows)
+    return mean("val_pgd_accuracy" if attacked else "val_accuracy"), -mean("val_loss")
 
 
 def run_result(

@@ -13,7 +13,8 @@ from dla_jax.config.workdir import Launch
 from dla_jax.data import batches, images, splits
 from dla_jax.models.build import DTYPES, build, check_model, wire
 from dla_jax.models.starts import SCALARS
-from dla_jax.tasks import classifier
+from dla_jax.tasks import adversarial_loss, classifier
+from dla_jax.tasks.adversarial_task import against_attack
 from dla_jax.tasks.image_classifier import (
     count_params,
     counting_steps,
@@ -45,6 +46,7 @@ def check_config(config, launch: Launch) -> None:
     )
     optim.check_optim(config.optim)
     check_norm(config, config.model.norm)
+    adversarial_loss.check_attack(config)
     devices = jax.device_count()
     classifier.check_parts(config.batch_size, devices, f"{devices} devices")
 
@@ -112,6 +114,22 @@ def freeze_norm_at(config, num_examples: int) -> int:
     return batches.epoch_end(frozen, config.batch_size, num_examples) if frozen else 0
 
 
+def loss_of(config, model, image_set: images.ImageSet, *, pad: int, flip: bool, frozen: int):
+    """Return the loss function of an arm, which attacks its batches where the config says so.
+
+    Args:
+      model: its module.
+      image_set: as the seed sees it.
+      pad, flip: of the augmentation.
+      frozen: of `freeze_norm_at`.
+    """
+    weights = splits.class_weights(config.class_weight, image_set)
+    attack, smoothing = adversarial_loss.attack_of(config), config.label_smoothing
+    if attack is not None:
+        return adversarial_loss.make_loss(model, attack, pad, flip, smoothing, weights)
+    return make_loss(model, pad, flip, smoothing, frozen, weights)
+
+
 def make_task(
     config, loaded: Loaded, seed: int, trace: Callable = trace_norms, **rows: int
 ) -> Task:
@@ -130,6 +148,7 @@ def make_task(
     parts = split(config, image_set, seed)
     train, frozen = parts["train"], freeze_norm_at(config, len(parts["train"]))
     plan = classifier.make_plan(config, len(train), **rows)
+    data = config.data
     init_fn = functools.partial(init_network, model=model, shape=info.shape, own=config.model)
     evaluate = functools.partial(
         make_evaluate, applied, loaded.data, loaded.mesh, batch_size=config.batch_size
@@ -139,16 +158,9 @@ def make_task(
         places = batches.batch_positions(seed, step, config.batch_size, len(train))
         return {"index": train[places]}
 
-    return Task(
+    task = Task(
         init_fn=counting_steps(init_fn) if frozen else init_fn,
-        loss_fn=make_loss(
-            applied,
-            config.data.pad,
-            config.data.flip,
-            config.label_smoothing,
-            frozen,
-            splits.class_weights(config.class_weight, image_set),
-        ),
+        loss_fn=loss_of(config, applied, image_set, pad=data.pad, flip=data.flip, frozen=frozen),
         tx=classifier.shared_optimiser(config.optim, plan.num_steps),
         batch_at=batch_at,
         evaluate=evaluate(parts["val"], prefix="val"),
@@ -165,6 +177,7 @@ def make_task(
         parallel=config.parallel,
         units_per_step=config.batch_size,
     )
+    return against_attack(task, config, applied, parts["val"])
 
 
 def known_classes(image_set: images.ImageSet) -> dict:

@@ -36,6 +36,14 @@ def since_best(history: list[dict], better: Callable[[dict], tuple]) -> int:
     return len(scores) - 1 - scores.index(max(scores))
 
 
+def ended(task: Task, evaluations: list[dict]) -> bool:
+    """Return whether a run ends at the last of its evaluations, by its patience or of itself."""
+    patience = task.plan.patience
+    if patience and since_best(evaluations, task.better) >= patience:
+        return True
+    return task.ends(evaluations)
+
+
 def with_defaults(task: Task, seed: int) -> Task:
     """Return a task with devices and batches, those of `Task` where it names none.
 
@@ -96,7 +104,7 @@ def fit(
         log(rows[-1])
     while step < plan.num_steps:
         evaluations = [row for row in rows if row["step"] in plan.eval_steps]
-        if plan.patience and evaluations and since_best(evaluations, task.better) >= plan.patience:
+        if evaluations and ended(task, evaluations):
             break
         first, step = step, plan.next_stop(step)
         seconds = rows[-1]["seconds"] if rows else 0.0

@@ -68,6 +68,11 @@ def smaller_loss(row: dict) -> float:
     return -loss if loss is not None and math.isfinite(loss) else -math.inf
 
 
+def never(rows: list[dict]) -> bool:
+    """Never end a run."""
+    return False
+
+
 def no_result(rows: list[dict], best: dict) -> dict:
     """Return nothing of the rows of a run."""
     return {}
@@ -95,6 +100,7 @@ class Task(NamedTuple):
     batch_at: Callable | None = None
     evaluate: Callable = measure_nothing  # state -> dict of floats on validation data, and of texts
     better: Callable = smaller_loss  # a row of `evaluate` -> larger for a better model
+    ends: Callable = never  # rows of all evaluations so far -> whether the run ends at the last
     mesh: jax.sharding.Mesh | None = None  # None: all devices, and `data` are put there
     test: Callable = measure_nothing  # state -> dict of the last row; called once, at the end
     result: Callable = no_result  # (rows, the best of them) -> dict of the last row

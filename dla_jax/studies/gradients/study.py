@@ -15,12 +15,11 @@ from dla_jax.analysis.layer_gradients import BINS, SMALLEST, statistics, step_st
 from dla_jax.analysis.units import layers_of
 from dla_jax.config.checks import check, check_rules, count
 from dla_jax.config.workdir import Launch
-from dla_jax.data import splits
 from dla_jax.studies.architectures.study import ARCHITECTURES
 from dla_jax.studies.gradients import report
 from dla_jax.studies.gradients.answer import answer
 from dla_jax.tasks import image_data, image_task
-from dla_jax.tasks.image_classifier import make_loss, shapes_of
+from dla_jax.tasks.image_classifier import shapes_of
 from dla_jax.training.record import Record
 from dla_jax.training.task import Task
 from dla_jax.trials.arms import Arm, Trial, resolve
@@ -65,7 +64,7 @@ def make_probed(config, loaded: image_data.Loaded, seed: int) -> Task:
     """Return the Task of a run that is probed as it trains.
 
     The probe's loss is the one that the net learns from, except for the augmentation; where there
-    is dropout, it is always the same.
+    is dropout, or an attack, its draws are always the same.
 
     Args:
       config: of the network.
@@ -82,14 +81,8 @@ def make_probed(config, loaded: image_data.Loaded, seed: int) -> Task:
     info = image_data.info_of(loaded.image_set)
     model = image_task.make_model(config, info)
     train = image_data.split(config, loaded.image_set, seed)["train"]
-    loss_fn = make_loss(
-        model,
-        pad=0,
-        flip=False,
-        label_smoothing=config.label_smoothing,
-        freeze_norm_at=image_task.freeze_norm_at(config, len(train)),
-        class_weights=splits.class_weights(config.class_weight, loaded.image_set),
-    )
+    frozen = image_task.freeze_norm_at(config, len(train))
+    loss_fn = image_task.loss_of(config, model, loaded.image_set, pad=0, flip=False, frozen=frozen)
     probe = functools.partial(
         probe_gradients,
         data=loaded.data,
