@@ -1,4 +1,4 @@
-"""Our training step, maps and detectors beside PyTorch's best, on the same networks.
+"""Our training step, maps, detectors and attacks beside PyTorch's best, on the same networks.
 
     python -m bench.vision [--nets=mlp,...] [--write]
 
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bench import detectors, maps, page, processes
+from bench import attacks, detectors, maps, page, processes
 from configs import rescnn
 from configs.image_base import resnet
 
@@ -30,7 +30,7 @@ class Net(NamedTuple):
 
 
 class Job(NamedTuple):
-    """The training of one network, or what is done with one, "<network>_maps" or "_detectors"."""
+    """The training of one network, or what is done with one: "<network>_maps" and the like."""
 
     net: str
 
@@ -57,8 +57,14 @@ NETS = {
     "cnn17": Net(LAB_B, 17, (32, 32, 3), 128, "sgd", 4),
     "resnet20": Net(resnet(), 20, (32, 32, 3), 128, "sgd", 4),
 }
-USES = {"maps": maps, "detectors": detectors}
+USES = {"maps": maps, "detectors": detectors, "attacks": attacks}
 USED = {f"{net}_{use}": (net, use) for use in USES for net in ("digits_cnn", "resnet20")}
+# Use, what is counted, and packages that the page names beside PyTorch.
+SHOWN = (
+    ("maps", "maps", ["grad-cam"]),
+    ("detectors", "images", []),
+    ("attacks", "images", ["foolbox"]),
+)
 MEAN, STD = 0.5, 0.25
 CLASSES = tuple("0123456789")
 
@@ -147,7 +153,7 @@ def torch_steps(job: Job, setting: dict):
 
 
 def use_of(side: str, job: Job, setting: dict):
-    """Return the work of one side for maps or detectors: calls."""
+    """Return the work of one side for maps, detectors or attacks: calls."""
     name, use = USED[job.net]
     net = NETS[name]
     if side == "ours":
@@ -201,15 +207,16 @@ def main() -> None:
         return
     given = page.arguments_with_torch("vision", __doc__, (*NETS, *USED), rounds=5, seconds=6.0)
     asked = {use: [net for net in given.nets if USED.get(net, ("", ""))[1] == use] for use in USES}
-    if asked["maps"]:
-        page.need("vision", "pytorch_grad_cam")
+    for use, package in (("maps", "pytorch_grad_cam"), ("attacks", "foolbox")):
+        if asked[use]:
+            page.need("vision", package)
     spent = given.rounds, given.seconds
     compare = lambda net: processes.compare("vision", Job(net), settings_of, *spent)
     results = {net: compare(net) for net in given.nets}
     trained = [results[net] for net in given.nets if net in NETS]
     if trained:
         page.show("vision", table(trained), given.write, "torch")
-    for use, unit, packages in (("maps", "maps", ["grad-cam"]), ("detectors", "images", [])):
+    for use, unit, packages in SHOWN:
         if asked[use]:
             text = table([results[net] for net in asked[use]], unit=unit, piece="call")
             page.show("vision", text, given.write, "torch", *packages, section=use)

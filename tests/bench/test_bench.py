@@ -109,6 +109,32 @@ def test_detectors_give_the_same_scores_on_both_sides(name, monkeypatch):
 
 
 @needs_torch
+@pytest.mark.parametrize("name", ["digits_cnn", "resnet20"])
+def test_attacks_lead_to_the_same_images_on_both_sides(name):
+    pytest.importorskip("foolbox")
+    from bench import attacks, torch_nets
+
+    net, how = vision.NETS[name], {"threads": 1, "layout": "channels last"}
+    params, model_state = vision.our_task(net).init_fn(jax.random.key(0))
+    # So that the network is not sure, and its loss has a gradient.
+    params["head"]["kernel"] = np.asarray(params["head"]["kernel"]) / 5
+    variables = {"params": params, **model_state}
+    x, labels = (given[:6] for given in attacks.images_of(net))
+    ours = attacks.our_attack(vision.our_module(net), variables, random_start=False)
+    ours = attacks.in_batches(ours, x, labels, 3)
+    for by in ("loop", "foolbox"):
+        model = torch_nets.make(name).eval()
+        torch_nets.copy(model, params, model_state.get("batch_stats", {}))
+        given = model, how | {"by": by}, vision.MEAN, vision.STD
+        theirs = attacks.torch_attack(*given, random_start=False)
+        theirs = attacks.in_batches(theirs, x, labels, 6)
+        # Where a pixel hardly matters, the sign of its gradient is that of rounding.
+        apart = np.abs(ours - theirs) > 1e-5
+        assert ours.shape == theirs.shape and apart.mean() < 0.02, by
+        assert np.abs(ours - x).max() > 0.99 * attacks.EPSILON
+
+
+@needs_torch
 def test_a_short_run_prints_the_ratio():
     answer = bench("vision", "--nets=mlp", "--rounds=1", "--seconds=0.2")
     assert answer.returncode == 0, answer.stderr
@@ -233,6 +259,7 @@ def test_without_pytorch_it_says_what_to_install(module, monkeypatch, capsys):
         (vision, vision.Job("mlp"), "mlp | 128"),
         (vision, vision.Job("digits_cnn_maps"), "digits_cnn_maps | 100"),
         (vision, vision.Job("digits_cnn_detectors"), "digits_cnn_detectors | 1000"),
+        (vision, vision.Job("digits_cnn_attacks"), "digits_cnn_attacks | 200"),
     ],
 )
 def test_the_table_gives_ratios_of_rounds(module, job, own):
