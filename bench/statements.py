@@ -39,6 +39,8 @@ WHY = {  # why a preset, or a kind of data, has no verdict in docs/studies
     "yahoo.py:distilroberta": "needs DistilRoBERTa's weights, Yahoo Answers and a GPU: not run",
     "ag_news.py:gpt2": "needs GPT-2's weights and AG News: not run",
     "ood.py:cifar10": "needs CIFAR-10, CIFAR-100 and a GPU: not run at that size",
+    "adversarial.py:cifar10": "needs CIFAR-10 and a GPU: not run at that size",
+    "adversarial.py:read": "asked of the networks of another study, given with `--from`",
     "ood.py:read": "asked of the networks of another study, given with `--from`",
     "cam.py:cam": "asked of the networks of another study, given with `--from`",
 }

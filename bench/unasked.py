@@ -11,7 +11,6 @@ class Unasked(NamedTuple):
     why: str  # no config asks it
 
 
-ATTACK = "not built yet: adversarial attacks and training"
 LUNAR = "LunarLander is not in gymnax"
 MLPS = "no preset trains MLPs on CIFAR-10; `mlp.py:digits` has digits"
 PHOTO = "single images do not say how often; `cam.py --config.image=` draws the map of one's own"
@@ -49,18 +48,7 @@ LAB_A = (
         PHOTO,
     ),
 )
-LAB_B = (
-    Unasked(
-        "FGSM takes the accuracy of a standard net",
-        "46 % at eps 0, 10.8 % at .1 (pictures; images are clamped, wrongly, at eps 0 too)",
-        ATTACK,
-    ),
-    Unasked(
-        "A net trained with FGSM is more robust",
-        "74.2 % clean; 42 % at eps 0 of the attack, 19 % at .1 (pictures)",
-        ATTACK,
-    ),
-)
+LAB_B = ()
 LAB_C = (
     Unasked(
         "The residual net's epochs are noisier, too",
@@ -115,23 +103,6 @@ LAB_D = (
         "A LeNet reaches 60 % on CIFAR-10",
         "test 60.08 %",
         "the net of its attacks and detection: not built yet",
-    ),
-    Unasked(
-        "Training with FGSM helps to tell four classes of CIFAR-100 from CIFAR-10",
-        "AUROC .65 with it, .63 without",
-        ATTACK,
-    ),
-    Unasked(
-        "FGSM takes the accuracy of a standard net, less of one that is trained with it",
-        "30 % at eps 0, 9 % at .3; 44.5 and 35 % (60 % clean: images are clamped, wrongly, at"
-        " eps 0 too)",
-        ATTACK,
-    ),
-    Unasked(
-        "A targeted attack takes it as well",
-        "to horse: 30 % at eps 0, 35 % at .3; trained with FGSM 45 and 43 % (its sign is the "
-        "wrong one)",
-        ATTACK,
     ),
 )
 LAB_E = (

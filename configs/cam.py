@@ -1,4 +1,4 @@
-"""Where does a trained network look in an image, and is the map right?
+"""Where does a network look in an image, and is the map right?
 
 Labs: A (maps of 18 own photographs), C (of 16 test images). Papers: CAM (Zhou et al. 2016,
 arXiv:1512.04150), Grad-CAM (Selvaraju et al. 2017, arXiv:1610.02391), HiResCAM (Draelos and Carin

@@ -1,4 +1,4 @@
-"""Text from a trained language model: give a prompt, and it writes on.
+"""Text from a trained language model: give a prompt, it goes on.
 
     python launch.py --config=configs/generate.py --from=runs/dante-tiny/20261121T120000Z
     python launch.py --config=configs/generate.py --from=runs/try1 \\

@@ -22,6 +22,7 @@ KINDS = {
     "agents": "agents",
     "cam": "maps",
     "ood": "detectors",
+    "adversarial": "attacks",
 }
 KEYS = {
     "language": {
@@ -61,6 +62,16 @@ KEYS = {
         "val_accuracy",
         "test_accuracy",
     },
+    "attacks": {
+        "arm",
+        "clean_accuracy",
+        "pgd_accuracy",
+        "worst_accuracy",
+        "clamp_cost",
+        "target_share",
+        "val_accuracy",
+        "test_accuracy",
+    },
     "images": {"arm", "depth", "val_accuracy", "test_accuracy", "test_loss"},
 }
 
@@ -95,7 +106,7 @@ def test_the_screen_says_devices_table_and_paths(finished):
 def test_the_workdir_holds_what_it_should(finished):
     workdir, _ = finished
     expected = {"config.json", "record", "figures", "summary.json", "report.html"}
-    reads = experiment_of(workdir) in ("compare", "cam", "ood")
+    reads = experiment_of(workdir) in ("compare", "cam", "ood", "adversarial")
     expected |= set() if reads else {"tb", "checkpoints"}
     assert expected <= {path.name for path in workdir.iterdir()}
     assert list((workdir / "figures").glob("*.png"))
@@ -186,6 +197,9 @@ def test_every_study_has_a_quick_preset_that_can_run_and_can_decide(name):
     nowhere = Path("nowhere")
     launch = Launch(nowhere, from_dir=None, data_dir=nowhere, download=False, quiet=True)
     find(config.experiment).check(config, launch)
-    claims, seeds = config.claims, (config.made if name in ("cam", "ood") else config).seeds
+    claims, seeds = (
+        config.claims,
+        (config.made if name in ("cam", "ood", "adversarial") else config).seeds,
+    )
     assert len(seeds) >= 6 and all(len(claim.contrasts) for claim in claims.values())
     assert len(claims) > 0

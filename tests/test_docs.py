@@ -15,6 +15,7 @@ PRESETS = {
     "gradients": ("digits",),
     "why": ("digits",),
     "ood": ("digits",),
+    "adversarial": ("digits",),
     "resnet34": ("digits",),
     "cam": ("cam",),
     "dante": ("tiny",),

@@ -63,7 +63,7 @@ FLAGS = {
 }
 ASKING = {"--help", "-h", "-help", "--helpfull", "--helpshort"}
 # They train nothing themselves: they read finished studies.
-COMMANDS = ("predict", "generate", "gpt2", "export", "cam", "ood", "compare")
+COMMANDS = ("predict", "generate", "gpt2", "export", "cam", "ood", "adversarial", "compare")
 # Groups whose keys are the names of what is compared; claims are no keys to be changed.
 MEMBERS = ("networks", "arms")
 NAMED = (*MEMBERS, "reported", "reported_accuracy")

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from dla_jax.config.checks import check
+from dla_jax.config.checks import check, check_choice
 from dla_jax.config.workdir import Launch
 from dla_jax.config.written import read_config
 from dla_jax.data import images, splits
@@ -169,3 +169,21 @@ def last_row(trial: Trial, row: dict) -> dict:
     """
     kept = {key: row[key] for key in KEPT} | {"lr": row["lr"], "network": row["group"]}
     return {"run": trial.name, "done": True} | identity_of(trial) | kept
+
+
+def rows_by_network(workdir: Path, names: tuple[str, ...]) -> dict[str, list[dict]]:
+    """Return {network: the last rows of its runs, seed by seed} of a finished study of images.
+
+    Args:
+      names: of the networks, as the report names them; empty: all.
+
+    Raises:
+      ConfigError: the workdir holds no such classifiers of images.
+    """
+    rows = finished_runs(workdir, "", with_like(IMAGES, workdir), "classifier of images")
+    found = {}
+    for row in rows:
+        found.setdefault(row["group"], []).append(row)
+    for name in names:
+        check_choice("networks", name, tuple(found))
+    return {name: found[name] for name in (names or found)}

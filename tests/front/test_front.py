@@ -30,7 +30,7 @@ TEXTS = "configs/dante.py:smoke"
     [
         ("configs/rescn.py", {}, "did you mean 'configs/rescnn.py'?"),
         ("configs/rescnn.py:smoky", {}, "did you mean 'smoke'?"),
-        (SMOKE, {"num_epoch": 2}, "num_epoch: unknown key (did you mean 'num_epochs'?)"),
+        (SMOKE, {"num_epoch": 2}, "num_epoch: unknown key (did you mean 'num_epochs'"),
         (SMOKE, {"num_epochs": 2.5}, "num_epochs: 2.5 is no int; give one, as in the config"),
         (SMOKE, {"optim.lr": "x"}, "optim.lr: 'x' is no float"),
         (SMOKE, {"optim": {"lr": 1}}, "optim is a group of keys"),

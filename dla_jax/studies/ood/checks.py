@@ -52,6 +52,31 @@ def check_names(config, launch: Launch, keys: tuple[str, ...] = KEYS) -> None:
         )
 
 
+def check_strange(config, data) -> None:
+    """Raise ConfigError for sets that the networks were trained on, or that are near and far.
+
+    Args:
+      data: the group `data` of the networks' study.
+    """
+    sets = [name for key in KEYS if key in config for name in config[key]]
+    own = [name for name in sets if strange.parse(name)[0] == data.name]
+    check(
+        not own,
+        f"near, far, tuning: {', '.join(own)} is what the networks were trained on; leave it out",
+    )
+    check_apart(config.near, (*config.far, NOISE))
+
+
+def check_apart(names: tuple[str, ...], others: tuple[str, ...]) -> None:
+    """Raise ConfigError for sets that share images with others."""
+    shared = sorted({one for one in names for other in others if strange.overlap(one, other)})
+    check(
+        not shared,
+        f"near, far, tuning: {', '.join(shared)} stands twice (lab B's {NOISE} is always "
+        "reported); what chooses settings is not reported, so name each set once",
+    )
+
+
 def check_sets(config, data) -> None:
     """Raise ConfigError for sets that choose on what they report, or that are not strange.
 
@@ -59,19 +84,9 @@ def check_sets(config, data) -> None:
       config: of the study, with the sets that there are (`sets_there`).
       data: the group `data` of the networks' study.
     """
-    own = [name for key in KEYS for name in config[key] if strange.parse(name)[0] == data.name]
-    check(
-        not own,
-        f"near, far, tuning: {', '.join(own)} is what the networks were trained on; leave it out",
-    )
+    check_strange(config, data)
     reported = (*config.near, *config.far, NOISE)
-    for names, others in ((config.tuning, reported), (config.near, (*config.far, NOISE))):
-        shared = sorted({one for one in names for other in others if strange.overlap(one, other)})
-        check(
-            not shared,
-            f"near, far, tuning: {', '.join(shared)} stands twice (lab B's {NOISE} is always "
-            "reported); what chooses settings is not reported, so name each set once",
-        )
+    check_apart(config.tuning, reported)
     several = any(len(tried) > 1 for tried in detectors.settings_of(config).values())
     check(
         not several or bool(set(config.tuning) - set(altered.NOISE)),

@@ -183,14 +183,15 @@ def look(network: Network, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return by_parts(lambda part: outputs(network.variables, part, **how), images, axis=0)
 
 
-def by_parts(work, images: np.ndarray, axis: int):
+def by_parts(work, images: np.ndarray, axis: int, size: int = 0):
     """Call `work` on images a part at a time, all parts of one shape, and join what comes back.
 
     Args:
       work: images [B, ...] -> a tree of arrays.
       axis: of the images in these arrays.
+      size: of a part; 0: at most `AT_A_TIME`, all about alike.
     """
-    size, found = -(-len(images) // -(-len(images) // AT_A_TIME)), []  # parts about alike
+    size, found = size or -(-len(images) // -(-len(images) // AT_A_TIME)), []
     for first in range(0, len(images), size):
         part = np.resize(images[first : first + size], (size, *images.shape[1:]))
         found.append(jax.tree.map(np.asarray, work(part)))
