@@ -1,4 +1,4 @@
-"""Names in workdirs of earlier versions, and what they are called today."""
+"""Names in workdirs of earlier versions, what they are called today, and keys that came later."""
 
 EXPERIMENTS = {"depth_study": "depth"}
 AGENTS = {"solved_at": "solved_return"}  # in the config of a study of agents, and of its arms
@@ -24,11 +24,23 @@ BOUNDS = {
     "last_dense": ("last_dense_change", -1.0, False),
     "bounded": ("largest_norm", 2.0, True),
 }
+# Keys that studies of images got later, with the values that stand for what was done before.
+DATA = {"test_path": None, "left_out": 0}
+ATTACK = {
+    "name": "standard",
+    "epsilon": 8 / 255,
+    "step_size": None,
+    "num_steps": 7,
+    "probability": 0.5,
+    "beta": 6.0,
+    "on_overfitting": "go_on",
+}
+RESNET = {"preactivation": False}
 TURNED = {">": "<", "<": ">", "=": "="}
 
 
 def with_new_names(config: dict) -> dict:
-    """Return the config of a workdir with today's names; one of today's comes back as it is.
+    """Return the config of a workdir with today's names and keys; one of today's is as it was.
 
     The given one is not changed.
 
@@ -40,7 +52,25 @@ def with_new_names(config: dict) -> dict:
     if "claims" in config:
         claims = {name: with_threshold(claim) for name, claim in config["claims"].items()}
         config = config | {"claims": claims}
-    return agents(config) if experiment == "agents" else config
+    return agents(config) if experiment == "agents" else images(config)
+
+
+def images(config: dict) -> dict:
+    """Return the config of a study of images with today's keys; that of another as it is."""
+    if "pad" not in config.get("data", {}):
+        return config
+    found = {"attack": ATTACK} | config | {"data": DATA | config["data"]}
+    if "networks" in config:
+        networks = config["networks"].items()
+        found["networks"] = {name: resnet(network) for name, network in networks}
+    return resnet(found)
+
+
+def resnet(config: dict) -> dict:
+    """Return a config, or overrides of a network, with today's keys of a ResNet if it is one."""
+    if config.get("model", {}).get("name") != "resnet":
+        return config
+    return config | {"model": RESNET | config["model"]}
 
 
 def agents(config: dict) -> dict:

@@ -17,6 +17,7 @@ RULES = {
     "name": choice(DATASETS),
     "val_fraction": number(above=0, below=0.5),
     "pad": count(low=0),
+    "left_out": count(low=0),
 }
 
 
@@ -75,10 +76,9 @@ def check_config(data, data_dir: Path, download: bool) -> None:
     Nothing is decoded or downloaded before.
     """
     check_rules(data, RULES, prefix="data.")
-    count(low=0)("data.left_out", data.get("left_out", 0))  # a workdir of before has no such key
     official, given = data.name in prepared.NAMES, f"data.test_fraction: {data.test_fraction}"
     if data.name == "folder":
-        official = folder.check_folder(data.path, data.size, data.get("test_path")).test is not None
+        official = folder.check_folder(data.path, data.size, data.test_path).test is not None
         check(
             official or data.test_fraction != 0,
             f"{given}, and {data.path} has no test part; give a fraction, or "
@@ -112,8 +112,7 @@ def load(data, data_dir: Path, download: bool) -> ImageSet:
     if data.name == "digits":
         return digits()
     if data.name == "folder":
-        test_path = data.get("test_path")  # a workdir of before has no such key
-        found = folder.load(data.path, data.size, data.skip_bad, test_path)
+        found = folder.load(data.path, data.size, data.skip_bad, data.test_path)
     else:
         found = prepared.load(data.name, data_dir, download)
     copies = splits.copies_of(np.ascontiguousarray(image) for image in found.images)

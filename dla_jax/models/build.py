@@ -27,7 +27,7 @@ FAMILIES = {
     "cnn": ("width", "pools"),
     "mlp": ("width",),
     "perceptron": ("widths", "dropout", "dropout_at", "relu_logits"),
-    "resnet": ("bottleneck", "shortcut", "projection"),
+    "resnet": ("bottleneck", "shortcut", "projection", "preactivation"),
     "lab_a": (),
     "lab_b": ("as_implemented",),
 }
@@ -76,7 +76,7 @@ def check_model(model) -> None:
         )
     check_rules(model, FAMILY_RULES.get(model.name, {}), prefix="model.")
     check(
-        not (model.get("preactivation", False) and model.get("bottleneck", False)),
+        model.name != "resnet" or not (model.preactivation and model.bottleneck),
         "model.preactivation: true with model.bottleneck true, which there is no block for; make "
         "one of them false",
     )
@@ -239,7 +239,7 @@ def _build_resnet(model, arm: Arm, data: dict) -> ResNet:
         bottleneck=model.bottleneck,
         shortcut=model.shortcut,
         projection=model.projection and arm.skip,
-        preactivation=model.get("preactivation", False),  # none in an old workdir
+        preactivation=model.preactivation,
         norm=arm.norm,
         init_scheme=arm.init_scheme,
         scalars=arm.scalars,

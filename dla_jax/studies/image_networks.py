@@ -91,9 +91,8 @@ def load(workdir: Path, launch: Launch) -> images.ImageSet:
 
 
 def data_config(workdir: Path) -> ConfigDict:
-    """Return the group `data` of the study of a workdir, with what an old one has not."""
-    written = read_config(workdir)["config"]["data"]
-    return ConfigDict({"left_out": 0} | written)
+    """Return the group `data` of the study of a workdir."""
+    return ConfigDict(read_config(workdir)["config"]["data"])
 
 
 def diverged_words(workdir: Path, network: str) -> list[str]:

@@ -289,5 +289,5 @@ def restore(workdir: Path, row: dict, **more):
     study = find(config.experiment)
     arm = study.arms(config, data)[row["group"]]
     # Where a seed leaves out classes, its network has names of its own for the others.
-    data = data | {key: row[key] for key in ("class_names", "num_classes") if key in row}
+    data = data | {key: row[key] for key in ("class_names",) if key in row}
     return study.restore(model_folder(workdir, row), arm.config, data, **more)

@@ -43,8 +43,6 @@ class Attack(NamedTuple):
 
 def check_attack(config) -> None:
     """Raise ConfigError for a `config.attack` that no training can have."""
-    if "attack" not in config:  # an old workdir
-        return
     check_rules(config.attack, RULES, prefix="attack.")
     name, frozen = config.attack.name, config.freeze_norm_after_epochs
     check(
@@ -61,8 +59,8 @@ def attack_of(config) -> Attack | None:
     arXiv:2001.03994), and else 2.5 epsilon over the number of steps, which from every start reach
     the boundary of the ball (Madry et al. 2018, arXiv:1706.06083, section 5).
     """
-    own = config.get("attack")  # none in an old workdir
-    if own is None or own.name == "standard":
+    own = config.attack
+    if own.name == "standard":
         return None
     open_ = own.epsilon * (1.25 if own.name == "rs_fgsm" else 2.5 / own.num_steps)
     step_size = open_ if own.step_size is None else own.step_size

@@ -21,12 +21,13 @@ KEYS = ("val_fgsm_accuracy", "val_pgd_accuracy")  # what is measured
 
 
 @functools.partial(jax.jit, static_argnames="model")
-def attacked_accuracy(variables, data, positions, mask, epsilon, *, model) -> jax.Array:
+def attacked_accuracy(variables, data, positions, mask, epsilon, key, *, model) -> jax.Array:
     """Return the accuracy under FGSM, and under PGD from a random start, float32 [2].
 
-    The network is in evaluation mode, and the random start is the same at each call.
+    The network is in evaluation mode.
 
     Args:
+      key: of the random start.
       data, positions, mask: as `image_classifier.score` takes them.
       epsilon: float32 [], of images in [0, 1].
     """
@@ -37,10 +38,10 @@ def attacked_accuracy(variables, data, positions, mask, epsilon, *, model) -> ja
     def correct(batch):
         rows, weights, number = batch
         x, labels = data["image"][rows].astype(jnp.float32) / 255, data["label"][rows]
-        key = jax.random.fold_in(jax.random.key(0), number)
+        own = jax.random.fold_in(key, number)
         found = (
             fgsm(forward, x, labels, epsilon),
-            pgd(forward, x, labels, key, epsilon, epsilon / 4, NUM_STEPS),
+            pgd(forward, x, labels, own, epsilon, epsilon / 4, NUM_STEPS),
         )
         return jnp.stack([masked_sums(forward(x), labels, weights)["accuracy"] for x in found])
 
@@ -48,19 +49,23 @@ def attacked_accuracy(variables, data, positions, mask, epsilon, *, model) -> ja
     return jax.lax.map(correct, numbered).sum(0) / mask.sum()
 
 
-def make_measure(model, data: dict, positions: np.ndarray, epsilon: float) -> Callable:
+def make_measure(model, data: dict, positions: np.ndarray, epsilon: float, seed: int) -> Callable:
     """Return the function state -> {name of KEYS: accuracy} on some validation images.
 
+    PGD starts at the same random places at each call, so that evaluations of a run are comparable.
+
     Args:
+      seed: of the run, and so of these places.
       positions: int32 [n], the validation part, of which evenly spread ones are attacked.
     """
     count = min(NUM_IMAGES, len(positions))
     chosen = positions[np.arange(count) * len(positions) // count]
     padded, mask = batches.padded_batches(chosen, AT_ONCE)
+    key = jax.random.key(seed)
 
     def measure(state) -> dict[str, float]:
         variables = {"params": state.params, **state.model_state}
-        found = attacked_accuracy(variables, data, padded, mask, epsilon, model=model)
+        found = attacked_accuracy(variables, data, padded, mask, epsilon, key, model=model)
         return dict(zip(KEYS, np.asarray(found).tolist(), strict=True))
 
     return measure
@@ -77,7 +82,7 @@ def overfitted(rows: list[dict]) -> int | None:
     return overfitted_at(steps, *([row[key] for row in found] for key in KEYS))
 
 
-def against_attack(task: Task, config, model, positions: np.ndarray) -> Task:
+def against_attack(task: Task, config, model, positions: np.ndarray, seed: int) -> Task:
     """Return the task of a run, which is also judged under attack if it is trained against one.
 
     The state that is kept is that of the best validation accuracy under PGD, of equals the best on
@@ -87,12 +92,12 @@ def against_attack(task: Task, config, model, positions: np.ndarray) -> Task:
 
     Args:
       config: of the arm.
-      model, positions: as `make_measure` takes them.
+      model, positions, seed: as `make_measure` takes them.
     """
     attack = attack_of(config)
     if attack is None:
         return task
-    measure = make_measure(model, task.data, positions, attack.epsilon)
+    measure = make_measure(model, task.data, positions, attack.epsilon, seed)
     stops = config.attack.on_overfitting == "stop"
     guessing = dict.fromkeys(KEYS, task.diverged["val_accuracy"])
 

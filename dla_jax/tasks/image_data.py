@@ -54,8 +54,7 @@ def check_fit(config, image_set: images.ImageSet) -> None:
     """Raise ConfigError for what the data does not allow: the split, the batch, the network."""
     check_left_out(config.data, image_set)
     # Where seeds leave out classes, each has classes of its own to split.
-    several = config.data.get("left_out", 0) > 0
-    seeds = (*config.seeds, *config.select_seeds) if several else config.seeds[:1]
+    seeds = (*config.seeds, *config.select_seeds) if config.data.left_out else config.seeds[:1]
     parts = [split(config, image_set, seed) for seed in seeds]
     train = parts[0]["train"]
     check(
@@ -68,7 +67,7 @@ def check_fit(config, image_set: images.ImageSet) -> None:
 
 def check_left_out(data, image_set: images.ImageSet) -> None:
     """Raise ConfigError for a set of which too few classes would be left."""
-    left_out, num_classes = data.get("left_out", 0), len(image_set.class_names)
+    left_out, num_classes = data.left_out, len(image_set.class_names)
     check(
         left_out <= max(0, num_classes - 2),
         f"data.left_out: {left_out} of the {num_classes} classes of {image_set.name}; two or more "
@@ -103,9 +102,9 @@ def put_data(image_set: images.ImageSet, mesh: jax.sharding.Mesh) -> dict:
 
 
 def identity_of(config, image_set: images.ImageSet) -> dict:
-    """Return what a workdir remembers of its data, and how many classes each seed leaves out."""
-    left_out = config.data.get("left_out", 0)
-    return image_set.identity | ({"left_out": left_out} if left_out else {})
+    """Return what a workdir remembers of its data; its classes are counted as its networks do."""
+    num_classes = len(image_set.class_names) - config.data.left_out
+    return image_set.identity | {"num_classes": num_classes}
 
 
 def info_of(image_set: images.ImageSet) -> DataInfo:
@@ -120,7 +119,7 @@ def info_of(image_set: images.ImageSet) -> DataInfo:
 
 def seen(config, image_set: images.ImageSet, seed: int) -> images.ImageSet:
     """Return the image set as a seed sees it: without the classes that it leaves out."""
-    return seen_by(image_set, seed, config.data.get("left_out", 0))  # none in an old workdir
+    return seen_by(image_set, seed, config.data.left_out)
 
 
 def load_seen(config, loaded: Loaded, seed: int) -> Loaded:

@@ -177,7 +177,7 @@ def make_task(
         parallel=config.parallel,
         units_per_step=config.batch_size,
     )
-    return against_attack(task, config, applied, parts["val"])
+    return against_attack(task, config, applied, parts["val"], seed)
 
 
 def known_classes(image_set: images.ImageSet) -> dict:
@@ -188,7 +188,7 @@ def known_classes(image_set: images.ImageSet) -> dict:
     """
     if not image_set.left_out:
         return {}
-    return {"class_names": list(image_set.class_names), "num_classes": len(image_set.class_names)}
+    return {"class_names": list(image_set.class_names)}
 
 
 def test_of(image_set: images.ImageSet, evaluate: Callable) -> Callable:

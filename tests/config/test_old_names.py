@@ -5,7 +5,8 @@ import copy
 import numpy as np
 import pytest
 
-from dla_jax.config.old_names import AGENT, AGENTS, BOUNDS, with_new_names
+from configs import gradients, image_base, rescnn, resnet34
+from dla_jax.config.old_names import AGENT, AGENTS, ATTACK, BOUNDS, with_new_names
 from dla_jax.evidence.claims import alone, claim
 from dla_jax.evidence.verdicts import FAILS, HOLDS, OPEN
 from dla_jax.evidence.weighing import weigh
@@ -134,3 +135,17 @@ def test_a_key_of_agents_is_renamed_in_studies_of_agents_alone(old, new):
 
     assert with_new_names(config(old, "agents")) == config(new, "agents")
     assert with_new_names(config(old, "depth")) == config(old, "depth")
+
+
+def test_studies_of_images_get_the_keys_that_came_later_as_they_are_by_default():
+    assert image_base.image_attack().to_dict() == ATTACK
+    for module, preset in ((rescnn, "he"), (resnet34, "digits"), (gradients, "digits")):
+        today = module.get_config(preset).to_dict()
+        before = copy.deepcopy(today)
+        del before["attack"], before["data"]["left_out"], before["data"]["test_path"]
+        models = [own for own in before.get("networks", {}).values() if "model" in own]
+        for own in [*models, *([before] if "model" in before else [])]:
+            own["model"].pop("preactivation", None)
+        assert before != today and with_new_names(before) == today
+    kept = today | {"data": today["data"] | {"left_out": 2}}
+    assert with_new_names(kept)["data"]["left_out"] == 2

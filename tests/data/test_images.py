@@ -22,6 +22,7 @@ def config(**changes):
         "skip_bad": False,
         "val_fraction": 0.2,
         "test_fraction": 0.2,
+        "left_out": 0,
         "pad": 0,
         "flip": False,
     }
@@ -127,13 +128,6 @@ def test_a_folder_with_an_official_test_part_is_tested_on_it(photos):
         assert found.test_start == 6 and found.labels.tolist() == [0, 0, 0, 1, 1, 1, 1, 1, 1]
     images.check_config(of_folder(photos, "plain"), data_dir=None, download=False)
     assert images.load(of_folder(photos, "plain"), data_dir=None, download=False).test_start is None
-
-
-def test_a_config_of_before_has_no_test_path(photos):
-    data = of_folder(photos, "plain")
-    del data.test_path
-    images.check_config(data, data_dir=None, download=False)
-    assert len(images.load(data, data_dir=None, download=False).labels) == 6
 
 
 @pytest.mark.parametrize(

@@ -225,11 +225,9 @@ def config_of(**changes):
     return ConfigDict({"attack": attack, "freeze_norm_after_epochs": frozen})
 
 
-def test_a_config_without_attack_trains_as_usual():
-    old = ConfigDict({"freeze_norm_after_epochs": 3})
-    check_attack(old)
+def test_standard_training_attacks_nothing():
     check_attack(config_of(frozen=3))
-    assert attack_of(old) is None and attack_of(config_of()) is None
+    assert attack_of(config_of()) is None
 
 
 def test_a_step_size_that_is_left_open_is_that_of_the_papers():

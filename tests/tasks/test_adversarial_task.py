@@ -98,12 +98,8 @@ def test_a_run_that_overfits_catastrophically_says_so_and_ends_as_configured(
     jax.tree.map(np.testing.assert_array_equal, jax.device_get(state.params), states[steps[1]])
 
 
-@pytest.mark.parametrize("old", [False, True])
-def test_standard_training_is_judged_on_clean_images_alone(old):
-    config = config_of(name="standard")
-    if old:
-        del config.attack
-    task = make_task(config, loaded(), seed=0)
+def test_standard_training_is_judged_on_clean_images_alone():
+    task = make_task(config_of(name="standard"), loaded(), seed=0)
     assert task.better is classifier.better and "overfitted_at" not in task.diverged
     state = TrainState(0, *task.init_fn(jax.random.key(0)), ())
     assert set(task.evaluate(state)) == {"val_accuracy", "val_loss"}
@@ -118,7 +114,7 @@ def test_accuracies_under_attack_are_those_of_images_attacked_one_batch_after_an
     params, state = init_network(key, model=model, shape=(8, 8, 1), own=config.model)
     params["head"]["kernel"] = 0.3 * params["head"]["kernel"]
     positions = np.arange(400, 1000, dtype=np.int32)[::-1]
-    found = make_measure(model, data, positions, 0.02)(TrainState(0, params, state, ()))
+    found = make_measure(model, data, positions, 0.02, seed=3)(TrainState(0, params, state, ()))
 
     @jax.jit
     def attacked(x, labels, key):
@@ -132,7 +128,7 @@ def test_accuracies_under_attack_are_those_of_images_attacked_one_batch_after_an
         rows = chosen[64 * number :][:64]
         rows = np.concatenate([rows, np.zeros(64 - len(rows), np.int32)])
         x = np.asarray(data["image"])[rows].astype(np.float32) / 255
-        own_key = jax.random.fold_in(jax.random.key(0), number)
+        own_key = jax.random.fold_in(jax.random.key(3), number)
         correct.append(np.array(attacked(x, np.asarray(data["label"])[rows], own_key)))
     fgsm, pgd, clean = np.concatenate(correct, 1)[:, :100].mean(1)
     assert found == pytest.approx({"val_fgsm_accuracy": fgsm, "val_pgd_accuracy": pgd})

@@ -36,7 +36,6 @@ def describe(config, launch: Launch) -> Description:
         "network": ", ".join(networks),
         "seeds_of": {name: [row["seed"] for row in found] for name, found in networks.items()},
         "sets": {"near": list(own.near), "far": list(own.far)},
-        "trainings": {name: found[0].get("attack") for name, found in networks.items()},
     }
     remarks = [f"{len(rows)} networks, {identity['network']} of {workdir}"]
     remarks += [line for name in networks for line in diverged_words(workdir, name)]

@@ -42,12 +42,7 @@ def best_words(found: Finished, networks) -> str:
 
 def network_run(found: Finished, row: dict) -> dict:
     """Return what the summary keeps of a run, and what its claims compare."""
-    return tables.run_of(row) | cost_and_use(row, num_classes_of(found, row))
-
-
-def num_classes_of(found: Finished, row: dict) -> int:
-    """Return the number of classes that the network of a run knows."""
-    return row.get("num_classes", found.written["data"]["num_classes"])
+    return tables.run_of(row) | cost_and_use(row, found.written["data"]["num_classes"])
 
 
 def cost_and_use(run: dict, num_classes: int) -> dict:

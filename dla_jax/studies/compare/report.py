@@ -108,17 +108,18 @@ def by_data(rows: list[dict]) -> list[tuple[str, str, list[dict]]]:
     found = {}
     for row in rows:
         data = row["data"]
-        without = data.get("left_out", 0)  # classes that each seed leaves out
-        name = f"{data['name']} without {without} classes" if without else data["name"]
-        found.setdefault((name, data["fingerprint"]), []).append(row)
-    names, told = [name for name, _ in found], []
-    for (name, fingerprint), own in found.items():
+        same = data["name"], data["fingerprint"], data["num_classes"]  # seeds may leave out some
+        found.setdefault(same, []).append(row)
+    names, told = [name for name, *_ in found], []
+    for (name, fingerprint, classes), own in found.items():
+        short = fingerprint[:8]
         if names.count(name) == 1:
-            told.append((name, name.replace(" ", "-"), own))
-        else:
-            short = fingerprint[:8]
+            told.append((name, name, own))
+        elif [each[:2] for each in found].count((name, fingerprint)) == 1:
             size = f"{name} of {own[0]['data']['num_examples']:,} examples, {short}"
-            told.append((size, f"{name}-{short}".replace(" ", "-"), own))
+            told.append((size, f"{name}-{short}", own))
+        else:
+            told.append((f"{classes} classes of {name}, {short}", f"{name}-{short}-{classes}", own))
     return told
 
 

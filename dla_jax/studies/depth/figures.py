@@ -41,7 +41,7 @@ def draw_figures(found: Finished) -> dict[str, dict]:
     """Draw the figures that the study has something for: {name: {"path", "alt"}}."""
     config, deepest = found.config, max(found.config.depths)
     looks = looks_of(map(label, coloured(config)))
-    chance = 1 / (found.written["data"]["num_classes"] - found.written["data"].get("left_out", 0))
+    chance = 1 / found.written["data"]["num_classes"]
     rows = {}  # of the deepest nets, seed by seed
     for kind in kinds_of(config):
         if f"{kind}-{deepest}" in found.arms:

@@ -179,7 +179,7 @@ def sets_there(config, data, keys: tuple[str, ...] = KEYS):
       ConfigError: no set is left that is reported.
     """
     own = config
-    if not data.get("left_out", 0):
+    if not data.left_out:
         own = config.copy_and_resolve_references()
         for key in keys:
             own[key] = tuple(name for name in config[key] if name != LEFT_OUT)

@@ -41,8 +41,7 @@ def first_of(found: Finished, key: str) -> dict[str, np.ndarray]:
 
 def chance_of(found: Finished) -> float:
     """Return the accuracy of guessing."""
-    data = found.written["data"]
-    return 1 / (len(data["class_names"]) - data.get("left_out", 0))
+    return 1 / found.written["data"]["num_classes"]
 
 
 def draw_figures(found: Finished) -> dict[str, dict]:
