@@ -1,8 +1,11 @@
-"""A small net of digits to attack, trained by one least-squares solution."""
+"""A small net of digits to attack, trained by one least-squares solution; attacks compiled."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from sklearn.datasets import load_digits
+
+from dla_jax.analysis import attacks, ball
 
 NUM_CLASSES = 10
 
@@ -31,3 +34,34 @@ def net(x, xp=jnp):
 def accuracy(x, labels=LABELS):
     """Return which fraction of the images the net classifies as the labels say."""
     return np.mean(net(np.asarray(x), np).argmax(1) == labels)
+
+
+ROUNDING = 1e-6
+
+
+L2_OF_EPSILON = 4.0  # an L2 ball that is about as large as that of the other norm
+
+
+fgsm = jax.jit(attacks.fgsm, static_argnums=0, static_argnames="loss")
+
+
+pgd = jax.jit(
+    attacks.pgd, static_argnums=0, static_argnames=("norm", "random_start", "restarts", "loss")
+)
+
+
+drawn = jax.jit(ball.draw, static_argnames="norm")
+
+
+def radius_of(delta, norm):
+    rows = delta.reshape(len(delta), -1).astype(np.float64)
+    return np.linalg.norm(rows, axis=1, ord=2 if norm == "l2" else np.inf)
+
+
+def project_by_hand(delta, epsilon, norm):
+    if norm == "linf":
+        return np.minimum(np.maximum(delta, -epsilon), epsilon)
+    factors = [
+        min(1, e / max(np.sqrt((d**2).sum()), 1e-12)) for d, e in zip(delta, epsilon, strict=True)
+    ]
+    return np.stack([factor * d for factor, d in zip(factors, delta, strict=True)])

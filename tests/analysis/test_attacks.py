@@ -6,7 +6,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from attacked import HEAD, HIDDEN, LABELS, NUM_CLASSES, X, accuracy, net
+from attacked import (
+    L2_OF_EPSILON,
+    LABELS,
+    NUM_CLASSES,
+    ROUNDING,
+    X,
+    accuracy,
+    drawn,
+    fgsm,
+    net,
+    pgd,
+    project_by_hand,
+    radius_of,
+)
 from drawn import variables_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,16 +31,8 @@ from dla_jax.analysis.square import square
 from dla_jax.config.checks import ConfigError
 from dla_jax.models.mlp import MLP
 
-ROUNDING = 1e-6
 RNG = np.random.default_rng(0)
 TARGETS = ((LABELS + 1 + RNG.integers(0, NUM_CLASSES - 1, len(X))) % NUM_CLASSES).astype(np.int32)
-L2_OF_EPSILON = 4.0  # an L2 ball that is about as large as that of the other norm
-
-fgsm = jax.jit(attacks.fgsm, static_argnums=0, static_argnames="loss")
-pgd = jax.jit(
-    attacks.pgd, static_argnums=0, static_argnames=("norm", "random_start", "restarts", "loss")
-)
-drawn = jax.jit(ball.draw, static_argnames="norm")
 
 
 @jax.jit
@@ -51,11 +56,6 @@ def every_attack(x, labels, seed, epsilon, num_steps):
 
 def attacked(epsilon, num_steps, seed=0, x=X):
     return every_attack(x, LABELS, seed, np.broadcast_to(np.float32(epsilon), len(x)), num_steps)
-
-
-def radius_of(delta, norm):
-    rows = delta.reshape(len(delta), -1).astype(np.float64)
-    return np.linalg.norm(rows, axis=1, ord=2 if norm == "l2" else np.inf)
 
 
 @settings(max_examples=25, deadline=None)
@@ -83,53 +83,6 @@ def test_every_image_has_an_epsilon_of_its_own():
         assert np.all(radius <= longest + ROUNDING), name
         np.testing.assert_array_equal(found[0], X[0], name)
         assert np.mean(radius > 0.5 * longest - ROUNDING) > 0.9, name
-
-
-def project_by_hand(delta, epsilon, norm):
-    if norm == "linf":
-        return np.minimum(np.maximum(delta, -epsilon), epsilon)
-    factors = [
-        min(1, e / max(np.sqrt((d**2).sum()), 1e-12)) for d, e in zip(delta, epsilon, strict=True)
-    ]
-    return np.stack([factor * d for factor, d in zip(factors, delta, strict=True)])
-
-
-@pytest.mark.parametrize("norm", ball.NORMS)
-def test_projections_are_those_of_numpy(norm):
-    delta = RNG.standard_normal((6, 3, 4, 2)).astype(np.float32)
-    delta[0] = 0
-    project = jax.jit(ball.project, static_argnames="norm")
-    own = np.array([1, 0, 0.5, 3, 1e-3, 10], np.float32)
-    for epsilon in (0.0, 0.7, 100.0, own):
-        radius = np.broadcast_to(epsilon, 6).reshape(6, 1, 1, 1)
-        expected = project_by_hand(delta.astype(np.float64), radius, norm)
-        np.testing.assert_allclose(project(delta, epsilon, norm=norm), expected, rtol=1e-5)
-
-
-def test_a_step_has_length_1_whatever_the_gradient_s_and_none_where_that_is_0():
-    gradient, direction = (
-        RNG.standard_normal((4, 3, 2, 1)),
-        jax.jit(ball.direction, static_argnums=1),
-    )
-    expected = gradient / np.sqrt((gradient**2).sum((1, 2, 3), keepdims=True))
-    scales = np.array([1, 1e-30, 1e30, 0]).reshape(4, 1, 1, 1)
-    found = direction(np.float32(gradient * scales), "l2")
-    np.testing.assert_allclose(found[:3], expected[:3], rtol=1e-5)
-    np.testing.assert_array_equal(found[3], 0 * gradient[3])
-    np.testing.assert_array_equal(direction(gradient, "linf"), np.sign(gradient))
-
-
-@pytest.mark.parametrize("norm", ball.NORMS)
-def test_starts_are_uniform_in_the_ball(norm):
-    x = np.full((4000, 2, 1, 2), 0.5, np.float32)
-    delta = np.asarray(drawn(jax.random.key(0), x, 0.25, norm=norm) - x).reshape(4000, 4) / 0.25
-    radius = radius_of(delta, norm)
-    np.testing.assert_allclose(delta.mean(0), 0, atol=0.04)
-    # The fraction of the volume within a radius r is r^4, that is uniform in [0, 1].
-    np.testing.assert_allclose(
-        np.quantile(radius**4, [0.25, 0.5, 0.75]), [0.25, 0.5, 0.75], atol=0.04
-    )
-    assert radius.max() <= 1 + ROUNDING
 
 
 WEIGHTS = RNG.standard_normal((12, 5)).astype(np.float32)
@@ -222,35 +175,6 @@ def test_an_image_that_fools_is_better_than_one_of_a_larger_loss():
     np.testing.assert_array_equal(best.ravel(), [0, 5, 6, 3])
     np.testing.assert_array_equal(value, [3, 2, 3, 5])
     assert wrong.all()
-
-
-def test_losses_are_those_by_hand():
-    logits = np.array([[3, 1, -1, 0], [0, 5, 4, 1], [2, 2, 2, 2]], np.float32)
-    labels = np.array([0, 2, 1], np.int32)
-
-    @jax.jit
-    def losses(logits):
-        slope = jax.grad(lambda z: attacks.dlr(z, labels).sum())(logits)
-        found = (loss(logits, labels) for loss in (attacks.dlr, attacks.margin))
-        return *found, attacks.cross_entropy(logits, labels), slope
-
-    ratio, margin, of_label, slope = losses(logits)
-    # -(3 - 1) / (3 - 0); -(4 - 5) / (5 - 1); no distance between the logits
-    np.testing.assert_allclose(ratio, [-2 / 3, 1 / 4, 0], rtol=1e-6)
-    np.testing.assert_allclose(losses(7 * logits - 3)[0], [-2 / 3, 1 / 4, 0], rtol=1e-5)
-    np.testing.assert_array_equal(margin, [2, -1, 0])
-    expected = -log_softmax(logits.astype(np.float64), axis=1)[range(3), labels]
-    np.testing.assert_allclose(of_label, expected, rtol=1e-6)
-    assert np.isfinite(slope).all()
-
-
-def test_dlr_climbs_where_a_sure_network_s_cross_entropy_has_no_gradient():
-    sure = lambda x: 1000 * net(x)
-    by_entropy, by_ratio = (
-        accuracy(fgsm(sure, X, LABELS, 0.1, loss=loss))
-        for loss in (attacks.cross_entropy, attacks.dlr)
-    )
-    assert by_ratio < 0.6 < by_entropy - 0.1
 
 
 def test_more_steps_and_restarts_do_not_help_the_network_and_unbounded_attacks_leave_it_nothing():
@@ -360,65 +284,3 @@ def test_what_makes_no_sense_is_refused_in_one_line(attack, told):
     with pytest.raises(ConfigError, match=told) as refused:
         attack()
     assert "\n" not in str(refused.value)
-
-
-def torch_net(torch):
-    hidden, head = torch.from_numpy(HIDDEN), torch.from_numpy(HEAD)
-    return lambda x: torch.tanh((x.permute(0, 2, 3, 1).flatten(1) - 0.3) @ hidden) @ head
-
-
-def test_accuracy_under_fgsm_and_pgd_is_that_of_a_loop_in_pytorch():
-    torch = pytest.importorskip("torch")
-    forward, epsilons = torch_net(torch), (0.02, 0.06, 0.1)
-    x, labels = torch.from_numpy(X).permute(0, 3, 1, 2), torch.from_numpy(LABELS).long()
-
-    def theirs(start, epsilon, step_size, steps):
-        at = start
-        for _ in range(steps):
-            at = at.detach().requires_grad_()
-            loss = torch.nn.functional.cross_entropy(forward(at), labels, reduction="sum")
-            (slope,) = torch.autograd.grad(loss, at)
-            at = x + (at + step_size * slope.sign() - x).clamp(-epsilon, epsilon)
-            at = at.clamp(0, 1)
-        return at.detach().permute(0, 2, 3, 1).numpy()
-
-    for epsilon in epsilons:
-        key, size = jax.random.key(7), epsilon / 4
-        start = torch.from_numpy(np.array(drawn(key, X, epsilon))).permute(0, 3, 1, 2)
-        pairs = (
-            (fgsm(net, X, LABELS, epsilon), theirs(x, epsilon, epsilon, 1)),
-            (pgd(net, X, LABELS, key, epsilon, size, 10), theirs(start, epsilon, size, 10)),
-        )
-        for ours, other in pairs:
-            assert accuracy(ours) == accuracy(other) < accuracy(X)
-            assert np.mean(np.abs(np.asarray(ours) - other) > 1e-5) < 0.01
-
-
-def test_accuracy_under_fgsm_and_pgd_is_that_of_foolbox():
-    torch, foolbox = pytest.importorskip("torch"), pytest.importorskip("foolbox")
-
-    class Net(torch.nn.Module):
-        def forward(self, x):
-            return torch_net(torch)(x)
-
-    model = foolbox.PyTorchModel(Net().eval(), bounds=(0, 1), device="cpu")
-    x, labels = torch.from_numpy(X).permute(0, 3, 1, 2), torch.from_numpy(LABELS).long()
-    theirs = {
-        "fgsm": foolbox.attacks.FGSM(random_start=False),
-        "pgd": foolbox.attacks.LinfPGD(rel_stepsize=0.25, steps=10, random_start=False),
-        "pgd_l2": foolbox.attacks.L2PGD(rel_stepsize=0.25, steps=10, random_start=False),
-    }
-    key, how = jax.random.key(0), {"random_start": False}
-    for epsilon in (0.02, 0.06, 0.1):
-        long = L2_OF_EPSILON * epsilon
-        ours = {
-            "fgsm": fgsm(net, X, LABELS, epsilon),
-            "pgd": pgd(net, X, LABELS, key, epsilon, epsilon / 4, 10, **how),
-            "pgd_l2": pgd(net, X, LABELS, key, long, long / 4, 10, norm="l2", **how),
-        }
-        for name, attack in theirs.items():
-            size = long if name == "pgd_l2" else epsilon
-            _, found, _ = attack(model, x, labels, epsilons=size)
-            found = found.permute(0, 2, 3, 1).numpy()
-            assert abs(accuracy(ours[name]) - accuracy(found)) <= 1 / len(X), name
-            assert np.mean(np.abs(np.asarray(ours[name]) - found) > 1e-4) < 0.02, name

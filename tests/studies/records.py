@@ -38,3 +38,8 @@ def wait_for_rows(process, workdir, count):
     while process.poll() is None and len(read_record(workdir)) < count:
         assert time.time() < deadline, "no progress"
         time.sleep(0.01)
+
+
+def best_row(study):
+    rows = [row for name, row in last_rows_of(study).items() if name.startswith("final/")]
+    return max(rows, key=lambda row: row["val_accuracy"])
