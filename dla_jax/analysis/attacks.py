@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from dla_jax.analysis.ball import clip_to_images, direction, draw, per_image, project
@@ -240,19 +241,14 @@ def choose(chosen: jax.Array, those: tuple, others: tuple) -> tuple:
     return jax.tree.map(pick, those, others)
 
 
-def worst_case(correct: jax.Array) -> jax.Array:
-    """Return which images are classified correctly whatever the attack, bool [B].
+def worst_case(clean: np.ndarray, *attacked: np.ndarray) -> np.ndarray:
+    """Return which images are classified correctly, and remain so whatever the attack: bool [B].
 
     Args:
-      correct: bool [A, B], of A attacks; the images themselves may be one, for an attack can also
-        lead an image that is misclassified to its class.
+      clean, attacked: bool [B] each, which images are classified correctly, and after an attack,
+        which may also lead an image that was misclassified to its class.
     """
-    return correct.all(0)
-
-
-def robust_accuracy(correct: jax.Array) -> jax.Array:
-    """Return the fraction of images that withstand all attacks, float32 []; args as above."""
-    return worst_case(correct).mean(dtype=jnp.float32)
+    return np.all([clean, *attacked], axis=0)
 
 
 def fgsm_as_implemented(

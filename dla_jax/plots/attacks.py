@@ -15,7 +15,7 @@ from matplotlib.ticker import FixedLocator, MultipleLocator, PercentFormatter
 from dla_jax.evidence.formatting import number, short
 from dla_jax.plots import words
 from dla_jax.plots.maps import AGAINST, FOR
-from dla_jax.plots.rows import draw_row
+from dla_jax.plots.rows import draw_ranked
 from dla_jax.plots.runs import incomplete, mean, span
 from dla_jax.plots.style import COLOURS, FRAMED, PAGE, STYLE, looks_of, plt, save
 
@@ -169,19 +169,6 @@ def accuracy_curves(panels: list[dict], path: Path, *, y: str = "accuracy") -> s
     return " ".join([f"Mean {y}, the highest first.", *map(_panel_in_words, panels)])
 
 
-def _draw_attack(axis, values: dict[str, np.ndarray], bounds: dict[str, tuple]) -> None:
-    """Draw a row a network; that of the highest mean in orange."""
-    means = {name: float(mean(each)) for name, each in values.items()}
-    best = max((each for each in means.values() if not math.isnan(each)), default=None)
-    for y, (name, each) in enumerate(values.items()):
-        leads = means[name] == best
-        colour = COLOURS[0] if leads else COLOURS[1]
-        draw_row(axis, y, each, means[name], bounds[name], colour=colour, diamond=3)
-        place = {"xycoords": ("axes fraction", "data"), "va": "center", "color": colour}
-        text = "–" if math.isnan(means[name]) else number(100 * means[name], 1)
-        axis.annotate(text, (1.04, y), fontsize=7, weight="bold" if leads else "normal", **place)
-
-
 def by_attack(
     rows: dict[str, dict[str, np.ndarray]],
     intervals: dict[str, dict[str, tuple[float, float]]],
@@ -208,7 +195,7 @@ def by_attack(
             values, bounds = (
                 {name: each[attack] for name, each in of.items()} for of in (rows, intervals)
             )
-            _draw_attack(axis, values, bounds)
+            draw_ranked(axis, values, bounds, form=lambda share: number(100 * share, 1))
             axis.set_title(shown(attack), loc="left")
             axis.grid(axis="y", visible=False)
             axis.tick_params(labelbottom=True)

@@ -12,9 +12,9 @@ from matplotlib.ticker import MaxNLocator, MultipleLocator, PercentFormatter
 
 from dla_jax.evidence.formatting import number
 from dla_jax.plots import words
-from dla_jax.plots.rows import draw_row
+from dla_jax.plots.rows import draw_ranked
 from dla_jax.plots.runs import incomplete, mean, name_above, span
-from dla_jax.plots.style import COLOURS, PAGE, STYLE, looks_of, plt, save
+from dla_jax.plots.style import PAGE, STYLE, looks_of, plt, save
 
 NAMES = {
     "msp": "softmax (MSP)",
@@ -167,19 +167,6 @@ def coverage(found: dict[str, dict], path: Path) -> str:
     )
 
 
-def _draw_set(axis, values: dict[str, np.ndarray], bounds: dict[str, tuple]) -> None:
-    """Draw the AUROCs float [S] of detectors on one set as rows; the best mean is orange."""
-    means = {name: float(mean(each)) for name, each in values.items()}
-    best = max((each for each in means.values() if not math.isnan(each)), default=None)
-    for y, (name, each) in enumerate(values.items()):
-        leads = means[name] == best
-        colour = COLOURS[0] if leads else COLOURS[1]
-        draw_row(axis, y, each, means[name], bounds[name], colour=colour, diamond=3)
-        place = {"xycoords": ("axes fraction", "data"), "va": "center", "color": colour}
-        text = "–" if np.isnan(means[name]) else three_digits(means[name])
-        axis.annotate(text, (1.02, y), fontsize=7, weight="bold" if leads else "normal", **place)
-
-
 def _auroc_axis(axes, values: list[list[float]]) -> bool:
     """Give all panels an axis that holds all values; mark chance, and return if it is in range."""
     values = np.concatenate([np.ravel(each) for each in values])
@@ -219,7 +206,7 @@ def table(
         panels = axes.flat[: len(sets)]
         for axis, name in zip(panels, sets, strict=True):
             values, bounds = ({d: each[name] for d, each in of.items()} for of in (rows, intervals))
-            _draw_set(axis, values, bounds)
+            draw_ranked(axis, values, bounds, form=three_digits)
             axis.set_title(shown(name), loc="left")
             axis.grid(axis="y", visible=False)
             axis.tick_params(labelbottom=True)

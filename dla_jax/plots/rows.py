@@ -1,9 +1,11 @@
 """The row that the forest plots share: every run as a dot, the interval as a bar, the centre."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
+from dla_jax.plots.runs import mean
 from dla_jax.plots.style import COLOURS
 
 
@@ -44,3 +46,24 @@ def draw_row(
         look = {"linewidth": 1.6, "solid_capstyle": cap, "zorder": 3}
         axis.plot(bounds, [y, y], color=colour, **look)
     axis.plot(centre, y, "D", color=colour, markersize=diamond, zorder=4)
+
+
+def draw_ranked(
+    axis, values: dict[str, np.ndarray], bounds: dict[str, tuple[float, float]], form: Callable
+) -> None:
+    """Draw a row for each name, its mean as a number beside it; that of the highest is orange.
+
+    Args:
+      values: {name: float [n], one a run}, the first on top; nan in a run without one.
+      bounds: {name: (low, high)} of the mean's interval; nan or infinite where there is none.
+      form: how a mean is written.
+    """
+    means = {name: float(mean(each)) for name, each in values.items()}
+    best = max((each for each in means.values() if not math.isnan(each)), default=None)
+    for y, (name, each) in enumerate(values.items()):
+        leads = means[name] == best
+        colour = COLOURS[0] if leads else COLOURS[1]
+        draw_row(axis, y, each, means[name], bounds[name], colour=colour, diamond=3)
+        place = {"xycoords": ("axes fraction", "data"), "va": "center", "color": colour}
+        text = "–" if math.isnan(means[name]) else form(means[name])
+        axis.annotate(text, (1.03, y), fontsize=7, weight="bold" if leads else "normal", **place)

@@ -18,9 +18,7 @@ from dla_jax.data import images, splits
 from dla_jax.evidence.rows import read_record
 from dla_jax.studies import with_like
 from dla_jax.tasks import image_data
-from dla_jax.trials.arms import Trial
 from dla_jax.trials.finished import IMAGES, finished_runs
-from dla_jax.trials.training import identity_of
 
 # What the record says of a network beside its scores.
 KEPT = (
@@ -160,14 +158,13 @@ def check_same(row: dict, accuracy: float, workdir: Path) -> None:
     )
 
 
-def last_row(trial: Trial, row: dict) -> dict:
-    """Return what the record says of a method and a network beside its scores.
+def facts_of(row: dict) -> dict:
+    """Return what the record says of a network beside what was measured of it.
 
     Args:
       row: the last row of the network's run.
     """
-    kept = {key: row[key] for key in KEPT} | {"lr": row["lr"], "network": row["group"]}
-    return {"run": trial.name, "done": True} | identity_of(trial) | kept
+    return {key: row[key] for key in KEPT} | {"lr": row["lr"], "network": row["group"]}
 
 
 def rows_by_network(workdir: Path, names: tuple[str, ...]) -> dict[str, list[dict]]:

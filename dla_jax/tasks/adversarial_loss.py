@@ -12,7 +12,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from dla_jax.analysis.attacks import fgsm, pgd, rs_fgsm
+from dla_jax.analysis.attacks import ascend, fgsm, pgd, rs_fgsm
 from dla_jax.config.checks import check, check_rules, choice, count, number, optional
 from dla_jax.data import images
 from dla_jax.training.metrics import accuracy, cross_entropy
@@ -85,13 +85,12 @@ def trades_examples(forward: Callable, x: jax.Array, key: jax.Array, attack: Att
     """
     clean = forward(x)
 
-    def step(_, at):
-        gradient = jax.grad(lambda at: kl_divergence(clean, forward(at)).sum())(at)
-        moved = at + attack.step_size * jnp.sign(gradient) - x
-        return jnp.clip(x + jnp.clip(moved, -attack.epsilon, attack.epsilon), 0, 1)
+    def objective(at):
+        logits = forward(at)
+        return kl_divergence(clean, logits), logits.argmax(-1) != clean.argmax(-1)
 
     start = x + START * jax.random.normal(key, x.shape)
-    return jax.lax.fori_loop(0, attack.num_steps, step, start)
+    return ascend(objective, x, start, attack.epsilon, attack.step_size, attack.num_steps)
 
 
 def fgsm_of_random_epsilon(

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.special import softmax
 
 from dla_jax.analysis import detection
+from dla_jax.analysis.attacks import worst_case
 from dla_jax.evidence.rows import brief
 from dla_jax.studies.adversarial import attacking
 from dla_jax.studies.adversarial.attacking import BLIND, as_floats
@@ -64,7 +65,7 @@ def measure(
     accuracies = {f"{name}_accuracy": float(right.mean()) for name, right in correct.items()}
     # Of one ball: the Euclidean one is another.
     worst = [right for name, right in correct.items() if name not in OTHER_BALLS]
-    worst = functools.reduce(np.logical_and, worst, clean)
+    worst = worst_case(clean, *worst)
     found = {"clean_accuracy": float(clean.mean()), "worst_accuracy": float(worst.mean())}
     found |= accuracies | {"masking": masking_of(clean, correct)}
     found |= curves(config, network, x, labels, attack)
@@ -80,8 +81,7 @@ def masking_of(clean: np.ndarray, correct: dict[str, np.ndarray]) -> float | Non
     seeing = [right for name, right in correct.items() if name not in (*BLIND, *OTHER_BALLS)]
     if not blind or not seeing:
         return None
-    worst = functools.reduce(np.logical_and, seeing, clean)
-    return float(worst.mean() - functools.reduce(np.logical_and, blind, clean).mean())
+    return float(worst_case(clean, *seeing).mean() - worst_case(clean, *blind).mean())
 
 
 def curves(config, network: Network, x: np.ndarray, labels: np.ndarray, attack) -> dict:

@@ -23,6 +23,7 @@ from dla_jax.training.record import Record
 from dla_jax.trials.arms import Arm, Trial, mean_score
 from dla_jax.trials.finished import make_source, source_of
 from dla_jax.trials.grid import Job
+from dla_jax.trials.measuring import jobs_by_seed
 
 
 def describe(config, launch: Launch) -> Description:
@@ -53,33 +54,24 @@ def jobs(
     config, launch: Launch, arms: dict[str, Arm], trials: list[Trial], record: Record
 ) -> list[Job]:
     """Return a job for each seed, which attacks all its networks."""
-    seeds = list(dict.fromkeys(trial.seed for trial in trials))
+    networks = rows_by_network(source_of(config, launch), tuple(config.networks)).items()
 
-    def job_of(seed: int) -> Job:
-        own = [trial for trial in trials if trial.seed == seed]
+    def measure_seed(seed: int, first: bool) -> dict[str, dict]:
+        rows = {name: row for name, found in networks for row in found if row["seed"] == seed}
+        found = attack_seed(config, launch, rows, keep=first)
+        return {name: facts_of(rows[name]) | in_short(own) for name, own in found.items()}
 
-        def run(given: list[Trial], progress) -> None:
-            rows = rows_of(config, launch, seed)
-            found = attack_seed(config, launch, rows, keep=seed == seeds[0])
-            for trial in given:
-                if trial.name in record.done:  # written before a crash
-                    continue
-                record.resume(trial.name, -1)
-                kept = image_networks.last_row(trial, rows[trial.arm])
-                if "overfitted_at" in rows[trial.arm]:  # trained against an attack
-                    kept["overfitted_at"] = rows[trial.arm]["overfitted_at"]
-                record.append(kept | in_short(found[trial.arm]))
-            progress.update(len(given))
-
-        return Job(own, units=len(own), program=None, compile=lambda: None, run=run)
-
-    return [job_of(seed) for seed in seeds]
+    return jobs_by_seed(trials, record, measure_seed)
 
 
-def rows_of(config, launch: Launch, seed: int) -> dict[str, dict]:
-    """Return {network: the last row of its run} of a seed."""
-    networks = rows_by_network(source_of(config, launch), tuple(config.networks))
-    return {name: row for name, found in networks.items() for row in found if row["seed"] == seed}
+def facts_of(row: dict) -> dict:
+    """Return what the record says of a network, and of a training against an attack.
+
+    Args:
+      row: the last row of its run.
+    """
+    trained = {key: row[key] for key in ("overfitted_at",) if key in row}
+    return image_networks.facts_of(row) | trained
 
 
 def attack_seed(config, launch: Launch, rows: dict[str, dict], keep: bool) -> dict[str, dict]:
@@ -116,7 +108,7 @@ ATTACKED = Study(
     labels=lambda arm: {"arm": arm.name},
     jobs=jobs,
     tuning=Tuning("clean_accuracy", mean_score("clean_accuracy")),  # no learning rate is tuned
-    unit="network",
+    unit="seed",
     name=lambda config: "adversarial",
     title=report.title,
     answer=answer,

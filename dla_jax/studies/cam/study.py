@@ -24,6 +24,7 @@ from dla_jax.training.record import Record
 from dla_jax.trials.arms import Arm, Trial, mean_score
 from dla_jax.trials.finished import check_source, made_launch, make_source, source_of
 from dla_jax.trials.grid import Job
+from dla_jax.trials.measuring import jobs_by_seed
 
 RULES = {
     "methods": distinct(choice(network_maps.METHODS)),
@@ -114,24 +115,16 @@ def jobs(
     """Return a job for each network, which measures all methods."""
     workdir = source_of(config, launch)
     rows = image_networks.networks_of(workdir, config.network)
+    number = {row["seed"]: i for i, row in enumerate(rows)}
 
-    def job_of(number: int) -> Job:
-        row = rows[number]
-        own = [trial for trial in trials if trial.seed == row["seed"]]
-        following = rows[(number + 1) % len(rows)] if len(rows) > 1 else None
+    def measure_seed(seed: int, first: bool) -> dict[str, dict]:
+        row, after = rows[number[seed]], rows[(number[seed] + 1) % len(rows)]
+        following = after if after is not row else None
+        found = measure_network(config, launch, workdir, row, following, keep=first)
+        facts = image_networks.facts_of(row)
+        return {method: facts | scores for method, scores in found.items()}
 
-        def run(given: list[Trial], progress) -> None:
-            found = measure_network(config, launch, workdir, row, following, keep=number == 0)
-            for trial in given:
-                if trial.name in record.done:  # written before a crash
-                    continue
-                record.resume(trial.name, -1)
-                record.append(image_networks.last_row(trial, row) | found[trial.arm])
-            progress.update(1)
-
-        return Job(own, units=1, program=None, compile=lambda: None, run=run)
-
-    return [job_of(number) for number in range(len(rows))]
+    return jobs_by_seed(trials, record, measure_seed)
 
 
 def measure_network(

@@ -17,6 +17,7 @@ from dla_jax.training.record import Record
 from dla_jax.trials.arms import Arm, Trial, mean_score
 from dla_jax.trials.finished import make_source, source_of
 from dla_jax.trials.grid import Job
+from dla_jax.trials.measuring import jobs_by_seed
 
 
 def describe(config, launch: Launch) -> Description:
@@ -46,24 +47,14 @@ def jobs(
 ) -> list[Job]:
     """Return a job for each network, which measures all detectors."""
     workdir = source_of(config, launch)
-    rows = image_networks.networks_of(workdir, config.network)
+    rows = {row["seed"]: row for row in image_networks.networks_of(workdir, config.network)}
 
-    def job_of(number: int) -> Job:
-        row = rows[number]
-        own = [trial for trial in trials if trial.seed == row["seed"]]
+    def measure_seed(seed: int, first: bool) -> dict[str, dict]:
+        found = measure_network(config, launch, rows[seed], keep=first)
+        facts = image_networks.facts_of(rows[seed])
+        return {detector: facts | scores for detector, scores in found.items()}
 
-        def run(given: list[Trial], progress) -> None:
-            found = measure_network(config, launch, row, keep=number == 0)
-            for trial in given:
-                if trial.name in record.done:  # written before a crash
-                    continue
-                record.resume(trial.name, -1)
-                record.append(image_networks.last_row(trial, row) | found[trial.arm])
-            progress.update(1)
-
-        return Job(own, units=1, program=None, compile=lambda: None, run=run)
-
-    return [job_of(number) for number in range(len(rows))]
+    return jobs_by_seed(trials, record, measure_seed)
 
 
 def measure_network(config, launch: Launch, row: dict, keep: bool) -> dict[str, dict]:
