@@ -106,7 +106,7 @@ def digits(config: ConfigDict) -> None:
     config.made = study(model, trainings(epsilon=0.1, num_steps=5))
     use_digits(config.made)
     config.made.data.left_out = 2
-    config.made.lrs = (3e-3, 1e-2, 3e-2)
+    config.made.lrs = (1e-2, 3e-2, 1e-1)
     config.made.num_epochs = 15
     config.made.batch_size = 64
     config.made.checkpoint_every_steps = 0  # a run of seconds starts again
@@ -155,6 +155,23 @@ def keep_ways(made: ConfigDict, names: tuple[str, ...]) -> None:
         del made.reported[name]
 
 
+def cifar10_small(config: ConfigDict) -> None:
+    """Train a small residual CNN on 20,000 images of CIFAR-10 in four ways, on a CPU."""
+    model = {"name": "cnn", "norm": "batch", "init": "he", "width": 32, "pools": 2}
+    model |= {"depth": 7, "skip": True}
+    config.made = study(model, trainings(epsilon=8 / 255, num_steps=3))
+    keep_ways(config.made, ("standard", "fgsm", "rs_fgsm", "pgd"))
+    config.made.data.left_out = 2
+    config.made.seeds = tuple(range(6))
+    config.made.data.val_fraction = 0.5  # so that epochs are short
+    config.made.optim.lr = 5e-3
+    config.made.num_epochs = 3
+    config.made.batch_size = 64
+    config.epsilons = tuple(k / 255 for k in (0, 2, 4, 8, 16))
+    config.num_restarts = 1
+    config.num_apgd_steps = 20
+
+
 def cifar10(config: ConfigDict) -> None:
     """Train PreActResNet-18 on CIFAR-10 after the recipe of Fast-AT (Wong et al. 2020).
 
@@ -181,5 +198,8 @@ PRESETS = {
     "digits": Preset(digits, "trains small nets on digits in six ways first", minutes=4),
     "quick": Preset(quick, "three ways, six seeds", minutes=1),
     "smoke": Preset(smoke, "the smallest, to see that it runs", minutes=SECONDS),
+    "cifar10_small": Preset(
+        cifar10_small, "CIFAR-10, small nets, four ways, six seeds", minutes=30
+    ),
     "cifar10": Preset(cifar10, "CIFAR-10, PreActResNet-18 after the recipe of Fast-AT", gpu=True),
 }

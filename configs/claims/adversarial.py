@@ -13,6 +13,8 @@ dla_jax/studies/adversarial/report.py), accuracies of the test images that are a
 - transfer_gap: accuracy under PGD's images made for the other networks of the seed, less that under
   its own;
 - masking: worst accuracy under attacks that see gradients, less that under Square, which does not;
+- pgd_lost: by how much, at the end of a training against an attack, accuracy under PGD on
+  validation images is below the best of that training, whose state is kept;
 - near_auroc, far_auroc: of the plain softmax, as in configs/ood.py.
 """
 
@@ -34,7 +36,8 @@ accuracy = functools.partial(claim, margin=0.02)
 
 def claims(networks: Iterable[str]) -> ConfigDict:
     """Return the claims that these networks can answer."""
-    return answerable(standard_claims() | training_claims() | strange_claims(), networks)
+    found = standard_claims() | training_claims() | strange_claims() | overfitting_claims()
+    return answerable(found, networks)
 
 
 def standard_claims() -> dict[str, dict]:
@@ -182,5 +185,30 @@ def strange_claims() -> dict[str, dict]:
             difference("pgd", "standard"),
             value="far_auroc",
             example={"pgd": 0.95, "standard": 0.9},
+        ),
+    }
+
+
+def overfitting_claims() -> dict[str, dict]:
+    """Return the claims that one step is learnt by heart, in the state where training ends."""
+    collapsed = "at its end accuracy under PGD is more than 20 points below its best"
+    return {
+        "p_fgsm_overfits": accuracy(
+            f"Training with FGSM at one epsilon overfits catastrophically: {collapsed}",
+            WONG,
+            "CIFAR-10: to 0 % under PGD within an epoch",
+            alone("fgsm"),
+            value="pgd_lost",
+            threshold=0.2,
+            example={"fgsm": 0.45},
+        ),
+        "q_rs_fgsm_overfits": accuracy(
+            f"So does training with FGSM from a random start: {collapsed}",
+            HYPOTHESIS,
+            "not reported at this epsilon and number of epochs",
+            alone("rs_fgsm"),
+            value="pgd_lost",
+            threshold=0.2,
+            example={"rs_fgsm": 0.45},
         ),
     }

@@ -9,6 +9,7 @@ from artists import band, drawn, figure_of, labelled, marked, points, row_names,
 from matplotlib.patches import Rectangle
 
 from dla_jax.plots import attacks
+from dla_jax.plots.attack_training import while_trained
 from dla_jax.plots.style import COLOURS
 
 NAN = math.nan
@@ -213,3 +214,21 @@ def test_one_network_one_epsilon_and_nothing_finite_are_drawn(tmp_path):
     assert told.endswith("PGD: PGD (not finite in 1 of 1 runs) unknown.")
     told = attacks.transfer(np.array([[NAN]]), ["pgd"], path)
     assert told.endswith("itself, the lowest first: PGD unknown.") and path.exists()
+
+
+def test_training_has_a_panel_a_way_with_a_line_a_measure():
+    pgd = np.array([[0.2, 0.6, 0.1], [0.4, 0.4, NAN]])
+    panel = {"step": np.array([10, 20, 30]), "clean": pgd + 0.3, "fgsm": pgd + 0.2, "pgd": pgd}
+    figure, told = drawn(while_trained, {"fgsm": panel, "my_way": panel})
+    left, right = figure.axes
+    assert [axis.get_title("left") for axis in figure.axes] == ["FGSM", "my way"]
+    lines = labelled(left)
+    assert list(lines) == ["clean images", "under FGSM", "under PGD"]
+    np.testing.assert_allclose(lines["under PGD"].get_data(), [[10, 20, 30], [0.3, 0.5, 0.1]])
+    np.testing.assert_allclose(lines["clean images"].get_ydata(), [0.6, 0.8, 0.4])
+    np.testing.assert_allclose(band(left, 2), [[10, 20, 30], [0.2, 0.4, 0.1], [0.4, 0.6, 0.1]])
+    assert left.get_ylim() == right.get_ylim() == (0, 1.04)
+    assert told.startswith(
+        "FGSM: at the end clean images 40.0 %, under FGSM 30.0 %, under PGD 10.0 %; best mean "
+        "under PGD 50.0 %. my way: "
+    )

@@ -7,7 +7,7 @@ from made_up import IMAGES, finished, noise, verdicts_of
 from configs import adversarial
 from dla_jax.studies.adversarial import report
 from dla_jax.studies.adversarial.answer import answer
-from dla_jax.studies.adversarial.figures import amplified, transfer_data
+from dla_jax.studies.adversarial.figures import amplified, padded, training_data, transfer_data
 from dla_jax.studies.adversarial.study import ATTACKED
 
 SEEDS = range(8)
@@ -44,6 +44,10 @@ def study(workdir, measured):
         own |= {
             f"{key}_target_curve": [0, 0.1, 0.2, 0.4, 0.6, 0.8 + moved] for key in ("fgsm", "pgd")
         }
+        if trial.arm != "standard":
+            own |= {"trained_step_curve": [10, 20], "trained_clean_curve": [0.5, clean]}
+            own |= {"trained_fgsm_curve": [0.5, 0.9], "trained_pgd_curve": [0.8, 0.3 + moved]}
+            own |= {"pgd_last": 0.3 + moved, "pgd_lost": 0.5 - moved, "overfitted_at": 20}
         own["transfer"] = {name: 0.1 if name == trial.arm else 0.7 + moved for name in measured}
         return own | {"transfer_gap": 0.6 + moved}
 
@@ -57,7 +61,7 @@ def found(tmp_path_factory):
 
 def test_claims_hold_where_the_record_says_so(found):
     verdicts = verdicts_of(found)
-    assert len(verdicts) == 15 and set(verdicts.values()) == {"holds"}, verdicts
+    assert len(verdicts) == 17 and set(verdicts.values()) == {"holds"}, verdicts
 
 
 def test_claims_do_not_hold_where_it_says_the_opposite(tmp_path):
@@ -90,10 +94,31 @@ def test_tables_and_words_are_of_these_numbers(found):
     names = ["clean", *found.config.attacks, "worst"]
     assert rows["standard"][2 + names.index("fgsm")].startswith("40.")
     assert rows["TRADES"][-1].startswith("82.")
-    assert "finds nothing that the others miss" in report.masked_words(found)
+    said = report.masked_words(found)
+    assert "finds nothing that the others together miss" in said
+    assert said.endswith(
+        "Alone it finds more than FGSM (of standard, FGSM, lab B's, FGSM, FGSM, random start, PGD, "
+        "TRADES)."
+    )
     values, order = transfer_data(found)
     assert order[0] == "standard" and values[0, 0] == pytest.approx(0.1)
     assert values[0, 1] == pytest.approx(0.7, abs=0.01)
+
+
+def test_what_became_of_training_is_told_of_those_that_were_attacked(found):
+    names = [name for name in found.arms if name != "standard"]
+    section = report.training_section(found, names, [])
+    assert [row[0] for row in section["table"]["rows"]] == [report.spoken(name) for name in names]
+    assert section["table"]["rows"][1][1].startswith("30.")
+    assert section["table"]["rows"][1][2].startswith("50.")
+    assert "8 of 8 runs of PGD" in section["text"] and "standard" not in section["text"]
+    panels = training_data(found)
+    assert list(panels) == names and panels["pgd"]["step"].tolist() == [10, 20]
+    np.testing.assert_allclose(panels["pgd"]["fgsm"], [[0.5, 0.9]] * 8)
+
+
+def test_a_run_that_stopped_earlier_has_no_values_after_its_end():
+    np.testing.assert_array_equal(padded([0.5, None], 3), [0.5, np.nan, np.nan])
 
 
 def test_masked_gradients_are_said(tmp_path):

@@ -12,9 +12,10 @@ from records import last_rows_of
 
 from dla_jax.config.written import read_config
 from dla_jax.data import images
-from dla_jax.evidence.rows import record_file, record_files
+from dla_jax.evidence.rows import read_rows, record_file, record_files
 from dla_jax.studies.adversarial import attacking, measure
 from dla_jax.studies.adversarial.attacking import ATTACKS
+from dla_jax.studies.adversarial.trained import trained_of
 from dla_jax.studies.ood.detectors import read_network
 
 ODD = 0.0371
@@ -106,6 +107,37 @@ def test_the_record_holds_accuracies_by_hand(workdir):
     assert {row["target"] for row in rows.values()} <= set("0123456789")
 
 
+def test_the_record_holds_how_networks_were_trained(workdir):
+    own = last_rows_of(workdir)["final/pgd/seed1"]
+    rows = read_rows(record_file(workdir / "study", "final/pgd/seed1"))
+    evaluated = [row for row in rows if "val_pgd_accuracy" in row and not row.get("done")]
+    assert len(evaluated) >= 1 and own["trained_step_curve"] == [row["step"] for row in evaluated]
+    for key in ("fgsm", "pgd"):
+        expected = [row[f"val_{key}_accuracy"] for row in evaluated]
+        np.testing.assert_allclose(own[f"trained_{key}_curve"], expected, atol=1e-4)
+    assert own["pgd_last"] == evaluated[-1]["val_pgd_accuracy"]
+    assert "pgd_last" not in last_rows_of(workdir)["final/standard/seed1"]
+
+
+def test_what_is_lost_at_the_end_is_below_the_best(tmp_path):
+    shares = [(0.5, 0.4), (0.7, 0.6), (0.9, 0.1)]  # under FGSM and PGD
+    rows = [
+        {"run": "a", "step": i, "val_accuracy": 0.9, "val_fgsm_accuracy": f, "val_pgd_accuracy": p}
+        for i, (f, p) in enumerate(shares)
+    ]
+    rows += [{"run": "a", "done": True, "overfitted_at": 2, "val_pgd_accuracy": 0.6}]
+    rows += [{"run": "b", "step": 1, "val_accuracy": 0.9}, {"run": "b", "done": True}]
+    for row in rows:
+        file = record_file(tmp_path, row["run"])
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("a") as lines:
+            lines.write(json.dumps(row) + "\n")
+    found = trained_of(tmp_path)
+    assert list(found) == ["a"] and found["a"]["overfitted_at"] == 2
+    assert found["a"]["pgd_last"] == 0.1 and found["a"]["pgd_lost"] == pytest.approx(0.5)
+    assert found["a"]["trained_pgd_curve"] == [0.4, 0.6, 0.1]
+
+
 def test_masking_is_what_a_blind_attack_finds_beyond_the_others():
     clean = np.array([1, 1, 1, 1], bool)
     correct = {
@@ -148,9 +180,23 @@ def test_a_photo_is_attacked_losslessly_and_says_what_is_seen(workdir, tmp_path)
     assert launch(into).out == answer.out
 
 
+def test_photos_of_one_name_are_kept_apart(workdir, tmp_path):
+    for i, suffix in enumerate((".png", ".bmp")):
+        Image.fromarray(images.digits().images[i][..., 0]).save(tmp_path / f"photo{suffix}")
+    flags = ("--config=configs/adversarial.py", f"--from={workdir / 'study'}")
+    answer = launch(*flags, f"--config.image={tmp_path}", f"--workdir={tmp_path / 'run'}")
+    assert answer.code == 0, answer.err
+    found = [json.loads(line) for line in answer.out.splitlines()]
+    assert len(found) == len({line["attacked"] for line in found}) == 2
+    for line, source in zip(found, sorted(tmp_path.glob("photo*")), strict=True):
+        assert line["image"] == str(source)
+        before = line["attacked"].replace(".png", "-before.png")
+        np.testing.assert_array_equal(Image.open(before), Image.open(source))
+
+
 def test_the_smoke_shows_each_figure(workdir):
     figures = {path.stem for path in (workdir / "figures").iterdir()}
-    names = "attacks curves as_implemented targeted transfer strips saliency"
+    names = "attacks curves as_implemented targeted training transfer strips saliency"
     assert figures >= set(names.split())
 
 

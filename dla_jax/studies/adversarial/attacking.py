@@ -13,6 +13,7 @@ from dla_jax.studies.ood.detectors import AT_A_TIME, Network, by_parts
 
 ATTACKS = ("fgsm", "rs_fgsm", "pgd", "pgd_l2", "apgd_ce", "apgd_dlr", "square")
 BLIND = ("square",)  # they see no gradient
+OTHER_BALLS = ("pgd_l2",)  # their change is bounded in another norm
 FAST_STEP = 1.25  # of FGSM from a random start, in epsilons (Wong et al. 2020)
 
 

@@ -7,6 +7,7 @@ from PIL import Image
 
 from dla_jax.evidence import stats
 from dla_jax.plots import attacks, maps
+from dla_jax.plots.attack_training import LINES, while_trained
 from dla_jax.studies.cam.arrays import read_arrays
 from dla_jax.studies.study import Finished
 
@@ -32,6 +33,9 @@ def draw_figures(found: Finished) -> dict[str, dict]:
         drawn["targeted"] = {"path": path, "alt": alt}
     if len(found.arms) > 1:
         keep("transfer", attacks.transfer, *transfer_data(found))
+    along = training_data(found)
+    if along:
+        keep("training", while_trained, along)
     keep("strips", draw_strips, found, arrays)
     keep("saliency", draw_saliency, found, arrays)
     return drawn
@@ -110,6 +114,27 @@ def targeted(found: Finished) -> list[dict]:
         )
         for key, title in titles.items()
     ]
+
+
+def training_data(found: Finished) -> dict[str, dict]:
+    """Return accuracy along training of the networks that were trained against an attack."""
+    panels = {}
+    for name in found.arms:
+        rows = [row for row in found.last_rows(name) if "trained_step_curve" in row]
+        steps = max((row["trained_step_curve"] for row in rows), key=len, default=[])
+        if steps:
+            panels[name] = {"step": np.array(steps)} | {
+                key: np.array([padded(row[f"trained_{key}_curve"], len(steps)) for row in rows])
+                for key in LINES
+            }
+    return panels
+
+
+def padded(values: list[float | None], length: int) -> np.ndarray:
+    """Return a curve as float [length], with nan after the end of a run that stopped earlier."""
+    found = np.full(length, math.nan)
+    found[: len(values)] = np.array(values, float)
+    return found
 
 
 def transfer_data(found: Finished) -> tuple[np.ndarray, list[str]]:

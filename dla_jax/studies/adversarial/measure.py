@@ -9,7 +9,7 @@ from dla_jax.analysis import detection
 from dla_jax.analysis.attacks import worst_case
 from dla_jax.evidence.rows import brief
 from dla_jax.studies.adversarial import attacking
-from dla_jax.studies.adversarial.attacking import BLIND, as_floats
+from dla_jax.studies.adversarial.attacking import BLIND, OTHER_BALLS, as_floats
 from dla_jax.studies.image_networks import Examples
 from dla_jax.studies.ood import detectors
 from dla_jax.studies.ood.detectors import Network
@@ -20,7 +20,6 @@ TARGETED = tuple(
 )
 SHOWN = 6  # images whose attacks are drawn
 DETECTORS = ("msp", "knn")
-OTHER_BALLS = ("pgd_l2",)  # attacks whose change is bounded in another norm
 
 
 def measure_networks(

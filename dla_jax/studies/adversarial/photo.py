@@ -43,19 +43,21 @@ def run(config, launch: Launch) -> None:
     files = folder.files_of(config.image).images
     config.num_images = 1  # one by one
     with open(launch.workdir / "attacked.jsonl", "w", encoding="utf-8") as file:
-        for path in files:
+        for number, path in enumerate(files):
             if stop_requested.is_set():
                 raise Interrupted
-            line = json.dumps(attacked(config, network, path, launch.workdir), ensure_ascii=False)
+            stem = launch.workdir / "attacked" / f"{number}-{maps.slug(path.stem)}"
+            line = json.dumps(attacked(config, network, path, stem), ensure_ascii=False)
             print(line, flush=True)
             file.write(line + "\n")
     print(f"written: {launch.workdir / 'attacked'}", file=sys.stderr)
 
 
-def attacked(config, network: Network, path: Path, workdir: Path) -> dict:
+def attacked(config, network: Network, path: Path, stem: Path) -> dict:
     """Attack one photo at the size that the network reads, and write it losslessly.
 
-    Pixels are whole numbers of 0 to 255 again before the network is asked what it sees.
+    It is written to `<stem>.png`, with `<stem>-before.png` and `<stem>-strip.png` beside it. Pixels
+    are whole numbers of 0 to 255 again before the network is asked what it sees.
     """
     height, _, channels = network.shape
     image = photos.read_image(path, height)
@@ -69,19 +71,19 @@ def attacked(config, network: Network, path: Path, workdir: Path) -> dict:
     change = np.clip(np.rint(255 * (changed - x[0])), -limit, limit)
     pixels = (image + change).astype(np.uint8)
     after = softmax(classified(config, network, as_floats(pixels[None]))[0])
-    folder_of = workdir / "attacked"
-    maps.save_picture(whole(pixels), folder_of / f"{maps.slug(path.stem)}.png")
-    maps.save_picture(whole(image), folder_of / f"{maps.slug(path.stem)}-before.png")
+    changed_file = stem.with_name(f"{stem.name}.png")
+    maps.save_picture(whole(pixels), changed_file)
+    maps.save_picture(whole(image), stem.with_name(f"{stem.name}-before.png"))
     strip, times = amplified(change / 255)
     cells = [
         {"picture": maps.picture(image, SIDE), "title": words(names, before)},
         {"picture": maps.picture(strip, SIDE), "title": f"change, {times:g} times"},
         {"picture": maps.picture(pixels, SIDE), "title": words(names, after)},
     ]
-    maps.grid([cells], folder_of / f"{maps.slug(path.stem)}-strip.png")
+    maps.grid([cells], stem.with_name(f"{stem.name}-strip.png"))
     return {
         "image": str(path),
-        "attacked": str(folder_of / f"{maps.slug(path.stem)}.png"),
+        "attacked": str(changed_file),
         "epsilon": config.epsilon,
         "before": names[int(before.argmax())],
         "before_probability": round(float(before.max()), 6),

@@ -4,6 +4,7 @@ import numpy as np
 
 from dla_jax.evidence import formatting, tables
 from dla_jax.plots.attacks import NAMES, TRAININGS, in_both_units
+from dla_jax.studies.adversarial.attacking import OTHER_BALLS
 from dla_jax.studies.adversarial.figures import draw_figures, shown_attacks
 from dla_jax.studies.study import Finished
 
@@ -20,6 +21,9 @@ CAPTIONS = {
         the network of standard training. The clamp of normalised images to [0, 1] costs accuracy at
         epsilon 0; the wrong sign moves away from the target.""",
     "targeted": """The share of images of other classes that are taken for the target.""",
+    "training": """Accuracy on validation images while networks were trained against attacks, at
+        the epsilon of training. Where PGD's falls away from FGSM's a network overfits to its own
+        attack.""",
     "transfer": """Accuracy of the network in each row on the images that PGD made for the one in
         each column; framed: its own.""",
     "strips": """Image, what PGD changes (enlarged as said), and the result, with what the network
@@ -125,16 +129,30 @@ def masked_words(found: Finished) -> str:
         return ""
     queries = found.config.num_queries
     return (
-        f" Square with {queries} queries finds nothing that the others miss: no sign that "
-        "gradients are masked, and no proof."
+        f" Square with {queries} queries finds nothing that the others together miss: no sign that "
+        f"gradients are masked, and no proof.{weaker_words(found)}"
     )
+
+
+def weaker_words(found: Finished) -> str:
+    """Return which attacks that see gradients the blind one beats, each compared alone."""
+    told = []
+    for attack in found.config.attacks:
+        gaps = {
+            name: np.subtract(
+                *(tables.known(found.runs_of(name), f"{of}_accuracy") for of in (attack, "square"))
+            ).mean()
+            for name in found.arms
+        }
+        beaten = ", ".join(spoken(name) for name, gap in gaps.items() if gap > MASKED)
+        if beaten and attack not in OTHER_BALLS:
+            told.append(f"{NAMES[attack]} (of {beaten})")
+    return f" Alone it finds more than {'; '.join(told)}." if told else ""
 
 
 def overfitted_words(found: Finished) -> str:
     """Return which trainings overfitted to their own attack, where their study recorded it."""
     known = [run for run in found.summary["runs"] if "overfitted_at" in run]
-    if not known:
-        return ""
     told = []
     for name in found.arms:
         own = [run for run in known if run["group"] == name]
@@ -143,10 +161,26 @@ def overfitted_words(found: Finished) -> str:
             told.append(f"{gone} of {len(own)} runs of {spoken(name)}")
     named = ", ".join(told) or "no run"
     return (
-        " Catastrophic overfitting in training (on validation images PGD's accuracy falls by 20 "
+        "Catastrophic overfitting in training (on validation images PGD's accuracy falls by 20 "
         f"points or more while FGSM's does not): {named}. The state that is kept is the best under "
         "PGD there."
     )
+
+
+def training_section(found: Finished, names: list[str], figures: list[dict]) -> dict:
+    """Return the section on how the networks that are named were trained against attacks."""
+    return {
+        "title": "While they were trained",
+        "text": overfitted_words(found),
+        "figures": figures,
+        "table": {
+            "head": ["network", "PGD at the end, validation %", "below its best, points"],
+            "rows": [
+                [spoken(name), *(words(found, name, key) for key in ("pgd_last", "pgd_lost"))]
+                for name in names
+            ],
+        },
+    }
 
 
 def sections(found: Finished) -> list[dict]:
@@ -160,16 +194,17 @@ def sections(found: Finished) -> list[dict]:
             if name in figures
         ]
 
+    transferred = shown("transfer")
     head = ["network", "whole test part %"]
     head += [f"{NAMES.get(name, name)} %" for name in shown_attacks(found)]
+    trained = [name for name in found.arms if tables.known(found.runs_of(name), "pgd_last")]
     epsilon = in_both_units(found.config.epsilon)
     target = found.config.target or "the first class that each seed knows"
     return [
         {
             "title": "Every attack",
             "text": f"At epsilon {epsilon}; accuracy in per cent [95 % interval]."
-            + masked_words(found)
-            + overfitted_words(found),
+            + masked_words(found),
             "figures": shown("attacks"),
             "table": {"head": head, "rows": attack_rows(found)},
         },
@@ -183,7 +218,12 @@ def sections(found: Finished) -> list[dict]:
             "text": f"The target is {target}.",
             "figures": shown("targeted"),
         },
-        {"title": "Attacks that were made for another network", "figures": shown("transfer")},
+        *([training_section(found, trained, shown("training"))] if trained else []),
+        *(
+            [{"title": "Attacks that were made for another network", "figures": transferred}]
+            if transferred
+            else []
+        ),
         {"title": "To look at", "figures": shown("strips")},
         {"title": "What the loss follows", "figures": shown("saliency")},
         {

@@ -13,6 +13,7 @@ from dla_jax.studies import image_networks, run_experiment
 from dla_jax.studies.adversarial import checks, photo, report
 from dla_jax.studies.adversarial.answer import answer
 from dla_jax.studies.adversarial.measure import in_short, measure_networks, strange_scores
+from dla_jax.studies.adversarial.trained import trained_of
 from dla_jax.studies.cam.arrays import write_arrays
 from dla_jax.studies.image_networks import diverged_words, rows_by_network
 from dla_jax.studies.ood.checks import sets_there
@@ -54,24 +55,21 @@ def jobs(
     config, launch: Launch, arms: dict[str, Arm], trials: list[Trial], record: Record
 ) -> list[Job]:
     """Return a job for each seed, which attacks all its networks."""
-    networks = rows_by_network(source_of(config, launch), tuple(config.networks)).items()
+    workdir = source_of(config, launch)
+    networks = rows_by_network(workdir, tuple(config.networks)).items()
+    trained = trained_of(workdir)
 
     def measure_seed(seed: int, first: bool) -> dict[str, dict]:
         rows = {name: row for name, found in networks for row in found if row["seed"] == seed}
-        found = attack_seed(config, launch, rows, keep=first)
-        return {name: facts_of(rows[name]) | in_short(own) for name, own in found.items()}
+        measured = attack_seed(config, launch, rows, keep=first)
+        return {
+            name: image_networks.facts_of(rows[name])
+            | trained.get(rows[name]["run"], {})
+            | in_short(found)
+            for name, found in measured.items()
+        }
 
     return jobs_by_seed(trials, record, measure_seed)
-
-
-def facts_of(row: dict) -> dict:
-    """Return what the record says of a network, and of a training against an attack.
-
-    Args:
-      row: the last row of its run.
-    """
-    trained = {key: row[key] for key in ("overfitted_at",) if key in row}
-    return image_networks.facts_of(row) | trained
 
 
 def attack_seed(config, launch: Launch, rows: dict[str, dict], keep: bool) -> dict[str, dict]:
