@@ -11,6 +11,7 @@ LEVEL = 0.95  # of all intervals; p-values are compared with 1 - LEVEL
 FEWEST = 3
 EXACT_UP_TO = 16  # pairs; beyond, 2^n sign patterns are sampled
 SAMPLES = 99_999
+RESAMPLES = 4_000  # of a bootstrap
 
 
 def t_interval(
@@ -189,3 +190,23 @@ def improvement(a, b, level: float = LEVEL) -> tuple[float, float, float]:
     low = optimize.brentq(excess, 0, found - tiny) if found > 0 else 0.0
     high = optimize.brentq(excess, found + tiny, 1) if found < 1 else 1.0
     return found, float(low), float(high)
+
+
+def cluster_interval(total, count, level: float = LEVEL) -> tuple[float, float]:
+    """Return the bootstrap interval of sum(total) / sum(count), whole clusters drawn anew.
+
+    It is that of percentiles. Answers to questions about one passage are not independent, passages
+    are (Cameron et al. 2008, "Bootstrap-based improvements for inference with clustered errors",
+    section II). Below FEWEST clusters it is (-inf, inf).
+
+    Args:
+      total, count: float [P], of each cluster, such as right answers and questions; counts > 0.
+    """
+    total, count = np.asarray(total, float), np.asarray(count, float)
+    if len(total) < FEWEST:
+        return -math.inf, math.inf
+    rng, size = np.random.default_rng(0), len(total)
+    drawn = rng.multinomial(size, np.full(size, 1 / size), size=RESAMPLES)
+    ratios = (drawn @ total) / (drawn @ count)
+    low, high = np.quantile(ratios, ((1 - level) / 2, (1 + level) / 2))
+    return float(low), float(high)

@@ -130,3 +130,32 @@ def test_probability_of_improvement():
     assert stats.improvement([1, 1], [1, 1])[0] == 0.5
     p, low, high = stats.improvement([1, 3, 5], [2, 4, 6])
     assert p == pytest.approx(3 / 9) and low < p < high
+
+
+def test_the_interval_over_clusters_covers_where_that_of_single_answers_does_not():
+    """Answers of a cluster are alike, so that questions say less than their number seems to."""
+    rng, covered, narrow = np.random.default_rng(0), 0, 0
+    for _ in range(60):
+        count = rng.integers(3, 8, 40)
+        right = np.where(rng.random(40) < 0.4, count, 0)  # all of a cluster, or none
+        low, high = stats.cluster_interval(right, count)
+        covered += low <= 0.4 <= high
+        half = 1.96 * np.sqrt(0.24 / count.sum())
+        narrow += abs(right.sum() / count.sum() - 0.4) <= half
+    assert covered >= 53 and narrow < 45
+
+
+def test_the_interval_over_clusters_by_another_library():
+    rng = np.random.default_rng(1)
+    count = rng.integers(1, 6, 30)
+    right = rng.binomial(count, 0.5)
+    found = stats.cluster_interval(right, count)
+
+    def ratio(i, axis=-1):
+        return right[i].sum(axis) / count[i].sum(axis)
+
+    other = scipy_stats.bootstrap(
+        (np.arange(30),), ratio, method="percentile", n_resamples=4000, rng=rng
+    ).confidence_interval
+    np.testing.assert_allclose(found, other, atol=0.01)
+    assert stats.cluster_interval([1, 1], [1, 2]) == (-np.inf, np.inf)
