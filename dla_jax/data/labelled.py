@@ -33,6 +33,11 @@ class LabelledTexts(NamedTuple):
     copies: np.ndarray | None = None
 
     @property
+    def learned_from(self) -> tuple[str, ...]:
+        """Return the texts that a tokenizer is learned from: all before an official test part."""
+        return self.texts[: self.test_start]
+
+    @property
     def identity(self) -> dict:
         """Return what a workdir remembers of its data.
 

@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from dla_jax.config.checks import check, check_rules, count
 from dla_jax.config.workdir import Launch
-from dla_jax.data import labelled, tokenize
+from dla_jax.data import tokenize
 from dla_jax.models import hub, pretrained
 from dla_jax.models.bert import BertConfig, Encoder
 from dla_jax.models.gpt import GPT, GPTConfig
@@ -81,13 +82,14 @@ class Body(NamedTuple):
     pad_id: int
 
 
-def load_body(encoder, dtype: str, texts: labelled.LabelledTexts | None, launch: Launch) -> Body:
+def load_body(encoder, dtype: str, texts: tuple[str, ...] | None, launch: Launch) -> Body:
     """Return the body of a `config.encoder`.
 
     One without a path starts at random, with a tokenizer that was learned from the texts.
 
     Args:
-      texts: None where the workdir has a tokenizer already, or none is needed.
+      texts: none of an official test part; None where the workdir has a tokenizer already, or none
+        is needed.
       launch: its `workdir` keeps the tokenizer, which the first process writes where it is missing.
 
     Raises:
@@ -100,8 +102,7 @@ def load_body(encoder, dtype: str, texts: labelled.LabelledTexts | None, launch:
     path = launch.workdir / "tokenizers" / "wordpiece.json"
 
     def learn() -> None:
-        learned_from = texts.texts[: texts.test_start]
-        tokenize.save(tokenize.train_wordpiece(learned_from, encoder.vocab_size), path)
+        tokenize.save(tokenize.train_wordpiece(texts, encoder.vocab_size), path)
 
     missing = texts is not None and launch.first and not path.exists()
     together(learn if missing else lambda: None, "write the tokenizer")
@@ -143,17 +144,17 @@ def fingerprint(folder: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def encode(body: Body, texts: list[str], encoder, lower: bool) -> tokenize.Encoded:
+def encode(body: Body, texts: Sequence[str], encoder, lower: bool) -> tokenize.Encoded:
     """Return texts in tokens, lower-cased if asked, cut to `encoder.max_length`."""
     words = [text.lower() for text in texts] if lower else texts
     return body.tokenizer.encode_all(words, encoder.max_length, body.pad_id)
 
 
-def encode_all(body: Body, texts: labelled.LabelledTexts, encoder, lower: bool) -> tokenize.Encoded:
-    """Return all labelled texts in tokens, and print how many were cut."""
-    encoded = encode(body, texts.texts, encoder, lower)
+def encode_all(body: Body, texts: Sequence[str], encoder, lower: bool) -> tokenize.Encoded:
+    """Return texts in tokens, and print how many were cut."""
+    encoded = encode(body, texts, encoder, lower)
     print(
-        f"{len(texts.texts):,} texts of {encoded.length.mean():.0f} tokens on average; "
+        f"{len(texts):,} texts of {encoded.length.mean():.0f} tokens on average; "
         f"{encoded.truncated:,} were cut to {encoder.max_length}",
         file=sys.stderr,
     )

@@ -42,8 +42,20 @@ def embed(config, texts: labelled.LabelledTexts, launch: Launch) -> Embedded:
       Interrupted: a stop was requested; vectors are kept only when all are there.
     """
     encoder, mesh = config.encoder, data_mesh()
-    body = text_body.load_body(encoder, config.compute_dtype, texts, launch)
-    encoded = text_body.encode_all(body, texts, encoder, config.data.lower)
+    body = text_body.load_body(encoder, config.compute_dtype, texts.learned_from, launch)
+    encoded = text_body.encode_all(body, texts.texts, encoder, config.data.lower)
+    vectors = vectors_of(config, body, encoded, mesh, launch)
+    data = put({"vector": vectors, "label": texts.labels}, replicated(mesh))
+    return Embedded(texts, vectors, text_body.facts_of(encoded, encoder), data, mesh)
+
+
+def vectors_of(config, body: text_body.Body, encoded, mesh, launch: Launch) -> np.ndarray:
+    """Return the vectors of texts in tokens float32 [N, D], from the disk where they are kept.
+
+    Raises:
+      Interrupted: a stop was requested; vectors are kept only when all are there.
+    """
+    encoder = config.encoder
     model, params = make_embedder(config, body)
     widths = text_body.widths_of(config)
     padded = widths if encoder.pooling == "mean_padded" else ""
@@ -56,8 +68,7 @@ def embed(config, texts: labelled.LabelledTexts, launch: Launch) -> Embedded:
             keep(key, vectors)
     else:
         print("the vectors were computed before", file=sys.stderr)
-    data = put({"vector": vectors, "label": texts.labels}, replicated(mesh))
-    return Embedded(texts, vectors, text_body.facts_of(encoded, encoder), data, mesh)
+    return vectors
 
 
 def compute(config, model, params, encoded, widths, mesh, launch: Launch) -> np.ndarray:

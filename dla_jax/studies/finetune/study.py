@@ -101,10 +101,10 @@ def jobs(
 
     def load(own) -> Loaded:
         encoder = own.encoder
-        body = text_body.load_body(encoder, own.compute_dtype, texts, launch)
+        body = text_body.load_body(encoder, own.compute_dtype, texts.learned_from, launch)
         key = encoder.path, encoder.max_length, own.data.lower
         if key not in encoded:  # networks of one tokenizer share it
-            encoded[key] = text_body.encode_all(body, texts, encoder, own.data.lower)
+            encoded[key] = text_body.encode_all(body, texts.texts, encoder, own.data.lower)
         return Loaded(texts, body, encoded[key], mesh)
 
     owns = {arm.name: arm.config for arm in arms.values()}
