@@ -10,7 +10,9 @@ import importlib.metadata
 import importlib.util
 import json
 import re
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from dla_jax.config.files import cache_folder, write_atomically
 
@@ -30,32 +32,48 @@ VERSION = 3  # of what is collected: another one makes old caches invisible
 def collect() -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return (texts, package of each), at most MOST a package.
 
-    They are the same for the same versions of the packages. Parsing takes some seconds, so the
-    result is kept in `~/.cache/dla_jax/data` (`$XDG_CACHE_HOME`) where that may be written.
+    They are the same for the same versions of the packages.
     """
-    path = cache_path()
-    try:
-        texts, packages = json.loads(path.read_text(encoding="utf-8")) if path else (None, None)
-    except (OSError, ValueError):
-        texts, packages = None, None
-    if texts is None:
-        texts, packages = gather({name: docstrings_in(folder_of(name)) for name in PACKAGES})
-        try:
-            if path:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_atomically(path, json.dumps([texts, packages]))
-        except OSError:  # read-only: collected again next time
-            pass
+
+    def made() -> tuple[list[str], list[str]]:
+        return gather({name: docstrings_in(folder_of(name)) for name in PACKAGES})
+
+    texts, packages = kept(f"docstrings {VERSION}", made)
     return tuple(texts), tuple(packages)
 
 
-def cache_path() -> Path | None:
-    """Return the file that keeps the docstrings of the installed versions; None without a home."""
-    installed = {name: importlib.metadata.version(dist) for name, dist in PACKAGES.items()}
-    versions = ",".join(f"{name}{version}" for name, version in installed.items())
-    key = hashlib.sha256(f"{VERSION} {versions}".encode()).hexdigest()[:16]
+def kept(what: str, make: Callable[[], Sequence]) -> Sequence:
+    """Return what `make` makes of the installed packages, as JSON has it.
+
+    Parsing takes some seconds, so the result is kept in `~/.cache/dla_jax/data`
+    (`$XDG_CACHE_HOME`) where that may be written.
+
+    Args:
+      what: a name and a version; another one makes what was kept invisible.
+    """
+    path = cache_path(what)
+    try:
+        found = json.loads(path.read_text(encoding="utf-8")) if path else None
+    except (OSError, ValueError):
+        found = None
+    if found is None:
+        found = make()
+        try:
+            if path:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(path, json.dumps(found))
+        except OSError:  # read-only: made again next time
+            pass
+    return found
+
+
+def cache_path(what: str) -> Path | None:
+    """Return the file that keeps `what` of the installed versions; None without a home."""
+    name, version = what.split()
+    installed = [package + importlib.metadata.version(PACKAGES[package]) for package in PACKAGES]
+    key = hashlib.sha256(f"{version} {','.join(installed)}".encode()).hexdigest()[:16]
     cache = cache_folder()
-    return cache and cache / "data" / f"docstrings-{key}.json"
+    return cache and cache / "data" / f"{name}-{key}.json"
 
 
 def folder_of(package: str) -> Path:
@@ -63,19 +81,32 @@ def folder_of(package: str) -> Path:
     return Path(importlib.util.find_spec(package).origin).parent
 
 
-def docstrings_in(folder: Path) -> list[str]:
-    """Return the docstrings of all modules, classes and functions of a package, in order.
+class Documented(NamedTuple):
+    """A module, class or function, and its docstring; "" where it has none."""
+
+    path: Path
+    name: str
+    docstring: str
+
+
+def documented_in(folder: Path) -> Iterator[Documented]:
+    """Yield the modules, classes and functions of a package, module by module.
 
     Those of its tests are left out.
     """
-    found = []
     for path in sorted(folder.rglob("*.py")):
         if NOT_OWN & set(path.relative_to(folder).parts):
             continue
+        module = path.parent.name if path.stem == "__init__" else path.stem
         for node in ast.walk(ast.parse(path.read_bytes())):
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
-                found.append(ast.get_docstring(node) or "")
-    return found
+                name = getattr(node, "name", module)
+                yield Documented(path, name, ast.get_docstring(node) or "")
+
+
+def docstrings_in(folder: Path) -> list[str]:
+    """Return the docstrings of all modules, classes and functions of a package, in order."""
+    return [found.docstring for found in documented_in(folder)]
 
 
 def gather(found: dict[str, list[str]]) -> tuple[list[str], list[str]]:
@@ -101,10 +132,10 @@ def gather(found: dict[str, list[str]]) -> tuple[list[str], list[str]]:
     return texts, packages
 
 
-def clean(docstring: str) -> str:
-    """Return a docstring as one line of at most LONGEST characters, names of packages as `_`."""
+def clean(docstring: str, longest: int = LONGEST) -> str:
+    """Return a docstring as one line of at most `longest` characters, names of packages as `_`."""
     text = " ".join(NAMES.sub("_", docstring).split())
-    return text if len(text) <= LONGEST else text[:LONGEST].rsplit(" ", 1)[0]
+    return text if len(text) <= longest else text[:longest].rsplit(" ", 1)[0]
 
 
 def fingerprint(text: str) -> str:
