@@ -53,18 +53,9 @@ def read_csv(
       ConfigError: no such file, no text, no CSV, no such column or two of it, a row with more or
         fewer cells than others, or one without a label.
     """
-    whole = read_text(key, path)
-    table = choose_table(whole, label_column, text_columns, header)
-    comma, separator = table.separator == SEPARATORS[0], repr(table.separator).replace("\\t", "tab")
-    shown = path if comma else f"{path}, separated by {separator},"
-    check(not table.error, f"{key}: {shown} cannot be read as CSV ({table.error}); mend it")
-    check(len(table.rows) > 0, f"{key}: {shown} has no rows; give a CSV file with texts and labels")
     wanted = [("data.label_column", label_column)]
     wanted += [("data.text_columns", column) for column in text_columns]
-    check_columns(wanted, table.names, path, shown, header)
-    check_cells(f"{key}: {shown}", table, separator)
-    if not comma:
-        print(f"{key}: {path} is separated by {separator}", file=sys.stderr)
+    table = parse_table(key, path, read_text(key, path), wanted, header)
     columns = [table.names.index(column) for _, column in wanted]
     rows = []
     for line, row in zip(table.lines, table.rows, strict=True):
@@ -74,10 +65,40 @@ def read_csv(
     return rows
 
 
-def read_text(key: str, path: str) -> str:
-    """Return the text of a file; raise ConfigError where there is none."""
+def parse_table(
+    key: str, path: str, whole: str, wanted: list[tuple[str, str]], header: bool
+) -> Table:
+    """Parse the text of a CSV file that has certain columns.
+
+    A separator other than a comma is named on standard error.
+
+    Args:
+      key: of the config, which names the file in messages.
+      wanted: (key that asks for the column, its name) of each; the first is that of the labels.
+
+    Raises:
+      ConfigError: no CSV, no rows, no such column or two of it, a row with more or fewer cells.
+    """
+    label_column, *text_columns = (column for _, column in wanted)
+    table = choose_table(whole, label_column, tuple(text_columns), header)
+    comma, separator = table.separator == SEPARATORS[0], repr(table.separator).replace("\\t", "tab")
+    shown = path if comma else f"{path}, separated by {separator},"
+    check(not table.error, f"{key}: {shown} cannot be read as CSV ({table.error}); mend it")
+    check(len(table.rows) > 0, f"{key}: {shown} has no rows; give a CSV file with texts and labels")
+    check_columns(wanted, table.names, path, shown, header)
+    check_cells(f"{key}: {shown}", table, separator)
+    if not comma:
+        print(f"{key}: {path} is separated by {separator}", file=sys.stderr)
+    return table
+
+
+def read_text(key: str, path: str, kind: str = "a CSV file") -> str:
+    """Return the text of a file; raise ConfigError where there is none.
+
+    `kind`: what a message asks for.
+    """
     place = expand(key, path)
-    check(place.is_file(), f"{key}: there is no file {path}; give a CSV file")
+    check(place.is_file(), f"{key}: there is no file {path}; give {kind}")
     try:
         content = place.read_bytes()
     except OSError as error:

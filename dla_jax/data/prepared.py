@@ -1,4 +1,4 @@
-"""Sets of images and texts that tensorflow_datasets prepares: found, or fetched and prepared."""
+"""Sets of images, texts and questions that tensorflow_datasets prepares: found, or made."""
 
 import importlib.util
 import os
@@ -9,8 +9,15 @@ from pathlib import Path
 from dla_jax.config.checks import ConfigError, check
 from dla_jax.config.connectivity import first_line, unreachable
 from dla_jax.data.cache import Decoded, cached, content_key
-from dla_jax.data.tfds_folder import describe, read_images, read_rows
+from dla_jax.data.tfds_folder import (
+    check_passages,
+    describe,
+    read_images,
+    read_passages,
+    read_rows,
+)
 
+RACE = "http://www.cs.cmu.edu/~glai1/data/race/RACE.tar.gz"
 FASHION = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 # A file of each set, where tensorflow_datasets fetches it: asked for before TensorFlow is imported.
 # Nothing else is needed.
@@ -21,12 +28,15 @@ SOURCES = {
     "cifar100": "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
     "svhn_cropped": "http://ufldl.stanford.edu/housenumbers/test_32x32.mat",
     "ag_news_subset": "https://drive.google.com/uc?export=download&id=0Bz8a_Dbh9QhbUDNpeUdjb0wxRms",
+    "race/middle": RACE,
+    "race/high": RACE,
 }
 # Of the images of each set: height, width, channels.
 SHAPES = {"mnist": (28, 28, 1), "fashion_mnist": (28, 28, 1)}
 SHAPES |= dict.fromkeys(("cifar10", "cifar100", "svhn_cropped"), (32, 32, 3))
 TEXTS = ("ag_news_subset",)
-NAMES = tuple(name for name in SOURCES if name not in TEXTS)
+PASSAGES = ("race/middle", "race/high")  # with questions
+NAMES = tuple(name for name in SOURCES if name not in TEXTS + PASSAGES)
 
 
 def find(name: str, data_dir: Path) -> Path | None:
@@ -48,7 +58,7 @@ def check_available(name: str, data_dir: Path, download: bool, key: str = "data.
     """
     folder = find(name, data_dir)
     if folder is not None:
-        describe(folder)
+        (check_passages if name in PASSAGES else describe)(folder)
         return
     missing = f"{key}: {name} is not in {data_dir / name}/<version>"
     other = "give another --data_dir=FOLDER"
@@ -109,6 +119,18 @@ def load_texts(
     folder = find_or_prepare(name, data_dir, download)
     sizes, class_names = describe(folder)
     return read_rows(folder, class_names), class_names, sizes["train"]
+
+
+def load_passages(name: str, data_dir: Path, download: bool) -> dict[str, list[dict]]:
+    """Load a set of passages with questions.
+
+    Returns:
+      {"train", "dev", "test": every passage as `tfds_folder.read_passages` gives it}.
+
+    Raises:
+      ConfigError: neither there nor to be had (`check_available`), or damaged.
+    """
+    return read_passages(find_or_prepare(name, data_dir, download))
 
 
 def find_or_prepare(name: str, data_dir: Path, download: bool) -> Path:

@@ -13,6 +13,8 @@ from dla_jax.config.connectivity import first_line
 from dla_jax.data.cache import Decoded, channel_stats
 
 PARTS = ("train", "test")
+PASSAGE_PARTS = ("train", "dev", "test")  # of a set of passages with questions
+DAMAGE = (OSError, ValueError, KeyError, TypeError)  # what damaged JSON files raise
 BLOCK = 1000  # records read in one go
 AGAIN = "prepare it again, or give another --data_dir=FOLDER"
 
@@ -25,23 +27,41 @@ def describe(folder: Path) -> tuple[dict[str, int], tuple[str, ...]]:
         it is missing.
     """
     try:
-        splits = _json(folder / "dataset_info.json")["splits"]
-        sizes = {split["name"]: sum(map(int, split["shardLengths"])) for split in splits}
+        sizes = _sizes(folder)
         label = _json(folder / "features.json")["featuresDict"]["features"]["label"]
         names = folder / "label.labels.txt"  # absent where the classes are only numbered
         numbers = map(str, range(int(label["classLabel"]["numClasses"])))
         known = names.read_text(encoding="utf-8").splitlines() if names.exists() else numbers
         described = {split: sizes[split] for split in PARTS}, tuple(known)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(
-            f"{folder}: its JSON files are damaged ({error!r:.120}); {AGAIN}"
-        ) from None
+    except DAMAGE as error:
+        raise ConfigError(_damaged(folder, error)) from None
     check(
         _is_array_record(folder) or importlib.util.find_spec("tensorflow") is not None,
         f"{folder} holds no array_record files, and others need TensorFlow; "
         "pip install -r requirements-tfds.txt, or give another --data_dir=FOLDER",
     )
     return described
+
+
+def check_passages(folder: Path) -> None:
+    """Raise ConfigError for a folder of passages with questions that is damaged.
+
+    Its JSON files alone are looked at. Records that only TensorFlow reads are refused too.
+    """
+    try:
+        sizes = _sizes(folder)
+        empty = [part for part in PASSAGE_PARTS if sizes[part] == 0]
+        features = set(_json(folder / "features.json")["featuresDict"]["features"])
+    except DAMAGE as error:
+        raise ConfigError(_damaged(folder, error)) from None
+    check(not empty, f"{folder} has no passage in {', '.join(empty)}; {AGAIN}")
+    missing = {"article", "questions", "options", "answers"} - features
+    check(not missing, f"{folder} has no {', '.join(sorted(missing))}; {AGAIN}")
+    check(
+        _is_array_record(folder),
+        f"{folder} holds no array_record files, and others are not read; give another "
+        "--data_dir=FOLDER, and fetch it into that with --download",
+    )
 
 
 def read_images(folder: Path, sizes: dict[str, int], class_names: tuple[str, ...]) -> Decoded:
@@ -80,8 +100,40 @@ def read_rows(folder: Path, class_names: tuple[str, ...]) -> list[dict]:
     return rows
 
 
+def read_passages(folder: Path) -> dict[str, list[dict]]:
+    """Read every passage of a set of passages with questions.
+
+    Returns:
+      {"train", "dev", "test": a list of {column: text, or list of texts, or of lists of them}}.
+
+    Raises:
+      ConfigError: damaged.
+    """
+    check_passages(folder)
+    rows = dict(zip(PASSAGE_PARTS, _read(folder, _records, PASSAGE_PARTS), strict=True))
+    return {
+        part: [{key: _texts(value) for key, value in row.items()} for row in rows[part]]
+        for part in rows
+    }
+
+
 def _json(path: Path) -> dict:
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    """Return {split: number of examples}, from a JSON file alone."""
+    splits = _json(folder / "dataset_info.json")["splits"]
+    return {split["name"]: sum(map(int, split["shardLengths"])) for split in splits}
+
+
+def _damaged(folder: Path, error: Exception) -> str:
+    return f"{folder}: its JSON files are damaged ({error!r:.120}); {AGAIN}"
+
+
+def _texts(value):
+    """Return bytes, or sequences of them in any depth, as texts in lists."""
+    return value.decode() if isinstance(value, bytes) else [_texts(each) for each in value]
 
 
 def _text_or_label(value: bytes | np.integer) -> str | int:
@@ -97,13 +149,13 @@ def _beyond(folder: Path, most: int, class_names: tuple[str, ...]) -> str:
     return f"{folder} holds labels up to {most}, of {len(class_names)} classes; {AGAIN}"
 
 
-def _read(folder: Path, read: Callable) -> list:
+def _read(folder: Path, read: Callable, parts: tuple[str, ...] = PARTS) -> list:
     """Return `read(builder, part)` of each part; raise ConfigError where it cannot be read."""
     try:
         import tensorflow_datasets as tfds
 
         builder = tfds.builder_from_directory(folder)
-        return [read(builder, split) for split in PARTS]
+        return [read(builder, split) for split in parts]
     except ImportError as error:
         raise ConfigError(
             f"{folder} cannot be read ({error}); pip install -r requirements.txt"
