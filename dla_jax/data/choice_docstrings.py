@@ -69,7 +69,7 @@ def gather(found: Iterable[Documented]) -> list[tuple[str, tuple[str, ...], int]
     for _, module in groupby(found, key=lambda one: one.path):
         described = []
         for one in filter(None, map(describe, module)):
-            prints = {docstrings.fingerprint(one.summary), docstrings.fingerprint(one.body)}
+            prints = {print_of(one.summary), print_of(one.body)}
             if not prints & seen:
                 described.append(one)
             seen |= prints
@@ -104,9 +104,12 @@ def ask(group: list[Described], answer: int) -> tuple[str, tuple[str, ...], int]
     names = [one.name for one in group]
     passage = docstrings.clean(mask(group[answer].body, names), LONGEST_BODY)
     options = tuple(docstrings.clean(mask(one.summary, names)) for one in group)
-    prints = {docstrings.fingerprint(option) for option in options}
     shortest = min(map(len, options))
-    if len(prints) < OPTIONS or len(passage) < SHORTEST_BODY or shortest < SHORTEST_SUMMARY:
+    if (
+        len(set(map(print_of, options))) < OPTIONS
+        or len(passage) < SHORTEST_BODY
+        or shortest < SHORTEST_SUMMARY
+    ):
         return None
     return passage, options, answer
 
@@ -117,6 +120,11 @@ def mask(text: str, names: list[str]) -> str:
     longest_first = "|".join(sorted(bare, key=len, reverse=True))
     pattern = rf"(?<![a-z0-9])_*(?:{longest_first})_*(?![a-z0-9])"
     return re.sub(pattern, "_", text, flags=re.IGNORECASE)
+
+
+def print_of(text: str) -> str:
+    """Return what is equal for texts that begin alike, a mark at the end aside too."""
+    return docstrings.fingerprint(text).strip()
 
 
 def words_of(text: str) -> str:

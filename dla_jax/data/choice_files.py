@@ -82,7 +82,7 @@ def parse_rows(key: str, path: str, whole: str, answered: bool) -> list[Question
     options = [i for i, name in enumerate(table.names) if name.startswith("option")]
     check(
         len(options) >= 2,
-        f"{key}: {path} has {len(options)} columns whose names begin with 'option'; "
+        f"{key}: {path} has {len(options) or 'no'} column whose name begins with 'option'; "
         "give two or more, as in option_a,option_b",
     )
     questions = []
@@ -109,7 +109,7 @@ def parse_question(record: dict, place: str, answered: bool) -> Question:
         is_text = isinstance(record.get(name, ""), str)
         check(is_text, f"{place}: {name} is no text; give one, in double quotes")
     passage, question = (one_line(record[name]) for name in TEXTS)
-    check(len(options) >= 2, f"{place} has {len(options)} options; give two or more")
+    check(len(options) >= 2, f"{place} has {len(options) or 'no'} option; give two or more")
     for name, text in (("passage", passage), ("question", question)):
         check(text != "", f"{place} has an empty {name}; mend it, or leave it out")
     for i, option in enumerate(options):
