@@ -34,6 +34,19 @@ class Encoded(NamedTuple):
     pad_id: int
 
 
+class Frame(NamedTuple):
+    """What a family of models puts around two texts that it reads together.
+
+    prefix, middle, suffix: int32 arrays, the special tokens before, between and behind the texts.
+    second_type: the token type of the second text and of the suffix; all before it has type 0.
+    """
+
+    prefix: np.ndarray
+    middle: np.ndarray
+    suffix: np.ndarray
+    second_type: int
+
+
 class Pieces:
     """Pieces of words, of the package `tokenizers`.
 
@@ -77,6 +90,25 @@ class Pieces:
                 truncated += bool(encoding.overflowing)
         self.tokenizer.no_truncation()
         return Encoded(tokens[:, : max(1, length.max(initial=0))], length, truncated, pad_id)
+
+    def encode_plain(self, texts) -> list[np.ndarray]:
+        """Encode every text as int32 [n], without special tokens, however long it is."""
+        texts, found = list(texts), []
+        for text in texts:
+            check_characters(text)
+        for first in range(0, len(texts), AT_A_TIME):
+            part = texts[first : first + AT_A_TIME]
+            encodings = self.tokenizer.encode_batch(part, add_special_tokens=False)
+            found += [np.array(encoding.ids, np.int32) for encoding in encodings]
+        return found
+
+    def frame(self) -> Frame:
+        """Return what stands around two texts, as a pair of letters shows it."""
+        pair = self.tokenizer.encode("a", "b")
+        ids, text = np.array(pair.ids, np.int32), np.array(pair.sequence_ids)
+        first, second = (np.flatnonzero(text == number) for number in (0, 1))
+        middle, suffix = ids[first[-1] + 1 : second[0]], ids[second[-1] + 1 :]
+        return Frame(ids[: first[0]], middle, suffix, pair.type_ids[second[0]])
 
     def decode(self, tokens) -> str:
         """Return the text of tokens int [n].

@@ -98,3 +98,36 @@ def test_robertas_files_put_its_ends_around_the_same_pieces(roberta, text):
 def test_half_a_surrogate_pair_is_refused_among_many_too():
     with pytest.raises(ConfigError, match="no character of its own"):
         WORDS.encode_all(["nel", "a\ud800"], 8)
+
+
+def test_plain_texts_have_no_special_tokens_and_are_never_cut(pieces, monkeypatch):
+    texts = ["nel", "", TEXT, "mezzo del cammin"]
+    ends = len(pieces.encode("")) // 2
+    pieces.encode_all(texts, 4)  # which cuts, and leaves nothing of it behind
+    monkeypatch.setattr(tokenize, "AT_A_TIME", 3)
+    found = pieces.encode_plain(iter(texts))
+    assert len(found) == 4
+    for text, tokens in zip(texts, found, strict=True):
+        whole = pieces.encode(text)
+        assert tokens.dtype == np.int32
+        assert tokens.tolist() == whole[ends : len(whole) - ends].tolist()
+    with pytest.raises(ConfigError, match="no character of its own"):
+        pieces.encode_plain(["nel", "a\ud800"])
+
+
+def test_the_frame_is_what_each_family_puts_around_two_texts(gpt2, roberta):
+    for pieces, expected in (
+        (WORDS, ([2], [3], [3], 1)),  # [CLS] a [SEP] b [SEP], and b is of type 1
+        (roberta, ([0], [2, 2], [2], 0)),  # <s> a </s></s> b </s>, all of type 0
+        (gpt2, ([], [], [], 1)),
+    ):
+        frame = pieces.frame()
+        assert tuple(part.tolist() for part in frame[:3]) == expected[:3]
+        assert frame.second_type == expected[3] and frame.prefix.dtype == np.int32
+        first, second = "nel mezzo", "del cammin di"
+        pair = pieces.tokenizer.encode(first, second)
+        a, b = pieces.encode_plain([first, second])
+        assert pair.ids == [*frame.prefix, *a, *frame.middle, *b, *frame.suffix]
+        behind = len(b) + len(frame.suffix)
+        types = [0] * (len(pair.ids) - behind) + [frame.second_type] * behind
+        assert pair.type_ids == types
