@@ -129,15 +129,20 @@ def gather(encoded: Encoded, rows: np.ndarray, widths: tuple[int, ...]) -> dict[
     return {"token": token, "length": length}
 
 
-@functools.cache
-def _compiled():
-    """Return `_vectors` compiled, on CPU with XLA's own products and fusions.
+def compiler_options() -> dict[str, str] | None:
+    """Return how an encoder that is not trained is compiled: on CPU with XLA's own products.
 
     Those of YNNPACK, its default, are 15 % slower here.
     """
     on_cpu = jax.default_backend() == "cpu"
-    options = {"xla_cpu_experimental_ynn_fusion_type": ""} if on_cpu else None
-    return jax.jit(_vectors, static_argnames=("model", "pooling", "mesh"), compiler_options=options)
+    return {"xla_cpu_experimental_ynn_fusion_type": ""} if on_cpu else None
+
+
+@functools.cache
+def _compiled():
+    """Return `_vectors` compiled."""
+    static = ("model", "pooling", "mesh")
+    return jax.jit(_vectors, static_argnames=static, compiler_options=compiler_options())
 
 
 def _vectors(params, token, length, *, model, pooling: str, mesh):
