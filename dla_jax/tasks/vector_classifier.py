@@ -13,7 +13,8 @@ from dla_jax.training.metrics import accuracy, cross_entropy
 
 
 @functools.partial(jax.jit, static_argnames=("model", "width"))
-def _init(key, *, model, width: int):
+def init_params(key, *, model, width: int) -> dict:
+    """Return random parameters of a model for vectors of that width."""
     return model.init(key, jnp.zeros((1, width)), train=False)["params"]
 
 
@@ -32,7 +33,7 @@ def scale_of(vectors: np.ndarray, standardise: bool) -> dict[str, np.ndarray]:
 
 def init_model(key, *, model, scale: dict[str, np.ndarray]) -> tuple[dict, dict]:
     """Return (params, {"scale"}) of a model for vectors of that scale."""
-    params = _init(key, model=model, width=len(scale["mean"]))
+    params = init_params(key, model=model, width=len(scale["mean"]))
     return params, {"scale": jax.tree.map(jnp.asarray, scale)}
 
 
