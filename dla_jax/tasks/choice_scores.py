@@ -1,0 +1,96 @@
+"""How well questions with options are answered: scores, and what the report shows of them."""
+
+import math
+
+import numpy as np
+from scipy.special import softmax
+
+from dla_jax.data.choices import Choices
+from dla_jax.tasks import text_scores
+
+WRONG, EXCERPT = 6, 600  # questions that a run got most wrong, and characters of each passage
+NEAR = 0.02  # nats: a loss that is less than this below that of guessing has learned nothing
+
+# {"<prefix>_loss": nats, "<prefix>_accuracy"} of logits [N, n] and slots [N]. Of equal scores the
+# first slot counts as chosen, which slots in random order make a fair draw.
+scores = text_scores.scores
+
+
+def ties_accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Return the accuracy as lab C counts it: a right option that ties for the best is enough.
+
+    A network that scores all options alike gets 1.
+
+    Args:
+      logits: float [N, n].
+      labels: int32 [N], the slot of the right option.
+    """
+    right = np.take_along_axis(logits, labels[:, None], 1)[:, 0]
+    return float(np.isclose(right, logits.max(1)).mean())
+
+
+def details(
+    logits: np.ndarray, rows: np.ndarray, labels: np.ndarray, order: np.ndarray, choices: Choices
+) -> dict:
+    """Return what the report shows of a test part.
+
+    These are the accuracy that counts ties as right, which questions were answered right, as one
+    digit each, and those that were answered wrong with the highest probability.
+
+    Args:
+      logits: float [m, n], of each slot.
+      rows: int32 [m], which of the questions they are.
+      labels: int32 [m], the slot of the right option.
+      order: int32 [m, n], the option in each slot.
+    """
+    right = logits.argmax(1) == labels
+    p = softmax(logits.astype(np.float64), 1)
+    worst = [i for i in np.argsort(-p.max(1), kind="stable") if not right[i]][:WRONG]
+    return {
+        "test_accuracy_ties": ties_accuracy(logits, labels),
+        "correct": "".join("1" if answered else "0" for answered in right),
+        "wrong": [_shown(p[i], int(rows[i]), order[i], choices) for i in worst],
+    }
+
+
+def _shown(p: np.ndarray, question: int, order: np.ndarray, choices: Choices) -> dict:
+    """Return what the report shows of a question, whose slots have the probabilities `p` [n]."""
+    options, own = choices.options[question], np.empty(len(p))
+    own[order] = p
+    return {
+        "question": question,
+        "passage": choices.passages[choices.passage[question]][:EXCERPT],
+        "question_text": choices.questions[question],
+        "options": list(options),
+        "probabilities": [round(float(value), 4) for value in own],
+        "right": options[choices.answers[question]],
+        "chosen": options[order[p.argmax()]],
+    }
+
+
+def guessing(choices: Choices) -> dict:
+    """Return what stands for the scores of a run that diverged: guessing every option alike.
+
+    "val_loss" is None: of learning rates that guess alike, one that diverged comes last.
+    """
+    n = choices.num_options
+    chance = dict.fromkeys(("val_accuracy", "test_accuracy", "test_accuracy_ties"), 1 / n)
+    loss = {"test_loss": math.log(n), "val_loss": None}
+    unknown = dict.fromkeys(("examples_per_s", "seconds_per_epoch", "correct"))
+    return chance | loss | unknown | {"wrong": []}
+
+
+def stuck(rows: list[dict], num_options: int) -> bool:
+    """Tell whether a training stayed where it began, at the loss of guessing.
+
+    It did if the mean of the last quarter of its losses is above ln n - NEAR. Fine-tuning on
+    multiple choice often ends so, by too high a learning rate.
+
+    Args:
+      rows: of a run; those without a finite "train_loss" do not count, and of less than four
+        others nothing can be said.
+    """
+    losses = [row["train_loss"] for row in rows if row.get("train_loss") is not None]
+    losses = [loss for loss in losses if math.isfinite(loss)]
+    last = losses[len(losses) - len(losses) // 4 :]
+    return len(last) > 0 and float(np.mean(last)) > math.log(num_options) - NEAR
