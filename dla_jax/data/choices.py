@@ -27,6 +27,8 @@ PATHS = {
     "file": "the file of the questions, as in --config.data.path=questions.jsonl",
     "dream": "the folder with train.json, dev.json and test.json",
 }
+# A run of "_" that stands alone or ends the question: "He is _ .", "We know_."; not `snake_case`.
+GAP = re.compile(r"(?<!\w)_+(?!\w)|_+(?=\W*$)")
 WORDS = {"what", "why", "how", "who", "where", "when", "which"}
 SAME = {"whose": "who", "whom": "who"}
 _PARTS, _SLOTS = 5, 6  # streams of what a seed draws; `left_out` has 3 and 4
@@ -226,7 +228,7 @@ def kind_of(question: str) -> str:
     A gap `_` to fill is "blank". Else it is the first such word; `when` only where no other is,
     since it often begins a clause beside the question.
     """
-    if "_" in question:
+    if GAP.search(question):
         return "blank"
     words = [SAME.get(word, word) for word in re.findall("[a-z]+", question.lower())]
     found = [word for word in words if word in WORDS]

@@ -1,19 +1,16 @@
 """Multiple-choice questions in tokens: a row holds a passage and a question with one option."""
 
-import re
 from typing import NamedTuple
 
 import numpy as np
 
 from dla_jax.config.checks import check
 from dla_jax.data.batches import width_of
-from dla_jax.data.choices import Choices
+from dla_jax.data.choices import GAP, Choices
 from dla_jax.data.tokenize import Frame, Pieces
 
 # Tokens of the passage that even a long question leaves; half of what there is, where that is less.
 LEAST = 8
-# A run of "_" that stands alone or ends the question: "He is _ .", "We know_."; not `snake_case`.
-GAP = re.compile(r"(?<!\w)_+(?!\w)|_+(?=\W*$)")
 
 
 class Pairs(NamedTuple):

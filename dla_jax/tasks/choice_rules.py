@@ -6,8 +6,8 @@ Each rule returns scores, float [m, n], of the slots of the questions at `rows`.
 import numpy as np
 
 from dla_jax.config.checks import ConfigError
-from dla_jax.data.choices import Choices
-from dla_jax.tasks.choice_pairs import GAP, filled
+from dla_jax.data.choices import GAP, Choices
+from dla_jax.tasks.choice_pairs import filled
 from dla_jax.tasks.tfidf import TOKEN
 
 _RULE = 11  # a random stream of its own

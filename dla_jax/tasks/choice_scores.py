@@ -1,11 +1,12 @@
 """How well questions with options are answered: scores, and what the report shows of them."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 from scipy.special import softmax
 
-from dla_jax.data.choices import Choices
+from dla_jax.data.choices import Choices, kind_of
 from dla_jax.tasks import text_scores
 
 WRONG, EXCERPT = 6, 600  # questions that a run got most wrong, and characters of each passage
@@ -34,8 +35,8 @@ def details(
 ) -> dict:
     """Return what the report shows of a test part.
 
-    These are the accuracy that counts ties as right, which questions were answered right, as one
-    digit each, and those that were answered wrong with the highest probability.
+    These are the accuracy that counts ties as right, right answers and questions by group and by
+    passage, and the questions that were answered wrong with the highest probability.
 
     Args:
       logits: float [m, n], of each slot.
@@ -48,8 +49,52 @@ def details(
     worst = [i for i in np.argsort(-p.max(1), kind="stable") if not right[i]][:WRONG]
     return {
         "test_accuracy_ties": ties_accuracy(logits, labels),
-        "correct": "".join("1" if answered else "0" for answered in right),
+        "groups": by_group(right, rows, choices),
+        "by_passage": by_passage(right, rows, choices),
         "wrong": [_shown(p[i], int(rows[i]), order[i], choices) for i in worst],
+    }
+
+
+def by_group(
+    right: np.ndarray, rows: np.ndarray, choices: Choices
+) -> dict[str, dict[str, list[int]]]:
+    """Return {grouping: {group: [right answers, questions]}}.
+
+    Groupings are the "kind" of question, the "level", where there is one, and the "length" of the
+    passage in words, by the quartiles of the whole set.
+
+    Args:
+      right: bool [m].
+      rows: int32 [m], which of the questions they are.
+    """
+    words = np.array([len(passage.split()) for passage in choices.passages])
+    bounds = np.quantile(words[choices.passage], (0.25, 0.5, 0.75)).astype(int)
+    names = [f"up to {bounds[0]}", *(f"{low + 1} to {high}" for low, high in pairwise(bounds))]
+    names += [f"over {bounds[-1]}"]
+    lengths = [names[np.searchsorted(bounds, words[choices.passage[row]])] for row in rows]
+    groups = {
+        "kind": [kind_of(choices.questions[row]) for row in rows],
+        "level": [choices.level[row] for row in rows],
+        "length": lengths,
+    }
+    found = {}
+    for grouping, of in groups.items():
+        order = [name for name in names if name in of] if grouping == "length" else sorted(set(of))
+        found[grouping] = {
+            name: [int(right[own].sum()), int(own.sum())]
+            for name in order
+            for own in [np.array([one == name for one in of])]
+        }
+    return found
+
+
+def by_passage(right: np.ndarray, rows: np.ndarray, choices: Choices) -> dict[str, list[int]]:
+    """Return {"passage", "right", "count"}: each passage with right answers and questions."""
+    passages, place = np.unique(choices.passage[rows], return_inverse=True)
+    return {
+        "passage": passages.tolist(),
+        "right": np.bincount(place, weights=right).astype(int).tolist(),
+        "count": np.bincount(place).tolist(),
     }
 
 
@@ -76,7 +121,7 @@ def guessing(choices: Choices) -> dict:
     n = choices.num_options
     chance = dict.fromkeys(("val_accuracy", "test_accuracy", "test_accuracy_ties"), 1 / n)
     loss = {"test_loss": math.log(n), "val_loss": None}
-    unknown = dict.fromkeys(("examples_per_s", "seconds_per_epoch", "correct"))
+    unknown = dict.fromkeys(("examples_per_s", "seconds_per_epoch", "groups", "by_passage"))
     return chance | loss | unknown | {"wrong": []}
 
 

@@ -46,7 +46,14 @@ def test_details_show_the_questions_that_were_most_surely_wrong():
     found = choice_scores.details(logits, rows, labels, order, own)
     assert json.loads(json.dumps(found)) == found
     right = logits.argmax(1) == labels
-    assert found["correct"] == "".join(str(int(x)) for x in right) and 3 < right.sum() < 37
+    assert 3 < right.sum() < 37
+    for groups in found["groups"].values():
+        assert np.sum(list(groups.values()), axis=0).tolist() == [right.sum(), 40]
+    own_passage, counted = own.passage[rows], found["by_passage"]
+    assert counted["passage"] == sorted(set(own_passage.tolist()))
+    for passage, answered, asked in zip(*counted.values(), strict=True):
+        assert answered == right[own_passage == passage].sum()
+        assert asked == (own_passage == passage).sum()
     assert found["test_accuracy_ties"] == right.mean()
     p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     wrong = [i for i in np.argsort(-p.max(1)) if not right[i]][:6]
@@ -64,11 +71,35 @@ def test_details_show_the_questions_that_were_most_surely_wrong():
             assert shown["probabilities"][order[i, slot]] == pytest.approx(p[i, slot], abs=6e-5)
 
 
+def test_groups_are_kinds_levels_and_quartiles_of_length():
+    passages = tuple("word " * length for length in (3, 10, 20, 30, 40))
+    own = CHOICES._replace(
+        passages=passages,
+        passage=np.arange(5, dtype=np.int32),
+        questions=("What?", "Why?", "He is _ .", "What is snake_case?", "Why so?"),
+        level=("high", "low", "high", "low", "low"),
+    )
+    right = np.array([True, False, True, False, True])
+    found = choice_scores.by_group(right, np.arange(5), own)
+    assert found["kind"] == {"blank": [1, 1], "what": [1, 2], "why": [1, 2]}
+    assert found["level"] == {"high": [2, 2], "low": [1, 3]}
+    assert found["length"] == {
+        "up to 10": [1, 2],
+        "11 to 20": [1, 1],
+        "21 to 30": [0, 1],
+        "over 30": [1, 1],
+    }
+    assert list(choice_scores.by_group(right[::-1], np.arange(5)[::-1], own)["length"]) == list(
+        found["length"]
+    )
+
+
 def test_a_run_that_diverged_counts_as_guessing():
     found = choice_scores.guessing(CHOICES)
     logits = np.zeros((60, 4))
     details = choice_scores.details(logits, np.arange(60), LABELS, ORDER, CHOICES)
-    assert set(details) < set(found) and found["wrong"] == [] and found["correct"] is None
+    assert set(details) < set(found) and found["wrong"] == []
+    assert found["groups"] is None and found["by_passage"] is None
     assert found["val_accuracy"] == found["test_accuracy"] == found["test_accuracy_ties"] == 0.25
     assert found["test_loss"] == pytest.approx(math.log(4)) and found["val_loss"] is None
 

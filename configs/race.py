@@ -1,0 +1,222 @@
+"""Which answer is right? Multiple choice about a passage.
+
+Lab C's second exercise: features of a frozen encoder and a network that ranks the options, trained
+with a margin loss; it reports about 38 % on RACE (Lai et al. 2017, arXiv:1704.04683), and 26 % for
+one variant, where guessing has 25 %. It puts the right option first, and counts equal scores as
+right, so that a network that says the same of all options would have 100 %. Here every seed
+shuffles the options, and the first of equal scores is taken. Beside it stand the same features with
+another loss, a network that reads passage, question and option together, and rules without
+training: is it the passage that decides?
+
+    python launch.py --config=configs/race.py:docstrings
+    python launch.py --config=configs/race.py:race --config.encoder.path=roberta-base
+    python launch.py --config=configs/race.py --config.data.path=questions.jsonl
+"""
+
+from ml_collections import ConfigDict
+
+from configs.claims.race import REPORTED, claims
+from configs.text_base import set_text_networks, text_base
+from dla_jax.config.arguments import SECONDS, Preset, keep, parse_argument
+
+RANKER = {
+    "name": "ranker",
+    "passage": True,  # whether it is embedded with the question, or the question alone
+    # What the network reads of the two vectors: pair (both), or interactions (their product and
+    # distance too).
+    "features": "interactions",
+    "loss": "softmax",  # over the options, or margin: the right one above each other
+    "margin": 1.0,  # of that loss
+    "widths": (128,),  # of hidden layers, in units
+    "dropout": 0.1,  # probability that a unit is dropped in training
+    "standardise": True,  # whether each feature has mean 0 and variance 1 over the training part
+    "init": "he",  # initial weights: he or torch_default (PyTorch's)
+}
+CROSS = {
+    "name": "cross",
+    "num_windows": 1,  # of a passage that is too long, the best of which counts; 0: no passage
+    "dropout": 0.1,
+    "frozen_layers": -1,  # the first layers that are not trained; -1: all are
+}
+LAB_C = {"model": RANKER | {"features": "pair", "loss": "margin", "dropout": 0.0}}
+LAB_C |= {"encoder": {"pooling": "first"}}
+RULES = ("random", "longest", "tfidf", "cosine")
+
+
+def rule(name: str) -> dict:
+    """Return the overrides of what is not trained."""
+    return {"model": {"name": "rule", "rule": name}, "lrs": (1.0,)}
+
+
+def get_config(argument: str = "") -> ConfigDict:
+    """Return the study of a preset; every network is the config with its own overrides."""
+    config = base()
+    PRESETS[parse_argument(argument, PRESETS).preset].apply(config)
+    config.claims = claims(config.networks.keys())
+    return config
+
+
+def base() -> ConfigDict:
+    """Return every key, with the values that most presets share."""
+    config = text_base("choices")
+    # What the report asks.
+    config.question = "Which answer is right, and is it the passage that decides?"
+    config.seeds = tuple(range(8))
+    config.data = choice_data()
+    config.embed_batch_size = 64  # texts that are embedded together
+    config.model = ConfigDict(RANKER)
+    config.lrs = (3e-4, 1e-3, 3e-3)
+    config.num_epochs = 20
+    config.batch_size = 64  # questions a step, of all devices together
+    config.patience = 0
+    config.optim.schedule = "cosine"
+    config.optim.warmup_fraction = 0.1
+    config.log_every_steps = 0
+    config.checkpoint_every_steps = 0
+    networks = {"lab_c": LAB_C}
+    networks |= {"margin": {"model": RANKER | {"loss": "margin"}}, "softmax": {}}
+    networks |= {"softmax_blind": {"model": RANKER | {"passage": False}}}
+    networks |= cross_networks()
+    networks |= {name: rule(name) for name in RULES}
+    set_text_networks(
+        config,
+        networks,
+        reported={"lab_c": (REPORTED, 0.38)},
+        reported_for={"name": "race-all", "num_examples": 97_687},
+    )
+    return config
+
+
+def choice_data() -> ConfigDict:
+    """Return the group `data` of questions with options."""
+    data = ConfigDict()
+    data.name = "file"  # docstrings, race, dream or file
+    # Of file: JSON lines or CSV. Of dream: the folder with train.json, dev.json and test.json.
+    data.path = ""
+    data.level = "all"  # of race: middle, high or all
+    data.lower = False  # lower-cases texts before they become tokens
+    # Of the passages, which each seed draws, where the set has no such part of its own.
+    data.val_fraction = 0.1
+    data.test_fraction = 0.25
+    data.num_train = (
+        0  # questions to train on, at most, of whole passages that a seed draws; 0: all
+    )
+    return data
+
+
+def cross_networks() -> dict[str, dict]:
+    """Return the networks that read passage, question and option together."""
+    shared = {
+        "lrs": (2e-5, 5e-5),
+        "num_epochs": 3,
+        "batch_size": 16,
+        "steps_per_call": 1,
+        "log_every_steps": 20,
+        "checkpoint_every_steps": 500,
+        "optim": {"schedule": "linear"},
+    }
+    return {
+        "cross": shared | {"model": CROSS},
+        "cross_windows": shared | {"model": CROSS | {"num_windows": 3}},
+        "cross_blind": shared | {"model": CROSS | {"num_windows": 0}},
+    }
+
+
+def docstrings(config: ConfigDict) -> None:
+    """Set the embedded questions: which summary belongs to the text of a docstring?
+
+    The encoder has random weights, which the ranking networks leave as they are.
+    """
+    config.data.name = "docstrings"
+    config.encoder.path = ""
+    config.encoder.n_layer = 1
+    config.encoder.max_length = 96
+    config.widths = (32, 64)
+    for name in ("cross", "cross_windows", "cross_blind"):
+        network = config.networks[name]
+        network.lrs = (1e-3, 3e-3)
+        network.num_epochs = 4
+    leave_out(config, "cross_windows")  # a passage fits
+
+
+def quick(config: ConfigDict) -> None:
+    """Shorten `docstrings`: six seeds, fewer networks and rates."""
+    docstrings(config)
+    leave_out(config, "margin", "cross_blind")
+    config.seeds = tuple(range(6))
+    config.encoder.max_length = 64
+    config.widths = (32,)
+    config.lrs = (1e-3,)
+    config.num_epochs = 8
+    config.networks.cross.lrs = (1e-3,)
+    config.networks.cross.num_epochs = 1
+
+
+def smoke(config: ConfigDict) -> None:
+    """Shorten `docstrings`: a tiny encoder, two seeds, one epoch."""
+    docstrings(config)
+    leave_out(config, "margin", "cross_blind")
+    config.data.num_train = 96
+    config.seeds = (0, 1)
+    config.encoder.n_embd = 16
+    config.encoder.intermediate = 32
+    config.encoder.vocab_size = 400
+    config.encoder.max_length = 32
+    config.widths = ()
+    config.model.widths = (16,)
+    config.lrs = (1e-3, 3e-3)
+    config.num_epochs = 1
+    config.networks.cross.lrs = (1e-3,)
+    config.networks.cross.num_epochs = 1
+
+
+def minilm(config: ConfigDict) -> None:
+    """Set RACE as it is prepared, with all-MiniLM-L6-v2: the last two layers are fine-tuned."""
+    config.data.name = "race"
+    config.encoder.path = "minilm"
+    config.encoder.max_length = 256
+    config.widths = (64, 128)
+    leave_out(config, "cross_windows")
+    for name in ("cross", "cross_blind"):
+        network = config.networks[name]
+        network.lrs = (1e-4,)
+        network.seeds = (0, 1)
+        network.model.frozen_layers = 4
+
+
+def dream(config: ConfigDict) -> None:
+    """Set DREAM (Sun et al. 2019, arXiv:1902.00164), dialogues with three options, with MiniLM."""
+    minilm(config)
+    config.data.name = "dream"
+
+
+def race(config: ConfigDict) -> None:
+    """Set the whole of RACE, with RoBERTa fine-tuned."""
+    config.data.name = "race"
+    config.encoder.path = "roberta-base"
+    config.encoder.max_length = 512
+    config.widths = (128, 256, 384)
+    config.compute_dtype = "bfloat16"
+    for name in ("cross", "cross_windows", "cross_blind"):
+        network = config.networks[name]
+        network.lrs = (1e-5, 2e-5)
+        network.batch_size = 32
+        network.accumulate = 4
+
+
+def leave_out(config: ConfigDict, *names: str) -> None:
+    """Leave out networks, with what was reported of them."""
+    for name in names:
+        del config.networks[name]
+        del config.reported[name]
+
+
+PRESETS = {
+    "own": Preset(keep, "your own questions, JSON lines or CSV; frozen and fine-tuned MiniLM"),
+    "docstrings": Preset(docstrings, "embedded questions, an encoder from scratch", minutes=4),
+    "quick": Preset(quick, "docstrings, six seeds, fewer networks", minutes=1),
+    "smoke": Preset(smoke, "the smallest, to see that it runs", minutes=SECONDS),
+    "minilm": Preset(minilm, "RACE, all-MiniLM-L6-v2", minutes=60),
+    "dream": Preset(dream, "DREAM, all-MiniLM-L6-v2", minutes=120),
+    "race": Preset(race, "RACE, RoBERTa", gpu=True),
+}

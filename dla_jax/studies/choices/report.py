@@ -1,0 +1,205 @@
+"""From the record of multiple choice to its summary and report."""
+
+import math
+
+import numpy as np
+
+from dla_jax.evidence import answers, formatting, selection, stats, tables
+from dla_jax.plots import choices
+from dla_jax.studies.architectures.report import (
+    NETWORK_HEAD,
+    best_words,
+    draw_curves,
+    draw_networks,
+    measured_rows,
+)
+from dla_jax.studies.study import Finished
+
+HEAD = (*NETWORK_HEAD, "over questions", "equal scores as right %")
+GROUPS = {"level": "level", "kind": "what is asked", "length": "words of the passage"}
+DRAWN = 6  # networks in the figure of groups
+
+
+def run_of(found: Finished, row: dict) -> dict:
+    """Return what the summary keeps of a run, and what its claims compare."""
+    accuracy, ties = row["test_accuracy"], row["test_accuracy_ties"]
+    return tables.run_of(row) | {
+        "above_guessing": accuracy - 1 / found.written["data"]["num_options"],
+        "test_accuracy_ties": ties,
+        "ties_gain": None if ties is None else ties - accuracy,
+        "stuck": row.get("stuck", False),
+    }
+
+
+def title(found: Finished) -> str:
+    """Return the title of the report."""
+    return f"Which answer is right? {found.written['data']['name']}"
+
+
+def facts(found: Finished) -> dict[str, str]:
+    """Return what the report says of the data."""
+    data = found.written["data"]
+    size = f"{data['num_examples']:,} questions about {data['num_passages']:,} passages"
+    options = f"{data['num_options']} options each, guessing has {100 / data['num_options']:.1f} %"
+    said = {"data": f"{data['name']}, {size}, {options}, fingerprint {data['fingerprint']}"}
+    if data["part_sizes"]:
+        parts = ", ".join(f"{name} {count:,}" for name, count in data["part_sizes"].items())
+        said["parts of the set"] = parts
+    return said
+
+
+def answer(found: Finished) -> str:
+    """Return how the network that is best on validation compares with the best rule."""
+    rules = [arm.name for arm in found.arms.values() if arm.config.model.name == "rule"]
+    others = [name for name in found.arms if name not in rules]
+    if not (rules and others):
+        return best_words(found, found.arms)
+    remark = ", best on validation," if len(others) > 1 else ""
+    best = answers.ranked(found, others)[0]
+    return answers.two_accuracies(found, best, answers.ranked(found, rules)[0], (remark, ""))
+
+
+def sections(found: Finished) -> list[dict]:
+    """Return the sections of the report, with their figures drawn."""
+    return [
+        {
+            "title": "The networks",
+            "text": "Equal scores: the first option counts, and each seed shuffles them. Over "
+            "questions: the 95 % interval that other passages would give, by a bootstrap of "
+            "passages, since questions share them." + stuck_words(found),
+            "figures": [draw_networks(found)],
+            "table": {"head": HEAD, "rows": network_rows(found)},
+        },
+        *group_sections(found),
+        {"title": "Training", "figures": draw_curves(found)},
+        *selection.section(found.summary["selection"]),
+        *wrong_section(found),
+    ]
+
+
+def network_rows(found: Finished) -> list[list[str]]:
+    """Return the table of the networks, as text."""
+    rows = measured_rows(found)
+    for row in rows:
+        ties = tables.known(found.runs_of(row[0]), "test_accuracy_ties")
+        row.append(question_words(found, row[0]))
+        row.append(tables.percent(np.mean(ties)) if ties else "diverged")
+    return rows
+
+
+def question_words(found: Finished, network: str) -> str:
+    """Return the interval of a network's accuracy over passages, all seeds together, in words."""
+    runs = [row["by_passage"] for row in found.last_rows(network) if row["by_passage"]]
+    if not runs:
+        return "diverged"
+    passages, right, count = (np.concatenate([run[key] for run in runs]) for key in runs[0])
+    low, high = stats.cluster_interval(*summed(passages, right, count))
+    return formatting.interval(low, high, sign=False).strip()
+
+
+def summed(passages: np.ndarray, right: np.ndarray, count: np.ndarray) -> tuple:
+    """Return the sums of `right` and `count` over the entries of each passage, float [P] both."""
+    _, place = np.unique(passages, return_inverse=True)
+    return np.bincount(place, weights=right), np.bincount(place, weights=count)
+
+
+def stuck_words(found: Finished) -> str:
+    """Return which runs never left the loss of guessing, as fine-tuning sometimes does."""
+    told = []
+    for name in found.arms:
+        gone = sum(run["stuck"] for run in found.runs_of(name))
+        if gone:
+            told.append(f"{gone} of {len(found.runs_of(name))} runs of {name}")
+    guessed = math.log(found.written["data"]["num_options"])
+    if not told:
+        return ""
+    return (
+        f" Warning: {', '.join(told)} stayed at the training loss of guessing, {guessed:.3f}; give "
+        "a smaller learning rate, a longer warm-up or larger batches."
+    )
+
+
+def group_sections(found: Finished) -> list[dict]:
+    """Return the section on what is asked, how long the passage is and the level."""
+    panels, rows = [], []
+    names = answers.ranked(found, found.arms)[:DRAWN]
+    for key, title in GROUPS.items():
+        counted = {name: group_counts(found, name, key) for name in found.arms}
+        groups = list(dict.fromkeys(group for own in counted.values() for group in own))
+        if len(groups) < 2:
+            continue
+        panels.append(
+            {
+                "title": title,
+                "groups": groups,
+                "curves": {name: accuracies(counted[name], groups) for name in names},
+            }
+        )
+        for group in groups:
+            values = [accuracies(counted[name], [group])[:, 0] for name in found.arms]
+            size = np.mean([own[group][:, 1].mean() for own in counted.values() if group in own])
+            means = [
+                "–" if np.isnan(own).all() else tables.percent(np.nanmean(own)) for own in values
+            ]
+            rows.append([title, group, f"{size:.0f}", *means])
+    if not panels:
+        return []
+    path = found.figures / "groups.png"
+    alt = choices.by_group(panels, 1 / found.written["data"]["num_options"], path)
+    caption = """Test accuracy by kind of question and by passage: mean and range over seeds, of
+        those that are best on validation; dotted: guessing."""
+    return [
+        {
+            "title": "Which questions",
+            "figures": [{"path": path, "alt": alt, "caption": caption}],
+            "table": {"head": ["by", "group", "test questions", *found.arms], "rows": rows},
+        }
+    ]
+
+
+def group_counts(found: Finished, network: str, key: str) -> dict[str, np.ndarray]:
+    """Return {group: right answers and questions of each run, float [S, 2]} of a network."""
+    rows = [row["groups"][key] for row in found.last_rows(network) if row["groups"]]
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: np.array([row.get(name, [0, 0]) for row in rows], float) for name in names}
+
+
+def accuracies(counted: dict[str, np.ndarray], groups: list[str]) -> np.ndarray:
+    """Return accuracies float [S, groups]; nan where a run tests no question of the group."""
+    if not counted:
+        return np.full((1, len(groups)), np.nan)
+    none = np.zeros_like(next(iter(counted.values())))
+    values = np.stack([counted.get(group, none) for group in groups], axis=1)
+    known = values[..., 1] > 0
+    return np.where(known, values[..., 0] / np.maximum(values[..., 1], 1), np.nan)
+
+
+def wrong_section(found: Finished) -> list[dict]:
+    """Return the section of what the best network got most surely wrong; none without any."""
+    trained = [name for name in found.arms if found.arms[name].config.model.name != "rule"]
+    if not trained:
+        return []
+    best = answers.ranked(found, trained)[0]
+    samples = [sample_of(example) for example in found.last_rows(best)[0]["wrong"]]
+    text = (
+        f"Test questions that {best}, best on validation, answered wrongly with the highest "
+        "probability; first seed. The sentence that is named is the one whose absence moves the "
+        "probabilities of the options most."
+    )
+    section = {"title": "What was most surely wrong", "text": text, "samples": samples}
+    return [section] if samples else []
+
+
+def sample_of(example: dict) -> dict:
+    """Return a question as a sample of the report: passage, options and what counted."""
+    options = zip(example["options"], example["probabilities"], strict=True)
+    marks = {example["right"]: " (right)", example["chosen"]: " (chosen)"}
+    listed = "\n".join(f"{p:.2f}  {text}{marks.get(text, '')}" for text, p in options)
+    told = ""
+    if "sentence" in example:
+        moved = f"{100 * example['moved']:.0f} % of the probability moves without it"
+        told = f"\n\nThe sentence that counts most ({moved}): {example['sentence']}"
+    return {
+        "caption": example["question_text"],
+        "text": f"{example['passage']}\n\n{listed}{told}",
+    }
