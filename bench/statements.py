@@ -37,6 +37,8 @@ WHY = {  # why a preset, or a kind of data, has no verdict in docs/studies
     "dante.py:small": "needs Dante's Inferno, or another text: not asked of the run there is",
     "dante.py:gpt2": "needs GPT-2's tokenizer: not run",
     "yahoo.py:distilroberta": "needs DistilRoBERTa's weights, Yahoo Answers and a GPU: not run",
+    "race.py:race": "needs RoBERTa's weights, the whole of RACE and a GPU: not run",
+    "race.py:own": "asked of your own questions",
     "ag_news.py:gpt2": "needs GPT-2's weights and AG News: not run",
     "ood.py:cifar10": "needs CIFAR-10, CIFAR-100 and a GPU: not run at that size",
     "adversarial.py:cifar10": "needs CIFAR-10 and a GPU: not run at that size",

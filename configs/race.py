@@ -65,7 +65,7 @@ def base() -> ConfigDict:
     config.data = choice_data()
     config.embed_batch_size = 64  # texts that are embedded together
     config.model = ConfigDict(RANKER)
-    config.lrs = (3e-4, 1e-3, 3e-3)
+    config.lrs = (1e-3, 3e-3, 1e-2)
     config.num_epochs = 20
     config.batch_size = 64  # questions a step, of all devices together
     config.patience = 0
@@ -134,8 +134,8 @@ def docstrings(config: ConfigDict) -> None:
     config.widths = (32, 64)
     for name in ("cross", "cross_windows", "cross_blind"):
         network = config.networks[name]
-        network.lrs = (1e-3, 3e-3)
-        network.num_epochs = 4
+        network.lrs = (1e-3,)
+        network.num_epochs = 2
     leave_out(config, "cross_windows")  # a passage fits
 
 
@@ -146,9 +146,8 @@ def quick(config: ConfigDict) -> None:
     config.seeds = tuple(range(6))
     config.encoder.max_length = 64
     config.widths = (32,)
-    config.lrs = (1e-3,)
+    config.lrs = (3e-3,)
     config.num_epochs = 8
-    config.networks.cross.lrs = (1e-3,)
     config.networks.cross.num_epochs = 1
 
 
@@ -166,7 +165,6 @@ def smoke(config: ConfigDict) -> None:
     config.model.widths = (16,)
     config.lrs = (1e-3, 3e-3)
     config.num_epochs = 1
-    config.networks.cross.lrs = (1e-3,)
     config.networks.cross.num_epochs = 1
 
 

@@ -21,6 +21,7 @@ PRESETS = {
     "dante": ("tiny",),
     "yahoo": ("docstrings", "minilm", "ag_news"),
     "ag_news": ("minilm", "docstrings"),
+    "race": ("docstrings", "minilm", "dream"),
     "agents": ("cartpole", "budgets"),
     "ppo": ("cartpole",),
     "dqn": ("targets", "gamma", "extras"),

@@ -50,8 +50,8 @@ WRONG = {
     f"{CONFIG} --workdir={'x' * 300}": ["too long", "--workdir"],
     f"{CONFIG} --config.experiment=depth_grid": [
         "depth_grid",
-        "known: adversarial, agents, architectures, cam, compare, depth, export, features, "
-        "finetune, generate, gpt2, gradients, language, ood, predict",
+        "known: adversarial, agents, architectures, cam, choices, compare, depth, export, "
+        "features, finetune, generate, gpt2, gradients, language, ood, predict",
     ],
     "--config=configs/rescnn.py:smoke,depth=99999999999999999999": ["99999999999999999999"],
     "--config=configs/mlp.py:smoke,depth=99999999999999999999": ["99999999999999999999"],

@@ -3,7 +3,6 @@
 The answers go to standard output, one line of JSON each.
 """
 
-import functools
 import json
 import sys
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from scipy.special import softmax
 
 from dla_jax.config.checks import ConfigError, check, check_choice
 from dla_jax.config.connectivity import first_line
-from dla_jax.config.files import expand
+from dla_jax.config.files import expand, standard_input
 from dla_jax.config.stop import Interrupted, stop_requested
 from dla_jax.config.workdir import Launch
 from dla_jax.config.written import read_config, write_config
@@ -23,11 +22,13 @@ from dla_jax.data import folder, labelled, photos
 from dla_jax.data.encoding import decode
 from dla_jax.evidence import tables
 from dla_jax.studies import find, image_networks, run_experiment, with_like
+from dla_jax.studies.choices import asked
 from dla_jax.studies.ood.detectors import DETECTORS
 from dla_jax.studies.ood.familiar import SHARE, Familiar, check_detector, make_familiar
 from dla_jax.studies.study import Command, restore
 from dla_jax.training.mesh import data_mesh, describe_devices
 from dla_jax.trials.finished import (
+    CHOICES,
     IMAGES,
     TEXTS,
     check_source,
@@ -55,7 +56,8 @@ def check_config(config, launch: Launch) -> None:
         find(config.made.experiment).check(config.made, made_launch(launch))
         return
     row = choose(launch.from_dir, config.network)
-    images = classifies_images(launch.from_dir)
+    kind = kind_of(launch.from_dir)
+    images = kind == "images"
     check(
         not images or bool(config.image),
         f"image: {launch.from_dir} classifies images; give a file or a folder, as in "
@@ -63,16 +65,17 @@ def check_config(config, launch: Launch) -> None:
     )
     check(
         images or not config.image,
-        f"image: {launch.from_dir} classifies texts; give --config.text=, --config.file= or "
-        "standard input",
+        f"image: {launch.from_dir} classifies {kind}; give --config.file= or standard input",
     )
     check(
         images or not config.unfamiliar,
-        f"unfamiliar: {launch.from_dir} classifies texts, of which there is no such score; leave "
+        f"unfamiliar: {launch.from_dir} classifies {kind}, of which there is no such score; leave "
         "it out",
     )
     if images:
         folder.files_of(config.image)
+    elif kind == "choices":
+        asked.read(config)
     else:
         read_texts(config)
     if config.unfamiliar:
@@ -86,18 +89,17 @@ def choose(workdir: Path, network: str) -> dict:
     Raises:
       ConfigError: no study of classifiers there, not finished, or without such a network.
     """
-    return choose_classifier(workdir, network, with_like((*IMAGES, *TEXTS), workdir))
+    known = with_like((*IMAGES, *TEXTS, *CHOICES), workdir)
+    return choose_classifier(workdir, network, known)
 
 
-def classifies_images(workdir: Path) -> bool:
-    """Return whether the classifiers of a workdir are those of images, else they are of texts."""
-    return read_config(workdir)["config"]["experiment"] in with_like(IMAGES, workdir)
-
-
-@functools.cache  # it can be read but once
-def standard_input() -> bytes:
-    """Return all of it."""
-    return sys.stdin.buffer.read()
+def kind_of(workdir: Path) -> str:
+    """Return what the classifiers of a workdir are of: "images", "choices" or "texts"."""
+    experiment = read_config(workdir)["config"]["experiment"]
+    for kind, names in (("images", IMAGES), ("choices", CHOICES)):
+        if experiment in with_like(names, workdir):
+            return kind
+    return "texts"
 
 
 def read_texts(config) -> list[str]:
@@ -140,6 +142,8 @@ def run(config, launch: Launch) -> None:
     if config.image:
         familiar = read_familiar(config, workdir, row, launch) if config.unfamiliar else None
         answers = image_answers(config, workdir, row, familiar)
+    elif kind_of(workdir) == "choices":
+        answers = asked.answers(config, workdir, row, launch)
     else:
         answers = text_answers(config, workdir, row, launch)
     path = launch.workdir / "predictions.jsonl"

@@ -1,6 +1,8 @@
-"""Paths as they are typed, files that are written whole or not at all, and the cache folder."""
+"""Paths as they are typed, standard input, files written whole or not at all, the cache folder."""
 
+import functools
 import os
+import sys
 from pathlib import Path
 
 from dla_jax.config.checks import ConfigError
@@ -59,3 +61,9 @@ def write_atomically(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)
+
+
+@functools.cache  # it can be read but once
+def standard_input() -> bytes:
+    """Return all of standard input."""
+    return sys.stdin.buffer.read()

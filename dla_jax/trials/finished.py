@@ -8,9 +8,10 @@ from dla_jax.config.workdir import Launch
 from dla_jax.config.written import read_config, resume_command
 from dla_jax.evidence.rows import read_record
 
-# Studies here that leave classifiers, of images and of texts.
+# Studies here that leave classifiers, of images and of texts, and networks that choose an answer.
 IMAGES = ("depth", "architectures", "gradients", "why")
 TEXTS = ("finetune", "features")
+CHOICES = ("choices",)
 
 
 def made_launch(launch: Launch) -> Launch:

@@ -6,12 +6,11 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from dla_jax.data.batches import width_of
 from dla_jax.data.choices import Choices
 from dla_jax.models.bert import Classifier
 from dla_jax.models.pretrained import shapes_of
 from dla_jax.studies.choices.drawn import Drawn, make_task, source_order
-from dla_jax.studies.finetune.study import steps_of_each_width
+from dla_jax.studies.finetune.study import one_of_each_width, steps_of_each_width
 from dla_jax.tasks import choice_encoder, choice_pairs, classifier, text_body, text_encoder
 from dla_jax.training.task import Task
 
@@ -70,22 +69,47 @@ def make_cross(
     """
     model, frozen = make_classifier(config, body), config.model.frozen_layers
     plan, sizes = classifier.make_plan(config, len(own.parts["train"])), sizes_of(config)
-    score = functools.partial(
-        choice_encoder.logits, model, batch_size=config.batch_size, mesh=mesh, **sizes
-    )
-
     answer_any = answers(config, body, config.batch_size, mesh)
+    how = sizes | {"batch_size": config.batch_size, "mesh": mesh}
 
     def params_of(state) -> dict:
         return text_encoder.join_frozen(state.params, state.model_state)
 
     def logits_of(state, rows: np.ndarray) -> np.ndarray:
-        return score(params_of(state), pairs, rows, own.orders[rows])
+        order = own.orders[rows]
+        return choice_encoder.logits(model, params_of(state), pairs, rows, order, **how)
 
     def answer(state, choices: Choices) -> np.ndarray:
         return answer_any(params_of(state), choices)
 
-    batch_at = choice_encoder.make_batch_at(
+    def warm(state) -> None:
+        for row in rows_of_each_width(pairs, own.parts["val"], sizes):
+            logits_of(state, row)
+
+    batch_at = batches_of(config, own, pairs, seed)
+    init_fn = functools.partial(
+        text_encoder.init_classifier, model=model, encoder=body.params, frozen_layers=frozen
+    )
+    return make_task(
+        config,
+        own,
+        plan,
+        logits_of,
+        answer if explained and config.model.num_windows else None,
+        init_fn=init_fn,
+        loss_fn=choice_encoder.make_loss(model, frozen, config.label_smoothing),
+        batch_at=batch_at,
+        data={},
+        mesh=mesh,
+        facts=facts_of(model, pairs, sizes),
+        shapes_at=steps_of_each_width(batch_at, plan.num_steps),
+        warm=warm,
+    )
+
+
+def batches_of(config, own: Drawn, pairs: choice_pairs.Pairs, seed: int) -> Callable:
+    """Return the function step -> the batch of a training step."""
+    return choice_encoder.make_batch_at(
         pairs,
         own.orders,
         own.labels,
@@ -93,34 +117,23 @@ def make_cross(
         seed=seed,
         batch_size=config.batch_size,
         alike=len(config.widths) > 0,
-        **sizes,
+        **sizes_of(config),
     )
+
+
+def rows_of_each_width(
+    pairs: choice_pairs.Pairs, rows: np.ndarray, sizes: dict
+) -> list[np.ndarray]:
+    """Return one of the questions at `rows`, int32 [1], for each width that they are padded to."""
     lengths = choice_pairs.lengths_of(pairs, sizes["max_length"], sizes["num_windows"])
-    own_lengths = lengths[own.parts["val"]]
+    return one_of_each_width(lengths, rows, sizes["widths"])
 
-    def warm(state) -> None:
-        widths = {width_of(length, sizes["widths"]): i for i, length in enumerate(own_lengths)}
-        for place in widths.values():
-            logits_of(state, own.parts["val"][place : place + 1])
 
-    return make_task(
-        config,
-        own,
-        plan,
-        logits_of,
-        answer if explained and config.model.num_windows else None,
-        init_fn=functools.partial(
-            text_encoder.init_classifier, model=model, encoder=body.params, frozen_layers=frozen
-        ),
-        loss_fn=choice_encoder.make_loss(model, frozen, config.label_smoothing),
-        batch_at=batch_at,
-        data={},
-        mesh=mesh,
-        facts={
-            "num_params": sum(leaf.size for leaf in jax.tree.leaves(shapes_of(model))),
-            "cut": int((lengths == sizes["max_length"]).sum()),
-            "max_length": sizes["max_length"],
-        },
-        shapes_at=steps_of_each_width(batch_at, plan.num_steps),
-        warm=warm,
-    )
+def facts_of(model: Classifier, pairs: choice_pairs.Pairs, sizes: dict) -> dict:
+    """Return what the last row says of the network, and of how many questions fill a row."""
+    lengths = choice_pairs.lengths_of(pairs, sizes["max_length"], sizes["num_windows"])
+    return {
+        "num_params": sum(leaf.size for leaf in jax.tree.leaves(shapes_of(model))),
+        "filled": int((lengths == sizes["max_length"]).sum()),
+        "max_length": sizes["max_length"],
+    }

@@ -8,8 +8,7 @@ import numpy as np
 from scipy.special import softmax
 
 from dla_jax.analysis.sentences import which_sentence
-from dla_jax.data import choices as questions
-from dla_jax.data.choices import Choices
+from dla_jax.data.choices import Choices, labels_of, orders, split
 from dla_jax.tasks import choice_scores, classifier
 from dla_jax.training.task import Task
 
@@ -26,9 +25,9 @@ class Drawn(NamedTuple):
 def drawn(config, choices: Choices, seed: int) -> Drawn:
     """Return the parts and the order of options of a seed."""
     data = config.data
-    parts = questions.split(choices, seed, data.val_fraction, data.test_fraction, data.num_train)
-    orders = questions.orders(choices, seed)
-    return Drawn(choices, parts, orders, questions.labels_of(choices, orders))
+    parts = split(choices, seed, data.val_fraction, data.test_fraction, data.num_train)
+    order = orders(choices, seed)
+    return Drawn(choices, parts, order, labels_of(choices, order))
 
 
 def source_order(choices: Choices) -> np.ndarray:

@@ -22,8 +22,8 @@ from dla_jax.config.checks import (
     seed,
 )
 from dla_jax.config.workdir import Launch
-from dla_jax.data import choices as questions
-from dla_jax.data.choices import Choices
+from dla_jax.data import choices
+from dla_jax.data.choices import PARTS, Choices
 from dla_jax.models.bert import POOLINGS, Encoder
 from dla_jax.models.build import check_even
 from dla_jax.models.gpt import GPT
@@ -59,6 +59,7 @@ KEYS = {
     "cross": ("name", *CROSS_RULES),
     "rule": ("name", "rule"),
 }
+LEAST = 16  # tokens: special ones, and some of passage and question
 FROZEN_POOLINGS = ("mean", "first", "last", "published")
 
 
@@ -67,7 +68,7 @@ def check_config(config, launch: Launch) -> None:
 
     It checks keys, then the questions, then weights.
     """
-    questions.check_config(config.data, launch.data_dir, launch.download)
+    choices.check_config(config.data, launch.data_dir, launch.download)
     check_arms(config, functools.partial(check_network, launch=launch))
     check_rules(config, {"encoder.seed": seed(), "embed_batch_size": count()})
     devices = jax.device_count()
@@ -75,10 +76,10 @@ def check_config(config, launch: Launch) -> None:
         config.embed_batch_size % devices == 0,
         f"embed_batch_size: {config.embed_batch_size} is not divisible by {devices} devices",
     )
-    choices, arms = read(config, launch), resolve(config)
+    asked, arms = read(config, launch), resolve(config)
     for arm in arms.values():
         for one in (*arm.seeds, *config.select_seeds):
-            check_batch(arm, drawn(arm.config, choices, one).parts["train"])
+            check_batch(arm, drawn(arm.config, asked, one).parts["train"])
         if reads_text(arm.config):
             check_encoder(arm)
             kinds = (Encoder,) if arm.config.model.name == "cross" else (Encoder, GPT)
@@ -115,7 +116,8 @@ def check_network(own, launch: Launch) -> None:
     keys = KEYS[model.name]
     check(set(model.keys()) == set(keys), f"model: {model.name} has the keys {', '.join(keys)}")
     poolings = POOLINGS if model.name == "cross" else FROZEN_POOLINGS
-    check_rules(own.encoder, {"pooling": choice(poolings)}, prefix="encoder.")
+    encoder_rules = {"pooling": choice(poolings), "max_length": count(low=LEAST)}
+    check_rules(own.encoder, encoder_rules, prefix="encoder.")
     text_body.check_encoder(own.encoder, own.widths)
     if model.name == "rule":
         check_choice("model.rule", model.rule, rules.RULES)
@@ -143,7 +145,7 @@ def read(config, launch: Launch) -> Choices:
 
     def read_it() -> Choices:
         data = FrozenConfigDict(config.data.to_dict())
-        return questions.load(data, launch.data_dir, launch.download)
+        return choices.load(data, launch.data_dir, launch.download)
 
     first = together(read_it if launch.first else lambda: None, "read the data")
     return together(lambda: first or read_it(), "read the data")
@@ -152,43 +154,42 @@ def read(config, launch: Launch) -> Choices:
 def describe(config, launch: Launch) -> Description:
     """Return what identifies the questions and the encoders, and what is to be said of them."""
     encoders = [arm.config.encoder for arm in resolve(config).values() if reads_text(arm.config)]
-    choices = read(config, launch)
-    return Description(text_data.identity(choices, encoders, launch), [])
+    return Description(text_data.identity(read(config, launch), encoders, launch), [])
 
 
-def learned_from(choices: Choices) -> Iterable[str]:
+def learned_from(asked: Choices) -> Iterable[str]:
     """Return the texts that a tokenizer is learned from: none that only a test part has."""
-    if choices.part is None:
-        kept = range(len(choices.questions))
+    if asked.part is None:
+        kept = range(len(asked.questions))
     else:
-        kept = [i for i, part in enumerate(choices.part) if questions.PARTS[part] != "test"]
-    passages = dict.fromkeys(choices.passages[choices.passage[i]] for i in kept)
-    return tuple(passages) + tuple(text for i in kept for text in choices.options[i])
+        kept = [i for i, part in enumerate(asked.part) if PARTS[part] != "test"]
+    passages = dict.fromkeys(asked.passages[asked.passage[i]] for i in kept)
+    return tuple(passages) + tuple(text for i in kept for text in asked.options[i])
 
 
 def jobs(
     config, launch: Launch, arms: dict[str, Arm], trials: list[Trial], record: Record
 ) -> list[Job]:
     """Return a job for each run."""
-    choices, mesh = read(config, launch), data_mesh()
+    asked, mesh = read(config, launch), data_mesh()
     owns = {arm.name: arm.config for arm in arms.values()}
 
     @functools.cache
     def body_of(name: str) -> text_body.Body:
         own = owns[name]
-        return text_body.load_body(own.encoder, own.compute_dtype, learned_from(choices), launch)
+        return text_body.load_body(own.encoder, own.compute_dtype, learned_from(asked), launch)
 
     loaded, shared = {}, {}
     for name, own in owns.items():
         if reads_text(own):
-            key, make = inputs_of(own, choices, body_of(name), mesh, launch)
+            key, make = inputs_of(own, asked, body_of(name), mesh, launch)
             if key not in shared:  # networks that read the same share it
                 shared[key] = make()
             loaded[name] = shared[key]
 
     def make_run(trial: Trial) -> Task | Baseline:
         own, given = owns[trial.arm], loaded.get(trial.arm)
-        seen = drawn(own, choices, trial.seed)
+        seen = drawn(own, asked, trial.seed)
         explained = trial.stage == "final" and trial.seed == arms[trial.arm].seeds[0]
         if own.model.name == "rule":
             return rules.make_rule(own, seen, given, trial.seed)
@@ -200,16 +201,16 @@ def jobs(
     return jobs_of(make_run, trials, launch.workdir, record)
 
 
-def inputs_of(own, choices: Choices, body: text_body.Body, mesh, launch: Launch) -> tuple:
+def inputs_of(own, asked: Choices, body: text_body.Body, mesh, launch: Launch) -> tuple:
     """Return (what tells a network's inputs from others', the function that makes them)."""
     encoder = own.encoder
     if own.model.name == "cross":
         make = functools.partial(
-            choice_pairs.make_pairs, body.tokenizer, body.pad_id, choices, own.data.lower
+            choice_pairs.make_pairs, body.tokenizer, body.pad_id, asked, own.data.lower
         )
         return ("pairs", encoder.path, own.data.lower), make
     passage = own.model.passage if own.model.name == "ranker" else True
-    make = functools.partial(embed_choices, own, body, choices, mesh, launch, passage)
+    make = functools.partial(embed_choices, own, body, asked, mesh, launch, passage)
     return ("vectors", encoder.path, encoder.max_length, encoder.pooling, passage), make
 
 
