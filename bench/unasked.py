@@ -61,11 +61,6 @@ LAB_C = (
         "`gradients.py:lab_c` draws them stage by stage; no number was named",
     ),
     Unasked(
-        "RACE can be answered from frozen features",
-        "about 38 %, chance 25 % (a tie counts as right)",
-        "not built yet: questions with several answers",
-    ),
-    Unasked(
         "A GPT on Dante over-fits after 1,500 of 5,000 steps",
         "curves",
         "`dante.py:gpt` asks it as lab D says it, by its recipe",

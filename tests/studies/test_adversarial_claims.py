@@ -97,7 +97,7 @@ def test_tables_and_words_are_of_these_numbers(found):
     said = report.masked_words(found)
     assert "finds nothing that the others together miss" in said
     assert said.endswith(
-        "Alone it finds more than FGSM (of standard, FGSM, lab B's, FGSM, FGSM, random start, PGD, "
+        "Alone it finds more than FGSM (of standard, FGSM lab B's, FGSM, FGSM random start, PGD, "
         "TRADES)."
     )
     values, order = transfer_data(found)

@@ -75,11 +75,11 @@ def test_the_answer_sets_the_best_network_beside_the_best_rule(found):
 
 
 def test_the_table_has_the_interval_over_passages_and_what_ties_give(found):
-    rows = {row[0]: row for row in report.network_rows(found)}
-    assert rows["lab_c"][-1].startswith("41.")
-    low, high = (float(word) for word in rows["softmax"][-2].strip("[]").split(", "))
+    rows = {row[0]: dict(zip(report.HEAD, row, strict=True)) for row in report.network_rows(found)}
+    assert rows["lab_c"][report.TIES].startswith("41.")
+    low, high = map(float, rows["softmax"][report.OVER_QUESTIONS].strip("[]").split(", "))
     assert low < 40 < high
-    assert rows["lab_c"][1] == "about 38 % of RACE, equal scores counted as right"
+    assert rows["lab_c"]["reported"] == "about 38 % of RACE, equal scores counted as right"
 
 
 def test_passages_of_all_seeds_are_summed():

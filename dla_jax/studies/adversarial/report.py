@@ -94,6 +94,11 @@ def spoken(name: str) -> str:
     return TRAININGS.get(name, name.replace("_", " "))
 
 
+def told_name(name: str) -> str:
+    """Return a name without a comma, which would end it in a list."""
+    return name.replace(",", "")
+
+
 def attack_rows(found: Finished) -> list[list[str]]:
     """Return the table of accuracies, network by attack, as text."""
     names = shown_attacks(found)
@@ -144,9 +149,9 @@ def weaker_words(found: Finished) -> str:
             ).mean()
             for name in found.arms
         }
-        beaten = ", ".join(spoken(name) for name, gap in gaps.items() if gap > MASKED)
+        beaten = [told_name(spoken(name)) for name, gap in gaps.items() if gap > MASKED]
         if beaten and attack not in OTHER_BALLS:
-            told.append(f"{NAMES[attack]} (of {beaten})")
+            told.append(f"{told_name(NAMES[attack])} (of {', '.join(beaten)})")
     return f" Alone it finds more than {'; '.join(told)}." if told else ""
 
 

@@ -15,7 +15,9 @@ from dla_jax.studies.architectures.report import (
 )
 from dla_jax.studies.study import Finished
 
-HEAD = (*NETWORK_HEAD, "over questions", "equal scores as right %")
+OVER_QUESTIONS, TIES = "over questions [95 % interval]", "equal scores as right %"
+HEAD = ("network", "reported", "learning rate", "runs", tables.MEASURES[tables.TEST])
+HEAD += (OVER_QUESTIONS, TIES, "validation %", "test loss", "parameters", "train s")
 GROUPS = {"level": "level", "kind": "what is asked", "length": "words of the passage"}
 DRAWN = 6  # networks in the figure of groups
 
@@ -79,11 +81,15 @@ def sections(found: Finished) -> list[dict]:
 
 def network_rows(found: Finished) -> list[list[str]]:
     """Return the table of the networks, as text."""
-    rows = measured_rows(found)
-    for row in rows:
-        ties = tables.known(found.runs_of(row[0]), "test_accuracy_ties")
-        row.append(question_words(found, row[0]))
-        row.append(tables.percent(np.mean(ties)) if ties else "diverged")
+    rows = []
+    for measured in measured_rows(found):
+        row = dict(zip(NETWORK_HEAD, measured, strict=True))
+        ties = tables.known(found.runs_of(row["network"]), "test_accuracy_ties")
+        row[OVER_QUESTIONS] = question_words(found, row["network"])
+        row[TIES] = tables.percent(np.mean(ties)) if ties else "diverged"
+        if row["test loss"] == "diverged" and row["diverged"] == "0":
+            row["test loss"] = "–"  # a rule's scores are no logits
+        rows.append([row[name] for name in HEAD])
     return rows
 
 
