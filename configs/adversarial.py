@@ -167,9 +167,13 @@ def cifar10_small(config: ConfigDict) -> None:
     config.made.optim.lr = 5e-3
     config.made.num_epochs = 3
     config.made.batch_size = 64
-    config.epsilons = tuple(k / 255 for k in (0, 2, 4, 8, 16))
+    config.far = ("gaussian", "turned")
+    config.epsilons = tuple(k / 255 for k in (0, 4, 8, 16))
+    config.num_images = 96
+    config.num_steps = 10
     config.num_restarts = 1
-    config.num_apgd_steps = 20
+    config.num_apgd_steps = 10
+    config.num_queries = 100
 
 
 def cifar10(config: ConfigDict) -> None:

@@ -65,7 +65,7 @@ def parse_lines(lines: Iterable[str], where: str, answered: bool) -> list[Questi
         place = f"{where} line {number}"
         try:
             record = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigError(f"{place} is no JSON ({error}); give one question a line") from None
         check(
             isinstance(record, dict),

@@ -14,8 +14,9 @@ def by_group(panels: list[dict], chance: float, path: Path) -> str:
     """Draw the accuracy of networks by group of questions, a panel a grouping, a line a network.
 
     Args:
-      panels: of {"title", "groups": names [G], "curves": {network: float [S, G]}}; nan where a run
-        has no question of a group. All have the same networks.
+      panels: of {"title", "groups": names [G], "curves": {network: float [S, G]}, "ordered":
+        whether the groups have an order}; nan where a run has no question of a group. All have the
+        same networks.
       chance: the accuracy of guessing.
     """
     looks = looks_of(panels[0]["curves"])
@@ -26,6 +27,8 @@ def by_group(panels: list[dict], chance: float, path: Path) -> str:
             places = np.arange(len(panel["groups"]))
             for name, values in panel["curves"].items():
                 draw_runs(axis, places, values, name, looks[name])
+                if not panel["ordered"]:  # a line between kinds would mean nothing
+                    axis.lines[-1].set_linestyle("none")
             axis.axhline(chance, color="0.4", linewidth=0.8, linestyle=(0, (1, 2)))
             axis.set_xticks(places, panel["groups"])
             axis.set_title(panel["title"], loc="left")

@@ -151,9 +151,10 @@ def gather(
       widths: ascending, the last at least `max_length`.
 
     Returns:
-      {"token": int32 [B, n, W, T], "type": int32 [B, n, W, T], "length": int32 [B, n, W]}, W being
-      max(1, num_windows), and T the smallest of the widths that holds the longest row. A window
-      that a question does not have is padding of length 0; the first there always is.
+      {"token": int32 [B, n, W, T], "type": int32 [B, n, W, T], "length": int32 [B, n, W]}. W is 1
+      where no question has more windows, else num_windows; T is the smallest of the widths that
+      holds the longest row. A window that a question does not have is padding of length 0; the
+      first there always is.
     """
     size = max_length, num_windows
     found = {
@@ -162,7 +163,8 @@ def gather(
         for slot, option in enumerate(order[place])
     }
     width = width_of(max(len(row) for windows in found.values() for row in windows), widths)
-    shape = (*order.shape, max(1, num_windows))
+    most = max(len(windows) for windows in found.values())
+    shape = (*order.shape, 1 if most == 1 else num_windows)
     token = np.full((*shape, width), pairs.pad_id, np.int32)
     kind, length = np.zeros_like(token), np.zeros(shape, np.int32)
     for (place, slot), windows in found.items():

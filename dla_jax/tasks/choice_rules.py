@@ -34,9 +34,7 @@ def longest(choices: Choices, rows: np.ndarray, order: np.ndarray) -> np.ndarray
     return np.take_along_axis(np.array(sizes, float).reshape(order.shape), order, 1)
 
 
-def tfidf(
-    choices: Choices, train: np.ndarray, rows: np.ndarray, order: np.ndarray, asked: bool
-) -> np.ndarray:
+def tfidf(choices: Choices, train: np.ndarray, rows: np.ndarray, order: np.ndarray) -> np.ndarray:
     """Return the cosine between the TF-IDF of the passage and of each option.
 
     An option stands in the gap of its question where there is one. Words and their weights are
@@ -45,16 +43,11 @@ def tfidf(
     Args:
       train: int32 [k], the questions of the training part.
       rows: int32 [m]; order: int32 [m, n], the option in each slot.
-      asked: whether the question stands behind the passage.
 
     Raises:
       ConfigError: the training part has no words.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
-
-    def context(row) -> str:
-        passage = choices.passages[choices.passage[row]]
-        return f"{passage} {choices.questions[row]}" if asked else passage
 
     def option_texts(row) -> list[str]:
         question, options = choices.questions[row], choices.options[row]
@@ -73,7 +66,7 @@ def tfidf(
         ) from None
     # rows of length one: their products are cosines
     option = vectoriser.transform([text for row in rows for text in option_texts(row)])
-    contexts = vectoriser.transform([context(row) for row in rows])
+    contexts = vectoriser.transform([choices.passages[choices.passage[row]] for row in rows])
     repeated = contexts[np.repeat(np.arange(len(rows)), order.shape[1])]
     own = np.asarray(option.multiply(repeated).sum(1)).reshape(order.shape)
     return np.take_along_axis(own, order, 1)

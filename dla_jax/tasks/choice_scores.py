@@ -57,8 +57,8 @@ def details(
 
 def by_group(
     right: np.ndarray, rows: np.ndarray, choices: Choices
-) -> dict[str, dict[str, list[int]]]:
-    """Return {grouping: {group: [right answers, questions]}}.
+) -> dict[str, dict[str, dict[str, list[int]]]]:
+    """Return {grouping: {group: what `by_passage` says of its questions}}.
 
     Groupings are the "kind" of question, the "level", where there is one, and the "length" of the
     passage in words, by the quartiles of the whole set.
@@ -81,7 +81,7 @@ def by_group(
     for grouping, of in groups.items():
         order = [name for name in names if name in of] if grouping == "length" else sorted(set(of))
         found[grouping] = {
-            name: [int(right[own].sum()), int(own.sum())]
+            name: by_passage(right[own], rows[own], choices)
             for name in order
             for own in [np.array([one == name for one in of])]
         }
@@ -98,13 +98,18 @@ def by_passage(right: np.ndarray, rows: np.ndarray, choices: Choices) -> dict[st
     }
 
 
+def excerpt(passage: str) -> str:
+    """Return the beginning of a passage, with a mark where it goes on."""
+    return passage if len(passage) <= EXCERPT else f"{passage[:EXCERPT]}…"
+
+
 def _shown(p: np.ndarray, question: int, order: np.ndarray, choices: Choices) -> dict:
     """Return what the report shows of a question, whose slots have the probabilities `p` [n]."""
     options, own = choices.options[question], np.empty(len(p))
     own[order] = p
     return {
         "question": question,
-        "passage": choices.passages[choices.passage[question]][:EXCERPT],
+        "passage": excerpt(choices.passages[choices.passage[question]]),
         "question_text": choices.questions[question],
         "options": list(options),
         "probabilities": [round(float(value), 4) for value in own],

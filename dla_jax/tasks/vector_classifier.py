@@ -11,6 +11,8 @@ import numpy as np
 
 from dla_jax.training.metrics import accuracy, cross_entropy
 
+CONSTANT = 1e-5  # of the largest value: a spread that is rounding
+
 
 @functools.partial(jax.jit, static_argnames=("model", "width"))
 def init_params(key, *, model, width: int) -> dict:
@@ -21,11 +23,15 @@ def init_params(key, *, model, width: int) -> dict:
 def scale_of(vectors: np.ndarray, standardise: bool) -> dict[str, np.ndarray]:
     """Return {"mean", "std"} of each feature, float32 [D]; without `standardise` 0 and 1.
 
+    "std" is 1 of a feature that does not vary.
+
     Args:
       vectors: float32 [N, D], those of the training part.
     """
     if standardise:
         mean, std = vectors.mean(0), vectors.std(0) + 1e-6
+        # Of a feature that is the same in all, rounding would be blown up.
+        std = np.where(std < CONSTANT * np.abs(vectors).max(), 1.0, std)
     else:
         mean, std = np.zeros(vectors.shape[1]), np.ones(vectors.shape[1])
     return {"mean": mean.astype(np.float32), "std": std.astype(np.float32)}

@@ -12,8 +12,18 @@ def test_a_panel_a_grouping_and_a_line_a_network():
     cross = np.array([[0.8, 0.6], [0.6, 0.4]])
     rule = np.array([[0.2, 0.3], [0.4, NAN]])
     panels = [
-        {"title": "what is asked", "groups": ["why", "how"], "curves": {"cross": cross, "r": rule}},
-        {"title": "level", "groups": ["high", "low"], "curves": {"cross": rule, "r": cross}},
+        {
+            "title": "what is asked",
+            "groups": ["why", "how"],
+            "curves": {"cross": cross, "r": rule},
+            "ordered": False,
+        },
+        {
+            "title": "level",
+            "groups": ["high", "low"],
+            "curves": {"cross": rule, "r": cross},
+            "ordered": True,
+        },
     ]
     figure, told = drawn(by_group, panels, 0.25)
     first, second = figure.axes
@@ -21,6 +31,7 @@ def test_a_panel_a_grouping_and_a_line_a_network():
     lines = labelled(first)
     assert list(lines)[:2] == ["cross", "r"]
     np.testing.assert_allclose(lines["cross"].get_ydata(), [0.7, 0.5])
+    assert lines["cross"].get_linestyle() == "None" != labelled(second)["cross"].get_linestyle()
     np.testing.assert_allclose(lines["r"].get_ydata(), [0.3, 0.3])
     np.testing.assert_allclose(labelled(second)["r"].get_ydata(), [0.7, 0.5])
     np.testing.assert_allclose(band(first, 0), [[0, 1], [0.6, 0.4], [0.8, 0.6]])

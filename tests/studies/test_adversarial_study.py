@@ -19,6 +19,7 @@ from dla_jax.studies.adversarial.trained import trained_of
 from dla_jax.studies.ood.detectors import read_network
 
 ODD = 0.0371
+GUESSING = {"val_pgd_accuracy": 0.25}
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +126,10 @@ def test_what_is_lost_at_the_end_is_below_the_best(tmp_path):
         {"run": "a", "step": i, "val_accuracy": 0.9, "val_fgsm_accuracy": f, "val_pgd_accuracy": p}
         for i, (f, p) in enumerate(shares)
     ]
-    rows += [{"run": "a", "done": True, "overfitted_at": 2, "val_pgd_accuracy": 0.6}]
+    last = {"done": True, "overfitted_at": 2, "diverged": False, "val_pgd_accuracy": 0.6}
+    rows += [{"run": "a"} | last]
+    # One that diverged ends by guessing, whatever its last evaluation was.
+    rows += [rows[1] | {"run": "c"}, {"run": "c"} | last | {"diverged": True} | GUESSING]
     rows += [{"run": "b", "step": 1, "val_accuracy": 0.9}, {"run": "b", "done": True}]
     for row in rows:
         file = record_file(tmp_path, row["run"])
@@ -133,9 +137,10 @@ def test_what_is_lost_at_the_end_is_below_the_best(tmp_path):
         with file.open("a") as lines:
             lines.write(json.dumps(row) + "\n")
     found = trained_of(tmp_path)
-    assert list(found) == ["a"] and found["a"]["overfitted_at"] == 2
+    assert set(found) == {"a", "c"} and found["a"]["overfitted_at"] == 2
     assert found["a"]["pgd_last"] == 0.1 and found["a"]["pgd_lost"] == pytest.approx(0.5)
     assert found["a"]["trained_pgd_curve"] == [0.4, 0.6, 0.1]
+    assert found["c"]["pgd_last"] == 0.25 and found["c"]["pgd_lost"] == pytest.approx(0.35)
 
 
 def test_masking_is_what_a_blind_attack_finds_beyond_the_others():

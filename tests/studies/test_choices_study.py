@@ -16,7 +16,9 @@ from dla_jax.data.choices import load
 from dla_jax.evidence.rows import record_files
 from dla_jax.studies.choices import rules
 from dla_jax.studies.choices.drawn import about, decisive, drawn
-from dla_jax.studies.choices.study import learned_from
+from dla_jax.studies.choices.inputs import Inputs, learned_from
+from dla_jax.studies.choices.ranker import make_ranker
+from dla_jax.studies.choices.vectors import Embedded, Vectors
 from dla_jax.studies.study import restore
 from dla_jax.training.mesh import data_mesh
 
@@ -49,7 +51,15 @@ def test_a_model_that_is_read_back_answers_as_the_record_says(network, workdir, 
         level=("",) * len(rows),
     )
     logits = found.logits(choices)
-    assert logits.shape == (40, 4) and found.reads_passage == (network != "softmax_blind")
+    assert logits.shape == (40, 4)
+    other = choices._replace(passages=("Nothing of that.",), passage=np.zeros(40, np.int32))
+    moved = np.abs(found.logits(other) - logits).max(1)
+    blind = network == "softmax_blind"  # it reads the question alone
+    assert (
+        found.reads_passage != blind and (moved > 0).all() != blind and (moved == 0).all() == blind
+    )
+    turned = choices._replace(options=tuple(own[::-1] for own in choices.options))
+    np.testing.assert_allclose(found.logits(turned), logits[:, ::-1], atol=1e-5)
     right = logits.argmax(1) == choices.answers
     counted, by = row["by_passage"], {}
     for passage, answered in zip(choices.passage, right, strict=True):
@@ -67,13 +77,75 @@ def test_what_is_right_is_counted_alike_everywhere(workdir, seen):
         size, right = len(own.parts["test"]), sum(row["by_passage"]["right"])
         assert row["test_accuracy"] == pytest.approx(right / size)
         for groups in row["groups"].values():
-            assert np.sum(list(groups.values()), axis=0).tolist() == [right, size]
+            assert sum(sum(group["right"]) for group in groups.values()) == right
+            assert sum(sum(group["count"]) for group in groups.values()) == size
         assert row["test_accuracy_ties"] >= row["test_accuracy"]
+
+
+def with_model(config, model):
+    """Return the config with another network."""
+    return ConfigDict(config.to_dict() | {"model": model})
+
+
+def test_seeds_draw_parts_and_orders_of_their_own(seen):
+    config, second = seen
+    first, again = (drawn(config, second.choices, seed) for seed in (0, 1))
+    assert all((again.parts[name] == second.parts[name]).all() for name in second.parts)
+    assert (first.orders != second.orders).any(1).mean() > 0.9
+    for name in ("train", "test"):
+        assert set(first.parts[name].tolist()) != set(second.parts[name].tolist())
+
+
+def test_what_is_learned_from_is_the_training_part(seen):
+    """TF-IDF knows no word of the test part alone, and vectors are scaled by the training part."""
+    config, own = seen
+    test, strange = own.parts["test"], "zyzzyva"
+    passages = list(own.choices.passages)
+    for row in test:
+        passages[own.choices.passage[row]] += f" {strange}"
+    options = list(own.choices.options)
+    for row in test:
+        wrong = (own.choices.answers[row] + 1) % 4
+        options[row] = tuple(
+            f"{text} {strange}" if i == wrong else text for i, text in enumerate(options[row])
+        )
+    choices = own.choices._replace(passages=tuple(passages), options=tuple(options))
+    rule = with_model(config, {"name": "rule", "rule": "tfidf"})
+    plain, planted = (
+        rules.scores_of(rule, own._replace(choices=which), None, 1, test)
+        for which in (own.choices, choices)
+    )
+    np.testing.assert_allclose(planted, plain, atol=1e-6)
+
+    rng = np.random.default_rng(0)
+    arrays = {"context": rng.normal(size=(len(own.labels), 3)).astype(np.float32)}
+    arrays["option"] = rng.normal(size=(len(own.labels), 4, 3)).astype(np.float32)
+    arrays["context"][test] += 100.0
+    embedded = {name: Embedded(array, array, {}) for name, array in arrays.items()}
+    vectors = Vectors(**embedded, embed=None)
+    model = config.model.to_dict() | {"widths": (4,)}
+    task = make_ranker(with_model(config, model), own, vectors, None, 1, explained=False)
+    scale = task.init_fn(jax.random.key(0))[1]["scale"]
+    mean = arrays["context"][own.parts["train"]].mean(0)
+    np.testing.assert_allclose(scale["context"]["mean"], mean, atol=1e-5)
+
+
+def test_networks_with_other_encoders_share_no_vectors(seen, tmp_path):
+    config, own = seen
+    launch_ = Launch(tmp_path, from_dir=None, data_dir=tmp_path, download=False, quiet=True)
+    inputs, other = Inputs(own.choices, data_mesh(), launch_), ConfigDict(config.to_dict())
+    other.encoder.seed = 5
+    blind = with_model(config, config.model.to_dict() | {"passage": False})
+    first, second, third = (inputs.of(each) for each in (config, other, blind))
+    assert np.abs(first.context.array - second.context.array).max() > 0.01
+    assert np.abs(first.option.array - second.option.array).max() > 0.01
+    assert third.option.array is first.option.array
+    assert np.ptp(third.context.array, axis=0).max() == 0  # one question for all
 
 
 def test_rules_by_hand(workdir, seen):
     config, own = seen
-    config = ConfigDict(config.to_dict() | {"model": {"name": "rule", "rule": "longest"}})
+    config = with_model(config, {"name": "rule", "rule": "longest"})
     found = rules.make_rule(config, own, None, 1).fit()
     rows = own.parts["test"]
     right = [
@@ -121,7 +193,7 @@ def test_the_worst_answers_of_the_first_seed_name_a_sentence(workdir):
 def test_a_tokenizer_learns_nothing_of_a_test_part(seen):
     choices = seen[1].choices
     parts = np.arange(len(choices.questions)) % 3
-    texts = set(learned_from(choices._replace(part=parts.astype(np.int32))))
+    texts = set(learned_from(choices._replace(part=parts.astype(np.int32)), lower=False))
     tested = {choices.passages[choices.passage[i]] for i in np.flatnonzero(parts == 2)}
     kept = {choices.passages[choices.passage[i]] for i in np.flatnonzero(parts != 2)}
     assert not (tested - kept) & texts and kept <= texts
@@ -166,7 +238,10 @@ WRONG = {
     "--config.data.name=race": ["race", "--data_dir"],
     "--config.data.level=low": ["data.level", "low"],
     "--config.networks.cross.model.num_windows=-1": ["num_windows", "-1"],
-    "--config.networks.softmax.encoder.pooling=max": ["pooling", "max"],
+    "--config.networks.lab_c.encoder.pooling=nonsense": ["encoder.pooling", "'nonsense'", "first"],
+    "--config.class_weight=balanced": ["class_weight", "none"],
+    "--config.label_smoothing=0.1": ["label_smoothing", "margin"],
+    "--config.networks.cross.model.num_windows=1000": ["num_windows", "1000", "16"],
     "--config.networks.lab_c.model.loss=hinge": ["loss", "hinge"],
     "--config.networks.tfidf.model.rule=luck": ["rule", "luck"],
     "--config.networks.cross.steps_per_call=8": ["steps_per_call", "8"],

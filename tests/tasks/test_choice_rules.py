@@ -38,10 +38,9 @@ def test_the_longest_option_is_that_of_most_characters():
     )
 
 
-@pytest.mark.parametrize("asked", [True, False])
-def test_tfidf_is_the_cosine_of_passage_and_option(asked):
+def test_tfidf_is_the_cosine_of_passage_and_option():
     train = np.setdiff1d(np.arange(30), ROWS)[:8]
-    found = choice_rules.tfidf(CHOICES, train, ROWS, ORDER, asked)
+    found = choice_rules.tfidf(CHOICES, train, ROWS, ORDER)
     passages = sorted({int(CHOICES.passage[row]) for row in train})
     learned_from = [CHOICES.passages[i] for i in passages]
     learned_from += [text for row in train for text in CHOICES.options[row]]
@@ -51,7 +50,7 @@ def test_tfidf_is_the_cosine_of_passage_and_option(asked):
     for row in ROWS:
         question, options = CHOICES.questions[row], CHOICES.options[row]
         passage = CHOICES.passages[CHOICES.passage[row]]
-        u = dense(passage + " " + question if asked else passage)
+        u = dense(passage)
         gap = "_" in question
         texts = [filled(question, option) if gap else option for option in options]
         expected.append([u @ dense(text) for text in texts])
@@ -62,7 +61,7 @@ def test_tfidf_is_the_cosine_of_passage_and_option(asked):
 def test_tfidf_without_words_is_refused():
     own = CHOICES._replace(passages=("1 . 2",) * 15, options=(("a", "b", "!", "?"),) * 30)
     with pytest.raises(ConfigError, match="made holds symbols and single letters, but no words"):
-        choice_rules.tfidf(own, np.arange(30), ROWS, ORDER, asked=False)
+        choice_rules.tfidf(own, np.arange(30), ROWS, ORDER)
 
 
 def test_cosine_is_that_of_the_vectors():

@@ -48,7 +48,8 @@ def test_details_show_the_questions_that_were_most_surely_wrong():
     right = logits.argmax(1) == labels
     assert 3 < right.sum() < 37
     for groups in found["groups"].values():
-        assert np.sum(list(groups.values()), axis=0).tolist() == [right.sum(), 40]
+        for key, total in (("right", right.sum()), ("count", 40)):
+            assert sum(sum(group[key]) for group in groups.values()) == total
     own_passage, counted = own.passage[rows], found["by_passage"]
     assert counted["passage"] == sorted(set(own_passage.tolist()))
     for passage, answered, asked in zip(*counted.values(), strict=True):
@@ -63,7 +64,7 @@ def test_details_show_the_questions_that_were_most_surely_wrong():
         options = own.options[question]
         assert shown["options"] == list(options)
         assert shown["question_text"] == own.questions[question]
-        assert shown["passage"] == own.passages[own.passage[question]][:600]
+        assert shown["passage"] == own.passages[own.passage[question]][:600] + "…"
         assert shown["right"] == options[own.answers[question]]
         best = shown["probabilities"].index(max(shown["probabilities"]))
         assert shown["chosen"] == options[best] != shown["right"]
@@ -80,7 +81,15 @@ def test_groups_are_kinds_levels_and_quartiles_of_length():
         level=("high", "low", "high", "low", "low"),
     )
     right = np.array([True, False, True, False, True])
-    found = choice_scores.by_group(right, np.arange(5), own)
+
+    def counted(rows) -> dict:
+        groups = choice_scores.by_group(right[rows], rows, own)
+        return {
+            key: {name: [sum(group["right"]), sum(group["count"])] for name, group in of.items()}
+            for key, of in groups.items()
+        }
+
+    found = counted(np.arange(5))
     assert found["kind"] == {"blank": [1, 1], "what": [1, 2], "why": [1, 2]}
     assert found["level"] == {"high": [2, 2], "low": [1, 3]}
     assert found["length"] == {
@@ -89,9 +98,7 @@ def test_groups_are_kinds_levels_and_quartiles_of_length():
         "21 to 30": [0, 1],
         "over 30": [1, 1],
     }
-    assert list(choice_scores.by_group(right[::-1], np.arange(5)[::-1], own)["length"]) == list(
-        found["length"]
-    )
+    assert list(counted(np.arange(5)[::-1])["length"]) == list(found["length"])
 
 
 def test_a_run_that_diverged_counts_as_guessing():

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from dla_jax.evidence.rows import brief, read_record
 from dla_jax.tasks.adversarial_task import KEYS
 
@@ -37,10 +35,11 @@ def trained_of(workdir: Path) -> dict[str, dict]:
 def _of_run(rows: list[dict], last: dict) -> dict:
     """Return what is known of a training; args: its evaluations, and the last row of the run."""
     found = brief({name: [row[key] for row in rows] for key, name in CURVES.items()})
-    under_pgd = np.array([row[KEYS[1]] for row in rows], float)
-    known = np.isfinite(under_pgd[-1])
+    under_pgd = [value for value in (row[KEYS[1]] for row in rows) if value is not None]
+    # One that diverged ends by guessing, as its last row says.
+    end = last[KEYS[1]] if last["diverged"] or not under_pgd else under_pgd[-1]
     return found | {
-        "pgd_last": float(under_pgd[-1]) if known else None,
-        "pgd_lost": float(np.nanmax(under_pgd) - under_pgd[-1]) if known else None,
+        "pgd_last": end,
+        "pgd_lost": max([end, *under_pgd]) - end,
         "overfitted_at": last["overfitted_at"],
     }

@@ -1,5 +1,6 @@
 """How a trained network is read back from a finished workdir, to answer any questions."""
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -8,10 +9,12 @@ import jax
 import numpy as np
 
 from dla_jax.config.workdir import Launch
+from dla_jax.models.bert import Classifier
 from dla_jax.models.pretrained import shapes_of
 from dla_jax.studies.choices import cross, ranker
+from dla_jax.studies.choices.drawn import probabilistic, reads_passage
 from dla_jax.studies.choices.vectors import make_embed
-from dla_jax.tasks import choice_ranker, text_encoder
+from dla_jax.tasks import choice_ranker, text_body, text_encoder
 from dla_jax.tasks.text_restored import reader
 from dla_jax.training.checkpoint import load_variables
 
@@ -21,6 +24,10 @@ class Answerer(NamedTuple):
 
     logits: Callable  # Choices -> float32 [N, n], in the order of the source
     reads_passage: bool
+    probabilistic: bool  # whether their softmax is meant as probabilities
+    body: text_body.Body
+    model: Classifier | None = None  # of what reads all together
+    params: dict | None = None
 
 
 def restore(folder: Path, config, data: dict, *, launch: Launch, mesh, at_most: int) -> Answerer:
@@ -33,7 +40,8 @@ def restore(folder: Path, config, data: dict, *, launch: Launch, mesh, at_most: 
     found = load_variables(folder, *shapes)
     params = text_encoder.join_frozen(found["params"], found["model_state"])
     answer = cross.answers(config, body, min(config.batch_size, at_most), mesh)
-    return Answerer(lambda choices: answer(params, choices), config.model.num_windows > 0)
+    logits = functools.partial(answer, params)
+    return Answerer(logits, reads_passage(config.model), True, body, model, params)
 
 
 def restore_ranker(folder: Path, config, body, mesh) -> Answerer:
@@ -56,4 +64,4 @@ def restore_ranker(folder: Path, config, body, mesh) -> Answerer:
     def logits(choices):
         return answer(found["params"], found["model_state"], choices)
 
-    return Answerer(logits, config.model.passage)
+    return Answerer(logits, reads_passage(config.model), probabilistic(config.model), body)

@@ -50,18 +50,25 @@ def answers(config, workdir: Path, row: dict, launch: Launch) -> Iterator[dict]:
         part = questions[first : first + AT_A_TIME]
         # Where the answer is not known none is needed: only the scores are looked at.
         choices = assemble("file", [each._replace(answer=each.answer or 0) for each in part])
-        for question, p in zip(part, softmax(network.logits(choices), axis=1), strict=True):
-            yield answer(question, p.tolist())
+        logits = network.logits(choices)
+        values = softmax(logits, axis=1) if network.probabilistic else logits
+        for question, own in zip(part, values.tolist(), strict=True):
+            yield answer(question, own, network.probabilistic)
 
 
-def answer(question: Question, p: list[float]) -> dict:
-    """Return the option that is chosen, with the probability of each in its order."""
-    best = max(range(len(p)), key=p.__getitem__)
-    found = {
-        "question": question.question,
-        "answer": question.options[best],
-        "probability": round(p[best], 6),
-        "probabilities": [round(value, 6) for value in p],
-    }
+def answer(question: Question, values: list[float], probabilistic: bool) -> dict:
+    """Return the option that is chosen, with the probability of each, or its score, in order.
+
+    Args:
+      values: of the options.
+      probabilistic: whether they are probabilities; those of a margin loss are not.
+    """
+    best = max(range(len(values)), key=values.__getitem__)
+    every = [round(value, 6) for value in values]
+    found = {"question": question.question, "answer": question.options[best]}
+    if probabilistic:
+        found |= {"probability": every[best], "probabilities": every}
+    else:
+        found["scores"] = every
     known = question.answer is not None
     return found | ({"right": best == question.answer} if known else {})

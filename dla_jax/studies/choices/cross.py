@@ -6,11 +6,12 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
+from dla_jax.data.batches import POOL
 from dla_jax.data.choices import Choices
 from dla_jax.models.bert import Classifier
 from dla_jax.models.pretrained import shapes_of
-from dla_jax.studies.choices.drawn import Drawn, make_task, source_order
-from dla_jax.studies.finetune.study import one_of_each_width, steps_of_each_width
+from dla_jax.studies.choices.drawn import Drawn, make_task, reads_passage, source_order
+from dla_jax.studies.finetune.study import one_of_each_width
 from dla_jax.tasks import choice_encoder, choice_pairs, classifier, text_body, text_encoder
 from dla_jax.training.task import Task
 
@@ -69,8 +70,9 @@ def make_cross(
     """
     model, frozen = make_classifier(config, body), config.model.frozen_layers
     plan, sizes = classifier.make_plan(config, len(own.parts["train"])), sizes_of(config)
-    answer_any = answers(config, body, config.batch_size, mesh)
-    how = sizes | {"batch_size": config.batch_size, "mesh": mesh}
+    at_once = config.batch_size // config.accumulate  # as many as there is memory for
+    answer_any = answers(config, body, at_once, mesh)
+    how = sizes | {"batch_size": at_once, "mesh": mesh}
 
     def params_of(state) -> dict:
         return text_encoder.join_frozen(state.params, state.model_state)
@@ -95,14 +97,14 @@ def make_cross(
         own,
         plan,
         logits_of,
-        answer if explained and config.model.num_windows else None,
+        answer if explained and reads_passage(config.model) else None,
         init_fn=init_fn,
         loss_fn=choice_encoder.make_loss(model, frozen, config.label_smoothing),
         batch_at=batch_at,
         data={},
         mesh=mesh,
         facts=facts_of(model, pairs, sizes),
-        shapes_at=steps_of_each_width(batch_at, plan.num_steps),
+        shapes_at=steps_of_each_shape(batch_at, plan.num_steps),
         warm=warm,
     )
 
@@ -119,6 +121,14 @@ def batches_of(config, own: Drawn, pairs: choice_pairs.Pairs, seed: int) -> Call
         alike=len(config.widths) > 0,
         **sizes_of(config),
     )
+
+
+def steps_of_each_shape(batch_at: Callable, num_steps: int) -> tuple[int, ...]:
+    """Return one early step for each shape of a batch that is found among the first steps."""
+    first = {}
+    for step in range(min(num_steps, POOL)):
+        first.setdefault(batch_at(step)["token"].shape, step)
+    return tuple(first.values())
 
 
 def rows_of_each_width(

@@ -22,12 +22,16 @@ class Drawn(NamedTuple):
     labels: np.ndarray  # int32 [N], the slot of the right option
 
 
+def parts_of(config, choices: Choices, seed: int) -> dict[str, np.ndarray]:
+    """Return the parts of a seed: {"train", "val", "test"}: int32 positions."""
+    data = config.data
+    return split(choices, seed, data.val_fraction, data.test_fraction, data.num_train)
+
+
 def drawn(config, choices: Choices, seed: int) -> Drawn:
     """Return the parts and the order of options of a seed."""
-    data = config.data
-    parts = split(choices, seed, data.val_fraction, data.test_fraction, data.num_train)
     order = orders(choices, seed)
-    return Drawn(choices, parts, order, labels_of(choices, order))
+    return Drawn(choices, parts_of(config, choices, seed), order, labels_of(choices, order))
 
 
 def source_order(choices: Choices) -> np.ndarray:
@@ -50,6 +54,14 @@ def about(choices: Choices, question: int, passages: list[str]) -> Choices:
     )
 
 
+def tested(own: Drawn, logits: np.ndarray) -> dict:
+    """Return the scores of the test part, of logits float [m, n] in the order of the slots."""
+    rows = own.parts["test"]
+    labels = own.labels[rows]
+    found = choice_scores.scores(logits, labels, "test")
+    return found | choice_scores.details(logits, rows, labels, own.orders[rows], own.choices)
+
+
 def make_test(own: Drawn, logits_of: Callable, answer: Callable | None = None) -> Callable:
     """Return the function state -> the scores of the test part.
 
@@ -58,12 +70,9 @@ def make_test(own: Drawn, logits_of: Callable, answer: Callable | None = None) -
       answer: (state, choices) -> float [N, n] of any questions, in the order of the source; with it
         the sentence that counts most is named of those that are most surely wrong.
     """
-    rows = own.parts["test"]
 
     def test(state) -> dict:
-        logits, labels = logits_of(state, rows), own.labels[rows]
-        found = choice_scores.scores(logits, labels, "test")
-        found |= choice_scores.details(logits, rows, labels, own.orders[rows], own.choices)
+        found = tested(own, logits_of(state, own.parts["test"]))
         for example in found["wrong"] if answer else ():
             example |= decisive(functools.partial(answer, state), own.choices, example["question"])
         return found
@@ -87,6 +96,16 @@ def decisive(answer: Callable, choices: Choices, question: int) -> dict:
     return {"sentence": found.sentence, "moved": round(found.distance, 4)}
 
 
+def probabilistic(model) -> bool:
+    """Return whether the softmax of a network's scores is meant as probabilities."""
+    return model.name == "cross" or (model.name == "ranker" and model.loss == "softmax")
+
+
+def reads_passage(model) -> bool:
+    """Return whether a network reads the passage."""
+    return model.num_windows > 0 if model.name == "cross" else model.passage
+
+
 def make_task(
     config, own: Drawn, plan, logits_of: Callable, answer: Callable | None, **fields
 ) -> Task:
@@ -102,10 +121,15 @@ def make_task(
     def evaluate(state) -> dict:
         return choice_scores.scores(logits_of(state, val), own.labels[val], "val")
 
+    test = make_test(own, logits_of, answer)
+
     def result(rows: list[dict], best: dict) -> dict:
-        softmax_loss = config.model.name == "cross" or config.model.loss == "softmax"
-        stuck = softmax_loss and choice_scores.stuck(rows, num_options)
+        stuck = probabilistic(config.model) and choice_scores.stuck(rows, num_options)
         return finish(rows, best) | {"stuck": stuck}
+
+    def test_scores(state) -> dict:
+        # What learned to rank has no probabilities, and so no loss in nats.
+        return test(state) | ({} if probabilistic(config.model) else {"test_loss": None})
 
     return Task(
         tx=classifier.shared_optimiser(config.optim, plan.num_steps),
@@ -113,7 +137,7 @@ def make_task(
         better=classifier.better,
         plan=plan,
         batch_size=config.batch_size,
-        test=make_test(own, logits_of, answer),
+        test=test_scores,
         result=result,
         diverged=choice_scores.guessing(own.choices) | {"stuck": False},
         accumulate=config.accumulate,

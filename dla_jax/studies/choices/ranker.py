@@ -8,7 +8,7 @@ import numpy as np
 
 from dla_jax.data.choices import Choices
 from dla_jax.models.mlp import Perceptron
-from dla_jax.studies.choices.drawn import Drawn, make_task, source_order
+from dla_jax.studies.choices.drawn import Drawn, make_task, reads_passage, source_order
 from dla_jax.studies.choices.vectors import Vectors, contexts
 from dla_jax.tasks import choice_ranker, classifier
 from dla_jax.training.task import Task
@@ -84,7 +84,7 @@ def make_ranker(config, own: Drawn, vectors: Vectors, mesh, seed: int, explained
         own,
         plan,
         logits_of,
-        answer_state if explained and config.model.passage else None,
+        answer_state if explained and reads_passage(config.model) else None,
         init_fn=init_fn,
         loss_fn=choice_ranker.make_loss(
             model, config.model.loss, config.model.margin, features, config.label_smoothing
@@ -94,5 +94,5 @@ def make_ranker(config, own: Drawn, vectors: Vectors, mesh, seed: int, explained
         ),
         data=vectors.data,
         mesh=mesh,
-        facts={"num_params": sum(leaf.size for leaf in shapes)} | vectors.facts,
+        facts={"num_params": sum(leaf.size for leaf in shapes)} | vectors.context.facts,
     )

@@ -13,22 +13,28 @@ from dla_jax.studies.architectures.report import (
     draw_networks,
     measured_rows,
 )
+from dla_jax.studies.choices.drawn import probabilistic, reads_passage
 from dla_jax.studies.study import Finished
 
 OVER_QUESTIONS, TIES = "over questions [95 % interval]", "equal scores as right %"
 HEAD = ("network", "reported", "learning rate", "runs", tables.MEASURES[tables.TEST])
 HEAD += (OVER_QUESTIONS, TIES, "validation %", "test loss", "parameters", "train s")
 GROUPS = {"level": "level", "kind": "what is asked", "length": "words of the passage"}
+GROUP_CAPTION = """Test accuracy by kind of question and by passage: mean and range over seeds, of
+    those that are best on validation; dotted: guessing."""
+PASSAGE_KEYS = ("passage", "right", "count")
 DRAWN = 6  # networks in the figure of groups
 
 
 def run_of(found: Finished, row: dict) -> dict:
     """Return what the summary keeps of a run, and what its claims compare."""
     accuracy, ties = row["test_accuracy"], row["test_accuracy_ties"]
+    guessing = 1 / found.written["data"]["num_options"]
     return tables.run_of(row) | {
-        "above_guessing": accuracy - 1 / found.written["data"]["num_options"],
+        "above_guessing": accuracy - guessing,
+        "above_guessing_ties": ties - guessing,
         "test_accuracy_ties": ties,
-        "ties_gain": None if ties is None else ties - accuracy,
+        "ties_gain": ties - accuracy,
         "stuck": row.get("stuck", False),
     }
 
@@ -68,7 +74,9 @@ def sections(found: Finished) -> list[dict]:
             "title": "The networks",
             "text": "Equal scores: the first option counts, and each seed shuffles them. Over "
             "questions: the 95 % interval that other passages would give, by a bootstrap of "
-            "passages, since questions share them." + stuck_words(found),
+            "passages, since questions share them."
+            + same_questions_words(found)
+            + stuck_words(found),
             "figures": [draw_networks(found)],
             "table": {"head": HEAD, "rows": network_rows(found)},
         },
@@ -84,22 +92,36 @@ def network_rows(found: Finished) -> list[list[str]]:
     rows = []
     for measured in measured_rows(found):
         row = dict(zip(NETWORK_HEAD, measured, strict=True))
-        ties = tables.known(found.runs_of(row["network"]), "test_accuracy_ties")
+        ties = [run["test_accuracy_ties"] for run in found.runs_of(row["network"])]
         row[OVER_QUESTIONS] = question_words(found, row["network"])
-        row[TIES] = tables.percent(np.mean(ties)) if ties else "diverged"
+        row[TIES] = tables.percent(np.mean(ties))
         if row["test loss"] == "diverged" and row["diverged"] == "0":
-            row["test loss"] = "–"  # a rule's scores are no logits
+            row["test loss"] = "–"  # scores that are no logits
         rows.append([row[name] for name in HEAD])
     return rows
 
 
 def question_words(found: Finished, network: str) -> str:
-    """Return the interval of a network's accuracy over passages, all seeds together, in words."""
-    runs = [row["by_passage"] for row in found.last_rows(network) if row["by_passage"]]
-    if not runs:
+    """Return the interval of a network's accuracy over passages, all seeds together, in words.
+
+    Runs that diverged have answered nothing, and are not in it.
+    """
+    counted = [row["by_passage"] for row in found.last_rows(network) if row["by_passage"]]
+    if not counted:
         return "diverged"
-    passages, right, count = (np.concatenate([run[key] for run in runs]) for key in runs[0])
-    low, high = stats.cluster_interval(*summed(passages, right, count))
+    gone = len(found.last_rows(network)) - len(counted)
+    remark = f" (without {formatting.count(gone, 'run')} that diverged)" if gone else ""
+    return interval_words(counted) + remark
+
+
+def interval_words(counted: list[dict]) -> str:
+    """Return the interval over passages, `[38.0, 42.1]`; empty where there are too few.
+
+    Args:
+      counted: {"passage", "right", "count"} of each run, as `choice_scores.by_passage` has them.
+    """
+    columns = (np.concatenate([run[key] for run in counted]) for key in PASSAGE_KEYS)
+    low, high = stats.cluster_interval(*summed(*columns))
     return formatting.interval(low, high, sign=False).strip()
 
 
@@ -107,6 +129,18 @@ def summed(passages: np.ndarray, right: np.ndarray, count: np.ndarray) -> tuple:
     """Return the sums of `right` and `count` over the entries of each passage, float [P] both."""
     _, place = np.unique(passages, return_inverse=True)
     return np.bincount(place, weights=right), np.bincount(place, weights=count)
+
+
+def same_questions_words(found: Finished) -> str:
+    """Return what verdicts do not cover where all seeds are tested on the same questions."""
+    sizes = found.written["data"]["part_sizes"]
+    if not sizes or not sizes["test"]:
+        return ""
+    return (
+        f" All seeds are tested on the same {sizes['test']:,} questions: a verdict is about these, "
+        "and a rule without training answers them alike whatever the seed. What other questions "
+        "would give is the interval over questions."
+    )
 
 
 def stuck_words(found: Finished) -> str:
@@ -128,69 +162,77 @@ def stuck_words(found: Finished) -> str:
 def group_sections(found: Finished) -> list[dict]:
     """Return the section on what is asked, how long the passage is and the level."""
     panels, rows = [], []
-    names = answers.ranked(found, found.arms)[:DRAWN]
+    shown = answers.ranked(found, found.arms)[:DRAWN]
     for key, title in GROUPS.items():
-        counted = {name: group_counts(found, name, key) for name in found.arms}
+        counted = {name: counted_by_group(found, name, key) for name in found.arms}
         groups = list(dict.fromkeys(group for own in counted.values() for group in own))
         if len(groups) < 2:
             continue
-        panels.append(
-            {
-                "title": title,
-                "groups": groups,
-                "curves": {name: accuracies(counted[name], groups) for name in names},
-            }
-        )
-        for group in groups:
-            values = [accuracies(counted[name], [group])[:, 0] for name in found.arms]
-            size = np.mean([own[group][:, 1].mean() for own in counted.values() if group in own])
-            means = [
-                "–" if np.isnan(own).all() else tables.percent(np.nanmean(own)) for own in values
-            ]
-            rows.append([title, group, f"{size:.0f}", *means])
+        curves = {name: accuracies(counted[name], groups) for name in shown}
+        ordered = key == "length"
+        panels.append({"title": title, "groups": groups, "curves": curves, "ordered": ordered})
+        rows += [[title, *group_row(counted, group)] for group in groups]
     if not panels:
         return []
     path = found.figures / "groups.png"
     alt = choices.by_group(panels, 1 / found.written["data"]["num_options"], path)
-    caption = """Test accuracy by kind of question and by passage: mean and range over seeds, of
-        those that are best on validation; dotted: guessing."""
     return [
         {
             "title": "Which questions",
-            "figures": [{"path": path, "alt": alt, "caption": caption}],
+            "text": "Accuracy in per cent, all seeds together [95 % interval over passages].",
+            "figures": [{"path": path, "alt": alt, "caption": GROUP_CAPTION}],
             "table": {"head": ["by", "group", "test questions", *found.arms], "rows": rows},
         }
     ]
 
 
-def group_counts(found: Finished, network: str, key: str) -> dict[str, np.ndarray]:
-    """Return {group: right answers and questions of each run, float [S, 2]} of a network."""
-    rows = [row["groups"][key] for row in found.last_rows(network) if row["groups"]]
-    names = dict.fromkeys(name for row in rows for name in row)
-    return {name: np.array([row.get(name, [0, 0]) for row in rows], float) for name in names}
+def counted_by_group(found: Finished, network: str, key: str) -> dict[str, list[dict]]:
+    """Return {group: {"passage", "right", "count"} of each run that has it} of a network."""
+    counted: dict[str, list[dict]] = {}
+    for row in found.last_rows(network):
+        for group, own in (row["groups"] or {key: {}})[key].items():
+            counted.setdefault(group, []).append(own)
+    return counted
 
 
-def accuracies(counted: dict[str, np.ndarray], groups: list[str]) -> np.ndarray:
+def group_row(counted: dict[str, dict[str, list[dict]]], group: str) -> list[str]:
+    """Return a group, its mean number of test questions, and how each network does on it."""
+    sizes = [sum(run["count"]) for own in counted.values() for run in own.get(group, [])]
+    cells = []
+    for own in counted.values():
+        runs = own.get(group, [])
+        right, asked = (sum(sum(run[name]) for run in runs) for name in ("right", "count"))
+        cells.append(f"{tables.percent(right / asked)} {interval_words(runs)}" if asked else "–")
+    return [group, f"{np.mean(sizes):.0f}", *cells]
+
+
+def accuracies(counted: dict[str, list[dict]], groups: list[str]) -> np.ndarray:
     """Return accuracies float [S, groups]; nan where a run tests no question of the group."""
-    if not counted:
-        return np.full((1, len(groups)), np.nan)
-    none = np.zeros_like(next(iter(counted.values())))
-    values = np.stack([counted.get(group, none) for group in groups], axis=1)
-    known = values[..., 1] > 0
-    return np.where(known, values[..., 0] / np.maximum(values[..., 1], 1), np.nan)
+    most = max(map(len, counted.values()), default=1)
+    values = np.full((most, len(groups)), np.nan)
+    for column, group in enumerate(groups):
+        for place, run in enumerate(counted.get(group, [])):
+            values[place, column] = sum(run["right"]) / sum(run["count"])
+    return values
 
 
 def wrong_section(found: Finished) -> list[dict]:
-    """Return the section of what the best network got most surely wrong; none without any."""
-    trained = [name for name in found.arms if found.arms[name].config.model.name != "rule"]
-    if not trained:
+    """Return the section of what the best network got most surely wrong; none without any.
+
+    It is the best on validation of those that read the passage and give probabilities.
+    """
+    models = {name: arm.config.model for name, arm in found.arms.items()}
+    reading = [
+        name for name, model in models.items() if probabilistic(model) and reads_passage(model)
+    ]
+    if not reading:
         return []
-    best = answers.ranked(found, trained)[0]
+    best = answers.ranked(found, reading)[0]
     samples = [sample_of(example) for example in found.last_rows(best)[0]["wrong"]]
     text = (
-        f"Test questions that {best}, best on validation, answered wrongly with the highest "
-        "probability; first seed. The sentence that is named is the one whose absence moves the "
-        "probabilities of the options most."
+        f"Test questions that {best}, best on validation of those that read the passage, answered "
+        "wrongly with the highest probability; first seed. The sentence that is named is the one "
+        "whose absence moves the probabilities of the options most."
     )
     section = {"title": "What was most surely wrong", "text": text, "samples": samples}
     return [section] if samples else []

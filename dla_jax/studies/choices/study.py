@@ -6,7 +6,6 @@ Each seed draws the parts, where the set has none of its own, and shuffles the o
 """
 
 import functools
-from collections.abc import Iterable
 
 import jax
 from ml_collections import FrozenConfigDict
@@ -23,7 +22,7 @@ from dla_jax.config.checks import (
 )
 from dla_jax.config.workdir import Launch
 from dla_jax.data import choices
-from dla_jax.data.choices import PARTS, Choices
+from dla_jax.data.choices import Choices
 from dla_jax.models.bert import POOLINGS, Encoder
 from dla_jax.models.build import check_even
 from dla_jax.models.gpt import GPT
@@ -31,10 +30,10 @@ from dla_jax.models.starts import KERNEL_INITS
 from dla_jax.studies.architectures.report import lines
 from dla_jax.studies.choices import cross, ranker, report, rules
 from dla_jax.studies.choices.answering import restore
-from dla_jax.studies.choices.drawn import drawn
-from dla_jax.studies.choices.vectors import embed_choices
+from dla_jax.studies.choices.drawn import drawn, parts_of
+from dla_jax.studies.choices.inputs import Inputs
 from dla_jax.studies.study import Description, Study, Tuning
-from dla_jax.tasks import choice_pairs, choice_ranker, classifier, text_body, text_data
+from dla_jax.tasks import choice_ranker, classifier, text_body, text_data
 from dla_jax.training.mesh import data_mesh, together
 from dla_jax.training.record import Record
 from dla_jax.training.task import Baseline, Task
@@ -42,6 +41,7 @@ from dla_jax.trials.arms import Arm, Trial, check_arms, resolve
 from dla_jax.trials.grid import Job
 from dla_jax.trials.training import jobs_of
 
+MOST_WINDOWS = 16
 RANKER_RULES = {
     "features": choice(tuple(choice_ranker.FEATURES)),
     "loss": choice(choice_ranker.LOSSES),
@@ -50,7 +50,7 @@ RANKER_RULES = {
     "init": choice(KERNEL_INITS),
 }
 CROSS_RULES = {
-    "num_windows": count(low=0),
+    "num_windows": number(low=0, high=MOST_WINDOWS),
     "dropout": number(low=0, below=1),
     "frozen_layers": count(low=-1),
 }
@@ -76,22 +76,27 @@ def check_config(config, launch: Launch) -> None:
         config.embed_batch_size % devices == 0,
         f"embed_batch_size: {config.embed_batch_size} is not divisible by {devices} devices",
     )
-    asked, arms = read(config, launch), resolve(config)
+    arms = resolve(config)
     for arm in arms.values():
-        for one in (*arm.seeds, *config.select_seeds):
-            check_batch(arm, drawn(arm.config, asked, one).parts["train"])
         if reads_text(arm.config):
             check_encoder(arm)
             kinds = (Encoder,) if arm.config.model.name == "cross" else (Encoder, GPT)
             text_body.check_published(arm.config.encoder, kinds, launch.download)
+    asked, sizes = read(config, launch), {}
+    for arm in arms.values():
+        for one in (*arm.seeds, *config.select_seeds):
+            key = one, arm.config.data.num_train
+            if key not in sizes:
+                sizes[key] = len(parts_of(arm.config, asked, one)["train"])
+            check_batch(arm, sizes[key])
 
 
-def check_batch(arm: Arm, train) -> None:
+def check_batch(arm: Arm, num_train: int) -> None:
     """Raise ConfigError for a batch that is larger than the training part."""
     size = arm.config.batch_size
     check(
-        arm.config.model.name == "rule" or size <= len(train),
-        f"networks.{arm.name}: batch_size: {size} is larger than the training part, {len(train)} "
+        arm.config.model.name == "rule" or size <= num_train,
+        f"networks.{arm.name}: batch_size: {size} is larger than the training part, {num_train} "
         "questions; give a smaller one",
     )
 
@@ -113,6 +118,10 @@ def check_network(own, launch: Launch) -> None:
     model = own.model
     check_choice("model.name", model.name, tuple(KEYS))
     text_data.check_config(own, launch)
+    check(
+        own.class_weight == "none",
+        f"class_weight: {own.class_weight}, but options have no classes; leave it at none",
+    )
     keys = KEYS[model.name]
     check(set(model.keys()) == set(keys), f"model: {model.name} has the keys {', '.join(keys)}")
     poolings = POOLINGS if model.name == "cross" else FROZEN_POOLINGS
@@ -130,6 +139,10 @@ def check_network(own, launch: Launch) -> None:
         )
     else:
         check_rules(model, RANKER_RULES, prefix="model.")
+        check(
+            model.loss == "softmax" or own.label_smoothing == 0,
+            f"label_smoothing: {own.label_smoothing}, but the margin loss has none; give 0",
+        )
         for width in model.widths:
             check_count("model.widths", width)
         check_even(model, model.init)
@@ -157,61 +170,25 @@ def describe(config, launch: Launch) -> Description:
     return Description(text_data.identity(read(config, launch), encoders, launch), [])
 
 
-def learned_from(asked: Choices) -> Iterable[str]:
-    """Return the texts that a tokenizer is learned from: none that only a test part has."""
-    if asked.part is None:
-        kept = range(len(asked.questions))
-    else:
-        kept = [i for i, part in enumerate(asked.part) if PARTS[part] != "test"]
-    passages = dict.fromkeys(asked.passages[asked.passage[i]] for i in kept)
-    return tuple(passages) + tuple(text for i in kept for text in asked.options[i])
-
-
 def jobs(
     config, launch: Launch, arms: dict[str, Arm], trials: list[Trial], record: Record
 ) -> list[Job]:
     """Return a job for each run."""
     asked, mesh = read(config, launch), data_mesh()
     owns = {arm.name: arm.config for arm in arms.values()}
-
-    @functools.cache
-    def body_of(name: str) -> text_body.Body:
-        own = owns[name]
-        return text_body.load_body(own.encoder, own.compute_dtype, learned_from(asked), launch)
-
-    loaded, shared = {}, {}
-    for name, own in owns.items():
-        if reads_text(own):
-            key, make = inputs_of(own, asked, body_of(name), mesh, launch)
-            if key not in shared:  # networks that read the same share it
-                shared[key] = make()
-            loaded[name] = shared[key]
+    inputs = Inputs(asked, mesh, launch)
+    given = {name: inputs.of(own) for name, own in owns.items() if reads_text(own)}
 
     def make_run(trial: Trial) -> Task | Baseline:
-        own, given = owns[trial.arm], loaded.get(trial.arm)
-        seen = drawn(own, asked, trial.seed)
+        own, seen = owns[trial.arm], drawn(owns[trial.arm], asked, trial.seed)
         explained = trial.stage == "final" and trial.seed == arms[trial.arm].seeds[0]
         if own.model.name == "rule":
-            return rules.make_rule(own, seen, given, trial.seed)
+            return rules.make_rule(own, seen, given.get(trial.arm), trial.seed)
         if own.model.name == "ranker":
-            return ranker.make_ranker(own, seen, given, mesh, trial.seed, explained)
-        body = body_of(trial.arm)
-        return cross.make_cross(own, seen, body, given, mesh, trial.seed, explained)
+            return ranker.make_ranker(own, seen, given[trial.arm], mesh, trial.seed, explained)
+        return cross.make_cross(own, seen, *given[trial.arm], mesh, trial.seed, explained)
 
     return jobs_of(make_run, trials, launch.workdir, record)
-
-
-def inputs_of(own, asked: Choices, body: text_body.Body, mesh, launch: Launch) -> tuple:
-    """Return (what tells a network's inputs from others', the function that makes them)."""
-    encoder = own.encoder
-    if own.model.name == "cross":
-        make = functools.partial(
-            choice_pairs.make_pairs, body.tokenizer, body.pad_id, asked, own.data.lower
-        )
-        return ("pairs", encoder.path, own.data.lower), make
-    passage = own.model.passage if own.model.name == "ranker" else True
-    make = functools.partial(embed_choices, own, body, asked, mesh, launch, passage)
-    return ("vectors", encoder.path, encoder.max_length, encoder.pooling, passage), make
 
 
 STUDY = Study(

@@ -13,18 +13,30 @@ from dla_jax.tasks import text_body, text_encoder
 from dla_jax.training.mesh import put, replicated
 
 
+class Embedded(NamedTuple):
+    """Vectors of texts."""
+
+    array: np.ndarray  # float32 [N, D], or [N, n, D] of the options of questions
+    on_device: jax.Array  # the same
+    facts: dict  # what the record says of the tokens
+
+
 class Vectors(NamedTuple):
     """Vectors of questions, as a network that ranks their options reads them."""
 
-    arrays: dict[str, np.ndarray]  # {"context": float32 [N, D], "option": float32 [N, n, D]}
-    data: dict[str, jax.Array]  # the same on the devices
-    facts: dict  # what the record says of the tokens
+    context: Embedded
+    option: Embedded
     embed: Callable  # texts -> float32 [len, D]
 
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return {"context": float32 [N, D], "option": float32 [N, n, D]}."""
+        return {"context": self.context.array, "option": self.option.array}
 
-def context_of(passage: str, question: str) -> str:
-    """Return what a frozen encoder reads of what is asked."""
-    return f"{passage} {question}".strip()
+    @property
+    def data(self) -> dict[str, jax.Array]:
+        """Return the same on the devices."""
+        return {"context": self.context.on_device, "option": self.option.on_device}
 
 
 def contexts(choices: Choices, passage: bool) -> list[str]:
@@ -34,38 +46,31 @@ def contexts(choices: Choices, passage: bool) -> list[str]:
       passage: whether it is the passage and the question, or the question alone.
     """
     asked = zip(choices.passage, choices.questions, strict=True)
-    return [
-        context_of(choices.passages[own] if passage else "", question) for own, question in asked
-    ]
+    return [f"{choices.passages[own]} {text}" if passage else text for own, text in asked]
 
 
-def embed_choices(
-    config, body: text_body.Body, choices: Choices, mesh, launch: Launch, passage: bool
-) -> Vectors:
-    """Return the vectors of questions and options, from the disk where they are kept.
-
-    An option that stands at several questions is embedded once.
+def embed_texts(config, body: text_body.Body, mesh, launch: Launch, texts: list[str]) -> Embedded:
+    """Return the vectors of texts, from the disk where they are kept.
 
     Args:
       config: of an arm.
-      passage: as `contexts` takes it.
 
     Raises:
       Interrupted: a stop was requested.
     """
+    encoded = text_body.encode_all(body, texts, config.encoder, config.data.lower)
+    array = vectors_of(config, body, encoded, mesh, launch)
+    facts = text_body.facts_of(encoded, config.encoder)
+    return Embedded(array, put(array, replicated(mesh)), facts)
 
-    encoder, lower = config.encoder, config.data.lower
+
+def embed_options(config, body: text_body.Body, mesh, launch: Launch, choices: Choices) -> Embedded:
+    """Return the vectors of the options; one that stands at several questions is embedded once."""
     index: dict[str, int] = {}
     places = [[index.setdefault(text, len(index)) for text in own] for own in choices.options]
-    context = text_body.encode_all(body, contexts(choices, passage), encoder, lower)
-    option = text_body.encode(body, list(index), encoder, lower)
-    arrays = {
-        "context": vectors_of(config, body, context, mesh, launch),
-        "option": vectors_of(config, body, option, mesh, launch)[np.array(places)],
-    }
-    data = put(arrays, replicated(mesh))
-    embed = make_embed(config, body, mesh)
-    return Vectors(arrays, data, text_body.facts_of(context, encoder), embed)
+    found = embed_texts(config, body, mesh, launch, list(index))
+    array = found.array[np.array(places)]
+    return Embedded(array, put(array, replicated(mesh)), found.facts)
 
 
 def make_embed(config, body: text_body.Body, mesh) -> Callable[[list[str]], np.ndarray]:

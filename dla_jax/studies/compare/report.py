@@ -108,7 +108,11 @@ def by_data(rows: list[dict]) -> list[tuple[str, str, list[dict]]]:
     found = {}
     for row in rows:
         data = row["data"]
-        same = data["name"], data["fingerprint"], data["num_classes"]  # seeds may leave out some
+        same = (
+            data["name"],
+            data["fingerprint"],
+            data.get("num_classes", data.get("num_options")),
+        )  # seeds may leave out some
         found.setdefault(same, []).append(row)
     names, told = [name for name, *_ in found], []
     for (name, fingerprint, classes), own in found.items():
