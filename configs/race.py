@@ -165,6 +165,7 @@ def smoke(config: ConfigDict) -> None:
     config.lrs = (1e-3, 3e-3)
     config.num_epochs = 1
     config.networks.cross.num_epochs = 1
+    config.networks.cross.encoder = {"pooling": "published"}
 
 
 def minilm(config: ConfigDict) -> None:

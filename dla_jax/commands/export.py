@@ -19,7 +19,14 @@ from dla_jax.studies import find, run_experiment, with_like
 from dla_jax.studies.study import Command, restore
 from dla_jax.training.mesh import data_mesh, describe_devices
 from dla_jax.trials.arms import own_config
-from dla_jax.trials.finished import check_source, choose_run, made_launch, make_source, source_words
+from dla_jax.trials.finished import (
+    CHOICES,
+    check_source,
+    choose_run,
+    made_launch,
+    make_source,
+    source_words,
+)
 
 SPECIAL = {
     "pad_token": ("[PAD]", "<pad>"),
@@ -62,13 +69,17 @@ def choose(workdir: Path, network: str) -> dict:
     config = ConfigDict(read_config(workdir)["config"])
 
     def score(row: dict) -> tuple:
-        pooling = own_config(config, row["group"]).encoder.pooling
-        return pooling == "published", row["val_accuracy"]
+        own = own_config(config, row["group"])
+        return is_fine_tuned(own), own.encoder.pooling == "published", row["val_accuracy"]
 
-    row = choose_run(
-        workdir, network, with_like(("finetune",), workdir), "fine-tuned classifier", score
-    )
+    known = with_like(("finetune", *CHOICES), workdir)
+    row = choose_run(workdir, network, known, "fine-tuned classifier", score)
     own = own_config(config, row["group"])
+    check(
+        is_fine_tuned(own),
+        f"--from: {row['group']} in {workdir} ranks vectors of a frozen encoder, which no class of "
+        "transformers does; name a network that reads all together, as in --config.network=cross",
+    )
     pooling = own.encoder.pooling
     check(
         pooling == "published",
@@ -83,6 +94,11 @@ def choose(workdir: Path, network: str) -> dict:
     return row
 
 
+def is_fine_tuned(own) -> bool:
+    """Return whether an arm is an encoder that was trained itself. `own`: its config."""
+    return own.model.name in ("encoder", "cross")
+
+
 def run(config, launch: Launch) -> None:
     """Write the folder."""
     workdir = make_source(config, launch, run_experiment)
@@ -94,7 +110,10 @@ def run(config, launch: Launch) -> None:
     there = launch._replace(workdir=workdir)
     found = restore(workdir, row, launch=there, mesh=data_mesh(), at_most=1)
     params = jax.tree.map(np.asarray, found.params)
-    pretrained.save(found.model, params, folder, found.class_names)
+    if written["config"]["experiment"] in with_like(CHOICES, workdir):
+        pretrained.save_choices(found.model, params, folder)
+    else:
+        pretrained.save(found.model, params, folder, found.class_names)
     own = own_config(ConfigDict(written["config"]), row["group"])
     write_tokenizer(found.body.tokenizer, own, folder)
     accuracy = f"{100 * row['test_accuracy']:.1f} % on its test part{tables.balanced_words([row])}"

@@ -22,6 +22,9 @@ from dla_jax.models.tensor_names import (
     turned,
 )
 
+LABELS = ("id2label", "label2id")
+# Of RoBERTa: a layer of our head, and what it is called in a model of multiple choice.
+CHOICE_NAMES = {"classifier.dense": "roberta.pooler.dense", "classifier.out_proj": "classifier"}
 CLASSES = {"bert": "Bert", "roberta": "Roberta", "distilbert": "DistilBert"}
 
 
@@ -162,14 +165,43 @@ def save(
     if isinstance(model, GPT):
         published = _config_of_gpt(model)
     else:
-        check(
-            model.pooling == "published",
-            f"model.pooling: {model.pooling} has no class in transformers; "
-            "train with model.pooling=published",
-        )
+        check_published_head(model)
         published = _config_of_classifier(model.config, class_names)
     tensors = to_tensors(model, params, PREFIXES[published["model_type"]])
     write_folder(folder, published, tensors)
+
+
+def save_choices(model: Classifier, params: dict, folder: Path) -> None:
+    """Write a folder that transformers reads as a model of multiple choice.
+
+    Of RoBERTa that has BERT's pooler, where its other classifiers have a layer of the head.
+
+    Args:
+      model: of one class, the score of an option.
+
+    Raises:
+      ConfigError: a pooling that transformers has no class for.
+    """
+    check_published_head(model)
+    family = model.config.family
+    published = _config_of_classifier(model.config, ())
+    published = {key: value for key, value in published.items() if key not in LABELS}
+    published["architectures"] = [f"{CLASSES[family]}ForMultipleChoice"]
+    tensors = to_tensors(model, params, PREFIXES[family])
+    names = CHOICE_NAMES if family == "roberta" else {}
+    for old, new in names.items():
+        for part in ("weight", "bias"):
+            tensors[f"{new}.{part}"] = tensors.pop(f"{old}.{part}")
+    write_folder(folder, published, tensors)
+
+
+def check_published_head(model: Classifier) -> None:
+    """Raise ConfigError for a classifier with a pooling that transformers has no class for."""
+    check(
+        model.pooling == "published",
+        f"model.pooling: {model.pooling} has no class in transformers; "
+        "train with model.pooling=published",
+    )
 
 
 def _config_of_gpt(model: GPT) -> dict:

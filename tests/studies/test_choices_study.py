@@ -233,6 +233,18 @@ def test_own_questions_are_answered(workdir, tmp_path):
     assert {**first, "right": 0} == {**second, "right": 0}
 
 
+def test_what_reads_all_together_is_exported_and_the_others_are_not(workdir, tmp_path):
+    flags = ("--config=configs/export.py", f"--from={workdir}")
+    answer = launch(*flags, f"--workdir={tmp_path / 'run'}")
+    assert answer.code == 0, answer.err
+    folder = tmp_path / "run" / "exported"
+    written = json.loads((folder / "config.json").read_text())
+    assert written["architectures"] == ["BertForMultipleChoice"]
+    assert (folder / "tokenizer.json").is_file()
+    answer = launch(*flags, "--config.network=softmax", f"--workdir={tmp_path / 'other'}")
+    assert_refused(answer, ["softmax", "frozen encoder", "--config.network=cross"])
+
+
 WRONG = {
     "--config.data.name=file": ["data.path", "empty"],
     "--config.data.name=race": ["race", "--data_dir"],
