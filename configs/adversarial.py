@@ -203,7 +203,7 @@ PRESETS = {
     "quick": Preset(quick, "three ways, six seeds", minutes=1),
     "smoke": Preset(smoke, "the smallest, to see that it runs", minutes=SECONDS),
     "cifar10_small": Preset(
-        cifar10_small, "CIFAR-10, small nets, four ways, six seeds", minutes=30
+        cifar10_small, "CIFAR-10, small nets, four ways, six seeds", minutes=40
     ),
     "cifar10": Preset(cifar10, "CIFAR-10, PreActResNet-18 after the recipe of Fast-AT", gpu=True),
 }

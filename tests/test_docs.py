@@ -15,7 +15,7 @@ PRESETS = {
     "gradients": ("digits",),
     "why": ("digits",),
     "ood": ("digits",),
-    "adversarial": ("digits",),
+    "adversarial": ("digits", "cifar10_small"),
     "resnet34": ("digits",),
     "cam": ("cam",),
     "dante": ("tiny",),
