@@ -22,33 +22,55 @@ from configs.labs import set_reported
 from configs.text_base import text_base
 from dla_jax.config.arguments import SECONDS, Preset, keep, parse_argument
 
+# What ranks vectors of a frozen encoder, and what reads all together.
 RANKER = {
-    "name": "ranker",
-    "passage": True,  # whether it is embedded with the question, or the question alone
-    # What the network reads of the two vectors: pair (both), or interactions (their product and
-    # distance too).
-    "features": "interactions",
-    "loss": "softmax",  # over the options, or margin: the right one above each other
-    "margin": 1.0,  # of that loss
-    "widths": (128,),  # of hidden layers, in units
-    "dropout": 0.1,  # probability that a unit is dropped in training
-    "standardise": True,  # whether each feature has mean 0 and variance 1 over the training part
-    "init": "he",  # initial weights: he or torch_default (PyTorch's)
+    "model": {
+        "name": "ranker",  # ranker, cross or rule, each with keys of its own
+        "passage": True,  # whether it is embedded with the question, or the question alone
+        # What the network reads of the two vectors: pair (both), or interactions (their product
+        # and distance too).
+        "features": "interactions",
+        "loss": "softmax",  # over the options, or margin: the right one above each other
+        "margin": 1.0,  # of that loss
+        "widths": (128,),  # of hidden layers, in units
+        "dropout": 0.1,  # probability that a unit is dropped in training
+        "standardise": True,  # whether features have mean 0 and variance 1 over the training part
+        "init": "he",  # initial weights: he or torch_default (PyTorch's)
+    }
 }
 CROSS = {
-    "name": "cross",
-    "num_windows": 1,  # of a passage that is too long, the best of which counts; 0: no passage
-    "dropout": 0.1,
-    "frozen_layers": -1,  # the first layers that are not trained; -1: all are
+    "model": {
+        "name": "cross",
+        "num_windows": 1,  # of a passage that is too long, the best of which counts; 0: no passage
+        "dropout": 0.1,
+        "frozen_layers": -1,  # the first layers that are not trained; -1: all are
+    }
 }
-LAB_C = {"model": RANKER | {"features": "pair", "loss": "margin", "dropout": 0.0}}
-LAB_C |= {"encoder": {"pooling": "first"}}
+
+
+def ranker(**changes) -> dict:
+    """Return the overrides of a network that ranks, with changes of its group `model`."""
+    return {"model": RANKER["model"] | changes}
+
+
+def cross(**changes) -> dict:
+    """Return the overrides of a network that reads all together, likewise."""
+    return {"model": CROSS["model"] | changes}
+
+
+LAB_C = ranker(features="pair", loss="margin", dropout=0.0) | {"encoder": {"pooling": "first"}}
 RULES = ("random", "longest", "tfidf", "cosine")
 
 
 def rule(name: str) -> dict:
     """Return the overrides of what is not trained."""
-    return {"model": {"name": "rule", "rule": name}, "lrs": (1.0,)}
+    return {
+        "model": {
+            "name": "rule",
+            "rule": name,  # random, longest, tfidf or cosine
+        },
+        "lrs": (1.0,),
+    }
 
 
 def get_config(argument: str = "") -> ConfigDict:
@@ -67,7 +89,7 @@ def base() -> ConfigDict:
     config.seeds = tuple(range(8))
     config.data = choice_data()
     config.embed_batch_size = 64  # texts that are embedded together
-    config.model = ConfigDict(RANKER)
+    config.model = ConfigDict(RANKER["model"])
     config.lrs = (1e-3, 3e-3, 1e-2)
     config.num_epochs = 20
     config.batch_size = 64  # questions a step, of all devices together
@@ -77,8 +99,8 @@ def base() -> ConfigDict:
     config.log_every_steps = 0
     config.checkpoint_every_steps = 0
     networks = {"lab_c": LAB_C}
-    networks |= {"margin": {"model": RANKER | {"loss": "margin"}}, "softmax": {}}
-    networks |= {"softmax_blind": {"model": RANKER | {"passage": False}}}
+    networks |= {"margin": ranker(loss="margin"), "softmax": {}}
+    networks |= {"softmax_blind": ranker(passage=False)}
     networks |= cross_networks()
     networks |= {name: rule(name) for name in RULES}
     # What is compared: each network is this config with its own overrides.
@@ -97,7 +119,7 @@ def choice_data() -> ConfigDict:
     data.lower = False  # lower-cases texts before they become tokens
     # Of the passages, which each seed draws, where the set has no such part of its own.
     data.val_fraction = 0.1
-    data.test_fraction = 0.25
+    data.test_fraction = 0.25  # of the passages, likewise
     # Questions to train on, at most, of whole passages that a seed draws; 0: all.
     data.num_train = 0
     return data
@@ -115,9 +137,9 @@ def cross_networks() -> dict[str, dict]:
         "optim": {"schedule": "linear"},
     }
     return {
-        "cross": shared | {"model": CROSS},
-        "cross_windows": shared | {"model": CROSS | {"num_windows": 3}},
-        "cross_blind": shared | {"model": CROSS | {"num_windows": 0}},
+        "cross": shared | cross(),
+        "cross_windows": shared | cross(num_windows=3),
+        "cross_blind": shared | cross(num_windows=0),
     }
 
 
@@ -229,5 +251,5 @@ PRESETS = {
     "smoke": Preset(smoke, "the smallest, to see that it runs", minutes=SECONDS),
     "minilm": Preset(minilm, "RACE, all-MiniLM-L6-v2", minutes=20),
     "dream": Preset(dream, "DREAM, all-MiniLM-L6-v2", minutes=40),
-    "race": Preset(race, "RACE, RoBERTa", gpu=True),
+    "race": Preset(race, "all of RACE, RoBERTa fine-tuned", gpu=True),
 }

@@ -44,7 +44,7 @@ def text_base(experiment: str) -> ConfigDict:
     config.batch_size = 32  # texts a step, of all devices together
     config.accumulate = 1  # parts a batch is taken in, to save memory
     config.label_smoothing = 0.0  # probability taken from the true class, spread over all; 0: none
-    # none, or balanced: each class weighs the same in the loss, however rare it is.
+    # none, or balanced: each class weighs the same in the loss, however rare (options: none).
     config.class_weight = "none"
     config.patience = 2  # evaluations without improvement before a run stops; 0: never
     config.optim = optim(

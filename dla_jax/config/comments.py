@@ -3,7 +3,8 @@
 A comment stands behind the line that sets a key, or above it. A key is `config.group.key`, an entry
 of a dict under `config.group`, or, in a function that says "Return the group `group`", an entry of
 a dict or an attribute of what it returns. Of several comments the first one counts, and shared
-parts come before the config that imports them.
+parts come before the config that imports them; but of a group that a config makes by a function of
+its own, that one's.
 
 Imports nothing that is slow.
 """
@@ -55,12 +56,27 @@ def docstring(path: Path) -> str:
 
 def comments_of(path: Path) -> dict[str, str]:
     """Return {dotted key: its comment} of a config and of the shared parts that it imports."""
-    found = {}
+    found, own = {}, {}
     for source in map(read_source, sources_of(path)):
+        groups, own = groups_of(source), {}
         for key, comment in commented_keys(source):
             if comment:
                 found.setdefault(key, comment)
-    return found
+                if group_in(key, groups):
+                    own.setdefault(key, comment)
+    return found | own
+
+
+def groups_of(source: Source) -> set[str]:
+    """Return the groups that a file makes by functions of its own."""
+    functions = [node for node in source.tree.body if isinstance(node, ast.FunctionDef)]
+    matches = [GROUP.match(ast.get_docstring(node) or "") for node in functions]
+    return {match[1] for match in matches if match}
+
+
+def group_in(key: str, groups: set[str]) -> bool:
+    """Return whether a key is of one of the groups."""
+    return key.partition(".")[0] in groups
 
 
 def sources_of(path: Path) -> list[Path]:

@@ -259,3 +259,22 @@ def test_what_is_too_long_for_its_column_has_lines_of_its_own():
         "      1234,5678,1234,5678,",
         "            others",
     ]
+
+
+def test_a_group_that_a_config_makes_has_its_own_comments(tmp_path):
+    path = tmp_path / "config.py"
+    path.write_text(
+        "from configs.text_base import text_data\n"
+        "def own_data():\n"
+        '    """Return the group `data` of questions."""\n'
+        "    data = ConfigDict()\n"
+        "    data.name = 'race'  # another set\n"
+        "    return data\n"
+        "def small(config):\n"
+        "    config.batch_size = 2  # for small machines\n"
+        "    config.data.name = 'dream'  # smaller\n"
+    )
+    found = comments_of(path)
+    assert found["data.name"] == "another set"
+    assert found["data.lower"] == "lower-cases texts before they become tokens"
+    assert found["batch_size"] == "texts a step, of all devices together"
