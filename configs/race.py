@@ -218,6 +218,7 @@ def dream(config: ConfigDict) -> None:
     leave_out(config, "lab_c")  # its vectors are others, and take as long as all the rest
     for name in ("cross", "cross_blind"):
         network = config.networks[name]
+        network.lrs = (5e-4,)
         network.num_epochs = 1
         network.data = {"num_train": 1500}
 
