@@ -77,7 +77,7 @@ def get_config(argument: str = "") -> ConfigDict:
     """Return the study of a preset; every network is the config with its own overrides."""
     config = base()
     PRESETS[parse_argument(argument, PRESETS).preset].apply(config)
-    config.claims = claims(config.networks.keys())
+    config.claims = claims(config.networks.keys(), config.data.name in ("race", "dream"))
     return config
 
 

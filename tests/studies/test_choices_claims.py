@@ -5,6 +5,7 @@ import pytest
 from made_up import classified, finished, noise, verdicts_of
 
 from configs import race
+from configs.claims.race import claims
 from dla_jax.studies.choices import report
 from dla_jax.studies.choices.answering import restore
 from dla_jax.studies.choices.study import STUDY
@@ -29,14 +30,16 @@ MEASURED = {
 def study(workdir, measured, ties=0.001, stuck=()):
     """Return a finished study of these accuracies."""
     config = race.get_config("race")
+    config.claims = claims(config.networks, one_test_part=False)
 
     def last(trial):
         row = classified(measured[trial.arm], trial)
         row = {key: value for key, value in row.items() if not key.startswith(("class", "bal"))}
         right = round(100 * measured[trial.arm])
-        passages = {"passage": [1, 2, 3], "right": [right - 20, 10, 10], "count": [60, 20, 20]}
+        passages = {"passage": list(range(10)), "right": [right - 18, 2] + [1, 3] * 4}
+        passages["count"] = [55] + [5] * 9
         asked = {"why": {"passage": [1, 2], "right": [right - 15, 5], "count": [50, 10]}}
-        asked["how"] = {"passage": [1, 3, 4], "right": [5, 3, 2], "count": [20, 10, 10]}
+        asked["how"] = {"passage": list(range(10)), "right": [1] * 10, "count": [4] * 10}
         wrong = {"question": 1, "passage": "A ship. A storm.", "question_text": "What sank?"}
         wrong |= {"options": ["a ship", "b"], "probabilities": [0.2, 0.8], "right": "a ship"}
         wrong |= {"chosen": "b", "sentence": "A storm.", "moved": 0.25}
@@ -58,7 +61,7 @@ def found(tmp_path_factory):
 
 def test_claims_hold_where_the_record_says_so(found):
     verdicts = verdicts_of(found)
-    assert len(verdicts) == 11 and set(verdicts.values()) == {"holds"}, verdicts
+    assert len(verdicts) == 10 and set(verdicts.values()) == {"holds"}, verdicts
 
 
 def test_claims_do_not_hold_where_it_says_the_opposite(tmp_path):
@@ -66,6 +69,11 @@ def test_claims_do_not_hold_where_it_says_the_opposite(tmp_path):
     turned |= {"longest": 0.2, "margin": 0.2}
     verdicts = verdicts_of(study(tmp_path, turned, ties=0.03))
     assert set(verdicts.values()) == {"does not hold"}, verdicts
+
+
+def test_seeds_decide_nothing_of_a_rule_on_one_test_part():
+    asked = set(race.get_config("docstrings").claims) - set(race.get_config("race").claims)
+    assert "j_longest" in asked
 
 
 def test_the_answer_sets_the_best_network_beside_the_best_rule(found):
@@ -97,8 +105,8 @@ def test_groups_are_told_with_their_share(found):
     }  # one level, one length
     place = section["table"]["head"].index("cross")
     assert rows["what is asked", "why"][2] == "60"
-    assert rows["what is asked", "why"][place].startswith(f"{100 * 55 / 60:.1f}")
-    assert rows["what is asked", "how"][place].startswith("25.0 [20.0, 30.0]")
+    assert rows["what is asked", "why"][place] == f"{100 * 55 / 60:.1f}"  # of two passages
+    assert rows["what is asked", "how"][place] == "25.0 [25.0, 25.0]"
 
 
 def test_the_same_questions_for_all_seeds_are_named(found):

@@ -23,6 +23,7 @@ GROUPS = {"level": "level", "kind": "what is asked", "length": "words of the pas
 GROUP_CAPTION = """Test accuracy by kind of question and by passage: mean and range over seeds, of
     those that are best on validation; dotted: guessing."""
 PASSAGE_KEYS = ("passage", "right", "count")
+MANY = 10  # passages, below which a bootstrap says little
 DRAWN = 6  # networks in the figure of groups
 
 
@@ -34,7 +35,6 @@ def run_of(found: Finished, row: dict) -> dict:
         "above_guessing": accuracy - guessing,
         "above_guessing_ties": ties - guessing,
         "test_accuracy_ties": ties,
-        "ties_gain": ties - accuracy,
         "stuck": row.get("stuck", False),
     }
 
@@ -115,13 +115,16 @@ def question_words(found: Finished, network: str) -> str:
 
 
 def interval_words(counted: list[dict]) -> str:
-    """Return the interval over passages, `[38.0, 42.1]`; empty where there are too few.
+    """Return the interval over passages, `[38.0, 42.1]`; empty where they are fewer than MANY.
 
     Args:
       counted: {"passage", "right", "count"} of each run, as `choice_scores.by_passage` has them.
     """
     columns = (np.concatenate([run[key] for run in counted]) for key in PASSAGE_KEYS)
-    low, high = stats.cluster_interval(*summed(*columns))
+    right, count = summed(*columns)
+    if len(count) < MANY:
+        return ""
+    low, high = stats.cluster_interval(right, count)
     return formatting.interval(low, high, sign=False).strip()
 
 
@@ -201,8 +204,11 @@ def group_row(counted: dict[str, dict[str, list[dict]]], group: str) -> list[str
     cells = []
     for own in counted.values():
         runs = own.get(group, [])
+        if not runs:
+            cells.append("–")
+            continue
         right, asked = (sum(sum(run[name]) for run in runs) for name in ("right", "count"))
-        cells.append(f"{tables.percent(right / asked)} {interval_words(runs)}" if asked else "–")
+        cells.append(f"{tables.percent(right / asked)} {interval_words(runs)}".strip())
     return [group, f"{np.mean(sizes):.0f}", *cells]
 
 
