@@ -250,7 +250,7 @@ PRESETS = {
     "docstrings": Preset(docstrings, "embedded questions, an encoder from scratch", minutes=4),
     "quick": Preset(quick, "docstrings, six seeds, fewer networks", minutes=1),
     "smoke": Preset(smoke, "the smallest, to see that it runs", minutes=SECONDS),
-    "minilm": Preset(minilm, "RACE, all-MiniLM-L6-v2", minutes=20),
+    "minilm": Preset(minilm, "RACE, all-MiniLM-L6-v2", minutes=15),
     "dream": Preset(dream, "DREAM, all-MiniLM-L6-v2", minutes=40),
     "race": Preset(race, "all of RACE, RoBERTa fine-tuned", gpu=True),
 }
