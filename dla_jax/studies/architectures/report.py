@@ -40,6 +40,19 @@ def best_words(found: Finished, networks) -> str:
     return answers.two_accuracies(found, *ranked[:2], remarks)
 
 
+def best_beside(found: Finished, baselines: list[str]) -> str:
+    """Return how the network that is best on validation compares with the best baseline.
+
+    Where either is missing it is the best network beside the next one.
+    """
+    others = [name for name in found.arms if name not in baselines]
+    if not (baselines and others):
+        return best_words(found, found.arms)
+    remark = ", best on validation," if len(others) > 1 else ""
+    best = answers.ranked(found, others)[0]
+    return answers.two_accuracies(found, best, answers.ranked(found, baselines)[0], (remark, ""))
+
+
 def network_run(found: Finished, row: dict) -> dict:
     """Return what the summary keeps of a run, and what its claims compare."""
     return tables.run_of(row) | cost_and_use(row, found.written["data"]["num_classes"])

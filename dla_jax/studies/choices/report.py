@@ -8,7 +8,7 @@ from dla_jax.evidence import answers, formatting, selection, stats, tables
 from dla_jax.plots import choices
 from dla_jax.studies.architectures.report import (
     NETWORK_HEAD,
-    best_words,
+    best_beside,
     draw_curves,
     draw_networks,
     measured_rows,
@@ -59,12 +59,7 @@ def facts(found: Finished) -> dict[str, str]:
 def answer(found: Finished) -> str:
     """Return how the network that is best on validation compares with the best rule."""
     rules = [arm.name for arm in found.arms.values() if arm.config.model.name == "rule"]
-    others = [name for name in found.arms if name not in rules]
-    if not (rules and others):
-        return best_words(found, found.arms)
-    remark = ", best on validation," if len(others) > 1 else ""
-    best = answers.ranked(found, others)[0]
-    return answers.two_accuracies(found, best, answers.ranked(found, rules)[0], (remark, ""))
+    return best_beside(found, rules)
 
 
 def sections(found: Finished) -> list[dict]:

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from dla_jax.evidence import answers, formatting, selection, tables
+from dla_jax.evidence import formatting, selection, tables
 from dla_jax.plots import classes
 from dla_jax.studies.architectures.report import (
     NETWORK_HEAD,
-    best_words,
+    best_beside,
     by_size,
     draw_curves,
     draw_networks,
@@ -19,17 +19,9 @@ SHOWN = 4  # networks whose confusion is drawn
 
 
 def answer(found: Finished) -> str:
-    """Return how the network that is best on validation compares with TF-IDF.
-
-    Where either is missing it is the best network beside the next one.
-    """
+    """Return how the network that is best on validation compares with TF-IDF."""
     bags = [arm.name for arm in found.arms.values() if arm.config.model.name == "tfidf"]
-    others = [name for name in found.arms if name not in bags]
-    if not (bags and others):
-        return best_words(found, found.arms)
-    remark = ", best on validation," if len(others) > 1 else ""
-    best = answers.ranked(found, others)[0]
-    return answers.two_accuracies(found, best, answers.ranked(found, bags)[0], (remark, ""))
+    return best_beside(found, bags)
 
 
 def run_of(found: Finished, row: dict) -> dict:
