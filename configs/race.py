@@ -94,6 +94,7 @@ def base() -> ConfigDict:
     config.num_epochs = 20
     config.batch_size = 64  # questions a step, of all devices together
     config.patience = 0
+    config.steps_per_call = 32
     config.optim.schedule = "cosine"
     config.optim.warmup_fraction = 0.1
     config.log_every_steps = 0
