@@ -248,10 +248,10 @@ def leave_out(config: ConfigDict, *names: str) -> None:
 
 PRESETS = {
     "own": Preset(keep, "your own questions, JSON lines or CSV; frozen and fine-tuned MiniLM"),
-    "docstrings": Preset(docstrings, "embedded questions, an encoder from scratch", minutes=4),
+    "docstrings": Preset(docstrings, "embedded questions, an encoder from scratch", minutes=2.6),
     "quick": Preset(quick, "docstrings, six seeds, fewer networks", minutes=1),
     "smoke": Preset(smoke, "the smallest, to see that it runs", minutes=SECONDS),
     "minilm": Preset(minilm, "RACE, all-MiniLM-L6-v2", minutes=15),
-    "dream": Preset(dream, "DREAM, all-MiniLM-L6-v2", minutes=40),
+    "dream": Preset(dream, "DREAM, all-MiniLM-L6-v2", minutes=30),
     "race": Preset(race, "all of RACE, RoBERTa fine-tuned", gpu=True),
 }
