@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.ticker import PercentFormatter
 
 from dla_jax.plots import words
-from dla_jax.plots.runs import draw_runs, incomplete, mean, name_above
+from dla_jax.plots.runs import draw_runs, incomplete, mean, name_above, span
 from dla_jax.plots.style import PAGE, STYLE, looks_of, plt, save
 
 
@@ -25,10 +25,11 @@ def by_group(panels: list[dict], chance: float, path: Path) -> str:
         figure, axes = plt.subplots(len(panels), 1, figsize=size, sharey=True, squeeze=False)
         for axis, panel in zip(axes[:, 0], panels, strict=True):
             places = np.arange(len(panel["groups"]))
-            for name, values in panel["curves"].items():
-                draw_runs(axis, places, values, name, looks[name])
-                if not panel["ordered"]:  # a line between kinds would mean nothing
-                    axis.lines[-1].set_linestyle("none")
+            if panel["ordered"]:
+                for name, values in panel["curves"].items():
+                    draw_runs(axis, places, values, name, looks[name])
+            else:
+                _draw_apart(axis, panel["curves"], looks)
             axis.axhline(chance, color="0.4", linewidth=0.8, linestyle=(0, (1, 2)))
             axis.set_xticks(places, panel["groups"])
             axis.set_title(panel["title"], loc="left")
@@ -37,6 +38,16 @@ def by_group(panels: list[dict], chance: float, path: Path) -> str:
         figure.supylabel("test accuracy (dotted: guessing)", fontsize=8)
         save(figure, path)
     return " ".join(_panel_in_words(panel) for panel in panels)
+
+
+def _draw_apart(axis, curves: dict[str, np.ndarray], looks: dict) -> None:
+    """Draw mean and range of each group by themselves: between kinds a line would mean nothing."""
+    for i, (name, values) in enumerate(curves.items()):
+        colour, marker = looks[name]
+        places = np.arange(values.shape[1]) + 0.7 * ((i + 0.5) / len(curves) - 0.5)
+        axis.vlines(places, *span(values), color=colour, alpha=0.5)
+        look = {"color": colour, "marker": marker, "linestyle": "none", "markersize": 3}
+        axis.plot(places, mean(values), label=name.replace("_", " "), **look)
 
 
 def _panel_in_words(panel: dict) -> str:

@@ -34,7 +34,10 @@ def test_a_panel_a_grouping_and_a_line_a_network():
     assert lines["cross"].get_linestyle() == "None" != labelled(second)["cross"].get_linestyle()
     np.testing.assert_allclose(lines["r"].get_ydata(), [0.3, 0.3])
     np.testing.assert_allclose(labelled(second)["r"].get_ydata(), [0.7, 0.5])
-    np.testing.assert_allclose(band(first, 0), [[0, 1], [0.6, 0.4], [0.8, 0.6]])
+    np.testing.assert_allclose(band(second, 1), [[0, 1], [0.6, 0.4], [0.8, 0.6]])
+    np.testing.assert_allclose(lines["cross"].get_xdata(), [-0.175, 0.825])  # kinds beside another
+    ranges = first.collections[0].get_segments()
+    np.testing.assert_allclose(ranges[1], [[0.825, 0.4], [0.825, 0.6]])
     assert [label.get_text() for label in first.get_xticklabels()] == ["why", "how"]
     assert any(np.allclose(line.get_ydata(), 0.25) for line in first.lines)
     assert told.startswith(
