@@ -199,7 +199,7 @@ def cifar10(config: ConfigDict) -> None:
 
 PRESETS = {
     "read": Preset(keep, "the networks of --from; half a minute for each small one"),
-    "digits": Preset(digits, "trains small nets on digits in six ways first", minutes=4),
+    "digits": Preset(digits, "trains small nets on digits in six ways first", minutes=3.5),
     "quick": Preset(quick, "three ways, six seeds", minutes=1),
     "smoke": Preset(smoke, "the smallest, to see that it runs", minutes=SECONDS),
     "cifar10_small": Preset(
