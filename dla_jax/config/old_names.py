@@ -57,7 +57,7 @@ def with_new_names(config: dict) -> dict:
 
 def images(config: dict) -> dict:
     """Return the config of a study of images with today's keys; that of another as it is."""
-    if "pad" not in config.get("data", {}):
+    if "data" not in config or "pad" not in config["data"]:
         return config
     found = {"attack": ATTACK} | config | {"data": DATA | config["data"]}
     if "networks" in config:
@@ -68,9 +68,11 @@ def images(config: dict) -> dict:
 
 def resnet(config: dict) -> dict:
     """Return a config, or overrides of a network, with today's keys of a ResNet if it is one."""
-    if config.get("model", {}).get("name") != "resnet":
+    if "model" not in config:
         return config
-    return config | {"model": RESNET | config["model"]}
+    model = config["model"]
+    is_resnet = "name" in model and model["name"] == "resnet"
+    return config | {"model": RESNET | model} if is_resnet else config
 
 
 def agents(config: dict) -> dict:
