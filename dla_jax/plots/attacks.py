@@ -62,7 +62,7 @@ def in_both_units(epsilon: float) -> str:
     return "{} ({}/255)".format(*_both_units(epsilon))
 
 
-def _told(name: str) -> str:
+def in_a_list(name: str) -> str:
     """Return a name without a comma, which would end it in a list."""
     return shown(name).replace(",", "")
 
@@ -123,7 +123,7 @@ def _panel_in_words(panel: dict) -> str:
     told = []
     for place in sorted({0, len(epsilon) // 2, len(epsilon) - 1}):
         values = {
-            _told(label) + incomplete(curve): float(mean(curve)[place])
+            in_a_list(label) + incomplete(curve): float(mean(curve)[place])
             for label, curve in panel["curves"].items()
         }
         told.append(f"at ε {in_both_units(epsilon[place])} {_ranked(values)}")
@@ -200,10 +200,10 @@ def by_attack(
             axis.grid(axis="y", visible=False)
             axis.tick_params(labelbottom=True)
             means = {
-                _told(name) + incomplete(np.reshape(each, (-1, 1))): float(mean(each))
+                in_a_list(name) + incomplete(np.reshape(each, (-1, 1))): float(mean(each))
                 for name, each in values.items()
             }
-            told.append(f"{_told(attack)}: {_ranked(means)}")
+            told.append(f"{in_a_list(attack)}: {_ranked(means)}")
         axes[0, 0].set(xlim=(-0.03, 1.03), ylim=(len(rows) - 0.5, -0.5))
         axes[0, 0].xaxis.set_major_locator(MultipleLocator(0.5))
         axes[0, 0].xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
@@ -216,7 +216,7 @@ def by_attack(
 
 def _transfer_in_words(values: np.ndarray, names: list[str]) -> str:
     """Return how networks do on their own images, and whose images harm the others most."""
-    names = [_told(name) for name in names]
+    names = [in_a_list(name) for name in names]
     own = dict(zip(names, np.diag(values).tolist(), strict=True))
     told = [
         f"Accuracy on images made for the network itself, the lowest first: {_ranked(own, True)}"

@@ -3,7 +3,7 @@
 import numpy as np
 
 from dla_jax.evidence import formatting, tables
-from dla_jax.plots.attacks import NAMES, TRAININGS, in_both_units
+from dla_jax.plots.attacks import NAMES, TRAININGS, in_a_list, in_both_units
 from dla_jax.studies.adversarial.attacking import OTHER_BALLS
 from dla_jax.studies.adversarial.figures import draw_figures, shown_attacks
 from dla_jax.studies.study import Finished
@@ -94,11 +94,6 @@ def spoken(name: str) -> str:
     return TRAININGS.get(name, name.replace("_", " "))
 
 
-def told_name(name: str) -> str:
-    """Return a name without a comma, which would end it in a list."""
-    return name.replace(",", "")
-
-
 def attack_rows(found: Finished) -> list[list[str]]:
     """Return the table of accuracies, network by attack, as text."""
     names = shown_attacks(found)
@@ -149,9 +144,9 @@ def weaker_words(found: Finished) -> str:
             ).mean()
             for name in found.arms
         }
-        beaten = [told_name(spoken(name)) for name, gap in gaps.items() if gap > MASKED]
+        beaten = [in_a_list(name) for name, gap in gaps.items() if gap > MASKED]
         if beaten and attack not in OTHER_BALLS:
-            told.append(f"{told_name(NAMES[attack])} (of {', '.join(beaten)})")
+            told.append(f"{in_a_list(attack)} (of {', '.join(beaten)})")
     return f" Alone it finds more than {'; '.join(told)}." if told else ""
 
 
