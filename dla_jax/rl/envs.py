@@ -18,8 +18,13 @@ from gymnax.environments import spaces
 from gymnax.environments.classic_control import continuous_mountain_car
 
 from dla_jax.config.checks import check, check_choice
+from dla_jax.rl.lunar_lander import LunarLander
 
 DOWNLOADS = ("MNISTBandit-bsuite",)  # fetch data while they are made
+OURS = {  # those that gymnax lacks
+    "LunarLanderJax-v0": LunarLander(),
+    "LunarLanderContinuousJax-v0": LunarLander(continuous=True),
+}
 # Least and most reward of a step, where they are known.
 REWARDS = {
     "CartPole-v1": (0.0, 1.0),
@@ -90,7 +95,7 @@ class MountainCarContinuous(continuous_mountain_car.ContinuousMountainCar):
 
 def names() -> list[str]:
     """Return the names of all environments."""
-    return list(gymnax.registered_envs)
+    return [*gymnax.registered_envs, *OURS]
 
 
 def check_env(name: str) -> None:
@@ -110,7 +115,7 @@ def return_bounds(env: Env) -> tuple[float, float]:
 
 
 def make(name: str, *, flatten: bool, sticky: float = 0.0, max_steps: int = 0) -> Env:
-    """Return an environment of gymnax by its name.
+    """Return an environment of gymnax, or one of our own, by its name.
 
     Integer observations become one-hot vectors; continuous actions are given in [-1, 1] and clipped
     to it, whatever the environment's own bounds are.
@@ -162,6 +167,8 @@ def make(name: str, *, flatten: bool, sticky: float = 0.0, max_steps: int = 0) -
 @functools.cache
 def _make(name: str):
     """Return (environment, its parameters) of gymnax, with our own in place of a wrong one."""
+    if name in OURS:
+        return OURS[name], OURS[name].default_params
     game, params = gymnax.make(name)
     return (MountainCarContinuous() if name == "MountainCarContinuous-v0" else game), params
 
