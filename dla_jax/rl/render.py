@@ -145,6 +145,8 @@ def gif(path: Path, panels: list[dict], *, fps: int = 30, most: int = 200) -> No
     Raises:
       ValueError: where there is no drawer.
     """
+    # Pillow's own font has no true minus sign
+    panels = [panel | {"note": panel["note"].replace("−", "-")} for panel in panels]
     for panel in panels:
         check_drawable(panel["name"], np.shape(panel["obs"])[1:])
     times = shown_steps(max(len(panel["obs"]) for panel in panels), most)

@@ -109,6 +109,13 @@ def test_a_panel_that_ends_early_waits_greyed_with_its_note(tmp_path):
     assert [bool((part < 128).any()) for part in right] == [False, False] + [True] * 6  # the note
 
 
+def test_a_minus_sign_is_one_that_the_font_has(tmp_path):
+    for name, note in (("a", "return −31"), ("b", "return -31"), ("c", "return \ue000" + "31")):
+        render.gif(tmp_path / name, [panel(swinging(2), note=note)])
+    true, plain, missing = ((tmp_path / name).read_bytes() for name in "abc")
+    assert true == plain != missing
+
+
 def test_no_part_of_a_file_is_left(tmp_path, monkeypatch):
     path = tmp_path / "a.gif"
     render.gif(path, [panel(swinging(2))])
