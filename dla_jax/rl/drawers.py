@@ -1,4 +1,6 @@
-"""One picture of one observation: five environments of classic control, and all that are images.
+"""One picture of one scene: classic control, LunarLander, all whose observations are images.
+
+A scene is the observation, except of LunarLander, whose observations do not show the ground.
 
 Angles and places are those of gymnasium's own renderings; sizes are chosen to be seen.
 """
@@ -9,6 +11,7 @@ import math
 import numpy as np
 from PIL import Image
 
+from dla_jax.rl import lander_picture
 from dla_jax.rl.board import (
     BLACK,
     BLUE,
@@ -136,39 +139,47 @@ def cell_size(obs_shape: tuple) -> int:
     return max(2, SIDE // max(obs_shape[:2]))
 
 
-CONTROL = {  # numbers in an observation, drawer
+CONTROL = {  # numbers in a scene, drawer
     "CartPole-v1": (4, _cart_pole),
     "Pendulum-v1": (3, _pendulum),
     "Acrobot-v1": (6, _acrobot),
     "MountainCar-v0": (2, functools.partial(_mountain_car, 0.5)),
     "MountainCarContinuous-v0": (2, functools.partial(_mountain_car, 0.45)),
+    "LunarLanderJax-v0": (lander_picture.NUMBERS, lander_picture.draw),
+    "LunarLanderContinuousJax-v0": (lander_picture.NUMBERS, lander_picture.draw),
+}
+# Of environments whose episodes end in several ways: (last scene, whether it terminated, last
+# reward) -> the words for how.
+ENDINGS = {
+    "LunarLanderJax-v0": lander_picture.ending,
+    "LunarLanderContinuousJax-v0": lander_picture.ending,
 }
 
 
-def can_draw(name: str, obs_shape: tuple) -> bool:
-    """Return whether `frame` draws gymnax's environment `name`.
+def can_draw(name: str, scene_shape: tuple) -> bool:
+    """Return whether `frame` draws the environment `name`.
 
-    It draws five of classic control, and all whose observations are images.
+    It draws those of CONTROL, and all whose observations are images.
     """
     if name in CONTROL:
-        return tuple(obs_shape) == (CONTROL[name][0],)
-    return len(obs_shape) in (2, 3) and min(obs_shape[:2]) > 1
+        return tuple(scene_shape) == (CONTROL[name][0],)
+    return len(scene_shape) in (2, 3) and min(scene_shape[:2]) > 1
 
 
-def frame(name: str, obs: np.ndarray) -> Image.Image:
-    """Return one observation, as gymnax gives it and not normalised, as an RGB picture.
+def frame(name: str, scene: np.ndarray) -> Image.Image:
+    """Return one scene as an RGB picture; an observation is as gymnax gives it, not normalised.
 
     Raises:
       ValueError: where `can_draw` says no.
     """
-    check_drawable(name, np.shape(obs))
-    return CONTROL[name][1](obs) if name in CONTROL else _grid(np.asarray(obs))
+    check_drawable(name, np.shape(scene))
+    return CONTROL[name][1](scene) if name in CONTROL else _grid(np.asarray(scene))
 
 
-def check_drawable(name: str, obs_shape: tuple) -> None:
+def check_drawable(name: str, scene_shape: tuple) -> None:
     """Raise ValueError where `can_draw` says no."""
-    if not can_draw(name, obs_shape):
+    if not can_draw(name, scene_shape):
         raise ValueError(
-            f"{name} with observations {tuple(obs_shape)} has no drawer; "
+            f"{name} with scenes {tuple(scene_shape)} has no drawer; "
             f"drawn are {', '.join(CONTROL)} and images"
         )

@@ -18,7 +18,7 @@ from gymnax.environments import spaces
 from gymnax.environments.classic_control import continuous_mountain_car
 
 from dla_jax.config.checks import check, check_choice
-from dla_jax.rl.lunar_lander import LunarLander
+from dla_jax.rl.lunar_lander import LunarLander, scene
 
 DOWNLOADS = ("MNISTBandit-bsuite",)  # fetch data while they are made
 OURS = {  # those that gymnax lacks
@@ -46,6 +46,8 @@ class Env(NamedTuple):
     reset: Callable  # key -> (obs float32, state)
     # key, state, action -> (obs, state, reward float32 [], terminated bool [], truncated bool [])
     step: Callable
+    # state -> float32 [...], what drawers are given; None: the observation is all they need
+    scene: Callable | None = None
 
     @property
     def continuous(self) -> bool:
@@ -56,6 +58,14 @@ class Env(NamedTuple):
     def num_outputs(self) -> int:
         """Return how many numbers a policy needs for an action: logits or means."""
         return self.action_size if self.continuous else self.num_actions
+
+    @property
+    def scene_shape(self) -> tuple[int, ...]:
+        """Return the shape of what drawers are given, observations not flattened."""
+        if self.scene is None:
+            return self.native_shape
+        beginning = lambda seed: self.scene(self.reset(jax.random.key(seed))[1])
+        return jax.eval_shape(beginning, 0).shape
 
 
 class Running(NamedTuple):
@@ -160,6 +170,7 @@ def make(name: str, *, flatten: bool, sticky: float = 0.0, max_steps: int = 0) -
         max_steps=int(params.max_steps_in_episode),
         reset=reset,
         step=step,
+        scene=scene if name in OURS else None,
     )
     return with_sticky_actions(env, sticky) if sticky else env
 
@@ -201,7 +212,8 @@ def with_sticky_actions(env: Env, probability: float) -> Env:
         obs, inner, *rest = env.step(step_key, inner, action)
         return obs, (inner, action), *rest
 
-    return env._replace(reset=reset, step=step)
+    shown = env.scene and (lambda state: env.scene(state[0]))
+    return env._replace(reset=reset, step=step, scene=shown)
 
 
 def start(env: Env, key: jax.Array, num_envs: int) -> Running:
