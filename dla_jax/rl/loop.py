@@ -36,6 +36,18 @@ class Best(NamedTuple):
     actor: object
 
 
+class Episode(NamedTuple):
+    """One episode that was watched."""
+
+    # float32 [max_steps, ...]: what each step led to, as `Env.scene` has it; where there is none,
+    # what each step was taken on, as an observation
+    scenes: jax.Array
+    length: jax.Array  # int32 []
+    total: jax.Array  # float32 [], its return
+    terminated: jax.Array  # bool []; if not, the time limit ended it
+    last_reward: jax.Array  # float32 []
+
+
 def keys_of(seed: int) -> Keys:
     """Return the keys of run `seed`."""
     return Keys(*jax.random.split(jax.random.key(seed), 4))
@@ -179,27 +191,26 @@ def evaluate_random(env: Env, keys: jax.Array, episodes: int) -> jax.Array:
 
 
 @functools.partial(jax.jit, static_argnames=("env", "act"))
-def watch(env: Env, act: Callable, actor, key: jax.Array):
-    """Play one greedy episode of one run.
-
-    Returns:
-      (observations float32 [max_steps, ...], its length int32 [], its return float32 []).
-    """
+def watch(env: Env, act: Callable, actor, key: jax.Array) -> Episode:
+    """Play one greedy episode of one run."""
     reset_key, step_key = jax.random.split(key)
     obs, state = env.reset(reset_key)
 
     def take(carry, t):
-        obs, state, alive, length, total = carry
+        obs, state, alive, length, total, last = carry
         after, state, reward, terminated, truncated = env.step(
             jax.random.fold_in(step_key, t), state, act(actor, obs[None])[0]
         )
         on = alive & ~(terminated | truncated)
         total = total + jnp.where(alive, reward, 0.0)
-        return (after, state, on, length + alive, total), obs
+        last = jax.tree.map(lambda new, old: jnp.where(alive, new, old), (terminated, reward), last)
+        scene = env.scene(state) if env.scene else obs
+        return (after, state, on, length + alive, total, last), scene
 
-    carry = obs, state, jnp.bool_(True), jnp.int32(0), jnp.float32(0)
-    (*_, length, total), rows = jax.lax.scan(take, carry, jnp.arange(env.max_steps))
-    return rows, length, total
+    none = jnp.bool_(False), jnp.float32(0)
+    carry = obs, state, jnp.bool_(True), jnp.int32(0), jnp.float32(0), none
+    (*_, length, total, last), scenes = jax.lax.scan(take, carry, jnp.arange(env.max_steps))
+    return Episode(scenes, length, total, *last)
 
 
 @jax.jit

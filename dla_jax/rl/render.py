@@ -1,4 +1,4 @@
-"""Moving pictures of a policy, from recorded observations alone.
+"""Moving pictures of a policy, from recorded scenes alone.
 
 They are made by NumPy and Pillow, with neither a screen nor a simulator.
 """
@@ -52,7 +52,7 @@ def _captioned(panel: dict, step: int, waits: bool) -> Image.Image:
 
     waits: its episode is over while another goes on.
     """
-    picture, steps = frame(panel["name"], panel["obs"][step]), len(panel["obs"])
+    picture, steps = frame(panel["name"], panel["scenes"][step]), len(panel["scenes"])
     if waits:
         picture = Image.blend(picture, Image.new("RGB", picture.size, LINE), 0.5)
     width, height = picture.size
@@ -68,7 +68,7 @@ def _captioned(panel: dict, step: int, waits: bool) -> Image.Image:
 
 def _smallest_text(panel: dict) -> int:
     """Return the size of a panel's smallest letters, as `_captioned` writes them, in pixels."""
-    steps, width = len(panel["obs"]), frame(panel["name"], panel["obs"][0]).width
+    steps, width = len(panel["scenes"]), frame(panel["name"], panel["scenes"][0]).width
     return min(
         _fitting(panel["title"], width, TITLE),
         _fitting(f"step {steps} of {steps}", width // 2 - 4, CAPTION),
@@ -78,7 +78,7 @@ def _smallest_text(panel: dict) -> int:
 
 def _pictures(panel: dict, times: list[int]) -> Iterator[Image.Image]:
     """Yield a panel at each of `times`; after the episode's end its last picture is held."""
-    last, held = len(panel["obs"]) - 1, None
+    last, held = len(panel["scenes"]) - 1, None
     for time in times:
         if time > last:
             held = held or _captioned(panel, last, waits=True)
@@ -137,8 +137,8 @@ def gif(path: Path, panels: list[dict], *, fps: int = 30, most: int = 200) -> No
     not be written as a whole.
 
     Args:
-      panels: {"title": str, "name": environment, "obs": [T, ...] as `frame` takes them, "note": str
-        shown at the end} each.
+      panels: {"title": str, "name": environment, "scenes": [T, ...] as `frame` takes them,
+        "note": str shown at the end} each.
       fps: pictures a second; a GIF's times are multiples of 10 ms.
       most: 2 or more; longer episodes are shown at an even stride.
 
@@ -148,8 +148,8 @@ def gif(path: Path, panels: list[dict], *, fps: int = 30, most: int = 200) -> No
     # Pillow's own font has no true minus sign
     panels = [panel | {"note": panel["note"].replace("−", "-")} for panel in panels]
     for panel in panels:
-        check_drawable(panel["name"], np.shape(panel["obs"])[1:])
-    times = shown_steps(max(len(panel["obs"]) for panel in panels), most)
+        check_drawable(panel["name"], np.shape(panel["scenes"])[1:])
+    times = shown_steps(max(len(panel["scenes"]) for panel in panels), most)
     columns = [_pictures(panel, times) for panel in panels]
     first, *others = _indexed([_beside(pictures) for pictures in zip(*columns, strict=True)])
     # less than 20 ms is taken for a mistake by viewers, which then show the pictures slowly

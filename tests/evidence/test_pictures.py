@@ -47,7 +47,7 @@ def test_hidden_text_does_not_count(tmp_path):
 def test_an_animation_says_how_large_its_letters_are(tmp_path):
     t = np.arange(3)
     obs = np.stack([np.linspace(-2, 2, 3), 0 * t, 0.2 * np.sin(t / 9), 0 * t], 1)
-    panel = {"title": "start", "name": "CartPole-v1", "obs": obs.astype(np.float32)}
+    panel = {"title": "start", "name": "CartPole-v1", "scenes": obs.astype(np.float32)}
     render.gif(tmp_path / "a.gif", [panel | {"note": "return 31"}])
     found = pictures.read(tmp_path / "a.gif")
     assert found.kind == "gif" and found.smallest_text == render.CAPTION

@@ -51,8 +51,23 @@ def test_episodes_of_different_lengths_are_told_apart():
     found = loop.evaluate(env, act, np.array([0, 1]), jax.random.split(jax.random.key(0), 2), 3)
     np.testing.assert_array_equal(found, [[7] * 3, [5] * 3])
     for actor, length, total in ((0, 7, 7), (1, 1, 5)):
-        rows, *numbers = loop.watch(env, act, jnp.int32(actor), jax.random.key(0))
-        assert numbers == [length, total] and rows.shape == (7, 1)
+        seen = loop.watch(env, act, jnp.int32(actor), jax.random.key(0))
+        assert (seen.length, seen.total) == (length, total) and seen.scenes.shape == (7, 1)
+        assert seen.terminated == (actor == 1) and seen.last_reward == (5 if actor else 1)
+
+
+def test_a_scene_is_what_a_step_led_to():
+    """The states 0, 1, 2, of which the last ends the episode, are seen as ten times themselves."""
+    env = table([[1], [2], [2]], [[1.0], [2.0], [4.0]], [[0], [0], [1]], limit=5)
+    act = lambda actor, obs: jnp.zeros(len(obs), int)
+    bare = loop.watch(env, act, 0, jax.random.key(0))
+    np.testing.assert_array_equal(bare.scenes[:3], np.eye(3))  # what the steps were taken on
+    env = env._replace(scene=lambda state: jnp.float32([10, 0]) * state[0])
+    assert env.scene_shape == (2,)
+    for each in (env, envs.with_sticky_actions(env, 0.5)):
+        seen = loop.watch(each, act, 0, jax.random.key(0))
+        np.testing.assert_array_equal(seen.scenes[: seen.length], [[10, 0], [20, 0], [20, 0]])
+        assert (seen.total, seen.terminated, seen.last_reward) == (7, True, 4)
 
 
 def test_random_actions_are_uniform():
@@ -66,8 +81,9 @@ def test_random_actions_are_uniform():
 def test_a_watched_episode_is_what_was_seen(cart_pole):
     watch = quickly_compiled(loop.watch.__wrapped__, static_argnums=(0, 1))
     for actor in LEAN:
-        rows, length, total = jax.device_get(watch(cart_pole, lean, actor, jax.random.key(1)))
-        assert length == total and rows.shape == (40, 4)
+        seen = jax.device_get(watch(cart_pole, lean, actor, jax.random.key(1)))
+        rows, length = seen.scenes, seen.length
+        assert length == seen.total and rows.shape == (40, 4)
         seen = rows[:length]
         assert (np.abs(seen[0]) <= 0.05).all() and (np.abs(seen[:, 2]) <= 0.2095).all()
         turned = seen[1:, 2] - seen[:-1, 2]

@@ -13,7 +13,7 @@ from dla_jax.rl import board, drawers, render
 
 
 def panel(obs, name="CartPole-v1", note="return 31"):
-    return {"title": "start", "name": name, "obs": np.asarray(obs, np.float32), "note": note}
+    return {"title": "start", "name": name, "scenes": np.asarray(obs, np.float32), "note": note}
 
 
 def swinging(steps):

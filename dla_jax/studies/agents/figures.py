@@ -6,6 +6,7 @@ from dla_jax.evidence import formatting, stats
 from dla_jax.plots import learning
 from dla_jax.plots.style import draw_all
 from dla_jax.rl import envs, render
+from dla_jax.rl.lander_picture import CRASHED, LANDED
 from dla_jax.studies.agents.programs import make_env
 from dla_jax.studies.agents.scores import on_grid
 from dla_jax.studies.study import Finished
@@ -114,26 +115,60 @@ def inside_updates(curves: dict[str, dict]) -> dict[str, dict]:
 
 def panels_of(found: Finished, name: str) -> list[dict]:
     """Return the episodes of an arm's first seed that were kept, as `render.gif` takes them."""
-    arm = found.arms[name]
-    kept = [row for row in found.rows_of(name)[arm.seeds[0]] if "watched" in row]
     return [
         {
             "title": f"{row['env_steps']:,} steps",
-            "name": arm.config.env.name,
-            "obs": unpacked(row["watched"]["obs"]),
-            "note": f"return {formatting.short(row['watched']['return'])}",
+            "name": found.arms[name].config.env.name,
+            "scenes": unpacked(scenes_of(row["watched"])),
+            "note": note_of(row["watched"]),
         }
-        for row in kept
+        for row in watched_rows(found, name)
     ]
 
 
-def unpacked(obs: list) -> np.ndarray:
-    """Return observations as `training.watch` packed them.
+def watched_rows(found: Finished, name: str) -> list[dict]:
+    """Return the rows of an arm's first seed with which an episode was kept."""
+    rows = found.rows_of(name)[found.arms[name].seeds[0]]
+    return [row for row in rows if "watched" in row]
+
+
+def endings_words(found: Finished, name: str) -> str:
+    """Return how the episodes of an arm ended among which those to draw were chosen.
+
+    It is empty where episodes end in one way only.
+    """
+    rows = [row for row in watched_rows(found, name) if "endings" in row["watched"]]
+    if not rows:
+        return ""
+    told = []
+    for row in rows:
+        ways = ", ".join(f"{way} {count}" for way, count in row["watched"]["endings"].items())
+        told.append(f"after {row['env_steps']:,} steps {ways}")
+    played = sum(rows[0]["watched"]["endings"].values())
+    return (
+        f" Of {played} episodes each: {'; '.join(told)}. The first is drawn; before training the "
+        f"first that {CRASHED}, at the end the first that {LANDED}, if there is one."
+    )
+
+
+def note_of(watched: dict) -> str:
+    """Return what stands below the end of an episode: `landed, return 251`, or `return 31`."""
+    score = f"return {formatting.short(watched['return'])}"
+    return f"{watched['ending']}, {score}" if "ending" in watched else score
+
+
+def scenes_of(watched: dict) -> list:
+    """Return the scenes of an episode; earlier versions wrote them as observations."""
+    return watched["scenes"] if "scenes" in watched else watched["obs"]
+
+
+def unpacked(scenes: list) -> np.ndarray:
+    """Return scenes as `training.watch` packed them.
 
     [T, D] come back as they are, integers [T, H, W] as channels [T, H, W, C].
     """
-    obs = np.array(obs)
-    if obs.ndim < 3:
-        return obs
-    channels = max(1, int(obs.max()).bit_length())
-    return obs[..., None] >> np.arange(channels) & 1
+    scenes = np.array(scenes)
+    if scenes.ndim < 3:
+        return scenes
+    channels = max(1, int(scenes.max()).bit_length())
+    return scenes[..., None] >> np.arange(channels) & 1

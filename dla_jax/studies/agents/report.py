@@ -4,7 +4,7 @@ import numpy as np
 
 from dla_jax.evidence import formatting, selection, stats
 from dla_jax.rl import drawers
-from dla_jax.studies.agents.figures import bounded_interval, draw_figures
+from dla_jax.studies.agents.figures import bounded_interval, draw_figures, endings_words
 from dla_jax.studies.agents.programs import make_env
 from dla_jax.studies.study import Finished
 
@@ -228,7 +228,7 @@ def sections(found: Finished) -> list[dict]:
         drawing
         | {
             "caption": f"{name.removeprefix('policy_')}, first seed: before training, halfway, at "
-            "the end.",
+            f"the end.{endings_words(found, name.removeprefix('policy_'))}",
         }
         for name, drawing in figures.items()
         if name.startswith("policy_")
@@ -259,7 +259,7 @@ def undrawn_environments(found: Finished) -> list[str]:
     undrawn = {}
     for arm in found.arms.values():
         env = make_env(arm.config)
-        if not drawers.can_draw(env.name, env.native_shape):
+        if not drawers.can_draw(env.name, env.scene_shape):
             undrawn[env.name] = None
     return list(undrawn)
 

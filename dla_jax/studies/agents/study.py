@@ -10,6 +10,7 @@ import jax
 from dla_jax.config.checks import check
 from dla_jax.config.workdir import Launch
 from dla_jax.rl.drawers import can_draw
+from dla_jax.rl.lander_picture import CRASHED, LANDED
 from dla_jax.studies.agents import checks, report
 from dla_jax.studies.agents.answer import answer
 from dla_jax.studies.agents.programs import Batch, batches_of, budget_of, points_of, programs_of
@@ -69,17 +70,19 @@ def jobs(
 
 
 def watched_in(config, batch: Batch):
-    """Return the function (trial, env_steps) -> whether an episode is kept, to be drawn.
+    """Return the function (trial, env_steps) -> the ending of which an episode is kept, or None.
 
-    Of each arm's first seed one is kept at the start, in the middle and at the end.
+    Of each arm's first seed one is kept at the start, in the middle and at the end. Where an
+    episode can be a crash or a landing, the first is one and the last the other, if there is one.
     """
     points, env = points_of(batch.program), batch.program.env
-    moments = {points[i].env_steps for i in (0, len(points) // 2, len(points) - 1)}
-    drawable = can_draw(env.name, env.native_shape)
+    wanted = {points[0].env_steps: CRASHED, points[len(points) // 2].env_steps: ""}
+    wanted[points[-1].env_steps] = LANDED
+    drawable = can_draw(env.name, env.scene_shape)
 
-    def watched(trial: Trial, env_steps: int) -> bool:
+    def watched(trial: Trial, env_steps: int) -> str | None:
         first = trial.stage == "final" and trial.seed == config.seeds[0]
-        return first and env_steps in moments and drawable
+        return wanted.get(env_steps) if first and drawable else None
 
     return watched
 

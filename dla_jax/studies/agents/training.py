@@ -1,6 +1,7 @@
 """How a batch of agents is trained: many runs in one program, their rows, their best policies."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -12,12 +13,15 @@ import numpy as np
 from dla_jax.config.stop import Interrupted, NonFiniteLoss, stop_requested
 from dla_jax.evidence.rows import brief, finite_or_none
 from dla_jax.rl import envs, loop
+from dla_jax.rl.drawers import ENDINGS
 from dla_jax.studies.agents.programs import Batch, Point, make_hyper, points_of
 from dla_jax.studies.agents.scores import result_of
 from dla_jax.training.checkpoint import Checkpoints, save_model
 from dla_jax.training.record import Record
 from dla_jax.trials.arms import Arm
 from dla_jax.trials.training import write_last_row
+
+WATCHED = 10  # episodes of a policy among which one with the wanted ending is looked for
 
 
 class Runs(NamedTuple):
@@ -73,7 +77,7 @@ def train_batch(
     """Train the runs of a batch, or continue them; write their rows, save their best policies.
 
     Args:
-      watched: (trial, env_steps) -> whether an episode of the policy is to be kept, for drawing.
+      watched: (trial, env_steps) -> the `wanted` of `watch`; None: no episode is kept then.
 
     Raises:
       NonFiniteLoss: a run that is `alone` diverged; others are recorded as such, and play on.
@@ -99,9 +103,10 @@ def train_batch(
         for n, trial in left:
             row = {"run": trial.name, "step": points[i].env_steps, "seconds": seconds}
             row |= row_of(found, n, chance[n])
-            if watched(trial, points[i].env_steps):
+            wanted = watched(trial, points[i].env_steps)
+            if wanted is not None:
                 actor = row_of_tree(loop.actors_of(agent, runs.states), n)
-                row["watched"] = watch(env, agent.act, actor, runs.keys.evaluate[n])
+                row["watched"] = watch(env, agent.act, actor, runs.keys.evaluate[n], wanted)
             rows[trial.name].append(finite_or_none(row))
             record.append(rows[trial.name][-1])
             if alone and not row["finite"]:
@@ -238,13 +243,33 @@ def row_of(found: Evaluation, n: int, chance: float) -> dict:
     return evaluated | train | told
 
 
-def watch(env: envs.Env, act: Callable, actor, key: jax.Array) -> dict:
-    """Return an episode as the record keeps it: {"obs": [T][...], "length", "return"}.
+def watch(env: envs.Env, act: Callable, actor, key: jax.Array, wanted: str) -> dict:
+    """Return an episode as the record keeps it: {"scenes": [T][...], "length", "return"}.
 
-    Images are kept as one integer a cell, a bit a channel.
+    Where episodes end in several ways, there are also its "ending", and "endings": how many of
+    WATCHED episodes ended in each. It is the first of them that ended as `wanted`, or the first.
     """
-    obs, length, total = loop.watch(env, act, actor, key)
-    obs = np.asarray(obs)[: int(length)].reshape(-1, *env.native_shape)
-    if obs.ndim > 2:
-        obs = (obs > 0).reshape(*obs.shape[:3], -1) @ (1 << np.arange(obs[0, 0, 0].size))
-    return brief({"obs": obs, "length": length, "return": total})
+    first = loop.watch(env, act, actor, key)
+    if env.name not in ENDINGS:
+        return kept(env, first)
+    others = [jax.random.fold_in(key, i) for i in range(1, WATCHED)]
+    episodes = [first, *(loop.watch(env, act, actor, other) for other in others)]
+    endings = [ending_of(env, episode) for episode in episodes]
+    found = endings.index(wanted) if wanted in endings else 0
+    ended = {"ending": endings[found], "endings": dict(Counter(endings))}
+    return kept(env, episodes[found]) | ended
+
+
+def ending_of(env: envs.Env, episode: loop.Episode) -> str:
+    """Return the words for how an episode ended."""
+    last = np.asarray(episode.scenes)[int(episode.length) - 1]
+    return ENDINGS[env.name](last, bool(episode.terminated), float(episode.last_reward))
+
+
+def kept(env: envs.Env, episode: loop.Episode) -> dict:
+    """Return an episode as the record keeps it; images as one integer a cell, a bit a channel."""
+    scenes = np.asarray(episode.scenes)[: int(episode.length)].reshape(-1, *env.scene_shape)
+    if scenes.ndim > 2:
+        bits = 1 << np.arange(scenes[0, 0, 0].size)
+        scenes = (scenes > 0).reshape(*scenes.shape[:3], -1) @ bits
+    return brief({"scenes": scenes, "length": episode.length, "return": episode.total})
