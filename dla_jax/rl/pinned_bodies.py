@@ -125,12 +125,13 @@ def relax(matrix: jax.Array, speed: jax.Array, start: jax.Array, project, sweeps
         far -> the impulse that the row may have. The wanted one gives the row the speed 0.
     """
 
+    responses = 1 / jnp.diagonal(matrix)
+
     def sweep(_, impulses):
         for row in range(len(start)):
-            response = 1 / matrix[row, row]
             left = speed[row] + (matrix[row] * impulses).sum()
-            wanted = impulses[row] - left * response
-            impulses = impulses.at[row].set(project(row, wanted, response, impulses))
+            wanted = impulses[row] - left * responses[row]
+            impulses = impulses.at[row].set(project(row, wanted, responses[row], impulses))
         return impulses
 
     return jax.lax.fori_loop(0, sweeps, sweep, start)
