@@ -27,7 +27,7 @@ FLOORS = {
 }
 SHARED = {("plots", "evidence.formatting"), ("plots", "evidence.pictures")}
 OWNERS = {
-    "flax": ("models/", "rl/networks.py"),
+    "flax": ("models/", "rl/networks.py", "rl/lunar_lander.py"),
     "tensorboardX": ("training/record.py",),
     "orbax": ("training/checkpoint.py",),
     "tensorflow_datasets": ("data/",),
@@ -35,7 +35,7 @@ OWNERS = {
     "tokenizers": ("data/tokenize.py", "models/hub.py"),
     "safetensors": ("data/tokenize.py", "models/hub.py"),
     "huggingface_hub": ("models/hub.py",),
-    "gymnax": ("rl/envs.py",),
+    "gymnax": ("rl/envs.py", "rl/lunar_lander.py"),
     "matplotlib": ("plots/",),
     "jinja2": ("evidence/report.py",),
     "tensorflow": ("data/",),
