@@ -138,9 +138,13 @@ class LunarLander(environment.Environment[EnvState, EnvParams]):
 
     def step_env(self, key, state, action, params):
         """Return (obs, state, reward, terminated, info) of one step of 0.02 s."""
+        return self.step_with(jax.random.uniform(key, (2,), minval=-1), state, action, params)
+
+    def step_with(self, noise, state, action, params):
+        """Return what `step_env` does, with the engines' noise given: float32 [2] in [-1, 1]."""
         main, side = self.powers(action)
         blows = ~state.contact.any() & ((params.wind_power != 0) | (params.turbulence_power != 0))
-        push = engines(state.motion.angle[0], main, side, jax.random.uniform(key, (2,), minval=-1))
+        push = engines(state.motion.angle[0], main, side, noise)
         push += weight(params.gravity, state.motion.angle)
         push += blows * wind_impulse(state.motion.angle[0], gust(state.wind), params)
         motion, impulses, touched, crashed = advance(
