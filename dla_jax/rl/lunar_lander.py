@@ -67,7 +67,7 @@ def engines(angle: jax.Array, main: jax.Array, side: jax.Array, noise: jax.Array
     Args:
       angle: of the hull.
       main: power of the main engine, 0 or from 0.5 to 1.
-      side: of the side engines; negative is the left one, which pushes to the right.
+      side: of the side engines; negative: gymnasium's left one, which pushes to the left.
       noise: float32 [2] in [-1, 1], which moves where the engines push.
     """
     sin, cos, noise = jnp.sin(angle), jnp.cos(angle), noise / SCALE
