@@ -22,7 +22,7 @@ HULL = np.float32([(-14, 17), (-17, 0), (-17, -10), (17, -10), (17, 0), (14, 17)
 LEG = np.float32([2, 8]) / SCALE  # half the width and height of a leg
 BODIES = Bodies(  # the hull has density 5 and its centre 3.04 pixels above the pin, legs density 1
     mass=np.float32([4.8166666, 0.0711111, 0.0711111]),
-    inertia=np.float32([0.8333149, 0.0017909, 0.0017909]),
+    inertia=np.float32([0.7838807, 0.0017909, 0.0017909]),
     centre=np.float32([(0, 0.101307), (20 / SCALE, -18 / SCALE), (-20 / SCALE, -18 / SCALE)]),
 )
 LEGS = Legs(
