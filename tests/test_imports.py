@@ -35,7 +35,7 @@ OWNERS = {
     "tokenizers": ("data/tokenize.py", "models/hub.py"),
     "safetensors": ("data/tokenize.py", "models/hub.py"),
     "huggingface_hub": ("models/hub.py",),
-    "gymnax": ("rl/envs.py", "rl/lunar_lander.py"),
+    "gymnax": ("rl/envs.py", "rl/lunar_lander.py", "rl/own_environment.py", "rl/own_steps.py"),
     "matplotlib": ("plots/",),
     "jinja2": ("evidence/report.py",),
     "tensorflow": ("data/",),

@@ -40,10 +40,10 @@ def run(
         study = dla_jax.run("configs/rescnn.py:digits", num_epochs=2, **{"optim.lr": 1e-3})
 
     In a workdir where the same study is finished it is only read; where data or models of another
-    place are given, they are first checked to be the same, and it is drawn again. Ctrl-C, or a
-    notebook's stop, saves the runs under way; the same call with that workdir goes on, and ends
-    with the same bits as one that was never stopped. So does the command that `config.json` keeps,
-    in a shell.
+    place are given, or an environment of one's own is played, they are first checked to be the
+    same, and it is drawn again. Ctrl-C, or a notebook's stop, saves the runs under way; the same
+    call with that workdir goes on, and ends with the same bits as one that was never stopped. So
+    does the command that `config.json` keeps, in a shell.
     Compiled programs are kept in $JAX_COMPILATION_CACHE_DIR, else in ~/.cache/dla_jax/xla.
 
     Args:
@@ -71,7 +71,7 @@ def run(
         folder = expand("workdir", str(workdir))
     if is_finished(folder):
         check_workdir(folder, asked.to_dict())
-        if not (from_dir or data_dir) and same_places(folder, asked):
+        if not (from_dir or data_dir or has_code(asked)) and same_places(folder, asked):
             return load(folder)
     flags = {"from": from_dir, "data_dir": data_dir, "nodownload": not download, "quiet": quiet}
     command = request.command_of(config, changes, folder, flags)
@@ -89,3 +89,9 @@ def same_places(workdir: Path, config: ConfigDict) -> bool:
     """Return whether a config reads its data where the study of a workdir read them."""
     old, new = flatten(read_config(workdir)["config"]), flatten(config.to_dict())
     return all(old.get(place) == new.get(place) for place in PLACES)
+
+
+def has_code(config: ConfigDict) -> bool:
+    """Return whether a study plays an environment of one's own, whose code may have changed."""
+    keys = flatten(config.to_dict()).items()
+    return any(f".{key}".endswith(".env.name") and ":" in str(value) for key, value in keys)

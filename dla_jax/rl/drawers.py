@@ -159,11 +159,13 @@ ENDINGS = {
 def can_draw(name: str, scene_shape: tuple) -> bool:
     """Return whether `frame` draws the environment `name`.
 
-    It draws those of CONTROL, and all whose observations are images.
+    It draws those of CONTROL, and all whose observations are images of no more channels than there
+    are colours.
     """
     if name in CONTROL:
         return tuple(scene_shape) == (CONTROL[name][0],)
-    return len(scene_shape) in (2, 3) and min(scene_shape[:2]) > 1
+    image = len(scene_shape) in (2, 3) and min(scene_shape[:2]) > 1
+    return image and math.prod(scene_shape[2:]) <= len(CHANNELS)
 
 
 def frame(name: str, scene: np.ndarray) -> Image.Image:
@@ -181,5 +183,5 @@ def check_drawable(name: str, scene_shape: tuple) -> None:
     if not can_draw(name, scene_shape):
         raise ValueError(
             f"{name} with scenes {tuple(scene_shape)} has no drawer; "
-            f"drawn are {', '.join(CONTROL)} and images"
+            f"drawn are {', '.join(CONTROL)} and images of up to {len(CHANNELS)} channels"
         )

@@ -5,6 +5,7 @@ are taken, for all steps at once: on a CPU the random numbers of single resets a
 of a small environment's step.
 """
 
+import dataclasses
 import functools
 import math
 from collections.abc import Callable
@@ -17,7 +18,8 @@ import numpy as np
 from gymnax.environments import spaces
 from gymnax.environments.classic_control import continuous_mountain_car
 
-from dla_jax.config.checks import check, check_choice
+from dla_jax.config.checks import check, nearest
+from dla_jax.rl import own_environment
 from dla_jax.rl.lunar_lander import LunarLander, scene
 
 DOWNLOADS = ("MNISTBandit-bsuite",)  # fetch data while they are made
@@ -108,9 +110,20 @@ def names() -> list[str]:
     return [*gymnax.registered_envs, *OURS]
 
 
-def check_env(name: str) -> None:
-    """Raise ConfigError for an environment that is unknown, or fetches data."""
-    check_choice("env.name", name, names())
+def check_env(name: str, max_steps: int = 0) -> None:
+    """Raise ConfigError for an environment that is unknown, fetches data, or cannot be played.
+
+    Args:
+      max_steps: the time limit that it is to have; 0: its own.
+    """
+    if own_environment.is_own(name):
+        own_environment.check_own(name, max_steps)
+        return
+    check(
+        name in names(),
+        f"env.name: unknown {name!r}{nearest(name, names())}; known: {', '.join(names())}; or your "
+        f"own, package.module:factory, as in {own_environment.EXAMPLE}",
+    )
     check(
         name not in DOWNLOADS,
         f"env.name: {name} fetches its data from the network as it is made; choose another "
@@ -125,7 +138,7 @@ def return_bounds(env: Env) -> tuple[float, float]:
 
 
 def make(name: str, *, flatten: bool, sticky: float = 0.0, max_steps: int = 0) -> Env:
-    """Return an environment of gymnax, or one of our own, by its name.
+    """Return an environment of gymnax, one of our own, or `package.module:factory`, by its name.
 
     Integer observations become one-hot vectors; continuous actions are given in [-1, 1] and clipped
     to it, whatever the environment's own bounds are.
@@ -136,9 +149,9 @@ def make(name: str, *, flatten: bool, sticky: float = 0.0, max_steps: int = 0) -
         arXiv:1709.06009).
       max_steps: another time limit; 0 keeps the environment's own.
     """
-    game, params = _make(name)
+    game, params = own_environment.load(name)[:2] if own_environment.is_own(name) else _make(name)
     if max_steps:
-        params = params.replace(max_steps_in_episode=max_steps)
+        params = dataclasses.replace(params, max_steps_in_episode=max_steps)
     action_space = game.action_space(params)
     encode = _encoder(game.observation_space(params), flatten)
     discrete = isinstance(action_space, spaces.Discrete)
@@ -154,7 +167,8 @@ def make(name: str, *, flatten: bool, sticky: float = 0.0, max_steps: int = 0) -
 
     def step(key, state, action):
         if not discrete:
-            action = low + (jnp.clip(action, -1.0, 1.0) + 1) / 2 * (high - low)
+            action = jnp.clip(action, -1.0, 1.0).reshape(action_space.shape)
+            action = low + (action + 1) / 2 * (high - low)
         obs, state, reward, terminated, _ = game.step_env(key, state, action, params)
         truncated = game.is_truncated(state, params)
         return encode(obs), state, jnp.float32(reward), jnp.bool_(terminated), jnp.bool_(truncated)
@@ -191,6 +205,7 @@ def _encoder(space, flatten: bool) -> Callable:
     highest = space.n - 1 if discrete else np.max(np.asarray(space.high))
 
     def encode(obs):
+        obs = jnp.asarray(obs)
         if jnp.issubdtype(obs.dtype, jnp.integer):
             return jax.nn.one_hot(obs, int(highest) + 1).reshape(-1)
         return jnp.float32(obs.reshape(-1) if flatten else obs)

@@ -3,7 +3,8 @@
 import importlib
 from pathlib import Path
 
-from dla_jax.config.checks import ConfigError, check, check_choice, nearest
+from dla_jax.config import elsewhere
+from dla_jax.config.checks import check, check_choice
 from dla_jax.config.written import read_config
 
 
@@ -23,37 +24,21 @@ def find(name: str):
       ConfigError: there is none of that name.
     """
     if ":" in name:
-        return find_elsewhere(*name.split(":", 1))
+        return find_elsewhere(name)
     check_choice("experiment", name, tuple(modules()))
     return importlib.import_module(modules()[name]).STUDY
 
 
-def find_elsewhere(module: str, name: str):
-    """Return the study `name` of a module that Python finds.
+def find_elsewhere(name: str):
+    """Return the study that `package.module:NAME` names.
 
     Raises:
       ConfigError: there is no such module, or no study of that name in it.
     """
-    example = "as in docs.examples.width_study:STUDY"
-    words = module.split(".")
-    check(
-        all(word.isidentifier() for word in words),
-        f"experiment: {module}:{name} is not of the form package.module:NAME, {example}",
-    )
-    try:
-        found = importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name not in {".".join(words[:end]) for end in range(1, len(words) + 1)}:
-            raise  # the module is there; what it imports is not
-        raise ConfigError(
-            f"experiment: there is no module {module}; it is looked for in the current folder, "
-            f"beside launch.py and in $PYTHONPATH, {example}"
-        ) from None
-    check(hasattr(found, name), f"experiment: {module} has no {name}{nearest(name, vars(found))}")
-    study = getattr(found, name)
+    study = elsewhere.load("experiment", name, "docs.examples.width_study:STUDY")[1]
     check(
         all(hasattr(study, part) for part in ("check", "run", "draw")),
-        f"experiment: {module}:{name} is a {type(study).__name__}; give a Study",
+        f"experiment: {name} is a {type(study).__name__}; give a Study",
     )
     return study
 

@@ -3,8 +3,7 @@
 import numpy as np
 
 from dla_jax.evidence import answers, formatting, stats
-from dla_jax.rl import envs
-from dla_jax.studies.agents.programs import make_env
+from dla_jax.studies.agents.programs import return_bounds
 from dla_jax.studies.agents.report import environments, interval_words, scored, steps_words
 from dla_jax.studies.study import Finished
 
@@ -60,7 +59,7 @@ def mean_of(found: Finished, name: str) -> float:
 def mean_words(found: Finished, name: str) -> str:
     """Return the mean of the returns of an arm over training with its t-interval."""
     values = [run["mean_return"] for run in found.runs_of(name)]
-    bounds = envs.return_bounds(make_env(found.arms[name].config))
+    bounds = return_bounds(found.arms[name].config)
     interval = formatting.interval(*stats.t_interval(values, bounds=bounds), "return", sign=False)
     return formatting.amount(mean_of(found, name), "return", sign=False) + interval
 

@@ -5,9 +5,9 @@ import numpy as np
 from dla_jax.evidence import formatting, stats
 from dla_jax.plots import learning
 from dla_jax.plots.style import draw_all
-from dla_jax.rl import envs, render
+from dla_jax.rl import render
 from dla_jax.rl.lander_picture import CRASHED, LANDED
-from dla_jax.studies.agents.programs import make_env
+from dla_jax.studies.agents.programs import return_bounds
 from dla_jax.studies.agents.scores import on_grid
 from dla_jax.studies.study import Finished
 
@@ -50,7 +50,7 @@ def bounded_interval(config, values) -> tuple[np.ndarray, np.ndarray]:
       config: of the arm.
       values: float [runs, ...].
     """
-    bounds = envs.return_bounds(make_env(config))
+    bounds = return_bounds(config)
     low, high = stats.iqm_interval(values)
     return np.clip(low, *bounds), np.clip(high, *bounds)
 

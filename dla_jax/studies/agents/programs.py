@@ -1,6 +1,7 @@
 """Programs of agents: runs of one structure are rows of one compiled program."""
 
 import itertools
+import math
 from typing import NamedTuple
 
 import jax
@@ -8,7 +9,7 @@ from ml_collections import FrozenConfigDict
 
 from dla_jax.config.arguments import flatten
 from dla_jax.config.checks import lookup
-from dla_jax.rl import dqn, envs, ppo, reinforce
+from dla_jax.rl import dqn, envs, own_environment, ppo, reinforce
 from dla_jax.rl.agent import Agent
 from dla_jax.trials.arms import Arm, Trial
 
@@ -88,6 +89,16 @@ def make_env(config) -> envs.Env:
         sticky=config.env.sticky,
         max_steps=config.env.max_steps,
     )
+
+
+def return_bounds(config) -> tuple[float, float]:
+    """Return the least and the most that a return of an arm can be; infinite where it is not known.
+
+    Nothing is made of an environment of one's own: a report is drawn from its record alone.
+    """
+    if own_environment.is_own(config.env.name):
+        return -math.inf, math.inf
+    return envs.return_bounds(make_env(config))
 
 
 def structure(config) -> tuple:

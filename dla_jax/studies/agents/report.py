@@ -3,8 +3,13 @@
 import numpy as np
 
 from dla_jax.evidence import formatting, selection, stats
-from dla_jax.rl import drawers
-from dla_jax.studies.agents.figures import bounded_interval, draw_figures, endings_words
+from dla_jax.rl import drawers, own_environment
+from dla_jax.studies.agents.figures import (
+    bounded_interval,
+    draw_figures,
+    endings_words,
+    panels_of,
+)
 from dla_jax.studies.agents.programs import make_env
 from dla_jax.studies.study import Finished
 
@@ -257,16 +262,24 @@ def sections(found: Finished) -> list[dict]:
 def undrawn_environments(found: Finished) -> list[str]:
     """Return the environments whose episodes cannot be drawn."""
     undrawn = {}
-    for arm in found.arms.values():
-        env = make_env(arm.config)
-        if not drawers.can_draw(env.name, env.scene_shape):
-            undrawn[env.name] = None
+    for name, arm in found.arms.items():
+        if not can_draw(found, name):
+            undrawn[arm.config.env.name] = None
     return list(undrawn)
+
+
+def can_draw(found: Finished, name: str) -> bool:
+    """Return whether the episodes of an arm can be drawn; one's own environment is not made."""
+    config = found.arms[name].config
+    if own_environment.is_own(config.env.name):
+        return bool(panels_of(found, name))
+    return drawers.can_draw(config.env.name, make_env(config).scene_shape)
 
 
 def undrawn_words(environments: list[str]) -> str:
     """Return why there is no animation."""
     return (
         f"No episode of {', '.join(environments)} is drawn: pictures are made of "
-        f"{', '.join(drawers.CONTROL)} and of environments whose observations are images."
+        f"{', '.join(drawers.CONTROL)} and of environments whose observations are images of up to "
+        f"{len(drawers.CHANNELS)} channels."
     )

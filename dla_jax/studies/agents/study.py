@@ -9,13 +9,14 @@ import jax
 
 from dla_jax.config.checks import check
 from dla_jax.config.workdir import Launch
+from dla_jax.rl import own_environment
 from dla_jax.rl.drawers import can_draw
 from dla_jax.rl.lander_picture import CRASHED, LANDED
 from dla_jax.studies.agents import checks, report
 from dla_jax.studies.agents.answer import answer
 from dla_jax.studies.agents.programs import Batch, batches_of, budget_of, points_of, programs_of
 from dla_jax.studies.agents.training import compile_batch, train_batch
-from dla_jax.studies.study import Description, Study, Tuning
+from dla_jax.studies.study import Description, Finished, Study, Tuning
 from dla_jax.training.record import Record
 from dla_jax.trials.arms import Arm, Trial, check_arms, mean_score, resolve
 from dla_jax.trials.grid import Job
@@ -36,8 +37,16 @@ def check_config(config, launch: Launch) -> None:
 
 
 def describe(config, launch: Launch) -> Description:
-    """Return what identifies the environment."""
-    return Description({"name": config.env.name}, remarks=[])
+    """Return what identifies the environments: names, and fingerprints of the code of one's own."""
+    played = {arm.config.env.name for arm in resolve(config).values()}
+    own = sorted(filter(own_environment.is_own, played))
+    codes = {f"code of {name}": own_environment.load(name).code for name in own}
+    return Description({"name": config.env.name} | codes, remarks=[])
+
+
+def facts(found: Finished) -> dict[str, str]:
+    """Return what the report says of the environments: fingerprints of the code of one's own."""
+    return {key: value for key, value in found.written["data"].items() if key != "name"}
 
 
 def arms_of(config, data: dict) -> dict[str, Arm]:
@@ -101,5 +110,5 @@ STUDY = Study(
     sections=report.sections,
     lines=report.lines,
     head="return on fresh episodes, interquartile mean [95 % interval]",
-    facts=lambda found: {},
+    facts=facts,
 )
