@@ -55,6 +55,9 @@ def base() -> ConfigDict:
             "name": "CartPole-v1",  # any environment of gymnax
             "sticky": 0.0,  # probability that the last action is played again
             "max_steps": 0,  # steps of an episode at most; 0: the environment's own limit
+            # Also play final policies on this environment of gymnasium, for as many steps at most,
+            # as LunarLander-v3, which needs requirements-box2d.txt; "": on none.
+            "judge": "",
         }
     )
     config.total_steps = 200_000  # environment steps of a run

@@ -24,6 +24,7 @@ BOUNDS = {
     "last_dense": ("last_dense_change", -1.0, False),
     "bounded": ("largest_norm", 2.0, True),
 }
+ENV = {"judge": ""}  # keys that studies of agents got later; where they are judged
 # Keys that studies of images got later, with the values that stand for what was done before.
 DATA = {"test_path": None, "left_out": 0}
 ATTACK = {
@@ -82,6 +83,8 @@ def agents(config: dict) -> dict:
         found["agent"] = renamed(found["agent"], AGENT)
     if "arms" in found:
         found["arms"] = {name: agents(arm) for name, arm in found["arms"].items()}
+        if "env" in found:
+            found["env"] = ENV | found["env"]
     return found
 
 

@@ -13,6 +13,7 @@ from dla_jax.config.checks import (
     optional,
 )
 from dla_jax.rl import dqn, envs, networks, ppo, reinforce
+from dla_jax.studies.agents.judging import check_judge
 from dla_jax.studies.agents.programs import METHODS, make_env
 from dla_jax.training.optim import check_optim
 
@@ -101,6 +102,7 @@ def check_config(config) -> None:
         f"model.name: cnn is for images, and {config.env.name} has observations "
         f"{env.obs_shape}; give mlp",
     )
+    check_judge(config, env)
     checks = {"reinforce": check_reinforce, "dqn": check_dqn, "ppo": check_ppo}
     checks[config.agent.name](config, env)
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from dla_jax.evidence import formatting, selection, stats
 from dla_jax.rl import drawers, own_environment
+from dla_jax.studies.agents import judging
 from dla_jax.studies.agents.figures import (
     bounded_interval,
     draw_figures,
@@ -57,7 +58,8 @@ def environments(found: Finished) -> list[str]:
 def run_of(found: Finished, row: dict) -> dict:
     """Return what the summary keeps of a run, and which of its values are only bounds."""
     kept = {key: value for key, value in row.items() if key not in LEFT_OUT}
-    return {"resolution": {}} | kept | {"censored": censored_of(row)}
+    known = dict.fromkeys(judging.VALUES) | {"resolution": {}} | kept  # judged or not
+    return known | {"censored": censored_of(row)}
 
 
 def censored_of(run: dict) -> list[str]:

@@ -12,7 +12,7 @@ from dla_jax.config.workdir import Launch
 from dla_jax.rl import own_environment
 from dla_jax.rl.drawers import can_draw
 from dla_jax.rl.lander_picture import CRASHED, LANDED
-from dla_jax.studies.agents import checks, report
+from dla_jax.studies.agents import checks, judging, report
 from dla_jax.studies.agents.answer import answer
 from dla_jax.studies.agents.programs import Batch, batches_of, budget_of, points_of, programs_of
 from dla_jax.studies.agents.training import compile_batch, train_batch
@@ -41,7 +41,7 @@ def describe(config, launch: Launch) -> Description:
     played = {arm.config.env.name for arm in resolve(config).values()}
     own = sorted(filter(own_environment.is_own, played))
     codes = {f"code of {name}": own_environment.load(name).code for name in own}
-    return Description({"name": config.env.name} | codes, remarks=[])
+    return Description({"name": config.env.name} | codes, remarks=judging.remarks(config))
 
 
 def facts(found: Finished) -> dict[str, str]:

@@ -14,6 +14,7 @@ from dla_jax.config.stop import Interrupted, NonFiniteLoss, stop_requested
 from dla_jax.evidence.rows import brief, finite_or_none
 from dla_jax.rl import envs, loop
 from dla_jax.rl.drawers import ENDINGS
+from dla_jax.studies.agents import judging
 from dla_jax.studies.agents.programs import Batch, Point, make_hyper, points_of
 from dla_jax.studies.agents.scores import result_of
 from dla_jax.training.checkpoint import Checkpoints, save_model
@@ -63,6 +64,9 @@ def compile_batch(arms: dict[str, Arm], batch: Batch) -> None:
     actors = loop.actors_of(program.agent, states)
     for episodes in (program.config.eval_episodes, program.config.test_episodes):
         loop.evaluate(program.env, program.agent.act, actors, runs.keys.test, episodes)
+    if batch.trials[0].stage == "final":
+        first = row_of_tree(actors, 0)
+        judging.compile_judge(program.config, program.env, program.agent.act, first)
 
 
 def train_batch(
@@ -81,7 +85,8 @@ def train_batch(
 
     Raises:
       NonFiniteLoss: a run that is `alone` diverged; others are recorded as such, and play on.
-      Interrupted: a stop was requested; the state is saved.
+      Interrupted: a stop was requested; the state is saved. Runs that are not judged yet are judged
+        when they go on.
     """
     program, trials, points = batch.program, batch.trials, points_of(batch.program)
     env, agent, own = program.env, program.agent, program.config
@@ -113,17 +118,23 @@ def train_batch(
                 raise NonFiniteLoss(row["env_steps"])
         progress.update(len(trials) * (points[i].env_steps - env_steps_at(points, i - 1)))
         progress.set_postfix_str(f"return {found.returns.mean():.1f}", refresh=False)
-        save_if_due(checkpoints, runs, i, own.checkpoint_every_evaluations)
+        # Judging may be interrupted, and what was trained is not trained again.
+        judged_next = bool(own.env.judge) and trials[0].stage == "final" and i + 1 == len(points)
+        save_if_due(checkpoints, runs, i, own.checkpoint_every_evaluations, judged_next)
 
-    scores = final_scores(batch, runs, chance)
+    checkpoints.wait()
+    scores, seconds = final_scores(batch, runs, chance), seconds / len(trials)
     for n, trial in left:
+        facts = facts_of(own, runs, n) | {"train_seconds": seconds}
+        found = rows[trial.name]
+        own_scores = {name: float(values[n]) for name, values in scores.items()}
         if trial.stage == "final":
             folder = workdir / "checkpoints" / trial.name / "model"
             save_model(folder, row_of_tree(runs.best.actor, n))
-        own_scores = {name: float(values[n]) for name, values in scores.items()}
-        facts = facts_of(own, runs, n) | {"train_seconds": seconds / len(trials)} | own_scores
-        result = result_of(own, rows[trial.name], own_scores, first_update[n])
-        write_last_row(record, trial, facts, result)
+            diverged = not all(row["finite"] for row in found)
+            own_scores |= judge_run(batch, runs, n, diverged)
+        result = result_of(own, found, own_scores, first_update[n])
+        write_last_row(record, trial, facts | own_scores, result)
     checkpoints.delete()
 
 
@@ -164,14 +175,19 @@ def advance(batch: Batch, runs: Runs, point: Point, number: int) -> tuple[Runs, 
     return runs._replace(states=states, best=best), found
 
 
-def save_if_due(checkpoints: Checkpoints, runs: Runs, number: int, every: int) -> None:
+def save_if_due(
+    checkpoints: Checkpoints, runs: Runs, number: int, every: int, always: bool
+) -> None:
     """Save the runs at every so many points, or when a stop was requested; 0: only then.
+
+    Args:
+      always: save them at this point whatever is due.
 
     Raises:
       Interrupted: a stop was requested.
     """
     stopping = stop_requested.is_set()
-    if stopping or (every and number % every == 0):
+    if stopping or always or (every and number % every == 0):
         checkpoints.save(number, loop.to_arrays((runs.states, runs.best)))
     if stopping:
         checkpoints.wait()
@@ -190,6 +206,19 @@ def final_scores(batch: Batch, runs: Runs, chance: np.ndarray) -> dict[str, np.n
         returns = loop.evaluate(program.env, program.agent.act, actors, runs.keys.test, episodes)
         scores[name] = np.asarray(returns).mean(1)
     return scores | {"random_return": chance}
+
+
+def judge_run(batch: Batch, runs: Runs, n: int, diverged: bool) -> dict[str, float]:
+    """Return what the policies of run n are worth on gymnasium's environment, where it is judged.
+
+    Raises:
+      Interrupted: a stop was requested.
+    """
+    program, seed = batch.program, batch.trials[n].seed
+    last = loop.actors_of(program.agent, runs.states)
+    policies = judging.Policies(*(row_of_tree(actors, n) for actors in (runs.best.actor, last)))
+    act = program.agent.act
+    return judging.judged(program.config, program.env, act, policies, seed, diverged)
 
 
 def facts_of(own, runs: Runs, n: int) -> dict:
