@@ -19,7 +19,7 @@ from it. All of it: docs/studies/agents.md.
 from ml_collections import ConfigDict
 
 from configs import agents
-from configs.claims.dqn import CLAIMS
+from configs.claims.dqn import CLAIMS, LUNAR
 from dla_jax.config.arguments import SECONDS, Preset, parse_argument
 from dla_jax.evidence.claims import answerable
 
@@ -51,7 +51,7 @@ def get_config(argument: str = "") -> ConfigDict:
     agents.use(config, "dqn")
     config.solved_return = 475.0
     PRESETS[preset].apply(config)
-    config.claims = answerable(CLAIMS, config.arms)
+    config.claims = answerable(LUNAR if config.env.judge else CLAIMS, config.arms)
     return config
 
 
@@ -68,6 +68,32 @@ def gamma(config: ConfigDict) -> None:
 def extras(config: ConfigDict) -> None:
     """Add one invention at a time."""
     agents.set_arms(config, EXTRAS)
+
+
+def land(config: ConfigDict) -> None:
+    """Take LunarLander, 300,000 steps, a gradient step for every four of them."""
+    agents.land(config, 300_000)
+    config.agent.update(agents.LUNAR_DQN)
+    config.lrs, config.model.hidden = (5e-4,), (128, 128)
+
+
+def lunar_targets(config: ConfigDict) -> None:
+    """Compare rules for the target network on LunarLander; judged on Box2D."""
+    land(config)
+    arms = {
+        "soft": TARGETS["soft"],
+        "hard_50": {"agent": {"target_period": 50}},
+        "hard_500": TARGETS["hard_500"],
+        "none": TARGETS["none"],
+        "lab_c_10": TARGETS["lab_c_10"],
+    }
+    agents.set_arms(config, arms)
+
+
+def lunar_gamma(config: ConfigDict) -> None:
+    """Compare four discount factors on LunarLander; judged on Box2D."""
+    land(config)
+    agents.set_arms(config, GAMMAS)
 
 
 def one(config: ConfigDict) -> None:
@@ -99,6 +125,8 @@ PRESETS = {
     "targets": Preset(targets, "CartPole, five rules for the target network", minutes=3.5),
     "gamma": Preset(gamma, "CartPole, four discount factors", minutes=2.3),
     "extras": Preset(extras, "double, dueling, n-step, Huber, limits", minutes=5.5),
+    "lunar_targets": Preset(lunar_targets, "LunarLander, rules for the target", minutes=20),
+    "lunar_gamma": Preset(lunar_gamma, "LunarLander, four discount factors", minutes=15),
     "one": Preset(one, "one arm, for any environment: --config.env.name=NAME"),
     "quick": Preset(quick, "CartPole, 50,000 steps, six seeds", minutes=1),
     "smoke": Preset(smoke, "the smallest, to see that it runs", minutes=SECONDS),

@@ -18,7 +18,7 @@ docs/studies/agents.md.
 from ml_collections import ConfigDict
 
 from configs import agents
-from configs.claims.ppo import CLAIMS
+from configs.claims.ppo import CLAIMS, LUNAR
 from dla_jax.config.arguments import SECONDS, Preset, parse_argument
 from dla_jax.evidence.claims import answerable
 
@@ -33,7 +33,7 @@ def get_config(argument: str = "") -> ConfigDict:
     )
     agents.use(config, "ppo")
     PRESETS[preset].apply(config)
-    config.claims = answerable(CLAIMS, config.arms)
+    config.claims = answerable(LUNAR if config.env.judge else CLAIMS, config.arms)
     return config
 
 
@@ -93,6 +93,16 @@ def breakout_gpu(config: ConfigDict) -> None:
     config.checkpoint_every_evaluations = 5
 
 
+def lunar(config: ConfigDict) -> None:
+    """Land on the moon, with values that move freely and with clipped ones; judged on Box2D."""
+    agents.land(config, 1_000_000)
+    config.seeds, config.test_episodes, config.gamma = tuple(range(16)), 100, 0.999
+    config.agent.update(agents.LUNAR_PPO)
+    config.lrs, config.select_seeds = (2.5e-4, 5e-4, 1e-3), (100, 101)
+    arms = {"ppo": {}, "ppo_values_clipped": {"agent": {"clip_vloss": True}}}
+    agents.set_arms(config, arms, ppo="242.1 in SB3's zoo")
+
+
 def one(config: ConfigDict) -> None:
     """Run a single arm."""
     config.optim.lr = 1e-3
@@ -130,6 +140,7 @@ PRESETS = {
     "pendulum": Preset(pendulum, "Pendulum, continuous actions, one arm", minutes=1.5),
     "breakout": Preset(breakout, "MinAtar's Breakout, a million steps, one arm", minutes=9),
     "breakout_gpu": Preset(breakout_gpu, "Breakout for ten million steps", gpu=True),
+    "lunar": Preset(lunar, "LunarLander, a million steps, judged on Box2D", minutes=20),
     "one": Preset(one, "one arm, for any environment: --config.env.name=NAME"),
     "quick": Preset(quick, "CartPole, 100,000 steps, six seeds", minutes=1),
     "smoke": Preset(smoke, "the smallest, to see that it runs", minutes=SECONDS),

@@ -19,7 +19,7 @@ docs/studies/agents.md.
 from ml_collections import ConfigDict
 
 from configs import agents
-from configs.claims.reinforce import CLAIMS, FAILED
+from configs.claims.reinforce import CLAIMS, FAILED, LUNAR
 from dla_jax.config.arguments import SECONDS, Preset, parse_argument
 from dla_jax.evidence.claims import answerable
 
@@ -52,7 +52,7 @@ def get_config(argument: str = "") -> ConfigDict:
     agents.use(config, "reinforce")
     config.solved_return, config.lrs = 475.0, (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
     PRESETS[preset].apply(config)
-    config.claims = answerable(CLAIMS, config.arms)
+    config.claims = answerable(LUNAR if config.env.judge else CLAIMS, config.arms)
     return config
 
 
@@ -90,6 +90,33 @@ def gamma(config: ConfigDict) -> None:
     agents.set_arms(config, GAMMAS)
 
 
+def land(config: ConfigDict, total_steps: int) -> None:
+    """Take LunarLander, 16 episodes an update."""
+    agents.land(config, total_steps)
+    config.agent.num_envs, config.lrs = 16, (3e-3,)
+
+
+def lunar(config: ConfigDict) -> None:
+    """Land on the moon with a value function, and as lab C does; judged on Box2D."""
+    land(config, 3_000_000)
+    arms = {"value": {}, "lab_c": {"agent": AS_LAB_C}}
+    agents.set_arms(config, arms, lab_c="about 130")
+
+
+def lunar_temperature(config: ConfigDict) -> None:
+    """Compare sampling with lab C's two mixtures on LunarLander, with a value function."""
+    land(config, 2_000_000)
+    names = ("sampled", "lab_c_80", "lab_c_rising")
+    arms = {name: TEMPERATURES[name] for name in names}
+    agents.set_arms(config, arms, lab_c_80=FAILED, lab_c_rising=FAILED)
+
+
+def lunar_gamma(config: ConfigDict) -> None:
+    """Compare four discount factors on LunarLander, with a value function."""
+    land(config, 2_000_000)
+    agents.set_arms(config, GAMMAS)
+
+
 def one(config: ConfigDict) -> None:
     """Run a single arm."""
     config.solved_return, config.optim.lr = None, 3e-3
@@ -118,6 +145,11 @@ PRESETS = {
     "temperature": Preset(temperature, "CartPole, true temperatures and lab C's", minutes=7),
     "baselines": Preset(baselines, "CartPole, what is subtracted from the return", minutes=2.9),
     "gamma": Preset(gamma, "CartPole, four discount factors", minutes=2.2),
+    "lunar": Preset(lunar, "LunarLander, three million steps, on Box2D", minutes=15),
+    "lunar_temperature": Preset(
+        lunar_temperature, "LunarLander, sampling and lab C's mixtures", minutes=15
+    ),
+    "lunar_gamma": Preset(lunar_gamma, "LunarLander, four discount factors", minutes=20),
     "one": Preset(one, "one arm, for any environment: --config.env.name=NAME"),
     "quick": Preset(quick, "CartPole, 60,000 steps, six seeds", minutes=1),
     "smoke": Preset(smoke, "the smallest, to see that it runs", minutes=SECONDS),

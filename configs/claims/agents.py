@@ -4,6 +4,8 @@ Values of a run:
 
 - eval_return: the return of its best policy, on fresh episodes;
 - mean_return: the mean over all evaluations, the area under the learning curve;
+- judged_return: the return of its best policy on gymnasium's own environment, greedy, whole
+  episodes; LunarLander's claims, whose runs are trained in a copy of it, are about that;
 - log2_solved: the binary logarithm of the environment steps until it is solved, so that -1 is twice
   as fast. It is the middle between the first evaluation that counts as solved and the one before,
   known up to half of what they lie apart, by which the interval is widened. For a run without such
@@ -14,13 +16,14 @@ import functools
 import math
 
 from configs.labs import HYPOTHESIS
-from dla_jax.evidence.claims import claim, difference
+from dla_jax.evidence.claims import alone, claim, difference
 
 LAB_C = "lab C, https://github.com/simogiovannini/DLA-lab3"
 BUDGETS = (25_000, 50_000, 100_000, 200_000, 400_000)  # environment steps
 BETTER = '"PPO overperforms Reinforce both in time and in reached reward", on LunarLander'
 
 best_policy = functools.partial(claim, value="eval_return", unit="return", margin=10.0)
+judged = functools.partial(claim, value="judged_return", unit="return", margin=10.0)
 over_training = functools.partial(claim, value="mean_return", unit="return", margin=10.0)
 faster = functools.partial(claim, value="log2_solved", unit="doublings", margin=0.5, direction="<")
 
@@ -28,6 +31,11 @@ faster = functools.partial(claim, value="log2_solved", unit="doublings", margin=
 def log2_of(**steps: int) -> dict[str, float]:
     """Return environment steps as `log2_solved` has them."""
     return {group: math.log2(number) for group, number in steps.items()}
+
+
+def on_box2d(claims: dict[str, dict]) -> dict[str, dict]:
+    """Return claims about returns as claims about returns on gymnasium's own environment."""
+    return {name: entry | {"value": "judged_return"} for name, entry in claims.items()}
 
 
 def arm_of(method: str, steps: int) -> str:
@@ -83,3 +91,41 @@ AT_BUDGETS = {
     ),
 }
 CLAIMS = METHODS | AT_BUDGETS
+LUNAR = {
+    "a_ppo_beats_reinforce": judged(
+        "PPO reaches a higher return on LunarLander than REINFORCE in the same number of steps",
+        LAB_C,
+        BETTER,
+        difference("ppo", "reinforce"),
+        example={"ppo": 240, "reinforce": 130},
+    ),
+    "b_ppo_faster_than_reinforce": faster(
+        "PPO solves LunarLander in fewer steps than REINFORCE",
+        LAB_C,
+        BETTER,
+        difference("ppo", "reinforce"),
+        example=log2_of(ppo=400_000, reinforce=4_000_000),
+    ),
+    "c_ppo_beats_dqn": judged(
+        "PPO reaches a higher return on LunarLander than DQN in the same number of steps",
+        "the table of rl-baselines3-zoo",
+        "242.1 in 1,000,000 steps against 154.4 in 100,000",
+        difference("ppo", "dqn"),
+        figures={"ppo": 242.1, "dqn": 154.4},
+    ),
+    "d_ppo_faster_than_dqn": faster(
+        "PPO solves LunarLander in fewer steps than DQN",
+        HYPOTHESIS,
+        "not reported",
+        difference("ppo", "dqn"),
+        example=log2_of(ppo=200_000, dqn=400_000),
+    ),
+    "e_dqn_learns": judged(
+        "The median run of DQN returns more than 150",
+        "the table of rl-baselines3-zoo",
+        "154.4 in 100,000 steps",
+        alone("dqn"),
+        threshold=150.0,
+        figures={"dqn": 154.4},
+    ),
+}

@@ -1,9 +1,9 @@
 """What lab C, the papers and we say of DQN's target rules, discount and later inventions.
 
-All of them compare mean_return, as in configs/claims/agents.py.
+They compare mean_return, those of LunarLander judged_return, as in configs/claims/agents.py.
 """
 
-from configs.claims.agents import LAB_C, over_training
+from configs.claims.agents import LAB_C, on_box2d, over_training
 from configs.labs import HYPOTHESIS
 from dla_jax.evidence.claims import difference
 
@@ -72,3 +72,4 @@ EXTRAS = {
     ),
 }
 CLAIMS = TARGETS | DISCOUNT | EXTRAS
+LUNAR = on_box2d(TARGETS | DISCOUNT)

@@ -1,9 +1,9 @@
 """What lab C, the papers and we say of REINFORCE's temperature, discount and baseline.
 
-Values of a run: eval_return and mean_return, as in configs/claims/agents.py.
+Values of a run: eval_return, mean_return and judged_return, as in configs/claims/agents.py.
 """
 
-from configs.claims.agents import LAB_C, best_policy, over_training
+from configs.claims.agents import LAB_C, best_policy, judged, on_box2d, over_training
 from configs.labs import HYPOTHESIS
 from dla_jax.evidence.claims import alone, difference
 
@@ -80,3 +80,42 @@ BASELINE = {
     ),
 }
 CLAIMS = TEMPERATURE | DISCOUNT | BASELINE
+LUNAR = (
+    {
+        "a_lab_c_reaches_100": judged(
+            "As lab C has it, the median run of REINFORCE returns more than 100 on LunarLander",
+            LAB_C,
+            "about 130, after 30,000 episodes",
+            alone("lab_c"),
+            threshold=100.0,
+            figures={"lab_c": 130},
+        ),
+        "b_value_reaches_130": judged(
+            "With a value function the median run returns more than lab C's 130 on LunarLander",
+            HYPOTHESIS,
+            "not reported",
+            alone("value"),
+            threshold=130.0,
+            example={"value": 180},
+        ),
+        "c_value_helps": judged(
+            "A value function as baseline raises the return on LunarLander",
+            HYPOTHESIS,
+            "not reported",
+            difference("value", "lab_c"),
+            example={"value": 180, "lab_c": 100},
+        ),
+        "d_mixtures_fail": judged(
+            "With either of lab C's mixtures the median run returns less than 100 on LunarLander",
+            LAB_C,
+            FAILED,
+            alone("lab_c_80"),
+            alone("lab_c_rising"),
+            direction="<",
+            threshold=100.0,
+            example={"lab_c_80": -100, "lab_c_rising": 0},
+        ),
+    }
+    | on_box2d({"e_sampling_beats_mixture": TEMPERATURE["a_sampling_beats_mixture"]})
+    | on_box2d({"f_99_is_best": DISCOUNT["d_99_is_best"]})
+)
