@@ -262,10 +262,12 @@ def budgets(config: ConfigDict) -> None:
 def land(config: ConfigDict, total_steps: int) -> None:
     """Train in our copy of LunarLander, and judge on gymnasium's, in 20 episodes a policy.
 
-    "Solved" is gymnasium's 200. Rates are fixed: they were tried on a few runs.
+    "Solved" is gymnasium's 200. Rates are fixed: they were tried on seeds 0 to 3, which are not
+    compared here.
     """
     config.env.update({"name": "LunarLanderJax-v0", "judge": "LunarLander-v3"})
     config.total_steps, config.solved_return = total_steps, 200.0
+    config.seeds = tuple(range(10, 18))
     # few: an evaluation takes up to 1,000 steps of each of its episodes
     config.num_evaluations, config.test_episodes = 20, 20
 
