@@ -63,11 +63,11 @@ def arguments_with_torch(
     return given
 
 
-def need(name: str, *packages: str) -> None:
-    """End `bench.name` where a package is missing."""
+def need(name: str, *packages: str, told: str = "requirements-bench.txt") -> None:
+    """End `bench.name` where a package is missing. `told`: the file that names them."""
     for package in packages:
         if importlib.util.find_spec(package) is None:
-            refuse(name, f"{package} is missing; pip install -r requirements-bench.txt")
+            refuse(name, f"{package} is missing; pip install -r {told}")
 
 
 def refuse(name: str, why: str) -> NoReturn:

@@ -1,0 +1,293 @@
+"""LunarLander in JAX: engines, wind, reward, ends, chance."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dla_jax.rl import envs, lunar_body, lunar_lander
+from dla_jax.rl.lunar_body import BODIES, FPS, LEGS, SCALE
+from dla_jax.rl.lunar_lander import LunarLander
+from dla_jax.rl.lunar_terrain import HEIGHT, PAD, WIDTH
+from dla_jax.rl.pinned_bodies import Motion
+
+GAME = LunarLander()
+PARAMS = GAME.default_params
+COPIES, STEPS = 32, 128
+FLAT = np.full(11, 0.99 * PAD, np.float32)
+STANDS = (PAD - 3.3 + 18 / SCALE, 0.02)
+
+
+@pytest.fixture(scope="module")
+def fly():
+    """Return a function: actions [STEPS, COPIES] -> (states, obs, reward, terminated) of each step.
+
+    Nothing ends; a state may be given that all copies begin with.
+    """
+
+    @jax.jit
+    def run(key, actions, params, given, use):
+        reset_key, step_key = jax.random.split(key)
+        _, states = jax.vmap(GAME.reset_env, (0, None))(jax.random.split(reset_key, COPIES), params)
+        states = jax.tree.map(lambda new, own: jnp.where(use, new, own), given, states)
+
+        def step(states, row):
+            key, action = row
+            keys = jax.random.split(key, COPIES)
+            obs, after, reward, over, _ = jax.vmap(GAME.step_env, (0, 0, 0, None))(
+                keys, states, action, params
+            )
+            return after, (after, obs, reward, over)
+
+        _, found = jax.lax.scan(step, states, (jax.random.split(step_key, STEPS), actions))
+        begin = jax.tree.map(lambda x: x[None], states)
+        joined = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), begin, found[0])
+        return joined, *found[1:]
+
+    def fly(actions, seed=0, params=PARAMS, state=None):
+        like = GAME.reset_env(jax.random.key(0), params)[1]
+        given = jax.tree.map(lambda x: np.broadcast_to(x, (COPIES, *np.shape(x))), state or like)
+        actions = np.broadcast_to(np.int32(actions), (STEPS, COPIES))
+        found = run(jax.random.key(seed), actions, params, given, state is not None)
+        return jax.device_get(found)
+
+    return fly
+
+
+@pytest.fixture(scope="module")
+def played(fly):
+    """Return what `fly` says of random actions, and the actions."""
+    actions = np.random.default_rng(0).integers(0, 4, (STEPS, COPIES))
+    return *fly(actions, params=PARAMS.replace(wind_power=15.0, turbulence_power=1.5)), actions
+
+
+def placed(**changes):
+    """Return a state with legs at their lower limits, still, in the middle and 3 m up."""
+    motion = Motion(
+        pin=np.float32([WIDTH / 2, PAD + 3]),
+        angle=np.float32([0, *(LEGS.rest + np.float32([0.4, -0.4]))]),
+        velocity=np.zeros((3, 2), np.float32),
+        spin=np.zeros(3, np.float32),
+    )
+    state = GAME.reset_env(jax.random.key(0), PARAMS)[1]
+    motion = motion._replace(**changes.pop("motion", {}))
+    return state.replace(motion=motion, ground=jnp.asarray(FLAT), **changes)
+
+
+def one_of(states, t, copy):
+    return jax.tree.map(lambda x: x[t, copy], states)
+
+
+def plain_obs(motion, contact):
+    (x, y), (right, up) = motion.pin, motion.velocity[0]
+    pad_y = HEIGHT / 4 + 18 / 30
+    place = [(x - 10) / 10, (y - pad_y) / (400 / 30 / 2), right * 10 / 50, up * (400 / 30 / 2) / 50]
+    return [*place, motion.angle[0], 20 * motion.spin[0] / 50, *map(float, contact)]
+
+
+def plain_shaping(s):
+    return (
+        -100 * math.sqrt(s[0] ** 2 + s[1] ** 2)
+        - 100 * math.sqrt(s[2] ** 2 + s[3] ** 2)
+        - 100 * abs(s[4])
+        + 10 * s[6]
+        + 10 * s[7]
+    )
+
+
+def test_observation_and_reward_are_those_of_a_loop(played):
+    states, obs, reward, terminated, actions = played
+    kinds = set()
+    for copy in range(COPIES):
+        first = one_of(states, 0, copy)
+        before = plain_shaping(plain_obs(first.motion, first.contact))
+        for t in range(STEPS):
+            state = one_of(states, t + 1, copy)
+            now = plain_obs(state.motion, state.contact)
+            np.testing.assert_allclose(obs[t, copy], now, rtol=1e-5, atol=2e-6)
+            shaping, action = plain_shaping(now), actions[t, copy]
+            want = shaping - before - 0.3 * (action == 2) - 0.03 * (action in (1, 3))
+            want = -100 if terminated[t, copy] else want
+            assert reward[t, copy] == pytest.approx(want, abs=2e-3)
+            kinds.add((action, bool(terminated[t, copy])))
+            before = shaping
+            if terminated[t, copy]:
+                break
+    assert len(kinds) > 6
+
+
+def test_a_lander_at_rest_stays_and_has_landed_after_half_a_second(fly):
+    gap = -float(lunar_body.leg_contacts(placed().motion, FLAT).separation.min())
+    state = placed(motion={"pin": np.float32([WIDTH / 2, PAD + 3 + gap + 0.002])})
+    states, _, reward, terminated = fly(0, state=state)
+    motion, landed = states.motion, int(np.argmax(terminated[:, 0]))
+    assert terminated[landed, 0] and reward[landed, 0] == 100 and landed < 100
+    assert (reward[:landed] != 100).all() and states.contact[landed + 1].all()
+    still = int(np.flatnonzero(states.resting[: landed + 1, 0] == 0)[-1])
+    assert landed + 1 - still == 0.5 * FPS
+    moved = np.abs(motion.pin[still:landed] - motion.pin[still]).max()
+    assert moved < 1e-3 and np.ptp(motion.angle[still:landed, 0], axis=0).max() < 1e-3
+    assert np.abs(motion.angle[landed, 0, 0]) < 0.01
+    assert not terminated[:still].any()
+
+
+def test_it_stands_on_its_legs_and_falls_on_its_hull(fly):
+    fast = placed(motion={"velocity": np.full((3, 2), (0, -1), np.float32)})
+    states, obs, reward, terminated = fly(0, state=fast)
+    crash = int(np.argmax(terminated[:, 0]))
+    assert terminated[crash, 0] and reward[crash, 0] == -100
+    assert (states.contact[:crash].any()) and obs[crash, 0, 3] > -2, "it met its legs first"
+    side = placed(motion={"angle": np.float32([1.6, 1.95, 1.25])})
+    states, _, _, terminated = fly(0, state=side)
+    assert terminated[:, 0].any()
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_out_of_the_picture_is_a_crash(fly, sign):
+    start = {"pin": np.float32([WIDTH / 2 + sign * 9.5, 9]), "velocity": np.full((3, 2), (sign, 0))}
+    _, obs, reward, terminated = fly(0, state=placed(motion=jax.tree.map(np.float32, start)))
+    first = int(np.argmax(np.abs(obs[:, 0, 0]) >= 1))
+    assert 20 < first < 30 and terminated[first, 0] and reward[first, 0] == -100
+    assert not terminated[:first].any()
+
+
+def impulse(angle=0.0, main=0.0, side=0.0, noise=(0.0, 0.0)):
+    values = map(np.float32, (angle, main, side, noise))
+    return np.asarray(lunar_lander.engines(*values), float)
+
+
+def plain_engines(angle, main, side, noise):
+    """Return the impulse and its torque about the pin as gymnasium's source has them."""
+    tip, d = (math.sin(angle), math.cos(angle)), [value / 30 for value in noise]
+    across, found = (-tip[1], tip[0]), np.zeros(3)
+    ox = tip[0] * (4 / 30 + 2 * d[0]) + across[0] * d[1]
+    oy = -tip[1] * (4 / 30 + 2 * d[0]) - across[1] * d[1]
+    px, py = -ox * 13 * main, -oy * 13 * main
+    found += px, py, ox * py - oy * px
+    shift, power = 3 * d[1] + np.sign(side) * 12 / 30, abs(side)
+    ox = tip[0] * d[0] + across[0] * shift
+    oy = -tip[1] * d[0] - across[1] * shift
+    px, py = -ox * 0.6 * power, -oy * 0.6 * power
+    x, y = ox - tip[0] * 17 / 30, oy + tip[1] * 14 / 30
+    return found + np.array([px, py, x * py - y * px])
+
+
+def polygon_mass(corners, density):
+    """Return mass, centre and moment of inertia about the centre of a polygon of triangles."""
+    mass, first, second = 0.0, np.zeros(2), 0.0
+    for a, b in zip(corners, np.roll(corners, -1, 0), strict=True):
+        part = density * (a[0] * b[1] - a[1] * b[0]) / 2  # with the origin
+        mass, first = mass + part, first + part * (a + b) / 3
+        second += part * (a @ a + a @ b + b @ b) / 6
+    centre = first / mass
+    return mass, centre, second - mass * centre @ centre
+
+
+def test_bodies_are_gymnasium_s_polygons():
+    hull = np.array([(-14, 17), (-17, 0), (-17, -10), (17, -10), (17, 0), (14, 17)]) / 30
+    leg = np.array([(-2, -8), (2, -8), (2, 8), (-2, 8)]) / 30
+    parts = polygon_mass(hull, 5.0), polygon_mass(leg, 1.0), polygon_mass(leg, 1.0)
+    mass, centre, inertia = zip(*parts, strict=True)
+    np.testing.assert_allclose(BODIES.mass, mass, rtol=1e-5)
+    np.testing.assert_allclose(BODIES.inertia, inertia, rtol=1e-4)
+    np.testing.assert_allclose(BODIES.centre[0], centre[0], atol=1e-5)
+    # the pin is at (-20, 18) and (20, 18) pixels from the legs' centres
+    np.testing.assert_allclose(BODIES.centre[1:] * 30, [(20, -18), (-20, -18)], rtol=1e-6)
+
+
+def test_engines_push_as_gymnasium_s_source_says():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        angle, main = rng.uniform(-2, 2), rng.choice([0.0, 0.7, 1.0])
+        side, noise = rng.choice([-1, -0.6, 0, 1]), rng.uniform(-1, 1, 2)
+        found = impulse(angle, main, side, noise)
+        np.testing.assert_allclose(found[:3], plain_engines(angle, main, side, noise), atol=1e-5)
+        np.testing.assert_array_equal(found[3:], 0)
+    up = impulse(0.3, main=1.0)
+    np.testing.assert_allclose(
+        up[:2], 13 * 4 / 30 * np.array([-math.sin(0.3), math.cos(0.3)]), rtol=1e-5
+    )
+    assert impulse(side=-1.0)[2] > 0 > impulse(side=-1.0)[0], "left: counter-clockwise, to the left"
+
+
+def test_actions_are_powers():
+    powers = lambda game, action: [float(value) for value in game.powers(action)]
+    assert [powers(GAME, a) for a in range(4)] == [[0, 0], [0, -1], [1, 0], [0, 1]]
+    free = LunarLander(continuous=True)
+    cases = {(0.0, 0.5): (0, 0), (-1.0, -0.5): (0, 0), (0.01, 0.51): (0.505, 0.51)}
+    cases |= {(1.0, -1.0): (1, -1), (5.0, -3.0): (1, -1), (0.5, -0.75): (0.75, -0.75)}
+    for action, want in cases.items():
+        assert powers(free, jnp.float32(action)) == pytest.approx(want)
+
+
+def test_gusts_follow_gymnasium_s_formula_until_a_leg_touches(fly, played):
+    for index in (-9999, -3, 0, 1, 77, 9998):
+        want = math.tanh(math.sin(0.02 * index) + math.sin(math.pi * 0.01 * index))
+        assert float(lunar_lander.gust(jnp.int32(index))) == pytest.approx(want, abs=1e-4)
+    states = played[0]
+    blows = ~states.contact[:-1].any(-1)
+    assert 0 < blows.mean() < 1
+    np.testing.assert_array_equal(np.diff(states.wind, axis=0), np.stack([blows, blows], -1))
+    start = placed(wind=jnp.array([25, 60], jnp.int32))
+    windy = PARAMS.replace(wind_power=15.0, turbulence_power=1.5)
+    after = [fly(0, params=params, state=start)[0].motion for params in (windy, PARAMS)]
+    mass = BODIES.mass[:, None]
+    linear = [(mass * motion.velocity[1, 0]).sum(0) for motion in after]
+    force = 15 * math.tanh(math.sin(0.5) + math.sin(math.pi * 0.25))
+    np.testing.assert_allclose(linear[0] - linear[1], [force / FPS, 0], atol=1e-4)
+    np.testing.assert_array_equal(fly(0, state=start)[0].wind[:, 0], [[25, 60]] * (STEPS + 1))
+    torque = np.asarray(lunar_lander.wind_impulse(0.4, jnp.float32([0.0, 0.5]), windy))
+    np.testing.assert_allclose(torque, [0, 0, 0.75 / FPS, 0, 0], atol=1e-7)
+    push = np.asarray(lunar_lander.wind_impulse(0.4, jnp.float32([1.0, 0.0]), windy), float)
+    np.testing.assert_allclose(push[2], -0.101307 * math.cos(0.4) * 15 / FPS, rtol=1e-4)
+
+
+def test_a_leg_counts_from_a_touch_that_begins_to_one_that_ends():
+    rng, counted = np.random.default_rng(0), np.zeros(2, bool)
+    before = np.zeros((2, 10), bool)
+    for _ in range(60):
+        now = rng.random((2, 10)) < 0.05
+        want = counted.copy()
+        for leg in range(2):
+            for slope in range(10):
+                if now[leg, slope] and not before[leg, slope]:
+                    want[leg] = True
+            for slope in range(10):
+                if before[leg, slope] and not now[leg, slope]:
+                    want[leg] = False
+        counted = np.asarray(lunar_lander.counted_contact(counted, before, now))
+        np.testing.assert_array_equal(counted, want)
+        before = now
+
+
+def test_the_same_key_gives_the_same_bits_and_another_does_not(fly):
+    first, again, other = (fly(2, seed=seed) for seed in (4, 4, 5))
+    for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(again), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert (first[1] != other[1]).any((0, 2)).all()
+    assert np.ptp(first[0].ground[0], axis=0)[0] > 0 and np.ptp(first[0].wind[0], axis=0).min() > 0
+
+
+def test_a_time_limit_is_no_end():
+    env = envs.make("LunarLanderJax-v0", flatten=True, max_steps=3)
+    assert env.max_steps == 3 and envs.make("LunarLanderJax-v0", flatten=True).max_steps == 1000
+    _, state = env.reset(jax.random.key(0))
+    step, ends = jax.jit(env.step), []
+    for key in jax.random.split(jax.random.key(1), 3):
+        _, state, _, terminated, truncated = step(key, state, jnp.int32(0))
+        ends.append((bool(terminated), bool(truncated)))
+    assert ends == [(False, False), (False, False), (False, True)]
+
+
+def test_random_steps_are_numbers(played):
+    for leaf in jax.tree.leaves(played[:3]):
+        assert np.isfinite(leaf).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(250))
+def test_a_million_random_steps_are_numbers(fly, seed):
+    actions = np.random.default_rng(seed).integers(0, 4, (STEPS, COPIES))
+    test_random_steps_are_numbers(fly(actions, seed=seed))
