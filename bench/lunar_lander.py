@@ -7,17 +7,19 @@ engines; whole episodes of random play, of gymnasium's controller and of the pol
 study of agents (`--workdir`), in either world; and steps a second. It needs requirements-box2d.txt.
 """
 
+import functools
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bench import lunar_box2d, page
+from bench import lunar_box2d, lunar_returns, lunar_speed, page
 from bench.lunar_box2d import Flight
 from dla_jax.config.checks import ConfigError
 from dla_jax.rl.lunar_lander import LunarLander
 
+GAME = LunarLander()
 NETS = "nearness", "returns", "speed"
 QUANTILES = 0.5, 0.9, 0.99, 1.0
 NUMBERS = "x", "y", "x velocity", "y velocity", "angle", "spin"  # of an observation
@@ -41,13 +43,20 @@ def flights(episodes: int) -> dict[str, list[Flight]]:
 
 
 def single_steps(found: dict[str, list[Flight]]) -> str:
-    """Return a table of how one step of ours differs from Box2D's."""
-    env = LunarLander()
+    """Return a table of how one step of ours differs from Box2D's.
+
+    Without the steps that end in a crash: nothing comes after them, and our hull hits nothing.
+    """
     joined = [flight for played in found.values() for flight in played]
-    ours = lunar_box2d.answers(env, env.default_params, joined)
+    ours = lunar_box2d.answers(GAME, GAME.default_params, joined)
     theirs = np.concatenate([flight.obs[1:] for flight in joined])
     apart, rows = np.abs(ours.obs - theirs), []
-    for where, chosen in (("in the air", ours.air), ("on the ground", ~ours.air)):
+    ends = np.cumsum([len(flight.action) for flight in joined]) - 1
+    kept = np.ones(len(apart), bool)
+    kept[ends[[flight.ended == "crashed" for flight in joined]]] = False
+    for where, chosen in (("in the air", ours.air & kept), ("on the ground", ~ours.air & kept)):
+        if not chosen.any():
+            continue
         for i, number in enumerate(NUMBERS):
             values = np.quantile(apart[chosen, i], QUANTILES)
             rows.append([where, f"{chosen.sum():,}", number, *(f"{value:.1g}" for value in values)])
@@ -58,8 +67,10 @@ def single_steps(found: dict[str, list[Flight]]) -> str:
     return page.markdown(["one step", "steps", "number", *names], rows)
 
 
+@functools.partial(jax.jit, static_argnames="env")
+@functools.partial(jax.vmap, in_axes=(None, None, 0))
 def open_loop(env: LunarLander, params, flight: tuple) -> jax.Array:
-    """Return how far we are from Box2D after each step from its first place: float32 [T].
+    """Return how far we are from Box2D after each step from its first place: float32 [E, T].
 
     That is the largest difference of the first six numbers of an observation.
     """
@@ -76,7 +87,7 @@ def open_loop(env: LunarLander, params, flight: tuple) -> jax.Array:
 
 def loops(played: list[Flight]) -> list[np.ndarray]:
     """Return what `open_loop` says of whole flights."""
-    env, longest = LunarLander(), max(len(flight.action) for flight in played)
+    longest = max(len(flight.action) for flight in played)
     longer = lambda values: np.resize(values, (longest, *values.shape[1:]))
     columns = [
         (
@@ -89,8 +100,7 @@ def loops(played: list[Flight]) -> list[np.ndarray]:
         for flight in played
     ]
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *columns)
-    run = jax.jit(jax.vmap(lambda flight: open_loop(env, env.default_params, flight)))
-    found = np.asarray(run(stacked))
+    found = np.asarray(open_loop(GAME, GAME.default_params, stacked))
     return [row[: len(flight.action)] for row, flight in zip(found, played, strict=True)]
 
 
@@ -118,14 +128,16 @@ def first(true: np.ndarray) -> float:
     return 1 + np.argmax(true) if true.any() else np.inf
 
 
-def returns(episodes: int, workdir: str, write: bool) -> str:
-    """Return the table of whole episodes; with `write` draw them too."""
-    from bench import lunar_returns
-
+def policies(workdir: str) -> list[lunar_returns.Player]:
+    """Return the policies of a workdir, where one is given; end the benchmark if it is wrong."""
     try:
-        trained = lunar_returns.trained(Path(workdir)) if workdir else []
+        return lunar_returns.trained(Path(workdir).resolve()) if workdir else []
     except ConfigError as error:
         page.refuse("lunar_lander", str(error).replace("--from", "--workdir"))
+
+
+def returns(episodes: int, trained: list[lunar_returns.Player], write: bool) -> str:
+    """Return the table of whole episodes; with `write` draw them too."""
     players = [(player, episodes) for player in lunar_returns.untrained()]
     players += [(player, min(episodes, EPISODES)) for player in trained]
     results = {}
@@ -147,6 +159,7 @@ def main() -> None:
     paths = {"workdir": "a finished study of agents on our lander, whose policies play"}
     given = page.arguments("lunar_lander", __doc__, NETS, paths, **numbers)
     page.need("lunar_lander", "Box2D", told="requirements-box2d.txt")
+    trained = policies(given.workdir)
 
     def show(net: str, text: str) -> None:
         page.show("lunar_lander", text, given.write, "gymnasium", "Box2D", section=f"lunar_{net}")
@@ -155,10 +168,8 @@ def main() -> None:
         found = flights(min(given.episodes, EPISODES))
         show("nearness", f"{single_steps(found)}\n\n{parting(found)}")
     if "returns" in given.nets:
-        show("returns", returns(given.episodes, given.workdir, given.write))
+        show("returns", returns(given.episodes, trained, given.write))
     if "speed" in given.nets:
-        from bench import lunar_speed
-
         show("speed", lunar_speed.table(lunar_speed.measure(given.rounds, given.seconds)))
 
 

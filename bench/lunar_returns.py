@@ -127,7 +127,9 @@ def _play(env: envs.Env, choose: Callable, actor, episodes: int, key: jax.Array)
 def box2d_episodes(player: Player, episodes: int, seed: int) -> Episodes:
     """Play whole episodes in gymnasium's world, with its seeds from `seed` on."""
     choose, found = jax.jit(player.choose), []
-    boxes = [lunar_box2d.world(continuous=NAMES[player.env.name]) for _ in range(AT_ONCE)]
+    boxes = [
+        lunar_box2d.world(continuous=NAMES[player.env.name]) for _ in range(min(AT_ONCE, episodes))
+    ]
     for first in range(0, episodes, AT_ONCE):
         places = range(min(AT_ONCE, episodes - first))
         obs = np.zeros((AT_ONCE, 8), np.float32)

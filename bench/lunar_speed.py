@@ -35,6 +35,7 @@ def vector_steps(mode: str):
     """Return the same of a vector environment, and a function that says its processes' CPU time."""
     import gymnasium
 
+    # its processes are forked from one that has JAX's threads, and use Box2D alone
     together = gymnasium.make_vec("LunarLander-v3", TOGETHER, vectorization_mode=mode)
     rng = np.random.default_rng(0)
     together.reset(seed=0)

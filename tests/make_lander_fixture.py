@@ -57,7 +57,7 @@ def main() -> None:
     assert flight.ended == "landed"
     touch, steps = int(np.flatnonzero(flight.obs[:, 6:].any(1))[0]), len(flight.action)
     flights["touch"] = lunar_box2d.part(flight, touch - 2, touch + 10)
-    flights["rest"] = lunar_box2d.part(flight, steps - 27, steps)
+    flights["rest"] = lunar_box2d.part(flight, steps - 40, steps)
     found = {"flights": {name: plain(flight) for name, flight in flights.items()}}
     text = json.dumps(found | {"resets": resets(box)}, separators=(",", ":"))
     FIXTURE.write_text(text.replace('},"', '},\n"') + "\n")

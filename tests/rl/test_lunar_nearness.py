@@ -84,9 +84,9 @@ def test_the_stored_touch_is_near(kept):
 
 def test_the_stored_rest_ends_as_landed(kept):
     found, differences = kept["rest"]
-    # our impulses and touches begin anew with the stretch
-    assert differences[:, :6].max() < 0.02 and (differences[1:, 6:] == 0).all()
-    assert differences[10:, :6].max() < 1e-4
+    # it is not quite still before, and our impulses and touches begin anew with the stretch
+    assert differences[20:, :6].max() < 1e-3 and (differences[1:, 6:] == 0).all()
+    assert differences[30:, :6].max() < 1e-5
     assert found.reward[-1] == FLIGHTS["rest"].reward[-1] == 100
     assert found.terminated[-1] and not found.terminated[:-1].any()
 
