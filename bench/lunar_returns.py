@@ -75,13 +75,16 @@ def trained(workdir: Path) -> list[Player]:
         f"give a study of {' or '.join(NAMES)} without sticky actions",
     )
     arms = arms_of(config, {})
-    programs, players = programs_of(arms), []
+    programs, made, players = programs_of(arms), {}, []
     for row in rows:
-        arm, program = arms[row["group"]], programs[row["group"]]
-        hyper = jax.tree.map(jnp.float32, make_hyper(arm.config, arm.config.optim.lr))
-        actor = program.agent.actor(jax.jit(program.agent.init)(jax.random.key(0), hyper))
-        actor = load_model(model_folder(workdir, row), actor)
-        choose = functools.partial(_greedy, program.agent.act)
+        program = programs[row["group"]]
+        if id(program) not in made:  # so that equal programs are compiled once
+            hyper = jax.tree.map(jnp.float32, make_hyper(arms[row["group"]].config, row["lr"]))
+            state = jax.jit(program.agent.init)(jax.random.key(0), hyper)
+            choose = functools.partial(_greedy, program.agent.act)
+            made[id(program)] = program.agent.actor(state), choose
+        like, choose = made[id(program)]
+        actor = load_model(model_folder(workdir, row), like)
         players.append(Player(f"{row['group']}, seed {row['seed']}", program.env, choose, actor))
     return players
 

@@ -124,3 +124,12 @@ def test_polygons_overlap_the_ground_where_points_of_them_do(grounds):
                 assert 0 < found < apart
             kinds.append((overlap, found < 0.2))
     assert len(set(kinds)) > 2 and 0.2 < np.mean([overlap for overlap, _ in kinds]) < 0.8
+
+
+def test_a_peak_below_a_side_is_as_far_as_the_gap_without_the_skin():
+    ground = np.full(11, 3.0, np.float32)
+    ground[5] = 4.0  # at x = 10, below the middle of the hull's lower side
+    for gap in (0.3, 0.03, 0.01, -0.05):
+        place = np.float32([WIDTH / 2, 4 + 10 / 30 + gap])
+        found = float(lunar_terrain.polygon_separation(HULL, place, np.float32(0), ground))
+        assert found == pytest.approx(gap - SKIN, abs=1e-5)
