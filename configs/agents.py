@@ -10,6 +10,8 @@ Any other environment of gymnax:
     python launch.py --config=configs/agents.py --config.env.name=Acrobot-v1 \\
         --config.solved_return=-100
 
+Your own is --config.env.name=package.module:factory: docs/studies/agents.md.
+
 Result (737 s of CPU on 2 cores of an AMD EPYC, 16 seeds): all three are solved on all seeds, in the
 median after 15,330 to 20,185 (REINFORCE), 113,500 to 118,500 (DQN) and 5,120 to 10,240 steps (PPO);
 that PPO has the higher return than REINFORCE does not hold on CartPole, and which of them is sooner
@@ -52,7 +54,7 @@ def base() -> ConfigDict:
 
     config.env = ConfigDict(
         {
-            "name": "CartPole-v1",  # any environment of gymnax
+            "name": "CartPole-v1",  # any environment of gymnax, or your own: package.module:factory
             "sticky": 0.0,  # probability that the last action is played again
             "max_steps": 0,  # steps of an episode at most; 0: the environment's own limit
             # Also play final policies on this environment of gymnasium, for as many steps at most,

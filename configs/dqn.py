@@ -6,7 +6,7 @@ with ten environments, that is while the number of ended episodes is a multiple 
 et al. 2015; van Hasselt et al. 2016, arXiv:1509.06461; Wang et al. 2016, arXiv:1511.06581; Hessel
 et al. 2018, arXiv:1710.02298.
 
-One arm on any environment of gymnax:
+One arm on any environment of gymnax, or your own (package.module:factory):
 
     python launch.py --config=configs/dqn.py:one --config.env.name=Acrobot-v1
 

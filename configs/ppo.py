@@ -4,7 +4,7 @@ Most implementations take an episode that a time limit cuts off for one that is 
 the value function that a pole which has stood for 500 steps is worth nothing more. Papers: Schulman
 et al. 2017, arXiv:1707.06347; Pardo et al. 2018, arXiv:1712.00378; Huang et al. 2022.
 
-One arm on any environment of gymnax:
+One arm on any environment of gymnax, or your own (package.module:factory):
 
     python launch.py --config=configs/ppo.py:one --config.env.name=Reacher-misc
 

@@ -6,7 +6,7 @@ all the same. It reports that p = 0.8 and p rising to 0.9 "does not converge at 
 mixture stands beside a true temperature, softmax(logits / T). Papers: Williams 1992; Sutton et al.
 1999.
 
-One arm on any environment of gymnax:
+One arm on any environment of gymnax, or your own (package.module:factory):
 
     python launch.py --config=configs/reinforce.py:one --config.env.name=Acrobot-v1
 

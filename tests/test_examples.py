@@ -47,6 +47,7 @@ def code_lines(name):
 def test_they_are_short():
     assert code_lines("own_data.py") < 25
     assert code_lines("width.py") + code_lines("width_study.py") <= 50
+    assert code_lines("walk.py") <= 30  # tests/studies/test_own_environment_study.py trains on it
 
 
 @pytest.fixture(scope="module")

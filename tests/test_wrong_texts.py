@@ -75,7 +75,9 @@ WRONG = {
         "env.name",
         "did you mean 'CartPole-v1'",
         "Acrobot-v1",
+        "package.module:factory",
     ],
+    f"{AGENTS} --config.env.name=docs.examples.walk:walk": ["env.name", "did you mean 'Walk'"],
     f"{AGENTS} --config.env.name=MNISTBandit-bsuite": ["env.name", "from the network"],
     "--config=configs/dqn.py:smoke --config.env.name=Pendulum-v1": [
         "agent.name: dqn",

@@ -1,6 +1,6 @@
 """A walk along a line to a goal: an environment of one's own, of which the best return is known.
 
-    python launch.py --config=configs/ppo.py:one --config.env.name=docs.examples.walk:Walk \
+    python launch.py --config=configs/ppo.py:one --config.env.name=docs.examples.walk:Walk \\
         --config.total_steps=20000
 
 A step costs 1, and the goal is 8 steps to the left or to the right: the best return is -8.

@@ -153,5 +153,8 @@ def test_observations_of_gymnax_are_drawn(name):
 def test_what_has_no_drawer_is_refused():
     assert not drawers.can_draw("PointRobot-misc", (6,))
     assert not drawers.can_draw("CartPole-v1", (2,))  # velocities hidden
+    images = [(6, 4), (6, 4, 11), (6, 4, 12), (6, 1, 3), (2, 3, 4, 5)]
+    drawn = [drawers.can_draw("own.module:Env", shape) for shape in images]
+    assert drawn == [True, True, False, False, False]
     with pytest.raises(ValueError, match="PointRobot-misc"):
         drawers.frame("PointRobot-misc", np.zeros(6))

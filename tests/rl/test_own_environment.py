@@ -71,6 +71,9 @@ MADE = {  # what `Env` is: what the line must say
         "returned an Env without is_truncated",
         "before gymnax 1.0 a time limit was part of step_env's fourth result",
     ],
+    "class Env:\n"
+    "    reset_env = step_env = action_space = observation_space = lambda *given: given\n"
+    "    is_truncated = reset_env": ["returned an Env without default_params; add them, or"],
     "class Env(Walk):\n    is_terminal = lambda self, state, params: state.time > 3": [
         "is_terminal",
         "true at the time limit too",

@@ -1,7 +1,9 @@
 """An environment of one's own is learned, its report drawn, and its changes are noticed."""
 
+import ast
 import importlib
 import json
+import shlex
 import shutil
 import sys
 
@@ -66,6 +68,14 @@ def test_it_is_learned_to_the_best_return_there_is(folder):
     for run in summary_of(folder)["runs"]:
         assert run["eval_return"] == run["last_return"] == BEST and run["solved_at"] > 0
         assert -32 <= run["random_return"] < -25 and run["env"] == "walk:Walk"
+
+
+def test_the_command_of_the_example_would_run(tmp_path):
+    docstring = ast.get_docstring(ast.parse(EXAMPLE.read_text()))
+    command = docstring.partition("python launch.py ")[2].partition("\n\n")[0]
+    words = shlex.split(command.replace("\\\n", ""))
+    answer = launch(*words, "--dry_run", f"--workdir={tmp_path / 'run'}")
+    assert answer.code == 0 and "20,000 environment steps" in answer.out, answer
 
 
 def test_its_name_and_code_stand_where_the_study_is_described(folder):
