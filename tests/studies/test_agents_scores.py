@@ -6,7 +6,8 @@ from made_up_agents import last_row, recorded, summarised
 
 from configs import agents, dqn, ppo, reinforce
 from dla_jax.studies.agents.figures import curve_of, panels_of
-from dla_jax.studies.agents.report import scored, steps_words
+from dla_jax.studies.agents.levels import scored
+from dla_jax.studies.agents.report import steps_words
 from dla_jax.studies.agents.scores import on_grid, result_of, solved
 from dla_jax.studies.agents.study import STUDY
 from dla_jax.trials.arms import own_config

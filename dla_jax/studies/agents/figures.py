@@ -3,11 +3,12 @@
 import numpy as np
 
 from dla_jax.evidence import formatting, stats
-from dla_jax.plots import learning
+from dla_jax.plots import learning, places
 from dla_jax.plots.style import draw_all
 from dla_jax.rl import render
 from dla_jax.rl.lander_picture import CRASHED, LANDED
-from dla_jax.studies.agents.programs import return_bounds
+from dla_jax.studies.agents import transfer
+from dla_jax.studies.agents.levels import bounded_interval
 from dla_jax.studies.agents.scores import on_grid
 from dla_jax.studies.study import Finished
 
@@ -30,6 +31,7 @@ def draw_figures(found: Finished, scores: list[dict]) -> dict[str, dict]:
             "curves": (learning.curves, curves, threshold),
             "solved": (learning.solved, solved_steps(found)),
             "inside": (learning.inside, inside_updates(curves)),
+            "transfer": (places.two_places, transfer.pairs(found), transfer.places(found)),
         },
         found.figures,
     )
@@ -41,18 +43,6 @@ def draw_figures(found: Finished, scores: list[dict]) -> dict[str, dict]:
             told = "; ".join(f"after {panel['title']}: {panel['note']}" for panel in panels)
             drawn[f"policy_{name}"] = {"path": path, "alt": f"{name} {told}."}
     return drawn
-
-
-def bounded_interval(config, values) -> tuple[np.ndarray, np.ndarray]:
-    """Return the interval of the interquartile mean of returns, cut where no return can lie.
-
-    Args:
-      config: of the arm.
-      values: float [runs, ...].
-    """
-    bounds = return_bounds(config)
-    low, high = stats.iqm_interval(values)
-    return np.clip(low, *bounds), np.clip(high, *bounds)
 
 
 def curve_of(found: Finished, name: str) -> dict:

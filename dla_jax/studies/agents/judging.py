@@ -5,6 +5,7 @@ from typing import NamedTuple
 from dla_jax.config.checks import check
 from dla_jax.evidence.formatting import count
 from dla_jax.rl import envs, judge
+from dla_jax.studies.agents.programs import Program
 from dla_jax.trials.arms import final_trials, resolve
 
 # Of a run: its best policy there, its last one, and actions at random.
@@ -34,27 +35,30 @@ def check_judge(config, env: envs.Env) -> None:
     judge.check_judge(config.env.judge, env)
 
 
-def compile_judge(config, env: envs.Env, act, policy) -> None:
-    """Compile what playing there needs, where the study is judged."""
-    if config.env.judge:
-        judge.warm(act, policy, (config.test_episodes, *env.obs_shape))
+def compile_judge(program: Program, policy) -> None:
+    """Compile what playing there needs, where the study is judged; `policy`: one like others."""
+    if program.config.env.judge:
+        shape = (program.config.test_episodes, *program.env.obs_shape)
+        judge.warm(program.agent.act, policy, shape)
 
 
-def judged(config, env: envs.Env, act, policies: Policies, seed: int, diverged: bool) -> dict:
+def judged(program: Program, policies: Policies, seed: int, diverged: bool) -> dict[str, float]:
     """Return the mean returns of a run's policies there, {name of VALUES: float}.
 
     Those of a run that diverged are of actions at random. Without env.judge it is {}.
+
+    Raises:
+      Interrupted: a stop was requested.
     """
-    if not config.env.judge:
+    own, act = program.config, program.agent.act
+    if not own.env.judge:
         return {}
-    where = {"seed": seed, "episodes": config.test_episodes, "max_steps": env.max_steps}
-    chance = judge.random_return(config.env.judge, **where)
+    where = {"seed": seed, "episodes": own.test_episodes, "max_steps": program.env.max_steps}
+    chance = judge.random_return(own.env.judge, **where)
     if diverged:
         return dict.fromkeys(VALUES, chance)
-    best, last = (
-        float(judge.play(config.env.judge, act, policy, **where).mean()) for policy in policies
-    )
-    return dict(zip(VALUES, (best, last, chance), strict=True))
+    returns = [judge.play(own.env.judge, act, policy, **where).mean() for policy in policies]
+    return dict(zip(VALUES, (*map(float, returns), chance), strict=True))
 
 
 def remarks(config) -> list[str]:

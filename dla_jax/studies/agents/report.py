@@ -4,13 +4,9 @@ import numpy as np
 
 from dla_jax.evidence import formatting, selection, stats
 from dla_jax.rl import drawers, own_environment
-from dla_jax.studies.agents import judging
-from dla_jax.studies.agents.figures import (
-    bounded_interval,
-    draw_figures,
-    endings_words,
-    panels_of,
-)
+from dla_jax.studies.agents import judging, transfer
+from dla_jax.studies.agents.figures import draw_figures, endings_words, panels_of
+from dla_jax.studies.agents.levels import interval_words, scored
 from dla_jax.studies.agents.programs import make_env
 from dla_jax.studies.study import Finished
 
@@ -47,7 +43,8 @@ CAPTIONS = {
 
 def title(found: Finished) -> str:
     """Return the title of the report."""
-    return f"Agents on {', '.join(environments(found))}"
+    judges = ", ".join(transfer.judges(found))
+    return f"Agents on {', '.join(environments(found))}{judges and f', judged on {judges}'}"
 
 
 def environments(found: Finished) -> list[str]:
@@ -70,18 +67,6 @@ def censored_of(run: dict) -> list[str]:
     return [] if run["solved_at"] is not None else ["log2_solved"]
 
 
-def scored(found: Finished, name: str, key: str) -> dict:
-    """Return a value of the runs of an arm, with its interquartile mean and interval.
-
-    The interval of one or two runs is infinite.
-    """
-    values, ends = [run[key] for run in found.runs_of(name)], (-np.inf, np.inf)
-    if len(values) >= stats.FEWEST:
-        ends = bounded_interval(found.arms[name].config, values)
-    iqm = float(stats.iqm(values))
-    return {"values": values, "iqm": iqm, "low": float(ends[0]), "high": float(ends[1])}
-
-
 def score_rows(found: Finished) -> list[dict]:
     """Return what each arm comes to: its best policies, the last ones, the whole of training.
 
@@ -95,14 +80,6 @@ def score_rows(found: Finished) -> list[dict]:
         best = scored(found, next(iter(found.arms)), "random_return")
         rows.append({"label": "random actions", "best": best, "last": None, "whole": None})
     return rows
-
-
-def interval_words(row: dict) -> str:
-    """Return an interquartile mean with its interval: `499.8 [498.0, 500.0]`."""
-    words = formatting.number(row["iqm"], 1)
-    if not np.isfinite(row["low"]):
-        return words
-    return f"{words} [{formatting.number(row['low'], 1)}, {formatting.number(row['high'], 1)}]"
 
 
 def table_rows(found: Finished, scores: list[dict]) -> list[list[str]]:
@@ -181,6 +158,7 @@ def lines(found: Finished) -> list[str]:
             words += f"   over training {interval_words(row['whole'])}"
             if found.config.solved_return is not None:
                 words += f"   solved {solved} of {len(runs)}"
+            words += f"{transfer.there_words(found, row['label'])}"
             words += f"   reported: {found.config.reported[row['label']]}"
         shown.append(words)
     undrawn = undrawn_environments(found)
@@ -251,6 +229,7 @@ def sections(found: Finished) -> list[dict]:
     }
     undrawn = {"text": undrawn_words(missing)} if missing else {}
     parts = [
+        *transfer.section(found, figures),
         returns,
         *selection.section(found.summary["selection"], "mean_return", "return"),
         {"title": "Learning curves", "figures": drawn("together", "curves")},

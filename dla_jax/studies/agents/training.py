@@ -65,8 +65,7 @@ def compile_batch(arms: dict[str, Arm], batch: Batch) -> None:
     for episodes in (program.config.eval_episodes, program.config.test_episodes):
         loop.evaluate(program.env, program.agent.act, actors, runs.keys.test, episodes)
     if batch.trials[0].stage == "final":
-        first = row_of_tree(actors, 0)
-        judging.compile_judge(program.config, program.env, program.agent.act, first)
+        judging.compile_judge(program, row_of_tree(actors, 0))
 
 
 def train_batch(
@@ -85,8 +84,7 @@ def train_batch(
 
     Raises:
       NonFiniteLoss: a run that is `alone` diverged; others are recorded as such, and play on.
-      Interrupted: a stop was requested; the state is saved. Runs that are not judged yet are judged
-        when they go on.
+      Interrupted: a stop was requested; the state is saved.
     """
     program, trials, points = batch.program, batch.trials, points_of(batch.program)
     env, agent, own = program.env, program.agent, program.config
@@ -118,23 +116,17 @@ def train_batch(
                 raise NonFiniteLoss(row["env_steps"])
         progress.update(len(trials) * (points[i].env_steps - env_steps_at(points, i - 1)))
         progress.set_postfix_str(f"return {found.returns.mean():.1f}", refresh=False)
-        # Judging may be interrupted, and what was trained is not trained again.
-        judged_next = bool(own.env.judge) and trials[0].stage == "final" and i + 1 == len(points)
-        save_if_due(checkpoints, runs, i, own.checkpoint_every_evaluations, judged_next)
+        save_if_due(checkpoints, batch, runs, i)
 
     checkpoints.wait()
     scores, seconds = final_scores(batch, runs, chance), seconds / len(trials)
     for n, trial in left:
-        facts = facts_of(own, runs, n) | {"train_seconds": seconds}
-        found = rows[trial.name]
         own_scores = {name: float(values[n]) for name, values in scores.items()}
         if trial.stage == "final":
-            folder = workdir / "checkpoints" / trial.name / "model"
-            save_model(folder, row_of_tree(runs.best.actor, n))
-            diverged = not all(row["finite"] for row in found)
-            own_scores |= judge_run(batch, runs, n, diverged)
-        result = result_of(own, found, own_scores, first_update[n])
-        write_last_row(record, trial, facts | own_scores, result)
+            own_scores |= keep_and_judge(batch, runs, n, rows[trial.name], workdir)
+        facts = facts_of(own, runs, n) | {"train_seconds": seconds} | own_scores
+        result = result_of(own, rows[trial.name], own_scores, first_update[n])
+        write_last_row(record, trial, facts, result)
     checkpoints.delete()
 
 
@@ -175,19 +167,20 @@ def advance(batch: Batch, runs: Runs, point: Point, number: int) -> tuple[Runs, 
     return runs._replace(states=states, best=best), found
 
 
-def save_if_due(
-    checkpoints: Checkpoints, runs: Runs, number: int, every: int, always: bool
-) -> None:
+def save_if_due(checkpoints: Checkpoints, batch: Batch, runs: Runs, number: int) -> None:
     """Save the runs at every so many points, or when a stop was requested; 0: only then.
 
-    Args:
-      always: save them at this point whatever is due.
+    They are also saved before they are judged: that may be interrupted, and they are not trained
+    again.
 
     Raises:
       Interrupted: a stop was requested.
     """
-    stopping = stop_requested.is_set()
-    if stopping or always or (every and number % every == 0):
+    own, stopping = batch.program.config, stop_requested.is_set()
+    last = number + 1 == len(points_of(batch.program))
+    judged_next = last and bool(own.env.judge) and batch.trials[0].stage == "final"
+    every = own.checkpoint_every_evaluations
+    if stopping or judged_next or (every and number % every == 0):
         checkpoints.save(number, loop.to_arrays((runs.states, runs.best)))
     if stopping:
         checkpoints.wait()
@@ -208,17 +201,20 @@ def final_scores(batch: Batch, runs: Runs, chance: np.ndarray) -> dict[str, np.n
     return scores | {"random_return": chance}
 
 
-def judge_run(batch: Batch, runs: Runs, n: int, diverged: bool) -> dict[str, float]:
-    """Return what the policies of run n are worth on gymnasium's environment, where it is judged.
+def keep_and_judge(
+    batch: Batch, runs: Runs, n: int, rows: list[dict], workdir: Path
+) -> dict[str, float]:
+    """Save the best policy of run n, and return what it and the last one are worth as judged.
 
-    Raises:
-      Interrupted: a stop was requested.
+    Args:
+      rows: of the run.
     """
-    program, seed = batch.program, batch.trials[n].seed
-    last = loop.actors_of(program.agent, runs.states)
-    policies = judging.Policies(*(row_of_tree(actors, n) for actors in (runs.best.actor, last)))
-    act = program.agent.act
-    return judging.judged(program.config, program.env, act, policies, seed, diverged)
+    program, trial = batch.program, batch.trials[n]
+    actors = runs.best.actor, loop.actors_of(program.agent, runs.states)
+    policies = judging.Policies(*(row_of_tree(stacked, n) for stacked in actors))
+    save_model(workdir / "checkpoints" / trial.name / "model", policies.best)
+    diverged = not all(row["finite"] for row in rows)
+    return judging.judged(program, policies, trial.seed, diverged)
 
 
 def facts_of(own, runs: Runs, n: int) -> dict:
