@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from artists import band, figure_of, labelled, marked, points, row_names, same_colour
+from artists import band, drawn, figure_of, labelled, marked, points, row_names, same_colour
 
-from dla_jax.plots import learning
+from dla_jax.plots import learning, places
 from dla_jax.plots.style import COLOURS
 
 
@@ -108,3 +108,17 @@ def test_an_arm_without_scores_keeps_its_row():
     whole, best = figure_of(learning.scores, [row]).axes
     assert not best.get_lines() and not whole.texts
     assert row_names(whole) == pytest.approx({0: "ppo"})
+
+
+def test_each_run_is_a_dot_and_the_diagonal_is_one():
+    arms = {"a": {"here": [1.0, 5.0], "there": [2.0, 3.0]}, "b": {"here": [9.0], "there": [8.0]}}
+    figure, told = drawn(places.two_places, arms, ("Ours", "Theirs"))
+    (axis,) = figure.axes
+    assert "Ours" in axis.get_xlabel() and "Theirs" in axis.get_ylabel()
+    lines_of = labelled(axis)
+    assert points(lines_of["a"]) == [(1, 2), (5, 3)] and points(lines_of["b"]) == [(9, 8)]
+    assert all(line.get_linestyle() == "None" for line in lines_of.values())
+    (diagonal,) = [line for line in axis.get_lines() if line not in lines_of.values()]
+    assert all(x == y for x, y in points(diagonal))
+    assert axis.get_xlim() == axis.get_ylim() and axis.get_xlim()[0] < 1 < 9 < axis.get_xlim()[1]
+    assert "a 3.0 and 2.5; b 9.0 and 8.0" in told and "Below the diagonal: 2 of 3 runs." in told

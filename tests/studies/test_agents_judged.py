@@ -1,0 +1,245 @@
+"""A study judged on gymnasium's environment: what it records, resumes, shows and answers."""
+
+import json
+
+import numpy as np
+import pytest
+from made_up import finished, noise
+
+import dla_jax
+from configs import agents, ppo
+from dla_jax.config.checks import ConfigError
+from dla_jax.config.old_names import with_new_names
+from dla_jax.config.stop import stop_requested
+from dla_jax.evidence.rows import read_record
+from dla_jax.rl import judge
+from dla_jax.studies.agents import transfer
+from dla_jax.studies.agents.answer import answer
+from dla_jax.studies.agents.checks import check_config
+from dla_jax.studies.agents.judging import VALUES, remarks
+from dla_jax.studies.agents.report import lines, title
+from dla_jax.studies.agents.study import STUDY
+from dla_jax.trials.arms import own_config
+
+SMALL = {
+    "env.name": "CartPole-v1",
+    "env.judge": "CartPole-v1",
+    "runs_at_once": 4,  # tests have four devices
+    "seeds": (0, 1),
+    "lrs": (1e-3, 3e-3),
+    "total_steps": 512,
+    "agent.normalise_obs": True,
+    "agent.normalise_reward": False,
+}
+TIMES = ("seconds", "env_steps_per_s", "train_seconds")
+
+
+def small(workdir, **changes):
+    return dla_jax.run("configs/ppo.py:smoke", workdir, quiet=True, **SMALL | changes)
+
+
+def rows_of(workdir):
+    """Return the record without times."""
+    rows = [
+        {key: value for key, value in row.items() if key not in TIMES}
+        for row in read_record(workdir)
+    ]
+    return sorted(rows, key=lambda row: (row["run"], bool(row.get("done")), row["step"]))
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    return small(tmp_path_factory.mktemp("judged") / "run").workdir
+
+
+def test_final_runs_are_judged_and_no_others(uninterrupted):
+    done = [row for row in read_record(uninterrupted) if row.get("done")]
+    final = [row for row in done if row["stage"] == "final"]
+    assert len(final) == 4 and len(done) == 8
+    for row in final:
+        # the same game there: poles fall about as soon, and none stands longer than 30 steps
+        assert all(8 <= row[key] <= 30 for key in VALUES)
+        assert row["judged_random"] == judge.random_return(
+            "CartPole-v1", row["seed"], 6, max_steps=30
+        )
+    by_seed = {row["seed"]: row["judged_random"] for row in final}
+    assert len(set(by_seed.values())) == 2  # episodes of a seed are those of every arm
+    assert not any(key in row for row in done if row["stage"] == "select" for key in VALUES)
+
+
+def test_a_run_whose_judging_is_interrupted_is_judged_again_and_not_trained_again(
+    uninterrupted, tmp_path, monkeypatch
+):
+    workdir, real, played = tmp_path / "run", judge.play, []
+
+    def stopped(*given, **more):
+        played.append(given)
+        if len(played) == 3:  # the first run has both policies judged
+            stop_requested.set()
+        return real(*given, **more)
+
+    monkeypatch.setattr(judge, "play", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        small(workdir)
+    stop_requested.clear()
+    before = read_record(workdir)
+    assert sum(bool(row.get("done")) and row["stage"] == "final" for row in before) == 1
+    monkeypatch.setattr(judge, "play", real)
+    small(workdir)
+    assert rows_of(workdir) == rows_of(uninterrupted)
+    kept = [row for row in before if not row.get("done")]
+    times = {
+        (row["run"], row["step"]): row["seconds"]
+        for row in read_record(workdir)[:]
+        if "seconds" in row
+    }
+    stopped_runs = {row["run"] for row in kept}
+    again = [row for row in kept if row["seconds"] != times[row["run"], row["step"]]]
+    assert stopped_runs and not again, "trained again"
+
+
+def judged_study(workdir, **changes):
+    """Return a made-up study of LunarLander whose policies return 20 less where it is judged."""
+    config = agents.get_config("lunar")
+    for key, value in changes.items():
+        config[key] = value
+    returns = {"reinforce": 60.0, "dqn": 170.0, "ppo": 240.0}
+
+    def last(trial):
+        here = (
+            returns[trial.arm] + noise(trial.seed, 20.0) + noise(trial.seed + len(trial.arm), 9.0)
+        )
+        row = {"eval_return": here, "last_return": here - 5, "random_return": -180.0}
+        there = here - 20 + noise(5 * trial.seed, 3.0)
+        row |= {"judged_return": there, "judged_last_return": there - 5, "judged_random": -190.0}
+        row |= {"mean_return": 400.0 - here, "late_return": here, "diverged": False}
+        solved = 100_000 if here >= 200 else None
+        row |= {"solved_at": solved, "solved_after": solved and 50_000, "log2_solved": 17.0}
+        row |= {"resolution": {}, "env_steps_per_s": 1.0, "num_params": 10, "train_seconds": 1.0}
+        return row | {"step": config.total_steps, "env_steps": config.total_steps}
+
+    data = {"name": config.env.name}
+    return finished(STUDY, config, data, last, lambda trial: [], workdir)
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory):
+    return judged_study(tmp_path_factory.mktemp("j"))
+
+
+def test_the_answer_speaks_of_where_it_is_judged(judged):
+    # over training ppo is the worst here
+    found = answer(judged)
+    assert found.startswith("On gymnasium's LunarLander-v3 the best policies of ppo have a mean ")
+    assert ", the highest, and those of dqn one of 1" in found
+    assert "the return of ppo is 70." in found or "the return of ppo is 69." in found
+    runs = judged.runs_of("ppo")
+    assert f" of {np.mean([run['judged_return'] for run in runs]):.2f} [" in found
+    there = sum(run["judged_return"] >= 200 for run in runs)
+    here = sum(run["solved_at"] is not None for run in runs)
+    assert f"; 200 is reached by ppo on {there} of {len(runs)} seeds and dqn on 0 of " in found
+    assert f"on LunarLanderJax-v0, it is solved by ppo on {here} of {len(runs)} seeds" in found
+    assert title(judged) == "Agents on LunarLanderJax-v0, judged on LunarLander-v3"
+
+
+def test_claims_are_about_where_it_is_judged(judged):
+    claims = {claim["name"]: claim for claim in judged.summary["claims"]}
+    assert claims["a_ppo_beats_reinforce"]["verdict"] == "holds"  # over training it is lower
+    (result,) = claims["a_ppo_beats_reinforce"]["results"]
+    pairs = zip(judged.runs_of("ppo"), judged.runs_of("reinforce"), strict=True)
+    differences = [one["judged_return"] - other["judged_return"] for one, other in pairs]
+    assert result["mean"] == pytest.approx(np.mean(differences))
+
+
+def test_the_table_has_both_returns_side_by_side(judged):
+    found = transfer.table(judged)
+    rows = {row[0]: dict(zip(found["head"], row, strict=True)) for row in found["rows"]}
+    assert list(rows) == ["reinforce", "dqn", "ppo", "random actions"]
+    row = rows["ppo"]
+    here, there = (float(row[f"best policy, {place}"].split()[0]) for place in ("here", "there"))
+    assert here > 225 and there == pytest.approx(here - 20, abs=3)
+    lower = row["there − here"]
+    assert lower.startswith("−") and "[−" in lower and ", −" in lower
+    assert float(row["last policy, there"].split()[0]) == pytest.approx(there - 5, abs=0.11)
+    count = sum(run["judged_return"] >= 200 for run in judged.runs_of("ppo"))
+    assert row["at least 200 there"] == f"{count} of {len(judged.runs_of('ppo'))}"
+    chance = rows["random actions"]
+    assert chance["best policy, here"].startswith("−180.0")
+    assert chance["best policy, there"].startswith("−190.0")
+    (line,) = [line for line in lines(judged) if line.startswith("ppo")]
+    assert f"on LunarLander-v3 {row['best policy, there']}" in line
+
+
+def test_without_a_return_that_counts_as_solved_nothing_is_counted(tmp_path):
+    found = judged_study(tmp_path, solved_return=None)
+    assert "at least" not in " ".join(transfer.table(found)["head"])
+    assert "reached" not in answer(found) and "solved" not in answer(found)
+
+
+def test_the_caption_says_on_which_side_each_arm_lies(judged):
+    runs = len(judged.runs_of("ppo"))
+    words = transfer.caption(judged)
+    assert "ppo: returns less there (−" in words and f"{runs} of {runs} runs below" in words
+    better = [
+        run | {"judged_return": run["eval_return"] + 9 + noise(run["seed"])}
+        for run in judged.summary["runs"]
+    ]
+    turned = judged._replace(summary=judged.summary | {"runs": better})
+    assert "ppo: returns more there (+9.0" in transfer.caption(turned)
+    assert f"0 of {runs} runs below" in transfer.caption(turned)
+    signs = [
+        run | {"judged_return": run["eval_return"] + (-1) ** run["seed"]}
+        for run in judged.summary["runs"]
+    ]
+    alike = judged._replace(summary=judged.summary | {"runs": signs})
+    assert "ppo: no difference is shown (0.0" in transfer.caption(alike)
+
+
+def test_a_study_that_is_not_judged_has_no_such_section():
+    config = agents.get_config("cartpole")
+    found = finished(STUDY, config, {"name": "CartPole-v1"}, unjudged, lambda trial: [], None)
+    assert transfer.section(found, {}) == [] and transfer.pairs(found) == {}
+    assert transfer.there_words(found, "ppo") == "" and "judged" not in title(found)
+    assert remarks(config) == []
+
+
+def unjudged(trial):
+    row = dict.fromkeys(("eval_return", "mean_return", "random_return", "log2_solved"), 1.0)
+    return row | {"solved_at": None, "diverged": False}
+
+
+def test_what_is_judged_is_counted_before_it_runs():
+    config = ppo.get_config("lunar")
+    runs = len(config.seeds) * len(config.arms)
+    (line,) = remarks(config)
+    assert line.startswith(f"{runs} runs judged on gymnasium's LunarLander-v3")
+    assert f"{2 * runs * config.test_episodes:,} episodes" in line
+    config.env.judge = ""
+    (line,) = remarks(config)
+    assert "env.judge is empty" in line and "not run" in line
+
+
+def test_claims_on_what_was_not_judged_are_not_run(tmp_path):
+    config = agents.get_config("lunar")
+    config.env.judge = ""
+    found = finished(STUDY, config, {"name": "x"}, unjudged, lambda trial: [], tmp_path)
+    verdicts = {claim["value"]: claim["verdict"] for claim in found.summary["claims"]}
+    assert verdicts["judged_return"] == "not run" != verdicts["log2_solved"]
+
+
+def test_actions_that_stick_are_refused_where_it_is_judged():
+    config = ppo.get_config("cartpole")
+    config.runs_at_once, config.env.judge, config.env.sticky = 4, "CartPole-v1", 0.25
+    with pytest.raises(ConfigError, match=r"env\.sticky: 0\.25.*give 0"):
+        check_config(own_config(config, "ppo"))
+    config.env.sticky = 0.0
+    check_config(own_config(config, "ppo"))
+
+
+def test_a_study_of_before_was_not_judged():
+    config = agents.get_config("cartpole").to_dict()
+    old = json.loads(json.dumps(config))
+    del old["env"]["judge"]
+    assert with_new_names(old)["env"] == config["env"]
+    config["arms"]["ppo"]["env"] = {"max_steps": 9}  # of an arm: what it changes
+    assert with_new_names(config) == config
