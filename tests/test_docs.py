@@ -22,10 +22,17 @@ PRESETS = {
     "yahoo": ("docstrings", "minilm", "ag_news"),
     "ag_news": ("minilm", "docstrings"),
     "race": ("docstrings", "minilm", "dream"),
-    "agents": ("cartpole", "budgets"),
-    "ppo": ("cartpole",),
-    "dqn": ("targets", "gamma", "extras"),
-    "reinforce": ("temperature", "baselines", "gamma"),
+    "agents": ("cartpole", "budgets", "lunar"),
+    "ppo": ("cartpole", "lunar"),
+    "dqn": ("targets", "gamma", "extras", "lunar_targets", "lunar_gamma"),
+    "reinforce": (
+        "temperature",
+        "baselines",
+        "gamma",
+        "lunar",
+        "lunar_temperature",
+        "lunar_gamma",
+    ),
 }
 PAGES = "\n".join(page.read_text() for page in sorted((ROOT / "docs" / "studies").glob("*.md")))
 NUMBER = r"([+−-]?[\d.]+)"

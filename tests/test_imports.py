@@ -35,6 +35,7 @@ OWNERS = {
     "tokenizers": ("data/tokenize.py", "models/hub.py"),
     "safetensors": ("data/tokenize.py", "models/hub.py"),
     "huggingface_hub": ("models/hub.py",),
+    "gymnasium": ("rl/judge.py",),
     "gymnax": ("rl/envs.py", "rl/lunar_lander.py", "rl/own_environment.py", "rl/own_steps.py"),
     "matplotlib": ("plots/",),
     "jinja2": ("evidence/report.py",),

@@ -1,5 +1,7 @@
 """Programs of agents: which arms share one, what is data in it, when runs are evaluated."""
 
+import importlib.util
+
 import numpy as np
 import pytest
 
@@ -178,12 +180,29 @@ PRESETS = [
     *(reinforce.get_config(preset) for preset in ("temperature", "baselines", "gamma", "one")),
     *(agents.get_config(preset) for preset in ("cartpole", "budgets")),
 ]
+LUNAR = [
+    *(dqn.get_config(preset) for preset in ("lunar_targets", "lunar_gamma")),
+    *(reinforce.get_config(f"lunar{more}") for more in ("", "_temperature", "_gamma")),
+    *(module.get_config("lunar") for module in (agents, ppo)),
+]
 
 
-@pytest.mark.parametrize("config", PRESETS)
+@pytest.mark.parametrize("config", PRESETS + LUNAR)
 def test_every_preset_is_one_that_can_run(config):
+    if importlib.util.find_spec("Box2D") is None:
+        config = config.copy_and_resolve_references()
+        config.env.judge = ""  # without what requirements-box2d.txt installs
     config.runs_at_once *= 4  # tests have four devices
     for arm in config.arms:
         check_config(own_config(config, arm))
     for claim in config.claims.values():
         assert {group for terms in claim.contrasts for _, group in terms} <= set(config.arms)
+
+
+@pytest.mark.parametrize("config", LUNAR)
+def test_what_is_trained_in_our_lander_is_judged_on_box2d(config):
+    for arm in config.arms:
+        env = own_config(config, arm).env
+        assert (env.name, env.judge) == ("LunarLanderJax-v0", "LunarLander-v3")
+    values = {claim.value for claim in config.claims.values()}
+    assert "judged_return" in values and values <= {"judged_return", "log2_solved"}
