@@ -11,7 +11,6 @@ class Unasked(NamedTuple):
     why: str  # no config asks it
 
 
-LUNAR = "LunarLander is not in gymnax"
 MLPS = "no preset trains MLPs on CIFAR-10; `mlp.py:digits` has digits"
 PHOTO = "single images do not say how often; `cam.py --config.image=` draws the map of one's own"
 
@@ -66,20 +65,9 @@ LAB_C = (
         "`dante.py:gpt` asks it as lab D says it, by its recipe",
     ),
     Unasked(
-        "REINFORCE reaches about 130 on LunarLander in 30,000 episodes",
-        "about 130 (one run)",
-        LUNAR,
-    ),
-    Unasked(
-        "Mixtures that are greedy four times in five, or ever more, never converge on LunarLander",
-        "one run each",
-        f"{LUNAR}; `reinforce.py` asks about them on CartPole",
-    ),
-    Unasked("DQN solves LunarLander", "curves (one run)", f"{LUNAR}; `dqn.py` plays CartPole"),
-    Unasked(
         "PPO's return on LunarLander grows with its budget, 2,500 to 5,000,000 steps",
         "ten episodes of one run each",
-        f"{LUNAR}; `agents.py:budgets` asks it of CartPole",
+        "`agents.py:budgets` asks it of CartPole; on LunarLander each method has one budget",
     ),
 )
 LAB_D = (
