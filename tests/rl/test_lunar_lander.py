@@ -22,10 +22,7 @@ STANDS = (PAD - 3.3 + 18 / SCALE, 0.02)
 
 @pytest.fixture(scope="module")
 def fly():
-    """Return a function: actions [STEPS, COPIES] -> (states, obs, reward, terminated) of each step.
-
-    Nothing ends; a state may be given that all copies begin with.
-    """
+    """Return a function: actions -> (states, obs, reward, terminated) of steps; nothing ends."""
 
     @jax.jit
     def run(key, actions, params, given, use):
@@ -141,7 +138,7 @@ def test_a_sliding_lander_is_slowed_by_box2d_s_friction(fly):
     normal, along = impulses[:, 2:6], impulses[:, 6:]
     slides = normal > 0.01
     assert slides.sum() > 10
-    # the geometric mean of 0.1, the moon's, and 0.2, which shapes have that are not given another
+    # of 0.1, the moon's, and 0.2, what shapes have that are given none
     np.testing.assert_allclose(along[slides], -math.sqrt(0.1 * 0.2) * normal[slides], rtol=1e-3)
 
 
