@@ -9,7 +9,7 @@ import pytest
 from scipy import optimize
 
 from dla_jax.rl import pinned_bodies
-from dla_jax.rl.pinned_bodies import ANGULAR_SLOP, SLOP, Bodies, Contacts, Legs, Motion
+from dla_jax.rl.pinned_bodies import ANGULAR_SLOP, SLOP, Bodies, Bounds, Contacts, Legs, Motion
 
 # No two numbers are equal, so that nothing can be swapped unseen.
 BODIES = Bodies(
@@ -150,13 +150,15 @@ def by_enumeration(matrix, speed, low, high):
 def test_relax_solves_complementarity_problems():
     rng, kinds = np.random.default_rng(1), set()
     low, high = np.array([-0.2, 0.0, 0.0, -0.3]), np.array([0.2, np.inf, np.inf, 0.1])
-    bounded = lambda row, wanted, response, impulses: jnp.clip(wanted, low[row], high[row])
+    aim, no = np.float32([0.3, 0.0, -0.2, 0.1]), np.zeros(4, bool)
+    same = np.arange(4)
+    bounds = Bounds(*map(jnp.asarray, (aim, low, high, 0 * aim, same, no, no)))
     solve = jax.jit(
-        lambda matrix, speed: pinned_bodies.relax(matrix, speed, jnp.zeros(4), bounded, 400)
+        lambda matrix, speed: pinned_bodies.relax(matrix, speed, jnp.zeros(4), bounds, 400)
     )
     for _ in range(40):
         rows, speed = rng.normal(size=(4, 6)), rng.normal(size=4)
-        want = by_enumeration(rows @ rows.T, speed, low, high)
+        want = by_enumeration(rows @ rows.T, speed - aim, low, high)
         found = solve(np.float32(rows @ rows.T), np.float32(speed))
         np.testing.assert_allclose(found, want, atol=2e-3)
         kinds.add(tuple(np.sign(want - low) - np.sign(high - want)))
