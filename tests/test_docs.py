@@ -24,14 +24,12 @@ PRESETS = {
     "race": ("docstrings", "minilm", "dream"),
     "agents": ("cartpole", "budgets", "lunar"),
     "ppo": ("cartpole", "lunar"),
-    "dqn": ("targets", "gamma", "extras", "lunar_targets", "lunar_gamma"),
+    "dqn": ("targets", "gamma", "extras"),
     "reinforce": (
         "temperature",
         "baselines",
         "gamma",
         "lunar",
-        "lunar_temperature",
-        "lunar_gamma",
     ),
 }
 PAGES = "\n".join(page.read_text() for page in sorted((ROOT / "docs" / "studies").glob("*.md")))
