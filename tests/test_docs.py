@@ -30,6 +30,12 @@ PRESETS = {
         "baselines",
         "gamma",
         "lunar",
+<<<<<<< HEAD
+=======
+        "lunar_baseline",
+        "lunar_temperature",
+        "lunar_gamma",
+>>>>>>> a5cc2fb (Docs: LunarLander's commands, how a study is judged on Box2D)
     ),
 }
 PAGES = "\n".join(page.read_text() for page in sorted((ROOT / "docs" / "studies").glob("*.md")))

@@ -182,7 +182,7 @@ PRESETS = [
 ]
 LUNAR = [
     *(dqn.get_config(preset) for preset in ("lunar_targets", "lunar_gamma")),
-    *(reinforce.get_config(f"lunar{more}") for more in ("", "_temperature", "_gamma")),
+    *(reinforce.get_config(f"lunar{more}") for more in ("", "_baseline", "_temperature", "_gamma")),
     *(module.get_config("lunar") for module in (agents, ppo)),
 ]
 
