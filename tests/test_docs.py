@@ -25,18 +25,7 @@ PRESETS = {
     "agents": ("cartpole", "budgets", "lunar"),
     "ppo": ("cartpole", "lunar"),
     "dqn": ("targets", "gamma", "extras"),
-    "reinforce": (
-        "temperature",
-        "baselines",
-        "gamma",
-        "lunar",
-<<<<<<< HEAD
-=======
-        "lunar_baseline",
-        "lunar_temperature",
-        "lunar_gamma",
->>>>>>> a5cc2fb (Docs: LunarLander's commands, how a study is judged on Box2D)
-    ),
+    "reinforce": ("temperature", "baselines", "gamma", "lunar"),
 }
 PAGES = "\n".join(page.read_text() for page in sorted((ROOT / "docs" / "studies").glob("*.md")))
 NUMBER = r"([+−-]?[\d.]+)"
