@@ -327,7 +327,7 @@ def smoke(config: ConfigDict) -> None:
 PRESETS = {
     "cartpole": Preset(cartpole, "CartPole, 500,000 steps, 16 seeds", minutes=5),
     "budgets": Preset(budgets, "CartPole, fresh runs of 25,000 to 400,000 steps", minutes=5.4),
-    "lunar": Preset(lunar, "LunarLander, 500,000 steps, judged on Box2D", minutes=15),
+    "lunar": Preset(lunar, "LunarLander, 500,000 steps, judged on Box2D", minutes=13),
     "quick": Preset(quick, "CartPole, 100,000 steps, six seeds", minutes=1),
     "smoke": Preset(smoke, "the smallest, to see that it runs", minutes=SECONDS),
 }

@@ -150,7 +150,7 @@ PRESETS = {
     "temperature": Preset(temperature, "CartPole, true temperatures and lab C's", minutes=7),
     "baselines": Preset(baselines, "CartPole, what is subtracted from the return", minutes=2.9),
     "gamma": Preset(gamma, "CartPole, four discount factors", minutes=2.2),
-    "lunar": Preset(lunar, "LunarLander, three million steps, on Box2D", minutes=15),
+    "lunar": Preset(lunar, "LunarLander, three million steps, on Box2D", minutes=11.4),
     "lunar_baseline": Preset(lunar_baseline, "LunarLander, a value function and lab C's way"),
     "lunar_temperature": Preset(lunar_temperature, "LunarLander, sampling and lab C's mixtures"),
     "lunar_gamma": Preset(lunar_gamma, "LunarLander, four discount factors"),
