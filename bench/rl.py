@@ -76,8 +76,11 @@ def config_of(job: Job) -> tuple[ConfigDict, dict]:
     return config, make_hyper(config, config.optim.lr)._asdict()
 
 
-def our_runs(job: Job):
-    """Return (`prepare` as `rl_others.timed` takes it, environment steps of what it makes)."""
+def our_runs(job: Job, **own):
+    """Return (`prepare` as `rl_others.timed` takes it, environment steps of what it makes).
+
+    `own`: keys of `config.agent` that are to be others.
+    """
     import importlib
 
     import jax
@@ -86,6 +89,7 @@ def our_runs(job: Job):
     from dla_jax.rl import envs, loop
 
     config, hyper = config_of(job)
+    config.agent.update(own)
     module = importlib.import_module(f"dla_jax.rl.{job.agent}")
     agent = module.make(envs.make(config.env.name, flatten=True), config)
     updates = (job.steps - agent.first_steps) // agent.steps_per_update
