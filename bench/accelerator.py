@@ -96,9 +96,10 @@ def command_line() -> argparse.Namespace:
     parser.add_argument("--tiny", action="store_true", help="rehearse on a CPU, sizes cut")
     parser.add_argument("--list", action="store_true", help="name the stages, and end")
     given = parser.parse_args()
-    given.stages = given.stages.split(",")
-    if unknown := [name for name in given.stages if name not in STAGES]:
+    asked = given.stages.split(",")
+    if unknown := [name for name in asked if name not in STAGES]:
         page.refuse(NAME, f"--stages: no stage {', '.join(unknown)}; there are {', '.join(STAGES)}")
+    given.stages = [name for name in STAGES if name in asked]
     if not given.list and not given.out:
         page.refuse(NAME, "--out is missing; give the folder of the results, or --list")
     given.budget = seconds_of("budget", given.budget)
@@ -169,7 +170,8 @@ def say(line: str) -> None:
 
 def environment(tiny: bool) -> dict[str, str]:
     """Return the environment of a stage: PyTorch finds memory beside JAX."""
-    own = {"JAX_PLATFORMS": "cpu"} if tiny else {}
+    own = {"JAX_TRACEBACK_FILTERING": "off"}  # else the last line of an error says nothing
+    own |= {"JAX_PLATFORMS": "cpu"} if tiny else {}
     return {"XLA_PYTHON_CLIENT_MEM_FRACTION": "0.6"} | os.environ | own
 
 
@@ -256,9 +258,8 @@ def do(name: str, given: argparse.Namespace, found: dict, clock: Clock) -> dict:
     return run_stage(name, asked, limit, note)
 
 
-def main() -> None:
+def measure(given: argparse.Namespace) -> None:
     """Do the stages that fit into the budget, and say what is left."""
-    given = command_line()
     if given.list:
         for stage in STAGES.values():
             print(f"{stage.name:12} about {stage.seconds:4} s  {stage.what}")
@@ -283,6 +284,15 @@ def main() -> None:
         failed += [name] if entry["state"] == FAILED else []
     print(f"written: {given.out / 'results.md'}")
     sys.exit(1 if failed else 0)
+
+
+def main() -> None:
+    """Do what the command line asks for, or what is left of it."""
+    try:
+        measure(command_line())
+    except KeyboardInterrupt:
+        say("interrupted; the same command goes on")
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ def step_flops(task) -> int:
     import jax
 
     key = jax.random.key(0)
-    params, model_state = jax.eval_shape(task.init_fn, key)
+    params, model_state = task.init_fn(key)
     batch = dict(task.batch_at(0))
     index = batch.pop("index", None)
     if index is not None:

@@ -71,5 +71,5 @@ def rates_of(found: dict) -> dict[str, float]:
 def in_order(names: list[str], found: dict) -> list[str]:
     """Return the stages to do: those that were never begun, then those that were cut or failed."""
     state = {name: found["stages"].get(name, {"state": LEFT})["state"] for name in names}
-    left = [name for name in STAGES if name in names and state[name] != DONE]
+    left = [name for name in names if state[name] != DONE]
     return sorted(left, key=lambda name: state[name] in (CUT, FAILED))
