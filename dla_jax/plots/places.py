@@ -30,7 +30,7 @@ def two_places(arms: dict[str, dict], names: tuple[str, str], path: Path) -> str
         ends = values.min() - room, values.max() + room
         axis.plot(ends, ends, color="0.4", linewidth=0.7, linestyle=(0, (1, 2)))
         axis.set(xlim=ends, ylim=ends, aspect="equal")
-        axis.set_xlabel(f"return on {names[0]}, trained there")
+        axis.set_xlabel(f"return on {names[0]}, where it was trained")
         axis.set_ylabel(f"return on gymnasium's {names[1]}")
         if len(arms) > 1:
             axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import scipy
 from made_up import finished, noise
 
 import dla_jax
@@ -88,11 +89,8 @@ def test_a_run_whose_judging_is_interrupted_is_judged_again_and_not_trained_agai
     small(workdir)
     assert rows_of(workdir) == rows_of(uninterrupted)
     kept = [row for row in before if not row.get("done")]
-    times = {
-        (row["run"], row["step"]): row["seconds"]
-        for row in read_record(workdir)[:]
-        if "seconds" in row
-    }
+    rows = [row for row in read_record(workdir) if "seconds" in row]
+    times = {(row["run"], row["step"]): row["seconds"] for row in rows}
     stopped_runs = {row["run"] for row in kept}
     again = [row for row in kept if row["seconds"] != times[row["run"], row["step"]]]
     assert stopped_runs and not again, "trained again"
@@ -161,8 +159,6 @@ def test_the_table_has_both_returns_side_by_side(judged):
     lower = row["there − here"]
     assert lower.startswith("−") and "[−" in lower and ", −" in lower
     assert float(row["last policy, there"].split()[0]) == pytest.approx(there - 5, abs=0.11)
-    count = sum(run["judged_return"] >= 200 for run in judged.runs_of("ppo"))
-    assert row["at least 200 there"] == f"{count} of {len(judged.runs_of('ppo'))}"
     chance = rows["random actions"]
     assert chance["best policy, here"].startswith("−180.0")
     assert chance["best policy, there"].startswith("−190.0")
@@ -174,6 +170,7 @@ def test_without_a_return_that_counts_as_solved_nothing_is_counted(tmp_path):
     found = judged_study(tmp_path, solved_return=None)
     assert "at least" not in " ".join(transfer.table(found)["head"])
     assert "reached" not in answer(found) and "solved" not in answer(found)
+    assert "a best policy" not in "\n".join(lines(found))
 
 
 def test_the_caption_says_on_which_side_each_arm_lies(judged):
@@ -195,11 +192,68 @@ def test_the_caption_says_on_which_side_each_arm_lies(judged):
     assert "ppo: no difference is shown (0.0" in transfer.caption(alike)
 
 
+def with_differences(judged, differences):
+    """Return a study whose runs return so much more where it is judged: {arm: {seed: float}}."""
+    runs = [
+        run | {"judged_return": run["eval_return"] + differences[run["group"]][run["seed"]]}
+        for run in judged.summary["runs"]
+    ]
+    return judged._replace(summary=judged.summary | {"runs": runs})
+
+
+def test_seeds_that_reach_what_counts_as_solved_are_counted_in_both_places(judged):
+    seeds, runs = judged.config.seeds, len(judged.config.seeds)
+    fall = dict.fromkeys(seeds, 0.0) | dict.fromkeys(seeds[:3], -90.0)
+    found = with_differences(judged, dict.fromkeys(judged.arms, fall))
+    table = transfer.table(found)
+    (row,) = [
+        dict(zip(table["head"], row, strict=True)) for row in table["rows"] if row[0] == "ppo"
+    ]
+    here, there = f"{runs} of {runs}", f"{runs - 3} of {runs}"
+    assert (row["at least 200, here"], row["at least 200, there"]) == (here, there)
+    (told,) = [line for line in lines(found) if line.startswith("a best policy")]
+    assert "at least 200 on gymnasium's LunarLander-v3 (on LunarLanderJax-v0)" in told
+    assert told.endswith(f", ppo on {there} seeds ({here})")
+
+
+def test_seeds_are_averaged_over_arms_before_their_interval(judged):
+    # arms shift alike on a seed: three arms are no more evidence than one
+    seeds = judged.config.seeds
+    shift = dict(zip(seeds, np.random.default_rng(0).normal(3, 5, len(seeds)), strict=True))
+    arms = {"ppo": 1.0, "dqn": -2.0, "reinforce": 1.0}
+    alike = {arm: {seed: x + own for seed, x in shift.items()} for arm, own in arms.items()}
+    found = transfer.together(with_differences(judged, alike))
+    values = list(shift.values())
+    half = scipy.stats.t.ppf(0.975, len(seeds) - 1) * np.std(values, ddof=1) / len(seeds) ** 0.5
+    mean = np.mean(values)
+    np.testing.assert_allclose(found, (mean, mean - half, mean + half))
+    words = f"{mean:+.1f} [{mean - half:+.1f}, {mean + half:+.1f}]".replace("-", "−")
+    caption = transfer.caption(with_differences(judged, alike))
+    assert f". All arms together, there less here: {words}." in caption
+
+
+def test_ranks_are_those_of_all_runs_together(judged):
+    runs = len(judged.summary["runs"])
+    same = {arm: dict.fromkeys(judged.config.seeds, 7.0) for arm in judged.arms}
+    words = f" Rank correlation of the {runs} runs (Spearman's): "
+    assert transfer.ranks_words(with_differences(judged, same)) == f"{words}1.00."
+    here = {
+        arm: {run["seed"]: run["eval_return"] for run in judged.runs_of(arm)} for arm in judged.arms
+    }
+    turned = {arm: {seed: -3 * x for seed, x in own.items()} for arm, own in here.items()}
+    assert transfer.ranks_words(with_differences(judged, turned)) == f"{words}−1.00."
+    level = {arm: {seed: 5 - x for seed, x in own.items()} for arm, own in here.items()}
+    assert transfer.ranks_words(with_differences(judged, level)) == ""
+    few = judged.summary["runs"][::3]  # eight
+    assert transfer.ranks_words(judged._replace(summary=judged.summary | {"runs": few})) == ""
+
+
 def test_a_study_that_is_not_judged_has_no_such_section():
     config = agents.get_config("cartpole")
     found = finished(STUDY, config, {"name": "CartPole-v1"}, unjudged, lambda trial: [], None)
     assert transfer.section(found, {}) == [] and transfer.pairs(found) == {}
-    assert transfer.there_words(found, "ppo") == "" and "judged" not in title(found)
+    assert transfer.reached_words(found) == "" == transfer.there_words(found, "ppo")
+    assert "judged" not in title(found)
     assert remarks(config) == []
 
 

@@ -161,7 +161,8 @@ def lines(found: Finished) -> list[str]:
             words += f"{transfer.there_words(found, row['label'])}"
             words += f"   reported: {found.config.reported[row['label']]}"
         shown.append(words)
-    undrawn = undrawn_environments(found)
+    undrawn, reached = undrawn_environments(found), transfer.reached_words(found)
+    shown += [reached] if reached else []
     return shown + nothing_to_learn(found) + ([undrawn_words(undrawn)] if undrawn else [])
 
 

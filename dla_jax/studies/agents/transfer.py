@@ -1,11 +1,14 @@
 """Where policies were trained beside where they are judged: a table, a figure, and what it says."""
 
 import numpy as np
+from scipy.stats import spearmanr
 
 from dla_jax.evidence import formatting, stats
 from dla_jax.studies.agents.levels import interval_words, scored
 from dla_jax.studies.study import Finished
 
+RANKED = 10  # runs at least whose ranks are compared
+PLACES = ("here", "there")
 COLUMNS = (
     "arm",
     "runs",
@@ -48,9 +51,23 @@ def difference(found: Finished, name: str) -> tuple[float, float, float]:
     return float(np.mean(differences)), *stats.t_interval(differences)
 
 
-def difference_words(found: Finished, name: str) -> str:
+def together(found: Finished) -> tuple[float, float, float]:
+    """Return the difference of all judged arms, and its t-interval over seeds.
+
+    The arms play the same episodes with a seed, and are no independent runs: their differences are
+    first averaged, seed by seed.
+    """
+    by_seed: dict[int, list[float]] = {}
+    for name in judged_arms(found):
+        for run in found.runs_of(name):
+            own = run["judged_return"] - run["eval_return"]
+            by_seed.setdefault(run["seed"], []).append(own)
+    differences = [np.mean(values) for values in by_seed.values()]
+    return float(np.mean(differences)), *stats.t_interval(differences)
+
+
+def difference_words(mean: float, low: float, high: float) -> str:
     """Return `−8.1 [−20.3, +4.1]`, the return there less that here."""
-    mean, low, high = difference(found, name)
     words = formatting.number(mean, 1, sign=True)
     if not np.isfinite(low):
         return words
@@ -68,22 +85,25 @@ def table(found: Finished) -> dict:
     """Return the table of the judged arms, and of actions at random where all play alike."""
     threshold, names = found.config.solved_return, judged_arms(found)
     counted = [] if threshold is None else [formatting.short(threshold)]
-    head = [*COLUMNS, *(f"at least {least} there" for least in counted)]
+    head = [*COLUMNS, *(f"at least {least}, {place}" for least in counted for place in PLACES)]
     rows = []
     for name in names:
         best, last = (
             [interval_words(scored(found, name, key)) for key in keys]
             for keys in (("eval_return", "judged_return"), ("last_return", "judged_last_return"))
         )
-        rows.append([name, str(len(found.runs_of(name))), *best, difference_words(found, name)])
-        rows[-1] += [*last, *(reached(found, name, "judged_return") for _ in counted)]
+        rows.append(
+            [name, str(len(found.runs_of(name))), *best, difference_words(*difference(found, name))]
+        )
+        keys = ("eval_return", "judged_return") * len(counted)
+        rows[-1] += [*last, *(reached(found, name, key) for key in keys)]
     if len(judges(found)) == 1:
         chance = [
             interval_words(scored(found, names[0], key))
             for key in ("random_return", "judged_random")
         ]
         runs = str(len(found.runs_of(names[0])))
-        rows.append(["random actions", runs, *chance, "", "", "", *("" for _ in counted)])
+        rows.append(["random actions", runs, *chance, *[""] * (len(head) - 4)])
     return {"head": head, "rows": rows}
 
 
@@ -107,13 +127,13 @@ def caption(found: Finished) -> str:
     told = "; ".join(verdict_words(found, name) for name in judged_arms(found))
     return (
         f"A run's best policy: its return on {here}, where it was trained, and on {there}. On the "
-        f"dotted diagonal both are equal. {told}."
+        f"dotted diagonal both are equal. {told}.{together_words(found)}{ranks_words(found)}"
     )
 
 
 def verdict_words(found: Finished, name: str) -> str:
     """Return whether an arm returns more or less there, in a clause."""
-    _, low, high = difference(found, name)
+    mean, low, high = difference(found, name)
     shown = (low > 0) - (high < 0) if np.isfinite(low) else 0
     says = {
         1: "returns more there",
@@ -123,8 +143,44 @@ def verdict_words(found: Finished, name: str) -> str:
     own = pairs(found)[name]
     below = int(np.less(own["there"], own["here"]).sum())
     return (
-        f"{name}: {says} ({difference_words(found, name)}), {below} of "
+        f"{name}: {says} ({difference_words(mean, low, high)}), {below} of "
         f"{formatting.count(len(own['here']), 'run')} below the diagonal"
+    )
+
+
+def together_words(found: Finished) -> str:
+    """Return how far apart the two returns are, all arms together; nothing of a single arm."""
+    if len(judged_arms(found)) == 1:
+        return ""
+    return f" All arms together, there less here: {difference_words(*together(found))}."
+
+
+def ranks_words(found: Finished) -> str:
+    """Return how alike the runs of all arms are ranked; nothing of few runs, or of equal ones."""
+    here, there = (np.concatenate([own[side] for own in pairs(found).values()]) for side in PLACES)
+    if len(here) < RANKED or np.ptp(here) == 0 or np.ptp(there) == 0:
+        return ""
+    rho = formatting.number(float(spearmanr(here, there).statistic), 2)
+    return f" Rank correlation of the {len(here)} runs (Spearman's): {rho}."
+
+
+def reached_words(found: Finished) -> str:
+    """Return on how many seeds best policies have at least what counts as solved, in both places.
+
+    Without a judged arm, or where nothing counts as solved, it is empty.
+    """
+    names, threshold = judged_arms(found), found.config.solved_return
+    if not names or threshold is None:
+        return ""
+    here, there = places(found)
+    told = [
+        f"{name} on {reached(found, name, 'judged_return')} seeds"
+        f" ({reached(found, name, 'eval_return')})"
+        for name in names
+    ]
+    return (
+        f"a best policy returns at least {formatting.short(threshold)} on gymnasium's {there} "
+        f"(on {here}): {', '.join(told)}"
     )
 
 
