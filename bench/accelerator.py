@@ -9,10 +9,8 @@ counts all its calls. Workdirs of studies, with checkpoints and figures, are in 
 """
 
 import argparse
-import contextlib
 import hashlib
 import importlib.util
-import json
 import os
 import re
 import signal
@@ -24,9 +22,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench import page
+from bench.accelerator_process import KILLS, STOPS, environment, run_stage
 from bench.accelerator_results import (
     CUT,
-    DONE,
     FAILED,
     LEFT,
     NAME,
@@ -52,8 +50,7 @@ FETCHED = {
     "tensorflow_datasets": "tensorflow-datasets",
 }
 READERS = ("tensorflow_datasets", "array_record", "importlib_resources")
-STOPS, KILLS = 20, 5  # seconds between asking a stage to stop, and the end
-POLL, SAVED = 0.2, 5.0  # seconds between two looks, and between two notes of the time spent
+SAVED = 5.0  # seconds between two notes of the time spent
 TINY_LIMIT = 300  # seconds of a stage that rehearses
 
 
@@ -168,13 +165,6 @@ def say(line: str) -> None:
     print(f"bench.{NAME}: {line}", file=sys.stderr, flush=True)
 
 
-def environment(tiny: bool) -> dict[str, str]:
-    """Return the environment of a stage: PyTorch finds memory beside JAX."""
-    own = {"JAX_TRACEBACK_FILTERING": "off"}  # else the last line of an error says nothing
-    own |= {"JAX_PLATFORMS": "cpu"} if tiny else {}
-    return {"XLA_PYTHON_CLIENT_MEM_FRACTION": "0.6"} | os.environ | own
-
-
 def check_device(tiny: bool) -> None:
     """End the benchmark where JAX is missing, or has no accelerator."""
     mend = "install it with pip install -U 'jax[cuda13]', or rehearse with --tiny"
@@ -188,53 +178,6 @@ def check_device(tiny: bool) -> None:
     backend = (answer.stdout.split() or ["no device"])[-1]
     if answer.returncode or backend == "cpu":
         page.refuse(NAME, f"JAX finds {backend} and no accelerator here; {mend}")
-
-
-def run_stage(name: str, asked: Asked, limit: float, poll) -> dict:
-    """Do one stage in a process of its own, and return its entry.
-
-    Args:
-      limit: seconds after which it is asked to stop, and then killed with all that it started.
-      poll: takes nothing; is called again and again.
-    """
-    asked.work.mkdir(parents=True, exist_ok=True)
-    rows, log = asked.work / f"{name}.rows", asked.work / f"{name}.log"
-    rows.unlink(missing_ok=True)
-    told = asked._replace(data_dir=str(asked.data_dir), work=str(asked.work))._asdict()
-    words = ("-m", "bench.accelerator_stages", name, f"--rows={rows}", "--asked", json.dumps(told))
-    how = {"cwd": page.ROOT, "env": environment(asked.tiny), "start_new_session": True}
-    began = time.monotonic()
-    with log.open("w") as file:
-        process = subprocess.Popen((sys.executable, *words), stdout=file, stderr=file, **how)
-    try:
-        while process.poll() is None and time.monotonic() - began < limit:
-            time.sleep(POLL)
-            poll()
-        timed_out = process.poll() is None
-    finally:
-        stop(process)
-    seconds = time.monotonic() - began
-    found = []
-    for line in rows.read_text().splitlines() if rows.exists() else ():
-        with contextlib.suppress(ValueError):  # cut in the middle of a line
-            found.append(json.loads(line))
-    if timed_out:
-        return entry_of(CUT, f"it may take {limit:.0f} s", seconds, found)
-    if process.returncode:
-        lines = log.read_text(errors="replace").strip().splitlines()
-        return entry_of(FAILED, (lines or ["killed"])[-1][:300], seconds, found)
-    return entry_of(DONE, "", seconds, found)
-
-
-def stop(process: subprocess.Popen) -> None:
-    """End a process and all that it started: studies save their state when they are asked."""
-    if process.poll() is not None:
-        return
-    for sent, wait in ((signal.SIGINT, STOPS), (signal.SIGKILL, KILLS)):
-        with contextlib.suppress(ProcessLookupError):  # all have ended
-            os.killpg(process.pid, sent)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(wait)
 
 
 def do(name: str, given: argparse.Namespace, found: dict, clock: Clock) -> dict:
@@ -278,7 +221,8 @@ def measure(given: argparse.Namespace) -> None:
         found["stages"][name] = entry
         found["spent_s"] = clock.spent()
         write(given.out, found)
-        say(f"{name}: {told(entry)}")
+        if name not in out:  # which was said
+            say(f"{name}: {told(entry)}")
         for row in entry["rows"]:
             print(shown(row), flush=True)
         failed += [name] if entry["state"] == FAILED else []

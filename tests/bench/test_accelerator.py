@@ -10,7 +10,7 @@ import time
 import pytest
 from launching import ROOT, environment
 
-from bench import accelerator, accelerator_results, accelerator_rows
+from bench import accelerator, accelerator_process, accelerator_results, accelerator_rows
 from bench.accelerator_rows import Asked, row
 from bench.accelerator_stages import STAGES
 
@@ -38,7 +38,7 @@ def started(monkeypatch, out, tmp_path, capsys):
             poll()
             given = json.loads((out / "results.json").read_text())["stages"][name]
             assert given["state"] == accelerator.RUNNING  # what a killed call leaves
-            answer = answers.get(name, accelerator.DONE)
+            answer = answers.get(name, "done")
             if isinstance(answer, BaseException):
                 raise answer
             return accelerator.entry_of(answer, "", 10.0, [row("rate", 2.0, "steps/s", least=1)])
@@ -185,7 +185,7 @@ def test_rows_and_the_last_line_of_a_process_are_kept(ending, state, monkeypatch
 
 
 def test_a_stage_that_lasts_too_long_is_ended_with_all_that_it_started(monkeypatch, tmp_path):
-    monkeypatch.setattr(accelerator, "STOPS", 0.3)
+    monkeypatch.setattr(accelerator_process, "STOPS", 0.3)
     grandchild = tmp_path / "grandchild"
     script = f"trap '' INT; (sleep 2; touch {grandchild}) & wait; wait"
     begin = time.monotonic()
@@ -203,7 +203,8 @@ def with_script(monkeypatch, tmp_path, script, limit):
     program.write_text(f"#!/bin/sh\n{rows}{script}\n")
     program.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(program))
-    return accelerator.run_stage("rates", Asked(tmp_path, tmp_path / "work"), limit, lambda: None)
+    asked = Asked(tmp_path, tmp_path / "work")
+    return accelerator_process.run_stage("rates", asked, limit, lambda: None)
 
 
 def test_rates_are_handed_on():
