@@ -22,7 +22,7 @@ def environment(tiny: bool) -> dict[str, str]:
     kept = {"XLA_PYTHON_CLIENT_MEM_FRACTION": "0.6"}
     if tiny:
         own["JAX_PLATFORMS"] = "cpu"
-        kept["XLA_FLAGS"] = "--xla_backend_optimization_level=0"  # most of the time is compilation
+        kept["XLA_FLAGS"] = "--xla_backend_optimization_level=1"  # compilation is most of it
     return kept | os.environ | own
 
 

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from launching import ROOT, environment
+from launching import LOOPS, ROOT, environment
 
 from bench import accelerator_rates, accelerator_stages, accelerator_studies, processes, vision
 from bench.accelerator_rows import Asked
@@ -225,7 +225,7 @@ def test_pytorch_comes_after_ours_and_what_fails_there_is_said(asked, monkeypatc
 @pytest.mark.slow
 def test_every_stage_is_rehearsed(tmp_path):
     command = (sys.executable, "-m", "bench.accelerator", "--tiny", "--budget=1h")
-    how = {"cwd": ROOT, "env": environment(), "capture_output": True, "text": True}
+    how = {"cwd": ROOT, "env": environment(**LOOPS), "capture_output": True, "text": True}
     answer = subprocess.run((*command, f"--out={tmp_path / 'out'}"), check=False, **how)
     assert answer.returncode == 0, answer.stderr
     found = json.loads((tmp_path / "out" / "results.json").read_text())["stages"]
