@@ -1,6 +1,6 @@
 """gymnasium's LunarLander, whose physics is Box2D's: what it did, and our step from the same place.
 
-Only this module imports Box2D, and only as it makes a world.
+Box2D is imported by gymnasium, as a world is made.
 """
 
 import copy

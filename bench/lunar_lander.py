@@ -23,6 +23,7 @@ GAME = LunarLander()
 NETS = "nearness", "returns", "speed"
 QUANTILES = 0.5, 0.9, 0.99, 1.0
 NUMBERS = "x", "y", "x velocity", "y velocity", "angle", "spin"  # of an observation
+LEGS = "angle of a leg, rad", "spin of a leg, rad/s"
 APART = 0.01, 0.1
 FIGURE = page.ROOT / "docs" / "figures" / "lunar_lander_returns.png"
 EPISODES = 100  # of a trained policy, and of open loops
@@ -50,18 +51,21 @@ def single_steps(found: dict[str, list[Flight]]) -> str:
     joined = [flight for played in found.values() for flight in played]
     ours = lunar_box2d.answers(GAME, GAME.default_params, joined)
     theirs = np.concatenate([flight.obs[1:] for flight in joined])
+    moved = np.concatenate([flight.bodies[1:] for flight in joined])
     apart, rows = np.abs(ours.obs - theirs), []
+    legs = np.abs(ours.bodies - moved)[:, 1:, [2, 5]].max(1)  # of the leg that differs more
+    columns = dict(zip((*NUMBERS, *LEGS), (*apart.T[: len(NUMBERS)], *legs.T), strict=True))
     ends = np.cumsum([len(flight.action) for flight in joined]) - 1
     kept = np.ones(len(apart), bool)
     kept[ends[[flight.ended == "crashed" for flight in joined]]] = False
     for where, chosen in (("in the air", ours.air & kept), ("on the ground", ~ours.air & kept)):
         if not chosen.any():
             continue
-        for i, number in enumerate(NUMBERS):
-            values = np.quantile(apart[chosen, i], QUANTILES)
+        for number, column in columns.items():
+            values = np.quantile(column[chosen], QUANTILES)
             rows.append([where, f"{chosen.sum():,}", number, *(f"{value:.1g}" for value in values)])
-        legs = (apart[chosen, 6:] > 0).any(1)
-        told = f"another contact of a leg in {100 * legs.mean():.2f} % of steps"
+        contacts = (apart[chosen, 6:] > 0).any(1)
+        told = f"another contact of a leg in {100 * contacts.mean():.2f} % of steps"
         rows.append([where, f"{chosen.sum():,}", told, *[""] * len(QUANTILES)])
     names = [f"{100 * q:.0f} %" for q in QUANTILES]
     return page.markdown(["one step", "steps", "number", *names], rows)
@@ -140,10 +144,12 @@ def returns(episodes: int, trained: list[lunar_returns.Player], write: bool) -> 
     """Return the table of whole episodes; with `write` draw them too."""
     players = [(player, episodes) for player in lunar_returns.untrained()]
     players += [(player, min(episodes, EPISODES)) for player in trained]
-    results = {}
-    for player, count in players:
-        theirs = lunar_returns.box2d_episodes(player, count, SEED)
-        results[player.name] = theirs, lunar_returns.our_episodes(player, count, 0)
+    found: dict[str, list] = {}
+    for i, (player, count) in enumerate(players):
+        theirs = lunar_returns.box2d_episodes(player, count, SEED + i * episodes)
+        pair = theirs, lunar_returns.our_episodes(player, count, i)
+        found.setdefault(player.name, []).append(pair)
+    results = {name: lunar_returns.together(pairs) for name, pairs in found.items()}
     if write:
         print(lunar_returns.draw(results, FIGURE))
     return lunar_returns.table(results)

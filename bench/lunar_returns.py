@@ -29,7 +29,7 @@ AT_ONCE = 50  # worlds of Box2D that a policy acts in
 class Player(NamedTuple):
     """What plays, in either world."""
 
-    name: str
+    name: str  # policies of one arm share it
     env: envs.Env
     choose: Callable  # actor, key, observations [E, 8] -> actions [E, ...]
     actor: object  # arrays that `choose` needs
@@ -85,7 +85,7 @@ def trained(workdir: Path) -> list[Player]:
             made[id(program)] = program.agent.actor(state), choose
         like, choose = made[id(program)]
         actor = load_model(model_folder(workdir, row), like)
-        players.append(Player(f"{row['group']}, seed {row['seed']}", program.env, choose, actor))
+        players.append(Player(row["group"], program.env, choose, actor))
     return players
 
 
@@ -156,6 +156,14 @@ def box2d_episodes(player: Player, episodes: int, seed: int) -> Episodes:
     return Episodes(*map(np.concatenate, zip(*found, strict=True)))
 
 
+def together(pairs: list[tuple[Episodes, Episodes]]) -> tuple[Episodes, Episodes]:
+    """Return the episodes of several policies in both worlds as those of one."""
+    return tuple(
+        Episodes(*map(np.concatenate, zip(*played, strict=True)))
+        for played in zip(*pairs, strict=True)
+    )
+
+
 HEAD = [
     "who plays",
     "episodes",
@@ -166,7 +174,9 @@ HEAD = [
     "ours",
     "p",
     "landed, Box2D / ours",
+    "p",
     "crashed, Box2D / ours",
+    "p",
 ]
 
 
@@ -179,6 +189,8 @@ def table(results: dict[str, tuple[Episodes, Episodes]]) -> str:
             cells += [*map(mean, values), f"{stats.ks_2samp(*values).pvalue:.2g}"]
         for values in zip(*((found.landed, found.crashed) for found in pair), strict=True):
             cells.append(" / ".join(f"{100 * value.mean():.1f} %" for value in values))
+            counts = [[value.sum(), (~value).sum()] for value in values]
+            cells.append(f"{stats.fisher_exact(counts).pvalue:.2g}")
         rows.append(cells)
     return page.markdown(HEAD, rows)
 

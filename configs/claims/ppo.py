@@ -31,7 +31,7 @@ LUNAR = {
     "a_reaches_200": judged(
         "After 1,000,000 steps the median run returns more than 200 on LunarLander",
         "the table of rl-baselines3-zoo",
-        "242.1, trained there",
+        "242.1, trained there, on LunarLander-v2",
         alone("ppo"),
         threshold=200.0,
         figures={"ppo": 242.1},

@@ -83,7 +83,8 @@ CLAIMS = TEMPERATURE | DISCOUNT | BASELINE
 LUNAR = (
     {
         "a_lab_c_reaches_100": judged(
-            "As lab C has it, the median run of REINFORCE returns more than 100 on LunarLander",
+            "Without a baseline, returns normalised by episode as in lab C, the median run returns "
+            "more than 100 on LunarLander",
             LAB_C,
             "about 130, after 30,000 episodes",
             alone("lab_c"),
@@ -106,7 +107,8 @@ LUNAR = (
             example={"value": 180, "lab_c": 100},
         ),
         "d_mixtures_fail": judged(
-            "With either of lab C's mixtures the median run returns less than 100 on LunarLander",
+            "With either of lab C's mixtures, beside a value function, the median run returns less "
+            "than 100 on LunarLander",
             LAB_C,
             FAILED,
             alone("lab_c_80"),

@@ -3,6 +3,7 @@
 Imports nothing that is slow.
 """
 
+import contextlib
 import datetime
 import importlib.metadata
 import json
@@ -29,7 +30,9 @@ PACKAGES = [
     "scipy",
     "scikit-learn",
     "gymnax",
+    "gymnasium",
 ]
+IF_INSTALLED = ["Box2D"]  # judges agents
 # Keys that change what is shown or when it is saved, never a result: a workdir may be resumed with
 # other values.
 FREE_KEYS = frozenset(
@@ -87,10 +90,19 @@ def describe_launch(devices: list[str], command: str | None) -> dict:
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "versions": versions(),
         "devices": devices,
         "git_commit": git_commit(),
     }
+
+
+def versions() -> dict[str, str]:
+    """Return {package: its version} of what results can depend on."""
+    found = {name: importlib.metadata.version(name) for name in PACKAGES}
+    for name in IF_INSTALLED:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
 
 
 def git_commit() -> str:

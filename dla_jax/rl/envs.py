@@ -110,14 +110,10 @@ def names() -> list[str]:
     return [*gymnax.registered_envs, *OURS]
 
 
-def check_env(name: str, max_steps: int = 0) -> None:
-    """Raise ConfigError for an environment that is unknown, fetches data, or cannot be played.
-
-    Args:
-      max_steps: the time limit that it is to have; 0: its own.
-    """
+def check_env(name: str) -> None:
+    """Raise ConfigError for an environment that is unknown, fetches data, or cannot be played."""
     if own_environment.is_own(name):
-        own_environment.check_own(name, max_steps)
+        own_environment.load(name)
         return
     check(
         name in names(),

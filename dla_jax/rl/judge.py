@@ -1,7 +1,7 @@
 """Trained policies on an environment of gymnasium, the original of the one they were trained in.
 
-Each policy plays greedily, whole episodes, each to its end. gymnasium is imported here alone, and
-by it what an environment needs beside it, such as Box2D.
+Each policy plays greedily, whole episodes, each to its end. Nothing else of this package imports
+gymnasium, and by it what an environment needs beside it, such as Box2D.
 """
 
 import functools
@@ -28,7 +28,8 @@ def check_judge(name: str, env: Env) -> None:
     """Raise ConfigError unless policies that were trained in `env` can play `name`, here and now.
 
     It is refused where gymnasium has no such environment, where what it needs is not installed, and
-    where its observations or actions have another shape.
+    where its observations or actions have another shape. Whether it is the same game is the user's
+    to know.
     """
     check(
         name in gymnasium.registry,

@@ -34,16 +34,17 @@ LEGS = Legs(
 )
 # gymnasium makes the legs 0.6 m beside the pin. Box2D's first step pulls them to it and past their
 # limits: the angles they have then, by how much more than the hull they turn, and how far that
-# lifts the hull's centre. Found by 1,000 resets of Box2D, which they fit to 0.00005.
+# lifts the hull's centre. Found by 1,000 resets of Box2D, which they fit to 0.0002.
 FIRST_ANGLE, FIRST_TURN, FIRST_LIFT = np.float32([0.4919, -0.4921]), 1.31, 0.0061
 # Which corners of a leg are its lower ones, and which those of its right side.
 LOWER_CORNERS, RIGHT_CORNERS = np.float32([(-1, -1), (1, -1)]), np.float32([(1, -1), (1, 1)])
 
 
 def first_response() -> np.ndarray:
-    """Return the matrix [3, 2] from a force on the hull's centre, in N, to the first velocity.
+    """Return the matrix [3, 3] from what acts on the hull to the first velocity.
 
-    That is (x, y, spin) of the pin after one step from rest; limits hold the legs.
+    That is from a force on its centre, in N, and a torque, in Nm, to (x, y, spin) of the pin after
+    one step from rest; limits hold the legs.
     """
     cos, sin = np.cos([0.0, *LEGS.rest]), np.sin([0.0, *LEGS.rest])
     x, y = BODIES.centre.T
@@ -53,16 +54,22 @@ def first_response() -> np.ndarray:
     mass[:2, :2] = BODIES.mass.sum() * np.eye(2)
     mass[:2, 2] = mass[2, :2] = BODIES.mass @ per_spin
     mass[2, 2] = (BODIES.inertia + BODIES.mass * (arms**2).sum(1)).sum()
-    force = np.concatenate([np.eye(2), per_spin[:1]])
-    return np.float32(np.linalg.solve(mass, force) / FPS)
+    push = np.eye(3)
+    push[2, :2] = per_spin[0]
+    return np.float32(np.linalg.solve(mass, push) / FPS)
 
 
 FIRST_RESPONSE = first_response()
 
 
-def first_motion(force: jax.Array, gravity: float) -> Motion:
-    """Return the motion after the first step, in which `force`, in N, acts on the hull's centre."""
-    *pin_velocity, spin = FIRST_RESPONSE @ force
+def first_motion(force: jax.Array, torque: jax.Array, gravity: float) -> Motion:
+    """Return the motion after the first step, in which a force and a torque act on the hull.
+
+    Args:
+      force: float32 [2], on its centre, in N.
+      torque: float32 [], in Nm.
+    """
+    *pin_velocity, spin = FIRST_RESPONSE @ jnp.append(force, torque)
     pin_velocity = jnp.stack(pin_velocity) + jnp.array([0.0, gravity / FPS])
     turn = spin / FPS
     angle = jnp.concatenate([turn[None], FIRST_ANGLE + FIRST_TURN * turn])

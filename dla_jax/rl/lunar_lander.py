@@ -2,9 +2,9 @@
 
 Terrain, engines and their noise, wind, observation, reward and ends are gymnasium's, whose physics
 is Box2D's: https://gymnasium.farama.org/environments/box2d/lunar_lander. The mechanics here are
-those of `pinned_bodies`: in the air a step is Box2D's but for its rounding and its motors, which
-give way a little; on the ground it is near. Whole episodes are not equal one by one, but alike:
-`python -m bench.lunar_lander` measures it. Lengths are in metres, times in seconds.
+those of `pinned_bodies`: in the air a step is Box2D's but for its rounding and the motors of the
+legs, which give way a little; on the ground it is near. Whole episodes are not equal one by one,
+but alike: `python -m bench.lunar_lander` measures it. Lengths are in metres, times in seconds.
 """
 
 import math
@@ -22,7 +22,8 @@ from dla_jax.rl.pinned_bodies import Motion, cross, rotate
 MAIN_POWER, MAIN_Y = 13.0, 4 / SCALE
 SIDE_POWER, SIDE_AWAY, SIDE_HEIGHT, SIDE_Y = 0.6, 12 / SCALE, 14 / SCALE, 17 / SCALE
 INITIAL_FORCE = 1000.0  # N, the most along each axis, in the step that begins an episode
-SLEEP_TIME, SLEEP_SPEED, SLEEP_SPIN = 0.5, 0.01, 2 / 180 * math.pi  # Box2D's rule of rest
+# Box2D's rule of rest, b2Island::Solve, which asks for overlaps that are mended too: here they are
+SLEEP_TIME, SLEEP_SPEED, SLEEP_SPIN = 0.5, 0.01, 2 / 180 * math.pi
 
 
 @struct.dataclass
@@ -88,6 +89,27 @@ def gust(index: jax.Array) -> jax.Array:
     return jnp.tanh(jnp.sin(0.02 * index) + jnp.sin(math.pi * 0.01 * index))
 
 
+def blows(params: EnvParams) -> bool:
+    """Return whether there is any wind, as gymnasium's `enable_wind`."""
+    return (params.wind_power != 0) | (params.turbulence_power != 0)
+
+
+def wind_forces(course: jax.Array, params: EnvParams) -> tuple[jax.Array, jax.Array]:
+    """Return the wind's force on the hull's centre, [2] in N, and its torque in Nm.
+
+    Args:
+      course: float32 [2], what `gust` says of both.
+    """
+    return jnp.stack([course[0] * params.wind_power, 0.0]), course[1] * params.turbulence_power
+
+
+def wind_impulse(angle: jax.Array, course: jax.Array, params: EnvParams) -> jax.Array:
+    """Return the generalised impulse [5] of wind and turbulence in one step."""
+    force, torque = wind_forces(course, params)
+    torque += cross(rotate(BODIES.centre[0], angle), force)
+    return jnp.concatenate([force, torque[None], jnp.zeros(2)]) / FPS
+
+
 def shaping_of(obs: jax.Array) -> jax.Array:
     """Return the potential whose change is the reward, without fuel and ends."""
     away, speed = jnp.sqrt((obs[:2] ** 2).sum()), jnp.sqrt((obs[2:4] ** 2).sum())
@@ -117,19 +139,21 @@ class LunarLander(environment.Environment[EnvState, EnvParams]):
         return EnvParams()
 
     def reset_env(self, key, params):
-        """Return (obs, state) after the first step, in which a random force acts."""
+        """Return (obs, state) after the first step, in which a random force acts, and wind."""
         ground_key, force_key, wind_key = jax.random.split(key, 3)
         force = jax.random.uniform(force_key, (2,), minval=-INITIAL_FORCE, maxval=INITIAL_FORCE)
+        wind = jax.random.randint(wind_key, (2,), -9999, 9999)
+        sideways, torque = wind_forces(gust(wind), params)
         state = EnvState(
             time=jnp.int32(0),
-            motion=first_motion(force, params.gravity),
+            motion=first_motion(force + sideways, torque, params.gravity),
             impulses=jnp.zeros(10),
             ground=terrain(ground_key),
             contact=jnp.zeros(2, bool),
             touched=jnp.zeros((2, POINTS - 1), bool),
             resting=jnp.float32(0),
             shaping=jnp.float32(0),
-            wind=jax.random.randint(wind_key, (2,), -9999, 9999),
+            wind=wind + blows(params),
             main=jnp.float32(0),
             side=jnp.float32(0),
         )
@@ -143,10 +167,10 @@ class LunarLander(environment.Environment[EnvState, EnvParams]):
     def step_with(self, noise, state, action, params):
         """Return what `step_env` does, with the engines' noise given: float32 [2] in [-1, 1]."""
         main, side = self.powers(action)
-        blows = ~state.contact.any() & ((params.wind_power != 0) | (params.turbulence_power != 0))
+        blown = ~state.contact.any() & blows(params)
         push = engines(state.motion.angle[0], main, side, noise)
         push += weight(params.gravity, state.motion.angle)
-        push += blows * wind_impulse(state.motion.angle[0], gust(state.wind), params)
+        push += blown * wind_impulse(state.motion.angle[0], gust(state.wind), params)
         motion, impulses, touched, crashed = advance(
             state.motion, state.ground, state.impulses, push
         )
@@ -160,7 +184,7 @@ class LunarLander(environment.Environment[EnvState, EnvParams]):
             contact=counted_contact(state.contact, state.touched, touched),
             touched=touched,
             resting=jnp.where(moves.any(), 0.0, state.resting + 1 / FPS),
-            wind=state.wind + blows,
+            wind=state.wind + blown,
             main=main,
             side=side,
         )
@@ -201,11 +225,3 @@ class LunarLander(environment.Environment[EnvState, EnvParams]):
         """Return the bounds that gymnasium gives."""
         high = jnp.array([2.5, 2.5, 10, 10, 2 * math.pi, 10, 1, 1])
         return spaces.Box(high * jnp.array([-1] * 6 + [0, 0]), high, (8,))
-
-
-def wind_impulse(angle: jax.Array, course: jax.Array, params: EnvParams) -> jax.Array:
-    """Return the generalised impulse [5] of wind on the hull's centre, and of its turbulence."""
-    force = jnp.stack([course[0] * params.wind_power, 0.0]) / FPS
-    torque = cross(rotate(BODIES.centre[0], angle), force)
-    torque += course[1] * params.turbulence_power / FPS
-    return jnp.concatenate([force, torque[None], jnp.zeros(2)])

@@ -32,22 +32,8 @@ class Own(NamedTuple):
     """An environment of one's own."""
 
     game: object  # with gymnax's interface
-    params: object  # a dataclass
-    heeds_limit: bool  # whether its time limit is that of the parameters
+    params: object  # a dataclass, with its time limit
     code: str  # fingerprint of the files that it was made by
-
-
-def check_own(name: str, max_steps: int) -> None:
-    """Raise ConfigError for an environment that cannot be played, or not with that time limit.
-
-    Args:
-      max_steps: the time limit; 0: its own.
-    """
-    check(
-        load(name).heeds_limit or not max_steps,
-        f"env.max_steps: is_truncated of {name} does not look at params.max_steps_in_episode, so "
-        f"{max_steps} would change nothing; write it so, or leave env.max_steps at 0",
-    )
 
 
 def is_own(name: str) -> bool:
@@ -97,8 +83,8 @@ def _made(name: str, module: ModuleType, factory: Callable) -> Own:
     default = functools.partial(own_steps.attempt, name, "default_params", getattr)
     params = default(game, "default_params") if alone else made[1]
     check_params(name, params)
-    heeds_limit = own_steps.check_steps(name, game, params)
-    return Own(game, params, heeds_limit, code_of(name, module, factory, type(game), type(params)))
+    own_steps.check_steps(name, game, params)
+    return Own(game, params, code_of(name, module, factory, type(game), type(params)))
 
 
 def check_interface(name: str, game: object) -> None:

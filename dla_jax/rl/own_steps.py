@@ -67,7 +67,7 @@ def attempt(name: str, function: str, call: Callable, *args):
         return call(*args)
     except ConfigError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         hint = next((words for kind, words in HINTS.items() if isinstance(error, kind)), "")
         of = f"{function} of {name}" if function else name
         raise ConfigError(
@@ -88,8 +88,8 @@ def is_number(array: object) -> bool:
     )
 
 
-def check_steps(name: str, game: object, params: object) -> bool:
-    """Return whether another time limit can be given to an environment that can be played.
+def check_steps(name: str, game: object, params: object) -> None:
+    """Raise ConfigError for an environment that cannot be played.
 
     Args:
       name: `package.module:factory`, for messages.
@@ -97,7 +97,8 @@ def check_steps(name: str, game: object, params: object) -> bool:
       params: a dataclass with `max_steps_in_episode`.
 
     Raises:
-      ConfigError: it cannot be reset and stepped, as agents do it.
+      ConfigError: it cannot be reset and stepped, as agents do it, or has another time limit than
+        its parameters say, at which an evaluation would end an episode.
     """
     actions = attempt(name, "action_space", game.action_space, params)
     check_actions(name, actions)
@@ -125,7 +126,11 @@ def check_steps(name: str, game: object, params: object) -> bool:
     truncate = lambda state: game.is_truncated(state, params)
     truncated = attempt(name, "is_truncated", jax.eval_shape, truncate, after)
     check_flag(name, "is_truncated", "its result", truncated)
-    return heeds_limit(game, params, after)
+    check(
+        heeds_limit(game, params, after),
+        f"env.name: is_truncated of {name} does not look at params.max_steps_in_episode; compare "
+        "the steps of the episode with it, as gymnax's does",
+    )
 
 
 def heeds_limit(game: object, params: object, state: object) -> bool:
@@ -228,6 +233,12 @@ def check_actions(name: str, space: object) -> None:
         "gymnax.environments.spaces",
     )
     if isinstance(space, spaces.Discrete):
+        whole = isinstance(space.n, int | np.integer) and not isinstance(space.n, bool)
+        check(
+            whole and space.n >= 2,
+            f"env.name: action_space of {name} is Discrete({space.n}); give a whole number of "
+            "actions, 2 or more",
+        )
         return
     bounds = [np.asarray(bound) for bound in (space.low, space.high)]
     shape = tuple(space.shape)

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from bench import lunar_box2d, lunar_lander, lunar_returns, lunar_speed, page
 
@@ -62,9 +63,18 @@ def test_the_table_of_returns_tells_equal_worlds_from_others(tmp_path):
     assert low < centre < high and centre == round(results["random"][0].total.mean(), 1)
     landed = [100 * found.landed.mean() for found in results["random"]]
     assert alike[8] == f"{landed[0]:.1f} % / {landed[1]:.1f} %"
+    counts = [[found.landed.sum(), found.crashed.sum()] for found in results["random"]]
+    assert float(alike[9]) == pytest.approx(stats.fisher_exact(counts)[1], rel=0.05)
     path = tmp_path / "figure.png"
     told = lunar_returns.draw(results, path)
     assert path.stat().st_size < 150_000 and told.startswith("Mean return")
+
+
+def test_policies_of_an_arm_are_played_as_one():
+    theirs, ours = lunar_returns.together([(episodes(0), episodes(1)), (episodes(2), episodes(3))])
+    np.testing.assert_array_equal(theirs.total[:200], episodes(0).total)
+    np.testing.assert_array_equal(theirs.landed[200:], episodes(2).landed)
+    np.testing.assert_array_equal(ours.length[200:], episodes(3).length)
 
 
 def test_how_soon_loops_part_is_counted_from_the_first_step():

@@ -10,8 +10,10 @@ from lander_files import stored
 from scipy import stats
 
 from bench import lunar_box2d, lunar_returns
-from dla_jax.rl.lunar_body import first_motion
+from dla_jax.rl import lunar_lander
+from dla_jax.rl.lunar_body import BODIES, first_motion
 from dla_jax.rl.lunar_lander import LunarLander
+from dla_jax.rl.pinned_bodies import rotate
 
 GAME, FREE = LunarLander(), LunarLander(continuous=True)
 PARAMS = GAME.default_params
@@ -99,10 +101,58 @@ def test_the_stored_crash_is_one(kept):
 
 def test_first_motions_are_those_of_stored_resets():
     for reset in RESETS:
-        found = first_motion(np.float32(reset["force"]), -10.0)
+        found = first_motion(np.float32(reset["force"]), np.float32(0), -10.0)
         want = lunar_box2d.motion_of(np.array(reset["bodies"]))
         np.testing.assert_allclose(found.pin, want.pin, atol=2e-4)
         np.testing.assert_allclose(found.angle, want.angle, atol=2e-4)
+        np.testing.assert_allclose(found.velocity, want.velocity, atol=5e-5)
+        np.testing.assert_allclose(found.spin, want.spin, atol=1e-4)
+
+
+def momenta(motion):
+    """Return (momentum [2], angular momentum about the centre of all masses)."""
+    mass, turned = BODIES.mass[:, None], np.asarray(rotate(BODIES.centre, motion.angle))
+    velocity, middle = np.asarray(motion.velocity), (mass * turned).sum(0) / mass.sum()
+    arms, spins = turned - middle, BODIES.inertia * np.asarray(motion.spin)
+    turning = BODIES.mass * (arms[:, 0] * velocity[:, 1] - arms[:, 1] * velocity[:, 0])
+    return (mass * velocity).sum(0), (spins + turning).sum()
+
+
+def test_force_and_torque_of_the_first_step_become_momentum():
+    pushed, alone = (first_motion(np.float32([0, 0]), np.float32(t), 0.0) for t in (300.0, 0.0))
+    linear, angular = momenta(pushed)
+    np.testing.assert_allclose(linear, [0, 0], atol=1e-4)
+    np.testing.assert_allclose(angular, 300 / 50, rtol=0.03)  # the legs turn within the step
+    assert momenta(alone)[1] == 0
+    linear, _ = momenta(first_motion(np.float32([500, -200]), np.float32(0), 0.0))
+    np.testing.assert_allclose(linear, [10, -4], rtol=1e-5)
+
+
+def test_the_first_step_has_wind():
+    keys = jax.random.split(jax.random.key(3), 8)
+    windy, calm = (
+        jax.vmap(GAME.reset_env, (0, None))(keys, params)[1] for params in (WINDY, PARAMS)
+    )
+    np.testing.assert_array_equal(windy.wind, calm.wind + 1)
+    course = np.tanh(np.sin(0.02 * calm.wind) + np.sin(np.pi * 0.01 * calm.wind))
+    change = np.asarray(windy.motion.velocity - calm.motion.velocity)
+    np.testing.assert_allclose(
+        (BODIES.mass[:, None] * change).sum(1), 15 / 50 * course[:, :1] * [1, 0], atol=1e-4
+    )
+
+
+def test_fresh_first_steps_with_wind():
+    pytest.importorskip("Box2D")
+    from gymnasium.utils.seeding import np_random
+
+    box = lunar_box2d.world(enable_wind=True)
+    for seed in range(8):
+        box.reset(seed=seed)
+        force = np_random(seed)[0].uniform(size=14)[12:] * 2000 - 1000  # after the terrain's 12
+        course = lunar_lander.gust(np.int32([box.wind_idx - 1, box.torque_idx - 1]))
+        wind, torque = lunar_lander.wind_forces(course, WINDY)
+        found = first_motion(np.float32(force) + wind, torque, -10.0)
+        want = lunar_box2d.motion_of(lunar_box2d.bodies(box))
         np.testing.assert_allclose(found.velocity, want.velocity, atol=5e-5)
         np.testing.assert_allclose(found.spin, want.spin, atol=1e-4)
 

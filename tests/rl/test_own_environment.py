@@ -91,6 +91,7 @@ MADE = {  # what `Env` is: what the line must say
         "default_params of",
         "ZeroDivisionError",
     ],
+    "def Env(): raise SystemExit(3)": ["raised SystemExit: 3 (own_walk"],
     "def Env(): return Walk(), None": ["are a NoneType without max_steps_in_episode"],
     "def Env(): return Walk(), {'max_steps_in_episode': 3}": ["are a dict without max_steps_in"],
     "@struct.dataclass\nclass Few:\n    distance: float = 8.0\ndef Env(): return Walk(), Few()": [

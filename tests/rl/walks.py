@@ -44,12 +44,12 @@ def write(source, head=HEAD):
     return module
 
 
-def refusal(name, max_steps=0):
+def refusal(name):
     """Return the one line in which an environment is refused."""
     with pytest.raises(ConfigError) as refused:
-        envs.check_env(name, max_steps)
+        envs.check_env(name)
     message = str(refused.value)
-    assert "\n" not in message and message.startswith("env."), message
+    assert "\n" not in message and message.startswith("env.name: "), message
     return message
 
 

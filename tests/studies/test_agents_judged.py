@@ -205,12 +205,16 @@ def test_seeds_that_reach_what_counts_as_solved_are_counted_in_both_places(judge
     seeds, runs = judged.config.seeds, len(judged.config.seeds)
     fall = dict.fromkeys(seeds, 0.0) | dict.fromkeys(seeds[:3], -90.0)
     found = with_differences(judged, dict.fromkeys(judged.arms, fall))
+    last = dict.fromkeys(seeds, 200.0) | dict.fromkeys(seeds[:2], 199.9)
+    rows = [run | {"judged_last_return": last[run["seed"]]} for run in found.summary["runs"]]
+    found = found._replace(summary=found.summary | {"runs": rows})
     table = transfer.table(found)
     (row,) = [
         dict(zip(table["head"], row, strict=True)) for row in table["rows"] if row[0] == "ppo"
     ]
     here, there = f"{runs} of {runs}", f"{runs - 3} of {runs}"
     assert (row["at least 200, here"], row["at least 200, there"]) == (here, there)
+    assert row["at least 200, there, last policy"] == f"{runs - 2} of {runs}"
     (told,) = [line for line in lines(found) if line.startswith("a best policy")]
     assert "at least 200 on gymnasium's LunarLander-v3 (on LunarLanderJax-v0)" in told
     assert told.endswith(f", ppo on {there} seeds ({here})")

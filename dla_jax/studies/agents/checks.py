@@ -84,7 +84,7 @@ def check_config(config) -> None:
         "give a multiple",
     )
     check_rules(config, NUMBERS)
-    envs.check_env(config.env.name, config.env.max_steps)
+    envs.check_env(config.env.name)
     check_choice("agent.name", config.agent.name, tuple(METHODS))
     check_model(config.model)
     check_optim(config.optim)

@@ -9,6 +9,7 @@ from dla_jax.studies.study import Finished
 
 RANKED = 10  # runs at least whose ranks are compared
 PLACES = ("here", "there")
+COUNTED = (*PLACES, "there, last policy")
 COLUMNS = (
     "arm",
     "runs",
@@ -85,7 +86,7 @@ def table(found: Finished) -> dict:
     """Return the table of the judged arms, and of actions at random where all play alike."""
     threshold, names = found.config.solved_return, judged_arms(found)
     counted = [] if threshold is None else [formatting.short(threshold)]
-    head = [*COLUMNS, *(f"at least {least}, {place}" for least in counted for place in PLACES)]
+    head = [*COLUMNS, *(f"at least {least}, {place}" for least in counted for place in COUNTED)]
     rows = []
     for name in names:
         best, last = (
@@ -95,7 +96,7 @@ def table(found: Finished) -> dict:
         rows.append(
             [name, str(len(found.runs_of(name))), *best, difference_words(*difference(found, name))]
         )
-        keys = ("eval_return", "judged_return") * len(counted)
+        keys = ("eval_return", "judged_return", "judged_last_return") * len(counted)
         rows[-1] += [*last, *(reached(found, name, key) for key in keys)]
     if len(judges(found)) == 1:
         chance = [
