@@ -1,8 +1,8 @@
 """Starts launch.py as a user does.
 
-Nearly all of a launch that does little is the import of JAX. So a process that has it, and has
-started nothing, is forked for each command line; `start` and changes of the environment take a
-process of their own.
+Nearly all of a launch that does little is the import of JAX and of what reads data. So a process
+that has them, and has started nothing, is forked for each command line; variables that JAX reads on
+import take a process of their own.
 """
 
 import atexit
@@ -10,6 +10,7 @@ import functools
 import importlib.metadata
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -22,18 +23,23 @@ ROOT = Path(__file__).resolve().parent.parent
 QUICKLY = "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1"
 if importlib.metadata.version("jax").startswith("0.10."):
     QUICKLY += " --xla_cpu_use_fusion_emitters=false"
-# Reads one request a line as JSON, (arguments, standard input, folder, changes of the environment),
-# and answers (exit code, standard output, standard error). An alarm ends what takes too long.
+# Reads one request a line as JSON. [arguments, standard input, folder, changes of the environment]
+# is a command line, answered by its process id. [process id, whether to wait for it] is answered by
+# null while it runs, then by [exit code, standard output, standard error]. An alarm ends what takes
+# too long.
 SERVER = """
-import importlib, json, os, runpy, signal, sys, tempfile, traceback
+import atexit, importlib, json, os, runpy, signal, sys, tempfile, threading, traceback
+import sklearn.datasets, sklearn.feature_extraction.text, sklearn.linear_model, sklearn.metrics
+import sklearn.model_selection, tensorboardX
 from dla_jax import commands, studies
 for name, module in (studies.modules() | commands.modules()).items():
     if name != "agents":  # gymnax starts JAX's threads, which no fork takes along
         importlib.import_module(module)
 
-def run(launcher, arguments, folder, changes, streams):
+def run(arguments, folder, changes, streams):
     for number, stream in enumerate(streams):
         os.dup2(stream.fileno(), number)
+    launcher = os.path.abspath("launch.py")
     os.chdir(folder), os.environ.update(changes), signal.alarm(300)
     sys.argv = ["launch.py", *arguments]
     try:
@@ -45,19 +51,32 @@ def run(launcher, arguments, folder, changes, streams):
         traceback.print_exc()
         return 1
 
-for line in sys.stdin:
-    launcher, arguments, typed, *more = json.loads(line)
+def begin(arguments, typed, *more):
     streams = [tempfile.TemporaryFile("w+") for _ in range(3)]
     streams[0].write(typed), streams[0].seek(0)
     child = os.fork()
     if child == 0:
-        code = run(launcher, arguments, *more, streams)
+        code = run(arguments, *more, streams)
+        # all that an exit does but to free each object, which takes a second
+        threading._shutdown(), atexit._run_exitfuncs()
         sys.stdout.flush(), sys.stderr.flush()
         os._exit(code)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    under_way[child] = streams
+    return child
+
+def end(child, wait):
+    found, status = os.waitpid(child, 0 if wait else os.WNOHANG)
+    if not found:
+        return None
+    streams = under_way.pop(child)
     for stream in streams:
         stream.seek(0)
-    print(json.dumps([code, streams[1].read(), streams[2].read()]), flush=True)
+    return os.waitstatus_to_exitcode(status), streams[1].read(), streams[2].read()
+
+under_way = {}
+for line in sys.stdin:
+    request = json.loads(line)
+    print(json.dumps(begin(*request) if len(request) == 4 else end(*request)), flush=True)
 """
 
 # For convolutions of many channels, whose loops take longer than to optimise them a little.
@@ -88,6 +107,52 @@ def server() -> subprocess.Popen:
     return process
 
 
+def ask(*request):
+    """Return the server's answer to a request."""
+    print(json.dumps(request), file=server().stdin, flush=True)
+    return json.loads(server().stdout.readline())
+
+
+class Process:
+    """A launch under way, in the words of subprocess.Popen."""
+
+    def __init__(self, pid: int):
+        self.pid, self.returncode, self.said = pid, None, None
+
+    def poll(self, wait: bool = False) -> int | None:
+        """Return the exit code, None while it runs."""
+        if self.returncode is None and (answer := ask(self.pid, wait)):
+            self.returncode, *self.said = answer
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, if it has not ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.send_signal(signal.SIGKILL)
+
+    def terminate(self) -> None:
+        """Ask it to stop."""
+        self.send_signal(signal.SIGTERM)
+
+    def communicate(self) -> list[str]:
+        """Wait for it, and return its [standard output, standard error]."""
+        self.poll(wait=True)
+        return self.said
+
+
+def start(*arguments: str, stdin: str = "", folder: Path = ROOT, **changes) -> Process:
+    """Start `python launch.py ARGUMENTS` in a folder, and do not wait for it.
+
+    Args:
+      changes: of the environment, of which JAX reads nothing on import.
+    """
+    return Process(ask([str(word) for word in arguments], stdin, str(folder), changes))
+
+
 def launch(*arguments: str, stdin: str = "", folder: Path = ROOT, **changes) -> Answer:
     """Run `python launch.py ARGUMENTS` in a folder, and wait for it.
 
@@ -95,10 +160,9 @@ def launch(*arguments: str, stdin: str = "", folder: Path = ROOT, **changes) -> 
       changes: of the environment; those that JAX reads on import take a process of its own.
     """
     if not any(name.startswith("JAX_") for name in changes):
-        words = [str(argument) for argument in arguments]
-        request = [str(ROOT / "launch.py"), words, stdin, str(folder), changes]
-        print(json.dumps(request), file=server().stdin, flush=True)
-        return Answer(*json.loads(server().stdout.readline()))
+        process = start(*arguments, stdin=stdin, folder=folder, **changes)
+        out, err = process.communicate()
+        return Answer(process.returncode, out, err)
     result = subprocess.run(
         (sys.executable, ROOT / "launch.py", *arguments),
         cwd=folder,
@@ -110,19 +174,6 @@ def launch(*arguments: str, stdin: str = "", folder: Path = ROOT, **changes) -> 
         input=stdin,
     )
     return Answer(result.returncode, result.stdout, result.stderr)
-
-
-def start(*arguments: str, **changes) -> subprocess.Popen:
-    """Start `python launch.py ARGUMENTS` in a process of its own, and do not wait for it."""
-    command = (sys.executable, "launch.py", *arguments)
-    return subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=environment(**changes),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 def answers_to(command_lines: Iterable[str]) -> dict[str, Answer]:

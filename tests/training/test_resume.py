@@ -126,7 +126,7 @@ def test_asked_to_stop(tmp_path):
         process = start(*long, f"--workdir={workdir}")
         wait_for_rows(process, workdir, count_rows(workdir) + 20)
         process.send_signal(number)
-        err = process.communicate(timeout=60)[1]
+        err = process.communicate()[1]
         assert process.returncode == code, err
         last = err.splitlines()[-1]
         assert last.startswith("launch.py: interrupted; go on with: python launch.py")
