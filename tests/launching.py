@@ -39,7 +39,8 @@ for name, module in (studies.modules() | commands.modules()).items():
 def run(arguments, folder, changes, streams):
     for number, stream in enumerate(streams):
         os.dup2(stream.fileno(), number)
-    launcher = os.path.abspath("launch.py")
+    # as it is typed, which is what a stopped launch repeats
+    launcher = "launch.py" if os.path.samefile(folder, ".") else os.path.abspath("launch.py")
     os.chdir(folder), os.environ.update(changes), signal.alarm(300)
     sys.argv = ["launch.py", *arguments]
     try:
