@@ -13,7 +13,7 @@ from dla_jax.evidence.rows import brief, finite_or_none
 from dla_jax.training.checkpoint import Checkpoints
 from dla_jax.training.mesh import data_mesh, on_any_process, put, replicated
 from dla_jax.training.steps import STEPS, TrainState, init_state
-from dla_jax.training.task import Task, check_task
+from dla_jax.training.task import Plan, Task, check_task
 
 
 def stack_batches(batch_at: Callable, first: int, stop: int, rows: int) -> dict:
@@ -75,6 +75,7 @@ def fit(
     checkpoints: Checkpoints | None = None,
     resume: Callable[[int], list[dict]] = lambda step: [],
     log: Callable[[dict], None] = lambda row: None,
+    save_last: bool = False,
 ) -> tuple[TrainState, list[dict]]:
     """Train one model.
 
@@ -84,6 +85,7 @@ def fit(
       checkpoints: where the state is saved, and read from where a run goes on; None: nowhere.
       resume: the step that a restored checkpoint continues from -> the rows up to it.
       log: called with each row, {"step", "train_loss", ..., "seconds", "examples_per_s"}.
+      save_last: whether the state after the last step is saved, for a longer plan to go on from.
 
     Returns:
       The state, with the parameters of the best evaluation, else the last ones, and all rows.
@@ -118,15 +120,25 @@ def fit(
         rows.append(finite_or_none(row))
         log(rows[-1])
         stopping = on_any_process(stop_requested.is_set())
-        due = plan.checkpoint_every_steps and step % plan.checkpoint_every_steps == 0
-        if checkpoints and (stopping or due):
-            checkpoints.save(step, {"state": state, "best": best})
-        if checkpoints and stopping:
-            checkpoints.wait()
+        last = save_last and step == plan.num_steps
+        if checkpoints and (stopping or last or is_due(plan, step)):
+            save(checkpoints, step, {"state": state, "best": best}, wait=stopping)
         if stopping:
             raise Interrupted
     params, model_state = best if plan.eval_steps else (state.params, state.model_state)
     return state._replace(params=params, model_state=model_state), rows
+
+
+def is_due(plan: Plan, step: int) -> bool:
+    """Return whether a plan has a checkpoint after a step."""
+    return plan.checkpoint_every_steps > 0 and step % plan.checkpoint_every_steps == 0
+
+
+def save(checkpoints: Checkpoints, step: int, tree: dict, wait: bool) -> None:
+    """Start saving a state; `wait`: until it is on disk."""
+    checkpoints.save(step, tree)
+    if wait:
+        checkpoints.wait()
 
 
 def restored(checkpoints: Checkpoints, state: TrainState) -> tuple[TrainState, tuple[dict, dict]]:

@@ -67,6 +67,7 @@ class Record:
         """
         with self._lock:
             kept = [row for row in self._begun.pop(run, []) if row["step"] <= step]
+            self._begun[run] = list(kept)
             if not self._writes:
                 return kept
             path = record_file(self._workdir, run)
@@ -84,6 +85,9 @@ class Record:
             run = row["run"]
             if row.get("done"):
                 self.done[run] = row
+                self._begun.pop(run, None)
+            else:
+                self._begun.setdefault(run, []).append(row)
             if not self._writes:
                 return
             if run not in self._files:
@@ -95,6 +99,11 @@ class Record:
             self._mirror(row)
             if row.get("done"):
                 self._close(run)
+
+    def pause(self, run: str) -> None:
+        """Close the files of a run that goes on later, with `resume`."""
+        with self._lock:
+            self._close(run)
 
     def _mirror(self, row: dict) -> None:
         if row["run"] not in self._writers:
