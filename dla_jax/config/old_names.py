@@ -25,6 +25,7 @@ BOUNDS = {
     "bounded": ("largest_norm", 2.0, True),
 }
 ENV = {"judge": ""}  # keys that studies of agents got later; where they are judged
+SELECTION = {"selection": "full"}  # how studies of a grid, but of agents, chose rates before
 # Keys that studies of images got later, with the values that stand for what was done before.
 DATA = {"test_path": None, "left_out": 0}
 ATTACK = {
@@ -53,7 +54,17 @@ def with_new_names(config: dict) -> dict:
     if "claims" in config:
         claims = {name: with_threshold(claim) for name, claim in config["claims"].items()}
         config = config | {"claims": claims}
-    return agents(config) if experiment == "agents" else images(config)
+    return agents(config) if experiment == "agents" else images(selecting(config))
+
+
+def selecting(config: dict) -> dict:
+    """Return the config of a study with today's keys of how its rates are chosen.
+
+    One of a kind that is not of this project stays as it is: its config need not have that key.
+    """
+    kinds = "encoder" in config or "pad" in config.get("data", {})
+    known = kinds or config["experiment"] == "language"
+    return SELECTION | config if known and "select_seeds" in config else config
 
 
 def images(config: dict) -> dict:

@@ -19,6 +19,12 @@ from dla_jax.evidence.formatting import amount, count
 CLEAR = 0.95
 LOSSES = ("val_nats_per_char", "val_loss")  # of which less is better
 
+HALVED = (
+    "By successive halving: all rates began, each with the schedule of the whole run, and some "
+    "went on to the last comparison, at the share of the steps that the table names. What is said "
+    "of a choice is so at that point of the training; at its end another rate might be better."
+)
+
 
 class Choice(NamedTuple):
     """What the selection runs of a group say of one of its rates; None: there is no such number."""
@@ -35,6 +41,8 @@ class Choice(NamedTuple):
     between: float | None  # standard deviation of the rates' means
     edge: bool  # `lr` is the smallest or the largest of at least two
     noisy: bool | None  # the choice is within noise
+    compared: int  # rates that were left at the last comparison
+    compared_at: float | None  # share of a run's steps before it, by halving; None: a full grid
 
 
 def choice(
@@ -48,14 +56,17 @@ def choice(
 
     Args:
       selection: rows {"group", "seed", "lr", value}, as a summary's "selection" has them; at least
-        one of the group at `lr`. A run without a value, None, keeps its rate from being the
+        one of the group at `lr`. Of rates that were halved ("compared_at") those count that were
+        left at the last comparison. A run without a value, None, keeps its rate from being the
         runner-up: it is worse than any that has one.
       smaller: whether a smaller value is better; None: as LOSSES has it.
     """
     sign = -1.0 if (value in LOSSES if smaller is None else smaller) else 1.0
     found: dict[float, dict[int, float | None]] = {}
-    for row in selection:
-        if row["group"] == group:
+    own = [row for row in selection if row["group"] == group]
+    last, tried = last_compared(own), {row["lr"] for row in own}
+    for row in own:
+        if row.get("compared_at") == last:
             found.setdefault(row["lr"], {})[row["seed"]] = row[value]
     whole = {rate: by_seed for rate, by_seed in found.items() if None not in by_seed.values()}
     values = {rate: list(by_seed.values()) for rate, by_seed in whole.items()}
@@ -71,7 +82,7 @@ def choice(
     within = pooled([whole[rate] for rate in spreads])
     return Choice(
         lr=lr,
-        rates=len(found),
+        rates=len(tried),
         seeds=len(common) if compared else len(found[lr]),
         mean=means.get(lr),
         spread=spreads.get(lr),
@@ -80,9 +91,19 @@ def choice(
         error=error,
         within=within,
         between=float(np.std(list(means.values()), ddof=1)) if len(means) > 1 else None,
-        edge=len(found) > 1 and lr in (min(found), max(found)),
+        edge=len(tried) > 1 and lr in (min(tried), max(tried)),
         noisy=None if error is None else not clear(difference, error, len(common), within),
+        compared=len(found),
+        compared_at=last,
     )
+
+
+def last_compared(rows: list[dict]) -> float | None:
+    """Return the share of a run at which the rates of a group were compared last.
+
+    None of a full grid, whose runs are compared at their best evaluation.
+    """
+    return max((row["compared_at"] for row in rows if "compared_at" in row), default=None)
 
 
 def pooled(rates: list[dict[int, float]]) -> float | None:
@@ -165,7 +186,7 @@ def section(
 def cells(found: Choice, unit: str) -> list[str]:
     """Return the row of one group behind its name, as text."""
     return [
-        str(found.rates),
+        tried_words(found),
         f"{found.lr:g}",
         plus_minus(found.mean, found.spread, unit),
         "–" if found.runner_up is None else f"{found.runner_up:g}",
@@ -174,6 +195,13 @@ def cells(found: Choice, unit: str) -> list[str]:
         plus_minus(found.between, error=None, unit=unit),
         choice_words(found),
     ]
+
+
+def tried_words(found: Choice) -> str:
+    """Return `4`, or `4, of which 2 at 33 % of the steps`."""
+    if found.compared_at is None:
+        return str(found.rates)
+    return f"{found.rates}, of which {found.compared} at {100 * found.compared_at:.0f} % of steps"
 
 
 def plus_minus(mean: float | None, error: float | None, unit: str, sign: bool = False) -> str:
@@ -204,6 +232,8 @@ def text(found: list[Choice]) -> str:
     few, many = min(each.seeds for each in found), max(each.seeds for each in found)
     told = f"{few} to {many} selection seeds" if few < many else count(few, "selection seed")
     words = [f"Each rate is the one of the best mean over {told}, which no final run has."]
+    if any(each.compared_at is not None for each in found):
+        words.append(HALVED)
     judged = [each for each in found if each.noisy is not None]
     if judged:
         words.append(noise_words(judged))

@@ -19,12 +19,13 @@ from dla_jax.evidence import report, undecidable, weighing
 from dla_jax.evidence.rows import read_record
 from dla_jax.evidence.summary import config_facts, launch_facts, print_lines, write_summary
 from dla_jax.studies import find
+from dla_jax.studies.choosing import chosen_rates, halving_facts, selection_rows
 from dla_jax.training.mesh import describe_devices
 from dla_jax.training.record import Record
-from dla_jax.trials.arms import Arm, choose_rates, final_trials, resolve, select_trials
+from dla_jax.trials import halving
+from dla_jax.trials.arms import Arm, final_trials, resolve, select_trials
 from dla_jax.trials.finished import model_folder
 from dla_jax.trials.grid import run_grid
-from dla_jax.trials.training import identity_of
 
 
 class Description(NamedTuple):
@@ -143,7 +144,7 @@ def run_study(study: Study, config, launch: Launch) -> None:
     selected = select_trials(arms, select_seeds(config))
 
     def chosen(done: dict[str, dict]) -> dict[str, float]:
-        return choose_rates(arms, selected, done, study.tuning.score)
+        return chosen_rates(config, study.tuning.score, arms, selected, done)
 
     run_grid(
         record,
@@ -154,6 +155,7 @@ def run_study(study: Study, config, launch: Launch) -> None:
         side_by_side=config.cells_at_a_time if "cells_at_a_time" in config else 1,
         quiet=launch.quiet,
         unit=study.unit,
+        halved_by=study.tuning.score if halving.halves(config) else None,
     )
     record.close()
     if launch.first:
@@ -200,6 +202,7 @@ def draw_study(study: Study, workdir: Path) -> None:
         claims=summary["claims"],
         sections=study.sections(found),
         facts={"runs": f"{len(summary['runs'])} compared, {chosen}"}
+        | halving_facts(found)
         | study.facts(found)
         | launch_facts(launches)
         | config_facts(found.written["config"]),
@@ -251,27 +254,14 @@ def summarise(study: Study, found: Finished) -> dict:
         {"name": name} | weighing.weigh(claim, runs)
         for name, claim in study.claims(found.config).items()
     ]
-    selection = selection_rows(study, found)
+    selected = select_trials(found.arms, select_seeds(found.config))
+    selection = selection_rows(found, selected, study.tuning, study.labels)
     return {
         "study": study.name(found.config),
         "runs": runs,
         "claims": claims,
         "selection": selection,
     }
-
-
-def selection_rows(study: Study, found: Finished) -> list[dict]:
-    """Return what each run that chooses a learning rate reached, and if its rate was chosen."""
-    selected = select_trials(found.arms, select_seeds(found.config))
-    rates = choose_rates(found.arms, selected, found.done, study.tuning.score)
-    rows = []
-    for trial in selected:
-        last = found.done[trial.name]
-        reached = {key: last[key] for key in (study.tuning.value, "diverged")}
-        chosen = {"chosen": rates[trial.arm] == trial.lr}
-        labels = study.labels(found.arms[trial.arm])
-        rows.append(identity_of(trial) | labels | chosen | reached)
-    return rows
 
 
 def restore(workdir: Path, row: dict, **more):

@@ -15,6 +15,7 @@ from dla_jax.config.checks import (
     check_seed,
     number,
 )
+from dla_jax.trials.halving import SELECTIONS
 
 
 class Arm(NamedTuple):
@@ -114,18 +115,34 @@ def dearest_first(arms: list[Arm]) -> list[Arm]:
     return sorted(arms, key=lambda arm: -arm.cost)
 
 
+def best_rate(rows: dict[float, list[dict]], score: Callable) -> float:
+    """Return the rate whose runs score highest, of equals the first.
+
+    Args:
+      rows: {rate: last rows of its runs}.
+      score: of `choose_rates`.
+    """
+    by_rate = {lr: score(found) for lr, found in rows.items()}
+    return max(by_rate, key=by_rate.get)
+
+
 def choose_rates(
-    arms: dict[str, Arm], selected: list[Trial], done: dict[str, dict], score: Callable
+    arms: dict[str, Arm],
+    selected: list[Trial],
+    done: dict[str, dict],
+    score: Callable,
+    pick: Callable = best_rate,
 ) -> dict[str, float]:
     """Return {arm: the learning rate of its final runs}.
 
-    It is the rate whose runs score highest (of equals the smallest), the only one there is, or that
-    of the arm's lender.
+    It is the rate that `pick` picks, the best of a full grid (of equals the smallest), the only one
+    there is, or that of the arm's lender.
 
     Args:
       selected: the runs that choose.
       done: {name of a run: its last row}.
       score: the last rows of the runs at one rate -> a number or tuple, larger for a better rate.
+      pick: ({rate: last rows of its runs}, rising; score) -> the chosen rate.
     """
     rates = {}
     for arm in arms.values():
@@ -133,8 +150,7 @@ def choose_rates(
         for trial in sorted(selected, key=lambda trial: trial.lr):
             if trial.arm == arm.name:
                 rows.setdefault(trial.lr, []).append(done[trial.name])
-        by_rate = {lr: score(found) for lr, found in rows.items()}
-        rates[arm.name] = max(by_rate, key=by_rate.get) if by_rate else arm.rates[0]
+        rates[arm.name] = pick(rows, score) if rows else arm.rates[0]
     return {arm.name: rates[arm.lender or arm.name] for arm in arms.values()}
 
 
@@ -158,6 +174,8 @@ def check_arms(config, check_own: Callable) -> None:
     check(len(members(config)) > 0, f"{kind} is empty; give at least one")
     for key in ("seeds", "select_seeds"):
         check_distinct(key, config[key], check_seed)
+    if "selection" in config:
+        check_choice("selection", config.selection, SELECTIONS)
     for name in members(config):
         own = own_config(config, name)
         check_one(config, name, functools.partial(check_lender, config, name))

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from dla_jax.training.record import Record, progress_line
 from dla_jax.trials.arms import Trial
+from dla_jax.trials.halving import run_rungs
 from dla_jax.trials.pool import at_a_time, run_all
 
 
@@ -18,6 +19,10 @@ class Job(NamedTuple):
     program: Hashable  # jobs of one program compile it once; None: there is nothing to compile
     compile: Callable[[], None]
     run: Callable  # (trials, progress) -> None: writes their rows, or what is left of them
+    # Of a job that chooses rates, where they are chosen by halving. (cut, progress) -> what the run
+    # scored at the cuts so far, once it is trained to one; (those, progress) -> None: ends it.
+    advance: Callable | None = None
+    end: Callable | None = None
 
 
 def run_grid(
@@ -30,6 +35,7 @@ def run_grid(
     side_by_side: int,
     quiet: bool,
     unit: str,
+    halved_by: Callable | None = None,
 ) -> None:
     """Run the trials of a study that the record does not hold yet.
 
@@ -40,6 +46,8 @@ def run_grid(
       choose_rates: {name: last row} of the finished runs -> {arm: learning rate}.
       side_by_side: how many jobs run at once (`pool.at_a_time`).
       unit: of the progress line.
+      halved_by: last rows of the runs at one rate -> their score, where rates are chosen by
+        halving; None: all runs that choose one go to their end.
 
     Raises:
       NonFiniteLoss: in a study of a single run.
@@ -59,8 +67,12 @@ def run_grid(
     compile_programs(left, workers)
     with progress_line(sum(job.units for job in jobs), quiet, unit) as progress:
         progress.update(sum(job.units for job in jobs) - sum(job.units for job in left))
-        selecting = [job for job in left if job.trials[0].stage == "select"]
-        run_all(lambda job: job.run(job.trials, progress), selecting, workers)
+        if halved_by:
+            selecting = [job for job in jobs if job.trials[0].stage == "select"]
+            run_rungs(selecting, record, halved_by, workers, progress)
+        else:
+            selecting = [job for job in left if job.trials[0].stage == "select"]
+            run_all(lambda job: job.run(job.trials, progress), selecting, workers)
         rates = choose_rates(record.done)
         comparing = [job for job in left if job.trials[0].stage != "select"]
 

@@ -10,6 +10,7 @@ from dla_jax.training.loop import fit, stack_batches
 from dla_jax.training.record import Record
 from dla_jax.training.steps import STEPS, init_state
 from dla_jax.training.task import Baseline, Task
+from dla_jax.trials import halving
 from dla_jax.trials.arms import Trial
 from dla_jax.trials.grid import Job
 
@@ -35,7 +36,11 @@ def jobs_of(
         def compile_it() -> None:
             compile_task(task, examples[trial.arm].seed)
 
-        return Job([trial], units_of(task), program_of(task), compile_it, run)
+        units, program = units_of(task), program_of(task)
+        if trial.stage != "select" or isinstance(task, Baseline):
+            return Job([trial], units, program, compile_it, run)
+        rungs = Rungs(make_task, trial, workdir, record)
+        return Job([trial], units, program, compile_it, run, rungs.advance, rungs.end)
 
     return [job_of(trial) for trial in trials]
 
@@ -98,30 +103,11 @@ def train_trial(
       NonFiniteLoss: a run that is `alone` diverged.
     """
     folder, compared = workdir / "checkpoints" / trial.name, trial.stage == "final"
-    if not compared:
-        quiet = {"log_every_steps": 0, "trace_first_steps": 0, "probe_every_steps": 0}
-        task = task._replace(plan=task.plan._replace(**quiet))
-    checkpoints, seen = Checkpoints(folder / "training"), 0
-
-    def log(row: dict) -> None:
-        nonlocal seen
-        record.append({"run": trial.name} | task.annotate(row))
-        progress.update((row["step"] - seen) * task.units_per_step)
-        if row["step"]:
-            progress.set_postfix_str(f"loss {row['train_loss']:.3f}", refresh=False)
-        seen = row["step"]
-
-    def resume(step: int) -> list[dict]:
-        nonlocal seen
-        seen = step
-        progress.update(step * task.units_per_step)
-        return record.resume(trial.name, step)
-
+    task = task if compared else quiet(task)
+    checkpoints, meter = Checkpoints(folder / "training"), Meter(task.units_per_step)
     result = {"diverged_at": None}
     try:
-        state, rows = fit(
-            task, seed=trial.seed, lr=trial.lr, checkpoints=checkpoints, resume=resume, log=log
-        )
+        state, rows = train(task, trial, checkpoints, record, progress, meter)
         result |= scores_of(task, rows)
         if compared:
             result |= task.test(state)
@@ -130,11 +116,114 @@ def train_trial(
     except NonFiniteLoss as error:
         if alone:
             raise
-        result |= {"step": error.step, "diverged_at": error.step, "best_step": 0}
-        result |= {"train_seconds": None} | task.diverged
+        result |= diverged_result(task, error)
     checkpoints.delete()
-    progress.update((task.plan.num_steps - seen) * task.units_per_step)
+    meter.move(progress, task.plan.num_steps)
     write_last_row(record, trial, task.facts, result)
+
+
+def quiet(task: Task) -> Task:
+    """Return the task of a run that chooses a learning rate: only its evaluations have rows."""
+    none = {"log_every_steps": 0, "trace_first_steps": 0, "probe_every_steps": 0}
+    return task._replace(plan=task.plan._replace(**none))
+
+
+class Meter:
+    """How far a run has moved the progress line."""
+
+    def __init__(self, units_per_step: int):
+        self._units, self._step = units_per_step, 0
+
+    def move(self, progress, step: int) -> None:
+        """Move the line to a step of the run."""
+        progress.update((step - self._step) * self._units)
+        self._step = step
+
+
+def train(
+    task: Task,
+    trial: Trial,
+    checkpoints: Checkpoints,
+    record: Record,
+    progress,
+    meter: Meter,
+    save_last: bool = False,
+) -> tuple:
+    """Train one network, or continue it, and write its rows but the last (see `loop.fit`)."""
+
+    def log(row: dict) -> None:
+        record.append({"run": trial.name} | task.annotate(row))
+        meter.move(progress, row["step"])
+        if row["step"]:
+            progress.set_postfix_str(f"loss {row['train_loss']:.3f}", refresh=False)
+
+    def resume(step: int) -> list[dict]:
+        meter.move(progress, step)
+        return record.resume(trial.name, step)
+
+    return fit(
+        task,
+        seed=trial.seed,
+        lr=trial.lr,
+        checkpoints=checkpoints,
+        resume=resume,
+        log=log,
+        save_last=save_last,
+    )
+
+
+class Rungs:
+    """A run that chooses a learning rate by halving: trained from cut to cut (`halving.py`).
+
+    Its last row has "cuts", what it scored at each cut that it came to, and "whole_steps", those of
+    its schedule.
+    """
+
+    def __init__(self, make_task: Callable, trial: Trial, workdir: Path, record: Record):
+        self._make_task, self._trial, self._record = make_task, trial, record
+        self._folder = workdir / "checkpoints" / trial.name / "training"
+        self._facts, self._whole_steps, self._meter, self._results = {}, 0, None, []
+
+    def advance(self, cut: int, progress) -> list[dict]:
+        """Train to a cut, or as far as the run goes; return what it scored at the cuts so far.
+
+        A run that is over before, as one that diverged, gets its last row.
+        """
+        task, trial = quiet(self._make_task(self._trial)), self._trial
+        self._facts, self._whole_steps = task.facts, task.plan.num_steps
+        self._meter = self._meter or Meter(task.units_per_step)
+        stops = halving.cuts(task.plan.num_steps, task.plan.eval_steps)
+        stop, checkpoints = stops[cut], Checkpoints(self._folder)
+        shorter = task._replace(plan=task.plan._replace(num_steps=stop))
+        goes_on = cut + 1 < len(stops)
+        try:
+            _, rows = train(
+                shorter, trial, checkpoints, self._record, progress, self._meter, save_last=goes_on
+            )
+            checkpoints.wait()
+            rows = [row for row in rows if row["step"] <= stop]  # a stop may have come later
+            self._results.append({"diverged_at": None} | scores_of(task, rows))
+            over = rows[-1]["step"] < stop
+        except NonFiniteLoss as error:
+            self._results.append(diverged_result(task, error))
+            over = True
+        self._record.pause(trial.name)
+        if over:
+            self.end(self._results, progress)
+        return self._results
+
+    def end(self, results: list[dict], progress) -> None:
+        """Write the last row of the run, which goes no further. `results`: of `advance`."""
+        Checkpoints(self._folder).delete()
+        self._meter.move(progress, self._whole_steps)
+        halved = {"cuts": list(results), "whole_steps": self._whole_steps}
+        write_last_row(self._record, self._trial, self._facts, results[-1] | halved)
+
+
+def diverged_result(task: Task, error: NonFiniteLoss) -> dict:
+    """Return what the last row says of a run whose loss became non-finite."""
+    steps = {"step": error.step, "diverged_at": error.step, "best_step": 0}
+    return steps | {"train_seconds": None} | task.diverged
 
 
 def scores_of(task: Task, rows: list[dict]) -> dict:

@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 
-from configs import gradients, image_base, rescnn, resnet34
+from configs import dante, gradients, image_base, rescnn, resnet34, yahoo
 from dla_jax.config.old_names import AGENT, AGENTS, ATTACK, BOUNDS, with_new_names
 from dla_jax.evidence.claims import alone, claim
 from dla_jax.evidence.verdicts import FAILS, HOLDS, OPEN
@@ -135,6 +135,19 @@ def test_a_key_of_agents_is_renamed_in_studies_of_agents_alone(old, new):
 
     assert with_new_names(config(old, "agents")) == config(new, "agents")
     assert with_new_names(config(old, "depth")) == config(old, "depth")
+
+
+def test_studies_of_a_grid_chose_rates_by_a_full_one_before_there_was_another_way():
+    cases = [(rescnn, "digits"), (resnet34, "digits"), (dante, "tiny"), (yahoo, "quick")]
+    for module, preset in cases:
+        today = module.get_config(preset).to_dict()
+        before = {key: value for key, value in today.items() if key != "selection"}
+        assert today["selection"] == "full" and with_new_names(before) == with_new_names(today)
+        halved = today | {"selection": "halving"}
+        assert with_new_names(halved)["selection"] == "halving"
+    others = ({"experiment": "agents"}, {"experiment": "mine.study:STUDY"})
+    for own in others:  # which have no such key
+        assert "selection" not in with_new_names(own | {"select_seeds": [100], "data": {}})
 
 
 def test_studies_of_images_get_the_keys_that_came_later_as_they_are_by_default():

@@ -147,3 +147,30 @@ def test_runs_without_a_value_are_no_runner_up():
 
 def test_there_is_no_section_without_a_grid():
     assert selection.section([]) == []
+
+
+def halved(chosen=0.003):
+    """Return rows of rates of which two were left at the last comparison."""
+    at = {0.001: 1 / 3, 0.003: 2 / 3, 0.01: 2 / 3, 0.03: 1 / 3}
+    # The best score of all was reached at the first comparison, by a rate that was left behind.
+    scores = {**NOISY, 0.001: [0.95, 0.97, 0.96], 0.03: [0.1, None, 0.1]}
+    return [row | {"compared_at": at[row["lr"]]} for row in rows(scores, chosen)]
+
+
+def test_of_halved_rates_those_of_the_last_comparison_count():
+    found = selection.choice(halved(), "net", 0.003)
+    left = selection.choice(rows({lr: NOISY[lr] for lr in (0.003, 0.01)}, 0.003), "net", 0.003)
+    kept = ("mean", "spread", "runner_up", "difference", "error", "within", "between", "noisy")
+    assert all(getattr(found, key) == getattr(left, key) for key in kept)
+    assert (found.rates, found.compared, found.compared_at) == (4, 2, 2 / 3)
+    assert (left.rates, left.compared, left.compared_at) == (2, 2, None)
+    assert not found.edge and left.edge  # among all that were tried
+    assert selection.rate_words(halved(), "net", 0.003) == "0.003 (within noise)"
+
+
+def test_the_section_says_where_halved_rates_were_compared():
+    (found,) = selection.section(halved())
+    assert "successive halving" in found["text"] and "at its end another rate" in found["text"]
+    assert found["table"]["rows"][0][1] == "4, of which 2 at 67 % of steps"
+    (full,) = selection.section(rows(NOISY, 0.003))
+    assert "halving" not in full["text"] and full["table"]["rows"][0][1] == "3"

@@ -9,6 +9,7 @@ from dla_jax.config.checks import (
     check_distinct,
     check_number,
     check_rules,
+    choice,
     count,
     distinct,
     number,
@@ -28,6 +29,7 @@ from dla_jax.studies.depth.arms import (
 )
 from dla_jax.tasks import image_data, image_task
 from dla_jax.trials.arms import check_seeds_apart
+from dla_jax.trials.halving import SELECTIONS
 
 # What may follow the "+" in the name of an arm, by family of networks.
 MODIFIERS = {
@@ -42,6 +44,7 @@ RULES = {
     "select_seeds": distinct(seed()),
     "num_side_seeds": count(),
     "lrs": distinct(number(above=0)),
+    "selection": choice(SELECTIONS),
 }
 
 

@@ -1,0 +1,154 @@
+"""Learning rates by successive halving: what lags behind is not trained to the end.
+
+All rates of an arm begin, each with the schedule of the whole run. They are compared twice, at the
+first evaluation after a third and after two thirds of the steps: the better half, two at least,
+goes on from the first cut, and the best is chosen at the second, where its runs end too. Earlier
+cuts, as the paper has them, lose rates that start slowly and end best (`python -m bench.halving`).
+
+Reference: Jamieson & Talwalkar 2016, arXiv:1502.07943.
+"""
+
+import functools
+import math
+from collections.abc import Callable, Collection
+from fractions import Fraction
+from typing import NamedTuple
+
+from dla_jax.trials.pool import run_all
+
+SELECTIONS = ("full", "halving")  # values of the key `selection`
+CUTS = (Fraction(1, 3), Fraction(2, 3))  # of the steps, at which rates are compared
+Score = Callable[[list[dict]], float | tuple]  # rows of the runs at one rate -> larger is better
+
+
+class Race(NamedTuple):
+    """What became of the rates of an arm."""
+
+    chosen: float
+    last_cut: dict[float, int]  # {rate: the cut, 0 or 1, at which it was compared last}
+
+
+def halves(config) -> bool:
+    """Return whether a study chooses its rates by halving; one without the key has a full grid."""
+    return "selection" in config and config.selection == "halving"
+
+
+def cuts(
+    length: int, evaluations: Collection[int], shares: tuple[Fraction, ...] = CUTS
+) -> tuple[int, ...]:
+    """Return where rates are compared: at the first evaluation not before each share.
+
+    Args:
+      length: of a run, in any unit.
+      evaluations: where it is evaluated, in the same unit; the end always counts as one.
+    """
+    stops = (*evaluations, length)
+    return tuple(min(stop for stop in stops if stop >= share * length) for share in shares)
+
+
+def kept(rates: int, cut: int) -> int:
+    """Return how many of so many rates are left behind a cut; behind the last one the chosen."""
+    return min(rates, max(2, math.ceil(rates / 2))) if cut + 1 < len(CUTS) else 1
+
+
+def ranked(rates: list[float], score: Callable[[float], float | tuple]) -> list[float]:
+    """Return rates in the order of their scores, the best first; of equals the smallest."""
+    return sorted(sorted(rates), key=score, reverse=True)
+
+
+def race(
+    rates: Collection[float], score: Callable, keep: Callable = kept, num_cuts: int = len(CUTS)
+) -> Race:
+    """Return which rate halving chooses.
+
+    Args:
+      score: (rate, cut) -> its score there; asked only of rates that got so far.
+      keep: (how many there are, cut) -> how many go on.
+    """
+    going, last_cut = list(rates), {}
+    for cut in range(num_cuts):
+        order = ranked(going, lambda rate: score(rate, cut))  # noqa: B023 - called at once
+        last_cut |= dict.fromkeys(order, cut)
+        going = order[: keep(len(order), cut)]
+        if len(going) == 1:
+            break
+    return Race(going[0], last_cut)
+
+
+def share(rates: int, length: int, evaluations: Collection[int]) -> Fraction:
+    """Return the steps that halving takes, of those of a full grid of so many rates."""
+    taken, before, going = Fraction(0), 0, rates
+    for cut, stop in enumerate(cuts(length, evaluations)):
+        taken += Fraction(going * (stop - before), rates * length)
+        before, going = stop, kept(going, cut)
+        if going == 1:
+            break
+    return taken
+
+
+def at_cut(results: list[dict], cut: int) -> dict:
+    """Return what a run scored at a cut; one that ended before it, what it ended with."""
+    return results[min(cut, len(results) - 1)]
+
+
+def race_of(rows: dict[float, list[dict]], score: Score) -> Race:
+    """Return what became of the rates of an arm.
+
+    Args:
+      rows: {rate: last rows of its runs}, with "cuts", what each run scored at every cut.
+    """
+
+    def scored(rate: float, cut: int):
+        return score([at_cut(row["cuts"], cut) for row in rows[rate]])
+
+    return race(rows, scored)
+
+
+def chosen_rate(rows: dict[float, list[dict]], score: Score) -> float:
+    """Return the rate that halving chose (arguments: `race_of`), for `arms.choose_rates`."""
+    return race_of(rows, score).chosen
+
+
+def run_rungs(jobs: list, record, score: Score, workers: int, progress) -> None:
+    """Run the jobs that choose rates, from cut to cut, each as far as its rate goes.
+
+    A run that a record holds is not run again. What went on before a stop is decided again, from
+    the same rows, so that a study that was stopped makes the same choices.
+
+    Args:
+      jobs: all of them, of one trial each; `advance` and `end` are those of `grid.Job`.
+    """
+    going, results = {}, {}
+    for job in jobs:
+        (trial,) = job.trials
+        going.setdefault(trial.arm, {}).setdefault(trial.lr, []).append(job)
+
+    def results_of(job) -> list[dict]:
+        name = job.trials[0].name
+        return record.done[name]["cuts"] if name in record.done else results[name]
+
+    def advance(cut: int, job) -> None:
+        name = job.trials[0].name
+        if name not in record.done:
+            results[name] = job.advance(cut, progress)
+
+    def end(job) -> None:
+        name = job.trials[0].name
+        if name not in record.done:
+            job.end(results[name], progress)
+
+    for cut in range(len(CUTS)):
+        wanted = {id(job) for rates in going.values() for own in rates.values() for job in own}
+        run_all(
+            functools.partial(advance, cut), [job for job in jobs if id(job) in wanted], workers
+        )
+        for arm, rates in list(going.items()):
+            order = ranked(
+                list(rates),
+                lambda rate: score([at_cut(results_of(job), cut) for job in rates[rate]]),  # noqa: B023
+            )
+            number = kept(len(order), cut)
+            for rate in order[0 if number == 1 else number :]:
+                for job in rates[rate]:
+                    end(job)
+            going[arm] = {} if number == 1 else {rate: rates[rate] for rate in order[:number]}
