@@ -10,8 +10,9 @@ from dla_jax.config.workdir import Launch
 from dla_jax.config.written import read_config
 from dla_jax.studies import modules
 from dla_jax.studies.duration import time_line
-from dla_jax.studies.plans import SOLVED, Plan, absent, plan_of, studies_of
+from dla_jax.studies.plans import SOLVED, Plan, absent, plan_of, share_of_run, studies_of
 from dla_jax.studies.study import Command, Study, read_finished, select_seeds
+from dla_jax.trials import halving
 from dla_jax.trials.arms import Arm, check_arms
 
 HEAD = ("", "to choose rates", "to compare", "each")
@@ -96,9 +97,23 @@ def plan_lines(plan: Plan, first: bool) -> list[str]:
     return [
         *plan.remarks,
         f"{place}{title}{held if plan.done else ''}",
+        *halving_line(plan),
         *(f"  {row}" for row in table),
         "",
     ]
+
+
+def halving_line(plan: Plan) -> list[str]:
+    """Return what halving saves of the runs that choose rates, in a line; none of a full grid."""
+    if not plan.select or not halving.halves(plan.config):
+        return []
+    seeds = len(select_seeds(plan.config))
+    tried = [len(plan.arms[name].rates) for name in {trial.arm: 0 for trial in plan.select}]
+    go_on = seeds * sum(halving.kept(rates, cut=0) for rates in tried)
+    share = sum(share_of_run(plan, trial) for trial in plan.select) / len(plan.select)
+    begin = f"rates are chosen by halving: {len(plan.select)} runs begin"
+    none = f"{go_on} go on from the first cut, none to its end"
+    return [f"{begin}, {none}; about {100 * (1 - share):.0f} % of their steps are saved"]
 
 
 def arm_row(plan: Plan, arm: Arm) -> tuple[str, str, str, str]:

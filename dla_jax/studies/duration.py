@@ -20,6 +20,7 @@ LENGTHS = (
     "num_side_seeds",
     "select_seeds",
     "lrs",
+    "selection",
     "optim.lr",
     "num_epochs",
     "num_steps",
@@ -77,7 +78,8 @@ def minutes_by_own_runs(plan: Plan) -> float | None:
             arm = row["group"]
             seconds[arm] = seconds.get(arm, 0.0) + row["train_seconds"]
             trial = Trial(row["stage"], arm, row["seed"], row["lr"])
-            steps[arm] = steps.get(arm, 0) + max(1, work(plan, [trial]))
+            taken = row["step"] if "cuts" in row else work(plan, [trial])  # halved where it is so
+            steps[arm] = steps.get(arm, 0) + max(1, taken)
     if not seconds:
         return None
     mean = sum(seconds.values()) / sum(steps.values())

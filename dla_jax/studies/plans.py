@@ -14,6 +14,7 @@ from dla_jax.evidence import undecidable
 from dla_jax.evidence.rows import read_record
 from dla_jax.studies import find
 from dla_jax.studies.study import Command, Description, Study, by_run, select_seeds
+from dla_jax.trials import halving
 from dla_jax.trials.arms import Arm, Trial, final_trials, select_trials
 
 SOLVED = ("tfidf", "logistic")  # models that take no steps
@@ -103,7 +104,26 @@ def steps_of(own, num_examples: int) -> int:
     return own.num_epochs * math.ceil(training / own.batch_size)
 
 
+def share_of_run(plan: Plan, trial: Trial) -> float:
+    """Return the share of a run's steps that it takes, on the average over the rates of its arm.
+
+    It is 1 but for a run that chooses a rate by halving.
+    """
+    arm = plan.arms[trial.arm]
+    own = arm.config
+    if trial.stage != "select" or not halving.halves(plan.config):
+        return 1.0
+    unit = "epochs" if "num_epochs" in own else "steps"
+    length, every = own[f"num_{unit}"], own[f"eval_every_{unit}"]
+    return float(halving.share(len(arm.rates), length, range(every, length, every)))
+
+
 def work(plan: Plan, trials: Iterable[Trial]) -> int:
     """Return the steps of some runs of a plan together."""
     num_examples = plan.identity.get("num_examples", 0)
-    return sum(steps_of(plan.arms[trial.arm].config, num_examples) for trial in trials)
+    return round(
+        sum(
+            steps_of(plan.arms[trial.arm].config, num_examples) * share_of_run(plan, trial)
+            for trial in trials
+        )
+    )
