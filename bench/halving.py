@@ -43,7 +43,7 @@ def then_one(*parts: int, least: int, cuts: int) -> Callable:
     return keep
 
 
-NINTH, THIRD, END = Fraction(1, 9), Fraction(1, 3), Fraction(1)
+NINTH, THIRD, QUARTERS, END = Fraction(1, 9), Fraction(1, 3), Fraction(3, 4), Fraction(1)
 RULES = {
     "a third at 1/9, the best at 1/3": Rule((NINTH, THIRD), then_one(3, least=1, cuts=2)),
     "a half at 1/9, the best at 1/3": Rule((NINTH, THIRD), then_one(2, least=1, cuts=2)),
@@ -54,8 +54,8 @@ RULES = {
     "a half, two at least, at 1/3, the best at the end": Rule(
         (THIRD, END), then_one(2, least=2, cuts=2)
     ),
-    "the best at 2/3": Rule((2 * THIRD,), then_one(least=1, cuts=1)),
-    "halving: a half, two at least, at 1/3, the best at 2/3": Rule(halving.CUTS, halving.kept),
+    "the best at 3/4": Rule((QUARTERS,), then_one(least=1, cuts=1)),
+    "halving: a half, two at least, at 1/3, the best at 3/4": Rule(halving.CUTS, halving.kept),
 }
 
 

@@ -22,7 +22,7 @@ def image_base(experiment: str) -> ConfigDict:
     config.lrs = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
     config.select_seeds = (100, 101)  # choose the rates; none of them is compared
     # How: full (each rate is trained to its end), or halving (the worse half goes no further than a
-    # third of the steps, and the best is chosen at two thirds).
+    # third of the steps, and the best is chosen at three quarters).
     config.selection = "full"
 
     config.data = image_data()

@@ -34,7 +34,7 @@ def text_base(experiment: str) -> ConfigDict:
     # Learning rates of which each network gets its own, on validation data.
     config.lrs = (2e-5, 5e-5, 1e-4)
     # How: full (each rate is trained to its end), or halving (the worse half goes no further than a
-    # third of the steps, and the best is chosen at two thirds).
+    # third of the steps, and the best is chosen at three quarters).
     config.selection = "full"
 
     config.data = text_data()

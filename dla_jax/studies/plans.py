@@ -114,7 +114,9 @@ def share_of_run(plan: Plan, trial: Trial) -> float:
     if trial.stage != "select" or not halving.halves(plan.config):
         return 1.0
     unit = "epochs" if "num_epochs" in own else "steps"
-    length, every = own[f"num_{unit}"], own[f"eval_every_{unit}"]
+    # Of epochs as if each had so many steps that a step more or less does not count.
+    steps = 1000 if unit == "epochs" else 1
+    length, every = steps * own[f"num_{unit}"], steps * own[f"eval_every_{unit}"]
     return float(halving.share(len(arm.rates), length, range(every, length, every)))
 
 

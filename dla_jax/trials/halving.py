@@ -1,7 +1,7 @@
 """Learning rates by successive halving: what lags behind is not trained to the end.
 
 All rates of an arm begin, each with the schedule of the whole run. They are compared twice, at the
-first evaluation after a third and after two thirds of the steps: the better half, two at least,
+first evaluation after a third and after three quarters of the steps: the better half, two at least,
 goes on from the first cut, and the best is chosen at the second, where its runs end too. Earlier
 cuts, as the paper has them, lose rates that start slowly and end best (`python -m bench.halving`).
 
@@ -17,7 +17,7 @@ from typing import NamedTuple
 from dla_jax.trials.pool import run_all
 
 SELECTIONS = ("full", "halving")  # values of the key `selection`
-CUTS = (Fraction(1, 3), Fraction(2, 3))  # of the steps, at which rates are compared
+CUTS = (Fraction(1, 3), Fraction(3, 4))  # of the steps, at which rates are compared
 Score = Callable[[list[dict]], float | tuple]  # rows of the runs at one rate -> larger is better
 
 
@@ -36,14 +36,18 @@ def halves(config) -> bool:
 def cuts(
     length: int, evaluations: Collection[int], shares: tuple[Fraction, ...] = CUTS
 ) -> tuple[int, ...]:
-    """Return where rates are compared: at the first evaluation not before each share.
+    """Return the steps at which rates are compared: the first evaluation not before each share.
+
+    It may be before by less than a step, since the ends of epochs are rounded to steps.
 
     Args:
-      length: of a run, in any unit.
-      evaluations: where it is evaluated, in the same unit; the end always counts as one.
+      length: of a run, in steps.
+      evaluations: the steps at which it is evaluated; the end always counts as one.
     """
     stops = (*evaluations, length)
-    return tuple(min(stop for stop in stops if stop >= share * length) for share in shares)
+    return tuple(
+        min(stop for stop in stops if stop >= math.floor(share * length)) for share in shares
+    )
 
 
 def kept(rates: int, cut: int) -> int:

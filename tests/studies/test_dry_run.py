@@ -47,11 +47,11 @@ def test_runs_are_counted_by_arm(workdir):
 
 def test_what_halving_saves_is_said_and_counted(workdir):
     found = lines(workdir, "rescnn.py:digits", selection="halving")
-    # Of 19 arms of 4 rates and 3 seeds: a third of all runs, and the next third of half.
-    said = "228 runs begin, 114 go on from the first cut, none to its end; about 50 % of their"
+    # Of 19 arms of 4 rates and 3 seeds: three epochs of all runs, and the next four of half.
+    said = "228 runs begin, 114 go on from the first cut, none to its end; about 44 % of their"
     assert any(said in line for line in found)
-    # 4.6 minutes times (228 / 2 + 138) / 366
-    assert found[-1].startswith("about 3.2 min on 2 CPU cores, where a step costs")
+    # 4.6 minutes times (228 * (3 + 4 / 2) / 9 + 138) / 366
+    assert found[-1].startswith("about 3.3 min on 2 CPU cores, where a step costs")
     assert not any("by halving" in line for line in lines(workdir, "rescnn.py:digits"))
     steps = lines(workdir, "dante.py:tiny", selection="halving")
     assert any("18 runs begin, 12 go on" in line and "33 %" in line for line in steps)

@@ -67,7 +67,7 @@ def test_runs_are_those_of_a_full_grid_as_far_as_they_go(uninterrupted, full):
 
 def test_killed_in_a_rung(uninterrupted, tmp_path):
     workdir, rng, kills = tmp_path / "run", random.Random(0), 0
-    for goal in (8, 20, 26, 32):  # 24 rows lead to the first cut, 12 more to the second
+    for goal in (8, 20, 28, 38):  # 24 rows lead to the first cut, 24 more to the second
         process = start(*STUDY, f"--workdir={workdir}")
         wait_for_rows(process, workdir, goal)
         time.sleep(rng.uniform(0, 0.05))
@@ -92,7 +92,7 @@ def test_nothing_of_the_runs_that_choose_is_left(uninterrupted):
 def test_the_report_says_how_rates_were_chosen(uninterrupted):
     report = (uninterrupted / "report.html").read_text()
     assert "by successive halving: 6 runs began, 4 went on from the first cut" in report
-    assert "3, of which 2 at 67 % of steps" in report
+    assert "3, of which 2 at 84 % of steps" in report
 
 
 def test_another_selection_is_another_study(uninterrupted):

@@ -5,6 +5,7 @@ from fractions import Fraction
 import pytest
 
 from dla_jax.config.stop import Interrupted, stop_requested
+from dla_jax.data.batches import epoch_end
 from dla_jax.evidence.rows import read_record
 from dla_jax.training.record import Record
 from dla_jax.trials import halving
@@ -20,13 +21,18 @@ def raced(curves, **more):
     return halving.race(curves, lambda rate, cut: curves[rate][cut], **more)
 
 
-def test_cuts_are_the_first_evaluations_not_before_one_and_two_thirds():
-    assert halving.cuts(9, range(1, 9)) == (3, 6)
-    assert halving.cuts(20, range(1, 20)) == (7, 14)
+def test_cuts_are_the_first_evaluations_not_before_a_third_and_three_quarters():
+    assert halving.cuts(90, range(10, 90, 10)) == (30, 70)
+    assert halving.cuts(200, range(10, 200, 10)) == (70, 150)
     assert halving.cuts(1000, (200, 400, 600, 800)) == (400, 800)
-    assert halving.cuts(2, (1,)) == (1, 2)
+    assert halving.cuts(20, (10,)) == (10, 20)
     assert halving.cuts(7, ()) == (7, 7)  # without evaluations before, the end is both
-    assert halving.cuts(27, range(1, 27)) == (9, 18)  # in whole numbers, not 1 / 3 of a float
+
+
+@pytest.mark.parametrize("num_examples", range(300, 380))
+def test_cuts_of_epochs_are_whole_epochs_whatever_a_batch_leaves_over(num_examples):
+    ends = [epoch_end(epoch, 64, num_examples) for epoch in range(1, 13)]
+    assert halving.cuts(ends[-1], ends) == (ends[3], ends[8])
 
 
 def test_half_of_the_rates_go_on_and_the_better_one_at_the_second_cut_is_chosen():
