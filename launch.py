@@ -225,7 +225,7 @@ def main(argv: list[str]) -> None:
             file=sys.stderr,
         )
         sys.stderr.flush()
-        os._exit(1)  # at once: TensorBoard's threads would each report the full disk again
+        os._exit(1)  # at once: files that are open would each report the full disk again
 
 
 def choose_workdir() -> tuple[Path, bool]:
