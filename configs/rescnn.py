@@ -11,9 +11,9 @@ the addition, the paper's 64,000 steps at one rate. Without that all have matche
     python launch.py --config=configs/rescnn.py:digits,depth=50
     python launch.py --config=configs/rescnn.py:he,as_implemented=true
 
-Result of `digits` (549 s of CPU on 2 cores of an AMD EPYC, 8 seeds): at depth 25 plain 50.2 %
-[38.8, 61.7], residual 94.4 % [93.3, 95.6]; the gain from depth 5 to 25 differs by 44.6 points
-[34.0, 55.3]. All of it, and what was run on CIFAR-10: docs/studies/depth.md.
+Result of `digits` (549 s of CPU on 2 cores of an AMD EPYC, 8 seeds): at depth 25 plain 48.3 %
+[36.6, 60.0], residual 95.1 % [93.8, 96.3]; the gain from depth 5 to 25 differs by 47.4 points
+[36.1, 58.7]. All of it, and what was run on CIFAR-10: docs/studies/depth.md.
 """
 
 from ml_collections import ConfigDict
