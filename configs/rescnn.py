@@ -11,7 +11,7 @@ the addition, the paper's 64,000 steps at one rate. Without that all have matche
     python launch.py --config=configs/rescnn.py:digits,depth=50
     python launch.py --config=configs/rescnn.py:he,as_implemented=true
 
-Result of `digits` (549 s of CPU on 2 cores of an AMD EPYC, 8 seeds): at depth 25 plain 48.3 %
+Result of `digits` (580 s of CPU on 2 cores of an Intel Xeon, 8 seeds): at depth 25 plain 48.3 %
 [36.6, 60.0], residual 95.1 % [93.8, 96.3]; the gain from depth 5 to 25 differs by 47.4 points
 [36.1, 58.7]. All of it, and what was run on CIFAR-10: docs/studies/depth.md.
 """
@@ -223,7 +223,7 @@ def resnet18(config: ConfigDict) -> None:
 
 PRESETS = {
     "cifar10": Preset(cifar10, "CIFAR-10, lab E's depths 1 to 25, with BatchNorm", gpu=True),
-    "digits": Preset(digits, "embedded 8x8 images, depths 1 to 25, without norm", minutes=4.6),
+    "digits": Preset(digits, "embedded 8x8 images, depths 1 to 25, without norm", minutes=3.6),
     "quick": Preset(quick, "digits at two depths, four arms, six seeds", minutes=1),
     "smoke": Preset(smoke, "the smallest, to see that it runs", minutes=SECONDS),
     "lab_a": Preset(lab_a, "CIFAR-10, lab A's depths 1 to 50", gpu=True),

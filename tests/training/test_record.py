@@ -174,23 +174,56 @@ def test_two_processes_that_write_different_runs_do_not_disturb_each_other(tmp_p
     assert set(Record(tmp_path).done) == {"final/x/seed0", "final/x/seed1"}
 
 
-def test_tensorboard_holds_every_scalar_once_after_a_resume(tmp_path):
+def events_in(folder):
+    """Return the events of TensorBoard's files in a folder, without those of their versions."""
     from tensorboardX.proto import event_pb2
 
+    events = []
+    for path in folder.iterdir():
+        data, at = path.read_bytes(), 0
+        while at < len(data):  # TFRecord: length (8), its crc (4), payload, crc (4)
+            length = int.from_bytes(data[at : at + 8], "little")
+            events.append(event_pb2.Event.FromString(data[at + 12 : at + 12 + length]))
+            at += 16 + length
+    return [event for event in events if not event.file_version]
+
+
+def test_tensorboard_holds_every_scalar_once_after_a_resume(tmp_path):
     write(tmp_path, *ROWS)
     record = Record(tmp_path)
     record.resume("b", 5)
     record.append({"run": "b", "step": 9, "done": True, "loss": 0.2})
     record.close()
-    steps = []
-    for path in (tmp_path / "tb" / "b").iterdir():
-        data, at = path.read_bytes(), 0
-        while at < len(data):  # TFRecord: length (8), its crc (4), payload, crc (4)
-            length = int.from_bytes(data[at : at + 8], "little")
-            event = event_pb2.Event.FromString(data[at + 12 : at + 12 + length])
-            steps += [event.step for value in event.summary.value if value.tag == "loss"]
-            at += 16 + length
-    assert steps == [1, 5, 9]
+    events = events_in(tmp_path / "tb" / "b")
+    assert [event.step for event in events for value in event.summary.value] == [1, 5, 9]
+
+
+def test_tensorboard_gets_what_its_own_writer_writes(tmp_path):
+    from tensorboardX import SummaryWriter
+
+    counts, limits = [1, 2, 0], [0.5, 1.0, 1.5]
+    row = {"run": "a", "step": 3, "loss": 0.25, "n": 2, "diverged": False, "sample": "x\ny"}
+    row |= {"layer_histogram": [counts], "histogram_limits": limits, "env_steps": 70}
+    write(tmp_path, row)
+    with SummaryWriter(str(tmp_path / "theirs")) as writer:
+        writer.add_scalar("loss", 0.25, 70)
+        writer.add_scalar("n", 2, 70)
+        writer.add_text("sample", "    x\n    y", 70)
+        writer.add_histogram_raw(
+            "layer_histogram/000", 0.5, 1.5, 3, 1.75, 1.1875, limits, counts, 70
+        )
+        writer.add_scalar("env_steps", 70, 70)
+    (ours,), theirs = events_in(tmp_path / "tb" / "a"), events_in(tmp_path / "theirs")
+    assert list(ours.summary.value) == [event.summary.value[0] for event in theirs]
+    assert {event.step for event in theirs} == {ours.step} and ours.wall_time > 1.7e9
+
+
+def test_tensorboard_sees_a_run_under_way(tmp_path, monkeypatch):
+    monkeypatch.setattr("dla_jax.training.record.FLUSH_SECONDS", -1)
+    record = Record(tmp_path)
+    record.append({"run": "a", "step": 3, "loss": 0.25})
+    assert [event.step for event in events_in(tmp_path / "tb" / "a")] == [3]
+    record.close()
 
 
 def test_numbers_that_json_has_none_for_become_none():
