@@ -130,6 +130,7 @@ def quick(config: ConfigDict) -> None:
     config.side_arms = ("plain+dirac", "plain+batch")
     config.lrs = (1e-3, 3e-3, 1e-2)
     config.select_seeds = (100,)
+    config.selection = "full"  # halving was checked with two seeds and three
 
 
 def smoke(config: ConfigDict) -> None:
@@ -140,6 +141,7 @@ def smoke(config: ConfigDict) -> None:
     config.side_arms = ("plain+batch", "plain+shared_lr")
     config.lrs = (3e-3, 1e-2)
     config.select_seeds = (100,)
+    config.selection = "full"
     config.model.width = 4
     config.num_epochs = 2
 

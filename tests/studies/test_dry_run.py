@@ -52,7 +52,7 @@ def test_what_halving_saves_is_said_and_counted(workdir):
     assert any(said in line for line in found)
     full = lines(workdir, "rescnn.py:digits", selection="full")
     # 3.6 minutes times 366 / (228 * (3 + 4 / 2) / 9 + 138)
-    assert full[-1].startswith("about 5.0 min on 2 CPU cores, where a step costs")
+    assert full[-1].startswith("about 5 min on 2 CPU cores, where a step costs")
     assert not any("by halving" in line for line in full)
     steps = lines(workdir, "dante.py:tiny", selection="halving")
     assert any("18 runs begin, 12 go on" in line and "33 %" in line for line in steps)
@@ -65,7 +65,7 @@ def test_what_is_shortened_takes_its_share_of_the_time(workdir):
     )
     one = lines(workdir, "rescnn.py:digits", seeds=(0,), select_seeds=(100,))
     # 19 arms at four rates, halved to 5 / 9, and 20 of one seed: 3.6 minutes times 62 / 265
-    assert one[-1].startswith("about 0.8 min on 2 CPU cores, where")
+    assert one[-1].startswith("about 0.85 min on 2 CPU cores, where")
 
 
 @pytest.mark.parametrize(
