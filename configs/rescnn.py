@@ -130,7 +130,7 @@ def quick(config: ConfigDict) -> None:
     config.side_arms = ("plain+dirac", "plain+batch")
     config.lrs = (1e-3, 3e-3, 1e-2)
     config.select_seeds = (100,)
-    config.selection = "full"  # halving was checked with two seeds and three
+    config.selection = "full"  # there is little to save, and one seed to cut by
 
 
 def smoke(config: ConfigDict) -> None:
