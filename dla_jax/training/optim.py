@@ -125,10 +125,31 @@ def make_optimiser(config, num_steps: int) -> optax.GradientTransformation:
         rule = _rule(config, lambda step: lr * shape(step))
         if not config.clip_norm:
             return optax.chain(*rule)
-        clip = optax.clip_by_global_norm(config.clip_norm)
-        return optax.chain(clip, optax.snapshot("clipped_norm", optax.tree.norm), *rule)
+        # Checkpoints have a place for a clipping without state before the norm.
+        return optax.chain(optax.identity(), _clip(config.clip_norm), *rule)
 
     return optax.inject_hyperparams(chain)(lr=config.lr or 0.0)
+
+
+def _clip(max_norm: float) -> optax.GradientTransformation:
+    """Clip by global norm (Pascanu et al. 2013), and keep the norm that is left in the state.
+
+    It does as `optax.clip_by_global_norm`. What is left is the norm where that is below `max_norm`,
+    else `max_norm`: no second sum over all of the gradient.
+    """
+    clip = optax.clip_by_global_norm(max_norm)
+
+    def init(params):
+        return optax.SnapshotState({"clipped_norm": optax.tree.norm(params)})
+
+    def update(grads, state, params=None):
+        del state
+        norm = optax.tree.norm(grads)
+        # norm / norm: not a number where the gradient is not finite, as the clipped one is not
+        left = jnp.where(norm < max_norm, norm, norm / norm * max_norm)
+        return clip.update(grads, clip.init(params))[0], optax.SnapshotState({"clipped_norm": left})
+
+    return optax.GradientTransformation(init, update)
 
 
 def _rule(config, rate: Callable) -> tuple[optax.GradientTransformation, ...]:

@@ -15,6 +15,7 @@ from dla_jax.training.optim import (
     DECAYED,
     OPTIMISERS,
     check_optim,
+    clipped_norm,
     make_optimiser,
     make_schedule,
     set_learning_rate,
@@ -137,6 +138,29 @@ def test_weight_decay_reaches_the_kernels_alone_or_all(name, decayed):
         ("norm", "bias", spared),
     ):
         np.testing.assert_allclose(stepped[layer][leaf], expected, rtol=1e-5, err_msg=leaf)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 0.2, 1.0, 30.0])
+def test_clipping_is_optaxs_and_its_norm_that_of_what_is_left(scale):
+    rng = np.random.default_rng(0)
+    grads = {name: jnp.float32(scale * rng.normal(size=50)) for name in "ab"}
+    before = jax.tree.map(jnp.ones_like, grads)
+    config = make_config(momentum=0.0, clip_norm=2.0, lr=1.0)
+    tx = make_optimiser(config, 10)
+    updates, state = jax.jit(tx.update)(grads, tx.init(before), before)
+    usual = optax.chain(optax.clip_by_global_norm(2.0), optax.sgd(1.0))
+    expected, _ = jax.jit(usual.update)(grads, usual.init(before), before)
+    jax.tree.map(np.testing.assert_array_equal, updates, expected)
+    left = optax.tree.norm(updates)
+    np.testing.assert_allclose(clipped_norm(state)["clipped_norm"], left, rtol=1e-6)
+    assert left <= 2.0 * (1 + 1e-6) and (scale < 0.1) == (left < 1.9)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_the_clipped_norm_of_a_gradient_that_is_not_finite_is_no_number(bad):
+    tx = make_optimiser(make_config(clip_norm=2.0), 10)
+    grads = {"a": jnp.array([1.0, bad])}
+    assert np.isnan(clipped_norm(tx.update(grads, tx.init(grads), grads)[1])["clipped_norm"])
 
 
 def test_learning_rates_share_one_trace():
