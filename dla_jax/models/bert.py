@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from dla_jax.models.attention import attend
+from dla_jax.models.dropout import Dropout
 from dla_jax.models.fast_products import fast_dot_general
 
 FAMILIES = ("bert", "roberta", "distilbert")
@@ -79,9 +80,9 @@ class BertConfig(NamedTuple):
         """Make a LayerNorm (Ba et al. 2016, arXiv:1607.06450)."""
         return nn.LayerNorm(epsilon=self.eps, dtype=self.dtype, name=name)
 
-    def drop(self, train: bool) -> nn.Dropout:
+    def drop(self, train: bool) -> Dropout:
         """Make a dropout, which is on in training alone."""
-        return nn.Dropout(self.dropout, deterministic=not train)
+        return Dropout(self.dropout, deterministic=not train)
 
 
 def is_text(tokens: jax.Array, length: jax.Array) -> jax.Array:

@@ -11,6 +11,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from dla_jax.models.attention import attend, causal, empty_cache, extend, to_logits
+from dla_jax.models.dropout import Dropout
 from dla_jax.models.fast_products import fast_dot_general
 
 
@@ -54,9 +55,9 @@ class GPTConfig(NamedTuple):
         """Make a LayerNorm (Ba et al. 2016, arXiv:1607.06450)."""
         return nn.LayerNorm(epsilon=1e-5, dtype=self.dtype, name=name)
 
-    def drop(self, train: bool) -> nn.Dropout:
+    def drop(self, train: bool) -> Dropout:
         """Make a dropout, which is on in training alone."""
-        return nn.Dropout(self.dropout, deterministic=not train)
+        return Dropout(self.dropout, deterministic=not train)
 
 
 class Attention(nn.Module):

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import flax.linen as nn
 
 from dla_jax.models.attention import attend, causal, empty_cache, extend, rotate, to_logits
+from dla_jax.models.dropout import Dropout
 from dla_jax.models.fast_products import fast_dot_general
 
 
@@ -58,9 +59,9 @@ class LlamaConfig(NamedTuple):
         """
         return nn.RMSNorm(epsilon=self.norm_eps, dtype=self.dtype, name=name)
 
-    def drop(self, train: bool) -> nn.Dropout:
+    def drop(self, train: bool) -> Dropout:
         """Make a dropout, which is on in training alone."""
-        return nn.Dropout(self.dropout, deterministic=not train)
+        return Dropout(self.dropout, deterministic=not train)
 
 
 class Attention(nn.Module):
