@@ -7,6 +7,9 @@ import jax.numpy as jnp
 from jax import lax
 
 MASKED = -1e9  # finite: minus infinity makes nan of a row that is masked whole
+# Positions of a causal product that are computed together on CPU; and of so many blocks at most,
+# because each is compiled.
+BLOCK, BLOCKS = 64, 4
 
 
 def causal(length: int, span: int, start: jax.Array | int = 0) -> jax.Array:
@@ -18,7 +21,12 @@ def causal(length: int, span: int, start: jax.Array | int = 0) -> jax.Array:
 
 
 def attend(
-    q: jax.Array, k: jax.Array, v: jax.Array, visible: jax.Array, drop=lambda weights: weights
+    q: jax.Array,
+    k: jax.Array,
+    v: jax.Array,
+    visible: jax.Array,
+    drop=lambda weights: weights,
+    ordered: bool = False,
 ) -> tuple[jax.Array, jax.Array]:
     """Apply scaled dot-product attention, with the softmax in float32.
 
@@ -29,6 +37,8 @@ def attend(
       k, v: float [B, S, G, D]; each serves H / G heads (Ainslie et al. 2023, arXiv:2305.13245).
       visible: bool [T, S], or [B, 1, 1, 1, S] where it differs between texts.
       drop: what dropout makes of the weights.
+      ordered: whether `visible` is `causal(T, T)`. On CPU the positions then come in blocks, none
+        of which is multiplied with what lies behind it: two blocks save a quarter of the work.
 
     Returns:
       out: [B, T, H * D].
@@ -36,21 +46,40 @@ def attend(
     """
     batch, length, heads, width = q.shape
     groups, span = k.shape[2], k.shape[1]
-    by_head = (batch, groups, heads // groups, length, -1)
+    shared = heads // groups
     # Groups first, and the heads of a group as rows of one product: the layout that is fast on CPU.
-    q = (q / math.sqrt(width)).reshape(batch, length, groups, -1, width).transpose(0, 2, 3, 1, 4)
+    q = (q / math.sqrt(width)).reshape(batch, length, groups, shared, width).swapaxes(1, 2)
     q, k, v = q.reshape(batch, groups, -1, width), k.swapaxes(1, 2), v.swapaxes(1, 2)
-    scores = jnp.matmul(q, k.swapaxes(2, 3), preferred_element_type=jnp.float32).reshape(by_head)
+    visible = jnp.repeat(visible, shared, -2) if visible.ndim == 2 else visible[:, 0]
+    step, parts = length, []
+    if ordered and jax.default_backend() == "cpu":
+        step = max(BLOCK, -(-length // BLOCKS))
+    for start in range(0, length, step):
+        stop = min(start + step, length)
+        seen = stop if step < length else span
+        rows = slice(start * shared, stop * shared)
+        looks = visible[rows, :seen] if step < length else visible
+        out, weights = _attend(q[:, :, rows], k[:, :, :seen], v[:, :, :seen], looks, drop)
+        parts.append((out, jnp.pad(weights, ((0, 0),) * 3 + ((0, span - seen),))))
+    out, weights = (jnp.concatenate(each, 2) for each in zip(*parts, strict=True))
+    out = out.reshape(batch, groups, length, shared, width).swapaxes(1, 2)
+    weights = weights.reshape(batch, groups, length, shared, span).swapaxes(2, 3)
+    return out.reshape(batch, length, -1), weights.reshape(batch, heads, length, span)
+
+
+def _attend(q, k, v, visible, drop) -> tuple[jax.Array, jax.Array]:
+    """Return (out, weights) of queries [B, G, R, D] and of keys and values [B, G, S, D].
+
+    These are [B, G, R, D] and float32 [B, G, R, S].
+    """
+    scores = jnp.matmul(q, k.swapaxes(2, 3), preferred_element_type=jnp.float32)
     scores = jnp.where(visible, scores, MASKED)
     e = jnp.exp(scores - lax.stop_gradient(scores.max(-1, keepdims=True)))
     total = e.sum(-1, keepdims=True)
     # The softmax divides after the product, where there are fewer numbers. Dropout only scales,
     # so it may come before the division.
-    dropped = drop(e).astype(v.dtype).reshape(batch, groups, -1, span)
-    mixed = jnp.matmul(dropped, v, preferred_element_type=jnp.float32)
-    out = (mixed.reshape(by_head) / total).astype(v.dtype).transpose(0, 3, 1, 2, 4)
-    weights = (e / total).reshape(batch, heads, length, span)
-    return out.reshape(batch, length, heads * width), weights
+    mixed = jnp.matmul(drop(e).astype(v.dtype), v, preferred_element_type=jnp.float32)
+    return (mixed / total).astype(v.dtype), e / total
 
 
 def extend(

@@ -73,7 +73,7 @@ class Attention(nn.Module):
         q, k, v = (part.reshape(by_head) for part in jnp.split(projected, 3, axis=-1))
         k, v = extend(cache, k, v, start)
         visible = causal(x.shape[1], k.shape[1], start)
-        out, weights = attend(q, k, v, visible, drop=config.drop(train))
+        out, weights = attend(q, k, v, visible, config.drop(train), ordered=cache is None)
         return config.drop(train)(config.added(name="c_proj")(out)), weights, (k, v)
 
 

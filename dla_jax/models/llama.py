@@ -86,7 +86,7 @@ class Attention(nn.Module):
         q, k = rotate(q, start, config.rope_theta), rotate(k, start, config.rope_theta)
         k, v = extend(cache, k, project(config.n_kv_head, name="v_proj"), start)
         visible = causal(x.shape[1], k.shape[1], start)
-        out, weights = attend(q, k, v, visible, drop=config.drop(train))
+        out, weights = attend(q, k, v, visible, config.drop(train), ordered=cache is None)
         return config.drop(train)(config.added(name="o_proj")(out)), weights, (k, v)
 
 
