@@ -62,7 +62,7 @@ from dla_jax.config.workdir import (
     remove_if_empty,
 )
 from dla_jax.config.written import read_config
-from dla_jax.front import request
+from dla_jax.front import heap, request
 
 FLAGS = flags.FLAGS
 HELP = {name: flag.what for name, flag in help.FLAGS.items()}
@@ -76,6 +76,7 @@ flags.DEFINE_string("data_dir", None, HELP["data_dir"])
 flags.DEFINE_bool("download", True, HELP["download"])
 flags.DEFINE_bool("dry_run", False, HELP["dry_run"])
 flags.DEFINE_bool("quiet", False, HELP["quiet"])
+flags.DEFINE_bool("keep_heap", True, HELP["keep_heap"])
 flags.DEFINE_bool("multihost", False, HELP["multihost"])
 ROOT = Path(__file__).resolve().parent
 
@@ -201,6 +202,8 @@ def main(argv: list[str]) -> None:
     sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     # JAX and orbax report their every step; what a user must know, we print.
     logging.set_verbosity(logging.FATAL)
+    if FLAGS.keep_heap:
+        heap.keep_freed_memory()
     workdir, made = None, False
     try:
         workdir, made = choose_workdir()

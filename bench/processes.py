@@ -8,7 +8,6 @@ returns, and says how many it did; `units_of(job)` is what one piece counts for;
 `settings_of(side, job)` is what to choose a side's best from.
 """
 
-import ctypes
 import itertools
 import json
 import os
@@ -20,6 +19,7 @@ import time
 import numpy as np
 
 from bench import page
+from dla_jax.front.heap import keep_freed_memory
 
 SIDES = "ours", "torch"
 
@@ -49,18 +49,6 @@ def keep_to(count: int) -> None:
     """
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
-
-
-def keep_heap() -> None:
-    """Tell glibc to keep freed memory.
-
-    Else it gives memory back and fetches it again in every step.
-    """
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt"):
-        libc.mallopt(-8, 1)  # M_ARENA_MAX
-        libc.mallopt(-4, 0)  # M_MMAP_MAX
-        libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
 
 
 def settings(**choices) -> list[dict]:
@@ -138,7 +126,7 @@ def measure(side: str, job, setting: dict, seconds: float, work_of, units_of) ->
       first piece was done; "gib": memory at most.
     """
     if setting["heap"] == "keep":
-        keep_heap()
+        keep_freed_memory()
     start = time.perf_counter()
     take = work_of(side, job, setting)
     take(1)

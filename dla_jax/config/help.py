@@ -55,6 +55,10 @@ FLAGS = {
         "Check all, and say how many runs of what it would be, and how long; run nothing.",
     ),
     "quiet": Flag("--[no]quiet", "No progress line."),
+    "keep_heap": Flag(
+        "--[no]keep_heap",
+        "On Linux, keep freed memory for the next step; without it some steps take longer.",
+    ),
     "multihost": Flag(
         "--[no]multihost",
         "Join the processes of all hosts (Slurm, Cloud TPU, or JAX_COORDINATOR_ADDRESS and so on).",

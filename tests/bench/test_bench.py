@@ -152,7 +152,7 @@ def test_what_is_measured_is_warm_and_counted_in_units(monkeypatch):
 
         return take
 
-    monkeypatch.setattr(processes, "keep_heap", lambda: asked.append("kept"))
+    monkeypatch.setattr(processes, "keep_freed_memory", lambda: asked.append("kept"))
     monkeypatch.setattr(processes, "time", types.SimpleNamespace(perf_counter=lambda: now[0]))
     monkeypatch.setattr(processes, "spent", lambda: np.array((now[0], now[0] / 2)))
     job, setting = vision.Job("mlp"), {"heap": "keep"}
