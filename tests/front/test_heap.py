@@ -1,0 +1,39 @@
+"""What glibc is told to keep is not fetched again, and elsewhere nothing is done."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from dla_jax.front import heap
+
+# Pages fetched by ten arrays of 16 MiB, one after another, of 4,096 pages each.
+FETCH = """
+import json, resource, sys
+import numpy as np
+from dla_jax.front import heap
+
+kept = sys.argv[1] == "keep" and heap.keep_freed_memory()
+np.ones(1 << 22, np.float32)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(10):
+    np.ones(1 << 22, np.float32)
+print(json.dumps([kept, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's")
+def test_freed_memory_is_not_fetched_again():
+    def fetched(how):
+        command = (sys.executable, "-c", FETCH, how)
+        return json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+
+    kept, pages = fetched("keep")
+    assert pages < 1000 if kept else pages > 0  # without glibc nothing is kept
+    assert fetched("as it is")[0] is False
+
+
+def test_elsewhere_nothing_is_done(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert not heap.keep_freed_memory()
