@@ -8,7 +8,7 @@ import pytest
 
 from dla_jax.front import heap
 
-# Pages fetched by ten arrays of 16 MiB, one after another, of 4,096 pages each.
+# Pages fetched by ten arrays of 16 MiB, one after another: 507 here with huge pages, else 40,960.
 FETCH = """
 import json, resource, sys
 import numpy as np
@@ -30,7 +30,7 @@ def test_freed_memory_is_not_fetched_again():
         return json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
 
     kept, pages = fetched("keep")
-    assert pages < 1000 if kept else pages > 0  # without glibc nothing is kept
+    assert not kept or pages < 50  # without glibc nothing is kept
     assert fetched("as it is")[0] is False
 
 
