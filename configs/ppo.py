@@ -96,6 +96,7 @@ def breakout_gpu(config: ConfigDict) -> None:
 def lunar(config: ConfigDict) -> None:
     """Land on the moon, with values that move freely and with clipped ones; judged on Box2D."""
     agents.land(config, 1_000_000)
+    config.question = "What does PPO reach, on how many seeds, and what do clipped values cost?"
     config.seeds, config.test_episodes, config.gamma = tuple(range(10, 26)), 100, 0.999
     config.agent.update(agents.LUNAR_PPO)
     config.lrs = (5e-4,)
