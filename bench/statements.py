@@ -41,7 +41,6 @@ WHY = {  # why a preset, or a kind of data, has no verdict in docs/studies
     "race.py:race": "needs RoBERTa's weights, the whole of RACE and a GPU: not run",
     "race.py:own": "asked of your own questions",
     "ag_news.py:gpt2": "needs GPT-2's weights and AG News: not run",
-    "dqn.py:lunar_gamma": ON_THE_MOON,
     "reinforce.py:lunar_temperature": ON_THE_MOON,
     "reinforce.py:lunar_gamma": ON_THE_MOON,
     "ood.py:cifar10": "needs CIFAR-10, CIFAR-100 and a GPU: not run at that size",

@@ -126,7 +126,7 @@ PRESETS = {
     "gamma": Preset(gamma, "CartPole, four discount factors", minutes=2.3),
     "extras": Preset(extras, "double, dueling, n-step, Huber, limits", minutes=5.5),
     "lunar_targets": Preset(lunar_targets, "LunarLander, rules for the target", minutes=19),
-    "lunar_gamma": Preset(lunar_gamma, "LunarLander, four discount factors"),
+    "lunar_gamma": Preset(lunar_gamma, "LunarLander, four discount factors", minutes=15),
     "one": Preset(one, "one arm, for any environment: --config.env.name=NAME"),
     "quick": Preset(quick, "CartPole, 50,000 steps, six seeds", minutes=1),
     "smoke": Preset(smoke, "the smallest, to see that it runs", minutes=SECONDS),

@@ -24,7 +24,7 @@ PRESETS = {
     "race": ("docstrings", "minilm", "dream"),
     "agents": ("cartpole", "budgets", "lunar"),
     "ppo": ("cartpole", "lunar"),
-    "dqn": ("targets", "gamma", "extras", "lunar_targets"),
+    "dqn": ("targets", "gamma", "extras", "lunar_targets", "lunar_gamma"),
     "reinforce": ("temperature", "baselines", "gamma", "lunar", "lunar_baseline"),
 }
 PAGES = "\n".join(page.read_text() for page in sorted((ROOT / "docs" / "studies").glob("*.md")))
