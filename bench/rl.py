@@ -1,8 +1,10 @@
 """Our agents beside purejaxrl, Stable-Baselines3 and CleanRL.
 
     python -m bench.rl [--purejaxrl=PATH] [--cleanrl=PATH] [--write]
+    python -m bench.rl --envs=2048 --steps=4194304 --purejaxrl=PATH [--write]
 
-It measures environment steps on CartPole-v1. Every measurement is a process of its own, on one
+It measures environment steps on CartPole-v1; `--envs` has one run of PPO in another number of
+environments, beside purejaxrl alone, and a table of its own. Every measurement is a process of its own, on one
 core, and the two sides take turns. In JAX whole runs are timed, from the first parameters to the
 last update, and their compilation apart. PyTorch has one thread.
 """
@@ -21,6 +23,9 @@ from bench import page, processes, rl_others
 from configs import agents
 
 
+ENVS = 4  # of configs/agents.py, as of CleanRL and Huang et al. 2022
+
+
 class Job(NamedTuple):
     """One comparison."""
 
@@ -29,6 +34,7 @@ class Job(NamedTuple):
     beside: str
     path: str  # of the other side's checkout, where it is one
     steps: int  # environment steps of a run
+    envs: int = ENVS  # of PPO, side by side; DQN has its own number
 
     def __str__(self):
         return f"{self.agent}, {self.runs} run{'s' * (self.runs > 1)}, beside {self.beside}"
@@ -57,6 +63,7 @@ AIMS = {
     ("ppo", 1, "cleanrl"): 20.0,
 }
 # As purejaxrl and CleanRL have them; what is not here is as in configs/agents.py.
+MANY = "ppo", 1, "purejaxrl"  # the comparison that --envs is for
 PPO = {"optim": {"lr": 2.5e-4}}
 DQN = {
     "agent": {"learning_starts": 10_000, "epsilon_fraction": 0.5},
@@ -73,6 +80,8 @@ def config_of(job: Job) -> tuple[ConfigDict, dict]:
     config = agents.base()
     agents.use(config, job.agent)
     config.update({"total_steps": job.steps, **AGENTS[job.agent]})
+    if job.agent == "ppo":
+        config.agent.num_envs = job.envs
     return config, make_hyper(config, config.optim.lr)._asdict()
 
 
@@ -171,11 +180,12 @@ def row(job: Job, pairs: list[dict]) -> list[str]:
         ours, theirs = of(key)
         return page.spread(ours, ",.0f"), page.spread(theirs, ",.0f"), page.spread(ours / theirs)
 
-    units, compiled, aim = job.steps * job.runs, of("compile"), AIMS[job[:3]]
+    units, compiled = job.steps * job.runs, of("compile")
+    aim = AIMS[job[:3]] if job.envs == ENVS else None
     sides = zip(compiled, of("wall"), strict=True)
     whole = [units / (first + units / rate) for first, rate in sides]
     return [
-        job.agent,
+        job.agent if job.envs == ENVS else f"{job.agent}, {job.envs:,} environments",
         str(job.runs),
         OTHERS[job.beside].name,
         *rates("cpu"),
@@ -200,17 +210,25 @@ def given_jobs() -> tuple[argparse.Namespace, list[Job], dict[str, str]]:
         "rounds": (3, "pairs of runs"),
         "seconds": (8.0, "that each is timed for, if one run is shorter"),
         "steps": (500_000, "environment steps of a run"),
+        "envs": (ENVS, "environments of PPO; another number is beside purejaxrl alone"),
     }
     given = page.arguments("rl", __doc__, AGENTS, paths, **numbers)
     if given.steps < FEWEST:
         page.refuse("rl", f"--steps={given.steps}: at least {FEWEST}, or DQN does not learn")
+    update = given.envs * agents.ppo().num_steps
+    if given.steps < update:
+        page.refuse("rl", f"--steps={given.steps}: at least {update}, an update of {given.envs}")
     places = {side: str(Path(path).resolve()) for side in paths if (path := getattr(given, side))}
     without = absent(places)
-    asked = [key for key in AIMS if key[0] in given.nets and key[2] not in without]
+    if given.envs != ENVS:
+        without = {side: why for side, why in without.items() if side == MANY[2]}
+    keys = AIMS if given.envs == ENVS else [MANY]
+    asked = [key for key in keys if key[0] in given.nets and key[2] not in without]
     if not asked:
         told = ", ".join(f"{OTHERS[side].name}: {why}" for side, why in without.items())
-        page.refuse("rl", f"nothing to compare with: {told}")
-    return given, [Job(*key, places.get(key[2], ""), given.steps) for key in asked], without
+        page.refuse("rl", f"nothing to compare with: {told or f'--envs={given.envs} is for ppo'}")
+    rest = given.steps, given.envs
+    return given, [Job(*key, places.get(key[2], ""), *rest) for key in asked], without
 
 
 def main() -> None:
@@ -230,9 +248,12 @@ def main() -> None:
     for job in jobs:
         sides = ("ours", job.beside)
         results.append(processes.compare("rl", job, lambda *_: [{}], *spent, sides))
-    present = [other for side, other in OTHERS.items() if side not in without]
+    beside = {job.beside for job in jobs}
+    present = [other for side, other in OTHERS.items() if side in beside]
     needed = dict.fromkeys(name for other in present for name in other.packages)
-    page.show("rl", table(results, without), given.write, "gymnax", *needed)
+    section = "rl" if given.envs == ENVS else "rl_many"
+    text = table(results, without)
+    page.show("rl", text, given.write, "gymnax", *needed, section=section)
 
 
 if __name__ == "__main__":
