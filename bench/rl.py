@@ -1,12 +1,12 @@
 """Our agents beside purejaxrl, Stable-Baselines3 and CleanRL.
 
     python -m bench.rl [--purejaxrl=PATH] [--cleanrl=PATH] [--write]
-    python -m bench.rl --envs=2048 --steps=4194304 --purejaxrl=PATH [--write]
+    python -m bench.rl --envs=2048 --steps=524288 --purejaxrl=PATH [--write]
 
-It measures environment steps on CartPole-v1; `--envs` has one run of PPO in another number of
-environments, beside purejaxrl alone, and a table of its own. Every measurement is a process of its own, on one
-core, and the two sides take turns. In JAX whole runs are timed, from the first parameters to the
-last update, and their compilation apart. PyTorch has one thread.
+It measures environment steps on CartPole-v1. With `--envs` it is one run of PPO in another number
+of environments, beside purejaxrl alone, in a table of its own. Every measurement is a process of
+its own, on one core, and the two sides take turns. In JAX whole runs are timed, from the first
+parameters to the last update, and their compilation apart. PyTorch has one thread.
 """
 
 import argparse
@@ -21,7 +21,6 @@ from ml_collections import ConfigDict
 
 from bench import page, processes, rl_others
 from configs import agents
-
 
 ENVS = 4  # of configs/agents.py, as of CleanRL and Huang et al. 2022
 

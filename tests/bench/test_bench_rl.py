@@ -38,7 +38,13 @@ def checkout(tmp_path):
 
 
 @pytest.fixture
-def started(monkeypatch, capsys):
+def sections():
+    """Return where `started` showed its table."""
+    return []
+
+
+@pytest.fixture
+def started(monkeypatch, capsys, sections):
     """Run `main` with measurements that take no time.
 
     The result is (jobs, the table, its packages, the lines on standard error).
@@ -47,6 +53,7 @@ def started(monkeypatch, capsys):
 
     def start(*words):
         jobs, shown = [], []
+        sections.clear()
 
         def compare(name, job, settings_of, rounds, seconds, sides):
             assert sides == ("ours", job.beside) and settings_of("ours", job) == [{}]
@@ -54,7 +61,8 @@ def started(monkeypatch, capsys):
             pair = {side: {"wall": 2.0, "cpu": 2.0, "compile": 0.0} for side in sides}
             return {"job": job, "pairs": [pair]}
 
-        def show(name, text, write, *packages):
+        def show(name, text, write, *packages, section):
+            sections.append(section)
             shown.append((text, packages))
 
         monkeypatch.setattr(processes, "compare", compare)
@@ -72,6 +80,7 @@ def started(monkeypatch, capsys):
         (("--nets=a2c",), "ppo, dqn"),
         (("--rounds=0",), "positive"),
         (("--steps=10000",), "at least 20000"),
+        (("--envs=8192",), "at least 1048576, an update of 8192"),
         (("--purejaxrl=/nowhere",), "--purejaxrl=/nowhere: no ppo.py there"),
     ],
 )
@@ -132,6 +141,22 @@ def test_what_is_absent_is_skipped_with_a_word_in_both_places(installed, checkou
         f"Not measured: CleanRL, {missing}.",
     ]
     assert text.split("\n\n")[1:] == told
+
+
+def test_another_number_of_environments_is_beside_purejaxrl_in_a_table_of_its_own(
+    installed, checkout, started, sections
+):
+    jobs, text, packages, _ = started("--envs=2048", f"--purejaxrl={checkout}")
+    assert jobs == [rl.Job("ppo", 1, "purejaxrl", checkout, 500_000, 2048)]
+    assert sections == ["rl_many"] and packages == ("gymnax", "distrax", "flashbax")
+    assert "| ppo, 2,048 environments | 1 | purejaxrl |" in text and "at least" not in text
+    config, hyper = rl.config_of(jobs[0])
+    assert config.agent.num_envs == 2048
+    assert rl_others.purejaxrl_config(jobs[0], config, hyper)["NUM_ENVS"] == 2048
+    started("--nets=ppo", f"--purejaxrl={checkout}")
+    assert sections == ["rl"]
+    with pytest.raises(SystemExit):
+        started("--envs=2048", "--nets=dqn", f"--purejaxrl={checkout}")
 
 
 def test_the_table_gives_ratios_of_rounds_and_the_rate_with_compilation():
