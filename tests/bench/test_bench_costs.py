@@ -34,7 +34,6 @@ def equations(net: str, kind: str, depth: int) -> int:
     ("net", "kind", "depths", "scan"),
     [
         ("digits", "plain", (3, 6), True),
-        ("resnet", "residual", (14, 20), True),
         ("decoder", "", (1, 2), False),
     ],
 )
