@@ -60,3 +60,12 @@ def test_the_table_of_landscapes_gives_the_cost_of_a_point():
         "| digits | 3 x 3 | 0.95 / 1.80 | 200.00 |",
         "| digits | 5 x 5 | 2.60 / 5.00 | 200.00 |",
     ]
+
+
+def test_the_table_of_convolutions_takes_the_faster_layout():
+    from bench import convolutions
+
+    times = {"ours": [4.0, 2.0, 3.0], "contiguous_format": [9.0], "channels_last": [6.0, 1.0, 1.5]}
+    found = dict.fromkeys(convolutions.WORK, times)
+    row = convolutions.table({("resnet20", 32, 16, 32, 2): found}).splitlines()[-1]
+    assert row == "| resnet20 | 32x32, 16 to 32, stride 2 " + 5 * "| 3.0 / 1.5: 0.50 " + "|"
