@@ -98,7 +98,8 @@ class Failing:
         def fail(config, workdir):
             raise error
 
-        flags = type("Flags", (), {"config": object(), "workdir": str(self.workdir)})
+        given = {"config": object(), "workdir": str(self.workdir), "keep_heap": False}
+        flags = type("Flags", (), given)
         self.monkeypatch.setattr(sys, "argv", ["launch.py", CONFIG, f"--workdir={self.workdir}"])
         self.monkeypatch.setattr("launch.start", fail)
         self.monkeypatch.setattr("launch.FLAGS", flags)

@@ -138,13 +138,15 @@ def test_a_key_of_agents_is_renamed_in_studies_of_agents_alone(old, new):
 
 
 def test_studies_of_a_grid_chose_rates_by_a_full_one_before_there_was_another_way():
-    cases = [(rescnn, "digits"), (resnet34, "digits"), (dante, "tiny"), (yahoo, "quick")]
+    cases = [(rescnn, "quick"), (resnet34, "digits"), (dante, "tiny"), (yahoo, "quick")]
     for module, preset in cases:
         today = module.get_config(preset).to_dict()
         before = {key: value for key, value in today.items() if key != "selection"}
         assert today["selection"] == "full" and with_new_names(before) == with_new_names(today)
         halved = today | {"selection": "halving"}
         assert with_new_names(halved)["selection"] == "halving"
+    digits = rescnn.get_config("digits").to_dict()
+    assert digits.pop("selection") == "halving" and with_new_names(digits)["selection"] == "full"
     others = ({"experiment": "agents"}, {"experiment": "mine.study:STUDY"})
     for own in others:  # which have no such key
         assert "selection" not in with_new_names(own | {"select_seeds": [100], "data": {}})
