@@ -214,7 +214,7 @@ def given_jobs() -> tuple[argparse.Namespace, list[Job], dict[str, str]]:
     given = page.arguments("rl", __doc__, AGENTS, paths, **numbers)
     if given.steps < FEWEST:
         page.refuse("rl", f"--steps={given.steps}: at least {FEWEST}, or DQN does not learn")
-    update = given.envs * agents.ppo().num_steps
+    update = given.envs * agents.base().agent.num_steps
     if given.steps < update:
         page.refuse("rl", f"--steps={given.steps}: at least {update}, an update of {given.envs}")
     places = {side: str(Path(path).resolve()) for side in paths if (path := getattr(given, side))}

@@ -53,10 +53,7 @@ def base() -> ConfigDict:
     # Learning rates of which each network gets its own, on validation data.
     config.lrs = (1e-3, 3e-3, 1e-2)
     config.select_seeds = (100,)  # choose the rates; none of them is compared
-    # How: full (each rate is trained to its end), or halving (the worse half goes no further than a
-    # third of the steps, and the best is chosen at three quarters).
-    config.selection = "full"
-
+    config.selection = "full"  # how: full, or halving, which leaves the worse half at a third
     config.data = ConfigDict()
     config.data.path = placeholder(str)  # a text file in UTF-8; without one the embedded text
     config.data.val_fraction = 0.1  # of the text, behind the training part

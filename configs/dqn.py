@@ -20,6 +20,7 @@ from ml_collections import ConfigDict
 
 from configs import agents
 from configs.claims.dqn import CLAIMS, LUNAR
+from configs.methods import LUNAR_DQN
 from dla_jax.config.arguments import SECONDS, Preset, parse_argument
 from dla_jax.evidence.claims import answerable
 
@@ -73,7 +74,7 @@ def extras(config: ConfigDict) -> None:
 def land(config: ConfigDict) -> None:
     """Take LunarLander, 300,000 steps, a gradient step for every four of them."""
     agents.land(config, 300_000)
-    config.agent.update(agents.LUNAR_DQN)
+    config.agent.update(LUNAR_DQN)
     config.lrs, config.model.hidden = (5e-4,), (128, 128)
 
 

@@ -19,6 +19,7 @@ from ml_collections import ConfigDict
 
 from configs import agents
 from configs.claims.ppo import CLAIMS, LUNAR
+from configs.methods import LUNAR_PPO
 from dla_jax.config.arguments import SECONDS, Preset, parse_argument
 from dla_jax.evidence.claims import answerable
 
@@ -98,7 +99,7 @@ def lunar(config: ConfigDict) -> None:
     agents.land(config, 1_000_000)
     config.question = "What does PPO reach, on how many seeds, and what do clipped values cost?"
     config.seeds, config.test_episodes, config.gamma = tuple(range(10, 26)), 100, 0.999
-    config.agent.update(agents.LUNAR_PPO)
+    config.agent.update(LUNAR_PPO)
     config.lrs = (5e-4,)
     arms = {"ppo": {}, "ppo_values_clipped": {"agent": {"clip_vloss": True}}}
     agents.set_arms(config, arms, ppo="242.1 in SB3's zoo")

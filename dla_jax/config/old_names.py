@@ -62,8 +62,8 @@ def selecting(config: dict) -> dict:
 
     One of a kind that is not of this project stays as it is: its config need not have that key.
     """
-    kinds = "encoder" in config or "pad" in config.get("data", {})
-    known = kinds or config["experiment"] == "language"
+    of_images = "data" in config and "pad" in config["data"]
+    known = of_images or "encoder" in config or config["experiment"] == "language"
     return SELECTION | config if known and "select_seeds" in config else config
 
 

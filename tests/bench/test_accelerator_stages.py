@@ -114,7 +114,7 @@ def not_run(monkeypatch):
         return list(rows(config))
 
     def rows(config):
-        groups = [*config.get("networks", {}), *config.get("arms", ())]
+        groups = [name for key in ("networks", "arms") if key in config for name in config[key]]
         if "depths" in config:
             groups = [f"{arm}-{depth}" for arm in config.arms for depth in config.depths]
         for place, group in enumerate(groups):

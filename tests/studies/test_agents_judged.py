@@ -177,28 +177,25 @@ def test_the_caption_says_on_which_side_each_arm_lies(judged):
     runs = len(judged.runs_of("ppo"))
     words = transfer.caption(judged)
     assert "ppo: returns less there (−" in words and f"{runs} of {runs} runs below" in words
-    better = [
-        run | {"judged_return": run["eval_return"] + 9 + noise(run["seed"])}
-        for run in judged.summary["runs"]
-    ]
-    turned = judged._replace(summary=judged.summary | {"runs": better})
+    better = lambda run: run["eval_return"] + 9 + noise(run["seed"])
+    turned = with_values(judged, "judged_return", better)
     assert "ppo: returns more there (+9.0" in transfer.caption(turned)
     assert f"0 of {runs} runs below" in transfer.caption(turned)
-    signs = [
-        run | {"judged_return": run["eval_return"] + (-1) ** run["seed"]}
-        for run in judged.summary["runs"]
-    ]
-    alike = judged._replace(summary=judged.summary | {"runs": signs})
+    signs = lambda run: run["eval_return"] + (-1) ** run["seed"]
+    alike = with_values(judged, "judged_return", signs)
     assert "ppo: no difference is shown (0.0" in transfer.caption(alike)
+
+
+def with_values(found, key, of_run):
+    """Return a study whose runs have another value."""
+    runs = [run | {key: of_run(run)} for run in found.summary["runs"]]
+    return found._replace(summary=found.summary | {"runs": runs})
 
 
 def with_differences(judged, differences):
     """Return a study whose runs return so much more where it is judged: {arm: {seed: float}}."""
-    runs = [
-        run | {"judged_return": run["eval_return"] + differences[run["group"]][run["seed"]]}
-        for run in judged.summary["runs"]
-    ]
-    return judged._replace(summary=judged.summary | {"runs": runs})
+    more = lambda run: run["eval_return"] + differences[run["group"]][run["seed"]]
+    return with_values(judged, "judged_return", more)
 
 
 def test_seeds_that_reach_what_counts_as_solved_are_counted_in_both_places(judged):
@@ -206,8 +203,7 @@ def test_seeds_that_reach_what_counts_as_solved_are_counted_in_both_places(judge
     fall = dict.fromkeys(seeds, 0.0) | dict.fromkeys(seeds[:3], -90.0)
     found = with_differences(judged, dict.fromkeys(judged.arms, fall))
     last = dict.fromkeys(seeds, 200.0) | dict.fromkeys(seeds[:2], 199.9)
-    rows = [run | {"judged_last_return": last[run["seed"]]} for run in found.summary["runs"]]
-    found = found._replace(summary=found.summary | {"runs": rows})
+    found = with_values(found, "judged_last_return", lambda run: last[run["seed"]])
     table = transfer.table(found)
     (row,) = [
         dict(zip(table["head"], row, strict=True)) for row in table["rows"] if row[0] == "ppo"

@@ -93,16 +93,22 @@ def test_the_same_command_gives_the_same_bits(uninterrupted, tmp_path):
     assert_same_study(tmp_path / "run", uninterrupted)
 
 
-def test_killed_at_any_moment(uninterrupted, tmp_path):
-    workdir, rng, kills = tmp_path / "run", random.Random(0), 0
-    for goal in (3, 30, 60):
-        process = start(*STUDY, f"--workdir={workdir}")
+def killed(study, workdir, goals):
+    """Start a study again and again, kill it after so many rows; return how often it still ran."""
+    rng, kills = random.Random(0), 0
+    for goal in goals:
+        process = start(*study, f"--workdir={workdir}")
         wait_for_rows(process, workdir, goal)
         time.sleep(rng.uniform(0, 0.1))
         kills += process.poll() is None
         process.kill()
         process.communicate()
-    assert kills >= 2
+    return kills
+
+
+def test_killed_at_any_moment(uninterrupted, tmp_path):
+    workdir = tmp_path / "run"
+    assert killed(STUDY, workdir, (3, 30, 60)) >= 2
     answer = launch(*STUDY, f"--workdir={workdir}")
     assert answer.code == 0 and "done before" in answer.err, answer.err
     assert_same_study(workdir, uninterrupted)

@@ -1,13 +1,10 @@
 """Rates by halving: a study that is stopped in a rung ends as an uninterrupted one, bit for bit."""
 
-import random
-import time
-
 import jax
 import pytest
-from launching import assert_refused, launch, start
+from launching import assert_refused, launch
 from test_resume import STUDY as FULL
-from test_resume import TIMES, models_of, rows_of, wait_for_rows
+from test_resume import TIMES, killed, models_of, rows_of
 
 from dla_jax.trials import halving
 
@@ -66,15 +63,9 @@ def test_runs_are_those_of_a_full_grid_as_far_as_they_go(uninterrupted, full):
 
 
 def test_killed_in_a_rung(uninterrupted, tmp_path):
-    workdir, rng, kills = tmp_path / "run", random.Random(0), 0
-    for goal in (8, 20, 28, 38):  # 24 rows lead to the first cut, 24 more to the second
-        process = start(*STUDY, f"--workdir={workdir}")
-        wait_for_rows(process, workdir, goal)
-        time.sleep(rng.uniform(0, 0.05))
-        kills += process.poll() is None
-        process.kill()
-        process.communicate()
-    assert kills >= 3
+    workdir = tmp_path / "run"
+    # 24 rows lead to the first cut, 24 more to the second
+    assert killed(STUDY, workdir, (8, 20, 28, 38)) >= 3
     answer = launch(*STUDY, f"--workdir={workdir}")
     assert answer.code == 0, answer.err
     assert record_of(workdir) == record_of(uninterrupted)
