@@ -151,7 +151,7 @@ PRESETS = {
     "baselines": Preset(baselines, "CartPole, what is subtracted from the return", minutes=2.9),
     "gamma": Preset(gamma, "CartPole, four discount factors", minutes=2.2),
     "lunar": Preset(lunar, "LunarLander, three million steps, on Box2D", minutes=11.4),
-    "lunar_baseline": Preset(lunar_baseline, "LunarLander, value function, lab C", minutes=30),
+    "lunar_baseline": Preset(lunar_baseline, "LunarLander, value function, lab C", minutes=58),
     "lunar_temperature": Preset(lunar_temperature, "LunarLander, sampling and lab C's mixtures"),
     "lunar_gamma": Preset(lunar_gamma, "LunarLander, four discount factors"),
     "one": Preset(one, "one arm, for any environment: --config.env.name=NAME"),
