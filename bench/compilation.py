@@ -186,7 +186,7 @@ def draw(results: dict[Job, list[dict]], path: Path) -> str:
         axis.set_xlabel("depth, layers")
         axis.set_ylabel("CPU-seconds to trace, lower, compile")
         axis.set_ylim(bottom=0)
-        axis.legend()
+        axis.legend(loc="center right")
         save(figure, path)
     return f"CPU-seconds to compile a training step: {'; '.join(told)}."
 
