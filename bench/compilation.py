@@ -8,7 +8,6 @@ programs.
 """
 
 import os
-import resource
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -104,12 +103,6 @@ def stages_of(task, state, key):
     yield "compile", lowered.compile()
 
 
-def peak() -> float:
-    """Return the memory of this process at most so far, in MiB."""
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most / 2**10 / (1024 if sys.platform == "darwin" else 1)  # bytes there, else KiB
-
-
 def measure(side: str, job: Job, setting: dict, seconds: float) -> dict:
     """Measure the stages in this process; only the job says which.
 
@@ -122,12 +115,12 @@ def measure(side: str, job: Job, setting: dict, seconds: float) -> dict:
     del side, setting, seconds
     task, begin = task_of(job), processes.spent()
     state, key = init_state(task.init_fn, task.tx, seed=0, lr=1e-3, mesh=task.mesh)
-    found = {"init": (processes.spent() - begin).tolist(), "before": peak()}
+    found = {"init": (processes.spent() - begin).tolist(), "before": processes.peak()}
     begin = processes.spent()
     for stage, _ in stages_of(task, state, key):
         found[stage] = (processes.spent() - begin).tolist()
         begin = processes.spent()
-    return found | {"peak": peak()}
+    return found | {"peak": processes.peak()}
 
 
 def jobs_of(nets: list[str]) -> list[Job]:

@@ -14,6 +14,7 @@ import time
 import numpy as np
 
 from bench import page, processes
+from dla_jax.front.heap import keep_freed_memory
 
 BATCH = 128
 # {net: (height and width of the input, channels in, channels out, stride) of its 3x3 layers}
@@ -145,7 +146,7 @@ def main() -> None:
     given = page.arguments("convolutions", __doc__, NETS, rounds=(5, "of all work in turn"))
     page.need("convolutions", "torch")
     processes.keep_to(1)
-    processes.keep_heap()
+    keep_freed_memory()
     os.environ["OMP_NUM_THREADS"] = "1"
     results = {}
     for net in given.nets:

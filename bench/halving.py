@@ -31,30 +31,24 @@ class Rule(NamedTuple):
     """A way to halve: where rates are compared, and how many go on from there."""
 
     cuts: tuple[Fraction, ...]  # shares of the steps
-    keep: Callable  # (rates, cut) -> how many go on, of more than one
+    keep: Callable  # rates -> how many go on from a cut that is not the last
 
 
-def then_one(*parts: int, least: int, cuts: int) -> Callable:
-    """Return how many go on: 1/part at each cut, so many at least; the last cut leaves one."""
-
-    def keep(rates: int, cut: int) -> int:
-        return max(least, math.ceil(rates / parts[cut])) if cut + 1 < cuts else 1
-
-    return keep
+def one_of(part: int) -> Callable:
+    """Return a function: how many rates there are -> how many a part of them is, rounded up."""
+    return lambda rates: math.ceil(rates / part)
 
 
-NINTH, THIRD, QUARTERS, END = Fraction(1, 9), Fraction(1, 3), Fraction(3, 4), Fraction(1)
+NINTH, THIRD, END = Fraction(1, 9), Fraction(1, 3), Fraction(1)
+TWO_THIRDS, QUARTERS = Fraction(2, 3), Fraction(3, 4)
 RULES = {
-    "a third at 1/9, the best at 1/3": Rule((NINTH, THIRD), then_one(3, least=1, cuts=2)),
-    "a half at 1/9, the best at 1/3": Rule((NINTH, THIRD), then_one(2, least=1, cuts=2)),
-    "the best at 1/3": Rule((THIRD,), then_one(least=1, cuts=1)),
-    "a half, two at least, at 1/9, the best at the end": Rule(
-        (NINTH, END), then_one(2, least=2, cuts=2)
-    ),
-    "a half, two at least, at 1/3, the best at the end": Rule(
-        (THIRD, END), then_one(2, least=2, cuts=2)
-    ),
-    "the best at 3/4": Rule((QUARTERS,), then_one(least=1, cuts=1)),
+    "a third at 1/9, the best at 1/3": Rule((NINTH, THIRD), one_of(3)),
+    "a half at 1/9, the best at 1/3": Rule((NINTH, THIRD), one_of(2)),
+    "the best at 1/3": Rule((THIRD,), halving.kept),
+    "a half, two at least, at 1/9, the best at the end": Rule((NINTH, END), halving.kept),
+    "a half, two at least, at 1/3, the best at the end": Rule((THIRD, END), halving.kept),
+    "a half, two at least, at 1/3, the best at 2/3": Rule((THIRD, TWO_THIRDS), halving.kept),
+    "the best at 3/4": Rule((QUARTERS,), halving.kept),
     "halving: a half, two at least, at 1/3, the best at 3/4": Rule(halving.CUTS, halving.kept),
 }
 
@@ -125,7 +119,7 @@ def outcome(grid: Grid, rule: Rule) -> Outcome:
     full = best_rate(ends, grid.score)
     means = {rate: np.mean([end[grid.value] for end in own]) for rate, own in ends.items()}
     sign = -1.0 if grid.value in LOSSES else 1.0
-    taken = sum(stops[cut] for cut in race.last_cut.values()) / (len(ends) * steps[-1])
+    taken = float(halving.share_of(race.last_cut, stops, steps[-1]))
     cost = float(sign * (means[full] - means[race.chosen])) + 0.0  # which makes -0 of no sign
     return Outcome(full, race.chosen, cost, taken)
 

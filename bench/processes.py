@@ -137,9 +137,13 @@ def measure(side: str, job, setting: dict, seconds: float, work_of, units_of) ->
     pieces, begin = max(1, round(taken * seconds / lasted)), spent()
     units = units_of(job) * take(pieces)
     wall, cpu = spent() - begin
+    return {"wall": units / wall, "cpu": units / cpu, "first": first, "gib": peak() / 1024}
+
+
+def peak() -> float:
+    """Return the memory of this process at most so far, in MiB."""
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    gib = most / 2**20 / (1024 if sys.platform == "darwin" else 1)  # bytes there, else KiB
-    return {"wall": units / wall, "cpu": units / cpu, "first": first, "gib": gib}
+    return most / 2**10 / (1024 if sys.platform == "darwin" else 1)  # bytes there, else KiB
 
 
 def last_line(stderr: str) -> str:

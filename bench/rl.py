@@ -61,8 +61,8 @@ AIMS = {
     ("dqn", 1, "sb3"): 5.0,
     ("ppo", 1, "cleanrl"): 20.0,
 }
-# As purejaxrl and CleanRL have them; what is not here is as in configs/agents.py.
 MANY = "ppo", 1, "purejaxrl"  # the comparison that --envs is for
+# As purejaxrl and CleanRL have them; what is not here is as in configs/agents.py.
 PPO = {"optim": {"lr": 2.5e-4}}
 DQN = {
     "agent": {"learning_starts": 10_000, "epsilon_fraction": 0.5},

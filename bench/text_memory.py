@@ -14,7 +14,6 @@ from typing import NamedTuple
 import numpy as np
 
 from bench import page, processes
-from bench.compilation import peak
 from configs import dante
 
 PAIRS = 5549  # of lab C's Llama
@@ -84,14 +83,14 @@ def measure(side: str, job: Job, setting: dict, seconds: float) -> dict:
         "learn": lambda: text_source.make_source(config),
         "again": lambda: text_source.prepare_source(config, launch, job.kind),
     }
-    found, peaks = {}, [peak()]
+    found, peaks = {}, [processes.peak()]
     for stage, do in stages.items():
         begin = processes.spent()
         source = do()
         found[stage] = (processes.spent() - begin).tolist()
-        peaks.append(peak())
+        peaks.append(processes.peak())
     text_source.put_tokens(source, mesh)
-    peaks[-1] = peak()
+    peaks[-1] = processes.peak()
     return found | {"peaks": peaks, "tokens": len(source.tokens.tokens)}
 
 

@@ -92,13 +92,13 @@ class Failing:
     """Runs `main` as if the study failed with an error."""
 
     def __init__(self, monkeypatch, workdir):
-        self.monkeypatch, self.workdir = monkeypatch, workdir
+        self.monkeypatch, self.workdir, self.keep_heap = monkeypatch, workdir, False
 
     def run(self, error):
         def fail(config, workdir):
             raise error
 
-        given = {"config": object(), "workdir": str(self.workdir), "keep_heap": False}
+        given = {"config": object(), "workdir": str(self.workdir), "keep_heap": self.keep_heap}
         flags = type("Flags", (), given)
         self.monkeypatch.setattr(sys, "argv", ["launch.py", CONFIG, f"--workdir={self.workdir}"])
         self.monkeypatch.setattr("launch.start", fail)
@@ -114,6 +114,14 @@ class Failing:
 @pytest.fixture
 def failing(monkeypatch, tmp_path):
     return Failing(monkeypatch, tmp_path / "run")
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_freed_memory_is_kept_where_the_flag_says_so(failing, monkeypatch, keep):
+    kept = []
+    monkeypatch.setattr("dla_jax.front.heap.keep_freed_memory", lambda: kept.append(True))
+    failing.keep_heap = keep
+    assert failing.exit_code(NonFiniteLoss(1)) == 3 and kept == [True] * keep
 
 
 def test_a_diverged_run_exits_with_3(failing, capsys):

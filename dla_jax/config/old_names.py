@@ -62,14 +62,18 @@ def selecting(config: dict) -> dict:
 
     One of a kind that is not of this project stays as it is: its config need not have that key.
     """
-    of_images = "data" in config and "pad" in config["data"]
-    known = of_images or "encoder" in config or config["experiment"] == "language"
+    known = is_of_images(config) or "encoder" in config or config["experiment"] == "language"
     return SELECTION | config if known and "select_seeds" in config else config
+
+
+def is_of_images(config: dict) -> bool:
+    """Return whether a config is that of a study of images."""
+    return "data" in config and "pad" in config["data"]
 
 
 def images(config: dict) -> dict:
     """Return the config of a study of images with today's keys; that of another as it is."""
-    if "data" not in config or "pad" not in config["data"]:
+    if not is_of_images(config):
         return config
     found = {"attack": ATTACK} | config | {"data": DATA | config["data"]}
     if "networks" in config:

@@ -65,9 +65,8 @@ def choice(
     found: dict[float, dict[int, float | None]] = {}
     own = [row for row in selection if row["group"] == group]
     last, tried = last_compared(own), {row["lr"] for row in own}
-    for row in own:
-        if row.get("compared_at") == last:
-            found.setdefault(row["lr"], {})[row["seed"]] = row[value]
+    for row in left_at_last(own):
+        found.setdefault(row["lr"], {})[row["seed"]] = row[value]
     whole = {rate: by_seed for rate, by_seed in found.items() if None not in by_seed.values()}
     values = {rate: list(by_seed.values()) for rate, by_seed in whole.items()}
     means = {rate: float(np.mean(each)) for rate, each in values.items()}
@@ -104,6 +103,12 @@ def last_compared(rows: list[dict]) -> float | None:
     None of a full grid, whose runs are compared at their best evaluation.
     """
     return max((row["compared_at"] for row in rows if "compared_at" in row), default=None)
+
+
+def left_at_last(rows: list[dict]) -> list[dict]:
+    """Return the rows of a group whose rates were left when they were compared last."""
+    last = last_compared(rows)
+    return [row for row in rows if row.get("compared_at") == last]
 
 
 def pooled(rates: list[dict[int, float]]) -> float | None:

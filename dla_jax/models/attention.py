@@ -56,9 +56,9 @@ def attend(
         step = max(BLOCK, -(-length // BLOCKS))
     for start in range(0, length, step):
         stop = min(start + step, length)
-        seen = stop if step < length else span
-        rows = slice(start * shared, stop * shared)
-        looks = visible[rows, :seen] if step < length else visible
+        seen = stop if ordered else span
+        rows = slice(start * shared, stop * shared)  # of what differs between texts: the one row
+        looks = visible[..., rows, :seen]
         out, weights = _attend(q[:, :, rows], k[:, :, :seen], v[:, :, :seen], looks, drop)
         parts.append((out, jnp.pad(weights, ((0, 0),) * 3 + ((0, span - seen),))))
     out, weights = (jnp.concatenate(each, 2) for each in zip(*parts, strict=True))

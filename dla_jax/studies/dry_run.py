@@ -109,7 +109,7 @@ def halving_line(plan: Plan) -> list[str]:
         return []
     seeds = len(select_seeds(plan.config))
     tried = [len(plan.arms[name].rates) for name in {trial.arm: 0 for trial in plan.select}]
-    go_on = seeds * sum(halving.kept(rates, cut=0) for rates in tried)
+    go_on = seeds * sum(halving.kept(rates) for rates in tried)
     share = sum(share_of_run(plan, trial) for trial in plan.select) / len(plan.select)
     begin = f"rates are chosen by halving: {len(plan.select)} runs begin"
     none = f"{go_on} go on from the first cut, none to its end"

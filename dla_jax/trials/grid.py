@@ -20,7 +20,7 @@ class Job(NamedTuple):
     compile: Callable[[], None]
     run: Callable  # (trials, progress) -> None: writes their rows, or what is left of them
     # Of a job that chooses rates, where they are chosen by halving. (cut, progress) -> what the run
-    # scored at the cuts so far, once it is trained to one; (those, progress) -> None: ends it.
+    # scored at the cuts so far, once it is trained to one; progress -> None: ends it.
     advance: Callable | None = None
     end: Callable | None = None
 

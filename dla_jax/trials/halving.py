@@ -50,9 +50,9 @@ def cuts(
     )
 
 
-def kept(rates: int, cut: int) -> int:
-    """Return how many of so many rates are left behind a cut; behind the last one the chosen."""
-    return min(rates, max(2, math.ceil(rates / 2))) if cut + 1 < len(CUTS) else 1
+def kept(rates: int) -> int:
+    """Return how many of so many rates go on from the first cut."""
+    return min(rates, max(2, math.ceil(rates / 2)))
 
 
 def ranked(rates: list[float], score: Callable[[float], float | tuple]) -> list[float]:
@@ -63,31 +63,37 @@ def ranked(rates: list[float], score: Callable[[float], float | tuple]) -> list[
 def race(
     rates: Collection[float], score: Callable, keep: Callable = kept, num_cuts: int = len(CUTS)
 ) -> Race:
-    """Return which rate halving chooses.
+    """Return which rate halving chooses; the last cut leaves one.
 
     Args:
       score: (rate, cut) -> its score there; asked only of rates that got so far.
-      keep: (how many there are, cut) -> how many go on.
+      keep: how many there are -> how many go on from a cut that is not the last.
     """
     going, last_cut = list(rates), {}
     for cut in range(num_cuts):
         order = ranked(going, lambda rate: score(rate, cut))  # noqa: B023 - called at once
         last_cut |= dict.fromkeys(order, cut)
-        going = order[: keep(len(order), cut)]
+        going = order[: keep(len(order)) if cut + 1 < num_cuts else 1]
         if len(going) == 1:
             break
     return Race(going[0], last_cut)
 
 
+def share_of(last_cut: dict[float, int], stops: tuple[int, ...], length: int) -> Fraction:
+    """Return the steps that a race takes, of those of a full grid of its rates.
+
+    Args:
+      last_cut: of the race.
+      stops: the step of each cut.
+      length: of a whole run, in steps.
+    """
+    return Fraction(sum(stops[cut] for cut in last_cut.values()), len(last_cut) * length)
+
+
 def share(rates: int, length: int, evaluations: Collection[int]) -> Fraction:
     """Return the steps that halving takes, of those of a full grid of so many rates."""
-    taken, before, going = Fraction(0), 0, rates
-    for cut, stop in enumerate(cuts(length, evaluations)):
-        taken += Fraction(going * (stop - before), rates * length)
-        before, going = stop, kept(going, cut)
-        if going == 1:
-            break
-    return taken
+    last_cut = race(range(rates), lambda rate, cut: rate).last_cut
+    return share_of(last_cut, cuts(length, evaluations), length)
 
 
 def at_cut(results: list[dict], cut: int) -> dict:
@@ -122,7 +128,7 @@ def run_rungs(jobs: list, record, score: Score, workers: int, progress) -> None:
     Args:
       jobs: all of them, of one trial each; `advance` and `end` are those of `grid.Job`.
     """
-    going, results = {}, {}
+    going, results = {}, {}  # {arm: {rate: its jobs}}, {run: what it scored at the cuts so far}
     for job in jobs:
         (trial,) = job.trials
         going.setdefault(trial.arm, {}).setdefault(trial.lr, []).append(job)
@@ -137,22 +143,17 @@ def run_rungs(jobs: list, record, score: Score, workers: int, progress) -> None:
             results[name] = job.advance(cut, progress)
 
     def end(job) -> None:
-        name = job.trials[0].name
-        if name not in record.done:
-            job.end(results[name], progress)
+        if job.trials[0].name not in record.done:
+            job.end(progress)
 
     for cut in range(len(CUTS)):
-        wanted = {id(job) for rates in going.values() for own in rates.values() for job in own}
-        run_all(
-            functools.partial(advance, cut), [job for job in jobs if id(job) in wanted], workers
-        )
-        for arm, rates in list(going.items()):
+        under_way = [job for rates in going.values() for own in rates.values() for job in own]
+        run_all(functools.partial(advance, cut), under_way, workers)
+        for rates in going.values():
             order = ranked(
                 list(rates),
                 lambda rate: score([at_cut(results_of(job), cut) for job in rates[rate]]),  # noqa: B023
             )
-            number = kept(len(order), cut)
-            for rate in order[0 if number == 1 else number :]:
-                for job in rates[rate]:
+            for rate in order[kept(len(order)) :] if cut + 1 < len(CUTS) else order:
+                for job in rates.pop(rate):
                     end(job)
-            going[arm] = {} if number == 1 else {rate: rates[rate] for rate in order[:number]}

@@ -209,15 +209,15 @@ class Rungs:
             over = True
         self._record.pause(trial.name)
         if over:
-            self.end(self._results, progress)
+            self.end(progress)
         return self._results
 
-    def end(self, results: list[dict], progress) -> None:
-        """Write the last row of the run, which goes no further. `results`: of `advance`."""
+    def end(self, progress) -> None:
+        """Write the last row of the run, which goes no further."""
         Checkpoints(self._folder).delete()
         self._meter.move(progress, self._whole_steps)
-        halved = {"cuts": list(results), "whole_steps": self._whole_steps}
-        write_last_row(self._record, self._trial, self._facts, results[-1] | halved)
+        halved = {"cuts": self._results, "whole_steps": self._whole_steps}
+        write_last_row(self._record, self._trial, self._facts, self._results[-1] | halved)
 
 
 def diverged_result(task: Task, error: NonFiniteLoss) -> dict:

@@ -53,7 +53,7 @@ def measured(monkeypatch):
 
     def start(module, found, *words):
         jobs, shown = [], []
-        monkeypatch.setattr(module.os if module is compilation else os, "environ", {})
+        monkeypatch.setattr(os, "environ", {})
         monkeypatch.setattr(
             processes, "run_once", lambda name, side, job, *rest: jobs.append(job) or found(job)
         )
@@ -65,7 +65,7 @@ def measured(monkeypatch):
     return start
 
 
-def test_the_table_of_compilation_gives_medians_and_how_depth_is_written(measured, tmp_path):
+def test_the_table_of_compilation_gives_medians_and_how_depth_is_written(measured):
     turns = iter(range(100))
 
     def found(job):
@@ -140,6 +140,6 @@ def test_the_table_of_texts_has_every_size_that_is_asked_for(measured):
 
 def test_memory_is_in_mebibytes():
     held = np.ones(64 * 2**20, np.uint8)
-    assert compilation.peak() > held.nbytes / 2**20
-    assert compilation.peak() < 64 * 2**10
+    assert processes.peak() > held.nbytes / 2**20
+    assert processes.peak() < 64 * 2**10
     del held

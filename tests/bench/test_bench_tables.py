@@ -1,5 +1,7 @@
 """The tables of benchmarks are of the rounds that were measured."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -60,6 +62,22 @@ def test_the_table_of_landscapes_gives_the_cost_of_a_point():
         "| digits | 3 x 3 | 0.95 / 1.80 | 200.00 |",
         "| digits | 5 x 5 | 2.60 / 5.00 | 200.00 |",
     ]
+
+
+def test_convolutions_are_measured_layer_by_layer(monkeypatch, capsys):
+    from bench import convolutions, page, processes
+
+    asked, times = [], {"ours": [2.0], "channels_last": [1.0]}
+    found = dict.fromkeys(convolutions.WORK, times)
+    monkeypatch.setattr(convolutions, "measure", lambda *given: asked.append(given) or found)
+    monkeypatch.setattr(convolutions, "keep_freed_memory", lambda: asked.append("heap"))
+    monkeypatch.setattr(page, "need", lambda *names: None)
+    monkeypatch.setattr(processes, "keep_to", lambda cores: asked.append(cores))
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    monkeypatch.setattr(sys, "argv", ["bench.convolutions", "--nets=cnn9", "--rounds=3"])
+    convolutions.main()
+    assert asked == [1, "heap", *((layer, 3) for layer in convolutions.NETS["cnn9"])]
+    assert capsys.readouterr().out.count("| cnn9 | ") == len(convolutions.NETS["cnn9"])
 
 
 def test_the_table_of_convolutions_takes_the_faster_layout():

@@ -3,6 +3,7 @@
 import math
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from launching import ROOT, environment
@@ -44,6 +45,21 @@ def test_a_run_whose_name_has_folders_has_its_file_in_them(tmp_path):
     path = tmp_path / "record" / "final" / "plain-10" / "seed0.jsonl"
     assert read_rows(path) == rows[1:]
     assert read_record(tmp_path) == rows  # by the numbers in the names
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="open files are read from /proc")
+def test_a_paused_run_has_no_open_file_and_goes_on(tmp_path):
+    record, opened = Record(tmp_path), Path("/proc/self/fd")
+    paths_of = lambda: [link.resolve() for link in opened.iterdir()]
+    for row in OF_B[:2]:
+        record.append(row)
+    assert any(tmp_path in path.parents for path in paths_of())
+    record.pause("b")
+    assert not any(tmp_path in path.parents for path in paths_of())
+    record.resume("b", 1)
+    record.append(OF_B[2])
+    record.close()
+    assert read_record(tmp_path) == [OF_B[0], OF_B[2]]
 
 
 def test_a_line_cut_off_by_a_crash_is_left_out(tmp_path):

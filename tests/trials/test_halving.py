@@ -44,7 +44,7 @@ def test_half_of_the_rates_go_on_and_the_better_one_at_the_second_cut_is_chosen(
 def test_a_slow_starter_that_half_keeps_and_a_third_would_lose():
     curves = {**SLOW, 1.0: (0.45, 0.2, 0.1), 3.0: (0.05,) * 3}
     assert raced(curves).chosen == 0.001
-    third = lambda rates, cut: -(-rates // 3) if cut == 0 else 1
+    third = lambda rates: -(-rates // 3)
     assert raced(curves, keep=third).chosen == 0.003
     assert max(curves, key=lambda rate: curves[rate][2]) == 0.001
 
@@ -52,7 +52,7 @@ def test_a_slow_starter_that_half_keeps_and_a_third_would_lose():
 def test_of_two_or_three_rates_two_are_left_to_the_second_cut():
     assert raced({0.1: (0.9, 0.1), 0.2: (0.1, 0.9)}).chosen == 0.2
     assert raced({0.1: (0.9, 0.1), 0.2: (0.2, 0.9), 0.3: (0.1, 1.0)}).chosen == 0.2
-    assert halving.kept(2, 0) == halving.kept(3, 0) == halving.kept(4, 0) == 2
+    assert halving.kept(2) == halving.kept(3) == halving.kept(4) == 2
 
 
 def test_a_rate_that_is_behind_at_the_first_cut_is_lost_whatever_it_would_reach():
@@ -73,7 +73,7 @@ def test_the_share_of_the_steps_is_a_count_of_them(rates, goes_on):
     assert list(raced(curves).last_cut.values()).count(1) == goes_on
 
 
-def row(*scores, diverged=False):
+def row(*scores):
     return {"cuts": [{"score": score, "diverged_at": None} for score in scores]}
 
 
@@ -121,8 +121,8 @@ class Halved:
             results.append({"score": CURVES[trial.arm][trial.lr][cut], "diverged_at": None})
             return results
 
-        def end(given, progress):
-            record.append({"run": trial.name, "step": len(given), "done": True, "cuts": given})
+        def end(progress):
+            record.append({"run": trial.name, "step": len(results), "done": True, "cuts": results})
 
         def run(given, progress):
             (final,) = given

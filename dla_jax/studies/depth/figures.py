@@ -3,7 +3,7 @@
 import numpy as np
 
 from dla_jax.evidence import stats, weighing
-from dla_jax.evidence.selection import last_compared
+from dla_jax.evidence.selection import left_at_last
 from dla_jax.evidence.tables import curve
 from dla_jax.plots import accuracy, depths, layers, training
 from dla_jax.plots.style import draw_all, looks_of
@@ -149,10 +149,7 @@ def rate_lines(found: Finished) -> tuple[dict, dict]:
     for kind in found.config.arms if selection else ():
         for arm in found.arms.values():
             rows = [row for row in selection if row["group"] == arm.name]
-            last = last_compared(
-                rows
-            )  # rates that halving left behind have other steps behind them
-            rows = [row for row in rows if row.get("compared_at") == last]
+            rows = left_at_last(rows)  # those that halving left behind have other steps behind them
             if arm.name.rpartition("-")[0] not in (kind, "both") or not rows:
                 continue
             depth, lrs = arm.config.model.depth, sorted({row["lr"] for row in rows})
