@@ -72,6 +72,7 @@ def test_convolutions_are_measured_layer_by_layer(monkeypatch, capsys):
     monkeypatch.setattr(convolutions, "measure", lambda *given: asked.append(given) or found)
     monkeypatch.setattr(convolutions, "keep_freed_memory", lambda: asked.append("heap"))
     monkeypatch.setattr(page, "need", lambda *names: None)
+    monkeypatch.setattr(page, "machine", lambda *packages: "any machine")
     monkeypatch.setattr(processes, "keep_to", lambda cores: asked.append(cores))
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     monkeypatch.setattr(sys, "argv", ["bench.convolutions", "--nets=cnn9", "--rounds=3"])
