@@ -76,7 +76,7 @@ flags.DEFINE_string("data_dir", None, HELP["data_dir"])
 flags.DEFINE_bool("download", True, HELP["download"])
 flags.DEFINE_bool("dry_run", False, HELP["dry_run"])
 flags.DEFINE_bool("quiet", False, HELP["quiet"])
-flags.DEFINE_bool("keep_heap", True, HELP["keep_heap"])
+flags.DEFINE_bool("keep_heap", False, HELP["keep_heap"])
 flags.DEFINE_bool("multihost", False, HELP["multihost"])
 ROOT = Path(__file__).resolve().parent
 

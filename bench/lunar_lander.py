@@ -1,10 +1,11 @@
 """Our LunarLander beside gymnasium's, whose physics is Box2D's.
 
-    python -m bench.lunar_lander [--nets=nearness,returns,speed] [--workdir=DIR] [--write]
+    python -m bench.lunar_lander [--nets=nearness,returns,trained,speed] [--workdir=DIR] [--write]
 
 It compares single steps and open loops from the same places, with the same actions and noise of the
 engines; whole episodes of random play, of gymnasium's controller and of the policies of a finished
-study of agents (`--workdir`), in either world; and steps a second. It needs requirements-box2d.txt.
+study of agents (`--workdir`), in either world; the same of policies that PPO learns in gymnasium's
+world (`trained`, two to three minutes a seed); and steps a second. It needs requirements-box2d.txt.
 """
 
 import functools
@@ -14,13 +15,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bench import lunar_box2d, lunar_returns, lunar_speed, page
+from bench import lunar_box2d, lunar_returns, lunar_speed, lunar_training, page
 from bench.lunar_box2d import Flight
 from dla_jax.config.checks import ConfigError
 from dla_jax.rl.lunar_lander import LunarLander
 
 GAME = LunarLander()
-NETS = "nearness", "returns", "speed"
+NETS = "nearness", "returns", "trained", "speed"
 QUANTILES = 0.5, 0.9, 0.99, 1.0
 NUMBERS = "x", "y", "x velocity", "y velocity", "angle", "spin"  # of an observation
 LEGS = "angle of a leg, rad", "spin of a leg, rad/s"
@@ -155,12 +156,22 @@ def returns(episodes: int, trained: list[lunar_returns.Player], write: bool) -> 
     return lunar_returns.table(results)
 
 
+def trained_there(arm, seeds: int, episodes: int) -> str:
+    """Return the table of policies that PPO learned in gymnasium's world."""
+    found = {}
+    for i, (name, player) in enumerate(lunar_training.train(arm, range(seeds)).items()):
+        theirs = lunar_returns.box2d_episodes(player, episodes, SEED + i * episodes)
+        found[name] = theirs, lunar_returns.our_episodes(player, episodes, i)
+    return lunar_returns.table(found | {"all": lunar_returns.together(list(found.values()))})
+
+
 def main() -> None:
     """Measure what the command line asks for, and show the tables."""
     numbers = {
         "rounds": (5, "of all that are timed, in turn"),
         "seconds": (2.0, "that each is timed for in a round"),
         "episodes": (1000, "whole ones of random play and of the controller"),
+        "seeds": (4, "runs of PPO in gymnasium's world"),
     }
     paths = {"workdir": "a finished study of agents on our lander, whose policies play"}
     given = page.arguments("lunar_lander", __doc__, NETS, paths, **numbers)
@@ -175,6 +186,9 @@ def main() -> None:
         show("nearness", f"{single_steps(found)}\n\n{parting(found)}")
     if "returns" in given.nets:
         show("returns", returns(given.episodes, trained, given.write))
+    if "trained" in given.nets:
+        episodes = min(given.episodes, EPISODES)
+        show("trained", trained_there(lunar_training.lunar_arm(), given.seeds, episodes))
     if "speed" in given.nets:
         show("speed", lunar_speed.table(lunar_speed.measure(given.rounds, given.seconds)))
 

@@ -81,7 +81,7 @@ def trained(workdir: Path) -> list[Player]:
         if id(program) not in made:  # so that equal programs are compiled once
             hyper = jax.tree.map(jnp.float32, make_hyper(arms[row["group"]].config, row["lr"]))
             state = jax.jit(program.agent.init)(jax.random.key(0), hyper)
-            choose = functools.partial(_greedy, program.agent.act)
+            choose = functools.partial(greedy, program.agent.act)
             made[id(program)] = program.agent.actor(state), choose
         like, choose = made[id(program)]
         actor = load_model(model_folder(workdir, row), like)
@@ -89,7 +89,8 @@ def trained(workdir: Path) -> list[Player]:
     return players
 
 
-def _greedy(act: Callable, actor, key: jax.Array, obs: jax.Array) -> jax.Array:
+def greedy(act: Callable, actor, key: jax.Array, obs: jax.Array) -> jax.Array:
+    """Return the likeliest actions of a policy; `act` as of `Agent`."""
     return act(actor, obs)
 
 

@@ -20,9 +20,9 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from bench import page, processes, rl_others
-from configs import agents
+from configs import agents, methods
 
-ENVS = 4  # of configs/agents.py, as of CleanRL and Huang et al. 2022
+ENVS = methods.ppo().num_envs  # as of CleanRL and Huang et al. 2022
 
 
 class Job(NamedTuple):

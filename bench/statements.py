@@ -27,7 +27,7 @@ IMPLEMENTED = ",as_implemented=true"
 COMMAND = r" {4}python launch\.py --config=configs/(\w+\.py)(?::(\S+))?"
 
 ON_CIFAR = "needs CIFAR-10 and a GPU: not run at that size"
-ON_THE_MOON = "LunarLander, about half an hour each: not run"
+ON_THE_MOON = "LunarLander with REINFORCE: not run"
 WHY = {  # why a preset, or a kind of data, has no verdict in docs/studies
     "cifar10": ON_CIFAR,
     "mlp.py:mnist,as_implemented=true": (

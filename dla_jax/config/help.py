@@ -57,7 +57,7 @@ FLAGS = {
     "quiet": Flag("--[no]quiet", "No progress line."),
     "keep_heap": Flag(
         "--[no]keep_heap",
-        "On Linux, keep freed memory for the next step; without it some steps take longer.",
+        "On Linux, keep freed memory for the next step; measure whether that is faster.",
     ),
     "multihost": Flag(
         "--[no]multihost",

@@ -80,14 +80,7 @@ def steps_per_update(own) -> int:
 
 def make(env: envs.Env, config) -> Agent:
     """Return the agent of a config whose `agent.name` is "ppo"."""
-    own, steps = config.agent, steps_per_update(config.agent)
-    gradient_steps = config.total_steps // steps * own.update_epochs * own.num_minibatches
-    parts = Parts(
-        env=env,
-        own=own,
-        net=networks.make_actor_critic(config.model, env.num_outputs, env.continuous),
-        tx=optax.flatten(make_optimiser(config.optim, gradient_steps)),
-    )
+    parts, steps = make_parts(env, config), steps_per_update(config.agent)
     return Agent(
         init=functools.partial(init, parts),
         update=functools.partial(update, parts),
@@ -95,6 +88,18 @@ def make(env: envs.Env, config) -> Agent:
         act=functools.partial(act, parts),
         steps_per_update=steps,
         most_steps=steps,
+    )
+
+
+def make_parts(env: envs.Env, config) -> Parts:
+    """Return what the program of a config is made of."""
+    own, updates = config.agent, config.total_steps // steps_per_update(config.agent)
+    gradient_steps = updates * own.update_epochs * own.num_minibatches
+    return Parts(
+        env=env,
+        own=own,
+        net=networks.make_actor_critic(config.model, env.num_outputs, env.continuous),
+        tx=optax.flatten(make_optimiser(config.optim, gradient_steps)),
     )
 
 
@@ -120,10 +125,16 @@ def init(parts: Parts, key: jax.Array, hyper: Hyper) -> State:
 
 def update(parts: Parts, state: State) -> tuple[State, dict[str, jax.Array]]:
     """Play one rollout and learn from it: (state, {name: float32 []})."""
-    key, hyper = jax.random.fold_in(state.key, state.updates), state.hyper
-    collect_key, learn_key = jax.random.split(key)
+    collect_key, learn_key = jax.random.split(jax.random.fold_in(state.key, state.updates))
     state, raw_obs, rollout = collect(parts, state, collect_key)
-    step = rollout.step
+    return improve(parts, state, raw_obs, rollout, learn_key)
+
+
+def improve(
+    parts: Parts, state: State, raw_obs: jax.Array, rollout: Rollout, key: jax.Array
+) -> tuple[State, dict[str, jax.Array]]:
+    """Learn from what `collect` returned, wherever it was played: as `update`."""
+    hyper, step = state.hyper, rollout.step
     if parts.own.normalise_reward:
         state, reward = normalise_reward(state, step)
     else:
@@ -142,7 +153,7 @@ def update(parts: Parts, state: State) -> tuple[State, dict[str, jax.Array]]:
         advantage=advantage,
         target=values + advantage,
     )
-    state, metrics = learn(parts, state, batch, learn_key)
+    state, metrics = learn(parts, state, batch, key)
     if parts.own.normalise_obs:
         state = state._replace(obs_stats=normalise.add(state.obs_stats, raw_obs))
     state = state._replace(

@@ -213,6 +213,14 @@ def check_grid(config, own) -> None:
     check_seeds_apart(config.select_seeds, own.seeds)
 
 
+def check_one_rate(own) -> None:
+    """Raise ConfigError for a model without training, whose every rate would give the same."""
+    check(
+        own.optim.lr is not None or len(own.lrs) == 1,
+        f"lrs: {len(own.lrs)} rates, but {own.model.name} is fitted at once, without one; give one",
+    )
+
+
 def check_seeds_apart(select_seeds, seeds) -> None:
     """Raise ConfigError when a seed chooses a learning rate and is tested too."""
     shared = sorted(set(select_seeds) & set(seeds))

@@ -1,13 +1,21 @@
 """bench.lunar_lander measures what it says, and says what it lacks."""
 
+import functools
 import importlib.util
 import sys
 
+import chex
+import gymnasium
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from ml_collections import FrozenConfigDict
 from scipy import stats
 
-from bench import lunar_box2d, lunar_lander, lunar_returns, lunar_speed, page
+from bench import lunar_box2d, lunar_lander, lunar_returns, lunar_speed, lunar_training, page
+from dla_jax.rl import envs, judge, ppo
+from dla_jax.studies.agents.programs import make_hyper
 
 
 def say(monkeypatch, capsys, *words):
@@ -21,7 +29,7 @@ def say(monkeypatch, capsys, *words):
 @pytest.mark.parametrize("words", [("--nets=box",), ("--rounds=0",), ("--episodes=-1",)])
 def test_wrong_input_exits_with_2_and_one_line(words, monkeypatch, capsys):
     code, said = say(monkeypatch, capsys, *words)
-    assert code == 2 and len(said) == 1 and "nearness, returns, speed" in said[0]
+    assert code == 2 and len(said) == 1 and "nearness, returns, trained, speed" in said[0]
 
 
 def test_without_box2d_it_says_what_to_install(monkeypatch, capsys):
@@ -113,16 +121,77 @@ def test_our_steps_are_counted():
     assert children() == 0
 
 
+def short_arm():
+    """Return the arm that trains in gymnasium's world, with two small updates."""
+    arm = lunar_training.lunar_arm()
+    arm.config.agent.update({"num_steps": 8, "num_envs": 2, "num_minibatches": 2})
+    arm.config.total_steps = 32
+    return arm
+
+
+def test_worlds_of_gymnasium_go_on_by_themselves(monkeypatch):
+    monkeypatch.setattr(lunar_training, "WORLD", "CartPole-v1")
+    worlds = lunar_training.Worlds(num_envs=2, max_steps=15, seed=3)
+    lone = [gymnasium.make("CartPole-v1", max_episode_steps=15) for _ in range(2)]
+    seen = [world.reset(seed=own)[0] for world, own in zip(lone, judge.seeds_of(3, 2), strict=True)]
+    lengths, rng = [0, 0], np.random.default_rng(0)
+    over = []
+    for _ in range(60):
+        np.testing.assert_array_equal(worlds.obs, seen)
+        actions = rng.integers(2, size=2)
+        found = worlds.step(actions)
+        for i, world in enumerate(lone):
+            seen[i], reward, terminated, truncated, _ = world.step(int(actions[i]))
+            lengths[i] += 1
+            np.testing.assert_array_equal(found.next_obs[i], seen[i])
+            told = found.reward[i], found.terminated[i], found.truncated[i]
+            assert told == (reward, terminated, truncated)
+            assert found.episode_length[i] == found.episode_return[i] == lengths[i]
+            if terminated or truncated:
+                over.append(truncated)
+                seen[i], lengths[i] = world.reset()[0], 0
+    assert set(over) == {True, False}  # both kinds of end came
+
+
+def test_what_is_played_outside_is_what_ppo_learns_from(monkeypatch):
+    arm = short_arm()
+    config = FrozenConfigDict(arm.config.to_dict())
+    parts = ppo.make_parts(envs.make("LunarLanderJax-v0", flatten=True), config)
+    hyper = jax.tree.map(jnp.float32, make_hyper(arm.config, 1e-3))
+    state = ppo.init(parts, jax.random.key(0), hyper)
+    inside = functools.partial(ppo.collect, parts, state)
+    _, raw_obs, rollout = jax.jit(inside)(jax.random.key(1))
+
+    class Worlds:
+        """What our world led to in that rollout, step by step."""
+
+        def __init__(self):
+            self.obs, self._t = np.asarray(raw_obs[0]), -1
+
+        def step(self, actions):
+            self._t += 1
+            np.testing.assert_array_equal(actions, rollout.action[self._t])
+            self.obs = np.asarray(raw_obs[min(self._t + 1, len(raw_obs) - 1)])
+            return jax.tree.map(lambda leaf: np.asarray(leaf[self._t]), rollout.step)
+
+    noise_key = jax.random.split(jax.random.key(1))[0]  # as `ppo.collect` takes it
+    again = lunar_training.collect(parts, state, Worlds(), noise_key)
+    chex.assert_trees_all_close(tuple(again), (raw_obs, rollout), atol=1e-6)
+
+
 @pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")
 def test_a_run_prints_its_tables(monkeypatch, capsys):
     pytest.importorskip("Box2D")
+    arm = short_arm()
     monkeypatch.setattr(lunar_box2d, "LIMIT", 64)
     monkeypatch.setattr(lunar_speed, "COPIES", (1,))
     monkeypatch.setattr(lunar_speed, "TOGETHER", 2)
-    words = ("--episodes=2", "--rounds=1", "--seconds=0.2")
+    words = ("--episodes=2", "--seeds=1", "--rounds=1", "--seconds=0.2")
     monkeypatch.setattr(sys, "argv", ["bench.lunar_lander", *words])
+    monkeypatch.setattr(lunar_training, "lunar_arm", lambda: arm)
     lunar_lander.main()
     said = capsys.readouterr().out
     for words in ("| in the air |", "| heuristic | 2 | 0.1 |", "| random | 2 |", "| ours, 1 |"):
         assert words in said
+    assert "| seed 0 | 2 |" in said and "| all | 2 |" in said
     assert "| gymnasium's async vector |" in said

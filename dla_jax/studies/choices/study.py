@@ -37,7 +37,7 @@ from dla_jax.tasks import choice_ranker, classifier, text_body, text_data
 from dla_jax.training.mesh import data_mesh, together
 from dla_jax.training.record import Record
 from dla_jax.training.task import Baseline, Task
-from dla_jax.trials.arms import Arm, Trial, check_arms, resolve
+from dla_jax.trials.arms import Arm, Trial, check_arms, check_one_rate, resolve
 from dla_jax.trials.grid import Job
 from dla_jax.trials.training import jobs_of
 
@@ -130,6 +130,7 @@ def check_network(own, launch: Launch) -> None:
     text_body.check_encoder(own.encoder, own.widths)
     if model.name == "rule":
         check_choice("model.rule", model.rule, rules.RULES)
+        check_one_rate(own)
     elif model.name == "cross":
         check_rules(model, CROSS_RULES, prefix="model.")
         check(

@@ -49,7 +49,15 @@ from dla_jax.tasks.text_restored import TextClassifier, reader
 from dla_jax.training.checkpoint import load_variables, save_model
 from dla_jax.training.record import Record
 from dla_jax.training.task import Baseline, Task
-from dla_jax.trials.arms import Arm, Trial, check_arms, final_trials, resolve, select_trials
+from dla_jax.trials.arms import (
+    Arm,
+    Trial,
+    check_arms,
+    check_one_rate,
+    final_trials,
+    resolve,
+    select_trials,
+)
 from dla_jax.trials.grid import Job
 from dla_jax.trials.training import jobs_of
 
@@ -97,6 +105,8 @@ def check_network(own, launch: Launch) -> None:
     model = own.model
     check_choice("model.name", model.name, ("perceptron", "logistic", "tfidf"))
     text_data.check_config(own, launch)
+    if model.name != "perceptron":
+        check_one_rate(own)
     if model.name == "tfidf":
         tfidf.check_model(model)
         return

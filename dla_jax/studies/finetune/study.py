@@ -28,7 +28,7 @@ from dla_jax.training.checkpoint import load_variables
 from dla_jax.training.mesh import data_mesh
 from dla_jax.training.record import Record
 from dla_jax.training.task import Baseline, Task
-from dla_jax.trials.arms import Arm, Trial, check_arms, resolve
+from dla_jax.trials.arms import Arm, Trial, check_arms, check_one_rate, resolve
 from dla_jax.trials.grid import Job
 from dla_jax.trials.training import jobs_of
 
@@ -72,6 +72,7 @@ def check_network(own, launch: Launch) -> None:
     text_data.check_config(own, launch)
     if own.model.name == "tfidf":
         tfidf.check_model(own.model)
+        check_one_rate(own)
         return
     keys = ", ".join(MODEL_KEYS)
     check(set(own.model.keys()) == set(MODEL_KEYS), f"model: encoder has the keys {keys}")
