@@ -97,9 +97,13 @@ def test_every_seed_of_a_baseline_is_looked_at(check_study):
     assert f"of seed {bad[0]};" in refused(found, texts, check_study)
     found.seeds, found.networks.tfidf.seeds = (bad[0],), (good[0],)  # its own
     check_study(found, texts)
-    # As --config.lrs= makes it: a seed to choose a rate with.
-    found.select_seeds, found.networks.tfidf.lrs = (bad[1],), (1.0, 2.0)
-    assert f"of seed {bad[1]};" in refused(found, texts, check_study)
+
+
+def test_a_baseline_has_one_learning_rate(check_study):
+    texts, found = labelled_texts(rare, 20), smoke_config()
+    found.networks.tfidf.lrs = (1.0, 2.0)
+    told = "networks.tfidf: lrs: 2 rates, but tfidf is fitted at once, without one; give one"
+    assert refused(found, texts, check_study) == told
 
 
 def test_other_networks_need_no_words():
