@@ -3,14 +3,16 @@
 # ruff: noqa: E402 - help is answered before the imports that take time
 import os
 import sys
+from pathlib import Path
 
 from dla_jax.config import help
 from dla_jax.config.checks import ConfigError, check
+from dla_jax.config.project import launcher
 
 
 def fail(message: str, code: int):
     """End with one line on standard error."""
-    print(f"launch.py: {message}", file=sys.stderr)
+    print(f"{Path(launcher()[-1]).name}: {message}", file=sys.stderr)
     sys.exit(code)
 
 
@@ -37,7 +39,6 @@ if __name__ == "__main__" and help.asked(sys.argv[1:]):
 import contextlib
 import shlex
 import signal
-from pathlib import Path
 
 from absl import app, flags, logging
 from ml_collections.config_flags import config_flags
@@ -223,7 +224,7 @@ def main(argv: list[str]) -> None:
         if "No space left on device" not in str(error):
             raise
         print(
-            f"launch.py: no space left on the device of {workdir}; "
+            f"{Path(launcher()[-1]).name}: no space left on the device of {workdir}; "
             f"free some and go on with: {again(workdir, made)}",
             file=sys.stderr,
         )
@@ -247,7 +248,7 @@ def config_flag() -> str:
 
 def again(workdir: Path, made: bool) -> str:
     """Return the command that continues."""
-    return shlex.join(["python", *sys.argv, *([f"--workdir={workdir}"] if made else [])])
+    return shlex.join([*launcher(), *sys.argv[1:], *([f"--workdir={workdir}"] if made else [])])
 
 
 if __name__ == "__main__":

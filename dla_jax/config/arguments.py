@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from dla_jax.config.checks import ConfigError, check, check_choice
+from dla_jax.config.project import as_typed
 
 FLAGS = {"true": True, "false": False}
 SECONDS = 0.25  # minutes of a preset that takes seconds, which nobody has measured more closely
@@ -43,8 +44,9 @@ def parse_argument(argument: str, presets: Iterable[str], **defaults) -> SimpleN
         if key == "preset":
             check(
                 text != "help" or text in presets,
-                "config argument 'help' is no preset; python launch.py --config=configs/NAME.py "
-                f"--help says what each of them is: {', '.join(presets)}",
+                "config argument 'help' is no preset; "
+                f"{as_typed('python launch.py --config=configs/NAME.py')} --help says what each "
+                f"of them is: {', '.join(presets)}",
             )
             check_choice("config argument", text, presets)
             values[key] = text

@@ -3,17 +3,18 @@
 Imports nothing that is slow.
 """
 
+import contextlib
 import difflib
 import importlib.util
 import re
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from dla_jax.config.arguments import Preset, flatten, split_words
 from dla_jax.config.checks import ConfigError, check, nearest
-
-ROOT = Path(__file__).resolve().parent.parent.parent
+from dla_jax.config.project import ROOT
 
 
 def config_names() -> list[str]:
@@ -37,7 +38,7 @@ def join_values(arguments: list[str]) -> list[str]:
 def find_config_file(arguments: list[str]) -> list[str]:
     """Return arguments with the path of this project's config file.
 
-    `--config=configs/x.py` means that file also where the current folder has none.
+    See `with_file_found`.
     """
     found = []
     for argument in arguments:
@@ -47,10 +48,48 @@ def find_config_file(arguments: list[str]) -> list[str]:
 
 
 def with_file_found(config: str) -> str:
-    """Return `configs/x.py:PRESET` with the path of this project's file, where none is here."""
+    """Return `PATH:PRESET` with the path of this project's file, where the current folder has none.
+
+    This project's is `configs/x.py`, or `x.py` for short.
+    """
     path, colon, preset = config.partition(":")
-    ours = path and not Path(path).exists() and (ROOT / path).is_file()
-    return f"{ROOT / path}{colon}{preset}" if ours else config
+    if not path or Path(path).exists():
+        return config
+    ours = [own for own in (ROOT / path, ROOT / "configs" / path) if own.is_file()]
+    return f"{ours[0]}{colon}{preset}" if ours else config
+
+
+def name_of(path: str | Path) -> str:
+    """Return the path of a config as it is typed: `configs/x.py` of this project's, wherever."""
+    path = Path(path)
+    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
+
+
+@contextlib.contextmanager
+def importing_configs():
+    """Let files of configs import one another, wherever Python was started.
+
+    What is called `configs` and is not this project's is put aside meanwhile.
+    """
+    others = {}
+    if str(ROOT / "configs") not in getattr(sys.modules.get("configs"), "__path__", []):
+        others = modules_of_configs()
+        for name in others:
+            del sys.modules[name]
+    sys.path.insert(0, str(ROOT))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(ROOT))
+        if others:
+            for name in modules_of_configs():
+                del sys.modules[name]
+            sys.modules.update(others)
+
+
+def modules_of_configs() -> dict[str, ModuleType]:
+    """Return {name: module} of what is imported of a package `configs`."""
+    return {name: module for name, module in sys.modules.items() if name.split(".")[0] == "configs"}
 
 
 def config_flags_of(arguments: list[str]) -> list[re.Match]:
@@ -107,9 +146,10 @@ def load_config(path: str, argument: str) -> tuple[ModuleType, Any]:
     spec = importlib.util.spec_from_file_location("given_config", path)
     module = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
-        check_presets(path, getattr(module, "PRESETS", {}))
-        config = module.get_config(argument)
+        with importing_configs():
+            spec.loader.exec_module(module)
+            check_presets(path, getattr(module, "PRESETS", {}))
+            config = module.get_config(argument)
         flatten(config.to_dict())  # what is no config fails here
         return module, config
     except ConfigError:

@@ -17,7 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from dla_jax.config.project import ROOT
+
 GROUP = re.compile(r"Return the group `(\w+)`")
 
 

@@ -9,12 +9,14 @@ from types import ModuleType
 from typing import Any
 
 from dla_jax.config.checks import ConfigError, check, nearest
+from dla_jax.config.project import INSTALLED
 
 
 def load(key: str, given: str, example: str) -> tuple[ModuleType, Any]:
     """Return the module that `package.module:NAME` names, imported, and what is called NAME there.
 
-    Python looks for it in the current folder, in that of `launch.py` and in $PYTHONPATH.
+    Python looks for it in the current folder, in that of `launch.py` and in $PYTHONPATH, and in
+    what is installed.
 
     Args:
       key: of the config, for the message.
@@ -43,7 +45,7 @@ def load(key: str, given: str, example: str) -> tuple[ModuleType, Any]:
             raise  # the module is there; what it imports is not
         raise ConfigError(
             f"{key}: there is no module {module}; it is looked for in the current folder, "
-            f"beside launch.py and in $PYTHONPATH, as in {example}"
+            f"{'' if INSTALLED else 'beside launch.py '}and in $PYTHONPATH, as in {example}"
         ) from None
     check(hasattr(found, name), f"{key}: {module} has no {name}{nearest(name, vars(found))}")
     return found, getattr(found, name)

@@ -14,15 +14,16 @@ from typing import Any, NamedTuple
 
 from dla_jax.config.arguments import Preset, flatten
 from dla_jax.config.command_line import (
-    ROOT,
     config_flags_of,
     config_names,
     find_config_file,
     join_values,
     load_config,
+    name_of,
 )
 from dla_jax.config.comments import arguments_of, comments_of, docstring
 from dla_jax.config.overrides import shown
+from dla_jax.config.project import ROOT, as_typed, version_line
 
 
 class Flag(NamedTuple):
@@ -63,9 +64,11 @@ FLAGS = {
         "--[no]multihost",
         "Join the processes of all hosts (Slurm, Cloud TPU, or JAX_COORDINATOR_ADDRESS and so on).",
     ),
+    "version": Flag("--version", "The versions of this project and of JAX."),
     "help": Flag("--help", "This help; with --config=configs/NAME.py that of one study."),
 }
 ASKING = {"--help", "-h", "-help", "--helpfull", "--helpshort"}
+ASKING_VERSION = {"--version", "-version"}
 # They train nothing themselves: they read finished studies.
 COMMANDS = ("predict", "generate", "gpt2", "export", "cam", "ood", "adversarial", "compare")
 # Groups whose keys are the names of what is compared; claims are no keys to be changed.
@@ -75,20 +78,26 @@ WIDEST = 120  # columns; longer lines are hard to read
 
 
 def asked(arguments: list[str]) -> bool:
-    """Return whether a command line asks for help: by a flag, or by a preset called `help`."""
-    return bool(ASKING & set(arguments)) or "help" in words_of(config_given(arguments)[1])
+    """Return whether a command line asks for help or the version.
+
+    It does by a flag, or by a preset called `help`.
+    """
+    flags = ASKING | ASKING_VERSION
+    return bool(flags & set(arguments)) or "help" in words_of(config_given(arguments)[1])
 
 
 def page(arguments: list[str]) -> str:
-    """Return the help that a command line asks for.
+    """Return the help, or the version, that a command line asks for.
 
     Raises:
       ConfigError: there is no such config, or no such preset.
     """
+    if ASKING_VERSION & set(arguments):
+        return version_line()
     width = max(40, min(shutil.get_terminal_size().columns, WIDEST))
     path, argument = config_given(arguments)
     given = [word for word in words_of(argument) if word != "help"]
-    return config_page(Path(path), ",".join(given), width) if path else usage(width)
+    return as_typed(config_page(Path(path), ",".join(given), width) if path else usage(width))
 
 
 def config_given(arguments: list[str]) -> tuple[str, str]:
@@ -126,7 +135,7 @@ def config_page(path: Path, argument: str, width: int) -> str:
       ConfigError: there is no such config, or no such preset.
     """
     module, config = load_config(str(path), argument)
-    name = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+    name = name_of(path)
     lines = [*wrapped(docstring(path), width), *preset_lines(module, name, width)]
     further = arguments_of(path)
     if further:
@@ -143,7 +152,7 @@ def config_page(path: Path, argument: str, width: int) -> str:
     return "\n".join(lines)
 
 
-def preset_lines(module: ModuleType, name: Path, width: int) -> list[str]:
+def preset_lines(module: ModuleType, name: str, width: int) -> list[str]:
     """Return the presets of a config: name, time on 2 CPU cores, and what each is."""
     presets = getattr(module, "PRESETS", {})
     if not presets:

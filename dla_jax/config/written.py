@@ -19,6 +19,7 @@ from dla_jax.config.arguments import flatten
 from dla_jax.config.checks import ConfigError, check
 from dla_jax.config.files import write_atomically
 from dla_jax.config.old_names import with_new_names
+from dla_jax.config.project import INSTALLED, VERSION, launcher
 
 PACKAGES = [
     "jax",
@@ -86,7 +87,7 @@ def check_same_data(workdir: Path, old: dict, new: dict) -> None:
 def describe_launch(devices: list[str], command: str | None) -> dict:
     """Return what `config.json` keeps of one launch: its command, time, versions and devices."""
     return {
-        "command": command or shlex.join(["python", *sys.argv]),
+        "command": command or shlex.join([*launcher(), *sys.argv[1:]]),
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -98,7 +99,8 @@ def describe_launch(devices: list[str], command: str | None) -> dict:
 
 def versions() -> dict[str, str]:
     """Return {package: its version} of what results can depend on."""
-    found = {name: importlib.metadata.version(name) for name in PACKAGES}
+    found = {"dla_jax": VERSION}
+    found |= {name: importlib.metadata.version(name) for name in PACKAGES}
     for name in IF_INSTALLED:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[name] = importlib.metadata.version(name)
@@ -108,8 +110,11 @@ def versions() -> dict[str, str]:
 def git_commit() -> str:
     """Return the commit of this source, or `unknown` outside a git checkout.
 
-    `+changes` stands behind it when files differ from it.
+    `+changes` stands behind it when files differ from it. Of an installed package it is the one
+    that pip fetched by git.
     """
+    if INSTALLED:  # a checkout that this lies in is of another project
+        return fetched_commit()
 
     def ask(*words: str) -> subprocess.CompletedProcess:
         root = Path(__file__).resolve().parent
@@ -123,6 +128,15 @@ def git_commit() -> str:
     if commit.returncode:
         return "unknown"
     return commit.stdout.strip() + ("+changes" if changes.stdout.strip() else "")
+
+
+def fetched_commit() -> str:
+    """Return the commit that pip fetched, which it writes down (PEP 610), or `unknown`."""
+    try:
+        text = importlib.metadata.distribution("dla_jax").read_text("direct_url.json")
+        return json.loads(text or "{}")["vcs_info"]["commit_id"]
+    except (importlib.metadata.PackageNotFoundError, ValueError, KeyError):
+        return "unknown"
 
 
 def differences(old: dict, new: dict) -> dict[str, tuple[Any, Any]]:

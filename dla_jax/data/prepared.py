@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dla_jax.config.checks import ConfigError, check
 from dla_jax.config.connectivity import first_line, unreachable
+from dla_jax.config.project import install_words
 from dla_jax.data.cache import Decoded, cached, content_key
 from dla_jax.data.tfds_folder import (
     check_passages,
@@ -65,8 +66,7 @@ def check_available(name: str, data_dir: Path, download: bool, key: str = "data.
     check(download, f"{missing}; {other}, or fetch it with --download")
     check(
         importlib.util.find_spec("tensorflow") is not None,
-        f"{missing}, and preparing it needs TensorFlow; "
-        f"pip install -r requirements-tfds.txt, or {other}",
+        f"{missing}, and preparing it needs TensorFlow; {install_words('tfds')}, or {other}",
     )
     parent = next(path for path in (data_dir, *data_dir.parents) if path.exists())
     check(

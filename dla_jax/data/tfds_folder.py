@@ -10,6 +10,7 @@ import numpy as np
 
 from dla_jax.config.checks import ConfigError, check
 from dla_jax.config.connectivity import first_line
+from dla_jax.config.project import install_words
 from dla_jax.data.cache import Decoded, channel_stats
 
 PARTS = ("train", "test")
@@ -38,7 +39,7 @@ def describe(folder: Path) -> tuple[dict[str, int], tuple[str, ...]]:
     check(
         _is_array_record(folder) or importlib.util.find_spec("tensorflow") is not None,
         f"{folder} holds no array_record files, and others need TensorFlow; "
-        "pip install -r requirements-tfds.txt, or give another --data_dir=FOLDER",
+        f"{install_words('tfds')}, or give another --data_dir=FOLDER",
     )
     return described
 
@@ -157,9 +158,7 @@ def _read(folder: Path, read: Callable, parts: tuple[str, ...] = PARTS) -> list:
         builder = tfds.builder_from_directory(folder)
         return [read(builder, split) for split in parts]
     except ImportError as error:
-        raise ConfigError(
-            f"{folder} cannot be read ({error}); pip install -r requirements.txt"
-        ) from None
+        raise ConfigError(f"{folder} cannot be read ({error}); {install_words()}") from None
     except Exception as error:  # whatever array_record, TensorFlow and Pillow raise for damage
         raise ConfigError(f"{folder} cannot be read ({first_line(error)}); {AGAIN}") from None
 

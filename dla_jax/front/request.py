@@ -15,12 +15,12 @@ from dla_jax.config import overrides
 from dla_jax.config.arguments import flatten
 from dla_jax.config.checks import ConfigError, check, lookup
 from dla_jax.config.command_line import (
-    ROOT,
     check_key,
     load_config,
     split_words_of,
     with_file_found,
 )
+from dla_jax.config.project import launcher
 
 
 def prepare(config: ConfigDict, given: Iterable[str]) -> list[str]:
@@ -64,7 +64,7 @@ def read(config: str | Path | ConfigDict, changes: dict) -> ConfigDict:
     check(
         asked.experiment not in commands.modules(),
         f"config: {asked.experiment} is no study, but a command with words for an answer; start it "
-        f"in a shell, as in python launch.py --config=configs/{asked.experiment}.py",
+        f"in a shell, as in {shlex.join(launcher())} --config=configs/{asked.experiment}.py",
     )
     return asked
 
@@ -119,8 +119,7 @@ def command_of(config: str | Path | ConfigDict, changes: dict, workdir: Path, fl
     if isinstance(config, ConfigDict):
         changed = f", **{changes}" if changes else ""
         return f"dla_jax.run(config, workdir={str(workdir)!r}{changed})"
-    here = Path.cwd() == ROOT
-    words = ["python", "launch.py" if here else str(ROOT / "launch.py"), f"--config={config}"]
+    words = [*launcher(), f"--config={config}"]
     words += [f"--config.{key}={overrides.shown(value)}" for key, value in changes.items()]
     words += [f"--workdir={workdir}"]
     given = {name: value for name, value in flags.items() if value not in (None, False)}

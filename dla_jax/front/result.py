@@ -7,12 +7,14 @@ import collections
 import html
 import json
 import re
+import shlex
 from pathlib import Path
 from typing import NamedTuple
 
 from dla_jax import commands
 from dla_jax.config.checks import ConfigError, check
 from dla_jax.config.files import expand
+from dla_jax.config.project import launcher
 from dla_jax.config.written import read_config, resume_command
 from dla_jax.evidence import pictures
 
@@ -122,5 +124,6 @@ def load(workdir: str | Path) -> Result:
         return Result(folder, summary)
     except ValueError as error:
         raise ConfigError(
-            f"{path} is damaged ({error}); draw it again: python launch.py --workdir={folder}"
+            f"{path} is damaged ({error}); "
+            f"draw it again: {shlex.join([*launcher(), f'--workdir={folder}'])}"
         ) from None

@@ -13,6 +13,7 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete
 
 from dla_jax.config.checks import ConfigError, check, nearest
+from dla_jax.config.project import install_words
 from dla_jax.config.stop import Interrupted, stop_requested
 from dla_jax.rl.envs import Env
 
@@ -65,7 +66,7 @@ def _missing(error: Exception) -> str:
     if "Box2D" not in reason:
         return f"{reason}; give another"
     return (
-        "Box2D is not installed; pip install -r requirements-box2d.txt, or leave it out with "
+        f"Box2D is not installed; {install_words('box2d')}, or leave it out with "
         "--config.env.judge="
     )
 

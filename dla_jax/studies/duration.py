@@ -5,7 +5,7 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from dla_jax.config.arguments import Preset, flatten
-from dla_jax.config.command_line import load_config, split_words_of
+from dla_jax.config.command_line import load_config, name_of, split_words_of
 from dla_jax.config.help import minutes_words, words_of
 from dla_jax.evidence.formatting import count
 from dla_jax.studies import find
@@ -97,16 +97,16 @@ def preset_of(config_flag: str) -> tuple[str, Preset | None, dict]:
 
     A config without a table of presets has none.
     """
-    path, _, argument = config_flag.partition(":")
+    path, colon, argument = config_flag.partition(":")
     module, written = load_config(path, argument)
     presets = getattr(module, "PRESETS", {})
     names = [name for name in [*words_of(argument), *presets] if name in presets]
     if not names:
-        return config_flag, None, written.to_dict()
+        return name_of(path) + colon + argument, None, written.to_dict()
     name = names[0]
     written = load_config(path, name)[1]
     split_words_of(written)  # as the config of a launch is
-    return f"{path}:{name}", presets[name], written.to_dict()
+    return f"{name_of(path)}:{name}", presets[name], written.to_dict()
 
 
 def share_of(

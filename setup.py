@@ -1,0 +1,32 @@
+"""What pyproject.toml cannot say: packages are those of requirements*.txt, and where files go."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).resolve().parent
+
+
+def requirements(path: Path) -> list[str]:
+    """Return the packages that a file names, without those of files that it includes."""
+    lines = [line.partition(" #")[0].strip() for line in path.read_text("utf-8").splitlines()]
+    return [line for line in lines if line and not line.startswith(("#", "-r "))]
+
+
+# `configs` and `launch.py` are installed inside the package: at the top level they would meet those
+# of other projects. dla_jax/config/project.py finds them.
+SHIPPED = {
+    "dla_jax.shipped": ".",
+    "dla_jax.shipped.configs": "configs",
+    "dla_jax.shipped.configs.claims": "configs/claims",
+}
+
+setup(
+    packages=[*find_packages(include=["dla_jax", "dla_jax.*"]), *SHIPPED],
+    package_dir=SHIPPED,
+    install_requires=requirements(HERE / "requirements.txt"),
+    extras_require={
+        path.stem.removeprefix("requirements-"): requirements(path)
+        for path in sorted(HERE.glob("requirements-*.txt"))
+    },
+)
