@@ -22,6 +22,7 @@ SHIPPED = {
 }
 
 setup(
+    script_name="setup.py",  # or it would be taken for a module beside launch.py
     packages=[*find_packages(include=["dla_jax", "dla_jax.*"]), *SHIPPED],
     package_dir=SHIPPED,
     install_requires=requirements(HERE / "requirements.txt"),

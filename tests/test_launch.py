@@ -10,7 +10,7 @@ from launching import ROOT, environment, launch, launch_many
 from ml_collections import ConfigDict
 
 from dla_jax.config.command_line import split_words_of
-from dla_jax.config.stop import NonFiniteLoss
+from dla_jax.config.stop import Interrupted, NonFiniteLoss
 from launch import main
 
 CONFIG = "--config=configs/rescnn.py:smoke"
@@ -93,6 +93,7 @@ class Failing:
 
     def __init__(self, monkeypatch, workdir):
         self.monkeypatch, self.workdir, self.keep_heap = monkeypatch, workdir, False
+        self.typed = "launch.py"
 
     def run(self, error):
         def fail(config, workdir):
@@ -100,7 +101,7 @@ class Failing:
 
         given = {"config": object(), "workdir": str(self.workdir), "keep_heap": self.keep_heap}
         flags = type("Flags", (), given)
-        self.monkeypatch.setattr(sys, "argv", ["launch.py", CONFIG, f"--workdir={self.workdir}"])
+        self.monkeypatch.setattr(sys, "argv", [self.typed, CONFIG, f"--workdir={self.workdir}"])
         self.monkeypatch.setattr("launch.start", fail)
         self.monkeypatch.setattr("launch.FLAGS", flags)
         main(sys.argv)
@@ -128,6 +129,13 @@ def test_a_diverged_run_exits_with_3(failing, capsys):
     assert failing.exit_code(NonFiniteLoss(17)) == 3
     err = capsys.readouterr().err
     assert "step 17" in err and str(failing.workdir) in err
+
+
+def test_who_stops_dla_jax_goes_on_with_dla_jax(failing, capsys):
+    failing.typed = "dla-jax"
+    assert failing.exit_code(Interrupted()) == 130
+    again = f"dla-jax {CONFIG} --workdir={failing.workdir}"
+    assert capsys.readouterr().err == f"dla-jax: interrupted; go on with: {again}\n"
 
 
 def test_a_full_disk_says_so(failing, monkeypatch, capsys):
