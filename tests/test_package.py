@@ -2,6 +2,7 @@
 
 import email
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,8 +18,6 @@ from dla_jax.config.project import VERSION
 pytest.importorskip(
     "setuptools", minversion="77", reason="building the package needs requirements-test.txt"
 )
-SOURCES = ("dla_jax", "configs")
-FILES = ("launch.py", "setup.py", "pyproject.toml", "README.md", "LICENSE", "MANIFEST.in")
 EXTRAS = {"bench", "box2d", "cluster", "cuda13", "hub", "test", "tfds", "tpu"}
 OWN = """
 from configs import rescnn
@@ -45,12 +44,14 @@ def run(*words, folder, **changes):
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """Return the wheel of this checkout, built without a network from a copy."""
-    source = tmp_path_factory.mktemp("source")
-    for name in SOURCES:
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for path in [*(ROOT / name for name in FILES), *ROOT.glob("requirements*.txt")]:
-        shutil.copy(path, source)
+    """Return the wheel of this checkout, built without a network from what Docker is given."""
+    source, pycache = tmp_path_factory.mktemp("source"), shutil.ignore_patterns("__pycache__")
+    kept = re.findall(r"^!(.+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE)
+    for path in [path for pattern in kept for path in ROOT.glob(pattern)]:
+        if path.is_dir():
+            shutil.copytree(path, source / path.name, ignore=pycache)
+        else:
+            shutil.copy(path, source)
     for name in ("tests", "bench", "docs"):  # what must not be taken along
         (source / name).mkdir()
         (source / name / "__init__.py").touch()
@@ -187,3 +188,25 @@ def test_a_program_finds_its_configs_and_keeps_its_own_modules(dla_jax_in, tmp_p
     told, command = answer.stdout.splitlines()
     assert told == "7 True theirs"
     assert command == "dla-jax --config=rescnn.py:smoke --workdir=w"
+
+
+def test_it_is_cited_with_its_version_and_every_lab():
+    yaml = pytest.importorskip("yaml")
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert cited["cff-version"] == "1.2.0" and cited["message"] and cited["title"]
+    assert cited["version"] == VERSION and cited["license"] == "Apache-2.0"
+    assert cited["authors"] == [{"name": "The dla_jax contributors"}]
+    labs = (ROOT / "docs" / "statements.md").read_text()
+    addresses = re.findall(r"^(https://github\.com/\S+)", labs, re.MULTILINE)
+    assert sorted(lab["url"] for lab in cited["references"]) == sorted(addresses)
+    for lab in cited["references"]:
+        owner, name = lab["url"].split("/")[-2:]
+        assert lab["type"] == "software" and lab["authors"] == [{"alias": owner}]
+        assert lab["title"].endswith(f": {name}")
+
+
+def test_the_container_starts_the_command_as_a_user_without_rights():
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    assert 'ENTRYPOINT ["dla-jax"]' in lines and "USER user" in lines
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    assert "*" in ignored and "**/__pycache__" in ignored

@@ -16,7 +16,7 @@ from dla_jax.config.command_line import (
 
 README = ROOT / "README.md"
 STUDIES = sorted((ROOT / "docs" / "studies").glob("*.md"))
-PAGES = [README, *sorted((ROOT / "docs").glob("*.md")), *STUDIES]
+PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")), *STUDIES]
 WRITTEN_BY_PROGRAMS = {"benchmarks.md", "statements.md", "verdicts.md"}
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 COMMAND = re.compile(r"(?:python launch\.py|dla-jax)(?= --)([^`\n]*)")
