@@ -33,8 +33,12 @@ def answer_help(arguments: list[str]) -> None:
     sys.exit(0)
 
 
-if __name__ == "__main__" and help.asked(sys.argv[1:]):
-    answer_help(sys.argv[1:])
+ROOT = Path(__file__).resolve().parent
+if __name__ == "__main__":
+    # Configs import one another; a study of one's own may lie in the current folder.
+    sys.path[:] = [str(ROOT), *sys.path, ""]
+    if help.asked(sys.argv[1:]):
+        answer_help(sys.argv[1:])
 
 import contextlib
 import shlex
@@ -79,7 +83,6 @@ flags.DEFINE_bool("dry_run", False, HELP["dry_run"])
 flags.DEFINE_bool("quiet", False, HELP["quiet"])
 flags.DEFINE_bool("keep_heap", False, HELP["keep_heap"])
 flags.DEFINE_bool("multihost", False, HELP["multihost"])
-ROOT = Path(__file__).resolve().parent
 
 typed: list[str] = []  # the arguments, those of --flagfile among them
 received: list[int] = []  # signals, in order
@@ -252,6 +255,4 @@ def again(workdir: Path, made: bool) -> str:
 
 
 if __name__ == "__main__":
-    # Configs import one another; a study of one's own may lie in the current folder.
-    sys.path[:] = [str(ROOT), *sys.path, ""]
     app.run(main, flags_parser=parse_flags)

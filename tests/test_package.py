@@ -21,10 +21,11 @@ pytest.importorskip(
 EXTRAS = {"bench", "box2d", "cluster", "cuda13", "hub", "test", "tfds", "tpu"}
 OWN = """
 from configs import rescnn
+from configs.shared import SEEDS
 
 def get_config(argument=""):
     config = rescnn.get_config("smoke")
-    config.seeds = (0, 1, 2)
+    config.seeds = SEEDS  # of a folder of its own
     return config
 """
 
@@ -165,11 +166,15 @@ def test_wrong_input_is_one_line_with_exit_code_2(line, words, dla_jax_in, tmp_p
 
 def test_a_config_of_ones_own_stands_on_those_of_the_package(dla_jax_in, tmp_path):
     (tmp_path / "own.py").write_text(OWN)
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "shared.py").write_text("SEEDS = (0, 1, 2)\n")
+    answer = dla_jax_in(tmp_path, "--config=own.py", "--help")
+    assert "seeds = 0,1,2" in answer.stdout, answer.stderr
     answer = dla_jax_in(tmp_path, "--config=own.py", "--dry_run")
     assert answer.returncode == 0, answer.stderr
     assert "38 runs: 14 choose learning rates, 24 are compared" in answer.stdout
     assert "workdir: runs/own/<UTC time>" in answer.stdout
-    assert [path.name for path in tmp_path.iterdir()] == ["own.py"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["configs", "own.py"]
 
 
 def test_a_program_finds_its_configs_and_keeps_its_own_modules(dla_jax_in, tmp_path):
