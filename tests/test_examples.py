@@ -48,6 +48,7 @@ def test_they_are_short():
     assert code_lines("own_data.py") < 25
     assert code_lines("width.py") + code_lines("width_study.py") <= 50
     assert code_lines("walk.py") <= 30  # tests/studies/test_own_environment_study.py trains on it
+    assert code_lines("shapes.py") <= 35  # tests/studies/test_own_network_study.py
 
 
 @pytest.fixture(scope="module")

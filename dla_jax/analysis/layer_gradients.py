@@ -123,5 +123,5 @@ def layer_norms(grads: dict) -> jax.Array:
         return jnp.sqrt(sum(sums))
 
     # A stack gives all its blocks at once, where its first one stands.
-    units = [(names, index) for names, index in units_of(grads) if not index]
+    units = [(names, index) for names, index in units_of(grads) if names and not index]
     return jnp.concatenate([norm(names, stacked=index == 0) for names, index in units])

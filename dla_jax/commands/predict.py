@@ -15,6 +15,7 @@ from scipy.special import softmax
 from dla_jax.config.checks import ConfigError, check, check_choice
 from dla_jax.config.connectivity import first_line
 from dla_jax.config.files import expand, standard_input
+from dla_jax.config.info import data_info
 from dla_jax.config.stop import Interrupted, stop_requested
 from dla_jax.config.workdir import Launch
 from dla_jax.config.written import read_config, write_config
@@ -73,6 +74,12 @@ def check_config(config, launch: Launch) -> None:
         "it out",
     )
     if images:
+        shape = data_info(read_config(launch.from_dir)["data"]).shape
+        check(
+            not shape or (shape[0] == shape[1] and shape[2] in (1, 3)),
+            f"--from: networks of {launch.from_dir} take images of {'x'.join(map(str, shape))}, "
+            "and photos are read as squares of 1 or 3 channels; train one for such",
+        )
         folder.files_of(config.image)
     elif kind == "choices":
         asked.read(config)

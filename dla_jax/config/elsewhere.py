@@ -3,13 +3,32 @@
 Imports nothing that is slow; what it is asked for may.
 """
 
+import hashlib
 import importlib
-from pathlib import PurePath
+import sys
+import sysconfig
+import traceback
+from collections.abc import Callable
+from pathlib import Path, PurePath
 from types import ModuleType
 from typing import Any
 
 from dla_jax.config.checks import ConfigError, check, nearest
+from dla_jax.config.connectivity import first_line
 from dla_jax.config.project import INSTALLED
+
+# Their versions stand in config.json.
+LIBRARIES = ("gymnax", "flax", "chex", "jax", "numpy", *sys.stdlib_module_names)
+NOT_SHOWN = (
+    *(sysconfig.get_paths()[place] for place in ("stdlib", "purelib", "platlib")),
+    str(Path(__file__).resolve().parent.parent),
+    "<",
+)
+
+
+def is_own(name: str) -> bool:
+    """Return whether a name is that of a thing of one's own, and of nothing in this project."""
+    return ":" in name
 
 
 def load(key: str, given: str, example: str) -> tuple[ModuleType, Any]:
@@ -49,3 +68,88 @@ def load(key: str, given: str, example: str) -> tuple[ModuleType, Any]:
         ) from None
     check(hasattr(found, name), f"{key}: {module} has no {name}{nearest(name, vars(found))}")
     return found, getattr(found, name)
+
+
+def load_own(key: str, given: str, example: str, what: str) -> tuple[ModuleType, Any]:
+    """Return what `load` does; what the module raises while it is imported is one line too.
+
+    Args:
+      what: could be given instead, as in `environment`.
+
+    Raises:
+      ConfigError: there is no such thing, or its module cannot be imported.
+    """
+    try:
+        return load(key, given, example)
+    except ConfigError:
+        raise
+    except (Exception, SystemExit) as error:
+        raised = f"importing {given.partition(':')[0]} raised {told(error)}"
+        raise ConfigError(f"{key}: {raised}; mend it, or give another {what}") from None
+
+
+def attempt(key: str, of: str, call: Callable, *args, hints: dict[type, str] | None = None):
+    """Return what a call of one's own code gives; what it raises is a ConfigError of one line.
+
+    Args:
+      key: of the config.
+      of: what is called, in words.
+      hints: {kind of error: what is meant by it}.
+    """
+    try:
+        return call(*args)
+    except ConfigError:
+        raise
+    except (Exception, SystemExit) as error:
+        hint = next((words for kind, words in (hints or {}).items() if isinstance(error, kind)), "")
+        raise ConfigError(
+            f"{key}: {of} raised {told(error)}{f'; {hint}' if hint else ''}"
+        ) from None
+
+
+def told(error: BaseException) -> str:
+    """Return what one's own code raised, and where: `ValueError: too small (walk.py, line 3)`."""
+    words, kind = str(error).strip(), type(error).__name__
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith(NOT_SHOWN)
+    ]
+    place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    return f"{kind}: {first_line(words)}{place}" if words else f"{kind}{place}"
+
+
+def kind_of(thing: object) -> str:
+    """Return a thing's type with an article, as in `a dict`."""
+    kind = type(thing).__name__
+    kind = "array" if kind.endswith(("ArrayImpl", "Tracer")) else kind  # JAX's
+    return f"{'an' if kind[0] in 'aeiouAEIOU' else 'a'} {kind}"
+
+
+def code_of(key: str, name: str, module: ModuleType, *things: object) -> str:
+    """Return a fingerprint of the files that define a thing, and the classes of what it returns.
+
+    Libraries are left out; a module that those files import is seen where it has a class of these.
+
+    Args:
+      key: of the config.
+      name: of the thing, in `module`.
+      things: classes, functions.
+
+    Raises:
+      ConfigError: there is no file.
+    """
+    owners = [base for thing in things for base in getattr(thing, "__mro__", (thing,))]
+    names = {module.__name__, *(getattr(owner, "__module__", module.__name__) for owner in owners)}
+    digest = hashlib.sha256()
+    for own in sorted(names):
+        if own != module.__name__ and own.partition(".")[0] in LIBRARIES:
+            continue
+        file = getattr(sys.modules.get(own), "__file__", None)
+        check(
+            file is not None,
+            f"{key}: {name} is defined in {own}, which is no file; write it into one, so that a "
+            "run that goes on can tell whether it changed",
+        )
+        digest.update(own.encode() + b"\0" + Path(file).read_bytes() + b"\0")
+    return digest.hexdigest()[:16]

@@ -9,12 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dla_jax.config.checks import check, check_number, check_rules, choice, count, number
-from dla_jax.data import folder, prepared, splits
+from dla_jax.config.checks import check, check_choice, check_number, check_rules, count, number
+from dla_jax.config.elsewhere import is_own
+from dla_jax.data import folder, own_images, prepared, splits
 
 DATASETS = ("digits", *prepared.NAMES, "folder")
 RULES = {
-    "name": choice(DATASETS),
     "val_fraction": number(above=0, below=0.5),
     "pad": count(low=0),
     "left_out": count(low=0),
@@ -53,9 +53,9 @@ class ImageSet(NamedTuple):
         digest = hashlib.sha256(np.ascontiguousarray(self.images))
         digest.update(np.ascontiguousarray(self.labels))
         known = {}
-        # A folder of one's own may be cut into training and test part in several ways, a published
+        # A set of one's own may be cut into training and test part in several ways, a published
         # set only in its own.
-        if self.name == "folder" and self.test_start is not None:
+        if (self.name == "folder" or is_own(self.name)) and self.test_start is not None:
             known["test_start"] = self.test_start
         known |= {
             "name": self.name,
@@ -73,8 +73,10 @@ class ImageSet(NamedTuple):
 def check_config(data, data_dir: Path, download: bool) -> None:
     """Raise ConfigError for a `config.data` that cannot be read.
 
-    Nothing is decoded or downloaded before.
+    Nothing is decoded or downloaded before; a function of one's own is called.
     """
+    if not is_own(data.name):
+        check_choice("data.name", data.name, DATASETS)
     check_rules(data, RULES, prefix="data.")
     official, given = data.name in prepared.NAMES, f"data.test_fraction: {data.test_fraction}"
     if data.name == "folder":
@@ -83,6 +85,12 @@ def check_config(data, data_dir: Path, download: bool) -> None:
             official or data.test_fraction != 0,
             f"{given}, and {data.path} has no test part; give a fraction, or "
             "--config.data.test_path=FOLDER",
+        )
+    if is_own(data.name):
+        official = own_images.load(data.name).test_start is not None
+        check(
+            official or data.test_fraction != 0,
+            f"{given}, and {data.name} returns no test part; give a fraction",
         )
     if official:
         check(
@@ -103,6 +111,7 @@ def load(data, data_dir: Path, download: bool) -> ImageSet:
     `mnist` (LeCun et al. 1998), `fashion_mnist` (Xiao et al. 2017, arXiv:1708.07747), `cifar10`,
     `cifar100` (Krizhevsky 2009), `svhn_cropped` (Netzer et al. 2011): prepared by
     tensorflow_datasets in `data_dir`, or fetched.
+    `package.module:function`: what a function of one's own returns (data/own_images.py).
     `folder`: one's own images in `data.path`, a sub-folder a class, and where there is one
     `data.test_path`.
 
@@ -111,7 +120,9 @@ def load(data, data_dir: Path, download: bool) -> ImageSet:
     """
     if data.name == "digits":
         return digits()
-    if data.name == "folder":
+    if is_own(data.name):
+        found = own_images.load(data.name)
+    elif data.name == "folder":
         found = folder.load(data.path, data.size, data.skip_bad, data.test_path)
     else:
         found = prepared.load(data.name, data_dir, download)

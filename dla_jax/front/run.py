@@ -40,10 +40,10 @@ def run(
         study = dla_jax.run("configs/rescnn.py:digits", num_epochs=2, **{"optim.lr": 1e-3})
 
     In a workdir where the same study is finished it is only read; where data or models of another
-    place are given, or an environment of one's own is played, they are first checked to be the
-    same, and it is drawn again. Ctrl-C, or a notebook's stop, saves the runs under way; the same
-    call with that workdir goes on, and ends with the same bits as one that was never stopped. So
-    does the command that `config.json` keeps, in a shell.
+    place are given, or an environment, a network or a data set of one's own is named, they are
+    first checked to be the same, and it is drawn again. Ctrl-C, or a notebook's stop, saves the
+    runs under way; the same call with that workdir goes on, and ends with the same bits as one that
+    was never stopped. So does the command that `config.json` keeps, in a shell.
     Compiled programs are kept in $JAX_COMPILATION_CACHE_DIR, else in ~/.cache/dla_jax/xla.
 
     Args:
@@ -92,6 +92,7 @@ def same_places(workdir: Path, config: ConfigDict) -> bool:
 
 
 def has_code(config: ConfigDict) -> bool:
-    """Return whether a study plays an environment of one's own, whose code may have changed."""
+    """Return whether a study has a thing of one's own, whose code or data may have changed."""
+    named = (".env.name", ".model.name", ".data.name")
     keys = flatten(config.to_dict()).items()
-    return any(f".{key}".endswith(".env.name") and ":" in str(value) for key, value in keys)
+    return any(f".{key}".endswith(named) and ":" in str(value) for key, value in keys)

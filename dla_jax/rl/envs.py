@@ -19,6 +19,7 @@ from gymnax.environments import spaces
 from gymnax.environments.classic_control import continuous_mountain_car
 
 from dla_jax.config.checks import check, nearest
+from dla_jax.config.elsewhere import is_own
 from dla_jax.rl import own_environment
 from dla_jax.rl.lunar_lander import LunarLander, scene
 
@@ -112,7 +113,7 @@ def names() -> list[str]:
 
 def check_env(name: str) -> None:
     """Raise ConfigError for an environment that is unknown, fetches data, or cannot be played."""
-    if own_environment.is_own(name):
+    if is_own(name):
         own_environment.load(name)
         return
     check(
@@ -145,7 +146,7 @@ def make(name: str, *, flatten: bool, sticky: float = 0.0, max_steps: int = 0) -
         arXiv:1709.06009).
       max_steps: another time limit; 0 keeps the environment's own.
     """
-    game, params = own_environment.load(name)[:2] if own_environment.is_own(name) else _make(name)
+    game, params = own_environment.load(name)[:2] if is_own(name) else _make(name)
     if max_steps:
         params = dataclasses.replace(params, max_steps_in_episode=max_steps)
     action_space = game.action_space(params)

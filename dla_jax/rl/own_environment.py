@@ -7,10 +7,7 @@ environment alone, whose `default_params` are taken. What it returns has the int
 
 import dataclasses
 import functools
-import hashlib
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
@@ -18,14 +15,13 @@ import numpy as np
 from gymnax.environments.environment import Environment
 
 from dla_jax.config import elsewhere
-from dla_jax.config.checks import ConfigError, check
+from dla_jax.config.checks import check
+from dla_jax.config.elsewhere import kind_of
 from dla_jax.rl import own_steps
-from dla_jax.rl.own_steps import kind_of
 
 EXAMPLE = "docs.examples.walk:Walk"
 FUNCTIONS = ("reset_env", "step_env", "is_truncated", "action_space", "observation_space")
 INHERITED = ("is_truncated",)  # gymnax's own does
-LIBRARIES = ("gymnax", "flax", "chex", *sys.stdlib_module_names)  # versions stand in config.json
 
 
 class Own(NamedTuple):
@@ -36,24 +32,13 @@ class Own(NamedTuple):
     code: str  # fingerprint of the files that it was made by
 
 
-def is_own(name: str) -> bool:
-    """Return whether an `env.name` is that of an environment of one's own."""
-    return ":" in name
-
-
 def load(name: str) -> Own:
     """Return the environment that `package.module:factory` makes; it is made and checked once.
 
     Raises:
       ConfigError: there is no such factory, or what it returns cannot be played.
     """
-    try:
-        module, factory = elsewhere.load("env.name", name, EXAMPLE)
-    except ConfigError:
-        raise
-    except (Exception, SystemExit) as error:
-        what = f"importing {name.partition(':')[0]} raised {own_steps.told(error)}"
-        raise ConfigError(f"env.name: {what}; mend it, or give another environment") from None
+    module, factory = elsewhere.load_own("env.name", name, EXAMPLE, "environment")
     return _made(name, module, factory)
 
 
@@ -84,7 +69,8 @@ def _made(name: str, module: ModuleType, factory: Callable) -> Own:
     params = default(game, "default_params") if alone else made[1]
     check_params(name, params)
     own_steps.check_steps(name, game, params)
-    return Own(game, params, code_of(name, module, factory, type(game), type(params)))
+    code = elsewhere.code_of("env.name", name, module, factory, type(game), type(params))
+    return Own(game, params, code)
 
 
 def check_interface(name: str, game: object) -> None:
@@ -162,27 +148,3 @@ def check_params(name: str, params: object) -> None:
         f"env.name: the parameters of {name} have max_steps_in_episode "
         f"{params.max_steps_in_episode}; give the time limit in steps, an integer of at least 1",
     )
-
-
-def code_of(name: str, module: ModuleType, *things: object) -> str:
-    """Return a fingerprint of the files that define a factory, and the classes of what it returns.
-
-    Libraries are left out; a module that those files import is seen where it has a class of these.
-
-    Raises:
-      ConfigError: there is no file.
-    """
-    owners = [base for thing in things for base in getattr(thing, "__mro__", (thing,))]
-    names = {module.__name__, *(getattr(owner, "__module__", module.__name__) for owner in owners)}
-    digest = hashlib.sha256()
-    for own in sorted(names):
-        if own != module.__name__ and own.partition(".")[0] in LIBRARIES:
-            continue
-        file = getattr(sys.modules.get(own), "__file__", None)
-        check(
-            file is not None,
-            f"env.name: {name} is defined in {own}, which is no file; write it into one, so that a "
-            "run that goes on can tell whether it changed",
-        )
-        digest.update(own.encode() + b"\0" + Path(file).read_bytes() + b"\0")
-    return digest.hexdigest()[:16]

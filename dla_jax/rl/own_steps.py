@@ -7,10 +7,7 @@ agent is compiled.
 import contextlib
 import dataclasses
 import math
-import sysconfig
-import traceback
 from collections.abc import Callable
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -18,8 +15,9 @@ import numpy as np
 from gymnax.environments import spaces
 from gymnax.environments.environment import Environment
 
-from dla_jax.config.checks import ConfigError, check
-from dla_jax.config.connectivity import first_line
+from dla_jax.config import elsewhere
+from dla_jax.config.checks import check
+from dla_jax.config.elsewhere import kind_of
 
 RESULTS = {
     "reset_env": ("obs", "state"),
@@ -32,29 +30,6 @@ HINTS = {  # what is meant by errors that JAX raises while it traces
     "use jnp.where, or jax.lax.cond",
     jax.errors.TracerArrayConversionError: "use jax.numpy, not NumPy",
 }
-NOT_SHOWN = (
-    *(sysconfig.get_paths()[place] for place in ("stdlib", "purelib", "platlib")),
-    str(Path(__file__).resolve().parent.parent),
-    "<",
-)
-
-
-def kind_of(thing: object) -> str:
-    """Return a thing's type with an article, as in `a dict`."""
-    kind = "array" if isinstance(thing, jax.Array) else type(thing).__name__
-    return f"{'an' if kind[0] in 'aeiouAEIOU' else 'a'} {kind}"
-
-
-def told(error: BaseException) -> str:
-    """Return what one's own code raised, and where: `ValueError: too small (walk.py, line 3)`."""
-    words, kind = str(error).strip(), type(error).__name__
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith(NOT_SHOWN)
-    ]
-    place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
-    return f"{kind}: {first_line(words)}{place}" if words else f"{kind}{place}"
 
 
 def attempt(name: str, function: str, call: Callable, *args):
@@ -63,16 +38,8 @@ def attempt(name: str, function: str, call: Callable, *args):
     Args:
       function: of the environment `name`; empty: its factory.
     """
-    try:
-        return call(*args)
-    except ConfigError:
-        raise
-    except (Exception, SystemExit) as error:
-        hint = next((words for kind, words in HINTS.items() if isinstance(error, kind)), "")
-        of = f"{function} of {name}" if function else name
-        raise ConfigError(
-            f"env.name: {of} raised {told(error)}{f'; {hint}' if hint else ''}"
-        ) from None
+    of = f"{function} of {name}" if function else name
+    return elsewhere.attempt("env.name", of, call, *args, hints=HINTS)
 
 
 def shown(array: jax.ShapeDtypeStruct) -> str:

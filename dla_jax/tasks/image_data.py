@@ -9,10 +9,12 @@ import numpy as np
 from ml_collections import FrozenConfigDict
 
 from dla_jax.config.checks import check
+from dla_jax.config.elsewhere import is_own
 from dla_jax.config.info import DataInfo
 from dla_jax.config.workdir import Launch
 from dla_jax.data import images, splits
 from dla_jax.data.left_out import seen_by
+from dla_jax.models import own_network
 from dla_jax.models.build import check_images
 from dla_jax.training.mesh import data_mesh, put, replicated, together
 
@@ -62,7 +64,11 @@ def check_fit(config, image_set: images.ImageSet) -> None:
         f"batch_size: {config.batch_size} is larger than the training part of "
         f"{image_set.name}, {len(train)} examples",
     )
-    check_images(config.model, image_set.images.shape[1:])
+    if not is_own(config.model.name):
+        check_images(config.model, image_set.images.shape[1:])
+        return
+    info = info_of(seen(config, image_set, seeds[0]))
+    own_network.check_fits(config.model, info, config.compute_dtype, config.batch_size)
 
 
 def check_left_out(data, image_set: images.ImageSet) -> None:

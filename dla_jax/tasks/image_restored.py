@@ -6,7 +6,9 @@ from typing import NamedTuple
 import numpy as np
 
 from dla_jax.config.checks import check
+from dla_jax.config.elsewhere import is_own
 from dla_jax.config.info import data_info
+from dla_jax.models import own_network
 from dla_jax.tasks.image_classifier import variable_shapes
 from dla_jax.tasks.image_task import make_model
 from dla_jax.training.checkpoint import load_variables
@@ -30,14 +32,20 @@ def restore(folder: Path, config, data: dict) -> ImageClassifier:
       data: of the workdir's `config.json`.
 
     Raises:
-      ConfigError: the workdir does not say what its images were, or the model is missing or
-        damaged.
+      ConfigError: the workdir does not say what its images were, the class of a network of one's
+        own has changed, or the model is missing or damaged.
     """
     info = data_info(data)
     check(
         len(info.shape) > 0,
         f"the model in {folder} was made by an earlier version, which did not keep the names of "
         "its classes; train it again",
+    )
+    name = config.model.name
+    check(
+        not is_own(name) or data.get(f"code of {name}") == own_network.code_of(name),
+        f"model.name: {name} has changed since the model in {folder} was trained; train it again, "
+        "or bring back the file as it was",
     )
     model = make_model(config, info)
     model_state = dict(variable_shapes(model, info.shape))

@@ -8,9 +8,11 @@ import jax
 
 from dla_jax.analysis.layer_gradients import layer_norms
 from dla_jax.config.checks import check, check_rules, choice, count
+from dla_jax.config.elsewhere import is_own
 from dla_jax.config.info import DataInfo
 from dla_jax.config.workdir import Launch
 from dla_jax.data import batches, images, splits
+from dla_jax.models import own_network
 from dla_jax.models.build import DTYPES, build, check_model, wire
 from dla_jax.models.starts import SCALARS
 from dla_jax.tasks import adversarial_loss, classifier
@@ -38,14 +40,16 @@ RULES = {
 def check_config(config, launch: Launch) -> None:
     """Raise ConfigError for the keys that all studies of images have, except those of the data."""
     check(launch.from_dir is None, "--from: this study trains its own nets; leave it out")
-    check_model(config.model)
+    own = is_own(config.model.name)
+    (own_network.check_model if own else check_model)(config.model)
     check_rules(config, RULES)
     check(
         config.parallel == "jit" or jax.process_count() == 1,
         "parallel: pmap runs on one host; with --multihost leave it at jit",
     )
     optim.check_optim(config.optim)
-    check_norm(config, config.model.norm)
+    if not own:  # its norm is seen when it is traced
+        check_norm(config, config.model.norm)
     adversarial_loss.check_attack(config)
     devices = jax.device_count()
     classifier.check_parts(config.batch_size, devices, f"{devices} devices")
@@ -66,11 +70,15 @@ def check_norm(config, norm: str) -> None:
 def make_model(config, info: DataInfo, init: str | None = None):
     """Return the Flax module of an arm: `config.model` has depth, skip, norm and init.
 
+    That of a network of one's own has a name and arguments.
+
     Args:
       init: the initialisation, instead of the config's; the trainable numbers that the config's
         brings are there all the same.
     """
     model = config.model
+    if is_own(model.name):
+        return own_network.make(model, info, config.compute_dtype)
     return build(
         model,
         depth=model.depth,
@@ -95,8 +103,10 @@ def init_network(key: jax.Array, *, model, shape: tuple[int, ...], own) -> tuple
         them.
     """
     params, model_state = init_model(key, model=model, shape=shape)
+    if "wiring" not in model_state:
+        return params, model_state
     branch = 1.0
-    if "scaled" in own and own.scaled and "wiring" in model_state:
+    if "scaled" in own and own.scaled:
         num_blocks = sum(len(leaf) for leaf in jax.tree.leaves(model_state["wiring"])) // 2
         branch = 1 / math.sqrt(num_blocks)
     plain_stages = own.plain_stages if "plain_stages" in own else ()

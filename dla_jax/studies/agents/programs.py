@@ -9,7 +9,8 @@ from ml_collections import FrozenConfigDict
 
 from dla_jax.config.arguments import flatten
 from dla_jax.config.checks import lookup
-from dla_jax.rl import dqn, envs, own_environment, ppo, reinforce
+from dla_jax.config.elsewhere import is_own
+from dla_jax.rl import dqn, envs, ppo, reinforce
 from dla_jax.rl.agent import Agent
 from dla_jax.trials.arms import Arm, Trial
 
@@ -96,7 +97,7 @@ def return_bounds(config) -> tuple[float, float]:
 
     Nothing is made of an environment of one's own: a report is drawn from its record alone.
     """
-    if own_environment.is_own(config.env.name):
+    if is_own(config.env.name):
         return -math.inf, math.inf
     return envs.return_bounds(make_env(config))
 

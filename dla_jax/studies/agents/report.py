@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from dla_jax.config.elsewhere import is_own
 from dla_jax.evidence import formatting, selection, stats
-from dla_jax.rl import drawers, own_environment
+from dla_jax.rl import drawers
 from dla_jax.studies.agents import judging, transfer
 from dla_jax.studies.agents.figures import draw_figures, endings_words, panels_of
 from dla_jax.studies.agents.levels import interval_words, scored
@@ -253,7 +254,7 @@ def undrawn_environments(found: Finished) -> list[str]:
 def can_draw(found: Finished, name: str) -> bool:
     """Return whether the episodes of an arm can be drawn; one's own environment is not made."""
     config = found.arms[name].config
-    if own_environment.is_own(config.env.name):
+    if is_own(config.env.name):
         return bool(panels_of(found, name))
     return drawers.can_draw(config.env.name, make_env(config).scene_shape)
 

@@ -8,6 +8,7 @@ of one structure are rows of one compiled program.
 import jax
 
 from dla_jax.config.checks import check
+from dla_jax.config.elsewhere import is_own
 from dla_jax.config.workdir import Launch
 from dla_jax.rl import own_environment
 from dla_jax.rl.drawers import can_draw
@@ -39,7 +40,7 @@ def check_config(config, launch: Launch) -> None:
 def describe(config, launch: Launch) -> Description:
     """Return what identifies the environments: names, and fingerprints of the code of one's own."""
     played = {arm.config.env.name for arm in resolve(config).values()}
-    own = sorted(filter(own_environment.is_own, played))
+    own = sorted(filter(is_own, played))
     codes = {f"code of {name}": own_environment.load(name).code for name in own}
     return Description({"name": config.env.name} | codes, remarks=judging.remarks(config))
 

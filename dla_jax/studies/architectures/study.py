@@ -8,12 +8,14 @@ config get their verdicts.
 import functools
 
 from dla_jax.config.checks import check, check_choice, check_distinct
+from dla_jax.config.elsewhere import is_own
 from dla_jax.config.workdir import Launch
 from dla_jax.data import splits
+from dla_jax.models import own_network
 from dla_jax.models.build import check_depth
 from dla_jax.models.resnet import stages_of
 from dla_jax.studies.architectures import report
-from dla_jax.studies.study import Description, Study, Tuning, data_facts
+from dla_jax.studies.study import Description, Finished, Study, Tuning, data_facts
 from dla_jax.tasks import classifier, image_data, image_restored, image_task
 from dla_jax.training.record import Record
 from dla_jax.trials.arms import Arm, Trial, check_arms, resolve
@@ -41,6 +43,8 @@ def check_config(config, launch: Launch) -> None:
 def check_network(own, launch: Launch) -> None:
     """Raise ConfigError for the config of a network that cannot be built or trained."""
     image_task.check_config(own, launch)
+    if is_own(own.model.name):
+        return
     check_depth(own.model, "model.depth", own.model.depth)
     if own.model.name != "resnet":
         return
@@ -56,7 +60,20 @@ def check_network(own, launch: Launch) -> None:
 def describe(config, launch: Launch) -> Description:
     """Return what identifies the images, and what is to be said of them."""
     image_set = image_data.read(config, launch)
-    return Description(image_data.identity_of(config, image_set), splits.remarks(image_set))
+    identity = image_data.identity_of(config, image_set) | codes_of(config)
+    return Description(identity, splits.remarks(image_set))
+
+
+def codes_of(config) -> dict[str, str]:
+    """Return {"code of NAME": its fingerprint} of the networks of one's own that are compared."""
+    names = {arm.config.model.name for arm in resolve(config).values()}
+    return {f"code of {name}": own_network.code_of(name) for name in sorted(filter(is_own, names))}
+
+
+def facts(found: Finished) -> dict[str, str]:
+    """Return what the report says of the data, and the code of networks of one's own."""
+    codes = {key: code for key, code in found.written["data"].items() if key.startswith("code of")}
+    return data_facts(found, counted="examples") | codes
 
 
 def jobs(
@@ -73,7 +90,8 @@ def jobs(
 
 def labels_of(arm: Arm) -> dict:
     """Return what the summary says of a network beside its name."""
-    return {"arm": arm.name, "depth": arm.config.model.depth}
+    own = is_own(arm.config.model.name)
+    return {"arm": arm.name, "depth": None if own else arm.config.model.depth}
 
 
 ARCHITECTURES = STUDY = Study(
@@ -90,6 +108,6 @@ ARCHITECTURES = STUDY = Study(
     sections=report.sections,
     lines=report.lines,
     head="test accuracy, % [95 % interval]",
-    facts=functools.partial(data_facts, counted="examples"),
+    facts=facts,
     restore=image_restored.restore,
 )

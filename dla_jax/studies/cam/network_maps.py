@@ -53,7 +53,13 @@ def check_layer(model, shape: tuple[int, int, int], layer: str, group: str) -> N
     Args:
       group: how the network is called.
     """
-    sizes = cam.layer_sizes(features_of(model, shape))
+    features = features_of(model, shape)
+    sizes = cam.layer_sizes(features)
+    check(
+        bool(features),
+        f"network: {group} is a network of one's own, which gives no features, and so no map; "
+        "give another with --config.network=",
+    )
     check(
         len(sizes) > 0,
         f"network: {group} has no convolution, and so no map; give the workdir of a study of "

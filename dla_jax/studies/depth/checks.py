@@ -16,6 +16,7 @@ from dla_jax.config.checks import (
     seed,
 )
 from dla_jax.config.workdir import Launch
+from dla_jax.models import own_network
 from dla_jax.models.build import check_depth, check_even, check_start
 from dla_jax.studies.depth.arms import (
     NAMED_DEPTHS,
@@ -53,6 +54,7 @@ def check_config(config, launch: Launch) -> None:
 
     It reads the data, and checks that last.
     """
+    own_network.refuse("model.name", config.model, "this study builds nets of several depths")
     check_choice("model.name", config.model.name, tuple(MODIFIERS))
     image_task.check_config(config, launch)
     check_rules(config, RULES)

@@ -15,6 +15,7 @@ from dla_jax.analysis.layer_gradients import BINS, SMALLEST, statistics, step_st
 from dla_jax.analysis.units import layers_of
 from dla_jax.config.checks import check, check_rules, count
 from dla_jax.config.workdir import Launch
+from dla_jax.models import own_network
 from dla_jax.studies.architectures.study import ARCHITECTURES
 from dla_jax.studies.gradients import report
 from dla_jax.studies.gradients.answer import answer
@@ -39,6 +40,8 @@ def check_config(config, launch: Launch) -> None:
     """Raise ConfigError for a config that this study cannot run, before anything slow."""
     check_rules(config, RULES)
     for arm in resolve(config).values():
+        where = f"networks.{arm.name}: model.name"
+        own_network.refuse(where, arm.config.model, "this study traces the blocks of a net")
         depth = arm.config.model.depth
         check(
             depth > 1,

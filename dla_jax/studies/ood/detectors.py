@@ -91,7 +91,13 @@ def check_network(
     Args:
       group: how the network is called.
     """
-    check_choice(f"layer of {group}", layer, layers_in(features_of(model, shape)))
+    features = features_of(model, shape)
+    check(
+        bool(features),
+        f"{group} is a network of one's own, which gives no features for detectors; give another "
+        "with --config.network=",
+    )
+    check_choice(f"layer of {group}", layer, layers_in(features))
     check(
         "vim" not in detectors or before_head(model, layer),
         f"vim needs what goes into the head, a dense layer, which {layer} of {group} is not; take "

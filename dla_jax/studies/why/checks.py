@@ -13,6 +13,7 @@ from dla_jax.config.checks import (
     number,
 )
 from dla_jax.config.workdir import Launch
+from dla_jax.models import own_network
 from dla_jax.models.starts import SCALARS
 from dla_jax.studies.architectures.study import ARCHITECTURES
 from dla_jax.studies.image_networks import load
@@ -60,6 +61,9 @@ def check_config(config, launch: Launch) -> None:
     if launch.from_dir or "networks" not in config:
         check_source(config, launch)
         return
+    for name in config.networks:
+        model = own_config(config, name).model
+        own_network.refuse(f"networks.{name}", model, "this study deletes the blocks of a net")
     ARCHITECTURES.check(config, launch)
     check_rules(config, {"probe_every_steps": count()})
     for key in ("diagnosed", "shattered"):

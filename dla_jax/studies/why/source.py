@@ -6,7 +6,9 @@ from typing import NamedTuple
 from ml_collections import ConfigDict
 
 from dla_jax.config.checks import check, check_choice
+from dla_jax.config.elsewhere import is_own
 from dla_jax.config.written import read_config
+from dla_jax.models import own_network
 from dla_jax.models.resnet import stages_of
 from dla_jax.studies import find, with_like
 from dla_jax.studies.image_networks import fingerprint
@@ -66,10 +68,11 @@ def deepest_twins(arms: dict[str, Arm], workdir: Path) -> tuple[str, str]:
       ConfigError: there are none.
     """
 
+    ours = [name for name in arms if not is_own(arms[name].config.model.name)]
     twins = [
         (plain, residual)
-        for plain in arms
-        for residual in arms
+        for plain in ours
+        for residual in ours
         if not arms[plain].config.model.skip
         and arms[residual].config.model.skip
         and alike(arms[plain].config.model.to_dict(), arms[residual].config.model.to_dict())
@@ -93,6 +96,8 @@ def alike(plain: dict, residual: dict) -> bool:
 def check_models(names: tuple[str, ...], models: tuple[dict, ...]) -> None:
     """Raise ConfigError for two networks that are no plain and residual net with blocks."""
     check(len(names) == 2, f"pair: {', '.join(names)}; give a plain and a residual network")
+    for name, model in zip(names, models, strict=True):
+        own_network.refuse(f"pair: {name}", model, "this study deletes the blocks of a net")
     for name, model, skip in zip(names, models, (False, True), strict=True):
         kind = "residual" if skip else "plain"
         check(
