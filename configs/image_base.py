@@ -60,13 +60,16 @@ def image_base(experiment: str) -> ConfigDict:
 def image_data() -> ConfigDict:
     """Return the group `data` of a study of images."""
     data = ConfigDict()
-    # digits, mnist, fashion_mnist, cifar10, cifar100, svhn_cropped or folder
+    # digits, mnist, fashion_mnist, cifar10, cifar100, svhn_cropped or folder; hub:OWNER/NAME of
+    # the Hugging Face hub; package.module:function of your own
     data.name = "cifar10"
     # A folder with one sub-folder a class, or train/, val/ and test/ with such; with name=folder.
     data.path = placeholder(str)
     # An official test part elsewhere: a folder with one sub-folder a class.
     data.test_path = placeholder(str)
-    data.size = 32  # pixels that a folder's images are resized to
+    data.size = 32  # pixels that a folder's images, or the hub's, are resized to
+    data.image_column = "image"  # column of the images; with name=hub:OWNER/NAME
+    data.label_column = "label"  # column of the classes; with name=hub:OWNER/NAME
     data.skip_bad = False  # whether to go on without a folder's unreadable files
     data.val_fraction = 0.1  # of the training images, which each seed draws for validation
     data.test_fraction = 0.0  # of the images, for testing; 0: the set's own test part

@@ -70,7 +70,9 @@ def text_base(experiment: str) -> ConfigDict:
 def text_data() -> ConfigDict:
     """Return the group `data` of a study of texts."""
     data = ConfigDict()
-    data.name = "csv"  # csv, docstrings or ag_news_subset
+    # csv, docstrings, ag_news_subset, yahoo_answers_topics, or hub:OWNER/NAME of the Hugging Face
+    # hub
+    data.name = "csv"
     data.path = ""  # the file of data.name=csv: a text and its label a row
     data.test_path = ""  # a file of test texts; without one `test_fraction` of the texts are that
     data.header = True  # whether the first row names the columns; else 0 is the first

@@ -27,7 +27,7 @@ BOUNDS = {
 ENV = {"judge": ""}  # keys that studies of agents got later; where they are judged
 SELECTION = {"selection": "full"}  # how studies of a grid, but of agents, chose rates before
 # Keys that studies of images got later, with the values that stand for what was done before.
-DATA = {"test_path": None, "left_out": 0}
+DATA = {"test_path": None, "left_out": 0, "image_column": "image", "label_column": "label"}
 ATTACK = {
     "name": "standard",
     "epsilon": 8 / 255,

@@ -25,6 +25,7 @@ class Decoded(NamedTuple):
     mean, std: per channel, of images in [0, 1], of the official training part, or of all where
       there is none.
     test_start: where the official test part begins, to the end; None where there is none.
+    commit: of the Hugging Face hub's set; "" where it is of another place.
     """
 
     images: np.ndarray
@@ -33,6 +34,7 @@ class Decoded(NamedTuple):
     mean: tuple[float, ...]
     std: tuple[float, ...]
     test_start: int | None
+    commit: str = ""
 
 
 def content_key(folder: Path, paths: Iterable[Path], settings: str = "") -> str:

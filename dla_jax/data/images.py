@@ -9,9 +9,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dla_jax.config.checks import check, check_choice, check_number, check_rules, count, number
+from dla_jax.config.checks import (
+    check,
+    check_choice,
+    check_count,
+    check_number,
+    check_rules,
+    count,
+    number,
+)
 from dla_jax.config.elsewhere import is_own
-from dla_jax.data import folder, own_images, prepared, splits
+from dla_jax.data import folder, hub_fetch, hub_folder, hub_sets, own_images, prepared, splits
+from dla_jax.data.hub_sets import is_hub
 
 DATASETS = ("digits", *prepared.NAMES, "folder")
 RULES = {
@@ -29,6 +38,7 @@ class ImageSet(NamedTuple):
       `split` makes one.
     copies: int32 [N], the first image with the same pixels (`splits.copies_of`); None: not looked
       for.
+    commit: of the Hugging Face hub's set; "" where it is of another place.
     left_out: classes that a seed leaves out (`left_out.seen_by`), as the whole set numbers them;
       images that are then in no part have the label -1. (): none.
     """
@@ -42,6 +52,7 @@ class ImageSet(NamedTuple):
     test_start: int | None
     copies: np.ndarray | None = None
     left_out: tuple[int, ...] = ()
+    commit: str = ""
 
     @property
     def identity(self) -> dict:
@@ -67,6 +78,7 @@ class ImageSet(NamedTuple):
             "std": list(self.std),
             "fingerprint": digest.hexdigest()[:16],
         }
+        known |= {"commit": self.commit} if self.commit else {}
         return known | splits.counted_copies(self)
 
 
@@ -75,9 +87,15 @@ def check_config(data, data_dir: Path, download: bool) -> None:
 
     Nothing is decoded or downloaded before; a function of one's own is called.
     """
-    if not is_own(data.name):
+    if not (is_own(data.name) or is_hub(data.name)):
         check_choice("data.name", data.name, DATASETS)
     check_rules(data, RULES, prefix="data.")
+    if is_hub(data.name):
+        check_count("data.size", data.size)
+        known = hub_fetch.check_available(of_hub(data), data_dir, download)
+        if known is not None:  # else it is seen when it is fetched
+            check_fraction(data, official="test" in known["sizes"])
+        return
     official, given = data.name in prepared.NAMES, f"data.test_fraction: {data.test_fraction}"
     if data.name == "folder":
         official = folder.check_folder(data.path, data.size, data.test_path).test is not None
@@ -92,15 +110,31 @@ def check_config(data, data_dir: Path, download: bool) -> None:
             official or data.test_fraction != 0,
             f"{given}, and {data.name} returns no test part; give a fraction",
         )
+    check_fraction(data, official)
+    if data.name in prepared.NAMES:
+        prepared.check_available(data.name, data_dir, download)
+
+
+def check_fraction(data, official: bool) -> None:
+    """Raise ConfigError for a `data.test_fraction` that does not suit the data.
+
+    Args:
+      official: whether they have a test part.
+    """
     if official:
         check(
             data.test_fraction == 0,
-            f"{given} with {data.name}, which has a test part; leave it at 0",
+            f"data.test_fraction: {data.test_fraction} with {data.name}, which has a test part; "
+            "leave it at 0",
         )
     else:
         check_number("data.test_fraction", data.test_fraction, above=0, below=0.5)
-    if data.name in prepared.NAMES:
-        prepared.check_available(data.name, data_dir, download)
+
+
+def of_hub(data) -> hub_sets.HubSet:
+    """Return what `data.name=hub:OWNER/NAME` names."""
+    columns = {"columns": (data.image_column,), "label": data.label_column}
+    return hub_sets.named(data.name, **columns, kind="images", size=data.size)
 
 
 def load(data, data_dir: Path, download: bool) -> ImageSet:
@@ -111,6 +145,7 @@ def load(data, data_dir: Path, download: bool) -> ImageSet:
     `mnist` (LeCun et al. 1998), `fashion_mnist` (Xiao et al. 2017, arXiv:1708.07747), `cifar10`,
     `cifar100` (Krizhevsky 2009), `svhn_cropped` (Netzer et al. 2011): prepared by
     tensorflow_datasets in `data_dir`, or fetched.
+    `hub:OWNER/NAME`: any set of the Hugging Face hub, its images resized to `data.size`.
     `package.module:function`: what a function of one's own returns (data/own_images.py).
     `folder`: one's own images in `data.path`, a sub-folder a class, and where there is one
     `data.test_path`.
@@ -120,7 +155,10 @@ def load(data, data_dir: Path, download: bool) -> ImageSet:
     """
     if data.name == "digits":
         return digits()
-    if is_own(data.name):
+    if is_hub(data.name):
+        found = hub_folder.read_images(hub_fetch.find_or_fetch(of_hub(data), data_dir, download))
+        check_fraction(data, official=found.test_start is not None)
+    elif is_own(data.name):
         found = own_images.load(data.name)
     elif data.name == "folder":
         found = folder.load(data.path, data.size, data.skip_bad, data.test_path)

@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dla_jax.config.checks import check, check_number, check_rules, choice, number
-from dla_jax.data import docstrings, prepared, splits
+from dla_jax.config.checks import check, check_choice, check_number, check_rules, number
+from dla_jax.data import docstrings, hub_fetch, hub_sets, prepared, splits
 from dla_jax.data.csv_files import one_line, read_csv
+from dla_jax.data.hub_sets import is_hub
 
 DATASETS = ("docstrings", "csv", *prepared.TEXTS)
-RULES = {"name": choice(DATASETS), "val_fraction": number(above=0, below=0.5)}
-AG_COLUMNS = ("title", "description")
+RULES = {"val_fraction": number(above=0, below=0.5)}
 
 
 class LabelledTexts(NamedTuple):
@@ -23,6 +23,7 @@ class LabelledTexts(NamedTuple):
     labels: int32 [N].
     test_start: where the official test part begins, to the end; None where there is none.
     copies: int32 [N], the first text of the same words (`splits.copies_of`); None: not looked for.
+    commit: of the Hugging Face hub's set; "" where it is of another place.
     """
 
     name: str
@@ -31,6 +32,7 @@ class LabelledTexts(NamedTuple):
     class_names: tuple[str, ...]
     test_start: int | None
     copies: np.ndarray | None = None
+    commit: str = ""
 
     @property
     def learned_from(self) -> tuple[str, ...]:
@@ -54,6 +56,7 @@ class LabelledTexts(NamedTuple):
             "test_start": self.test_start,
             "fingerprint": digest.hexdigest()[:16],
         }
+        known |= {"commit": self.commit} if self.commit else {}
         return known | splits.counted_copies(self)
 
 
@@ -62,6 +65,8 @@ def check_config(data, data_dir: Path, download: bool) -> None:
 
     Nothing is read or fetched before.
     """
+    if not is_hub(data.name):
+        check_choice("data.name", data.name, DATASETS)
     check_rules(data, RULES, prefix="data.")
     if data.name == "csv":
         check(
@@ -69,16 +74,38 @@ def check_config(data, data_dir: Path, download: bool) -> None:
             "data.path is empty; give the CSV file of the training texts, "
             "as in --config.data.path=train.csv",
         )
+    if data.name == "csv" or is_hub(data.name):
         check(len(data.text_columns) > 0, "data.text_columns is empty; give at least one")
+    if is_hub(data.name):
+        known = hub_fetch.check_available(of_hub(data), data_dir, download)
+        if known is not None:  # else it is seen when it is fetched
+            check_fraction(data, official="test" in known["sizes"])
+        return
+    official = data.name in prepared.TEXTS or (data.name == "csv" and bool(data.test_path))
+    check_fraction(data, official)
+    if data.name in prepared.TEXTS:
+        prepared.check_available(data.name, data_dir, download)
+
+
+def check_fraction(data, official: bool) -> None:
+    """Raise ConfigError for a `data.test_fraction` that does not suit the data.
+
+    Args:
+      official: whether they have a test part.
+    """
     given = f"data.test_fraction: {data.test_fraction}"
-    if data.name in prepared.TEXTS or (data.name == "csv" and data.test_path):
+    if official:
         check(data.test_fraction == 0, f"{given} with data that has a test part; leave it at 0")
     else:
         missing = f"{given}, and no test part; give a fraction, or --config.data.test_path=FILE"
         check(data.test_fraction > 0, missing)
         check_number("data.test_fraction", data.test_fraction, below=0.5)
-    if data.name in prepared.TEXTS:
-        prepared.check_available(data.name, data_dir, download)
+
+
+def of_hub(data) -> hub_sets.HubSet:
+    """Return what `data.name=hub:OWNER/NAME` names."""
+    columns, label = tuple(map(str, data.text_columns)), str(data.label_column)
+    return hub_sets.named(data.name, columns=columns, label=label, kind="texts")
 
 
 def load(data, data_dir: Path, download: bool) -> LabelledTexts:
@@ -86,8 +113,9 @@ def load(data, data_dir: Path, download: bool) -> LabelledTexts:
 
     `docstrings`: of installed packages (data/docstrings.py).
     `csv`: `data.path` and, where there is one, `data.test_path`.
-    `ag_news_subset`: topics of news (Zhang et al. 2015, arXiv:1509.01626), prepared by
-    tensorflow_datasets in `data_dir`.
+    `ag_news_subset`: topics of news, `yahoo_answers_topics`: of questions (Zhang et al. 2015,
+    arXiv:1509.01626), in `data_dir`, or fetched.
+    `hub:OWNER/NAME`: any set of the Hugging Face hub.
 
     Raises:
       ConfigError: not there, not readable, an empty text, a label that only the test part has, or
@@ -98,16 +126,22 @@ def load(data, data_dir: Path, download: bool) -> LabelledTexts:
     if data.name == "csv":
         columns = tuple(map(str, data.text_columns))  # --config.data.text_columns=1,2 gives numbers
         return load_csv(data.path, data.test_path, str(data.label_column), columns, data.header)
-    return load_prepared(data.name, data_dir, download)
+    if is_hub(data.name):
+        wanted = of_hub(data)
+        folder = hub_fetch.find_or_fetch(wanted, data_dir, download)
+        found = labelled_of(data.name, prepared.texts_of_hub(folder, wanted.columns))
+        check_fraction(data, official=found.test_start is not None)
+        return found
+    return labelled_of(data.name, prepared.load_texts(data.name, data_dir, download))
 
 
-def load_prepared(name: str, data_dir: Path, download: bool) -> LabelledTexts:
-    """Load a set of texts that tensorflow_datasets prepares."""
-    rows, class_names, test_start = prepared.load_texts(name, data_dir, download)
-    texts = tuple(as_read(name, " ".join(row[column] for column in AG_COLUMNS)) for row in rows)
-    labels = np.array([row["label"] for row in rows], np.int32)
-    found = LabelledTexts(name, texts, labels, class_names, test_start)
-    return check_texts(found, [f"{name} example {i}" for i in range(len(rows))], name)
+def labelled_of(name: str, read: prepared.Texts) -> LabelledTexts:
+    """Return the texts of a published set, each in one line."""
+    texts = tuple(as_read(name, text) for text in read.texts)
+    labels = np.array(read.labels, np.int32)
+    found = LabelledTexts(name, texts, labels, read.class_names, read.test_start)
+    found = found._replace(commit=read.commit)
+    return check_texts(found, [f"{name} example {i}" for i in range(len(texts))], name)
 
 
 @functools.cache

@@ -1,15 +1,22 @@
-"""Sets of images, texts and questions that tensorflow_datasets prepares: found, or made."""
+"""Published sets of images, texts and questions: found as tensorflow_datasets prepares them.
+
+Those that are not there are fetched: of the Hugging Face hub with `datasets` where that is
+installed (`hub_fetch.py`), else with TensorFlow (`tfds_prepare.py`).
+"""
 
 import importlib.util
 import os
 import re
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
-from dla_jax.config.checks import ConfigError, check
-from dla_jax.config.connectivity import first_line, unreachable
+from dla_jax.config.checks import check
+from dla_jax.config.connectivity import unreachable
 from dla_jax.config.project import install_words
+from dla_jax.data import hub_fetch, hub_folder
 from dla_jax.data.cache import Decoded, cached, content_key
+from dla_jax.data.hub_sets import SETS
 from dla_jax.data.tfds_folder import (
     check_passages,
     describe,
@@ -17,6 +24,7 @@ from dla_jax.data.tfds_folder import (
     read_passages,
     read_rows,
 )
+from dla_jax.data.tfds_prepare import prepare
 
 RACE = "http://www.cs.cmu.edu/~glai1/data/race/RACE.tar.gz"
 FASHION = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
@@ -35,9 +43,24 @@ SOURCES = {
 # Of the images of each set: height, width, channels.
 SHAPES = {"mnist": (28, 28, 1), "fashion_mnist": (28, 28, 1)}
 SHAPES |= dict.fromkeys(("cifar10", "cifar100", "svhn_cropped"), (32, 32, 3))
-TEXTS = ("ag_news_subset",)
+TEXTS = ("ag_news_subset", "yahoo_answers_topics")  # the second is of the hub alone
+AG_COLUMNS = ("title", "description")
 PASSAGES = ("race/middle", "race/high")  # with questions
 NAMES = tuple(name for name in SOURCES if name not in TEXTS + PASSAGES)
+
+
+class Texts(NamedTuple):
+    """Labelled texts, as they are read.
+
+    test_start: where the official test part begins, to the end; None where there is none.
+    commit: of the Hugging Face hub's set; "" where it is of another place.
+    """
+
+    texts: list[str]
+    labels: list[int]
+    class_names: tuple[str, ...]
+    test_start: int | None
+    commit: str = ""
 
 
 def find(name: str, data_dir: Path) -> Path | None:
@@ -61,24 +84,41 @@ def check_available(name: str, data_dir: Path, download: bool, key: str = "data.
     if folder is not None:
         (check_passages if name in PASSAGES else describe)(folder)
         return
+    if name in SETS and hub_folder.find(SETS[name], data_dir) is not None:
+        hub_fetch.check_available(SETS[name], data_dir, download, key)
+        return
     missing = f"{key}: {name} is not in {data_dir / name}/<version>"
     other = "give another --data_dir=FOLDER"
     check(download, f"{missing}; {other}, or fetch it with --download")
-    check(
-        importlib.util.find_spec("tensorflow") is not None,
-        f"{missing}, and preparing it needs TensorFlow; {install_words('tfds')}, or {other}",
-    )
+    check_library(name, missing, other)
     parent = next(path for path in (data_dir, *data_dir.parents) if path.exists())
     check(
         parent.is_dir() and os.access(parent, os.W_OK),
         f"{missing}, and {parent} cannot be written; {other}",
     )
+    if is_of_hub(name):
+        hub_fetch.check_available(SETS[name], data_dir, download, key)
+        return
     reason = unreachable(SOURCES[name])
     check(
         reason is None,
         f"{missing}, and {SOURCES[name]} cannot be fetched ({reason}); {other}, "
         "or try again with a network",
     )
+
+
+def check_library(name: str, missing: str, other: str) -> None:
+    """Raise ConfigError where no library is installed that fetches a set."""
+    tensorflow = name in SOURCES and importlib.util.find_spec("tensorflow") is not None
+    wanted = f"the library datasets ({install_words('hub')})"
+    if name in SOURCES:
+        wanted += f" or TensorFlow ({install_words('tfds')})"
+    check(is_of_hub(name) or tensorflow, f"{missing}, and fetching it needs {wanted}; or {other}")
+
+
+def is_of_hub(name: str) -> bool:
+    """Return whether a set is fetched of the Hugging Face hub where it is not there."""
+    return name in SETS and hub_fetch.is_installed()
 
 
 def load(name: str, data_dir: Path, download: bool) -> Decoded:
@@ -91,6 +131,8 @@ def load(name: str, data_dir: Path, download: bool) -> Decoded:
       ConfigError: neither there nor to be had (`check_available`), or damaged.
     """
     folder = find_or_prepare(name, data_dir, download)
+    if (folder / hub_folder.ABOUT).exists():
+        return hub_folder.read_images(folder)
     sizes, class_names = describe(folder)
     # SVHN has a split `extra` of more than a gigabyte, which is not read.
     unread = f"{name}-extra."
@@ -105,20 +147,28 @@ def load(name: str, data_dir: Path, download: bool) -> Decoded:
     )
 
 
-def load_texts(
-    name: str, data_dir: Path, download: bool
-) -> tuple[list[dict], tuple[str, ...], int]:
+def load_texts(name: str, data_dir: Path, download: bool) -> Texts:
     """Load a set of texts.
-
-    Returns:
-      every example as {column: text or label}, class names, where the official test part begins.
 
     Raises:
       ConfigError: neither there nor to be had (`check_available`), or damaged.
     """
     folder = find_or_prepare(name, data_dir, download)
+    if (folder / hub_folder.ABOUT).exists():
+        return texts_of_hub(folder, SETS[name].columns)
     sizes, class_names = describe(folder)
-    return read_rows(folder, class_names), class_names, sizes["train"]
+    rows = read_rows(folder, class_names)
+    texts = [" ".join(row[column] for column in AG_COLUMNS) for row in rows]
+    return Texts(texts, [row["label"] for row in rows], class_names, sizes["train"])
+
+
+def texts_of_hub(folder: Path, columns: tuple[str, ...]) -> Texts:
+    """Return the texts of a set of the hub, whose columns make a text together."""
+    rows, class_names, sizes = hub_folder.read_rows(folder)
+    texts = [" ".join(str(row[column] or "") for column in columns) for row in rows]
+    test_start = sizes["train"] if len(sizes) > 1 else None
+    labels = [row["label"] for row in rows]
+    return Texts(texts, labels, class_names, test_start, hub_folder.describe(folder)["commit"])
 
 
 def load_passages(name: str, data_dir: Path, download: bool) -> dict[str, list[dict]]:
@@ -130,12 +180,19 @@ def load_passages(name: str, data_dir: Path, download: bool) -> dict[str, list[d
     Raises:
       ConfigError: neither there nor to be had (`check_available`), or damaged.
     """
-    return read_passages(find_or_prepare(name, data_dir, download))
+    folder = find_or_prepare(name, data_dir, download)
+    if (folder / hub_folder.ABOUT).exists():
+        return hub_folder.read_passages(folder)
+    return read_passages(folder)
 
 
 def find_or_prepare(name: str, data_dir: Path, download: bool) -> Path:
-    """Return the newest prepared folder of a set; a missing one is fetched and prepared first."""
+    """Return the newest prepared folder of a set, or that of the hub; a missing one is fetched."""
     folder = find(name, data_dir)
+    if folder is None and name in SETS:
+        folder = hub_folder.find(SETS[name], data_dir)
+    if folder is None and is_of_hub(name):
+        folder = hub_fetch.find_or_fetch(SETS[name], data_dir, download)
     if folder is None:
         check_available(name, data_dir, download)
         print(f"fetching and preparing {name} in {data_dir}; minutes, once", file=sys.stderr)
@@ -146,24 +203,3 @@ def find_or_prepare(name: str, data_dir: Path, download: bool) -> Path:
             f"{name} was prepared, but not in {data_dir / name}; give another --data_dir=FOLDER",
         )
     return folder
-
-
-def prepare(name: str, data_dir: Path) -> None:
-    """Fetch a set and write it as array_record files.
-
-    tensorflow_datasets does it, with TensorFlow on the CPU.
-
-    Raises:
-      ConfigError: it did not work.
-    """
-    try:
-        import tensorflow as tf
-        import tensorflow_datasets as tfds
-
-        tf.config.set_visible_devices([], "GPU")  # which is for JAX
-        tfds.builder(name, data_dir=data_dir, file_format="array_record").download_and_prepare()
-    except Exception as error:  # whatever TensorFlow, the network or the disk raise
-        raise ConfigError(
-            f"{name} could not be prepared in {data_dir} ({first_line(error)}); "
-            "try again, or give another --data_dir=FOLDER"
-        ) from None

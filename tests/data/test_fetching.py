@@ -25,8 +25,9 @@ def home(tmp_path, monkeypatch):
 
 
 def with_tensorflow(monkeypatch, there: bool):
-    find_spec = importlib.util.find_spec
-    answer = lambda name, *rest: there or None if name == "tensorflow" else find_spec(name, *rest)
+    """Let TensorFlow be there or not, and the library that asks the Hugging Face hub not."""
+    find_spec, known = importlib.util.find_spec, {"tensorflow": there or None, "datasets": None}
+    answer = lambda name, *rest: known[name] if name in known else find_spec(name, *rest)
     monkeypatch.setattr(importlib.util, "find_spec", answer)
 
 
@@ -46,6 +47,7 @@ def test_a_missing_set_says_where_it_was_looked_for_and_what_to_do(tmp_path, mon
     with_tensorflow(monkeypatch, there=False)
     words, _ = refused("cifar10", tmp_path, download=True)
     assert "pip install -r requirements-tfds.txt" in words
+    assert "pip install -r requirements-hub.txt" in words
     with_tensorflow(monkeypatch, there=True)
     (tmp_path / "file").write_text("")
     words, _ = refused("cifar10", tmp_path / "file", download=True)

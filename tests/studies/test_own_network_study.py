@@ -85,7 +85,7 @@ def test_what_needs_features_or_blocks_refuses_it_in_a_line(folder):
         ("ood.py",): ["own is a network of one's own", "no features"],
         ("predict.py", "--config.image=green.png", "--config.unfamiliar=true"): ["no features"],
         ("why.py", "--config.pair=own,cnn"): ["pair: own", "configs/own.py"],
-        ("export.py",): ["export"],
+        ("export.py",): ["no fine-tuned classifier"],
     }.items():
         network = [] if "why" in words[0] else ["--config.network=own"]
         answer = launch(

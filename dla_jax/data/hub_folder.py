@@ -1,0 +1,155 @@
+"""A set of the Hugging Face hub, as it was fetched: `data_dir/hub/<set>/<commit>`.
+
+`set.json` says what it is; images and labels are arrays, texts and questions a row a line of JSON.
+Reading it needs neither `datasets` nor a network.
+"""
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from dla_jax.config.checks import ConfigError, check
+from dla_jax.data.cache import Decoded, channel_stats
+from dla_jax.data.hub_sets import HubSet
+
+ABOUT = "set.json"
+
+
+class Rows(NamedTuple):
+    """What is kept of a set.
+
+    commit: that it was at.
+    sizes: {part: examples}.
+    examples: the parts one after another: for images pairs of images uint8 [N, H, W, C] and labels
+      int32 [N], else rows of {column: text, label or list of texts}.
+    """
+
+    commit: str
+    class_names: tuple[str, ...]
+    sizes: dict[str, int]
+    examples: object
+
+
+def place_of(wanted: HubSet, data_dir: Path) -> Path:
+    """Return the folder that holds the commits of a set."""
+    settings = (wanted.config, *wanted.columns, wanted.label, wanted.size or "")
+    words = [wanted.repo.replace("/", "--"), *(str(each) for each in settings if each)]
+    return data_dir / "hub" / "--".join(word.replace("/", "-") for word in words)
+
+
+def find(wanted: HubSet, data_dir: Path) -> Path | None:
+    """Return the newest folder of a set, None where it was never fetched."""
+    found = [path.parent for path in place_of(wanted, data_dir).glob(f"*/{ABOUT}")]
+    return max(found, key=lambda folder: (folder / ABOUT).stat().st_mtime_ns, default=None)
+
+
+def write(wanted: HubSet, data_dir: Path, rows: Rows) -> Path:
+    """Keep a set, whole or not at all, and return its folder.
+
+    Raises:
+      ConfigError: the disk does not take it.
+    """
+    folder = place_of(wanted, data_dir) / rows.commit
+    unfinished = folder.with_name(f".{rows.commit}-{uuid.uuid4().hex}")
+    about = {"repo": wanted.repo, "config": wanted.config, "commit": rows.commit}
+    about |= {"sizes": rows.sizes, "class_names": list(rows.class_names)}
+    try:
+        unfinished.mkdir(parents=True)
+        if wanted.kind == "images":
+            for name, array in zip(("images", "labels"), rows.examples, strict=True):
+                np.save(unfinished / f"{name}.npy", array)
+        else:
+            write_lines(unfinished / "rows.jsonl", rows.examples)
+        (unfinished / ABOUT).write_text(json.dumps(about), encoding="utf-8")
+        os.replace(unfinished, folder)
+    except OSError as error:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        if (folder / ABOUT).exists():  # another process was faster
+            return folder
+        raise ConfigError(
+            f"{wanted.repo} cannot be kept in {folder} ({error.strerror}); "
+            "give another --data_dir=FOLDER"
+        ) from None
+    return folder
+
+
+def write_lines(path: Path, rows: Iterable[dict]) -> None:
+    """Write a row a line, as JSON."""
+    with open(path, "w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(row) + "\n")
+
+
+def describe(folder: Path) -> dict:
+    """Return what `set.json` says: {"repo", "config", "commit", "sizes", "class_names"}.
+
+    Raises:
+      ConfigError: it is damaged.
+    """
+    try:
+        found = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        wanted = {"repo", "config", "commit", "sizes", "class_names"}
+        check(wanted <= found.keys() and "train" in found["sizes"], damaged(folder, "set.json"))
+        return found
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise ConfigError(damaged(folder, f"{error!r:.120}")) from None
+
+
+def damaged(folder: Path, why: str) -> str:
+    """Return the message for a folder that is not as it was written."""
+    return f"{folder} is damaged ({why}); remove it, and it is fetched again"
+
+
+def read_images(folder: Path) -> Decoded:
+    """Return a set of images, the training part first; the arrays are read-only memory maps."""
+    about = describe(folder)
+    try:
+        images, labels = (
+            np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("images", "labels")
+        )
+    except (OSError, ValueError, EOFError) as error:
+        raise ConfigError(damaged(folder, f"{error!r:.120}")) from None
+    train = about["sizes"]["train"]
+    whole = len(images) == len(labels) == sum(about["sizes"].values())
+    check(whole, damaged(folder, f"{len(images)} images, {len(labels)} labels"))
+    mean, std = channel_stats(images[:train])
+    names, start = tuple(about["class_names"]), train if train < len(images) else None
+    return Decoded(images, labels, names, mean, std, start, about["commit"])
+
+
+def read_rows(folder: Path) -> tuple[list[dict], tuple[str, ...], dict[str, int]]:
+    """Return the rows of a set of texts or questions, the names of classes, and {part: rows}."""
+    about = describe(folder)
+    try:
+        with open(folder / "rows.jsonl", encoding="utf-8") as file:
+            rows = [json.loads(line) for line in file]
+    except (OSError, ValueError) as error:
+        raise ConfigError(damaged(folder, f"{error!r:.120}")) from None
+    check(len(rows) == sum(about["sizes"].values()), damaged(folder, f"{len(rows)} rows"))
+    return rows, tuple(about["class_names"]), about["sizes"]
+
+
+def read_passages(folder: Path) -> dict[str, list[dict]]:
+    """Return RACE's questions passage by passage, as `tfds_folder.read_passages` does."""
+    rows, _, sizes = read_rows(folder)
+    found, first = {}, 0
+    for part, name in (("train", "train"), ("validation", "dev"), ("test", "test")):
+        passages = {}
+        for row in rows[first : first + sizes[part]]:
+            passage = passages.setdefault(
+                (row["example_id"], row["article"]),
+                {"example_id": row["example_id"], "article": row["article"]}
+                | {"questions": [], "options": [], "answers": []},
+            )
+            for several, one in (("questions", "question"), ("answers", "answer")):
+                passage[several].append(row[one])
+            passage["options"].append(row["options"])
+        found[name] = list(passages.values())
+        first += sizes[part]
+    return found

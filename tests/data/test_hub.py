@@ -1,0 +1,340 @@
+"""Sets of the Hugging Face hub are fetched once, checked, and read again without a network."""
+
+import functools
+import importlib
+import importlib.util
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import hub_library
+import numpy as np
+import pytest
+from hub_library import COMMIT, pictures, png
+
+from configs.own import get_config
+from dla_jax.config.checks import ConfigError
+from dla_jax.data import (
+    choice_sets,
+    hub_fetch,
+    hub_folder,
+    hub_sets,
+    images,
+    labelled,
+    photos,
+    prepared,
+    tfds_folder,
+)
+
+DATA = os.environ.get("DLA_DATA_DIR")
+COLOURS = pictures(7, (6, 5, 3))
+LABELS = [0, 1, 2, 0, 1, 2, 1]
+NAMES = {"label": ("a", "b", "c")}
+INSTALLED = importlib.util.find_spec("datasets") is not None
+
+
+@functools.cache
+def real_library():
+    """Return the library itself, imported once; its module is then no longer in its place."""
+    if not INSTALLED:
+        pytest.skip("needs requirements-hub.txt")
+    sys.modules.pop("datasets")
+    return importlib.import_module("datasets")
+
+
+def parts_of(column="image", label="label", colours=COLOURS, labels=LABELS, train=5):
+    """Return the parts of a set of images: {part: {column: values}}."""
+    whole = {column: [png(each) for each in colours], label: list(labels)}
+    cut = {"train": slice(train), "test": slice(train, None)}
+    return {
+        part: {key: values[where] for key, values in whole.items()} for part, where in cut.items()
+    }
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """Return a function that puts a set on a hub without a network; `.calls` are its loads."""
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(hub_fetch, "is_installed", lambda: True)
+
+    def put(parts, names=NAMES, **said):
+        monkeypatch.setattr(hub_fetch, "fetched", lambda url: (hub_library.answer(**said), None))
+        put.calls = []
+        monkeypatch.setitem(sys.modules, "datasets", hub_library.fake(parts, names, put.calls))
+
+    def unplug(reason="no answer"):
+        monkeypatch.setattr(hub_fetch, "fetched", lambda url: (None, reason))
+        monkeypatch.setitem(sys.modules, "datasets", None)
+
+    put.unplug = unplug
+    return put
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Let a published set have few examples."""
+
+    def shrink(name, *sizes):
+        wanted = hub_sets.SETS[name]
+        sizes = dict(zip(wanted.sizes, sizes, strict=True))
+        monkeypatch.setitem(hub_sets.SETS, name, wanted._replace(sizes=sizes))
+        return hub_sets.SETS[name]
+
+    return shrink
+
+
+def image_data(name, **changes):
+    data = get_config().data
+    data.update({"name": name, "size": 4, "test_fraction": 0.0} | changes)
+    return data
+
+
+def refusal(call, *arguments):
+    with pytest.raises(ConfigError) as refused:
+        call(*arguments)
+    message = str(refused.value)
+    assert "\n" not in message and message.startswith("data."), message
+    return message
+
+
+def test_the_table_has_what_tensorflow_datasets_has():
+    for name in (*prepared.NAMES, *prepared.PASSAGES, "ag_news_subset"):
+        wanted = hub_sets.SETS[name]
+        assert wanted.repo.count("/") == 1 and wanted.sizes
+    import tensorflow_datasets as tfds
+
+    root = Path(tfds.__file__).parent / "datasets"
+    for path in root.glob("*/*labels.txt"):
+        if path.parent.name in hub_sets.SETS:
+            names = path.read_text().split("\n")
+            assert tuple(filter(None, names)) == hub_sets.SETS[path.parent.name].class_names
+    assert len(hub_sets.SETS["cifar100"].class_names) == 100 == len(set(hub_sets.CIFAR100.split()))
+    pinned = [name for name, each in hub_sets.SETS.items() if each.revision != "main"]
+    assert pinned == ["fashion_mnist", "yahoo_answers_topics"]
+
+
+def test_a_published_set_is_fetched_once_and_then_read_without_a_network(hub, small, tmp_path):
+    small("cifar10", 5, 2)
+    classes = hub_sets.SETS["cifar10"].class_names
+    colours = pictures(7, (32, 32, 3))
+    hub(parts_of("img", colours=colours), names={"label": classes})
+    data = image_data("cifar10")
+    images.check_config(data, tmp_path, download=True)
+    found = images.load(data, tmp_path, download=True)
+    assert hub.calls == [("uoft-cs/cifar10", "plain_text", COMMIT, {})]
+    np.testing.assert_array_equal(found.images, colours)
+    np.testing.assert_array_equal(found.labels, LABELS)
+    assert found.class_names == classes and found.test_start == 5
+    np.testing.assert_allclose(found.mean, colours[:5].mean((0, 1, 2)) / 255, atol=1e-4)
+    assert found.identity["commit"] == COMMIT
+    hub.unplug()
+    images.check_config(data, tmp_path, download=False)
+    again = images.load(data, tmp_path, download=False)
+    assert again.identity == found.identity
+
+
+def test_only_the_files_that_are_read_are_asked_for(hub, small, tmp_path):
+    wanted = small("svhn_cropped", 5, 2)
+    hub(parts_of(), names={"label": hub_sets.DIGITS})
+    prepared.load("svhn_cropped", tmp_path, download=True)
+    assert hub.calls[0][1:] == (None, COMMIT, {"data_files": wanted.files})
+    sizes = {"cropped_digits/extra-0.parquet": 8, "cropped_digits/test-0.parquet": 4, "x.md": 1}
+    assert sum(hub_fetch.size_of(wanted, sizes)) == 4
+    assert (
+        sum(
+            hub_fetch.size_of(hub_sets.SETS["race/high"], {"high/a.parquet": 2, "all/a.parquet": 9})
+        )
+        == 2
+    )
+
+
+def test_names_of_classes_that_are_misspelt_there_are_ours(hub, small, tmp_path):
+    small("fashion_mnist", 5, 2)
+    ours = hub_sets.SETS["fashion_mnist"].class_names
+    grey = pictures(7, (28, 28))
+    hub(parts_of(colours=grey), names={"label": ("T - shirt / top", *ours[1:])})
+    found = prepared.load("fashion_mnist", tmp_path, download=True)
+    assert found.class_names == ours and hub.calls[0][2] == COMMIT
+    np.testing.assert_array_equal(found.images, grey[..., None])
+
+
+def test_what_is_not_as_it_should_be_is_one_line(hub, small, tmp_path):
+    small("cifar10", 4, 2)
+    right = {"label": hub_sets.SETS["cifar10"].class_names}
+    for parts, names, words in [
+        (parts_of("img"), right, ["{'train': 5, 'test': 2} examples, and should have"]),
+        (
+            parts_of("img"),
+            {"label": right["label"][::-1]},
+            ["are truck, ship", "should be airplane"],
+        ),
+        (parts_of("image"), right, ["no column 'img' (did you mean 'image'?) in train"]),
+        (parts_of("img", "name"), right, ["no column 'label'", "it has img, name"]),
+        ({"validation": parts_of("img")["train"]}, right, ["has no part train, but validation"]),
+    ]:
+        hub(parts, names=names)
+        message = refusal(prepared.find_or_prepare, "cifar10", tmp_path, True)
+        assert all(word in message for word in ["uoft-cs/cifar10", *words]), message
+    assert not list(tmp_path.glob("hub/*/*")), "nothing unfinished is left"
+
+
+@pytest.mark.parametrize("library", ["written out", "itself"])
+def test_any_set_of_images_is_resized_as_photos_are(hub, tmp_path, monkeypatch, library):
+    names = {"kind": ("a", "b", "c")}
+    parts = parts_of("photo", "kind")
+    hub(parts, names=names)
+    if library == "itself":
+        monkeypatch.setitem(sys.modules, "datasets", real_library())
+        hub_library.write_parquet(real_library(), tmp_path / "me" / "photos", parts, names)
+        monkeypatch.chdir(tmp_path)  # where the library takes OWNER/NAME for a folder
+    data = image_data("hub:me/photos", image_column="photo", label_column="kind")
+    images.check_config(data, tmp_path, download=True)
+    found = images.load(data, tmp_path, download=True)
+    assert found.images.shape == (7, 4, 4, 3) and found.test_start == 5
+    assert found.labels.tolist() == LABELS and found.class_names == ("a", "b", "c")
+    (tmp_path / "photo.png").write_bytes(png(COLOURS[3])["bytes"])
+    np.testing.assert_array_equal(found.images[3], photos.read_image(tmp_path / "photo.png", 4))
+    data.size = 5
+    whole = images.load(data, tmp_path, download=True)
+    assert found.identity["fingerprint"] != whole.identity["fingerprint"]
+    data.test_fraction = 0.2
+    assert "which has a test part" in refusal(images.check_config, data, tmp_path, True)
+
+
+@pytest.mark.parametrize("library", ["written out", "itself"])
+def test_any_set_of_texts_is_read_with_its_columns(hub, tmp_path, monkeypatch, library):
+    texts = {"title": ["One", "Two", "Three"], "body": ["1\n1", "", "3"], "topic": ["x", "y", "x"]}
+    hub({"train": texts}, names={})
+    if library == "itself":
+        monkeypatch.setitem(sys.modules, "datasets", real_library())
+        hub_library.write_parquet(real_library(), tmp_path / "me" / "texts", {"train": texts}, {})
+        monkeypatch.chdir(tmp_path)
+    from configs.yahoo import get_config as get_yahoo
+
+    data = get_yahoo("minilm").data
+    data.update(
+        {"name": "hub:me/texts", "text_columns": ("title", "body"), "label_column": "topic"}
+    )
+    data.test_fraction = 0.2
+    found = labelled.load(data, tmp_path, download=True)
+    assert found.texts == ("One 1 1", "Two", "Three 3") and found.test_start is None
+    assert found.class_names == ("x", "y") and found.labels.tolist() == [0, 1, 0]
+    assert found.identity["commit"] == COMMIT
+    data.test_fraction = 0.0
+    assert "no test part" in refusal(labelled.check_config, data, tmp_path, True)
+
+
+def test_ag_news_has_the_texts_of_tensorflow_datasets(hub, small, tmp_path):
+    small("ag_news_subset", 2, 1)
+    names = {"label": hub_sets.SETS["ag_news_subset"].class_names}
+    texts = {"text": ["Oil Prices\\near a record", "Cup final Two goals"], "label": [2, 1]}
+    hub({"train": texts, "test": {"text": ["Chip  is fast "], "label": [3]}}, names=names)
+    read = prepared.load_texts("ag_news_subset", tmp_path, download=True)
+    found = labelled.labelled_of("ag_news_subset", read)
+    assert found.texts == ("Oil Prices near a record", "Cup final Two goals", "Chip is fast")
+    assert found.labels.tolist() == [2, 1, 3] and found.test_start == 2
+
+
+def test_questions_of_one_passage_come_together(hub, small, tmp_path):
+    small("race/middle", 3, 1, 1)
+
+    def rows(*ids):
+        return {
+            "example_id": list(ids),
+            "article": [f"Passage {each}." for each in ids],
+            "question": [f"Question {i}?" for i in range(len(ids))],
+            "options": [["w", "x", "y", f"z{i}"] for i in range(len(ids))],
+            "answer": ["D"] * len(ids),
+        }
+
+    parts = {"test": rows("4"), "train": rows("1", "2", "1"), "validation": rows("3")}
+    hub(parts, names={})
+    found = choice_sets.read_race("middle", tmp_path, download=True)
+    assert [each.part for each in found] == ["train"] * 3 + ["val", "test"]
+    assert [each.passage for each in found] == [f"Passage {i}." for i in (1, 1, 2, 3, 4)]
+    assert [each.options[3] for each in found[:3]] == ["z0", "z2", "z1"]
+    assert {each.answer for each in found} == {3}
+
+
+def test_without_a_network_it_is_said_at_once(hub, tmp_path, monkeypatch):
+    hub.unplug("Name or service not known")
+    start = time.monotonic()
+    message = refusal(images.check_config, image_data("hub:me/photos"), tmp_path, True)
+    assert time.monotonic() - start < 2
+    assert "cannot be reached (Name or service not known)" in message
+    assert "--data_dir=FOLDER" in message
+    message = refusal(prepared.check_available, "cifar10", tmp_path, True)
+    assert "huggingface.co cannot be reached" in message and not list(tmp_path.iterdir())
+    monkeypatch.setattr(hub_fetch, "is_installed", lambda: False)
+    message = refusal(prepared.check_available, "yahoo_answers_topics", tmp_path, True)
+    assert "requirements-hub.txt" in message and "TensorFlow" not in message
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "words"),
+    [
+        ("hub:photos", {}, "hub:photos is not of the form hub:OWNER/NAME"),
+        ("hub:me/", {}, "is not of the form"),
+        ("hub:../photos", {}, "is not of the form"),
+        ("hub:me/photos", {"num_bytes": 10**16}, "me/photos needs about 30000000.0 GB, and"),
+    ],
+)
+def test_what_is_no_set_or_too_large_is_one_line(hub, tmp_path, name, said, words):
+    hub(parts_of(), **said)
+    assert words in refusal(images.check_config, image_data(name), tmp_path, True)
+
+
+def test_a_set_that_is_not_there_and_an_answer_that_is_none(hub, tmp_path, monkeypatch):
+    data = image_data("hub:me/photos")
+    hub.unplug("Not Found")
+    assert "has no public set me/photos" in refusal(images.check_config, data, tmp_path, True)
+    for answer in (b"<html>", b"{}", b"[]"):
+        monkeypatch.setattr(hub_fetch, "fetched", lambda url, answer=answer: (answer, None))
+        message = refusal(images.check_config, data, tmp_path, True)
+        assert "does not answer as the hub does" in message
+    message = refusal(images.check_config, data, tmp_path, False)
+    assert message.endswith("or fetch it with --download")
+    monkeypatch.setattr(hub_fetch, "is_installed", lambda: False)
+    message = refusal(images.check_config, data, tmp_path, True)
+    assert "pip install -r requirements-hub.txt" in message
+
+
+def test_a_folder_that_is_damaged_is_named(hub, tmp_path):
+    hub(parts_of())
+    data = image_data("hub:me/photos")
+    images.load(data, tmp_path, download=True)
+    (folder,) = tmp_path.glob(f"hub/*/{COMMIT}")
+    about = json.loads((folder / "set.json").read_text())
+    assert about["commit"] == COMMIT and about["sizes"] == {"train": 5, "test": 2}
+    for path, content in {
+        "labels.npy": b"",
+        "images.npy": b"\x93NUMPY",
+        "set.json": b"{",
+    }.items():
+        kept = (folder / path).read_bytes()
+        (folder / path).write_bytes(content)
+        with pytest.raises(ConfigError, match=r"is damaged \(.*\); remove it, and it is fetched"):
+            images.load(data, tmp_path, download=True)
+        (folder / path).write_bytes(kept)
+    assert hub_folder.read_images(folder).commit == COMMIT
+
+
+@pytest.mark.skipif(DATA is None, reason="set DLA_DATA_DIR to a folder with tfds/cifar10")
+def test_cifar10_is_the_same_as_from_tensorflow_datasets(hub, small, tmp_path):
+    folder = prepared.find("cifar10", Path(DATA, "tfds"))
+    assert tfds_folder.describe(folder) == (
+        hub_sets.SETS["cifar10"].sizes,
+        hub_sets.SETS["cifar10"].class_names,
+    )
+    theirs = prepared.load("cifar10", Path(DATA, "tfds"), download=False)
+    small("cifar10", 50, 10)
+    few = np.r_[:50, 50_000:50_010]
+    parts = parts_of(
+        "img", colours=theirs.images[few], labels=theirs.labels[few].tolist(), train=50
+    )
+    hub(parts, names={"label": theirs.class_names})
+    ours = prepared.load("cifar10", tmp_path, download=True)
+    np.testing.assert_array_equal(ours.images, theirs.images[few])
+    np.testing.assert_array_equal(ours.labels, theirs.labels[few])
