@@ -5,7 +5,11 @@ import json
 import types
 
 import numpy as np
+import pytest
 from PIL import Image as Picture
+
+from configs.own import get_config
+from dla_jax.config.checks import ConfigError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -116,3 +120,31 @@ def answer(num_bytes=1000, commit=COMMIT, path="data/train-0.parquet"):
 def pictures(n, shape, seed=0):
     """Return n images uint8 [n, *shape], each with levels of its own."""
     return np.random.default_rng(seed).integers(0, 256, (n, *shape)).astype(np.uint8)
+
+
+COLOURS = pictures(7, (6, 5, 3))
+LABELS = [0, 1, 2, 0, 1, 2, 1]
+NAMES = {"label": ("a", "b", "c")}
+
+
+def parts_of(column="image", label="label", colours=COLOURS, labels=LABELS, train=5):
+    """Return the parts of a set of images: {part: {column: values}}."""
+    whole = {column: [png(each) for each in colours], label: list(labels)}
+    cut = {"train": slice(train), "test": slice(train, None)}
+    return {
+        part: {key: values[where] for key, values in whole.items()} for part, where in cut.items()
+    }
+
+
+def image_data(name, **changes):
+    data = get_config().data
+    data.update({"name": name, "size": 4, "test_fraction": 0.0} | changes)
+    return data
+
+
+def refusal(call, *arguments):
+    with pytest.raises(ConfigError) as refused:
+        call(*arguments)
+    message = str(refused.value)
+    assert "\n" not in message and message.startswith("data."), message
+    return message

@@ -3,23 +3,18 @@
 import functools
 import importlib
 import importlib.util
-import json
 import os
 import sys
-import time
 from pathlib import Path
 
 import hub_library
 import numpy as np
 import pytest
-from hub_library import COMMIT, pictures, png
+from hub_library import COLOURS, COMMIT, LABELS, image_data, parts_of, pictures, png, refusal
 
-from configs.own import get_config
-from dla_jax.config.checks import ConfigError
 from dla_jax.data import (
     choice_sets,
     hub_fetch,
-    hub_folder,
     hub_sets,
     images,
     labelled,
@@ -29,9 +24,6 @@ from dla_jax.data import (
 )
 
 DATA = os.environ.get("DLA_DATA_DIR")
-COLOURS = pictures(7, (6, 5, 3))
-LABELS = [0, 1, 2, 0, 1, 2, 1]
-NAMES = {"label": ("a", "b", "c")}
 INSTALLED = importlib.util.find_spec("datasets") is not None
 
 
@@ -42,61 +34,6 @@ def real_library():
         pytest.skip("needs requirements-hub.txt")
     sys.modules.pop("datasets")
     return importlib.import_module("datasets")
-
-
-def parts_of(column="image", label="label", colours=COLOURS, labels=LABELS, train=5):
-    """Return the parts of a set of images: {part: {column: values}}."""
-    whole = {column: [png(each) for each in colours], label: list(labels)}
-    cut = {"train": slice(train), "test": slice(train, None)}
-    return {
-        part: {key: values[where] for key, values in whole.items()} for part, where in cut.items()
-    }
-
-
-@pytest.fixture
-def hub(tmp_path, monkeypatch):
-    """Return a function that puts a set on a hub without a network; `.calls` are its loads."""
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(hub_fetch, "is_installed", lambda: True)
-
-    def put(parts, names=NAMES, **said):
-        monkeypatch.setattr(hub_fetch, "fetched", lambda url: (hub_library.answer(**said), None))
-        put.calls = []
-        monkeypatch.setitem(sys.modules, "datasets", hub_library.fake(parts, names, put.calls))
-
-    def unplug(reason="no answer"):
-        monkeypatch.setattr(hub_fetch, "fetched", lambda url: (None, reason))
-        monkeypatch.setitem(sys.modules, "datasets", None)
-
-    put.unplug = unplug
-    return put
-
-
-@pytest.fixture
-def small(monkeypatch):
-    """Let a published set have few examples."""
-
-    def shrink(name, *sizes):
-        wanted = hub_sets.SETS[name]
-        sizes = dict(zip(wanted.sizes, sizes, strict=True))
-        monkeypatch.setitem(hub_sets.SETS, name, wanted._replace(sizes=sizes))
-        return hub_sets.SETS[name]
-
-    return shrink
-
-
-def image_data(name, **changes):
-    data = get_config().data
-    data.update({"name": name, "size": 4, "test_fraction": 0.0} | changes)
-    return data
-
-
-def refusal(call, *arguments):
-    with pytest.raises(ConfigError) as refused:
-        call(*arguments)
-    message = str(refused.value)
-    assert "\n" not in message and message.startswith("data."), message
-    return message
 
 
 def test_the_table_has_what_tensorflow_datasets_has():
@@ -158,26 +95,6 @@ def test_names_of_classes_that_are_misspelt_there_are_ours(hub, small, tmp_path)
     found = prepared.load("fashion_mnist", tmp_path, download=True)
     assert found.class_names == ours and hub.calls[0][2] == COMMIT
     np.testing.assert_array_equal(found.images, grey[..., None])
-
-
-def test_what_is_not_as_it_should_be_is_one_line(hub, small, tmp_path):
-    small("cifar10", 4, 2)
-    right = {"label": hub_sets.SETS["cifar10"].class_names}
-    for parts, names, words in [
-        (parts_of("img"), right, ["{'train': 5, 'test': 2} examples, and should have"]),
-        (
-            parts_of("img"),
-            {"label": right["label"][::-1]},
-            ["are truck, ship", "should be airplane"],
-        ),
-        (parts_of("image"), right, ["no column 'img' (did you mean 'image'?) in train"]),
-        (parts_of("img", "name"), right, ["no column 'label'", "it has img, name"]),
-        ({"validation": parts_of("img")["train"]}, right, ["has no part train, but validation"]),
-    ]:
-        hub(parts, names=names)
-        message = refusal(prepared.find_or_prepare, "cifar10", tmp_path, True)
-        assert all(word in message for word in ["uoft-cs/cifar10", *words]), message
-    assert not list(tmp_path.glob("hub/*/*")), "nothing unfinished is left"
 
 
 @pytest.mark.parametrize("library", ["written out", "itself"])
@@ -256,69 +173,6 @@ def test_questions_of_one_passage_come_together(hub, small, tmp_path):
     assert [each.passage for each in found] == [f"Passage {i}." for i in (1, 1, 2, 3, 4)]
     assert [each.options[3] for each in found[:3]] == ["z0", "z2", "z1"]
     assert {each.answer for each in found} == {3}
-
-
-def test_without_a_network_it_is_said_at_once(hub, tmp_path, monkeypatch):
-    hub.unplug("Name or service not known")
-    start = time.monotonic()
-    message = refusal(images.check_config, image_data("hub:me/photos"), tmp_path, True)
-    assert time.monotonic() - start < 2
-    assert "cannot be reached (Name or service not known)" in message
-    assert "--data_dir=FOLDER" in message
-    message = refusal(prepared.check_available, "cifar10", tmp_path, True)
-    assert "huggingface.co cannot be reached" in message and not list(tmp_path.iterdir())
-    monkeypatch.setattr(hub_fetch, "is_installed", lambda: False)
-    message = refusal(prepared.check_available, "yahoo_answers_topics", tmp_path, True)
-    assert "requirements-hub.txt" in message and "TensorFlow" not in message
-
-
-@pytest.mark.parametrize(
-    ("name", "said", "words"),
-    [
-        ("hub:photos", {}, "hub:photos is not of the form hub:OWNER/NAME"),
-        ("hub:me/", {}, "is not of the form"),
-        ("hub:../photos", {}, "is not of the form"),
-        ("hub:me/photos", {"num_bytes": 10**16}, "me/photos needs about 30000000.0 GB, and"),
-    ],
-)
-def test_what_is_no_set_or_too_large_is_one_line(hub, tmp_path, name, said, words):
-    hub(parts_of(), **said)
-    assert words in refusal(images.check_config, image_data(name), tmp_path, True)
-
-
-def test_a_set_that_is_not_there_and_an_answer_that_is_none(hub, tmp_path, monkeypatch):
-    data = image_data("hub:me/photos")
-    hub.unplug("Not Found")
-    assert "has no public set me/photos" in refusal(images.check_config, data, tmp_path, True)
-    for answer in (b"<html>", b"{}", b"[]"):
-        monkeypatch.setattr(hub_fetch, "fetched", lambda url, answer=answer: (answer, None))
-        message = refusal(images.check_config, data, tmp_path, True)
-        assert "does not answer as the hub does" in message
-    message = refusal(images.check_config, data, tmp_path, False)
-    assert message.endswith("or fetch it with --download")
-    monkeypatch.setattr(hub_fetch, "is_installed", lambda: False)
-    message = refusal(images.check_config, data, tmp_path, True)
-    assert "pip install -r requirements-hub.txt" in message
-
-
-def test_a_folder_that_is_damaged_is_named(hub, tmp_path):
-    hub(parts_of())
-    data = image_data("hub:me/photos")
-    images.load(data, tmp_path, download=True)
-    (folder,) = tmp_path.glob(f"hub/*/{COMMIT}")
-    about = json.loads((folder / "set.json").read_text())
-    assert about["commit"] == COMMIT and about["sizes"] == {"train": 5, "test": 2}
-    for path, content in {
-        "labels.npy": b"",
-        "images.npy": b"\x93NUMPY",
-        "set.json": b"{",
-    }.items():
-        kept = (folder / path).read_bytes()
-        (folder / path).write_bytes(content)
-        with pytest.raises(ConfigError, match=r"is damaged \(.*\); remove it, and it is fetched"):
-            images.load(data, tmp_path, download=True)
-        (folder / path).write_bytes(kept)
-    assert hub_folder.read_images(folder).commit == COMMIT
 
 
 @pytest.mark.skipif(DATA is None, reason="set DLA_DATA_DIR to a folder with tfds/cifar10")

@@ -1,0 +1,93 @@
+"""What the Hugging Face hub does not have, or has otherwise, is answered in one line."""
+
+import json
+import time
+
+import pytest
+from hub_library import COMMIT, image_data, parts_of, refusal
+
+from dla_jax.config.checks import ConfigError
+from dla_jax.data import hub_fetch, hub_folder, hub_sets, images, prepared
+
+
+def test_what_is_not_as_it_should_be_is_one_line(hub, small, tmp_path):
+    small("cifar10", 4, 2)
+    right = {"label": hub_sets.SETS["cifar10"].class_names}
+    for parts, names, words in [
+        (parts_of("img"), right, ["{'train': 5, 'test': 2} examples, and should have"]),
+        (
+            parts_of("img"),
+            {"label": right["label"][::-1]},
+            ["are truck, ship", "should be airplane"],
+        ),
+        (parts_of("image"), right, ["no column 'img' (did you mean 'image'?) in train"]),
+        (parts_of("img", "name"), right, ["no column 'label'", "it has img, name"]),
+        ({"validation": parts_of("img")["train"]}, right, ["has no part train, but validation"]),
+    ]:
+        hub(parts, names=names)
+        message = refusal(prepared.find_or_prepare, "cifar10", tmp_path, True)
+        assert all(word in message for word in ["uoft-cs/cifar10", *words]), message
+    assert not list(tmp_path.glob("hub/*/*")), "nothing unfinished is left"
+
+
+def test_without_a_network_it_is_said_at_once(hub, tmp_path, monkeypatch):
+    hub.unplug("Name or service not known")
+    start = time.monotonic()
+    message = refusal(images.check_config, image_data("hub:me/photos"), tmp_path, True)
+    assert time.monotonic() - start < 2
+    assert "cannot be reached (Name or service not known)" in message
+    assert "--data_dir=FOLDER" in message
+    message = refusal(prepared.check_available, "cifar10", tmp_path, True)
+    assert "huggingface.co cannot be reached" in message and not list(tmp_path.iterdir())
+    monkeypatch.setattr(hub_fetch, "is_installed", lambda: False)
+    message = refusal(prepared.check_available, "yahoo_answers_topics", tmp_path, True)
+    assert "requirements-hub.txt" in message and "TensorFlow" not in message
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "words"),
+    [
+        ("hub:photos", {}, "hub:photos is not of the form hub:OWNER/NAME"),
+        ("hub:me/", {}, "is not of the form"),
+        ("hub:../photos", {}, "is not of the form"),
+        ("hub:me/photos", {"num_bytes": 10**16}, "me/photos needs about 30000000.0 GB, and"),
+    ],
+)
+def test_what_is_no_set_or_too_large_is_one_line(hub, tmp_path, name, said, words):
+    hub(parts_of(), **said)
+    assert words in refusal(images.check_config, image_data(name), tmp_path, True)
+
+
+def test_a_set_that_is_not_there_and_an_answer_that_is_none(hub, tmp_path, monkeypatch):
+    data = image_data("hub:me/photos")
+    hub.unplug("Not Found")
+    assert "has no public set me/photos" in refusal(images.check_config, data, tmp_path, True)
+    for answer in (b"<html>", b"{}", b"[]"):
+        monkeypatch.setattr(hub_fetch, "fetched", lambda url, answer=answer: (answer, None))
+        message = refusal(images.check_config, data, tmp_path, True)
+        assert "does not answer as the hub does" in message
+    message = refusal(images.check_config, data, tmp_path, False)
+    assert message.endswith("or fetch it with --download")
+    monkeypatch.setattr(hub_fetch, "is_installed", lambda: False)
+    message = refusal(images.check_config, data, tmp_path, True)
+    assert "pip install -r requirements-hub.txt" in message
+
+
+def test_a_folder_that_is_damaged_is_named(hub, tmp_path):
+    hub(parts_of())
+    data = image_data("hub:me/photos")
+    images.load(data, tmp_path, download=True)
+    (folder,) = tmp_path.glob(f"hub/*/{COMMIT}")
+    about = json.loads((folder / "set.json").read_text())
+    assert about["commit"] == COMMIT and about["sizes"] == {"train": 5, "test": 2}
+    for path, content in {
+        "labels.npy": b"",
+        "images.npy": b"\x93NUMPY",
+        "set.json": b"{",
+    }.items():
+        kept = (folder / path).read_bytes()
+        (folder / path).write_bytes(content)
+        with pytest.raises(ConfigError, match=r"is damaged \(.*\); remove it, and it is fetched"):
+            images.load(data, tmp_path, download=True)
+        (folder / path).write_bytes(kept)
+    assert hub_folder.read_images(folder).commit == COMMIT
