@@ -11,6 +11,9 @@ WRONG = {
     f"{CONFIG} --config.model.norm=layer": ["model.norm", "batch"],
     f"{CONFIG} --config.data.name=folder": ["data.path"],
     f"{CONFIG} --config.data.name=folder --config.data.path=nowhere": ["nowhere"],
+    f"{CONFIG} --config.data.name=hub:photos": ["data.name", "hub:OWNER/NAME"],
+    f"{CONFIG} --config.data.name=hub:me/photos --nodownload": ["me/photos", "--download"],
+    f"{CONFIG} --config.data.name=hub:me/photos --config.data.size=0": ["data.size"],
     f"{CONFIG} --config.data.name=mnist --nodownload": ["data.test_fraction", "test part"],
     f"{CONFIG} --config.model.name=perceptron": ["model.name"],
     "--config=configs/rescnn.py:he --config.depths=20,21 --nodownload": [

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from hub_library import COLOURS, COMMIT, LABELS, image_data, parts_of, pictures, png, refusal
 
+from dla_jax.config.checks import ConfigError
+from dla_jax.config.written import check_same_data
 from dla_jax.data import (
     choice_sets,
     hub_fetch,
@@ -70,6 +72,17 @@ def test_a_published_set_is_fetched_once_and_then_read_without_a_network(hub, sm
     images.check_config(data, tmp_path, download=False)
     again = images.load(data, tmp_path, download=False)
     assert again.identity == found.identity
+
+
+def test_a_later_commit_has_another_identity(hub, tmp_path):
+    data, found = image_data("hub:me/photos"), []
+    for commit in ("a" * 40, "b" * 40):
+        hub(parts_of(), commit=commit)
+        hub_fetch.fetch(images.of_hub(data), tmp_path)
+        found.append(images.load(data, tmp_path, download=False).identity)
+    assert found[0] != found[1] and found[0] | {"commit": "b" * 40} == found[1]
+    with pytest.raises(ConfigError, match=r"begun on other data \(commit was a+, is b+\)"):
+        check_same_data(tmp_path, *found)
 
 
 def test_only_the_files_that_are_read_are_asked_for(hub, small, tmp_path):
