@@ -69,7 +69,7 @@ def ask(wanted: HubSet, where: str = "data.name") -> About:
     try:
         found = json.loads(content)
         files = {each["rfilename"]: each.get("size") or 0 for each in found["siblings"]}
-        return About(str(found["sha"]), sum(size_of(wanted, files)))
+        return About(str(found["sha"]), size_of(wanted, files))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(
             f"{where}: {url} does not answer as the hub does ({error!r:.80}); try again, or set "
@@ -77,13 +77,16 @@ def ask(wanted: HubSet, where: str = "data.name") -> About:
         ) from None
 
 
-def size_of(wanted: HubSet, files: dict[str, int]) -> Iterator[int]:
-    """Yield the bytes of the files that are fetched of all {path: bytes} of a repository."""
-    ours = tuple(pattern.partition("*")[0] for pattern in wanted.files.values())
-    for path, size in files.items():
-        mine = path.startswith(ours) if ours else not wanted.config or wanted.config in path
-        if mine and path.endswith(SUFFIXES):
-            yield size
+def size_of(wanted: HubSet, files: dict[str, int]) -> int:
+    """Return the bytes of what is fetched of a repository's {path: bytes}, rather too many.
+
+    Of several configurations those are counted whose paths name the one that is read, else all.
+    """
+    data = {path: size for path, size in files.items() if path.endswith(SUFFIXES)}
+    if ours := tuple(pattern.partition("*")[0] for pattern in wanted.files.values()):
+        return sum(size for path, size in data.items() if path.startswith(ours))
+    named = sum(size for path, size in data.items() if wanted.config in path)
+    return named or sum(data.values())
 
 
 def check_disk(wanted: HubSet, about: About, data_dir: Path, where: str = "data.name") -> None:

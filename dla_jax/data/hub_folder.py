@@ -6,6 +6,7 @@ Reading it needs neither `datasets` nor a network.
 
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterable
@@ -44,8 +45,9 @@ def place_of(wanted: HubSet, data_dir: Path) -> Path:
 
 
 def find(wanted: HubSet, data_dir: Path) -> Path | None:
-    """Return the newest folder of a set, None where it was never fetched."""
-    found = [path.parent for path in place_of(wanted, data_dir).glob(f"*/{ABOUT}")]
+    """Return the newest folder of a set, of a pinned one that of its commit; None without any."""
+    commit = wanted.revision if re.fullmatch("[0-9a-f]{40}", wanted.revision) else "*"
+    found = [path.parent for path in place_of(wanted, data_dir).glob(f"{commit}/{ABOUT}")]
     return max(found, key=lambda folder: (folder / ABOUT).stat().st_mtime_ns, default=None)
 
 

@@ -165,7 +165,10 @@ def load_texts(name: str, data_dir: Path, download: bool) -> Texts:
 def texts_of_hub(folder: Path, columns: tuple[str, ...]) -> Texts:
     """Return the texts of a set of the hub, whose columns make a text together."""
     rows, class_names, sizes = hub_folder.read_rows(folder)
-    texts = [" ".join(str(row[column] or "") for column in columns) for row in rows]
+    texts = [
+        " ".join("" if row[column] is None else str(row[column]) for column in columns)
+        for row in rows
+    ]
     test_start = sizes["train"] if len(sizes) > 1 else None
     labels = [row["label"] for row in rows]
     return Texts(texts, labels, class_names, test_start, hub_folder.describe(folder)["commit"])

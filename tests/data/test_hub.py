@@ -17,6 +17,7 @@ from dla_jax.config.written import check_same_data
 from dla_jax.data import (
     choice_sets,
     hub_fetch,
+    hub_folder,
     hub_sets,
     images,
     labelled,
@@ -91,23 +92,28 @@ def test_only_the_files_that_are_read_are_asked_for(hub, small, tmp_path):
     prepared.load("svhn_cropped", tmp_path, download=True)
     assert hub.calls[0][1:] == (None, COMMIT, {"data_files": wanted.files})
     sizes = {"cropped_digits/extra-0.parquet": 8, "cropped_digits/test-0.parquet": 4, "x.md": 1}
-    assert sum(hub_fetch.size_of(wanted, sizes)) == 4
-    assert (
-        sum(
-            hub_fetch.size_of(hub_sets.SETS["race/high"], {"high/a.parquet": 2, "all/a.parquet": 9})
-        )
-        == 2
-    )
+    assert hub_fetch.size_of(wanted, sizes) == 4
+    race = {"high/a.parquet": 2, "all/a.parquet": 9, "high/a.md": 1}
+    assert hub_fetch.size_of(hub_sets.SETS["race/high"], race) == 2
+    news = {"data/train-0.parquet": 3, "data/test-0.parquet": 1, "README.md": 7}
+    assert hub_fetch.size_of(hub_sets.SETS["ag_news_subset"], news) == 4
 
 
-def test_names_of_classes_that_are_misspelt_there_are_ours(hub, small, tmp_path):
-    small("fashion_mnist", 5, 2)
-    ours = hub_sets.SETS["fashion_mnist"].class_names
-    grey = pictures(7, (28, 28))
-    hub(parts_of(colours=grey), names={"label": ("T - shirt / top", *ours[1:])})
+def test_names_of_classes_that_are_misspelt_there_are_ours_at_the_commit_that_is_pinned(
+    hub, small, tmp_path
+):
+    wanted = small("fashion_mnist", 5, 2)
+    ours, grey = wanted.class_names, pictures(7, (28, 28))
+    names = {"label": ("T - shirt / top", *ours[1:])}
+    hub(parts_of(colours=grey), names=names, commit=wanted.revision)
     found = prepared.load("fashion_mnist", tmp_path, download=True)
-    assert found.class_names == ours and hub.calls[0][2] == COMMIT
+    assert found.class_names == ours and hub.calls[0][2] == wanted.revision
     np.testing.assert_array_equal(found.images, grey[..., None])
+    folder = hub_folder.find(wanted, tmp_path)
+    assert folder.name == wanted.revision
+    folder.rename(folder.with_name("f" * 40))
+    assert hub_folder.find(wanted, tmp_path) is None
+    assert hub_folder.find(wanted._replace(revision="main"), tmp_path).name == "f" * 40
 
 
 @pytest.mark.parametrize("library", ["written out", "itself"])
