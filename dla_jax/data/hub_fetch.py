@@ -40,7 +40,8 @@ class About(NamedTuple):
 
 def is_installed() -> bool:
     """Return whether `datasets` is installed; it is not imported."""
-    return importlib.util.find_spec("datasets") is not None
+    spec = importlib.util.find_spec("datasets")
+    return spec is not None and spec.origin is not None  # a folder of that name is no library
 
 
 def ask(wanted: HubSet, where: str = "data.name") -> About:
