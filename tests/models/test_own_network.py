@@ -104,6 +104,10 @@ WRONG = {  # source: words of the line
         "        if train:\n            x = nn.BatchNorm(use_running_average=False)(x)\n"
         f"        return nn.Dense(3)({FLAT})"
     ): ["with train=True raised"],
+    net(
+        "        if train:\n            self.variable('batch_stats', 'n', jnp.zeros, 3)\n"
+        f"        return nn.Dense(3)({FLAT})"
+    ): ["with train=True has other batch_stats than with train=False"],
     returning(f"1 / 0 * {FLAT}"): ["ZeroDivisionError: division by zero (mine.py, line 10)"],
 }
 
