@@ -5,7 +5,8 @@ Python looks for both in the current folder, beside launch.py and in $PYTHONPATH
 
     python launch.py --config=configs/own.py --config.model.name=docs.examples.shapes:Net \\
         --config.data.name=docs.examples.shapes:shapes --config.data.test_fraction=0
-    python launch.py --config=configs/own.py --config.model.arguments=width=16,norm=batch
+    python launch.py --config=configs/own.py --config.model.name=docs.examples.shapes:Net \\
+        --config.model.arguments=width=16
 
 What both have to look like: docs/usage.md.
 """
@@ -35,8 +36,8 @@ def base() -> ConfigDict:
     config.question = "How good is a network of one's own beside a small CNN?"
     config.pair = ("cnn", "own")  # which the paired runs are about, seed by seed
     config.model = ConfigDict()
-    # Your class of Flax Linen modules, package.module:Class.
-    config.model.name = "docs.examples.shapes:Net"
+    # Your class of Flax Linen modules, package.module:Class; this one is a dense layer.
+    config.model.name = "dla_jax.models.linear:Linear"
     config.model.arguments = ()  # of the class, as in width=16,depth=2
     use_digits(config)
     config.seeds = tuple(range(8))
