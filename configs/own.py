@@ -70,7 +70,7 @@ def smoke(config: ConfigDict) -> None:
 
 
 PRESETS = {
-    "digits": Preset(digits, "your network on embedded 8x8 images, eight seeds"),
-    "quick": Preset(quick, "six seeds of eight epochs", minutes=1),
+    "digits": Preset(digits, "your network on embedded 8x8 images, eight seeds", minutes=0.6),
+    "quick": Preset(quick, "six seeds of eight epochs", minutes=0.5),
     "smoke": Preset(smoke, "the smallest, to see that it runs", minutes=SECONDS),
 }
