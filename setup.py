@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).resolve().parent
 
@@ -21,8 +22,17 @@ SHIPPED = {
     "dla_jax.shipped.configs.claims": "configs/claims",
 }
 
+
+class BuildShipped(build_py):
+    """Take of this folder `launch.py` alone."""
+
+    def find_package_modules(self, package, package_dir):
+        found = super().find_package_modules(package, package_dir)
+        return [each for each in found if package != "dla_jax.shipped" or each[1] == "launch"]
+
+
 setup(
-    script_name="setup.py",  # or it would be taken for a module beside launch.py
+    cmdclass={"build_py": BuildShipped},
     packages=[*find_packages(include=["dla_jax", "dla_jax.*"]), *SHIPPED],
     package_dir=SHIPPED,
     install_requires=requirements(HERE / "requirements.txt"),

@@ -225,7 +225,7 @@ def resnet18(config: ConfigDict) -> None:
 
 PRESETS = {
     "cifar10": Preset(cifar10, "CIFAR-10, lab E's depths 1 to 25, with BatchNorm", gpu=True),
-    "digits": Preset(digits, "embedded 8x8 images, depths 1 to 25, without norm", minutes=3.6),
+    "digits": Preset(digits, "embedded 8x8 images, depths 1 to 25, without norm", minutes=4.6),
     "quick": Preset(quick, "digits at two depths, four arms, six seeds", minutes=1),
     "smoke": Preset(smoke, "the smallest, to see that it runs", minutes=SECONDS),
     "lab_a": Preset(lab_a, "CIFAR-10, lab A's depths 1 to 50", gpu=True),

@@ -40,7 +40,7 @@ OWNERS = {
     "matplotlib": ("plots/",),
     "jinja2": ("evidence/report.py",),
     "tensorflow": ("data/",),
-    "datasets": ("data/hub_fetch.py",),
+    "datasets": ("data/hub_fetch.py", "data/hub_rows.py"),
     "torch": (),
 }
 

@@ -28,7 +28,7 @@ NOT_SHOWN = (
 
 def is_own(name: str) -> bool:
     """Return whether a name is that of a thing of one's own, and of nothing in this project."""
-    return ":" in name
+    return ":" in name and not name.startswith("hub:")  # those are sets of the Hugging Face hub
 
 
 def load(key: str, given: str, example: str) -> tuple[ModuleType, Any]:

@@ -6,24 +6,22 @@ download, and keeps what it fetched in $HF_HOME, else in ~/.cache/huggingface.
 """
 
 import importlib.util
-import io
 import json
 import os
 import shutil
 import sys
 import urllib.parse
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from dla_jax.config.checks import ConfigError, check, nearest
+from dla_jax.config.checks import ConfigError, check
 from dla_jax.config.connectivity import fetched, first_line
 from dla_jax.config.project import install_words
-from dla_jax.data import hub_folder, photos
+from dla_jax.data import hub_folder, hub_rows
 from dla_jax.data.hub_folder import Rows
-from dla_jax.data.hub_sets import RENAMED, HubSet
+from dla_jax.data.hub_sets import HubSet
 
 TEST = ("train", "test")  # parts that are read, where there are such
 QUESTIONS = ("train", "validation", "test")
@@ -151,8 +149,8 @@ def fetch(wanted: HubSet, data_dir: Path, where: str = "data.name") -> Path:
     print(f"fetching {wanted.repo} at {about.commit[:12]}; minutes, once", file=sys.stderr)
     parts = load_parts(wanted, about.commit, where)
     for name, part in parts.items():
-        check_columns(wanted, name, part, where)
-    class_names = check_names(wanted, parts["train"], where) if wanted.label else ()
+        hub_rows.check_columns(wanted, name, part, where)
+    class_names = hub_rows.check_names(wanted, parts["train"], where) if wanted.label else ()
     sizes = {name: len(part) for name, part in parts.items()}
     check(
         not wanted.sizes or sizes == wanted.sizes,
@@ -160,10 +158,10 @@ def fetch(wanted: HubSet, data_dir: Path, where: str = "data.name") -> Path:
         f"{wanted.sizes}; give another revision, or prepare the set with TensorFlow Datasets",
     )
     if wanted.kind == "images":
-        decoded = [images_of(wanted, part, class_names, where) for part in parts.values()]
+        decoded = [hub_rows.images_of(wanted, part, class_names, where) for part in parts.values()]
         examples = tuple(np.concatenate(arrays) for arrays in zip(*decoded, strict=True))
     else:
-        examples = rows_of(wanted, parts, class_names, where)
+        examples = hub_rows.rows_of(wanted, parts, class_names, where)
     return hub_folder.write(wanted, data_dir, Rows(about.commit, class_names, sizes, examples))
 
 
@@ -181,116 +179,9 @@ def load_parts(wanted: HubSet, commit: str, where: str) -> dict:
             "another set"
         ) from None
     known = QUESTIONS if wanted.kind == "questions" else TEST
-    parts = {name: found[name] for name in known if name in found}
+    parts = {name: found[name] for name in known if name in found and len(found[name])}
     check(
-        "train" in parts and len(parts["train"]) > 0,
+        "train" in parts,
         f"{where}: {wanted.repo} has no part train, but {', '.join(found)}; give another set",
     )
     return parts
-
-
-def check_columns(wanted: HubSet, name: str, part, where: str) -> None:
-    """Raise ConfigError for a part that lacks a column, or whose images are none."""
-    known = list(part.features)
-    for column in filter(None, (*wanted.columns, wanted.label)):
-        check(
-            column in known,
-            f"{where}: {wanted.repo} has no column {column!r}{nearest(column, known)} in {name}; "
-            f"it has {', '.join(known)}",
-        )
-    if wanted.kind == "images":
-        kind = type(part.features[wanted.columns[0]]).__name__
-        check(
-            kind == "Image",
-            f"{where}: column {wanted.columns[0]} of {wanted.repo} holds {kind}, and no images; "
-            f"give another of {', '.join(known)}",
-        )
-
-
-def check_names(wanted: HubSet, train, where: str) -> tuple[str, ...]:
-    """Return the names of the classes, in the order of their numbers.
-
-    Raises:
-      ConfigError: they are not those that they should be, or fewer than two.
-    """
-    named = getattr(train.features[wanted.label], "names", None)
-    if named is None:  # numbers or texts: in their order
-        values = sorted(
-            set(train[wanted.label]) - {None}, key=lambda value: (str(type(value)), value)
-        )
-        named = [str(value) for value in values]
-    names = tuple(RENAMED.get(name, name) for name in named)
-    check(
-        names == (wanted.class_names or names),
-        f"{where}: the classes of {wanted.repo} are {', '.join(names)[:120]}, and should be "
-        f"{', '.join(wanted.class_names)[:120]}; give another revision",
-    )
-    check(
-        len(set(names)) == len(names) > 1,
-        f"{where}: {wanted.label} of {wanted.repo} has the classes {', '.join(names)[:120]}; give "
-        "a column of two or more different ones",
-    )
-    return names
-
-
-def labels_of(wanted: HubSet, part, class_names: tuple[str, ...], where: str) -> np.ndarray:
-    """Return the labels int32 [N] of a part; raise ConfigError for one that is no class."""
-    given = part[wanted.label]
-    if getattr(part.features[wanted.label], "names", None) is None:
-        numbers = {name: number for number, name in enumerate(class_names)}
-        given = [numbers.get(str(value), -1) for value in given]
-    labels = np.array([-1 if value is None else value for value in given], np.int32)
-    wrong = np.flatnonzero((labels < 0) | (labels >= len(class_names)))
-    check(
-        len(wrong) == 0,
-        f"{where}: {len(wrong)} examples of {wanted.repo} have no class of the training part, the "
-        f"first is number {wrong[0] if len(wrong) else 0}; give another set",
-    )
-    return labels
-
-
-def images_of(
-    wanted: HubSet, part, class_names: tuple[str, ...], where: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the images uint8 [N, H, W, C] and the labels int32 [N] of a part."""
-    import datasets
-
-    (column,) = wanted.columns
-    labels = labels_of(wanted, part, class_names, where)
-    raw, images = part.cast_column(column, datasets.Image(decode=False)), None
-    for i, row in enumerate(raw):
-        try:
-            image = decoded(row[column], wanted.size)
-            images = np.zeros((len(raw), *image.shape), np.uint8) if images is None else images
-            images[i] = image.reshape(images.shape[1:])
-        except Exception as error:  # whatever Pillow raises, or another shape
-            raise ConfigError(
-                f"{where}: image {i} of {wanted.repo} cannot be read ({first_line(error)}); give "
-                "another set"
-            ) from None
-    return images, labels
-
-
-def decoded(image: dict, size: int) -> np.ndarray:
-    """Return an image of the library, {"bytes", "path"}, as uint8 [H, W, C].
-
-    Args:
-      size: pixels that it is resized to, as photos are; 0: as it is.
-    """
-    from PIL import Image
-
-    source = image["path"] if image["bytes"] is None else io.BytesIO(image["bytes"])
-    if size:
-        return photos.read_image(source, size)
-    pixels = np.asarray(Image.open(source))
-    return pixels if pixels.ndim == 3 else pixels[..., None]
-
-
-def rows_of(
-    wanted: HubSet, parts: dict, class_names: tuple[str, ...], where: str
-) -> Iterator[dict]:
-    """Yield the rows of texts or questions, part after part; the class of a text is "label"."""
-    for part in parts.values():
-        labels = labels_of(wanted, part, class_names, where).tolist() if wanted.label else None
-        for i, row in enumerate(part.select_columns(list(wanted.columns))):
-            yield row | ({} if labels is None else {"label": labels[i]})

@@ -4,6 +4,7 @@
 Reading it needs neither `datasets` nor a network.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -38,16 +39,24 @@ class Rows(NamedTuple):
 
 
 def place_of(wanted: HubSet, data_dir: Path) -> Path:
-    """Return the folder that holds the commits of a set."""
-    settings = (wanted.config, *wanted.columns, wanted.label, wanted.size or "")
-    words = [wanted.repo.replace("/", "--"), *(str(each) for each in settings if each)]
-    return data_dir / "hub" / "--".join(word.replace("/", "-") for word in words)
+    """Return the folder that holds the commits of a set, of these columns and no others."""
+    settings = (wanted.repo, wanted.config, wanted.columns, wanted.label, wanted.kind, wanted.size)
+    branch = "main" if is_commit(wanted.revision) else wanted.revision
+    read = repr((*settings, branch, sorted(wanted.files.items())))
+    digest = hashlib.sha256(read.encode()).hexdigest()[:8]
+    return data_dir / "hub" / f"{wanted.repo.replace('/', '--')}--{digest}"
+
+
+def is_commit(revision: str) -> bool:
+    """Return whether a revision is a commit, and no branch or tag."""
+    return re.fullmatch("[0-9a-f]{40}", revision) is not None
 
 
 def find(wanted: HubSet, data_dir: Path) -> Path | None:
     """Return the newest folder of a set, of a pinned one that of its commit; None without any."""
-    commit = wanted.revision if re.fullmatch("[0-9a-f]{40}", wanted.revision) else "*"
-    found = [path.parent for path in place_of(wanted, data_dir).glob(f"{commit}/{ABOUT}")]
+    commit = wanted.revision if is_commit(wanted.revision) else "*"
+    folders = [path.parent for path in place_of(wanted, data_dir).glob(f"{commit}/{ABOUT}")]
+    found = [folder for folder in folders if not folder.name.startswith(".")]  # whole ones
     return max(found, key=lambda folder: (folder / ABOUT).stat().st_mtime_ns, default=None)
 
 
@@ -70,8 +79,10 @@ def write(wanted: HubSet, data_dir: Path, rows: Rows) -> Path:
             write_lines(unfinished / "rows.jsonl", rows.examples)
         (unfinished / ABOUT).write_text(json.dumps(about), encoding="utf-8")
         os.replace(unfinished, folder)
-    except OSError as error:
+    except BaseException as error:
         shutil.rmtree(unfinished, ignore_errors=True)
+        if not isinstance(error, OSError):
+            raise
         if (folder / ABOUT).exists():  # another process was faster
             return folder
         raise ConfigError(

@@ -6,6 +6,7 @@ DREAM is not here: its repository, dataset-org/dream, holds a program, which `da
 runs.
 """
 
+import re
 from typing import NamedTuple
 
 from dla_jax.config.checks import check
@@ -149,16 +150,16 @@ def is_hub(name: str) -> bool:
 
 
 def named(name: str, *, columns: tuple[str, ...], label: str, kind: str, size: int = 0) -> HubSet:
-    """Return the set that `hub:OWNER/NAME`, or `hub:OWNER/NAME:CONFIG`, names.
+    """Return the set that `hub:OWNER/NAME`, with `:CONFIG` or `@REVISION` or both, names.
 
     Raises:
       ConfigError: it is not of that form.
     """
-    repo, _, config = name.removeprefix(HUB).partition(":")
-    parts = repo.split("/")
+    path, _, revision = name.removeprefix(HUB).partition("@")
+    repo, _, config = path.partition(":")
     check(
-        len(parts) == 2 and all(part and part.strip(".") == part for part in parts),
-        f"data.name: {name} is not of the form hub:OWNER/NAME or hub:OWNER/NAME:CONFIG, as in "
-        "hub:ylecun/mnist",
+        re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", repo) is not None,
+        f"data.name: {name} is not of the form hub:OWNER/NAME, hub:OWNER/NAME:CONFIG or "
+        "hub:OWNER/NAME@REVISION, as in hub:ylecun/mnist",
     )
-    return HubSet(repo, config, columns, label, kind, size=size)
+    return HubSet(repo, config, columns, label, kind, revision or "main", size=size)

@@ -66,7 +66,7 @@ class ImageSet(NamedTuple):
         known = {}
         # A set of one's own may be cut into training and test part in several ways, a published
         # set only in its own.
-        if (self.name == "folder" or is_own(self.name)) and self.test_start is not None:
+        if (self.name == "folder" or ":" in self.name) and self.test_start is not None:
             known["test_start"] = self.test_start
         known |= {
             "name": self.name,

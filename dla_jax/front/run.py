@@ -9,6 +9,7 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from dla_jax.config.arguments import flatten
+from dla_jax.config.elsewhere import is_own
 from dla_jax.config.files import data_folder, expand
 from dla_jax.config.workdir import (
     Launch,
@@ -95,4 +96,4 @@ def has_code(config: ConfigDict) -> bool:
     """Return whether a study has a thing of one's own, whose code or data may have changed."""
     named = (".env.name", ".model.name", ".data.name")
     keys = flatten(config.to_dict()).items()
-    return any(f".{key}".endswith(named) and ":" in str(value) for key, value in keys)
+    return any(f".{key}".endswith(named) and is_own(str(value)) for key, value in keys)

@@ -156,7 +156,7 @@ def test_the_help_of_a_config_has_its_presets_and_the_values_of_the_one_that_is_
     text = " ".join(
         " ".join(lines_at(monkeypatch, 120, "--config=configs/rescnn.py:digits")).split()
     )
-    assert "digits 3.6 min embedded" in text and "lab_a for a GPU" in text
+    assert "digits 4.6 min embedded" in text and "lab_a for a GPU" in text
     assert "num_epochs = 9 passes over the training part" in text
     assert "num_epochs = 2" not in text and "claims" not in text.partition("Keys")[2][:200]
     smoke = " ".join(lines_at(monkeypatch, 120, "--help", "--config=configs/rescnn.py:smoke"))

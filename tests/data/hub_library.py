@@ -71,7 +71,8 @@ def features_of(columns, names, kinds):
         elif isinstance(values[0], list):
             found[column] = kinds.List(kinds.Value("string"))
         else:
-            found[column] = kinds.Value("int64" if isinstance(values[0], int) else "string")
+            types = {int: "int64", float: "double"}
+            found[column] = kinds.Value(types.get(type(values[0]), "string"))
     return found
 
 

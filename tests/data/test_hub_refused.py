@@ -1,13 +1,16 @@
 """What the Hugging Face hub does not have, or has otherwise, is answered in one line."""
 
+import datetime
+import io
 import json
 import time
 
 import pytest
 from hub_library import COMMIT, image_data, parts_of, refusal
+from PIL import Image
 
 from dla_jax.config.checks import ConfigError
-from dla_jax.data import hub_fetch, hub_folder, hub_sets, images, prepared
+from dla_jax.data import hub_fetch, hub_folder, hub_rows, hub_sets, images, prepared
 
 
 def test_what_is_not_as_it_should_be_is_one_line(hub, small, tmp_path):
@@ -71,6 +74,42 @@ def test_a_set_that_is_not_there_and_an_answer_that_is_none(hub, tmp_path, monke
     monkeypatch.setattr(hub_fetch, "is_installed", lambda: False)
     message = refusal(images.check_config, data, tmp_path, True)
     assert "pip install -r requirements-hub.txt" in message
+
+
+def test_columns_of_another_kind_are_one_line(hub, tmp_path):
+    train, hub_set = parts_of()["train"], image_data("hub:me/photos", test_fraction=0.2)
+    for label, words in ((0.5, "holds double"), ([1, 2], "holds List")):
+        hub({"train": train | {"label": [label] * 5}}, names={})
+        message = refusal(images.load, hub_set, tmp_path, True)
+        assert f"column label of me/photos {words}, where ClassLabel or string is" in message
+    palette = io.BytesIO()
+    Image.new("P", (4, 4)).save(palette, "PNG")
+    wanted = hub_sets.SETS["cifar10"]
+    with pytest.raises(ValueError, match="its mode is P, and L or RGB is needed"):
+        hub_rows.decoded({"bytes": palette.getvalue(), "path": None}, wanted.size)
+
+
+def test_sets_of_other_columns_have_folders_of_their_own(tmp_path):
+    def folder(name, columns):
+        found = hub_sets.named(name, columns=columns, label="y", kind="texts")
+        return hub_folder.place_of(found, tmp_path)
+
+    asked = [("hub:o/n", ("a", "b")), ("hub:o/n:a", ("b",)), ("hub:o/n@old", ("a", "b"))]
+    assert len({folder(*each) for each in asked}) == 3
+    assert hub_sets.named("hub:o/n:c@v1", columns=(), label="", kind="texts")[:2] == ("o/n", "c")
+    assert hub_sets.named("hub:o/n:c@v1", columns=(), label="", kind="texts").revision == "v1"
+
+
+def test_what_another_process_has_not_finished_is_not_read(tmp_path):
+    wanted = hub_sets.named("hub:o/n", columns=("a",), label="y", kind="texts")
+    half = hub_folder.place_of(wanted, tmp_path) / f".{COMMIT}-0123"
+    half.mkdir(parents=True)
+    (half / "set.json").write_text("")
+    assert hub_folder.find(wanted, tmp_path) is None
+    dates = [{"a": datetime.date(2026, 11, 29)}]
+    with pytest.raises(TypeError):
+        hub_folder.write(wanted, tmp_path, hub_folder.Rows(COMMIT, (), {"train": 1}, dates))
+    assert [path.name for path in half.parent.iterdir()] == [half.name], "nothing new is left"
 
 
 def test_a_folder_that_is_damaged_is_named(hub, tmp_path):

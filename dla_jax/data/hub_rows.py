@@ -1,0 +1,142 @@
+"""Parts of a set of the hub as `datasets` gives them, checked, and as arrays and rows."""
+
+import io
+from collections.abc import Iterator
+
+import numpy as np
+
+from dla_jax.config.checks import ConfigError, check, nearest
+from dla_jax.config.connectivity import first_line
+from dla_jax.data import photos
+from dla_jax.data.hub_sets import RENAMED, HubSet
+
+TEXTS = ("string", "large_string")  # what a column of texts may hold
+INTEGERS = tuple(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
+CLASSES = ("ClassLabel", "string", "large_string", "bool", *INTEGERS)  # a column of classes
+
+
+def check_columns(wanted: HubSet, name: str, part, where: str) -> None:
+    """Raise ConfigError for a part that lacks a column, or whose images are none."""
+    known = list(part.features)
+    for column in filter(None, (*wanted.columns, wanted.label)):
+        check(
+            column in known,
+            f"{where}: {wanted.repo} has no column {column!r}{nearest(column, known)} in {name}; "
+            f"it has {', '.join(known)}",
+        )
+    kinds = {"images": ("Image",), "texts": TEXTS, "questions": ()}[wanted.kind]
+    for column in wanted.columns if kinds else ():
+        check_kind(wanted, column, part, kinds, where)
+    if wanted.label:
+        check_kind(wanted, wanted.label, part, CLASSES, where)
+
+
+def check_kind(wanted: HubSet, column: str, part, kinds: tuple[str, ...], where: str) -> None:
+    """Raise ConfigError for a column that holds none of the kinds."""
+    kind = kind_of_column(part.features[column])
+    check(
+        kind in kinds,
+        f"{where}: column {column} of {wanted.repo} holds {kind}, where "
+        f"{' or '.join(kinds[:2])} is needed; give another of {', '.join(part.features)}",
+    )
+
+
+def kind_of_column(feature) -> str:
+    """Return what a column holds: the class of a feature, or of plain values their type."""
+    name = type(feature).__name__
+    return str(feature.dtype) if name == "Value" else name
+
+
+def check_names(wanted: HubSet, train, where: str) -> tuple[str, ...]:
+    """Return the names of the classes, in the order of their numbers.
+
+    Raises:
+      ConfigError: they are not those that they should be, or fewer than two.
+    """
+    named = getattr(train.features[wanted.label], "names", None)
+    if named is None:  # numbers or texts: in their order
+        values = sorted(
+            set(train[wanted.label]) - {None}, key=lambda value: (str(type(value)), value)
+        )
+        named = [str(value) for value in values]
+    renamed = RENAMED if wanted.class_names else {}
+    names = tuple(renamed.get(name, name) for name in named)
+    check(
+        names == (wanted.class_names or names),
+        f"{where}: the classes of {wanted.repo} are {', '.join(names)[:120]}, and should be "
+        f"{', '.join(wanted.class_names)[:120]}; give another revision",
+    )
+    check(
+        len(set(names)) == len(names) > 1,
+        f"{where}: {wanted.label} of {wanted.repo} has the classes {', '.join(names)[:120]}; give "
+        "a column of two or more different ones",
+    )
+    return names
+
+
+def labels_of(wanted: HubSet, part, class_names: tuple[str, ...], where: str) -> np.ndarray:
+    """Return the labels int32 [N] of a part; raise ConfigError for one that is no class."""
+    given = part[wanted.label]
+    if getattr(part.features[wanted.label], "names", None) is None:
+        numbers = {name: number for number, name in enumerate(class_names)}
+        given = [numbers.get(str(value), -1) for value in given]
+    labels = np.array([-1 if value is None else value for value in given], np.int32)
+    wrong = np.flatnonzero((labels < 0) | (labels >= len(class_names)))
+    check(
+        len(wrong) == 0,
+        f"{where}: {len(wrong)} examples of {wanted.repo} have no class of the training part, the "
+        f"first is number {wrong[0] if len(wrong) else 0}; give another set",
+    )
+    return labels
+
+
+def images_of(
+    wanted: HubSet, part, class_names: tuple[str, ...], where: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the images uint8 [N, H, W, C] and the labels int32 [N] of a part."""
+    import datasets
+
+    (column,) = wanted.columns
+    labels = labels_of(wanted, part, class_names, where)
+    raw, images = part.cast_column(column, datasets.Image(decode=False)), None
+    for i, row in enumerate(raw):
+        try:
+            image = decoded(row[column], wanted.size)
+            images = np.zeros((len(raw), *image.shape), np.uint8) if images is None else images
+            if image.shape != images.shape[1:]:
+                raise ValueError(f"{image.shape} is its shape, that of others {images.shape[1:]}")
+            images[i] = image
+        except Exception as error:  # whatever Pillow raises, or another shape
+            raise ConfigError(
+                f"{where}: image {i} of {wanted.repo} cannot be read ({first_line(error)}); give "
+                "another set"
+            ) from None
+    return images, labels
+
+
+def decoded(image: dict, size: int) -> np.ndarray:
+    """Return an image of the library, {"bytes", "path"}, as uint8 [H, W, C].
+
+    Args:
+      size: pixels that it is resized to, as photos are; 0: as it is.
+    """
+    from PIL import Image
+
+    source = image["path"] if image["bytes"] is None else io.BytesIO(image["bytes"])
+    if size:
+        return photos.read_image(source, size)
+    opened = Image.open(source)
+    if opened.mode not in ("L", "RGB"):
+        raise ValueError(f"its mode is {opened.mode}, and L or RGB is needed")
+    pixels = np.asarray(opened)
+    return pixels if pixels.ndim == 3 else pixels[..., None]
+
+
+def rows_of(
+    wanted: HubSet, parts: dict, class_names: tuple[str, ...], where: str
+) -> Iterator[dict]:
+    """Yield the rows of texts or questions, part after part; the class of a text is "label"."""
+    for part in parts.values():
+        labels = labels_of(wanted, part, class_names, where).tolist() if wanted.label else None
+        for i, row in enumerate(part.select_columns(list(wanted.columns))):
+            yield row | ({} if labels is None else {"label": labels[i]})
