@@ -58,9 +58,9 @@ def uninterrupted(tmp_path_factory):
 
 
 def test_killed_and_asked_to_stop_it_comes_to_the_same_bits(uninterrupted, tmp_path):
-    # Killed in its middle, then interrupted, then one call at a time.
+    # Killed early, then interrupted while much is left, then one call at a time.
     workdir, rows = tmp_path / "run", len(read_record(uninterrupted))
-    for part, stop in ((0.3, "kill"), (0.6, "terminate")):
+    for part, stop in ((0.2, "kill"), (0.4, "terminate")):
         process = start(*STUDY, f"--workdir={workdir}")
         deadline = time.time() + 120
         while process.poll() is None and len(read_record(workdir)) < part * rows:
