@@ -153,7 +153,7 @@ PRESETS = {
     "lunar": Preset(lunar, "LunarLander, three million steps, on Box2D", minutes=11.4),
     "lunar_baseline": Preset(lunar_baseline, "LunarLander, value function, lab C", minutes=58),
     "lunar_temperature": Preset(lunar_temperature, "LunarLander, sampling and lab C's mixtures"),
-    "lunar_gamma": Preset(lunar_gamma, "LunarLander, four discount factors", minutes=67),
+    "lunar_gamma": Preset(lunar_gamma, "LunarLander, four discount factors", minutes=85),
     "one": Preset(one, "one arm, for any environment: --config.env.name=NAME"),
     "quick": Preset(quick, "CartPole, 60,000 steps, six seeds", minutes=1),
     "smoke": Preset(smoke, "the smallest, to see that it runs", minutes=SECONDS),

@@ -145,7 +145,9 @@ def test_help_and_version_are_fast_and_in_its_own_words(dla_jax_in, tmp_path):
         times.append(time.perf_counter() - start)
         assert answer.returncode == 0 and words in answer.stdout and answer.stderr == ""
         assert "python launch.py" not in answer.stdout
-    assert max(times) < 5  # 0.15 s on an idle machine; the import of JAX takes a second
+    assert (
+        min(times) < 1 and max(times) < 5
+    )  # 0.15 s on an idle machine; the import of JAX takes a second
     page = dla_jax_in(tmp_path, "--config=rescnn.py:smoke", "--help").stdout
     assert "width = 4" in page and "\n    dla-jax --config=configs/rescnn.py:digits," in page
     assert "Presets: --config=configs/rescnn.py:PRESET" in page

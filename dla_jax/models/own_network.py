@@ -191,8 +191,7 @@ def check_fits(model, info: DataInfo, dtype: str, batch_size: int) -> None:
     made, images = make(model, info, dtype), jnp.zeros((2, *info.shape))
     try_it = functools.partial(attempt, KEY, hints=HINTS)
     start = functools.partial(made.init, train=False)
-    key = jax.random.key(0)
-    variables = try_it(f"init of {model.name}", jax.eval_shape, start, key, images)
+    variables = try_it(f"init of {model.name}", jax.eval_shape, start, key_shape(), images)
     others = sorted(variables.keys() - COLLECTIONS)
     check(
         not others,
@@ -215,6 +214,11 @@ def check_fits(model, info: DataInfo, dtype: str, batch_size: int) -> None:
         check_logits(model.name, made, variables, images, len(info.class_names), train)
 
 
+def key_shape() -> jax.ShapeDtypeStruct:
+    """Return what a random key looks like; of shapes alone nothing is drawn."""
+    return jax.eval_shape(jax.random.key, 0)
+
+
 def check_logits(name: str, made: Own, variables, images, num_classes: int, train: bool) -> None:
     """Raise ConfigError unless a network returns logits float32 [N, classes].
 
@@ -228,7 +232,7 @@ def check_logits(name: str, made: Own, variables, images, num_classes: int, trai
         found = made.apply(variables, images, train=train, **how)
         return found if train else (found, {})
 
-    of, key = f"{name} with train={train}", jax.random.key(0)
+    of, key = f"{name} with train={train}", key_shape()
     (logits, _), changed = attempt(
         KEY, of, jax.eval_shape, call, variables, images, key, hints=HINTS
     )
