@@ -60,6 +60,9 @@ def reinforce(**changes) -> ConfigDict:
         {
             "name": "reinforce",
             "num_envs": 8,
+            # Episodes of an update that are played side by side, the others after them, and learned
+            # from in blocks: quicker where lengths differ much; 0: all at once.
+            "side_by_side": 0,
             "baseline": "value",  # what is subtracted from returns: value, mean or none
             "normalise": "batch",  # advantages over the batch, or each episode; or none
             "ent_coef": 0.01,
@@ -108,7 +111,11 @@ LUNAR_DQN = {
     "epsilon_fraction": 0.2,
 }
 LUNAR_ARMS = {
-    "reinforce": {"agent": reinforce(num_envs=16).to_dict(), "optim": CONSTANT, "lrs": (3e-3,)},
+    "reinforce": {
+        "agent": reinforce(num_envs=16, side_by_side=8).to_dict(),
+        "optim": CONSTANT,
+        "lrs": (3e-3,),
+    },
     "dqn": {
         "agent": dqn(**LUNAR_DQN).to_dict(),
         "optim": CONSTANT | {"clip_norm": 10.0},

@@ -91,9 +91,10 @@ def gamma(config: ConfigDict) -> None:
 
 
 def land(config: ConfigDict, total_steps: int) -> None:
-    """Take LunarLander, 16 episodes an update."""
+    """Take LunarLander, 16 episodes an update, 8 at a time."""
     agents.land(config, total_steps)
-    config.agent.num_envs, config.lrs = 16, (3e-3,)
+    config.agent.num_envs, config.agent.side_by_side = 16, 8
+    config.lrs, config.runs_at_once = (3e-3,), 8
 
 
 def lunar(config: ConfigDict) -> None:

@@ -84,6 +84,11 @@ WRONG = {
         "Pendulum-v1",
         "continuous",
     ],
+    "--config=configs/reinforce.py:smoke --config.agent.side_by_side=3": [
+        "agent.side_by_side",
+        "4 episodes",
+        "a divisor of 4",
+    ],
     "--config=configs/ppo.py:smoke --config.agent.num_minibatches=3": [
         "agent.num_minibatches",
         "64 steps",

@@ -24,6 +24,7 @@ BOUNDS = {
     "last_dense": ("last_dense_change", -1.0, False),
     "bounded": ("largest_norm", 2.0, True),
 }
+REINFORCE = {"side_by_side": 0}  # keys that agents of this name got later
 ENV = {"judge": ""}  # keys that studies of agents got later; where they are judged
 SELECTION = {"selection": "full"}  # how studies of a grid, but of agents, chose rates before
 # Keys that studies of images got later, with the values that stand for what was done before.
@@ -95,7 +96,9 @@ def agents(config: dict) -> dict:
     """Return the config of a study of agents, or of one of its arms, with today's keys."""
     found = renamed(config, AGENTS)
     if "agent" in found:
-        found["agent"] = renamed(found["agent"], AGENT)
+        agent = renamed(found["agent"], AGENT)
+        is_reinforce = "name" in agent and agent["name"] == "reinforce"
+        found["agent"] = REINFORCE | agent if is_reinforce else agent
     if "arms" in found:
         found["arms"] = {name: agents(arm) for name, arm in found["arms"].items()}
         if "env" in found:

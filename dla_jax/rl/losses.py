@@ -4,6 +4,8 @@ A loss is minimised. So what should grow, a policy's objective or its entropy, s
 minus.
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -97,6 +99,39 @@ def reinforce_value_loss(value: jax.Array, target: jax.Array, alive: jax.Array) 
       alive: bool [T, E], the steps that belong to episodes.
     """
     return 0.5 * mean_alive((value - target) ** 2, alive)
+
+
+def living_first(rows, alive: jax.Array) -> tuple:
+    """Return rows [T, E, ...] and `alive` [T, E] as [T x E, ...], those that are alive first."""
+    order = jnp.argsort(~alive.reshape(-1), stable=True)
+    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[order], (rows, alive))
+
+
+def mean_in_blocks(of_rows: Callable, rows, alive: jax.Array, size: int):
+    """Return the mean over the living rows of what `of_rows` is a mean of, a few rows at a time.
+
+    Blocks without any are left out: where most rows are of no episode, that is quicker than all at
+    once.
+
+    Args:
+      of_rows: (rows, alive) -> arrays, each a mean over rows that are alive, as of a gradient.
+      rows: arrays [N, ...], as `living_first` returns them.
+      alive: bool [N], at least one.
+      size: rows of a block, a divisor of N; 0: all at once, in whatever order and shape.
+    """
+    if not size:
+        return of_rows(rows, alive)
+    count = jnp.sum(alive)
+    block = lambda i: jax.tree.map(
+        lambda x: jax.lax.dynamic_slice_in_dim(x, i * size, size), (rows, alive)
+    )
+
+    def add(i, mean):
+        weight = jnp.minimum(size, count - i * size) / count
+        return jax.tree.map(lambda x, y: x + weight * y, mean, of_rows(*block(i)))
+
+    zeros = jax.tree.map(jnp.zeros_like, jax.eval_shape(lambda: of_rows(*block(0))))
+    return jax.lax.fori_loop(0, -(-count // size), add, zeros)
 
 
 def mean_alive(values: jax.Array, alive: jax.Array) -> jax.Array:

@@ -14,7 +14,7 @@ import optax
 
 from dla_jax.rl import envs, losses, networks, returns
 from dla_jax.rl.agent import Agent
-from dla_jax.rl.episodes import Episodes, Manner, play
+from dla_jax.rl.episodes import BLOCK, Episodes, Manner, play
 from dla_jax.training.optim import make_optimiser, set_learning_rate
 
 BASELINES = ("none", "mean", "value")
@@ -46,6 +46,15 @@ class State(NamedTuple):
     updates: jax.Array  # int32 []
     env_steps: jax.Array  # int32 []
     hyper: Hyper
+
+
+class Rows(NamedTuple):
+    """What is learned from: arrays [T, E, ...], or [T x E, ...] where those alive come first."""
+
+    obs: jax.Array
+    action: jax.Array
+    advantage: jax.Array
+    target: jax.Array  # the return, which values are brought to
 
 
 class Parts(NamedTuple):
@@ -104,7 +113,7 @@ def update(parts: Parts, state: State) -> tuple[State, dict[str, jax.Array]]:
     )
     key = jax.random.fold_in(state.key, state.updates)
     policy = functools.partial(policy_of, parts, state.params)
-    episodes, last_obs = play(parts.env, own.num_envs, policy, key, manner)
+    episodes, last_obs = play(parts.env, own.num_envs, policy, key, manner, own.side_by_side)
     if own.baseline == "value":
         values = value_of(parts, state.params, episodes.obs)
         last_value = value_of(parts, state.params, last_obs) * hyper.bootstrap
@@ -114,8 +123,14 @@ def update(parts: Parts, state: State) -> tuple[State, dict[str, jax.Array]]:
     advantage = normalised(
         target - values, episodes.alive, own.normalise, centre=own.baseline == "mean"
     )
+    rows, alive = Rows(episodes.obs, episodes.action, advantage, target), episodes.alive
+    if own.side_by_side:
+        rows, alive = losses.living_first(rows, alive)
     gradient = jax.grad(functools.partial(policy_loss, parts), has_aux=True)
-    grads, metrics = gradient(state.params, episodes, manner.temperature, advantage, hyper.ent_coef)
+    of_rows = lambda rows, alive: gradient(
+        state.params, rows, alive, manner.temperature, hyper.ent_coef
+    )
+    grads, metrics = losses.mean_in_blocks(of_rows, rows, alive, block_of(parts))
     params, opt_state = descend(parts, state.params, state.opt_state, grads)
     steps = jnp.sum(episodes.alive)
     state = state._replace(
@@ -125,7 +140,7 @@ def update(parts: Parts, state: State) -> tuple[State, dict[str, jax.Array]]:
         env_steps=state.env_steps + steps,
     )
     if own.baseline == "value":
-        state, metrics["value_loss"] = fit_value(parts, state, episodes, target)
+        state, metrics["value_loss"] = fit_value(parts, state, rows, alive)
     return state, metrics | {
         "episodes": jnp.float32(own.num_envs),
         "length_sum": jnp.float32(steps),
@@ -133,35 +148,41 @@ def update(parts: Parts, state: State) -> tuple[State, dict[str, jax.Array]]:
     }
 
 
+def block_of(parts: Parts) -> int:
+    """Return how many rows are learned from at once; 0: all."""
+    return BLOCK * parts.own.num_envs if parts.own.side_by_side else 0
+
+
 def policy_loss(
     parts: Parts,
     params: dict,
-    episodes: Episodes,
+    rows: Rows,
+    alive: jax.Array,
     temperature: jax.Array,
-    advantage: jax.Array,
     ent_coef: jax.Array,
 ) -> tuple[jax.Array, dict]:
     """Return the loss of the policy, which is drawn from at a temperature, and its metrics."""
-    found = policy_of(parts, params, episodes.obs).tempered(temperature)
-    entropy = losses.mean_alive(found.entropy(), episodes.alive)
-    loss = losses.reinforce_loss(found.log_prob(episodes.action), advantage, episodes.alive)
+    found = policy_of(parts, params, rows.obs).tempered(temperature)
+    entropy = losses.mean_alive(found.entropy(), alive)
+    loss = losses.reinforce_loss(found.log_prob(rows.action), rows.advantage, alive)
     total = losses.with_entropy_bonus(loss, entropy, ent_coef)
     return total, {"policy_loss": loss, "entropy": entropy}
 
 
-def fit_value(parts: Parts, state: State, episodes: Episodes, target: jax.Array) -> tuple:
+def fit_value(parts: Parts, state: State, rows: Rows, alive: jax.Array) -> tuple:
     """Take steps of the value function towards the returns: (state, the loss before them).
 
     They have an optimiser of their own.
     """
 
-    def value_loss(params):
-        values = value_of(parts, params, episodes.obs)
-        return losses.reinforce_value_loss(values, target, episodes.alive)
+    def value_loss(params, rows, alive):
+        values = value_of(parts, params, rows.obs)
+        return losses.reinforce_value_loss(values, rows.target, alive)
 
     def step(carry, _):
         params, opt_state = carry
-        loss, grads = jax.value_and_grad(value_loss)(params)
+        of_rows = lambda rows, alive: jax.value_and_grad(value_loss)(params, rows, alive)
+        loss, grads = losses.mean_in_blocks(of_rows, rows, alive, block_of(parts))
         return descend(parts, params, opt_state, grads), loss
 
     carry = state.params, state.value_opt_state

@@ -137,6 +137,16 @@ def test_a_key_of_agents_is_renamed_in_studies_of_agents_alone(old, new):
     assert with_new_names(config(old, "depth")) == config(old, "depth")
 
 
+def test_reinforce_played_all_episodes_side_by_side_before_it_could_do_otherwise():
+    own, arms = {"name": "reinforce", "num_envs": 8}, {"a": {"agent": {"name": "dqn"}}}
+    before = {"experiment": "agents", "agent": own, "arms": arms | {"b": {"agent": own}}}
+    found = with_new_names(before)
+    assert found["agent"] == found["arms"]["b"]["agent"] == own | {"side_by_side": 0}
+    assert found["arms"]["a"]["agent"] == {"name": "dqn"}
+    today = before | {"agent": own | {"side_by_side": 4}}
+    assert with_new_names(today)["agent"]["side_by_side"] == 4
+
+
 def test_studies_of_a_grid_chose_rates_by_a_full_one_before_there_was_another_way():
     cases = [(rescnn, "quick"), (resnet34, "digits"), (dante, "tiny"), (yahoo, "quick")]
     for module, preset in cases:

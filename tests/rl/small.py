@@ -103,7 +103,7 @@ OWN = {
         "batch_size": 8,
         "epsilon_schedule": "linear",
     },
-    "reinforce": {"baseline": "value", "normalise": "none", "value_steps": 1},
+    "reinforce": {"baseline": "value", "normalise": "none", "value_steps": 1, "side_by_side": 0},
 }
 HYPER = {
     "lr": 1e-2,

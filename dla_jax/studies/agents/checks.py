@@ -38,6 +38,7 @@ MODEL = {
 }
 REINFORCE = {
     "num_envs": count(),
+    "side_by_side": count(low=0),
     "baseline": choice(reinforce.BASELINES),
     "normalise": choice(reinforce.NORMALISE),
     "temperature_start": number(above=0),
@@ -131,6 +132,12 @@ def check_reinforce(config, env: envs.Env) -> None:
     """Raise ConfigError for a `config.agent` of REINFORCE that cannot run, or cannot learn."""
     own = config.agent
     check_rules(own, REINFORCE, prefix="agent.")
+    check(
+        own.side_by_side == 0 or own.num_envs % own.side_by_side == 0,
+        f"agent.side_by_side: {own.num_envs} episodes an update (agent.num_envs) cannot be played "
+        f"{own.side_by_side} at a time without a rest; give a divisor of {own.num_envs}, or 0 for "
+        "all at once",
+    )
     plain = own.temperature_start == own.temperature_end == 1 and not own.mixture
     check(
         env.num_actions > 0 or plain,
