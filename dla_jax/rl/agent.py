@@ -12,7 +12,9 @@ class Agent(NamedTuple):
     """
 
     init: Callable  # key, hyper -> state
-    update: Callable  # state -> (state, metrics)
+    # state -> (state, metrics); where steps depend on the episodes, also takes `playing`, bool []:
+    # else what it returns is of no use
+    update: Callable
     actor: Callable  # state -> what acting needs of it: a pytree of arrays, the trained model
     act: Callable  # actor, obs [E, ...] -> the greedy action of each
     steps_per_update: int  # environment steps; 0: it depends on the episodes

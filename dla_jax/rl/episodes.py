@@ -67,7 +67,13 @@ class Turn(NamedTuple):
 
 
 def play(
-    env: Env, num_envs: int, policy: Callable, key: jax.Array, manner: Manner, side_by_side: int = 0
+    env: Env,
+    num_envs: int,
+    policy: Callable,
+    key: jax.Array,
+    manner: Manner,
+    side_by_side: int = 0,
+    playing: jax.Array | bool = True,
 ) -> tuple[Episodes, jax.Array]:
     """Play E episodes to their ends, W of them at a time; a seat that is done takes the next.
 
@@ -77,6 +83,7 @@ def play(
     Args:
       policy: observations [W, ...] -> a `Categorical` or a `Gaussian` for each.
       side_by_side: W, a divisor of E; 0: all.
+      playing: bool []; else no episode is begun, which takes no time among runs that play.
 
     Returns:
       (Episodes, observations float32 [E, ...] that they ended with).
@@ -101,22 +108,26 @@ def play(
         turn, seats, _ = carry
         return (turn < turns) & jnp.any(seats.alive)
 
-    seats = first_seats(starts, width)
+    seats = first_seats(starts, width, playing)
     new = jax.eval_shape(take, seats, None)[1]
     played = jax.tree.map(lambda like: jnp.zeros((turns, *like.shape), like.dtype), new)
     *_, played = jax.lax.while_loop(unfinished, block, (jnp.int32(0), seats, played))
     return by_episode(played, steps, num_envs)
 
 
-def first_seats(starts: tuple, width: int) -> Seats:
-    """Return W seats that begin the first W episodes; `starts`: as `take_turn` has them."""
+def first_seats(starts: tuple, width: int, playing: jax.Array | bool) -> Seats:
+    """Return W seats that begin the first W episodes, if they are `playing`.
+
+    Args:
+      starts: as `take_turn` has them.
+    """
     obs, state = jax.tree.map(lambda x: x[:width], starts)
     return Seats(
         obs=obs,
         state=state,
         episode=jnp.arange(width),
         step=jnp.zeros(width, jnp.int32),
-        alive=jnp.ones(width, bool),
+        alive=jnp.full(width, playing),
         following=jnp.int32(width),
     )
 

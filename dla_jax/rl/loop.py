@@ -108,7 +108,10 @@ def run_chunk(agent: Agent, states, updates: jax.Array, target: jax.Array, limit
 
         def body(carry):
             state, sums, count = carry
-            state, metrics = agent.update(state)
+            # Runs whose steps differ reach the target at different times; those that wait for the
+            # others, and keep what they had, need not play on.
+            waits = {} if agent.steps_per_update else {"playing": unfinished(carry)}
+            state, metrics = agent.update(state, **waits)
             return state, jax.tree.map(jnp.add, sums, metrics), count + 1
 
         def unfinished(carry):

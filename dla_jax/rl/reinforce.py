@@ -103,8 +103,14 @@ def init(parts: Parts, key: jax.Array, hyper: Hyper) -> State:
     )
 
 
-def update(parts: Parts, state: State) -> tuple[State, dict[str, jax.Array]]:
-    """Play E episodes and learn from them: (state, {name: float32 []})."""
+def update(
+    parts: Parts, state: State, playing: jax.Array | bool = True
+) -> tuple[State, dict[str, jax.Array]]:
+    """Play E episodes and learn from them: (state, {name: float32 []}).
+
+    Args:
+      playing: bool []; else what is returned is of no use.
+    """
     own, hyper = parts.own, state.hyper
     manner = Manner(
         temperature=scheduled(parts, state, hyper.temperature_start, hyper.temperature_end),
@@ -113,7 +119,9 @@ def update(parts: Parts, state: State) -> tuple[State, dict[str, jax.Array]]:
     )
     key = jax.random.fold_in(state.key, state.updates)
     policy = functools.partial(policy_of, parts, state.params)
-    episodes, last_obs = play(parts.env, own.num_envs, policy, key, manner, own.side_by_side)
+    episodes, last_obs = play(
+        parts.env, own.num_envs, policy, key, manner, own.side_by_side, playing
+    )
     if own.baseline == "value":
         values = value_of(parts, state.params, episodes.obs)
         last_value = value_of(parts, state.params, last_obs) * hyper.bootstrap

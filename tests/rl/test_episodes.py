@@ -83,6 +83,19 @@ def test_episodes_are_the_same_however_many_are_played_at_a_time(side_by_side):
     assert len(np.unique(want.action[want.alive])) == 3
 
 
+def test_who_does_not_play_is_at_no_step_and_in_nobodys_way():
+    """Of two runs side by side one waits: the other's episodes are as they are alone."""
+    policy = lambda obs: Categorical(
+        jnp.stack([obs[..., 0], obs[..., 1] / 80, 0 * obs[..., 0]], -1)
+    )
+    run = lambda key, playing: play(COUNTER, NUM_ENVS, policy, key, MANNER, 4, playing)[0]
+    keys = jnp.stack([jax.random.key(3), jax.random.key(4)])
+    found = quickly_compiled(jax.vmap(run))(keys, jnp.array([True, False]))
+    np.testing.assert_array_equal(found.alive[0], played(4)[0].alive)
+    np.testing.assert_array_equal(found.obs[0], played(4)[0].obs)
+    assert not found.alive[1].any()
+
+
 @pytest.mark.parametrize("living", [1, 7, 16, 40])
 def test_a_mean_in_blocks_is_that_of_all_living_rows(living):
     rng = np.random.default_rng(living)
