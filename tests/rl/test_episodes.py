@@ -45,12 +45,14 @@ COUNTER = Env(
 )
 
 
+def policy(obs):
+    """Return a policy that depends on the episode and on the time."""
+    return Categorical(jnp.stack([obs[..., 0], obs[..., 1] / 80, 0 * obs[..., 0]], -1))
+
+
 @functools.cache
 def played(side_by_side):
     """Return (Episodes, what they ended with) as NumPy arrays."""
-    policy = lambda obs: Categorical(
-        jnp.stack([obs[..., 0], obs[..., 1] / 80, 0 * obs[..., 0]], -1)
-    )
     run = lambda key: play(COUNTER, NUM_ENVS, policy, key, MANNER, side_by_side)
     return jax.tree.map(np.asarray, quickly_compiled(run)(jax.random.key(3)))
 
@@ -85,9 +87,6 @@ def test_episodes_are_the_same_however_many_are_played_at_a_time(side_by_side):
 
 def test_who_does_not_play_is_at_no_step_and_in_nobodys_way():
     """Of two runs side by side one waits: the other's episodes are as they are alone."""
-    policy = lambda obs: Categorical(
-        jnp.stack([obs[..., 0], obs[..., 1] / 80, 0 * obs[..., 0]], -1)
-    )
     run = lambda key, playing: play(COUNTER, NUM_ENVS, policy, key, MANNER, 4, playing)[0]
     keys = jnp.stack([jax.random.key(3), jax.random.key(4)])
     found = quickly_compiled(jax.vmap(run))(keys, jnp.array([True, False]))
