@@ -5,7 +5,10 @@ from pathlib import Path
 
 import matplotlib
 
-matplotlib.use("Agg")  # no screen needed
+# No screen is needed. In a notebook, where plots of one's own are shown below their cell, its
+# backend stays; it draws with Agg too.
+if "inline" not in (matplotlib.get_backend(auto_select=False) or ""):
+    matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
