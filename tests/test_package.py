@@ -18,7 +18,7 @@ from dla_jax.config.project import VERSION
 pytest.importorskip(
     "setuptools", minversion="77", reason="building the package needs requirements-test.txt"
 )
-EXTRAS = {"bench", "box2d", "cluster", "cuda13", "hub", "test", "tfds", "tpu"}
+EXTRAS = {"bench", "box2d", "cluster", "cuda13", "hub", "notebooks", "test", "tfds", "tpu"}
 OWN = """
 from configs import rescnn
 from configs.shared import SEEDS
@@ -54,7 +54,7 @@ def wheel(tmp_path_factory):
         else:
             shutil.copy(path, source)
     (source / "scratch.py").touch()
-    for name in ("tests", "bench", "docs"):  # what must not be taken along
+    for name in ("tests", "bench", "docs", "notebooks"):  # what must not be taken along
         (source / name).mkdir()
         (source / name / "__init__.py").touch()
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", ".", "--no-index")
