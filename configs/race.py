@@ -114,7 +114,8 @@ def choice_data() -> ConfigDict:
     """Return the group `data` of questions with options."""
     data = ConfigDict()
     data.name = "file"  # docstrings, race, dream or file
-    # Of file: JSON lines or CSV. Of dream: the folder with train.json, dev.json and test.json.
+    # Of file: JSON lines or CSV. Of dream: the folder with train.json, dev.json and test.json; "":
+    # it is fetched.
     data.path = ""
     data.level = "all"  # of race: middle, high or all
     data.lower = False  # lower-cases texts before they become tokens

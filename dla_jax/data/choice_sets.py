@@ -1,13 +1,16 @@
 """Published sets of multiple-choice questions: RACE and DREAM, which have official parts."""
 
+import itertools
 import json
 import sys
 from pathlib import Path
 
 from dla_jax.config.checks import ConfigError, check
 from dla_jax.config.files import expand
-from dla_jax.data import prepared, tfds_folder
+from dla_jax.config.project import install_words
+from dla_jax.data import hub_fetch, hub_folder, prepared, tfds_folder
 from dla_jax.data.encoding import decode
+from dla_jax.data.hub_sets import SETS
 from dla_jax.data.questions import Question, one_line
 
 LEVELS = ("middle", "high")  # of RACE
@@ -45,19 +48,66 @@ def read_dream(path: str) -> list[Question]:
         try:
             dialogues = json.loads(decode(file.read_bytes(), f"data.path: {file}", str(file)))
             for turns, asked, name in dialogues:
-                passage = one_line(" ".join(turns))
                 for i, each in enumerate(asked, 1):
                     place = f"{file} dialogue {name} question {i}"
-                    options = tuple(map(one_line, each["choice"]))
-                    answer = options.index(one_line(each["answer"]))
-                    question = one_line(each["question"])
-                    found.append(Question(place, passage, question, options, answer, part=part))
+                    found.append(dream_question(place, turns, each, part))
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise ConfigError(
                 f"data.path: {file} is not as DREAM is published ({error!r:.120}); "
                 "fetch it again, or give another folder"
             ) from None
     return without_empty(found, "dream")
+
+
+def dream_question(place: str, turns: list[str], asked: dict, part: str) -> Question:
+    """Return a question of DREAM.
+
+    Args:
+      turns: of the dialogue.
+      asked: {"question", "choice", "answer"}.
+    """
+    options = tuple(map(one_line, asked["choice"]))
+    answer = options.index(one_line(asked["answer"]))
+    passage, question = one_line(" ".join(turns)), one_line(asked["question"])
+    return Question(place, passage, question, options, answer, part=part)
+
+
+def fetch_dream(data_dir: Path, download: bool) -> list[Question]:
+    """Read DREAM as the Hugging Face hub has it, in `data_dir`; the questions `read_dream` returns.
+
+    Raises:
+      ConfigError: neither there nor to be had, or damaged.
+    """
+    folder = hub_fetch.find_or_fetch(SETS["dream"], data_dir, download)
+    rows, found = hub_folder.read_rows(folder), []
+    parts = zip(DREAM, hub_folder.describe(folder)["sizes"].values(), strict=True)
+    try:
+        for part, size in parts:
+            for i, row in enumerate(itertools.islice(rows, size), 1):
+                place = f"dream {part} question {i}, dialogue {row['dialogue_id']}"
+                found.append(dream_question(place, row["dialogue"], row, part))
+    except (ValueError, TypeError, KeyError) as error:
+        raise ConfigError(hub_folder.damaged(folder, f"{error!r:.120}")) from None
+    return without_empty(found, "dream")
+
+
+def check_dream(path: str, data_dir: Path, download: bool) -> None:
+    """Raise ConfigError where DREAM is neither in a folder, nor fetched, nor to be fetched.
+
+    Args:
+      path: of the folder; "": it is that of the hub.
+    """
+    if path:
+        dream_files(path)
+        return
+    library = f"install the library that fetches them: {install_words('hub')}"
+    check(
+        hub_folder.find(SETS["dream"], data_dir) is not None
+        or (hub_fetch.is_installed() and download),
+        f"data.path is empty; give the folder with {', '.join(DREAM.values())}, or "
+        f"{'fetch them with --download' if hub_fetch.is_installed() else library}",
+    )
+    hub_fetch.check_available(SETS["dream"], data_dir, download)
 
 
 def race_sets(level: str) -> list[str]:

@@ -23,10 +23,7 @@ RULES = {
     "test_fraction": number(low=0, below=0.5),
     "num_train": count(low=0),
 }
-PATHS = {
-    "file": "the file of the questions, as in --config.data.path=questions.jsonl",
-    "dream": "the folder with train.json, dev.json and test.json",
-}
+FILE = "give the file of the questions, as in --config.data.path=questions.jsonl"
 # A run of "_" that stands alone or ends the question: "He is _ .", "We know_."; not `snake_case`.
 GAP = re.compile(r"(?<!\w)_+(?!\w)|_+(?=\W*$)")
 WORDS = {"what", "why", "how", "who", "where", "when", "which"}
@@ -88,10 +85,9 @@ def check_config(data, data_dir: Path, download: bool) -> None:
     Nothing is read or fetched before. The fractions are of data without official parts.
     """
     check_rules(data, RULES, prefix="data.")
-    if data.name in PATHS:
-        check(bool(data.path), f"data.path is empty; give {PATHS[data.name]}")
+    check(data.name != "file" or bool(data.path), f"data.path is empty; {FILE}")
     if data.name == "dream":
-        choice_sets.dream_files(data.path)
+        choice_sets.check_dream(data.path, data_dir, download)
     if data.name == "race":
         for name in choice_sets.race_sets(data.level):
             prepared.check_available(name, data_dir, download)
@@ -120,7 +116,8 @@ def _load(name: str, path: str, level: str, data_dir: Path, download: bool) -> C
     if name == "file":
         return assemble(name, choice_files.read_file(path))
     if name == "dream":
-        return assemble(name, choice_sets.read_dream(path))
+        read = choice_sets.read_dream(path) if path else choice_sets.fetch_dream(data_dir, download)
+        return assemble(name, read)
     return assemble(name, choice_sets.read_race(level, data_dir, download))
 
 

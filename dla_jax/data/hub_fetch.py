@@ -1,105 +1,32 @@
 """Fetches a set of the Hugging Face hub with the library `datasets`, and keeps what it is.
 
 The hub is asked first, within seconds: whether the set is there, at which commit, and how large it
-is. `datasets` is imported only then (requirements-hub.txt). It goes on with an interrupted
-download, and keeps what it fetched in $HF_HOME, else in ~/.cache/huggingface.
+is (`hub_ask.py`, `hub_disk.py`). `datasets` is imported only then (requirements-hub.txt). Files
+that have come whole are not fetched again; it keeps them in $HF_HUB_CACHE, and what it makes of
+them in $HF_DATASETS_CACHE, else in folders of $HF_HOME or ~/.cache/huggingface.
 """
 
 import importlib.util
-import json
-import os
-import shutil
 import sys
-import urllib.parse
 from pathlib import Path
-from typing import NamedTuple
-
-import numpy as np
 
 from dla_jax.config.checks import ConfigError, check
-from dla_jax.config.connectivity import fetched, first_line
 from dla_jax.config.project import install_words
 from dla_jax.data import hub_folder, hub_rows
+from dla_jax.data.hub_ask import address, ask
+from dla_jax.data.hub_disk import cache_of, check_disk
+from dla_jax.data.hub_failures import of_error
 from dla_jax.data.hub_folder import Rows
-from dla_jax.data.hub_sets import HubSet
+from dla_jax.data.hub_sets import CONVERTED, HubSet
 
 TEST = ("train", "test")  # parts that are read, where there are such
 QUESTIONS = ("train", "validation", "test")
-COPIES = 3  # of a set: as it is fetched, as `datasets` and as this project keep it
-SUFFIXES = (".parquet", ".csv", ".json", ".jsonl", ".arrow", ".zip", ".tar", ".gz", ".zst", ".tsv")
-
-
-class About(NamedTuple):
-    """What the hub says of a set: the commit, and the bytes of its files."""
-
-    commit: str
-    num_bytes: int
 
 
 def is_installed() -> bool:
     """Return whether `datasets` is installed; it is not imported."""
     spec = importlib.util.find_spec("datasets")
     return spec is not None and spec.origin is not None  # a folder of that name is no library
-
-
-def ask(wanted: HubSet, where: str = "data.name") -> About:
-    """Return what the hub says of a set.
-
-    Args:
-      where: the key that names it, for messages.
-
-    Raises:
-      ConfigError: within seconds, where it cannot be reached, or has no such set.
-    """
-    hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
-    revision = urllib.parse.quote(wanted.revision, safe="")
-    url = f"{hub}/api/datasets/{wanted.repo}/revision/{revision}?blobs=true"
-    content, reason = fetched(url)
-    check(
-        reason not in ("Not Found", "Unauthorized"),
-        f"{where}: {hub} has no public set {wanted.repo} with the revision {wanted.revision}; "
-        f"look for it on {hub}/datasets",
-    )
-    check(
-        content is not None,
-        f"{where}: {hub} cannot be reached ({reason}); try again with a network, or give the "
-        "--data_dir=FOLDER of an earlier fetch",
-    )
-    try:
-        found = json.loads(content)
-        files = {each["rfilename"]: each.get("size") or 0 for each in found["siblings"]}
-        return About(str(found["sha"]), size_of(wanted, files))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConfigError(
-            f"{where}: {url} does not answer as the hub does ({error!r:.80}); try again, or set "
-            "HF_ENDPOINT to its address"
-        ) from None
-
-
-def size_of(wanted: HubSet, files: dict[str, int]) -> int:
-    """Return the bytes of what is fetched of a repository's {path: bytes}, rather too many.
-
-    Of several configurations those are counted whose paths name the one that is read, else all.
-    """
-    data = {path: size for path, size in files.items() if path.endswith(SUFFIXES)}
-    if ours := tuple(pattern.partition("*")[0] for pattern in wanted.files.values()):
-        return sum(size for path, size in data.items() if path.startswith(ours))
-    named = sum(size for path, size in data.items() if wanted.config in path)
-    return named or sum(data.values())
-
-
-def check_disk(wanted: HubSet, about: About, data_dir: Path, where: str = "data.name") -> None:
-    """Raise ConfigError where a set does not fit on the disks that it is kept on."""
-    needed = COPIES * about.num_bytes
-    home = os.environ.get("HF_HOME") or "~/.cache/huggingface"
-    for folder in (data_dir.absolute(), Path(home).expanduser().absolute()):
-        there = next(path for path in (folder, *folder.parents) if path.exists())
-        free = shutil.disk_usage(there).free
-        check(
-            needed < free,
-            f"{where}: {wanted.repo} needs about {needed / 1e9:.1f} GB, and {there} has "
-            f"{free / 1e9:.1f} free; make room, or give other folders with --data_dir and $HF_HOME",
-        )
 
 
 def check_available(
@@ -134,7 +61,7 @@ def check_library(wanted: HubSet, where: str) -> None:
     """Raise ConfigError where `datasets` is not installed."""
     check(
         is_installed(),
-        f"{where}: fetching {wanted.repo} needs the library datasets; {install_words('hub')}",
+        f"{where}: fetching {wanted.repo} needs the library datasets: {install_words('hub')}",
     )
 
 
@@ -155,29 +82,28 @@ def fetch(wanted: HubSet, data_dir: Path, where: str = "data.name") -> Path:
     check(
         not wanted.sizes or sizes == wanted.sizes,
         f"{where}: {wanted.repo} at {about.commit} has {sizes} examples, and should have "
-        f"{wanted.sizes}; give another revision, or prepare the set with TensorFlow Datasets",
+        f"{wanted.sizes}; remove {cache_of(wanted)} and try again, or prepare the set with "
+        "TensorFlow Datasets",
     )
-    if wanted.kind == "images":
-        decoded = [hub_rows.images_of(wanted, part, class_names, where) for part in parts.values()]
-        examples = tuple(np.concatenate(arrays) for arrays in zip(*decoded, strict=True))
-    else:
-        examples = hub_rows.rows_of(wanted, parts, class_names, where)
+    read = hub_rows.images_of if wanted.kind == "images" else hub_rows.rows_of
+    examples = read(wanted, parts, class_names, where)
     return hub_folder.write(wanted, data_dir, Rows(about.commit, class_names, sizes, examples))
 
 
 def load_parts(wanted: HubSet, commit: str, where: str) -> dict:
     """Return {part: a Dataset of the library}, the training part first."""
     check_library(wanted, where)
+    given = {"data_files": dict(wanted.files)} if wanted.files else {}
+    config = wanted.config or None
+    if wanted.revision == CONVERTED and config:
+        given, config = {"data_dir": config}, None
     try:
         import datasets
 
-        given = {"data_files": dict(wanted.files)} if wanted.files else {}
-        found = datasets.load_dataset(wanted.repo, wanted.config or None, revision=commit, **given)
+        found = datasets.load_dataset(wanted.repo, config, revision=commit, **given)
     except Exception as error:  # whatever the library, the network or the disk raise
-        raise ConfigError(
-            f"{where}: {wanted.repo} could not be read ({first_line(error)}); try again, or give "
-            "another set"
-        ) from None
+        words = of_error(error, address(), wanted, str(cache_of(wanted)))
+        raise ConfigError(f"{where}: {words}") from None
     known = QUESTIONS if wanted.kind == "questions" else TEST
     parts = {name: found[name] for name in known if name in found and len(found[name])}
     check(

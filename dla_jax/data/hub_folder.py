@@ -5,20 +5,21 @@ Reading it needs neither `datasets` nor a network.
 """
 
 import hashlib
+import itertools
 import json
 import os
-import re
 import shutil
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from dla_jax.config.checks import ConfigError, check
+from dla_jax.config.connectivity import first_line
 from dla_jax.data.cache import Decoded, channel_stats
-from dla_jax.data.hub_sets import HubSet
+from dla_jax.data.hub_sets import HubSet, is_commit
 
 ABOUT = "set.json"
 
@@ -28,14 +29,15 @@ class Rows(NamedTuple):
 
     commit: that it was at.
     sizes: {part: examples}.
-    examples: the parts one after another: for images pairs of images uint8 [N, H, W, C] and labels
-      int32 [N], else rows of {column: text, label or list of texts}.
+    examples: the parts one after another: of images blocks, pairs of images uint8 [n, H, W, C] and
+      labels int32 [n]; else rows of {column: text, label or list of texts}. They are made while
+      they are written, and never all in memory.
     """
 
     commit: str
     class_names: tuple[str, ...]
     sizes: dict[str, int]
-    examples: object
+    examples: Iterable
 
 
 def place_of(wanted: HubSet, data_dir: Path) -> Path:
@@ -45,11 +47,6 @@ def place_of(wanted: HubSet, data_dir: Path) -> Path:
     read = repr((*settings, branch, sorted(wanted.files.items())))
     digest = hashlib.sha256(read.encode()).hexdigest()[:8]
     return data_dir / "hub" / f"{wanted.repo.replace('/', '--')}--{digest}"
-
-
-def is_commit(revision: str) -> bool:
-    """Return whether a revision is a commit, and no branch or tag."""
-    return re.fullmatch("[0-9a-f]{40}", revision) is not None
 
 
 def find(wanted: HubSet, data_dir: Path) -> Path | None:
@@ -73,8 +70,7 @@ def write(wanted: HubSet, data_dir: Path, rows: Rows) -> Path:
     try:
         unfinished.mkdir(parents=True)
         if wanted.kind == "images":
-            for name, array in zip(("images", "labels"), rows.examples, strict=True):
-                np.save(unfinished / f"{name}.npy", array)
+            write_images(unfinished, sum(rows.sizes.values()), rows.examples)
         else:
             write_lines(unfinished / "rows.jsonl", rows.examples)
         (unfinished / ABOUT).write_text(json.dumps(about), encoding="utf-8")
@@ -86,10 +82,28 @@ def write(wanted: HubSet, data_dir: Path, rows: Rows) -> Path:
         if (folder / ABOUT).exists():  # another process was faster
             return folder
         raise ConfigError(
-            f"{wanted.repo} cannot be kept in {folder} ({error.strerror}); "
-            "give another --data_dir=FOLDER"
+            f"{wanted.repo} cannot be kept in {folder} ({first_line(error.strerror or error)}); "
+            "make room, or give another --data_dir=FOLDER"
         ) from None
     return folder
+
+
+def write_images(folder: Path, total: int, blocks: Iterable) -> None:
+    """Write blocks of images and labels as arrays, `images.npy` and `labels.npy`.
+
+    Args:
+      total: images of all blocks.
+    """
+    labels = []
+    with open(folder / "images.npy", "wb") as file:
+        for images, of_block in blocks:
+            if not labels:
+                header = {"descr": "|u1", "fortran_order": False}
+                header["shape"] = (total, *images.shape[1:])
+                np.lib.format.write_array_header_1_0(file, header)
+            file.write(np.ascontiguousarray(images).data)
+            labels.append(of_block)
+    np.save(folder / "labels.npy", np.concatenate(labels))
 
 
 def write_lines(path: Path, rows: Iterable[dict]) -> None:
@@ -136,25 +150,29 @@ def read_images(folder: Path) -> Decoded:
     return Decoded(images, labels, names, mean, std, start, about["commit"])
 
 
-def read_rows(folder: Path) -> tuple[list[dict], tuple[str, ...], dict[str, int]]:
-    """Return the rows of a set of texts or questions, the names of classes, and {part: rows}."""
-    about = describe(folder)
+def read_rows(folder: Path) -> Iterator[dict]:
+    """Yield the rows of a set of texts or questions, part after part.
+
+    Raises:
+      ConfigError: it is damaged.
+    """
+    expected, found = sum(describe(folder)["sizes"].values()), 0
     try:
         with open(folder / "rows.jsonl", encoding="utf-8") as file:
-            rows = [json.loads(line) for line in file]
+            for found, line in enumerate(file, 1):  # noqa: B007 - counted for the check below
+                yield json.loads(line)
     except (OSError, ValueError) as error:
         raise ConfigError(damaged(folder, f"{error!r:.120}")) from None
-    check(len(rows) == sum(about["sizes"].values()), damaged(folder, f"{len(rows)} rows"))
-    return rows, tuple(about["class_names"]), about["sizes"]
+    check(found == expected, damaged(folder, f"{found} rows"))
 
 
 def read_passages(folder: Path) -> dict[str, list[dict]]:
     """Return RACE's questions passage by passage, as `tfds_folder.read_passages` does."""
-    rows, _, sizes = read_rows(folder)
-    found, first = {}, 0
+    rows, sizes = read_rows(folder), describe(folder)["sizes"]
+    found = {}
     for part, name in (("train", "train"), ("validation", "dev"), ("test", "test")):
         passages = {}
-        for row in rows[first : first + sizes[part]]:
+        for row in itertools.islice(rows, sizes[part]):
             passage = passages.setdefault(
                 (row["example_id"], row["article"]),
                 {"example_id": row["example_id"], "article": row["article"]}
@@ -164,5 +182,5 @@ def read_passages(folder: Path) -> dict[str, list[dict]]:
                 passage[several].append(row[one])
             passage["options"].append(row["options"])
         found[name] = list(passages.values())
-        first += sizes[part]
+    check(next(rows, None) is None, damaged(folder, "more rows"))  # where it is read to its end
     return found

@@ -1,6 +1,7 @@
 """Parts of a set of the hub as `datasets` gives them, checked, and as arrays and rows."""
 
 import io
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,6 +11,7 @@ from dla_jax.config.connectivity import first_line
 from dla_jax.data import photos
 from dla_jax.data.hub_sets import RENAMED, HubSet
 
+BLOCK = 1000  # images that are decoded in one go
 TEXTS = ("string", "large_string")  # what a column of texts may hold
 INTEGERS = tuple(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
 CLASSES = ("ClassLabel", "string", "large_string", "bool", *INTEGERS)  # a column of classes
@@ -91,27 +93,44 @@ def labels_of(wanted: HubSet, part, class_names: tuple[str, ...], where: str) ->
 
 
 def images_of(
-    wanted: HubSet, part, class_names: tuple[str, ...], where: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the images uint8 [N, H, W, C] and the labels int32 [N] of a part."""
+    wanted: HubSet, parts: dict, class_names: tuple[str, ...], where: str
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield blocks of images uint8 [n, H, W, C] and labels int32 [n], part after part.
+
+    Raises:
+      ConfigError: an image that cannot be read, or has another shape than the first.
+    """
+    shape = None
+    for name, part in parts.items():
+        labels = labels_of(wanted, part, class_names, where)
+        images = part_images(wanted, name, part, where)
+        for first in range(0, len(labels), BLOCK):
+            block = list(itertools.islice(images, BLOCK))
+            shape = shape or block[0].shape
+            for i, image in enumerate(block, first):
+                check(
+                    image.shape == shape,
+                    f"{where}: image {i} of {wanted.repo}, {name}, has the shape {image.shape}, "
+                    f"and those before it {shape}; give another set, or name this one with hub: "
+                    "in front, so that images are resized",
+                )
+            yield np.stack(block), labels[first : first + BLOCK]
+
+
+def part_images(wanted: HubSet, name: str, part, where: str) -> Iterator[np.ndarray]:
+    """Yield the images uint8 [H, W, C] of a part."""
     import datasets
 
     (column,) = wanted.columns
-    labels = labels_of(wanted, part, class_names, where)
-    raw, images = part.cast_column(column, datasets.Image(decode=False)), None
+    raw = part.cast_column(column, datasets.Image(decode=False)).select_columns([column])
     for i, row in enumerate(raw):
         try:
-            image = decoded(row[column], wanted.size)
-            images = np.zeros((len(raw), *image.shape), np.uint8) if images is None else images
-            if image.shape != images.shape[1:]:
-                raise ValueError(f"{image.shape} is its shape, that of others {images.shape[1:]}")
-            images[i] = image
-        except Exception as error:  # whatever Pillow raises, or another shape
+            yield decoded(row[column], wanted.size)
+        except Exception as error:  # whatever Pillow raises
             raise ConfigError(
-                f"{where}: image {i} of {wanted.repo} cannot be read ({first_line(error)}); give "
-                "another set"
+                f"{where}: image {i} of {wanted.repo}, {name}, cannot be read "
+                f"({first_line(error)}); give another set"
             ) from None
-    return images, labels
 
 
 def decoded(image: dict, size: int) -> np.ndarray:

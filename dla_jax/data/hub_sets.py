@@ -2,8 +2,6 @@
 
 Sizes, columns and names of classes are checked after reading. Labels are numbered as
 tensorflow_datasets numbers them; the examples stand in the order of the hub, which is another.
-DREAM is not here: its repository, dataset-org/dream, holds a program, which `datasets` no longer
-runs.
 """
 
 import re
@@ -12,6 +10,9 @@ from typing import NamedTuple
 from dla_jax.config.checks import check
 
 HUB = "hub:"  # what the name of any set of the hub begins with
+# The branch on which the hub keeps its own copy of a set, in Parquet files: also of one whose
+# repository holds a program instead of data. A configuration is a folder there.
+CONVERTED = "refs/convert/parquet"
 DIGITS = tuple("0123456789")
 
 
@@ -28,6 +29,7 @@ class HubSet(NamedTuple):
     sizes: {part: examples}; empty: as it comes.
     class_names: as tensorflow_datasets has them; (): those of the set.
     size: pixels that images are resized to; 0: as they come.
+    shape: height, width and channels of images as they come; (): not known.
     """
 
     repo: str
@@ -40,6 +42,7 @@ class HubSet(NamedTuple):
     sizes: dict[str, int] = {}
     class_names: tuple[str, ...] = ()
     size: int = 0
+    shape: tuple[int, ...] = ()
 
 
 CIFAR10 = "airplane automobile bird cat deer dog frog horse ship truck"
@@ -60,18 +63,20 @@ YAHOO += ("Computers & Internet", "Sports", "Business & Finance", "Entertainment
 YAHOO += ("Family & Relationships", "Politics & Government")
 # What the hub calls a class otherwise: {its name: that of tensorflow_datasets}.
 RENAMED = {"cra": "crab", "T - shirt / top": "T-shirt/top"}
+GREY, COLOUR = (28, 28, 1), (32, 32, 3)
 QUESTION = ("example_id", "article", "question", "options", "answer")
+DIALOGUE = ("dialogue_id", "dialogue", "question", "choice", "answer")
 
 
 def race(level: str, train: int, validation: int, test: int) -> HubSet:
     """Return a level of RACE, whose rows are questions."""
     sizes = {"train": train, "validation": validation, "test": test}
-    return HubSet("ehovy/race", level, QUESTION, "", "questions", sizes=sizes)
+    commit = "2fec9fd81f1dc971569a9b729c43f2f0e6436637"
+    return HubSet("ehovy/race", level, QUESTION, "", "questions", commit, sizes=sizes)
 
 
-# Commits are pinned where a public page says them in full: fashion_mnist and yahoo_answers_topics.
-# Of the others pages show the first digits only, which the hub does not take: cifar10 0b27149,
-# cifar100 aadb3af, mnist 77f3279, svhn f9e1717.
+# Commits are those that public programs name, two or more of them each, and where the files lie
+# by their words. DREAM's is one of the branch `CONVERTED`.
 SETS = {
     "cifar10": HubSet(
         "uoft-cs/cifar10",
@@ -79,8 +84,10 @@ SETS = {
         ("img",),
         "label",
         "images",
+        revision="0b2714987fa478483af9968de7c934580d0bb9a2",
         sizes={"train": 50_000, "test": 10_000},
         class_names=tuple(CIFAR10.split()),
+        shape=COLOUR,
     ),
     "cifar100": HubSet(
         "uoft-cs/cifar100",
@@ -88,8 +95,10 @@ SETS = {
         ("img",),
         "fine_label",
         "images",
+        revision="aadb3af77e9048adbea6b47c21a81e47dd092ae5",
         sizes={"train": 50_000, "test": 10_000},
         class_names=tuple(CIFAR100.split()),
+        shape=COLOUR,
     ),
     "mnist": HubSet(
         "ylecun/mnist",
@@ -97,8 +106,10 @@ SETS = {
         ("image",),
         "label",
         "images",
+        revision="77f3279092a1c1579b2250db8eafed0ad422088c",
         sizes={"train": 60_000, "test": 10_000},
         class_names=DIGITS,
+        shape=GREY,
     ),
     "fashion_mnist": HubSet(
         "zalando-datasets/fashion_mnist",
@@ -109,6 +120,7 @@ SETS = {
         revision="531be5e2ccc9dba0c201ad3ae567a4f3d16ecdd2",
         sizes={"train": 60_000, "test": 10_000},
         class_names=FASHION,
+        shape=GREY,
     ),
     "svhn_cropped": HubSet(
         "ufldl-stanford/svhn",
@@ -116,9 +128,11 @@ SETS = {
         ("image",),
         "label",
         "images",
+        revision="f9e1717d73324ebbc1ece84267ccd80d0aca0690",
         files={"train": "cropped_digits/train-*.parquet", "test": "cropped_digits/test-*.parquet"},
         sizes={"train": 73_257, "test": 26_032},
         class_names=DIGITS,
+        shape=COLOUR,
     ),
     "ag_news_subset": HubSet(
         "fancyzhx/ag_news",
@@ -126,6 +140,7 @@ SETS = {
         ("text",),  # title and description, joined by a space
         "label",
         "texts",
+        revision="eb185aade064a813bc0b7f42de02595523103ca4",
         sizes={"train": 120_000, "test": 7_600},
         class_names=("World", "Sports", "Business", "Sci/Tech"),
     ),
@@ -141,12 +156,36 @@ SETS = {
     ),
     "race/middle": race("middle", 25_421, 1_436, 1_436),
     "race/high": race("high", 62_445, 3_451, 3_498),
+    "dream": HubSet(
+        "dataset-org/dream",
+        "",
+        DIALOGUE,
+        "",
+        "questions",
+        revision="ca4c45feaf089ecfc37579eb2c594375f70dbfd5",
+        files={part: f"plain_text/{part}/*.parquet" for part in ("train", "validation", "test")},
+        sizes={"train": 6_116, "validation": 2_040, "test": 2_041},
+    ),
 }
 
 
 def is_hub(name: str) -> bool:
     """Return whether a `data.name` is that of any set of the hub."""
     return name.startswith(HUB)
+
+
+def is_commit(revision: object) -> bool:
+    """Return whether a revision is a commit, and no branch or tag."""
+    return isinstance(revision, str) and re.fullmatch("[0-9a-f]{40}", revision) is not None
+
+
+def of_data(data) -> HubSet:
+    """Return the set that a group `data` names, of images or of texts."""
+    if "image_column" in data:
+        columns = {"columns": (data.image_column,), "label": data.label_column}
+        return named(data.name, **columns, kind="images", size=data.size)
+    columns, label = tuple(map(str, data.text_columns)), str(data.label_column)
+    return named(data.name, columns=columns, label=label, kind="texts")
 
 
 def named(name: str, *, columns: tuple[str, ...], label: str, kind: str, size: int = 0) -> HubSet:

@@ -92,7 +92,7 @@ def check_config(data, data_dir: Path, download: bool) -> None:
     check_rules(data, RULES, prefix="data.")
     if is_hub(data.name):
         check_count("data.size", data.size)
-        known = hub_fetch.check_available(of_hub(data), data_dir, download)
+        known = hub_fetch.check_available(hub_sets.of_data(data), data_dir, download)
         if known is not None:  # else it is seen when it is fetched
             check_fraction(data, official="test" in known["sizes"])
         return
@@ -131,12 +131,6 @@ def check_fraction(data, official: bool) -> None:
         check_number("data.test_fraction", data.test_fraction, above=0, below=0.5)
 
 
-def of_hub(data) -> hub_sets.HubSet:
-    """Return what `data.name=hub:OWNER/NAME` names."""
-    columns = {"columns": (data.image_column,), "label": data.label_column}
-    return hub_sets.named(data.name, **columns, kind="images", size=data.size)
-
-
 def load(data, data_dir: Path, download: bool) -> ImageSet:
     """Load the image set of a `config.data`.
 
@@ -156,7 +150,9 @@ def load(data, data_dir: Path, download: bool) -> ImageSet:
     if data.name == "digits":
         return digits()
     if is_hub(data.name):
-        found = hub_folder.read_images(hub_fetch.find_or_fetch(of_hub(data), data_dir, download))
+        found = hub_folder.read_images(
+            hub_fetch.find_or_fetch(hub_sets.of_data(data), data_dir, download)
+        )
         check_fraction(data, official=found.test_start is not None)
     elif is_own(data.name):
         found = own_images.load(data.name)

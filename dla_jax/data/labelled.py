@@ -77,7 +77,7 @@ def check_config(data, data_dir: Path, download: bool) -> None:
     if data.name == "csv" or is_hub(data.name):
         check(len(data.text_columns) > 0, "data.text_columns is empty; give at least one")
     if is_hub(data.name):
-        known = hub_fetch.check_available(of_hub(data), data_dir, download)
+        known = hub_fetch.check_available(hub_sets.of_data(data), data_dir, download)
         if known is not None:  # else it is seen when it is fetched
             check_fraction(data, official="test" in known["sizes"])
         return
@@ -102,12 +102,6 @@ def check_fraction(data, official: bool) -> None:
         check_number("data.test_fraction", data.test_fraction, below=0.5)
 
 
-def of_hub(data) -> hub_sets.HubSet:
-    """Return what `data.name=hub:OWNER/NAME` names."""
-    columns, label = tuple(map(str, data.text_columns)), str(data.label_column)
-    return hub_sets.named(data.name, columns=columns, label=label, kind="texts")
-
-
 def load(data, data_dir: Path, download: bool) -> LabelledTexts:
     """Load the labelled texts of a `config.data`.
 
@@ -127,17 +121,24 @@ def load(data, data_dir: Path, download: bool) -> LabelledTexts:
         columns = tuple(map(str, data.text_columns))  # --config.data.text_columns=1,2 gives numbers
         return load_csv(data.path, data.test_path, str(data.label_column), columns, data.header)
     if is_hub(data.name):
-        wanted = of_hub(data)
+        wanted = hub_sets.of_data(data)
         folder = hub_fetch.find_or_fetch(wanted, data_dir, download)
-        found = labelled_of(data.name, prepared.texts_of_hub(folder, wanted.columns))
+        clean = functools.partial(as_read, data.name)
+        found = labelled_of(data.name, prepared.texts_of_hub(folder, wanted.columns, clean))
         check_fraction(data, official=found.test_start is not None)
         return found
-    return labelled_of(data.name, prepared.load_texts(data.name, data_dir, download))
+    return published(data.name, data_dir, download)
+
+
+def published(name: str, data_dir: Path, download: bool) -> LabelledTexts:
+    """Return a published set, each text in one line."""
+    clean = functools.partial(as_read, name)
+    return labelled_of(name, prepared.load_texts(name, data_dir, download, clean))
 
 
 def labelled_of(name: str, read: prepared.Texts) -> LabelledTexts:
-    """Return the texts of a published set, each in one line."""
-    texts = tuple(as_read(name, text) for text in read.texts)
+    """Return texts that were read, with their copies known."""
+    texts = tuple(read.texts)
     labels = np.array(read.labels, np.int32)
     found = LabelledTexts(name, texts, labels, read.class_names, read.test_start)
     found = found._replace(commit=read.commit)

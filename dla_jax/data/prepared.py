@@ -8,6 +8,7 @@ import importlib.util
 import os
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,8 +42,7 @@ SOURCES = {
     "race/high": RACE,
 }
 # Of the images of each set: height, width, channels.
-SHAPES = {"mnist": (28, 28, 1), "fashion_mnist": (28, 28, 1)}
-SHAPES |= dict.fromkeys(("cifar10", "cifar100", "svhn_cropped"), (32, 32, 3))
+SHAPES = {name: wanted.shape for name, wanted in SETS.items() if wanted.shape}
 TEXTS = ("ag_news_subset", "yahoo_answers_topics")  # the second is of the hub alone
 AG_COLUMNS = ("title", "description")
 PASSAGES = ("race/middle", "race/high")  # with questions
@@ -147,31 +147,40 @@ def load(name: str, data_dir: Path, download: bool) -> Decoded:
     )
 
 
-def load_texts(name: str, data_dir: Path, download: bool) -> Texts:
+def load_texts(
+    name: str, data_dir: Path, download: bool, clean: Callable[[str], str] = str
+) -> Texts:
     """Load a set of texts.
+
+    Args:
+      clean: what is kept of each.
 
     Raises:
       ConfigError: neither there nor to be had (`check_available`), or damaged.
     """
     folder = find_or_prepare(name, data_dir, download)
     if (folder / hub_folder.ABOUT).exists():
-        return texts_of_hub(folder, SETS[name].columns)
+        return texts_of_hub(folder, SETS[name].columns, clean)
     sizes, class_names = describe(folder)
     rows = read_rows(folder, class_names)
-    texts = [" ".join(row[column] for column in AG_COLUMNS) for row in rows]
+    texts = [clean(" ".join(row[column] for column in AG_COLUMNS)) for row in rows]
     return Texts(texts, [row["label"] for row in rows], class_names, sizes["train"])
 
 
-def texts_of_hub(folder: Path, columns: tuple[str, ...]) -> Texts:
-    """Return the texts of a set of the hub, whose columns make a text together."""
-    rows, class_names, sizes = hub_folder.read_rows(folder)
-    texts = [
-        " ".join("" if row[column] is None else str(row[column]) for column in columns)
-        for row in rows
-    ]
-    test_start = sizes["train"] if len(sizes) > 1 else None
-    labels = [row["label"] for row in rows]
-    return Texts(texts, labels, class_names, test_start, hub_folder.describe(folder)["commit"])
+def texts_of_hub(
+    folder: Path, columns: tuple[str, ...], clean: Callable[[str], str] = str
+) -> Texts:
+    """Return the texts of a set of the hub, whose columns make a text together.
+
+    Nothing but the texts, cleaned, and the labels is ever whole in memory.
+    """
+    about, texts, labels = hub_folder.describe(folder), [], []
+    for row in hub_folder.read_rows(folder):
+        given = ("" if row[column] is None else str(row[column]) for column in columns)
+        texts.append(clean(" ".join(given)))
+        labels.append(row["label"])
+    test_start = about["sizes"]["train"] if len(about["sizes"]) > 1 else None
+    return Texts(texts, labels, tuple(about["class_names"]), test_start, about["commit"])
 
 
 def load_passages(name: str, data_dir: Path, download: bool) -> dict[str, list[dict]]:

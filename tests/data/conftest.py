@@ -5,22 +5,32 @@ import sys
 import hub_library
 import pytest
 
-from dla_jax.data import hub_fetch, hub_sets
+from dla_jax.config.connectivity import Answer
+from dla_jax.data import hub_ask, hub_fetch, hub_sets
+
+
+def commit_of(url):
+    """Return the commit that is asked for, or that of a branch."""
+    asked = url.partition("/revision/")[2].partition("?")[0]
+    return asked if hub_sets.is_commit(asked) else hub_library.COMMIT
 
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
     """Return a function that puts a set on a hub without a network; `.calls` are its loads."""
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    for name in ("HF_HUB_CACHE", "HF_DATASETS_CACHE", "HF_ENDPOINT", *hub_ask.OFFLINE):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(hub_fetch, "is_installed", lambda: True)
 
     def put(parts, names=hub_library.NAMES, **said):
-        monkeypatch.setattr(hub_fetch, "fetched", lambda url: (hub_library.answer(**said), None))
+        answer = lambda url: Answer(hub_library.answer(**{"commit": commit_of(url)} | said), None)
+        monkeypatch.setattr(hub_ask, "fetched", answer)
         put.calls = []
         monkeypatch.setitem(sys.modules, "datasets", hub_library.fake(parts, names, put.calls))
 
-    def unplug(reason="no answer"):
-        monkeypatch.setattr(hub_fetch, "fetched", lambda url: (None, reason))
+    def unplug(reason="no answer", status=None, **headers):
+        monkeypatch.setattr(hub_ask, "fetched", lambda url: Answer(None, reason, status, headers))
         monkeypatch.setitem(sys.modules, "datasets", None)
 
     put.unplug = unplug

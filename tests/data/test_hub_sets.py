@@ -16,6 +16,7 @@ from dla_jax.config.checks import ConfigError
 from dla_jax.config.written import check_same_data
 from dla_jax.data import (
     choice_sets,
+    hub_ask,
     hub_fetch,
     hub_folder,
     hub_sets,
@@ -51,24 +52,23 @@ def test_the_table_has_what_tensorflow_datasets_has():
             names = path.read_text().split("\n")
             assert tuple(filter(None, names)) == hub_sets.SETS[path.parent.name].class_names
     assert len(hub_sets.SETS["cifar100"].class_names) == 100 == len(set(hub_sets.CIFAR100.split()))
-    pinned = [name for name, each in hub_sets.SETS.items() if each.revision != "main"]
-    assert pinned == ["fashion_mnist", "yahoo_answers_topics"]
+    assert all(hub_sets.is_commit(each.revision) for each in hub_sets.SETS.values())
 
 
 def test_a_published_set_is_fetched_once_and_then_read_without_a_network(hub, small, tmp_path):
-    small("cifar10", 5, 2)
-    classes = hub_sets.SETS["cifar10"].class_names
+    wanted = small("cifar10", 5, 2)
+    classes = wanted.class_names
     colours = pictures(7, (32, 32, 3))
     hub(parts_of("img", colours=colours), names={"label": classes})
     data = image_data("cifar10")
     images.check_config(data, tmp_path, download=True)
     found = images.load(data, tmp_path, download=True)
-    assert hub.calls == [("uoft-cs/cifar10", "plain_text", COMMIT, {})]
+    assert hub.calls == [("uoft-cs/cifar10", "plain_text", wanted.revision, {})]
     np.testing.assert_array_equal(found.images, colours)
     np.testing.assert_array_equal(found.labels, LABELS)
     assert found.class_names == classes and found.test_start == 5
     np.testing.assert_allclose(found.mean, colours[:5].mean((0, 1, 2)) / 255, atol=1e-4)
-    assert found.identity["commit"] == COMMIT
+    assert found.identity["commit"] == wanted.revision
     hub.unplug()
     images.check_config(data, tmp_path, download=False)
     again = images.load(data, tmp_path, download=False)
@@ -79,7 +79,7 @@ def test_a_later_commit_has_another_identity(hub, tmp_path):
     data, found = image_data("hub:me/photos"), []
     for commit in ("a" * 40, "b" * 40):
         hub(parts_of(), commit=commit)
-        hub_fetch.fetch(images.of_hub(data), tmp_path)
+        hub_fetch.fetch(hub_sets.of_data(data), tmp_path)
         found.append(images.load(data, tmp_path, download=False).identity)
     assert found[0] != found[1] and found[0] | {"commit": "b" * 40} == found[1]
     with pytest.raises(ConfigError, match=r"begun on other data \(commit was a+, is b+\)"):
@@ -88,15 +88,19 @@ def test_a_later_commit_has_another_identity(hub, tmp_path):
 
 def test_only_the_files_that_are_read_are_asked_for(hub, small, tmp_path):
     wanted = small("svhn_cropped", 5, 2)
-    hub(parts_of(), names={"label": hub_sets.DIGITS})
+    hub(parts_of(), names={"label": hub_sets.DIGITS}, path="cropped_digits/train-0.parquet")
     prepared.load("svhn_cropped", tmp_path, download=True)
-    assert hub.calls[0][1:] == (None, COMMIT, {"data_files": wanted.files})
-    sizes = {"cropped_digits/extra-0.parquet": 8, "cropped_digits/test-0.parquet": 4, "x.md": 1}
-    assert hub_fetch.size_of(wanted, sizes) == 4
-    race = {"high/a.parquet": 2, "all/a.parquet": 9, "high/a.md": 1}
-    assert hub_fetch.size_of(hub_sets.SETS["race/high"], race) == 2
-    news = {"data/train-0.parquet": 3, "data/test-0.parquet": 1, "README.md": 7}
-    assert hub_fetch.size_of(hub_sets.SETS["ag_news_subset"], news) == 4
+    assert hub.calls[0][1:] == (None, wanted.revision, {"data_files": wanted.files})
+
+    def read(wanted, **files):
+        return hub_ask.files_of(wanted, dict.fromkeys(files["of"], 1), "data.name").keys()
+
+    digits = ["cropped_digits/extra-0.parquet", "cropped_digits/test-0.parquet", "x.md"]
+    assert read(wanted, of=digits) == {"cropped_digits/test-0.parquet"}
+    race = ["high/a.parquet", "all/a.parquet", "high/a.md"]
+    assert read(hub_sets.SETS["race/high"], of=race) == {"high/a.parquet"}
+    news = ["data/train-0.parquet", "data/test-0.parquet", "README.md", ".gitattributes"]
+    assert read(hub_sets.SETS["ag_news_subset"], of=news) == {*news[:2]}
 
 
 def test_names_of_classes_that_are_misspelt_there_are_ours_at_the_commit_that_is_pinned(
@@ -105,7 +109,7 @@ def test_names_of_classes_that_are_misspelt_there_are_ours_at_the_commit_that_is
     wanted = small("fashion_mnist", 5, 2)
     ours, grey = wanted.class_names, pictures(7, (28, 28))
     names = {"label": ("T - shirt / top", *ours[1:])}
-    hub(parts_of(colours=grey), names=names, commit=wanted.revision)
+    hub(parts_of(colours=grey), names=names)
     found = prepared.load("fashion_mnist", tmp_path, download=True)
     assert found.class_names == ours and hub.calls[0][2] == wanted.revision
     np.testing.assert_array_equal(found.images, grey[..., None])
@@ -167,8 +171,7 @@ def test_ag_news_has_the_texts_of_tensorflow_datasets(hub, small, tmp_path):
     names = {"label": hub_sets.SETS["ag_news_subset"].class_names}
     texts = {"text": ["Oil Prices\\near a record", "Cup final Two goals"], "label": [2, 1]}
     hub({"train": texts, "test": {"text": ["Chip  is fast "], "label": [3]}}, names=names)
-    read = prepared.load_texts("ag_news_subset", tmp_path, download=True)
-    found = labelled.labelled_of("ag_news_subset", read)
+    found = labelled.published("ag_news_subset", tmp_path, download=True)
     assert found.texts == ("Oil Prices near a record", "Cup final Two goals", "Chip is fast")
     assert found.labels.tolist() == [2, 1, 3] and found.test_start == 2
 
