@@ -155,11 +155,13 @@ def start(config, workdir: Path) -> None:
         not (FLAGS.dry_run and FLAGS.multihost),
         "--dry_run is for one process; leave out --multihost",
     )
+    data = data_folder(FLAGS.data_dir)
+    if not FLAGS.multihost:  # of several processes all fail where one does, once they have met
+        request.check_data(config, data, FLAGS.download)
     first = join_processes() if FLAGS.multihost else True
     with speaking(first):
         from dla_jax.front import launching
 
-        data = data_folder(FLAGS.data_dir)
         launch = Launch(workdir, from_dir(), data, FLAGS.download, FLAGS.quiet, first)
         if FLAGS.dry_run:
             show_plan(config, launch, remarks)

@@ -4,6 +4,7 @@ Imports nothing that is slow.
 """
 
 import copy
+import importlib
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,6 +21,7 @@ from dla_jax.config.command_line import (
     split_words_of,
     with_file_found,
 )
+from dla_jax.config.elsewhere import is_own
 from dla_jax.config.project import launcher
 
 
@@ -40,6 +42,16 @@ def prepare(config: ConfigDict, given: Iterable[str]) -> list[str]:
     """
     split_words_of(config)
     return overrides.carry(config, given)
+
+
+def check_data(config: ConfigDict, data_dir: Path, download: bool) -> None:
+    """Raise ConfigError, before the slow imports, for a set neither there nor to be had.
+
+    A study that lies elsewhere may mean other data by a name, and is not looked at.
+    """
+    if "data" in config and "name" in config.data and not is_own(config.experiment):
+        fetchable = importlib.import_module("dla_jax.data.fetchable")
+        fetchable.check_first(config.data, data_dir, download)
 
 
 def read(config: str | Path | ConfigDict, changes: dict) -> ConfigDict:
