@@ -3,9 +3,7 @@
 Imports nothing that is slow; what it is asked for may.
 """
 
-import hashlib
 import importlib
-import sys
 import sysconfig
 import traceback
 from collections.abc import Callable
@@ -17,8 +15,6 @@ from dla_jax.config.checks import ConfigError, check, nearest
 from dla_jax.config.connectivity import first_line
 from dla_jax.config.project import INSTALLED
 
-# Their versions stand in config.json.
-LIBRARIES = ("gymnax", "flax", "chex", "jax", "numpy", *sys.stdlib_module_names)
 NOT_SHOWN = (
     *(sysconfig.get_paths()[place] for place in ("stdlib", "purelib", "platlib")),
     str(Path(__file__).resolve().parent.parent),
@@ -124,32 +120,3 @@ def kind_of(thing: object) -> str:
     kind = type(thing).__name__
     kind = "array" if kind.endswith(("ArrayImpl", "Tracer")) else kind  # JAX's
     return f"{'an' if kind[0] in 'aeiouAEIOU' else 'a'} {kind}"
-
-
-def code_of(key: str, name: str, module: ModuleType, *things: object) -> str:
-    """Return a fingerprint of the files that define a thing, and the classes of what it returns.
-
-    Libraries are left out; a module that those files import is seen where it has a class of these.
-
-    Args:
-      key: of the config.
-      name: of the thing, in `module`.
-      things: classes, functions.
-
-    Raises:
-      ConfigError: there is no file.
-    """
-    owners = [base for thing in things for base in getattr(thing, "__mro__", (thing,))]
-    names = {module.__name__, *(getattr(owner, "__module__", module.__name__) for owner in owners)}
-    digest = hashlib.sha256()
-    for own in sorted(names):
-        if own != module.__name__ and own.partition(".")[0] in LIBRARIES:
-            continue
-        file = getattr(sys.modules.get(own), "__file__", None)
-        check(
-            file is not None,
-            f"{key}: {name} is defined in {own}, which is no file; write it into one, so that a "
-            "run that goes on can tell whether it changed",
-        )
-        digest.update(own.encode() + b"\0" + Path(file).read_bytes() + b"\0")
-    return digest.hexdigest()[:16]

@@ -14,7 +14,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from dla_jax.config import elsewhere
+from dla_jax.config import elsewhere, own_code
 from dla_jax.config.checks import check, nearest
 from dla_jax.config.elsewhere import attempt, kind_of
 from dla_jax.config.info import DataInfo
@@ -114,14 +114,14 @@ def load(name: str) -> tuple[ModuleType, type]:
     return module, kind
 
 
-def code_of(name: str) -> str:
-    """Return a fingerprint of the files of a class and its bases (`elsewhere.code_of`)."""
-    return _code_of(name, *load(name))
+def codes_of(name: str) -> dict[str, str]:
+    """Return fingerprints of the files that a class is made with (`own_code.codes_of`)."""
+    return _codes_of(name, *load(name))
 
 
 @functools.cache  # as it was when it was imported; one that was reloaded is another class
-def _code_of(name: str, module: ModuleType, kind: type) -> str:
-    return elsewhere.code_of(KEY, name, module, kind)
+def _codes_of(name: str, module: ModuleType, kind: type) -> dict[str, str]:
+    return own_code.codes_of(KEY, name, module, kind)
 
 
 def fields_of(kind: type) -> dict[str, bool]:

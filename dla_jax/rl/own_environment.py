@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from gymnax.environments.environment import Environment
 
-from dla_jax.config import elsewhere
+from dla_jax.config import elsewhere, own_code
 from dla_jax.config.checks import check
 from dla_jax.config.elsewhere import kind_of
 from dla_jax.rl import own_steps
@@ -29,7 +29,7 @@ class Own(NamedTuple):
 
     game: object  # with gymnax's interface
     params: object  # a dataclass, with its time limit
-    code: str  # fingerprint of the files that it was made by
+    codes: dict[str, str]  # fingerprints of the files that it was made by (`own_code.codes_of`)
 
 
 def load(name: str) -> Own:
@@ -69,8 +69,8 @@ def _made(name: str, module: ModuleType, factory: Callable) -> Own:
     params = default(game, "default_params") if alone else made[1]
     check_params(name, params)
     own_steps.check_steps(name, game, params)
-    code = elsewhere.code_of("env.name", name, module, factory, type(game), type(params))
-    return Own(game, params, code)
+    things = (factory, type(game), type(params))
+    return Own(game, params, own_code.codes_of("env.name", name, module, *things))
 
 
 def check_interface(name: str, game: object) -> None:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dla_jax.config import own_code
 from dla_jax.config.checks import check
 from dla_jax.config.elsewhere import is_own
 from dla_jax.config.info import data_info
@@ -42,11 +43,13 @@ def restore(folder: Path, config, data: dict) -> ImageClassifier:
         "its classes; train it again",
     )
     name = config.model.name
-    check(
-        not is_own(name) or data.get(f"code of {name}") == own_network.code_of(name),
-        f"model.name: {name} has changed since the model in {folder} was trained; train it again, "
-        "or bring back the file as it was",
-    )
+    if is_own(name):
+        files = own_code.changed(name, data, own_network.codes_of(name))
+        check(
+            not files,
+            f"model.name: {name} has changed since the model in {folder} was trained "
+            f"({', '.join(files)}); train it again, or bring back the file as it was",
+        )
     model = make_model(config, info)
     model_state = dict(variable_shapes(model, info.shape))
     params = model_state.pop("params")

@@ -31,7 +31,11 @@ STUDY = (
 def folder(tmp_path_factory):
     """Return a folder with the example's module, and the study that was started there."""
     folder = tmp_path_factory.mktemp("mine")
-    shutil.copy(EXAMPLE, folder / "mine.py")
+    code = EXAMPLE.read_text().replace("+= 100", "+= LEVELS")
+    (folder / "mine.py").write_text(
+        code.replace("import numpy", "from levels import LEVELS\nimport numpy")
+    )
+    (folder / "levels.py").write_text("LEVELS = 100\n")
     pixels = np.full((12, 12, 3), 75, np.uint8)
     pixels[2:10, 2:10, 1] += 100
     Image.fromarray(pixels).save(folder / "green.png")
@@ -71,12 +75,14 @@ def test_photos_are_classified_by_it_until_its_code_is_another(folder):
     answer = launch(*ask, "--config.network=own", folder=folder)
     assert answer.code == 0, answer.err
     assert json.loads(answer.out)["label"].startswith("green")
-    original = (folder / "mine.py").read_text()
-    (folder / "mine.py").write_text(original + "\n# more\n")
-    changed = launch(*ask, "--config.network=own", folder=folder)
-    (folder / "mine.py").write_text(original)
-    assert changed.code == 2 and changed.out == "", changed.err
-    assert "mine:Net has changed since the model in" in changed.err.splitlines()[-1]
+    for name, place in (("mine.py", "its own file"), ("levels.py", "levels.py")):
+        original = (folder / name).read_text()
+        (folder / name).write_text(original + "\n# more\n")
+        changed = launch(*ask, "--config.network=own", folder=folder)
+        (folder / name).write_text(original)
+        assert changed.code == 2 and changed.out == "", changed.err
+        assert "mine:Net has changed since the model in" in (said := changed.err.splitlines()[-1])
+        assert f"was trained ({place}); train it again" in said
 
 
 def test_what_needs_features_or_blocks_refuses_it_in_a_line(folder):
@@ -115,13 +121,15 @@ def test_what_is_wrong_with_it_is_one_line(folder):
 
 def test_a_study_goes_on_unless_its_code_or_its_images_are_others(folder, tmp_path):
     shutil.copytree(folder / "run", tmp_path / "run")
-    code = (folder / "mine.py").read_text()
-    for text, words in {
-        code: [],
-        code + "\n# more\n": ["begun on other data (code of mine:Net was"],
-        code.replace("+= 100", "+= 99"): ["fingerprint was"],
-    }.items():
+    code, of_levels = (folder / "mine.py").read_text(), (folder / "levels.py").read_text()
+    for text, levels, words in [
+        (code, of_levels, []),
+        (code + "\n# more\n", of_levels, ["begun on other data (code of mine:Net was"]),
+        (code, of_levels + "# more\n", ["begun on other data (code of mine:Net in levels.py was"]),
+        (code, of_levels.replace("100", "99"), ["fingerprint was", "in levels.py was"]),
+    ]:
         (tmp_path / "mine.py").write_text(text)
+        (tmp_path / "levels.py").write_text(levels)
         answer = launch(*STUDY, folder=tmp_path)
         if words:
             assert answer.code == 2 and all(word in answer.err for word in words), answer.err

@@ -41,8 +41,10 @@ def describe(config, launch: Launch) -> Description:
     """Return what identifies the environments: names, and fingerprints of the code of one's own."""
     played = {arm.config.env.name for arm in resolve(config).values()}
     own = sorted(filter(is_own, played))
-    codes = {f"code of {name}": own_environment.load(name).code for name in own}
-    return Description({"name": config.env.name} | codes, remarks=judging.remarks(config))
+    identity = {"name": config.env.name}
+    for name in own:
+        identity |= own_environment.load(name).codes
+    return Description(identity, remarks=judging.remarks(config))
 
 
 def facts(found: Finished) -> dict[str, str]:

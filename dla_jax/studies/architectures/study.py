@@ -65,9 +65,12 @@ def describe(config, launch: Launch) -> Description:
 
 
 def codes_of(config) -> dict[str, str]:
-    """Return {"code of NAME": its fingerprint} of the networks of one's own that are compared."""
-    names = {arm.config.model.name for arm in resolve(config).values()}
-    return {f"code of {name}": own_network.code_of(name) for name in sorted(filter(is_own, names))}
+    """Return fingerprints of the code of the networks of one's own that are compared."""
+    found: dict[str, str] = {}
+    for name in sorted({arm.config.model.name for arm in resolve(config).values()}):
+        if is_own(name):
+            found |= own_network.codes_of(name)
+    return found
 
 
 def facts(found: Finished) -> dict[str, str]:
