@@ -14,12 +14,13 @@ def requirements(path: Path) -> list[str]:
     return [line for line in lines if line and not line.startswith(("#", "-r "))]
 
 
-# `configs` and `launch.py` are installed inside the package: at the top level they would meet those
-# of other projects. dla_jax/config/project.py finds them.
+# `configs`, `launch.py` and the examples that messages name are installed inside the package: at
+# the top level they would meet those of other projects. dla_jax/config/project.py finds them.
 SHIPPED = {
     "dla_jax.shipped": ".",
     "dla_jax.shipped.configs": "configs",
     "dla_jax.shipped.configs.claims": "configs/claims",
+    "dla_jax.shipped.docs.examples": "docs/examples",
 }
 
 

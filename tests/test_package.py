@@ -50,12 +50,12 @@ def wheel(tmp_path_factory):
     kept = re.findall(r"^!(.+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE)
     for path in [path for pattern in kept for path in ROOT.glob(pattern)]:
         if path.is_dir():
-            shutil.copytree(path, source / path.name, ignore=pycache)
+            shutil.copytree(path, source / path.relative_to(ROOT), ignore=pycache)
         else:
             shutil.copy(path, source)
     (source / "scratch.py").touch()
     for name in ("tests", "bench", "docs", "notebooks"):  # what must not be taken along
-        (source / name).mkdir()
+        (source / name).mkdir(exist_ok=True)
         (source / name / "__init__.py").touch()
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", ".", "--no-index")
     flags = ("--no-deps", "--no-build-isolation", "-w", source / "made")
@@ -117,7 +117,7 @@ def in_wheel(wheel, extra):
 def test_it_holds_all_that_is_read_at_run_time_and_no_tests_or_benches(wheel):
     kept = [p for p in (ROOT / "dla_jax").rglob("*.*") if p.suffix != ".pyc"]
     expected = {str(path.relative_to(ROOT)) for path in kept} | {"dla_jax/shipped/launch.py"}
-    for path in (ROOT / "configs").rglob("*.py"):
+    for path in (*ROOT.glob("configs/**/*.py"), *ROOT.glob("docs/examples/*.py")):
         expected.add(f"dla_jax/shipped/{path.relative_to(ROOT)}")
     with zipfile.ZipFile(wheel) as file:
         names = {name for name in file.namelist() if ".dist-info/" not in name}
@@ -165,6 +165,19 @@ def test_wrong_input_is_one_line_with_exit_code_2(line, words, dla_jax_in, tmp_p
     answer = dla_jax_in(tmp_path, line)
     assert answer.returncode == 2 and answer.stdout == "" and answer.stderr.count("\n") == 1
     assert answer.stderr.startswith("dla-jax: ") and words in answer.stderr
+
+
+def test_the_examples_that_messages_name_are_there_and_pages_are_said_not_to_be(
+    dla_jax_in, tmp_path
+):
+    own = ("--config=configs/own.py:smoke", "--config.model.name=docs.examples.shapes:Nett")
+    answer = dla_jax_in(tmp_path, *own)
+    assert "docs.examples.shapes has no Nett (did you mean 'Net'?)" in answer.stderr
+    answer = dla_jax_in(tmp_path, "--config=docs/examples/width.py:smoke", "--help")
+    assert answer.returncode == 0 and "docs/examples/width.py" in answer.stdout, answer.stderr
+    page = dla_jax_in(tmp_path, "--config=own.py", "--help").stdout
+    assert "docs/usage.md" in page
+    assert page.endswith("\n\nPages under docs/ are in this project's folder, and not installed.\n")
 
 
 def test_a_config_of_ones_own_stands_on_those_of_the_package(dla_jax_in, tmp_path):

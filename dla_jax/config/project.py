@@ -4,6 +4,7 @@ Imports nothing that is slow.
 """
 
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -14,9 +15,10 @@ COMMAND = "dla-jax"
 PACKAGE = Path(__file__).resolve().parent.parent
 SHIPPED = PACKAGE / "shipped"  # only in an installed package: setup.py puts it there
 INSTALLED = SHIPPED.is_dir()
-# What holds `configs` and `launch.py`. An installed package keeps them in a folder of its own:
-# other projects have a `configs` too.
+# What holds `configs`, `launch.py` and `docs/examples`. An installed package keeps them in a folder
+# of its own: other projects have a `configs` too.
 ROOT = SHIPPED if INSTALLED else PACKAGE.parent
+AT_HOME = "in this project's folder"  # which who installed it has fetched
 
 
 def version_line() -> str:
@@ -53,12 +55,22 @@ def command_at(path: Path) -> str:
 
 
 def as_typed(text: str) -> str:
-    """Return a text with what was typed for each `python launch.py`."""
-    return text.replace("python launch.py", shlex.join(launcher()))
+    """Return a text with what was typed for each `python launch.py`.
+
+    Where it names pages that are not installed, a last line says where they are.
+    """
+    away = INSTALLED and re.search(r"\bdocs/\S+\.md", text) is not None
+    told = text.replace("python launch.py", shlex.join(launcher()))
+    return f"{told}\n\nPages under docs/ are {AT_HOME}, and not installed." if away else told
+
+
+def page_words(page: str) -> str:
+    """Return a page, `docs/data.md`, with where it is if that is not here."""
+    return f"{page} {AT_HOME}" if INSTALLED else page
 
 
 def install_words(extra: str = "") -> str:
     """Return the command that installs what an extra needs, `tfds`; "": what all needs."""
     if INSTALLED:
-        return f"pip install '.{f'[{extra}]' if extra else ''}' in this project's folder"
+        return f"pip install '.{f'[{extra}]' if extra else ''}' {AT_HOME}"
     return f"pip install -r requirements{f'-{extra}' if extra else ''}.txt"

@@ -4,6 +4,7 @@ import errno
 from collections.abc import Iterator
 
 from dla_jax.config.connectivity import first_line
+from dla_jax.config.project import page_words
 from dla_jax.data.hub_sets import CONVERTED, HubSet
 
 BROKEN = ("ConnectionError", "Timeout", "RemoteProtocolError", "ReadError", "ConnectError")
@@ -51,7 +52,7 @@ def closed(hub: str, wanted: HubSet) -> str:
     return (
         f"{wanted.repo} is not given to everyone, and only public sets are fetched; see "
         f"{hub}/datasets/{wanted.repo}, fetch its files yourself and give them as a "
-        f"{'folder of images' if wanted.kind == 'images' else 'file'} (docs/data.md)"
+        f"{'folder of images' if wanted.kind == 'images' else 'file'}: {page_words('docs/data.md')}"
     )
 
 

@@ -61,6 +61,18 @@ def test_what_is_missing_is_installed_as_the_project_was(monkeypatch):
     assert found == [f"pip install '.{extra}' in this project's folder" for extra in ("[tfds]", "")]
 
 
+def test_where_pages_are_is_said_once_where_they_are_not_installed(monkeypatch):
+    text = "Read docs/data.md, and docs/studies/agents.md: python launch.py"
+    monkeypatch.setattr(sys, "argv", ["dla-jax"])
+    assert "\n" not in project.as_typed(text) and project.page_words("docs/a.md") == "docs/a.md"
+    monkeypatch.setattr(project, "INSTALLED", True)
+    told = project.as_typed(text).splitlines()
+    assert told[0].startswith(text.partition(":")[0]) and "python" not in told[0]
+    assert told[1:] == ["", "Pages under docs/ are in this project's folder, and not installed."]
+    assert "\n" not in project.as_typed("docs/examples/walk.py")
+    assert project.page_words("docs/a.md") == "docs/a.md in this project's folder"
+
+
 @pytest.mark.parametrize("line", ["--version", "--quiet -version", "--help --version"])
 def test_the_version_is_one_line(line):
     answer = launch(*line.split())
