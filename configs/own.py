@@ -36,7 +36,8 @@ def base() -> ConfigDict:
     config.question = "How good is a network of one's own beside a small CNN?"
     config.pair = ("cnn", "own")  # which the paired runs are about, seed by seed
     config.model = ConfigDict()
-    # Your class of Flax Linen modules, package.module:Class; this one is a dense layer.
+    # Your class of Flax Linen modules, package.module:Class. Until you give it this one stands in,
+    # a single dense layer, and the first lines of a launch and its report say so.
     config.model.name = "dla_jax.models.linear:Linear"
     config.model.arguments = ()  # of the class, as in width=16,depth=2
     use_digits(config)

@@ -62,6 +62,18 @@ def test_it_is_trained_and_described(folder):
     assert "Networks on mine:shapes" in page and data["code of mine:Net"] in page
 
 
+def test_without_a_name_it_is_said_that_a_dense_layer_stands_in(folder, tmp_path):
+    said = "own: no network was named, and one dense layer (dla_jax.models.linear:Linear) stands in"
+    answer = launch("--config=configs/own.py:smoke", "--dry_run", folder=tmp_path)
+    assert answer.code == 0 and said in answer.out and "--config.model.name=" in answer.out
+    flags = ("--config.num_epochs=1", "--config.seeds=0", "--workdir=run", "--quiet")
+    answer = launch("--config=configs/own.py:smoke", *flags, folder=tmp_path)
+    lines = answer.err.splitlines()
+    assert answer.code == 0 and lines[0].startswith("devices") and lines[1].startswith(said)
+    assert said in (tmp_path / "run" / "report.html").read_text()
+    assert "no network was named" not in (folder / "run" / "report.html").read_text()
+
+
 def test_the_command_of_the_example_would_run(tmp_path):
     docstring = ast.get_docstring(ast.parse(EXAMPLE.read_text()))
     command = docstring.partition("python launch.py ")[2].partition("\n\n")[0]

@@ -22,6 +22,8 @@ from dla_jax.trials.arms import Arm, Trial, check_arms, resolve
 from dla_jax.trials.grid import Job
 from dla_jax.trials.training import jobs_of
 
+STAND_IN = "dla_jax.models.linear:Linear"  # of configs/own.py
+
 
 def check_config(config, launch: Launch) -> None:
     """Raise ConfigError for a config that this study cannot run, before anything slow.
@@ -61,7 +63,17 @@ def describe(config, launch: Launch) -> Description:
     """Return what identifies the images, and what is to be said of them."""
     image_set = image_data.read(config, launch)
     identity = image_data.identity_of(config, image_set) | codes_of(config)
-    return Description(identity, splits.remarks(image_set))
+    return Description(identity, [*stand_ins(config), *splits.remarks(image_set)])
+
+
+def stand_ins(config) -> list[str]:
+    """Return a line for each network of one's own that was not named, as configs/own.py has it."""
+    return [
+        f"{arm.name}: no network was named, and one dense layer ({STAND_IN}) stands in for yours; "
+        "give --config.model.name=package.module:Class"
+        for arm in resolve(config).values()
+        if arm.config.model.name == STAND_IN
+    ]
 
 
 def codes_of(config) -> dict[str, str]:
@@ -76,7 +88,9 @@ def codes_of(config) -> dict[str, str]:
 def facts(found: Finished) -> dict[str, str]:
     """Return what the report says of the data, and the code of networks of one's own."""
     codes = {key: code for key, code in found.written["data"].items() if key.startswith("code of")}
-    return data_facts(found, counted="examples") | codes
+    lines = stand_ins(found.config)
+    told = {"network": " ".join(lines)} if lines else {}
+    return data_facts(found, counted="examples") | told | codes
 
 
 def jobs(
