@@ -73,4 +73,5 @@ def install_words(extra: str = "") -> str:
     """Return the command that installs what an extra needs, `tfds`; "": what all needs."""
     if INSTALLED:
         return f"pip install '.{f'[{extra}]' if extra else ''}' {AT_HOME}"
-    return f"pip install -r requirements{f'-{extra}' if extra else ''}.txt"
+    file = Path(f"requirements{f'-{extra}' if extra else ''}.txt")
+    return f"pip install -r {file if Path.cwd() == ROOT else shlex.quote(str(ROOT / file))}"

@@ -100,7 +100,7 @@ def check_dream(path: str, data_dir: Path, download: bool) -> None:
     if path:
         dream_files(path)
         return
-    library = f"install the library that fetches them: {install_words('hub')}"
+    library = f"install the library that fetches them, with {install_words('hub')}"
     check(
         hub_folder.find(SETS["dream"], data_dir) is not None
         or (hub_fetch.is_installed() and download),

@@ -32,6 +32,12 @@ def cache_of(wanted: HubSet) -> Path:
     return caches()[0] / f"datasets--{wanted.repo.replace('/', '--')}"
 
 
+def kept_of(wanted: HubSet) -> str:
+    """Return the folders in which the library keeps a set, as a message names them."""
+    made = caches()[1] / wanted.repo.replace("/", "___")
+    return f"{cache_of(wanted)} and {made}"
+
+
 def needs(wanted: HubSet, about: About, data_dir: Path) -> dict[Path, int]:
     """Return {folder: bytes that are still to be written there}; files that are there count not."""
     whole = sum(about.files.values())

@@ -14,7 +14,7 @@ from dla_jax.config.checks import ConfigError, check
 from dla_jax.config.project import install_words
 from dla_jax.data import hub_folder, hub_rows
 from dla_jax.data.hub_ask import address, ask
-from dla_jax.data.hub_disk import cache_of, check_disk
+from dla_jax.data.hub_disk import cache_of, check_disk, kept_of
 from dla_jax.data.hub_failures import of_error
 from dla_jax.data.hub_folder import Rows
 from dla_jax.data.hub_sets import CONVERTED, HubSet
@@ -61,7 +61,8 @@ def check_library(wanted: HubSet, where: str) -> None:
     """Raise ConfigError where `datasets` is not installed."""
     check(
         is_installed(),
-        f"{where}: fetching {wanted.repo} needs the library datasets: {install_words('hub')}",
+        f"{where}: fetching {wanted.repo} needs the library datasets; install it with "
+        f"{install_words('hub')}",
     )
 
 
@@ -82,8 +83,7 @@ def fetch(wanted: HubSet, data_dir: Path, where: str = "data.name") -> Path:
     check(
         not wanted.sizes or sizes == wanted.sizes,
         f"{where}: {wanted.repo} at {about.commit} has {sizes} examples, and should have "
-        f"{wanted.sizes}; remove {cache_of(wanted)} and try again, or prepare the set with "
-        "TensorFlow Datasets",
+        f"{wanted.sizes}; remove what has come of it, {kept_of(wanted)}, and try again",
     )
     read = hub_rows.images_of if wanted.kind == "images" else hub_rows.rows_of
     examples = read(wanted, parts, class_names, where)

@@ -16,31 +16,39 @@ TEXTS = ("string", "large_string")  # what a column of texts may hold
 INTEGERS = tuple(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
 CLASSES = ("ClassLabel", "string", "large_string", "bool", *INTEGERS)  # a column of classes
 
+# By the keys that name columns: what these may hold, and that in words. Questions have no key.
+KEYS = {"images": "image_column", "texts": "text_columns", "questions": ""}
+KINDS = {"image_column": ("Image",), "text_columns": TEXTS, "label_column": CLASSES, "": ()}
+WORDS = {"image_column": "images", "text_columns": "texts", "": ""}
+WORDS |= {"label_column": "classes: names, texts or whole numbers"}
+
 
 def check_columns(wanted: HubSet, name: str, part, where: str) -> None:
     """Raise ConfigError for a part that lacks a column, or whose images are none."""
     known = list(part.features)
-    for column in filter(None, (*wanted.columns, wanted.label)):
+    needed = [(KEYS[wanted.kind], column) for column in wanted.columns]
+    needed += [("label_column", wanted.label)] if wanted.label else []
+    for key, column in needed:
         check(
             column in known,
             f"{where}: {wanted.repo} has no column {column!r}{nearest(column, known)} in {name}; "
-            f"it has {', '.join(known)}",
+            f"it has {', '.join(known)}{how_to_name(wanted, key)}",
         )
-    kinds = {"images": ("Image",), "texts": TEXTS, "questions": ()}[wanted.kind]
-    for column in wanted.columns if kinds else ():
-        check_kind(wanted, column, part, kinds, where)
-    if wanted.label:
-        check_kind(wanted, wanted.label, part, CLASSES, where)
+        kind, kinds = kind_of_column(part.features[column]), KINDS[key]
+        check(
+            not kinds or kind in kinds,
+            f"{where}: the column {column} of {wanted.repo} holds {kind}, and not {WORDS[key]}; "
+            f"it has {', '.join(known)}{how_to_name(wanted, key)}",
+        )
 
 
-def check_kind(wanted: HubSet, column: str, part, kinds: tuple[str, ...], where: str) -> None:
-    """Raise ConfigError for a column that holds none of the kinds."""
-    kind = kind_of_column(part.features[column])
-    check(
-        kind in kinds,
-        f"{where}: column {column} of {wanted.repo} holds {kind}, where "
-        f"{' or '.join(kinds[:2])} is needed; give another of {', '.join(part.features)}",
-    )
+def how_to_name(wanted: HubSet, key: str) -> str:
+    """Return how another column is named; "" for a published set, whose columns are known.
+
+    Args:
+      key: of the group `data`.
+    """
+    return "" if wanted.sizes else f"; name another with --config.data.{key}=COLUMN"
 
 
 def kind_of_column(feature) -> str:
@@ -66,12 +74,14 @@ def check_names(wanted: HubSet, train, where: str) -> tuple[str, ...]:
     check(
         names == (wanted.class_names or names),
         f"{where}: the classes of {wanted.repo} are {', '.join(names)[:120]}, and should be "
-        f"{', '.join(wanted.class_names)[:120]}; give another revision",
+        f"{', '.join(wanted.class_names)[:120]}; read the set as it is, as "
+        f"--config.data.name=hub:{wanted.repo}, with its columns and data.size",
     )
     check(
         len(set(names)) == len(names) > 1,
-        f"{where}: {wanted.label} of {wanted.repo} has the classes {', '.join(names)[:120]}; give "
-        "a column of two or more different ones",
+        f"{where}: the column {wanted.label} of {wanted.repo} has the classes "
+        f"{', '.join(names)[:120]}, and two or more different ones are needed"
+        f"{how_to_name(wanted, 'label_column')}",
     )
     return names
 

@@ -110,9 +110,9 @@ def check_available(name: str, data_dir: Path, download: bool, key: str = "data.
 def check_library(name: str, missing: str, other: str) -> None:
     """Raise ConfigError where no library is installed that fetches a set."""
     tensorflow = name in SOURCES and importlib.util.find_spec("tensorflow") is not None
-    wanted = f"the library datasets ({install_words('hub')})"
+    wanted = f"the library datasets, which is small; install it with {install_words('hub')}"
     if name in SOURCES:
-        wanted += f" or TensorFlow ({install_words('tfds')})"
+        wanted += f", or else TensorFlow with {install_words('tfds')}"
     check(is_of_hub(name) or tensorflow, f"{missing}, and fetching it needs {wanted}; or {other}")
 
 

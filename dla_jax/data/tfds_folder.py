@@ -17,7 +17,7 @@ PARTS = ("train", "test")
 PASSAGE_PARTS = ("train", "dev", "test")  # of a set of passages with questions
 DAMAGE = (OSError, ValueError, KeyError, TypeError)  # what damaged JSON files raise
 BLOCK = 1000  # records read in one go
-AGAIN = "prepare it again, or give another --data_dir=FOLDER"
+AGAIN = "remove it, so that it is fetched again, or give another --data_dir=FOLDER"
 
 
 def describe(folder: Path) -> tuple[dict[str, int], tuple[str, ...]]:
@@ -38,7 +38,7 @@ def describe(folder: Path) -> tuple[dict[str, int], tuple[str, ...]]:
         raise ConfigError(_damaged(folder, error)) from None
     check(
         _is_array_record(folder) or importlib.util.find_spec("tensorflow") is not None,
-        f"{folder} holds no array_record files, and others need TensorFlow; "
+        f"{folder} holds no array_record files, and others need TensorFlow; install it with "
         f"{install_words('tfds')}, or give another --data_dir=FOLDER",
     )
     return described
@@ -158,7 +158,9 @@ def _read(folder: Path, read: Callable, parts: tuple[str, ...] = PARTS) -> list:
         builder = tfds.builder_from_directory(folder)
         return [read(builder, split) for split in parts]
     except ImportError as error:
-        raise ConfigError(f"{folder} cannot be read ({error}); {install_words()}") from None
+        raise ConfigError(
+            f"{folder} cannot be read ({error}); install what is missing with {install_words()}"
+        ) from None
     except Exception as error:  # whatever array_record, TensorFlow and Pillow raise for damage
         raise ConfigError(f"{folder} cannot be read ({first_line(error)}); {AGAIN}") from None
 

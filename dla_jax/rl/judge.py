@@ -66,7 +66,7 @@ def _missing(error: Exception) -> str:
     if "Box2D" not in reason:
         return f"{reason}; give another"
     return (
-        f"Box2D is not installed; {install_words('box2d')}, or leave it out with "
+        f"Box2D is not installed; install it with {install_words('box2d')}, or leave it out with "
         "--config.env.judge="
     )
 

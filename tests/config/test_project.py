@@ -53,7 +53,10 @@ def test_a_program_of_ones_own_is_told_what_a_shell_takes_here(monkeypatch, tmp_
     assert project.launcher() == ["dla-jax"]
 
 
-def test_what_is_missing_is_installed_as_the_project_was(monkeypatch):
+def test_what_is_missing_is_installed_as_the_project_was(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert project.install_words("hub") == f"pip install -r {ROOT}/requirements-hub.txt"
+    monkeypatch.chdir(ROOT)
     found = [project.install_words("tfds"), project.install_words()]
     assert found == ["pip install -r requirements-tfds.txt", "pip install -r requirements.txt"]
     monkeypatch.setattr(project, "INSTALLED", True)

@@ -17,14 +17,21 @@ def test_what_is_not_as_it_should_be_is_one_line(hub, small, tmp_path):
     small("cifar10", 4, 2)
     right = {"label": hub_sets.SETS["cifar10"].class_names}
     for parts, names, words in [
-        (parts_of("img"), right, ["{'train': 5, 'test': 2} examples, and should have"]),
+        (
+            parts_of("img"),
+            right,
+            [
+                "{'train': 5, 'test': 2} examples, and should have",
+                "home/datasets/uoft-cs___cifar10",
+            ],
+        ),
         (
             parts_of("img"),
             {"label": right["label"][::-1]},
             ["are truck, ship", "should be airplane"],
         ),
         (parts_of("image"), right, ["no column 'img' (did you mean 'image'?) in train"]),
-        (parts_of("img", "name"), right, ["no column 'label'", "it has img, name"]),
+        (parts_of("img", "name"), right, ["no column 'label' in train; it has img, name\n"]),
         ({"validation": parts_of("img")["train"]}, right, ["has no part train, but validation"]),
         (
             parts_of("img", labels=[0, 1, 2, 0, 1, 2], train=4)
@@ -35,7 +42,7 @@ def test_what_is_not_as_it_should_be_is_one_line(hub, small, tmp_path):
     ]:
         hub(parts, names=names)
         message = refusal(prepared.find_or_prepare, "cifar10", tmp_path, True)
-        assert all(word in message for word in ["uoft-cs/cifar10", *words]), message
+        assert all(word in f"{message}\n" for word in ["uoft-cs/cifar10", *words]), message
     assert not list(tmp_path.glob("hub/*/*")), "nothing unfinished is left"
 
 
@@ -86,7 +93,15 @@ def test_columns_of_another_kind_are_one_line(hub, tmp_path):
     for label, words in ((0.5, "holds double"), ([1, 2], "holds List")):
         hub({"train": train | {"label": [label] * 5}}, names={})
         message = refusal(images.load, hub_set, tmp_path, True)
-        assert f"column label of me/photos {words}, where ClassLabel or string is" in message
+        assert f"column label of me/photos {words}, and not classes: names, texts or" in message
+        assert message.endswith(
+            "it has image, label; name another with --config.data.label_column=COLUMN"
+        )
+    hub({"train": train}, names={})
+    message = refusal(
+        images.load, image_data("hub:me/photos", image_column="label"), tmp_path, True
+    )
+    assert "holds int64, and not images;" in message and "data.image_column=COLUMN" in message
     palette = io.BytesIO()
     Image.new("P", (4, 4)).save(palette, "PNG")
     wanted = hub_sets.SETS["cifar10"]

@@ -158,7 +158,9 @@ def test_with_tensorflow_its_own_format_is_read_in_the_same_order(tmp_path):
     info = json.loads(path.read_text())
     info["splits"][0]["shardLengths"][-1] = str(int(info["splits"][0]["shardLengths"][-1]) + 1)
     path.write_text(json.dumps(info))
-    with pytest.raises(ConfigError, match="prepare it again"):  # an example is missing
+    with pytest.raises(
+        ConfigError, match="remove it, so that it is fetched again"
+    ):  # an example is missing
         prepared.load("tiny_images", tmp_path / "tfrecord", download=False)
 
 
