@@ -15,6 +15,8 @@ from dla_jax.data.hub_sets import HubSet
 
 LARGER = 3  # texts may take that many times what their compressed files do; images stay as they are
 
+OTHERS = "give other folders with --data_dir, $HF_HUB_CACHE and $HF_DATASETS_CACHE"
+
 
 def caches() -> tuple[Path, Path]:
     """Return where the library keeps files as they are fetched, and what it makes of them."""
@@ -59,20 +61,27 @@ def pixels(wanted: HubSet, about: About) -> int:
 
 
 def check_disk(wanted: HubSet, about: About, data_dir: Path, where: str = "data.name") -> None:
-    """Raise ConfigError where a set does not fit on the disks that it is kept on."""
+    """Raise ConfigError where a set does not fit on the disks that it is kept on.
+
+    Also where one of the folders cannot be written.
+    """
     disks: dict[int, dict[Path, int]] = {}
     for folder, size in needs(wanted, about, data_dir).items():
         there = next(path for path in (folder, *folder.parents) if path.exists())
-        disks.setdefault(there.stat().st_dev, {})[there] = (
-            disks.get(there.stat().st_dev, {}).get(there, 0) + size
+        check(
+            there.is_dir() and os.access(there, os.W_OK | os.X_OK),
+            f"{where}: {wanted.repo} is to be kept in {folder}, and {there} cannot be written; "
+            f"{OTHERS}",
         )
+        folders = disks.setdefault(there.stat().st_dev, {})
+        folders[there] = folders.get(there, 0) + size
     for folders in disks.values():
         free, needed = shutil.disk_usage(next(iter(folders))).free, sum(folders.values())
         check(
             needed < free,
             f"{where}: {wanted.repo} needs about {shown(needed)} on the disk of "
-            f"{' and '.join(map(str, folders))}, where {shown(free)} are free; make room, or give "
-            "folders on other disks with --data_dir, $HF_HUB_CACHE and $HF_DATASETS_CACHE",
+            f"{' and '.join(map(str, folders))}, where {shown(free)} are free; make room, or "
+            f"{OTHERS}",
         )
 
 

@@ -7,14 +7,13 @@ import json
 import socket
 import threading
 import types
-from pathlib import Path
 
 import hub_library
 import pytest
 from hub_library import image_data, refusal
 
 from dla_jax.config import connectivity
-from dla_jax.data import choices, hub_ask, hub_disk, hub_failures, hub_sets, images
+from dla_jax.data import choices, hub_ask, hub_failures, hub_sets, images
 
 PHOTOS = hub_sets.named("hub:me/photos", columns=("image",), label="label", kind="images", size=4)
 STATUSES = {  # status: words of the line
@@ -95,9 +94,7 @@ def test_another_commit_than_the_one_that_is_pinned_is_refused(hub, tmp_path):
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_an_answer_that_breaks_off_is_not_called_an_odd_one(hub, tmp_path, monkeypatch, chunked):
-    monkeypatch.undo()
-    monkeypatch.setattr(hub_ask.hub_failures, "BROKEN", ())
+def test_an_answer_that_breaks_off_is_not_called_an_odd_one(monkeypatch, chunked):
     head = (
         b"Transfer-Encoding: chunked\r\n\r\n1000\r\n"
         if chunked
@@ -191,55 +188,6 @@ ERRORS = [  # what the library raises, words of the line
 def test_what_the_library_raises_has_advice_of_its_own(error, words):
     said = hub_failures.of_error(error, "https://hub", PHOTOS, "CACHE")
     assert words in said and "\n" not in said, said
-
-
-def test_the_librarys_folders_are_where_it_has_them(tmp_path, monkeypatch):
-    for name in ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_DATASETS_CACHE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", "/home/me")
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    cache = Path("/home/me/.cache/huggingface")
-    assert hub_disk.caches() == (cache / "hub", cache / "datasets")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/x")
-    assert hub_disk.caches()[0] == Path("/x/huggingface/hub")
-    monkeypatch.setenv("HF_HOME", "~/hf")
-    assert hub_disk.caches() == (Path("/home/me/hf/hub"), Path("/home/me/hf/datasets"))
-    monkeypatch.setenv("HF_DATASETS_CACHE", "/d")
-    monkeypatch.setenv("HF_HUB_CACHE", "$HOME/h")
-    assert hub_disk.caches() == (Path("/home/me/h"), Path("/d"))
-
-
-def test_what_is_counted_is_what_is_still_to_be_written(hub, tmp_path):
-    cifar = hub_sets.SETS["cifar10"]
-    files = {"plain_text/train.parquet": 100, "plain_text/test.parquet": 20}
-    about, data = hub_ask.About("a" * 40, files), tmp_path / "data"
-    home, decoded = tmp_path / "home", 60_000 * 32 * 32 * 3
-    expected = {home / "hub": 120, home / "datasets": 120, data: decoded}
-    assert hub_disk.needs(cifar, about, data) == expected
-    come = hub_disk.cache_of(cifar) / "snapshots" / about.commit / "plain_text" / "test.parquet"
-    come.parent.mkdir(parents=True)
-    come.touch()
-    assert hub_disk.needs(cifar, about, data) == expected | {home / "hub": 100}
-    news = hub_sets.SETS["ag_news_subset"]  # texts take more than their compressed files
-    assert hub_disk.needs(news, about, data)[data] == 360
-    known = about._replace(num_bytes=170, num_examples=9)  # by its card
-    assert hub_disk.needs(news, known, data) == {
-        home / "hub": 120,
-        home / "datasets": 170,
-        data: 170,
-    }
-    assert hub_disk.needs(PHOTOS, known, data)[data] == 9 * 4 * 4 * 3
-
-
-def test_folders_of_one_disk_have_to_hold_their_sum(hub, tmp_path, monkeypatch):
-    usage = types.SimpleNamespace(free=10**9)
-    monkeypatch.setattr(hub_disk.shutil, "disk_usage", lambda path: usage)
-    hub({}, num_bytes=334_000_000)  # three times that
-    message = asked(tmp_path)
-    assert "needs about 1.0 GB on the disk of" in message and "1.0 GB are free" in message
-    assert message.count(str(tmp_path)) == 1 and "$HF_DATASETS_CACHE" in message
-    hub({}, num_bytes=333_000_000)
-    images.check_config(image_data("hub:me/photos"), tmp_path, True)
 
 
 def test_what_the_card_says_is_used_where_it_says_it_of_this_configuration():
