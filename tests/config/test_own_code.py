@@ -31,6 +31,7 @@ FILES = {
     "deep/third.py": "",
     "deep/unused.py": "1 / 0\n",
     "lib/site-packages/installed.py": "",
+    "lib/site-packages/library.py": "",
 }
 USED = ["beside.py", "deep/__init__.py", "deep/inside/__init__.py", "deep/inside/thing.py"]
 USED += ["deep/other.py", "deep/third.py", "later.py"]
@@ -41,7 +42,8 @@ def codes(tmp_path, monkeypatch):
     """Return a function that writes files and gives the fingerprints of `mine:Net`."""
     monkeypatch.syspath_prepend(tmp_path / "lib" / "site-packages")
     monkeypatch.syspath_prepend(tmp_path)
-    names = {path.partition("/")[0].removesuffix(".py") for path in FILES} | {"installed"}
+    names = {path.partition("/")[0].removesuffix(".py") for path in FILES}
+    names |= {"installed", "library"}
 
     def forget():
         for name in list(sys.modules):
@@ -97,7 +99,7 @@ def test_of_a_package_it_is_the_package_and_what_lies_beside_it(codes):
 
 
 def test_of_an_installed_module_it_is_its_own_package_alone(codes):
-    text = "import numpy, beside\nclass Net: pass\n"
+    text = "import numpy, beside, library\nclass Net: pass\n"
     assert list(codes("installed", **{"lib/site-packages/installed.py": text})) == [
         "code of installed:Net"
     ]
