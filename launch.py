@@ -156,8 +156,10 @@ def start(config, workdir: Path) -> None:
         "--dry_run is for one process; leave out --multihost",
     )
     data = data_folder(FLAGS.data_dir)
-    if not FLAGS.multihost:  # of several processes all fail where one does, once they have met
-        request.check_data(config, data, FLAGS.download)
+    # A dry run says what is missing, and goes on; several processes fail together, once they have
+    # met.
+    if FLAGS.download and not (FLAGS.dry_run or FLAGS.multihost):
+        request.check_data(config, data)
     first = join_processes() if FLAGS.multihost else True
     with speaking(first):
         from dla_jax.front import launching

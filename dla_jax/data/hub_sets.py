@@ -7,7 +7,7 @@ tensorflow_datasets numbers them; the examples stand in the order of the hub, wh
 import re
 from typing import NamedTuple
 
-from dla_jax.config.checks import check
+from dla_jax.config.checks import check, check_count
 
 HUB = "hub:"  # what the name of any set of the hub begins with
 # The branch on which the hub keeps its own copy of a set, in Parquet files: also of one whose
@@ -180,10 +180,16 @@ def is_commit(revision: object) -> bool:
 
 
 def of_data(data) -> HubSet:
-    """Return the set that a group `data` names, of images or of texts."""
+    """Return the set that a group `data` names, of images or of texts.
+
+    Raises:
+      ConfigError: a key of it is wrong.
+    """
     if "image_column" in data:
+        check_count("data.size", data.size)
         columns = {"columns": (data.image_column,), "label": data.label_column}
         return named(data.name, **columns, kind="images", size=data.size)
+    check(len(data.text_columns) > 0, "data.text_columns is empty; give at least one")
     columns, label = tuple(map(str, data.text_columns)), str(data.label_column)
     return named(data.name, columns=columns, label=label, kind="texts")
 

@@ -12,7 +12,6 @@ import numpy as np
 from dla_jax.config.checks import (
     check,
     check_choice,
-    check_count,
     check_number,
     check_rules,
     count,
@@ -91,7 +90,6 @@ def check_config(data, data_dir: Path, download: bool) -> None:
         check_choice("data.name", data.name, DATASETS)
     check_rules(data, RULES, prefix="data.")
     if is_hub(data.name):
-        check_count("data.size", data.size)
         known = hub_fetch.check_available(hub_sets.of_data(data), data_dir, download)
         if known is not None:  # else it is seen when it is fetched
             check_fraction(data, official="test" in known["sizes"])

@@ -74,7 +74,6 @@ def check_config(data, data_dir: Path, download: bool) -> None:
             "data.path is empty; give the CSV file of the training texts, "
             "as in --config.data.path=train.csv",
         )
-    if data.name == "csv" or is_hub(data.name):
         check(len(data.text_columns) > 0, "data.text_columns is empty; give at least one")
     if is_hub(data.name):
         known = hub_fetch.check_available(hub_sets.of_data(data), data_dir, download)

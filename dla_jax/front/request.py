@@ -44,14 +44,14 @@ def prepare(config: ConfigDict, given: Iterable[str]) -> list[str]:
     return overrides.carry(config, given)
 
 
-def check_data(config: ConfigDict, data_dir: Path, download: bool) -> None:
-    """Raise ConfigError, before the slow imports, for a set neither there nor to be had.
+def check_data(config: ConfigDict, data_dir: Path) -> None:
+    """Raise ConfigError, before the slow imports, for a set neither there nor to be fetched.
 
     A study that lies elsewhere may mean other data by a name, and is not looked at.
     """
     if "data" in config and "name" in config.data and not is_own(config.experiment):
         fetchable = importlib.import_module("dla_jax.data.fetchable")
-        fetchable.check_first(config.data, data_dir, download)
+        fetchable.check_first(config.data, data_dir)
 
 
 def read(config: str | Path | ConfigDict, changes: dict) -> ConfigDict:

@@ -78,7 +78,8 @@ def run(
     command = request.command_of(config, changes, folder, flags)
     launch = Launch(folder, source, data, download, quiet, command=command)
     try:
-        request.check_data(asked, data, download)
+        if download:
+            request.check_data(asked, data)
         importlib.import_module("dla_jax.front.launching").start_as_guest(asked, launch, remarks)
     except BaseException:
         if workdir is None:

@@ -5,7 +5,7 @@ import sys
 import time
 
 import pytest
-from launching import ROOT, environment
+from launching import ROOT, environment, launch
 
 # What is started, and whether JAX and the rest came in.
 SHELL = """
@@ -56,3 +56,11 @@ def test_no_network_is_said_before_the_slow_imports(tmp_path, start):
     (said,) = answer.stderr.splitlines()
     assert "data.name: http://127.0.0.1:9 cannot be reached" in said and "--data_dir" in said
     assert time.monotonic() - before < 10 and not list((tmp_path / "data").glob("*"))
+
+
+def test_a_dry_run_says_so_and_goes_on_and_what_is_not_to_be_fetched_is_left_to_the_study(tmp_path):
+    config, data = "--config=configs/rescnn.py:cifar10", f"--data_dir={tmp_path}"
+    answer = launch(config, data, "--dry_run", HF_ENDPOINT="http://127.0.0.1:9")
+    assert answer.code == 0 and "data.name: cifar10 is not in" in answer.out, answer
+    answer = launch(config, data, "--nodownload", "--config.num_epochs=0")
+    assert answer.code == 2 and "num_epochs" in answer.err, answer
