@@ -32,7 +32,7 @@ OWNERS = {
     "orbax": ("training/checkpoint.py",),
     "tensorflow_datasets": ("data/",),
     "transformers": ("data/tokenize.py", "models/hub.py"),
-    "tokenizers": ("data/tokenize.py", "models/hub.py"),
+    "tokenizers": ("data/characters.py", "data/tokenize.py", "models/hub.py"),
     "safetensors": ("data/tokenize.py", "models/hub.py"),
     "huggingface_hub": ("models/hub.py",),
     "gymnasium": ("rl/judge.py",),

@@ -9,8 +9,13 @@ from dla_jax.config.checks import check_choice
 
 def modules() -> dict[str, str]:
     """Return {name of a command: the module that holds it}."""
-    names = sorted(path.stem for path in Path(__file__).parent.glob("*.py"))
-    return {name: f"dla_jax.commands.{name}" for name in names if name != "__init__"}
+    here = Path(__file__).parent
+    files = {path.stem: f"dla_jax.commands.{path.stem}" for path in here.glob("[!_]*.py")}
+    folders = {
+        path.parent.name: f"dla_jax.commands.{path.parent.name}.command"
+        for path in here.glob("*/command.py")
+    }
+    return dict(sorted((files | folders).items()))
 
 
 def find_experiment(name: str):

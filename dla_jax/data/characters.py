@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dla_jax.config.checks import check
+from dla_jax.config.checks import ConfigError, check
 
 
 class Characters(NamedTuple):
@@ -41,6 +41,30 @@ class Characters(NamedTuple):
     def dumps(self) -> str:
         """Return JSON that `tokenize.load` reads."""
         return json.dumps({"kind": "characters", "alphabet": self.alphabet})
+
+    def published(self):
+        """Return the same tokenizer as one of the package `tokenizers`, which transformers reads.
+
+        It encodes and decodes alike, and raises Exception for a character that is not in the
+        alphabet, since the model has no row for an unknown one.
+        """
+        from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+
+        words = models.WordLevel({character: i for i, character in enumerate(self.alphabet)})
+        tokenizer = Tokenizer(words)
+        tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), behavior="isolated")
+        tokenizer.decoder = decoders.Fuse()  # else there is a space between any two
+        return tokenizer
+
+
+def check_characters(text: str) -> None:
+    """Raise ConfigError for half a surrogate pair, which no UTF-8 has."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ConfigError(
+            f"the text has {text[error.start]!r}, which is no character of its own; leave it out"
+        ) from None
 
 
 def code_points(text: str) -> np.ndarray:

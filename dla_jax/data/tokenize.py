@@ -12,7 +12,7 @@ import numpy as np
 from dla_jax.config.checks import ConfigError, check, check_rules, choice, count
 from dla_jax.config.connectivity import first_line
 from dla_jax.config.files import write_atomically
-from dla_jax.data.characters import Characters
+from dla_jax.data.characters import Characters, check_characters
 
 KINDS = ("characters", "bpe")
 RULES = {"name": choice(KINDS)}
@@ -68,10 +68,17 @@ class Pieces:
         """Encode a text as int32 [n].
 
         Raises:
-          ConfigError: half a surrogate pair, which no UTF-8 has.
+          ConfigError: half a surrogate pair, which no UTF-8 has, or a character that the tokenizer
+            has no token for.
         """
         check_characters(text)
-        return np.array(self.tokenizer.encode(text).ids, np.int32)
+        try:
+            return np.array(self.tokenizer.encode(text).ids, np.int32)
+        except Exception as error:  # `tokenizers` raises plain Exception
+            raise ConfigError(
+                f"the tokenizer cannot read {text[:40]!r} ({first_line(error)}); write with the "
+                "characters that the model saw"
+            ) from None
 
     def encode_all(self, texts, max_length: int, pad_id: int = 0) -> Encoded:
         """Encode every text with the special tokens of its family, cut to `max_length` tokens."""
@@ -120,16 +127,6 @@ class Pieces:
     def dumps(self) -> str:
         """Return JSON that `load` reads."""
         return self._json
-
-
-def check_characters(text: str) -> None:
-    """Raise ConfigError for half a surrogate pair, which no UTF-8 has."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise ConfigError(
-            f"the text has {text[error.start]!r}, which is no character of its own; leave it out"
-        ) from None
 
 
 def check_config(tokenizer) -> None:

@@ -40,6 +40,16 @@ def accuracy_interval(values) -> tuple[float, float]:
     return t_interval(values, bounds=(0.0, 1.0))
 
 
+def proportion_interval(successes: int, n: int, level: float = LEVEL) -> tuple[float, float]:
+    """Return Wilson's score interval of a proportion, (low, high), of n > 0 independent trials.
+
+    Wilson 1927, "Probable inference, the law of succession, and statistical inference". It has a
+    width also where all trials succeed, or none.
+    """
+    found = stats.binomtest(successes, n).proportion_ci(level, method="wilson")
+    return float(found.low), float(found.high)
+
+
 def varies(values) -> bool:
     """Return whether values differ by more than rounding does."""
     values = np.asarray(values, float)

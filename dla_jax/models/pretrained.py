@@ -23,6 +23,8 @@ from dla_jax.models.tensor_names import (
 )
 
 LABELS = ("id2label", "label2id")
+# Our decoders begin and end with no token of their own; left out, transformers takes Llama's.
+NO_SPECIAL = {"bos_token_id": None, "eos_token_id": None}
 # Of RoBERTa: a layer of our head, and what it is called in a model of multiple choice.
 CHOICE_NAMES = {"classifier.dense": "roberta.pooler.dense", "classifier.out_proj": "classifier"}
 CLASSES = {"bert": "Bert", "roberta": "Roberta", "distilbert": "DistilBert"}
@@ -153,17 +155,19 @@ def to_tensors(model, params: dict, prefix: str) -> dict[str, np.ndarray]:
 
 
 def save(
-    model: Classifier | GPT, params: dict, folder: Path, class_names: tuple[str, ...] = ()
+    model: Classifier | GPT | Llama, params: dict, folder: Path, class_names: tuple[str, ...] = ()
 ) -> None:
     """Write a folder that `load`, `load_classifier` and transformers read.
 
-    It holds a GPT-2, or a classifier with its class names.
+    It holds a decoder, or a classifier with its class names.
 
     Raises:
       ConfigError: a classifier with a pooling that transformers has no class for.
     """
     if isinstance(model, GPT):
         published = _config_of_gpt(model)
+    elif isinstance(model, Llama):
+        published = _config_of_llama(model)
     else:
         check_published_head(model)
         published = _config_of_classifier(model.config, class_names)
@@ -205,13 +209,31 @@ def check_published_head(model: Classifier) -> None:
 
 
 def _config_of_gpt(model: GPT) -> dict:
+    config = model.config
     return {
         "model_type": "gpt2",
         "architectures": ["GPT2LMHeadModel"],
-        **dict(zip(SIZES["gpt2"], model.config, strict=False)),
-        "bos_token_id": None,
-        "eos_token_id": None,
-        "tie_word_embeddings": model.config.tied,
+        **dict(zip(SIZES["gpt2"], config, strict=False)),
+        **dict.fromkeys(("attn_pdrop", "embd_pdrop", "resid_pdrop"), config.dropout),
+        "activation_function": "gelu_new",
+        "layer_norm_epsilon": 1e-5,
+        **NO_SPECIAL,
+        "tie_word_embeddings": config.tied,
+    }
+
+
+def _config_of_llama(model: Llama) -> dict:
+    config = model.config
+    return {
+        "model_type": "llama",
+        "architectures": ["LlamaForCausalLM"],
+        **dict(zip(SIZES["llama"], config, strict=False)),
+        "attention_dropout": config.dropout,  # of ours the only one that transformers' Llama has
+        "hidden_act": "silu",
+        "rms_norm_eps": config.norm_eps,
+        "rope_theta": config.rope_theta,
+        **NO_SPECIAL,
+        "tie_word_embeddings": config.tied,
     }
 
 
