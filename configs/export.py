@@ -1,10 +1,12 @@
-"""A fine-tuned classifier of texts as a folder for `transformers`.
+"""A trained network as a folder for others, with a model card.
 
-    python launch.py --config=configs/export.py --from=runs/yahoo --config.folder=my_classifier
+    python launch.py --config=configs/export.py --from=runs/yahoo --config.folder=my_model
 
-Then, with transformers and PyTorch: `pipeline("text-classification", "my_classifier")("Which
-tyre?", truncation=True)`. Networks whose pooling is `published` can be exported; transformers has
-no class for the others.
+Classifiers of texts and language models are for transformers. With it and PyTorch:
+`pipeline("text-classification", "my_model")("Which tyre?", truncation=True)`, or
+`pipeline("text-generation", "my_model")("Nel mezzo")`. Networks for images become ONNX, which needs
+`pip install -r requirements-onnx.txt`. The folder's README.md holds data, scores and claims, with
+intervals, from the record. docs/usage.md has more.
 """
 
 from ml_collections import ConfigDict
@@ -35,6 +37,6 @@ def smoke(config: ConfigDict) -> None:
 
 
 PRESETS = {
-    "export": Preset(keep, "the best classifier of --from", minutes=SECONDS),
+    "export": Preset(keep, "the best network of --from", minutes=SECONDS),
     "smoke": Preset(smoke, "trains a tiny classifier first, to see that it runs", minutes=SECONDS),
 }

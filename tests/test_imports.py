@@ -41,6 +41,8 @@ OWNERS = {
     "jinja2": ("evidence/report.py",),
     "tensorflow": ("data/",),
     "datasets": ("data/hub_fetch.py", "data/hub_rows.py"),
+    "onnx": ("commands/export/onnx_graph.py",),
+    "onnxruntime": ("commands/export/image.py",),
     "torch": (),
 }
 

@@ -275,9 +275,14 @@ def restore(workdir: Path, row: dict, **more):
       ConfigError: the model is missing or damaged.
     """
     written = read_config(workdir)
-    config, data = ConfigDict(written["config"]), written["data"]
-    study = find(config.experiment)
-    arm = study.arms(config, data)[row["group"]]
+    data, study = written["data"], find(written["config"]["experiment"])
     # Where a seed leaves out classes, its network has names of its own for the others.
     data = data | {key: row[key] for key in ("class_names",) if key in row}
-    return study.restore(model_folder(workdir, row), arm.config, data, **more)
+    return study.restore(model_folder(workdir, row), arm_config(workdir, row), data, **more)
+
+
+def arm_config(workdir: Path, row: dict) -> ConfigDict:
+    """Return the config that a run of a workdir was trained with. `row`: its last one."""
+    written = read_config(workdir)
+    config = ConfigDict(written["config"])
+    return find(config.experiment).arms(config, written["data"])[row["group"]].config

@@ -30,6 +30,19 @@ def test_characters_give_back_any_text_of_theirs(text):
     assert characters.decode(tokens) == text and len(tokens) == len(text)
 
 
+@settings(max_examples=100, deadline=None)
+@given(st.text(alphabet=st.sampled_from("aeè𝄞\u0301 \n\r\t.,'")))
+def test_characters_are_published_as_they_are(text):
+    """As many tokens as code points, also where several make one letter, or one line end."""
+    characters = tokenize.Characters("".join(sorted("aeè𝄞\u0301 \n\r\t.,'")))
+    published = tokenize.Pieces(characters.published())
+    assert published.vocab_size == characters.vocab_size
+    np.testing.assert_array_equal(published.encode(text), characters.encode(text))
+    assert published.decode(published.encode(text)) == text
+    with pytest.raises(ConfigError, match="the characters that the model saw"):
+        published.encode(text + "b")
+
+
 def test_byte_pairs_learn_what_is_frequent():
     # Bytes of ASCII: one a character without any pair.
     assert len(PAIRS.encode(TEXT)) < 0.75 * len(TEXT)

@@ -29,6 +29,14 @@ def test_an_accuracy_does_not_leave_0_to_100_per_cent():
     assert stats.accuracy_interval(inner) == stats.t_interval(inner)
 
 
+@pytest.mark.parametrize(("successes", "n"), [(0, 5), (7, 10), (330, 360), (20, 20)])
+def test_proportion_interval_equals_wilsons_formula(successes, n):
+    p, z = successes / n, scipy_stats.norm.ppf(0.975)
+    half = z * math.sqrt(p * (1 - p) / n + (z / (2 * n)) ** 2)
+    low, high = ((p + z**2 / (2 * n) + sign * half) / (1 + z**2 / n) for sign in (-1, 1))
+    assert stats.proportion_interval(successes, n) == pytest.approx((low, high), abs=1e-12)
+
+
 @pytest.mark.parametrize(
     "values", [[0.3, -0.1, 0.2, 0.2, 0.0], [1, 2, 3, 4, 5, 6], [-1, 1], RNG.normal(0.4, 1, 9)]
 )

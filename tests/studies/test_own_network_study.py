@@ -97,13 +97,32 @@ def test_photos_are_classified_by_it_until_its_code_is_another(folder):
         assert f"was trained ({place}); train it again" in said
 
 
+def test_exported_it_says_what_predict_says(folder):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    for words in (
+        ("predict.py", "--config.image=green.png", "--workdir=predicted"),
+        ("export.py", "--config.folder=onnx"),
+    ):
+        config, *flags = words
+        line = (f"--config=configs/{config}", "--from=run", "--config.network=own", *flags)
+        assert launch(*line, folder=folder).code == 0
+    network = onnxruntime.InferenceSession(folder / "onnx" / "model.onnx")
+    image = np.asarray(Image.open(folder / "green.png"), np.float32) / 255
+    (logits,) = network.run(None, {"images": np.stack([image] * 2)})
+    p = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum(1, keepdims=True)
+    expected = json.loads((folder / "predicted" / "predictions.jsonl").read_text())["probabilities"]
+    np.testing.assert_allclose(p, [list(expected.values())] * 2, atol=2e-6)
+    card = (folder / "onnx" / "README.md").read_text()
+    assert written(folder)["data"]["code of mine:Net"] in card
+
+
 def test_what_needs_features_or_blocks_refuses_it_in_a_line(folder):
     for words, said in {
         ("cam.py",): ["own is a network of one's own, which gives no features", "no map"],
         ("ood.py",): ["own is a network of one's own", "no features"],
         ("predict.py", "--config.image=green.png", "--config.unfamiliar=true"): ["no features"],
         ("why.py", "--config.pair=own,cnn"): ["pair: own", "configs/own.py"],
-        ("export.py",): ["no fine-tuned classifier"],
     }.items():
         network = [] if "why" in words[0] else ["--config.network=own"]
         answer = launch(

@@ -6,6 +6,7 @@ import time
 import jax
 import numpy as np
 import pytest
+from cards import example_of, run_example
 from launching import launch, start
 from ml_collections import ConfigDict
 from PIL import Image
@@ -124,8 +125,12 @@ def test_an_export_says_what_the_study_says(tmp_path):
     encoded = tokenize.published(folder, model.config.vocab_size).encode_all(texts, 32)
     logits = np.asarray(model.apply({"params": params}, encoded.tokens, encoded.length)[0])
     assert [names[i] for i in logits.argmax(1)] == predicted
+    card = (folder / "README.md").read_text()
+    assert "pipeline_tag: text-classification\n" in card and ", ".join(PACKAGES) in card
+    assert "configs/export.py:smoke" in card and "cut to 32 tokens" in card
     transformers = pytest.importorskip("transformers")
     pytest.importorskip("torch")
+    assert any(name in run_example(example_of(card), folder) for name in PACKAGES)
     say = transformers.pipeline("text-classification", str(folder), top_k=1)
     found = [lines[0] for lines in say(texts, truncation=True)]
     assert [line["label"] for line in found] == predicted

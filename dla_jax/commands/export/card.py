@@ -163,7 +163,7 @@ def scores_words(found: Finished, row: dict, num_seeds: int) -> str:
         )
     else:
         words.append(
-            "What was chosen, be it learning rate, step or run, was chosen on the same text, so the "
+            "What was chosen, be it learning rate, step or run, was chosen on the same text: the "
             "score is too good."
         )
     return " ".join(words)
@@ -172,7 +172,8 @@ def scores_words(found: Finished, row: dict, num_seeds: int) -> str:
 def claims(found: Finished) -> str:
     """Return what the study answers, and each of its claims with its verdict."""
     study, summary = find(found.config.experiment), found.summary
-    words = f"{study.question(found)}\n\n{study.answer(found)}"
+    question = " ".join(study.question(found).split())  # some have line breaks
+    words = f"{question}\n\n{study.answer(found)}"
     if not summary["claims"]:
         return f"{words}\n\nIt judges no claim."
     rows = [
@@ -211,13 +212,19 @@ def training(found: Finished, row: dict) -> str:
         "steps": f"{row['step']:,}, the best on validation {row['best_step']:,}",
     }
     config = arm_config(found, row).to_dict()
-    kept = flatten({key: config[key] for key in TRAINING if key in config})
+    groups = (*TRAINING, "attack") if trained_on_attacks(config) else TRAINING
+    kept = flatten({key: config[key] for key in groups if key in config})
     keys = [f"{key}={value}" for key, value in kept.items() if is_said(key, value)]
     command = "\n".join(dict.fromkeys(launch["command"] for launch in launches))
     return (
         f"```\n{command}\n```\n\n{listed(own | launch_facts(launches))}\n\n"
         "Of the config, as this run had it:\n\n```\n" + "\n".join(keys) + "\n```"
     )
+
+
+def trained_on_attacks(config: dict) -> bool:
+    """Return whether a run was trained on images that were attacked."""
+    return "attack" in config and config["attack"]["name"] != "standard"
 
 
 def is_said(key: str, value) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import jax
 
-from dla_jax.commands.export import card, classifier, decoder
+from dla_jax.commands.export import card, classifier, decoder, image
 from dla_jax.config.checks import ConfigError, check
 from dla_jax.config.files import expand
 from dla_jax.config.workdir import Launch
@@ -18,7 +18,7 @@ from dla_jax.studies.study import Command
 from dla_jax.training.mesh import describe_devices
 from dla_jax.trials.finished import check_source, made_launch, make_source, source_words
 
-KINDS = (classifier, decoder)
+KINDS = (classifier, decoder, image)
 
 
 def check_config(config, launch: Launch) -> None:
