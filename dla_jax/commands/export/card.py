@@ -137,26 +137,15 @@ def mean_nats(values: list[float]) -> str:
 
 def scores_words(found: Finished, row: dict, num_seeds: int) -> str:
     """Return what the intervals are of, and by what the run was chosen."""
-    words = []
-    if row.get("class_counts"):
-        words.append(
-            "In brackets, for this model Wilson's 95 % interval: what as many other test examples, "
-            f"{sum(row['class_counts']):,} of the same kind, would show."
-        )
-    elif "test_accuracy" in row:
-        words.append(
-            "This model alone has no interval: answers to questions about one passage are not "
-            "independent."
-        )
-    else:
-        words.append("This model alone has no interval: there is one test text.")
+    words = [own_interval_words(row)]
     if num_seeds < stats.FEWEST:
         words.append(f"Fewer than {stats.FEWEST} seeds give none for the mean.")
     else:
         words.append("Behind the mean, Student's 95 % interval over the seeds.")
     diverged = sum(run["diverged"] for run in found.runs_of(row["group"]))
     if diverged:
-        words.append(f"{count(diverged, 'run')} of the network diverged.")
+        how = "counted as chance" if "test_accuracy" in row else "left out of the mean"
+        words.append(f"{count(diverged, 'run')} of the network diverged, {how}.")
     if row.get("scored_on", "test") == "test":
         words.append(
             "What was chosen, be it learning rate, step or run, was chosen on validation data."
@@ -167,6 +156,22 @@ def scores_words(found: Finished, row: dict, num_seeds: int) -> str:
             "score is too good."
         )
     return " ".join(words)
+
+
+def own_interval_words(row: dict) -> str:
+    """Return what the interval of one run is, or why there is none."""
+    if row.get("class_counts"):
+        return (
+            "In brackets, for this model Wilson's 95 % interval, for the chance that its "
+            f"{sum(row['class_counts']):,} test examples are easier or harder than others."
+        )
+    if "test_accuracy_ties" in row:
+        why = "answers to questions about one passage are not independent"
+    elif "test_accuracy" in row:
+        why = "its record does not say how many test examples there were"
+    else:
+        why = "there is one test text"
+    return f"This model alone has no interval: {why}."
 
 
 def claims(found: Finished) -> str:
@@ -228,7 +233,7 @@ def trained_on_attacks(config: dict) -> bool:
 
 
 def is_said(key: str, value) -> bool:
-    """Return whether the card names a key of the config: no path of its maker's machine."""
+    """Return whether the card names a key of the config; where data lie is no part of it."""
     return value is not None and key != "optim.lr" and key not in FREE_KEYS
 
 
@@ -245,7 +250,10 @@ def limits(found: Finished, row: dict) -> list[str]:
     ]
     dtype = arm_config(found, row).compute_dtype
     if dtype != "float32":
-        said.append(f"It was trained and scored in {dtype}; its weights here are float32.")
+        said.append(
+            f"It was trained and scored in {dtype}; here it is float32, and its scores may be "
+            "slightly others."
+        )
     judged = found.summary["claims"]
     open_ = sum(claim["verdict"] == OPEN for claim in judged)
     if open_:

@@ -1,8 +1,8 @@
 """A network for images as an ONNX graph: its jaxpr, equation by equation.
 
-No package does it for these networks: jax2onnx 0.17 cannot read Flax's scans, of which all stacks
-of blocks here are made, and asks for an older Orbax than this project; tf2onnx needs TensorFlow.
-What does not depend on the images is computed here, and scans are unrolled.
+No package does it for these networks: jax2onnx 0.17.1 fails on Flax's scans, of which all stacks of
+blocks here are made, and asks for an older Orbax than this project; tf2onnx needs TensorFlow. What
+does not depend on the images is computed here, and scans are unrolled.
 """
 
 import importlib.util
@@ -16,7 +16,14 @@ from dla_jax.commands.export.onnx_primitives import BATCH, BY_ELEMENT, PRIMITIVE
 from dla_jax.config.checks import check
 
 OPSET, IR = 18, 9  # what onnxruntime reads from 1.17 on
-INNER = ("jaxpr", "call_jaxpr", "fun_jaxpr")  # where a call keeps what it calls
+# Equations that call a jaxpr, and where they keep it.
+CALLS = {
+    "jit": "jaxpr",
+    "checkpoint": "jaxpr",
+    "closed_call": "call_jaxpr",
+    "custom_jvp_call": "call_jaxpr",
+    "custom_vjp_call": "call_jaxpr",
+}
 
 
 class Nodes:
@@ -115,7 +122,7 @@ def write(nodes: Nodes, closed: ClosedJaxpr, inputs: list) -> list:
     known |= dict(zip(jaxpr.invars, inputs, strict=True))
 
     def read(atom):
-        return np.asarray(atom.val) if isinstance(atom, Literal) else known[atom]
+        return np.asarray(atom.val, atom.aval.dtype) if isinstance(atom, Literal) else known[atom]
 
     for eqn in jaxpr.eqns:
         outputs = write_equation(nodes, eqn, [read(atom) for atom in eqn.invars])
@@ -128,11 +135,10 @@ def write_equation(nodes: Nodes, eqn, inputs: list) -> list:
     name = eqn.primitive.name
     if name == "scan":
         return write_scan(nodes, eqn, inputs)
-    for key in INNER:
-        if key in eqn.params:
-            inner = eqn.params[key]
-            closed = inner if isinstance(inner, ClosedJaxpr) else ClosedJaxpr(inner, ())
-            return write(nodes, closed, inputs)
+    if name in CALLS:
+        inner = eqn.params[CALLS[name]]
+        closed = inner if isinstance(inner, ClosedJaxpr) else ClosedJaxpr(inner, ())
+        return write(nodes, closed, inputs)
     if all(not isinstance(value, str) for value in inputs):
         return compute(eqn, inputs)
     check(
