@@ -18,7 +18,18 @@ from dla_jax.config.project import VERSION
 pytest.importorskip(
     "setuptools", minversion="77", reason="building the package needs requirements-test.txt"
 )
-EXTRAS = {"bench", "box2d", "cluster", "cuda13", "hub", "notebooks", "test", "tfds", "tpu"}
+EXTRAS = {
+    "bench",
+    "box2d",
+    "cluster",
+    "cuda13",
+    "hub",
+    "notebooks",
+    "onnx",
+    "test",
+    "tfds",
+    "tpu",
+}
 OWN = """
 from configs import rescnn
 from configs.shared import SEEDS

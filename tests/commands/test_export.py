@@ -11,6 +11,7 @@ from launching import ROOT, assert_refused, launch
 from safetensors.numpy import load_file
 
 from dla_jax.commands import generate
+from dla_jax.commands.export import card, decoder
 from dla_jax.config.checks import ConfigError
 from dla_jax.data import tokenize
 from dla_jax.evidence.rows import read_record
@@ -169,8 +170,9 @@ def test_transformers_computes_and_writes_the_same(network, folders, smoke):
     sizes = {"num_tokens": more, "num_samples": 1, "key": jax.random.key(0)}
     ours = sampling.sample(found.model, found.params, prompt, **sizes, sampler=coldest)
     np.testing.assert_array_equal(written[len(prompt) :], ours[0])
-    card = (folders[network] / "README.md").read_text()
-    assert run_example(example_of(card), folders[network]).startswith(row["prompt"])
+    code = example_of((folders[network] / "README.md").read_text())
+    begun = found.tokenizer.decode(found.tokenizer.encode(row["prompt"])[: length // 2])
+    assert run_example(code, folders[network]).startswith(begun)
 
 
 @needs_torch
@@ -194,15 +196,25 @@ def test_the_card_says_what_the_record_says(folders, smoke):
         assert head["pipeline_tag"] == "text-generation" and "datasets" not in head
         _, row = trained(smoke, network)
         scores = [rows[f"final/{network}/seed{seed}"]["nats_per_char"] for seed in (0, 1)]
-        card = path.read_text()
-        assert f"| this model, seed {row['seed']} | {row['nats_per_char']:.3f} |" in card
-        assert f"| mean of 2 seeds | {np.mean(scores):.3f} |" in card
+        text = path.read_text()
+        assert f"| this model, seed {row['seed']} | {row['nats_per_char']:.3f} |" in text
+        assert f"| mean of 2 seeds | {np.mean(scores):.3f} |" in text
         written = json.loads((workdir / "config.json").read_text())
-        assert written["launches"][0]["command"] in card and f"- run: {row['run']}\n" in card
-        assert written["data"]["fingerprint"] in card and f"learning rate: {row['lr']:g}" in card
-        assert "\nmodel.block_size=32\n" in card and "data.path" not in card
+        assert written["launches"][0]["command"] in text and f"- run: {row['run']}\n" in text
+        assert written["data"]["fingerprint"] in text and f"learning rate: {row['lr']:g}" in text
+        assert "\nmodel.block_size=32\n" in text and "data.path" not in text
         for claim in json.loads((workdir / "summary.json").read_text())["claims"]:
-            assert f"| {claim['verdict']} | {claim['statement']} |" in card
+            assert f"| {claim['verdict']} | {claim['statement']} |" in text
+
+
+def test_the_card_says_which_text_was_scored_and_its_example_fits_the_context(smoke):
+    found, row = trained(smoke, "gpt")
+    study = card.read(smoke("dante")[0])
+    assert "nats per character, test text" in card.scores(study, row)
+    text = card.scores(study, row | {"scored_on": "val"})
+    assert "nats per character, validation text" in text and "the score is too good" in text
+    code = decoder.example(found, "the " * 100)
+    assert f"tokenizer({'the ' * 4!r}, " in code and "max_new_tokens=16)" in code
 
 
 def test_what_is_wrong_is_named(smoke, tmp_path):

@@ -228,10 +228,11 @@ def test_the_cards_head_names_a_set_of_the_hub(written):
     assert "datasets" not in card.head(found, row, MODEL)
     arm = found.arms[row["group"]]
     config = arm.config.copy_and_resolve_references()
-    config.data.name = "hub:ylecun/mnist@main"
     config.attack.name = "pgd"
     there = found._replace(arms={row["group"]: arm._replace(config=config)})
-    assert '\ndatasets:\n- "ylecun/mnist"\n' in card.head(there, row, MODEL)
+    for name in ("hub:ylecun/mnist@main", "mnist"):
+        config.data.name = name
+        assert '\ndatasets:\n- "ylecun/mnist"\n' in card.head(there, row, MODEL)
     assert "\nattack.name=pgd\n" in card.training(there, row)
 
 

@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 from dla_jax.config.arguments import flatten
 from dla_jax.config.files import write_atomically
 from dla_jax.config.written import FREE_KEYS, read_config
-from dla_jax.data.hub_sets import is_hub, named
+from dla_jax.data.hub_sets import SETS, is_hub, named
 from dla_jax.evidence import report, stats, tables
 from dla_jax.evidence.formatting import count, interval, number
 from dla_jax.evidence.summary import launch_facts
@@ -76,10 +76,17 @@ def head(found: Finished, row: dict, model: Model) -> str:
     lines = [f"library_name: {model.library}", f"pipeline_tag: {model.task}"]
     lines += ["tags:", "- dla_jax", "- jax"]
     data = arm_config(found, row).data
-    if "name" in data and is_hub(name := data.name):
-        repo = named(name, columns=(), label="", kind="").repo
+    repo = hub_repo(data.name) if "name" in data else ""
+    if repo:
         lines += ["datasets:", f"- {json.dumps(repo)}"]
     return "".join(f"{line}\n" for line in lines)
+
+
+def hub_repo(name: str) -> str:
+    """Return where the hub has the set of a `data.name`; empty where it is none of the hub's."""
+    if is_hub(name):
+        return named(name, columns=(), label="", kind="").repo
+    return SETS[name].repo if name in SETS else ""
 
 
 def arm_config(found: Finished, row: dict) -> ConfigDict:

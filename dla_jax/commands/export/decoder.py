@@ -48,23 +48,22 @@ def write(workdir: Path, row: dict, folder: Path, launch: Launch) -> Model:
     pretrained.save(found.model, jax.tree.map(np.asarray, found.params), folder)
     write_tokenizer(found.tokenizer, config.block_size, folder)
     kind = "Llama" if isinstance(found.model, Llama) else "GPT-2"
-    snippet = WRITE.replace("{prompt}", repr(row["prompt"])).replace(
-        "{more}", str(room(found, row))
-    )
     return Model(
         library="transformers",
         task="text-generation",
         what=f"A language model of {kind}'s architecture: {count(config.n_layer, 'layer')}, "
         f"{count(config.n_head, 'head')}, width {config.n_embd}, {tokens_words(found.tokenizer)}.",
-        snippet=snippet,
+        snippet=example(found, row["prompt"]),
         limits=limits(found),
     )
 
 
-def room(found: LanguageModel, row: dict) -> int:
-    """Return how many tokens the card's example writes behind the prompt of the study."""
-    free = found.model.config.block_size - len(found.tokenizer.encode(row["prompt"]))
-    return min(MOST, max(1, free))
+def example(found: LanguageModel, prompt: str) -> str:
+    """Return the card's example: it begins as the study's samples do, and stays in the context."""
+    block = found.model.config.block_size
+    tokens = found.tokenizer.encode(prompt)[: block // 2]
+    more = str(min(MOST, block - len(tokens)))
+    return WRITE.replace("{more}", more).replace("{prompt}", repr(found.tokenizer.decode(tokens)))
 
 
 def tokens_words(tokenizer: Characters | tokenize.Pieces) -> str:

@@ -14,6 +14,7 @@ from jax.extend.core import ClosedJaxpr, Literal
 
 from dla_jax.commands.export.onnx_primitives import BATCH, BY_ELEMENT, PRIMITIVES
 from dla_jax.config.checks import check
+from dla_jax.config.project import install_words
 
 OPSET, IR = 18, 9  # what onnxruntime reads from 1.17 on
 # Equations that call a jaxpr, and where they keep it.
@@ -74,7 +75,7 @@ def check_packages() -> None:
     check(
         not missing,
         f"--from: a network for images is exported to ONNX, which needs {' and '.join(missing)}; "
-        "pip install -r requirements-onnx.txt",
+        f"{install_words('onnx')}",
     )
 
 
