@@ -15,6 +15,7 @@ from dla_jax.config.checks import ConfigError, check
 from dla_jax.config.written import differences, read_config
 
 OLD_RECORD = "metrics.jsonl"  # the one file that held the record of all runs in earlier versions
+CREW = "workers"  # the folder of what several processes say that share a workdir
 
 
 class Launch(NamedTuple):
@@ -27,6 +28,7 @@ class Launch(NamedTuple):
     quiet: bool
     first: bool = True  # whether this process writes, of the several that --multihost joins
     command: str | None = None  # that config.json keeps; None: what was typed
+    joins: bool = False  # whether other processes may be at work in the workdir too
 
 
 def default_folder(config_flag: str, root: str | Path = "runs") -> Path:
@@ -77,6 +79,11 @@ def remove_if_empty(workdir: Path) -> None:
         pass
 
 
+def is_finished(workdir: Path) -> bool:
+    """Return whether a study has left its summary and its report in a workdir."""
+    return all((workdir / name).is_file() for name in ("summary.json", "report.html"))
+
+
 def follow_made(key: str, folder: Path, say: bool = True) -> Path:
     """Return the workdir itself, or the one inside it of the study that it made first.
 
@@ -114,7 +121,7 @@ def check_workdir(workdir: Path, config: dict) -> None:
     for folder, study in made.items():
         check_workdir(folder, study)
     # What a launch leaves that was stopped before it described its own study.
-    left = {".lock", *(folder.relative_to(workdir).parts[0] for folder in made)}
+    left = {".lock", CREW, *(folder.relative_to(workdir).parts[0] for folder in made)}
     if not workdir.exists() or {path.name for path in workdir.iterdir()} <= left:
         return
     check(
@@ -158,8 +165,11 @@ def made_first(workdir: Path, config: dict) -> dict[Path, dict]:
     return {workdir / "studies" / name: study for name, study in made.items()}
 
 
-def lock_workdir(workdir: Path):
+def lock_workdir(workdir: Path, shared: bool = False):
     """Make the folder and take its lock, which is held while the returned file is open.
+
+    Args:
+      shared: with other processes that share it.
 
     Raises:
       ConfigError: the folder cannot be written, or another process is at work in it.
@@ -172,9 +182,16 @@ def lock_workdir(workdir: Path):
             f"workdir {workdir} cannot be written ({error.strerror}); give another --workdir"
         ) from None
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+        fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
         raise ConfigError(
             f"workdir {workdir} is in use by another process; wait for it or give another --workdir"
         ) from None
+    except OSError as error:
+        # Of those that share it, leases (trials/lease.py) say who is at work on what.
+        check(
+            shared,
+            f"workdir {workdir}: its file system has no locks ({error.strerror}); add --join, "
+            "which needs none, or give another --workdir",
+        )
     return lock

@@ -50,7 +50,12 @@ FREE_KEYS = frozenset(
 
 
 def write_config(
-    workdir: Path, config: dict, devices: list[str], data: dict, command: str | None = None
+    workdir: Path,
+    config: dict,
+    devices: list[str],
+    data: dict,
+    command: str | None = None,
+    joins: bool = False,
 ) -> None:
     """Write `config.json`, or add this launch to it.
 
@@ -59,6 +64,7 @@ def write_config(
       devices: the devices in words.
       data: what identifies the data (name, number of examples, fingerprint).
       command: of this launch; None: what was typed.
+      joins: whether it is one of several processes; those that differ in nothing are one launch.
 
     Raises:
       ConfigError: the workdir was begun on other data, so that half of its runs would have been
@@ -69,7 +75,10 @@ def write_config(
         written = read_config(workdir)
         check_same_data(workdir, written["data"], data)
         launches = written["launches"]
-    launches = [*launches, describe_launch(devices, command)]
+    launch = describe_launch(devices, command)
+    same = [launch == old | {"started": launch["started"]} for old in launches]
+    if not (joins and any(same)):
+        launches = [*launches, launch]
     text = json.dumps({"config": config, "data": data, "launches": launches}, indent=1)
     write_atomically(workdir / "config.json", text)
 

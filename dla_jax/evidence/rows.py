@@ -86,6 +86,22 @@ def read_rows(path: Path) -> list[dict]:
     return [parse_row(line, f"{path} is damaged at line {i}") for i, line in enumerate(whole, 1)]
 
 
+def done_row(path: Path) -> dict | None:
+    """Return the last row of a run that is done; None of one that is not, or has not begun.
+
+    The rows before it are not looked at.
+    """
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    line = text[text.rfind(b"\n", 0, -1) + 1 :]
+    if not line.endswith(b"\n") or b'"done": true' not in line:
+        return None
+    row = parse_row(line.decode("utf-8"), f"{path} is damaged at its last line")
+    return row if row.get("done") else None
+
+
 def parse_row(line: str, place: str) -> dict:
     """Return the row that a line holds.
 

@@ -15,6 +15,7 @@ from dla_jax import commands
 from dla_jax.config.checks import ConfigError, check
 from dla_jax.config.files import expand
 from dla_jax.config.project import launcher
+from dla_jax.config.workdir import is_finished
 from dla_jax.config.written import read_config, resume_command
 from dla_jax.evidence import pictures
 
@@ -89,11 +90,6 @@ def chip(verdict: str, words: str) -> str:
     """Return a verdict, and what it is about, as HTML."""
     name = verdict.replace(" ", "-")
     return f'<span class="verdict {name}">{verdict}</span> {html.escape(words)}'
-
-
-def is_finished(workdir: Path) -> bool:
-    """Return whether a study has left its summary and its report in a workdir."""
-    return all((workdir / name).is_file() for name in ("summary.json", "report.html"))
 
 
 def load(workdir: str | Path) -> Result:

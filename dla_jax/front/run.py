@@ -15,12 +15,13 @@ from dla_jax.config.workdir import (
     Launch,
     check_workdir,
     follow_made,
+    is_finished,
     make_workdir,
     remove_if_empty,
 )
 from dla_jax.config.written import read_config
 from dla_jax.front import request
-from dla_jax.front.result import Result, is_finished, load
+from dla_jax.front.result import Result, load
 
 # Where data are: a workdir goes on with other places, if they hold the same data.
 PLACES = ("data.path", "data.test_path")

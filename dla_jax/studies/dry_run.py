@@ -11,7 +11,8 @@ from dla_jax.config.written import read_config
 from dla_jax.studies import modules
 from dla_jax.studies.duration import time_line
 from dla_jax.studies.plans import SOLVED, Plan, absent, plan_of, share_of_run, studies_of
-from dla_jax.studies.study import Command, Study, read_finished, select_seeds
+from dla_jax.studies.running import select_seeds
+from dla_jax.studies.study import Command, Study, read_finished
 from dla_jax.trials import halving
 from dla_jax.trials.arms import Arm, check_arms
 

@@ -4,7 +4,7 @@ A study compares arms: it resolves them, trains each at a learning rate of its o
 and judges its claims by what it measured. What differs between studies are the fields of `Study`.
 """
 
-import sys
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -12,20 +12,18 @@ from typing import NamedTuple
 from ml_collections import ConfigDict
 
 from dla_jax.config.checks import check
-from dla_jax.config.workdir import OLD_RECORD, Launch
-from dla_jax.config.written import read_config, resume_command, write_config
+from dla_jax.config.workdir import OLD_RECORD, Launch, is_finished
+from dla_jax.config.written import read_config, resume_command
 from dla_jax.data import splits
-from dla_jax.evidence import report, undecidable, weighing
+from dla_jax.evidence import report, weighing
 from dla_jax.evidence.rows import read_record
 from dla_jax.evidence.summary import config_facts, launch_facts, print_lines, write_summary
 from dla_jax.studies import find
-from dla_jax.studies.choosing import chosen_rates, halving_facts, selection_rows
-from dla_jax.training.mesh import describe_devices
-from dla_jax.training.record import Record
-from dla_jax.trials import halving
+from dla_jax.studies.choosing import halving_facts, selection_rows
+from dla_jax.studies.running import select_seeds, train_study
+from dla_jax.trials import crew
 from dla_jax.trials.arms import Arm, final_trials, resolve, select_trials
 from dla_jax.trials.finished import model_folder
-from dla_jax.trials.grid import run_grid
 
 
 class Description(NamedTuple):
@@ -135,46 +133,17 @@ class Command(NamedTuple):
 
 def run_study(study: Study, config, launch: Launch) -> None:
     """Run a study, or what is left of it, and draw its report."""
-    described = study.describe(config, launch)
-    arms = study.arms(config, described.identity)
-    seeds = {arm.name: arm.seeds for arm in arms.values()}
-    undecided = undecidable.remarks(study.claims(config).values(), seeds)
-    begin(config, launch, described._replace(remarks=[*described.remarks, *undecided]))
-    record = Record(launch.workdir, launch.first)
-    selected = select_trials(arms, select_seeds(config))
-
-    def chosen(done: dict[str, dict]) -> dict[str, float]:
-        return chosen_rates(config, study.tuning.score, arms, selected, done)
-
-    run_grid(
-        record,
-        selected,
-        final_trials(arms),
-        make_jobs=lambda trials: study.jobs(config, launch, arms, trials, record),
-        choose_rates=chosen,
-        side_by_side=config.cells_at_a_time if "cells_at_a_time" in config else 1,
-        quiet=launch.quiet,
-        unit=study.unit,
-        halved_by=study.tuning.score if halving.halves(config) else None,
-    )
-    record.close()
-    if launch.first:
-        draw_study(study, launch.workdir)
-
-
-def select_seeds(config) -> tuple[int, ...]:
-    """Return the seeds that choose learning rates; none in a study that only measures."""
-    return tuple(config.select_seeds) if "select_seeds" in config else ()
-
-
-def begin(config, launch: Launch, described: Description) -> None:
-    """Write `config.json`, before anything else is in the workdir, and print the remarks."""
-    if launch.first:
-        write_config(
-            launch.workdir, config.to_dict(), describe_devices(), described.identity, launch.command
-        )
-        for remark in described.remarks:
-            print(remark, file=sys.stderr)
+    if not launch.joins:
+        train_study(study, config, launch, None)
+        if launch.first:
+            draw_study(study, launch.workdir)
+            crew.forget(launch.workdir)
+        return
+    with contextlib.closing(crew.Crew(launch.workdir)) as team:
+        train_study(study, config, launch, team)
+        drawing = {"name_of": str, "is_done": lambda what: is_finished(launch.workdir)}
+        team.each(lambda what: draw_study(study, launch.workdir), ["report"], 1, **drawing)
+    crew.forget(launch.workdir)
 
 
 def draw_study(study: Study, workdir: Path) -> None:

@@ -6,14 +6,14 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from dla_jax.config.files import write_atomically
-from dla_jax.evidence.rows import read_rows, record_file, record_files
+from dla_jax.evidence.rows import done_row, read_rows, record_file, record_files
 
 FLUSH_SECONDS = 30  # how old what TensorBoard shows of a run under way may be
 
@@ -99,12 +99,17 @@ class Record:
     they are; that of an unfinished run is cut back when `resume` says which step it continues from.
     Safe to use from several threads. With `writes=False` it reads, remembers, and writes nothing.
 
-    `done` is {run: its last row} of the finished runs.
+    `done` is {run: its last row} of the finished runs, those of other processes as `look` finds
+    them. `check`, called before all that is written, raises where another process has taken over
+    the run.
     """
 
-    def __init__(self, workdir: Path, writes: bool = True):
+    def __init__(
+        self, workdir: Path, writes: bool = True, check: Callable[[], None] = lambda: None
+    ):
         self._workdir = workdir
         self._writes = writes
+        self.check = check
         self._tensorboard = workdir / "tb"
         self._files = {}
         self._boards = {}
@@ -115,20 +120,34 @@ class Record:
         self.done = {run: own[-1] for run, own in rows.items() if own and own[-1].get("done")}
         self._begun = {run: own for run, own in rows.items() if run not in self.done}
 
+    def look(self, run: str) -> bool:
+        """Return whether a run is done, by this process or another that shares the workdir."""
+        if run not in self.done and (row := done_row(record_file(self._workdir, run))):
+            with self._lock:
+                self.done[run] = row
+                self._begun.pop(run, None)
+        return run in self.done
+
     def resume(self, run: str, step: int) -> list[dict]:
         """Return the rows of an unfinished run up to a step; later ones leave the record.
 
         What TensorBoard shows of the run is written anew.
         """
+        self.check()
+        path = record_file(self._workdir, run)
         with self._lock:
+            if self._writes:  # another process may have had the run since
+                self._begun[run] = read_rows(path)
             kept = [row for row in self._begun.pop(run, []) if row["step"] <= step]
             self._begun[run] = list(kept)
             if not self._writes:
                 return kept
-            path = record_file(self._workdir, run)
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, "".join(json.dumps(row) + "\n" for row in kept))
             self._close(run)
+            # At once: should another process take the run over, and write the file anew, what this
+            # one still appends is in the file that was.
+            self._files[run] = open(path, "a", encoding="utf-8")  # noqa: SIM115 - see _close
             shutil.rmtree(self._tensorboard / run, ignore_errors=True)
             for row in kept:
                 self._mirror(row)
@@ -136,6 +155,7 @@ class Record:
 
     def append(self, row: dict) -> None:
         """Write one row; the row that is `done` closes the run's files."""
+        self.check()
         with self._lock:
             run = row["run"]
             if row.get("done"):

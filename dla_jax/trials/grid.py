@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from dla_jax.training.record import Record, progress_line
 from dla_jax.trials.arms import Trial
+from dla_jax.trials.crew import Alone, Crew
 from dla_jax.trials.halving import run_rungs
 from dla_jax.trials.pool import at_a_time, run_all
 
@@ -20,7 +21,7 @@ class Job(NamedTuple):
     compile: Callable[[], None]
     run: Callable  # (trials, progress) -> None: writes their rows, or what is left of them
     # Of a job that chooses rates, where they are chosen by halving. (cut, progress) -> what the run
-    # scored at the cuts so far, once it is trained to one; progress -> None: ends it.
+    # scored at the cuts so far, once it is trained to one; (cut, progress) -> None: ends it there.
     advance: Callable | None = None
     end: Callable | None = None
 
@@ -36,6 +37,7 @@ def run_grid(
     quiet: bool,
     unit: str,
     halved_by: Callable | None = None,
+    crew: Crew | None = None,
 ) -> None:
     """Run the trials of a study that the record does not hold yet.
 
@@ -48,6 +50,7 @@ def run_grid(
       unit: of the progress line.
       halved_by: last rows of the runs at one rate -> their score, where rates are chosen by
         halving; None: all runs that choose one go to their end.
+      crew: the processes that share the workdir; None: this is the only one.
 
     Raises:
       NonFiniteLoss: in a study of a single run.
@@ -62,24 +65,67 @@ def run_grid(
     if all(trial.name in record.done for trial in trials):
         print("the study is finished; drawing its report again", file=sys.stderr)
         return
-    jobs, workers = make_jobs(trials), at_a_time(side_by_side)
+    jobs, team = make_jobs(trials), crew or Alone()
     left = [job for job in jobs if any(trial.name not in record.done for trial in job.trials)]
-    compile_programs(left, workers)
+    if crew:
+        jobs, workers = compiled_at_first(jobs, crew), side_by_side or 1
+    else:
+        workers = at_a_time(side_by_side)
+        compile_programs(left, workers)
+    selecting = [job for job in jobs if job.trials[0].stage == "select"]
+    comparing = [job for job in jobs if job.trials[0].stage != "select"]
+
+    def is_done(job: Job) -> bool:
+        looked = [record.look(trial.name) for trial in job.trials]  # at each of them
+        return all(looked)
+
     with progress_line(sum(job.units for job in jobs), quiet, unit) as progress:
         progress.update(sum(job.units for job in jobs) - sum(job.units for job in left))
         if halved_by:
-            selecting = [job for job in jobs if job.trials[0].stage == "select"]
-            run_rungs(selecting, record, halved_by, workers, progress)
+            run_rungs(selecting, record, halved_by, workers, progress, team)
         else:
-            selecting = [job for job in left if job.trials[0].stage == "select"]
-            run_all(lambda job: job.run(job.trials, progress), selecting, workers)
+            team.each(
+                lambda job: job.run(job.trials, progress), selecting, workers, run_name, is_done
+            )
         rates = choose_rates(record.done)
-        comparing = [job for job in left if job.trials[0].stage != "select"]
 
         def run_at_rates(job: Job) -> None:
             job.run([trial._replace(lr=rates[trial.arm]) for trial in job.trials], progress)
 
-        run_all(run_at_rates, comparing, workers)
+        team.each(run_at_rates, comparing, workers, run_name, is_done)
+
+
+def run_name(job: Job) -> str:
+    """Return what a crew calls the running of a job."""
+    return f"{job.trials[0].name}/run"
+
+
+def compiled_at_first(jobs: list[Job], crew: Crew) -> list[Job]:
+    """Return jobs that compile their program before they first run, as few processes as may be."""
+    # As `compile_programs` picks them: the last job of a program compiles all that the others need.
+    programs = {job.program: job for job in jobs}
+    numbers = {program: number for number, program in enumerate(programs)}
+
+    def prepared(job: Job) -> Job:
+        def prepare() -> None:
+            name = f"compile/{numbers[job.program]}"
+            crew.prepare(job.program, name, programs[job.program].compile)
+
+        def run(*given) -> None:
+            prepare()
+            job.run(*given)
+
+        def advance(*given) -> list[dict]:
+            prepare()
+            return job.advance(*given)
+
+        def end(*given) -> None:
+            prepare()
+            job.end(*given)
+
+        return job._replace(run=run, advance=advance, end=end)
+
+    return [prepared(job) for job in jobs]
 
 
 def compile_programs(jobs: list[Job], workers: int) -> None:

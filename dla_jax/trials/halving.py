@@ -8,13 +8,10 @@ cuts, as the paper has them, lose rates that start slowly and end best (`python 
 Reference: Jamieson & Talwalkar 2016, arXiv:1502.07943.
 """
 
-import functools
 import math
 from collections.abc import Callable, Collection
 from fractions import Fraction
 from typing import NamedTuple
-
-from dla_jax.trials.pool import run_all
 
 SELECTIONS = ("full", "halving")  # values of the key `selection`
 CUTS = (Fraction(1, 3), Fraction(3, 4))  # of the steps, at which rates are compared
@@ -119,7 +116,48 @@ def chosen_rate(rows: dict[float, list[dict]], score: Score) -> float:
     return race_of(rows, score).chosen
 
 
-def run_rungs(jobs: list, record, score: Score, workers: int, progress) -> None:
+class Rung:
+    """What is done with the jobs that are under way at a cut."""
+
+    def __init__(self, cut: int, record, progress, team):
+        self._cut, self._record, self._progress, self._team = cut, record, progress, team
+        self._is_last = cut + 1 == len(CUTS)
+
+    def name_of(self, job) -> str:
+        """Return what a crew calls the way of a job to the cut."""
+        return f"{job.trials[0].name}/cut{self._cut}"
+
+    def is_over(self, job) -> bool:
+        """Return whether a run has its last row."""
+        return self._record.look(job.trials[0].name)
+
+    def is_there(self, job) -> bool:
+        """Return whether a run has come to the cut, or ended before."""
+        return self.is_over(job) or (
+            not self._is_last and self._team.kept(self.name_of(job)) is not None
+        )
+
+    def advance(self, job) -> None:
+        """Train a run to the cut; at the last one it ends there."""
+        found = job.advance(self._cut, self._progress)
+        if self._is_last:
+            self.end(job)
+        elif not self.is_over(job):
+            self._team.keep(self.name_of(job), found)
+
+    def end(self, job) -> None:
+        """End a run that goes no further, unless it has ended of itself."""
+        if not self.is_over(job):
+            job.end(self._cut, self._progress)
+
+    def results_of(self, job) -> list[dict]:
+        """Return what a run that `is_there` scored at the cuts so far."""
+        if self.is_over(job):
+            return self._record.done[job.trials[0].name]["cuts"]
+        return self._team.kept(self.name_of(job))
+
+
+def run_rungs(jobs: list, record, score: Score, workers: int, progress, team) -> None:
     """Run the jobs that choose rates, from cut to cut, each as far as its rate goes.
 
     A run that a record holds is not run again. What went on before a stop is decided again, from
@@ -127,33 +165,23 @@ def run_rungs(jobs: list, record, score: Score, workers: int, progress) -> None:
 
     Args:
       jobs: all of them, of one trial each; `advance` and `end` are those of `grid.Job`.
+      team: who does so: `crew.Alone`, or a `crew.Crew`.
     """
-    going, results = {}, {}  # {arm: {rate: its jobs}}, {run: what it scored at the cuts so far}
+    going = {}  # {arm: {rate: its jobs}}
     for job in jobs:
         (trial,) = job.trials
         going.setdefault(trial.arm, {}).setdefault(trial.lr, []).append(job)
-
-    def results_of(job) -> list[dict]:
-        name = job.trials[0].name
-        return record.done[name]["cuts"] if name in record.done else results[name]
-
-    def advance(cut: int, job) -> None:
-        name = job.trials[0].name
-        if name not in record.done:
-            results[name] = job.advance(cut, progress)
-
-    def end(job) -> None:
-        if job.trials[0].name not in record.done:
-            job.end(progress)
-
     for cut in range(len(CUTS)):
+        rung = Rung(cut, record, progress, team)
         under_way = [job for rates in going.values() for own in rates.values() for job in own]
-        run_all(functools.partial(advance, cut), under_way, workers)
+        team.each(rung.advance, under_way, workers, rung.name_of, rung.is_there)
+        if cut + 1 == len(CUTS):
+            return
+        behind = []
         for rates in going.values():
             order = ranked(
                 list(rates),
-                lambda rate: score([at_cut(results_of(job), cut) for job in rates[rate]]),  # noqa: B023
+                lambda rate: score([at_cut(rung.results_of(job), cut) for job in rates[rate]]),  # noqa: B023
             )
-            for rate in order[kept(len(order)) :] if cut + 1 < len(CUTS) else order:
-                for job in rates.pop(rate):
-                    end(job)
+            behind += [job for rate in order[kept(len(order)) :] for job in rates.pop(rate)]
+        team.each(rung.end, behind, workers, lambda job: f"{job.trials[0].name}/end", rung.is_over)

@@ -117,6 +117,7 @@ def train_trial(
         if alone:
             raise
         result |= diverged_result(task, error)
+    record.check()
     checkpoints.delete()
     meter.move(progress, task.plan.num_steps)
     write_last_row(record, trial, task.facts, result)
@@ -182,13 +183,20 @@ class Rungs:
     def __init__(self, make_task: Callable, trial: Trial, workdir: Path, record: Record):
         self._make_task, self._trial, self._record = make_task, trial, record
         self._folder = workdir / "checkpoints" / trial.name / "training"
-        self._facts, self._whole_steps, self._meter, self._results = {}, 0, None, []
+        self._facts, self._whole_steps, self._meter = {}, 0, None
+        self._results, self._is_over = [], False
 
     def advance(self, cut: int, progress) -> list[dict]:
         """Train to a cut, or as far as the run goes; return what it scored at the cuts so far.
 
-        A run that is over before, as one that diverged, gets its last row.
+        A run that is over before, as one that diverged, gets its last row. What was trained by
+        another process, or before a stop, is read back.
         """
+        while len(self._results) <= cut and not self._is_over:
+            self._advance_to(len(self._results), progress)
+        return self._results
+
+    def _advance_to(self, cut: int, progress) -> None:
         task, trial = quiet(self._make_task(self._trial)), self._trial
         self._facts, self._whole_steps = task.facts, task.plan.num_steps
         self._meter = self._meter or Meter(task.units_per_step)
@@ -203,17 +211,22 @@ class Rungs:
             checkpoints.wait()
             rows = [row for row in rows if row["step"] <= stop]  # a stop may have come later
             self._results.append({"diverged_at": None} | scores_of(task, rows))
-            over = rows[-1]["step"] < stop
+            self._is_over = rows[-1]["step"] < stop
         except NonFiniteLoss as error:
             self._results.append(diverged_result(task, error))
-            over = True
+            self._is_over = True
         self._record.pause(trial.name)
-        if over:
-            self.end(progress)
-        return self._results
+        if self._is_over:
+            self._write_last(progress)
 
-    def end(self, progress) -> None:
-        """Write the last row of the run, which goes no further."""
+    def end(self, cut: int, progress) -> None:
+        """Write the last row of the run, which goes no further than a cut."""
+        self.advance(cut, progress)
+        if not self._is_over:
+            self._write_last(progress)
+
+    def _write_last(self, progress) -> None:
+        self._record.check()
         Checkpoints(self._folder).delete()
         self._meter.move(progress, self._whole_steps)
         halved = {"cuts": self._results, "whole_steps": self._whole_steps}

@@ -121,7 +121,7 @@ class Halved:
             results.append({"score": CURVES[trial.arm][trial.lr][cut], "diverged_at": None})
             return results
 
-        def end(progress):
+        def end(cut, progress):
             record.append({"run": trial.name, "step": len(results), "done": True, "cuts": results})
 
         def run(given, progress):

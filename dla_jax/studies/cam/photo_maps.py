@@ -33,7 +33,8 @@ from dla_jax.studies.cam.examples import window_of
 from dla_jax.studies.cam.figures import draw_photos
 from dla_jax.studies.cam.network_maps import Network, maps_of
 from dla_jax.studies.cam.report import QUESTION, data_facts
-from dla_jax.studies.study import Description, begin
+from dla_jax.studies.running import begin
+from dla_jax.studies.study import Description
 from dla_jax.training.record import Record
 
 MOST = 5  # classes that are named

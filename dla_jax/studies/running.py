@@ -1,0 +1,82 @@
+"""How the runs of a study are made, by one process or by several that share its workdir."""
+
+import contextlib
+import sys
+
+from dla_jax.config.workdir import Launch, check_workdir
+from dla_jax.config.written import write_config
+from dla_jax.evidence import undecidable
+from dla_jax.studies.choosing import chosen_rates
+from dla_jax.training.mesh import describe_devices
+from dla_jax.training.record import Record
+from dla_jax.trials import halving
+from dla_jax.trials.arms import Trial, final_trials, select_trials
+from dla_jax.trials.crew import Crew
+from dla_jax.trials.grid import Job, run_grid
+
+
+def train_study(study, config, launch: Launch, team: Crew | None) -> None:
+    """Make the runs of a study that its workdir does not hold yet.
+
+    Args:
+      study: a `study.Study`.
+      team: the processes that share the workdir; None: this is the only one.
+    """
+    # The first of several processes writes what all read, such as a tokenizer.
+    with team.after_first("data") if team else contextlib.nullcontext():
+        described = study.describe(config, launch)
+        arms = study.arms(config, described.identity)
+        seeds = {arm.name: arm.seeds for arm in arms.values()}
+        undecided = undecidable.remarks(study.claims(config).values(), seeds)
+        remarks = [*described.remarks, *undecided]
+        with team.alone("config") if team else contextlib.nullcontext():
+            begin(config, launch, described._replace(remarks=remarks))
+    record = Record(launch.workdir, launch.first, team.check if team else lambda: None)
+    selected = select_trials(arms, select_seeds(config))
+
+    def make_jobs(trials: list[Trial]) -> list[Job]:
+        with team.after_first("jobs") if team else contextlib.nullcontext():
+            return study.jobs(config, launch, arms, trials, record)
+
+    def chosen(done: dict[str, dict]) -> dict[str, float]:
+        return chosen_rates(config, study.tuning.score, arms, selected, done)
+
+    run_grid(
+        record,
+        selected,
+        final_trials(arms),
+        make_jobs=make_jobs,
+        choose_rates=chosen,
+        side_by_side=config.cells_at_a_time if "cells_at_a_time" in config else 1,
+        quiet=launch.quiet,
+        unit=study.unit,
+        halved_by=study.tuning.score if halving.halves(config) else None,
+        crew=team,
+    )
+    record.close()
+
+
+def select_seeds(config) -> tuple[int, ...]:
+    """Return the seeds that choose learning rates; none in a study that only measures."""
+    return tuple(config.select_seeds) if "select_seeds" in config else ()
+
+
+def begin(config, launch: Launch, described) -> None:
+    """Write `config.json`, before anything else is in the workdir, and print the remarks.
+
+    Args:
+      described: a `study.Description`.
+    """
+    if launch.first:
+        if launch.joins:  # another process may have begun another study since it was checked
+            check_workdir(launch.workdir, config.to_dict())
+        write_config(
+            launch.workdir,
+            config.to_dict(),
+            describe_devices(),
+            described.identity,
+            launch.command,
+            launch.joins,
+        )
+        for remark in described.remarks:
+            print(remark, file=sys.stderr)
