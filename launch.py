@@ -55,7 +55,14 @@ from dla_jax.config.command_line import (
     join_values,
 )
 from dla_jax.config.files import data_folder, expand
-from dla_jax.config.stop import STOPPING, Interrupted, NonFiniteLoss, stop_requested
+from dla_jax.config.flags import OF_TASKS, TYPED, Sharing, check_sharing
+from dla_jax.config.stop import (
+    STOPPING,
+    Interrupted,
+    NonFiniteLoss,
+    WorkersEnded,
+    stop_requested,
+)
 from dla_jax.config.workdir import (
     Launch,
     check_workdir,
@@ -83,6 +90,12 @@ flags.DEFINE_bool("dry_run", False, HELP["dry_run"])
 flags.DEFINE_bool("quiet", False, HELP["quiet"])
 flags.DEFINE_bool("keep_heap", False, HELP["keep_heap"])
 flags.DEFINE_bool("multihost", False, HELP["multihost"])
+flags.DEFINE_integer("workers", None, HELP["workers"])
+flags.DEFINE_bool("join", False, HELP["join"])
+flags.DEFINE_string("submit", None, HELP["submit"])
+for name in ("tasks", "gpus", "cpus", "minutes"):
+    flags.DEFINE_integer(name, None, HELP[name])
+flags.DEFINE_string("partition", None, HELP["partition"])
 
 typed: list[str] = []  # the arguments, those of --flagfile among them
 received: list[int] = []  # signals, in order
@@ -110,6 +123,7 @@ def parse_flags(argv: list[str]) -> list[str]:
             "nothing to do; give --config=configs/rescnn.py:digits to run a study, "
             "--workdir to draw one again, or --help",
         )
+        check_sharing(sharing(), FLAGS.multihost, FLAGS.config is not None)
     except (ConfigError, flags.Error, TypeError, ValueError) as error:
         fail(str(error).strip().splitlines()[0], 2)
     return rest
@@ -148,6 +162,14 @@ def from_dir() -> Path | None:
     return follow_made("--from", expand("--from", given)) if given else None
 
 
+def sharing() -> Sharing:
+    """Return by how many processes the study is run; a worker was told all of it too."""
+    if TYPED in os.environ:
+        return Sharing(join=True)
+    names = ("workers", "join", "submit", *OF_TASKS)
+    return Sharing(**{name: FLAGS[name].value for name in names})
+
+
 def start(config, workdir: Path) -> None:
     """Check the config and the workdir, then run the study."""
     remarks = request.prepare(config, [match[1] for match in config_flags_of(typed) if match[1]])
@@ -164,9 +186,16 @@ def start(config, workdir: Path) -> None:
     with speaking(first):
         from dla_jax.front import launching
 
+        shared = sharing()
         launch = Launch(workdir, from_dir(), data, FLAGS.download, FLAGS.quiet, first)
+        launch = launch._replace(command=os.environ.get(TYPED), joins=shared.join)
         if FLAGS.dry_run:
             show_plan(config, launch, remarks)
+        elif shared.starts:
+            from dla_jax.front import workers
+
+            launch = launch._replace(command=again(workdir, not FLAGS.workdir))
+            workers.run(config, launch, remarks, shared, typed, listen)
         else:
             launching.start(config, launch, remarks, listen)
 
@@ -220,6 +249,8 @@ def main(argv: list[str]) -> None:
         if made:
             remove_if_empty(workdir)
         fail(str(error), 2)
+    except WorkersEnded as error:
+        fail(str(error), error.code)
     except NonFiniteLoss as error:
         fail(f"{error}; its record is in {workdir}; try a smaller optim.lr in another --workdir", 3)
     except (Interrupted, KeyboardInterrupt):
@@ -254,7 +285,9 @@ def config_flag() -> str:
 
 
 def again(workdir: Path, made: bool) -> str:
-    """Return the command that continues."""
+    """Return the command that continues: of a worker, that of who started it."""
+    if TYPED in os.environ:
+        return os.environ[TYPED]
     return shlex.join([*launcher(), *sys.argv[1:], *([f"--workdir={workdir}"] if made else [])])
 
 

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 from dla_jax.config.arguments import Preset, flatten
 from dla_jax.config.command_line import (
@@ -22,16 +22,9 @@ from dla_jax.config.command_line import (
     name_of,
 )
 from dla_jax.config.comments import arguments_of, comments_of, docstring
+from dla_jax.config.flags import FLAGS
 from dla_jax.config.overrides import shown
 from dla_jax.config.project import ROOT, as_typed, version_line
-
-
-class Flag(NamedTuple):
-    """A flag of launch.py."""
-
-    typed: str  # as it is typed
-    what: str
-
 
 USAGE = """Run one study, or one command on finished studies.
 
@@ -42,31 +35,6 @@ USAGE = """Run one study, or one command on finished studies.
 The same --workdir again goes on where it stopped.
 
 """
-FLAGS = {
-    "config": Flag("--config=CONFIG", "The study: configs/NAME.py:PRESET."),
-    "workdir": Flag(
-        "--workdir=FOLDER",
-        "Folder of the results; default runs/<config>-<preset>/<UTC time>.",
-    ),
-    "from": Flag("--from=FOLDER", "A finished workdir to read a trained model from."),
-    "data_dir": Flag("--data_dir=FOLDER", "Folder of prepared data sets."),
-    "download": Flag("--[no]download", "Whether missing data may be downloaded."),
-    "dry_run": Flag(
-        "--dry_run",
-        "Check all, and say how many runs of what it would be, and how long; run nothing.",
-    ),
-    "quiet": Flag("--[no]quiet", "No progress line."),
-    "keep_heap": Flag(
-        "--[no]keep_heap",
-        "On Linux, keep freed memory for the next step; measure whether that is faster.",
-    ),
-    "multihost": Flag(
-        "--[no]multihost",
-        "Join the processes of all hosts (Slurm, Cloud TPU, or JAX_COORDINATOR_ADDRESS and so on).",
-    ),
-    "version": Flag("--version", "The versions of this project and of JAX."),
-    "help": Flag("--help", "This help; with --config=configs/NAME.py that of one study."),
-}
 ASKING = {"--help", "-h", "-help", "--helpfull", "--helpshort"}
 ASKING_VERSION = {"--version", "-version"}
 # They train nothing themselves: they read finished studies.

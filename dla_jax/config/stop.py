@@ -12,6 +12,14 @@ class Interrupted(Exception):
     """The run was asked to stop, and its state is saved."""
 
 
+class WorkersEnded(Exception):
+    """All processes that this one started have ended before their study: why, in a line."""
+
+    def __init__(self, why: str, code: int):
+        super().__init__(why)
+        self.code = code  # the exit code
+
+
 class NonFiniteLoss(Exception):
     """The loss became infinite or not a number at optimiser step `step`, counted from 1."""
 

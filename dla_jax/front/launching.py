@@ -13,8 +13,10 @@ from collections.abc import Callable
 from ml_collections import ConfigDict
 
 from dla_jax import commands
+from dla_jax.config.checks import check
 from dla_jax.config.stop import STOPPING, Interrupted, stop_requested
 from dla_jax.config.workdir import Launch, check_workdir, lock_workdir
+from dla_jax.studies.study import Study
 from dla_jax.training import mesh
 
 
@@ -36,11 +38,16 @@ def start(
       NonFiniteLoss: in a study of a single run.
     """
     study = commands.find_experiment(config.experiment)
+    check(
+        isinstance(study, Study) or not launch.joins,
+        f"--join: {config.experiment} trains nothing itself that processes could share; "
+        "leave it out",
+    )
     mesh.check_devices()
     fits = functools.partial(check_workdir, launch.workdir, config.to_dict())
     fits()
     study.check(config, launch)
-    take = functools.partial(lock_workdir, launch.workdir)
+    take = functools.partial(lock_workdir, launch.workdir, launch.joins)
     with mesh.together(take if launch.first else contextlib.nullcontext, "take the workdir"):
         # Once more: while the data were read, another launch may have begun, and ended, another
         # study there.

@@ -154,18 +154,14 @@ def draw_study(study: Study, workdir: Path) -> None:
     Raises:
       ConfigError: there is no study, or an unfinished one.
     """
-    found = read_finished(study, workdir)
-    found = found._replace(summary=summarise(study, found))
-    found = found._replace(summary=found.summary | study.more(found))
-    answer = study.answer(found)
-    found = found._replace(summary=found.summary | {"answer": answer})
+    found = summed_up(study, workdir)
     write_summary(workdir, found.summary)
     summary, launches = found.summary, found.written["launches"]
     chosen = f"{len(summary['selection'])} to choose learning rates"
     report.render(
         workdir / "report.html",
         title=study.title(found),
-        answer=answer,
+        answer=summary["answer"],
         question=study.question(found),
         command=launches[0]["command"],
         claims=summary["claims"],
@@ -176,7 +172,25 @@ def draw_study(study: Study, workdir: Path) -> None:
         | launch_facts(launches)
         | config_facts(found.written["config"]),
     )
-    print_lines(answer, study.head, study.lines(found), summary["claims"], workdir, study.also)
+    tell(study, found)
+
+
+def tell(study: Study, found: Finished) -> None:
+    """Print what a finished study found; its report says all of it."""
+    lines, claims = study.lines(found), found.summary["claims"]
+    print_lines(found.summary["answer"], study.head, lines, claims, found.workdir, study.also)
+
+
+def summed_up(study: Study, workdir: Path) -> Finished:
+    """Return a finished study with its summary, all of it.
+
+    Raises:
+      ConfigError: there is no study, or an unfinished one.
+    """
+    found = read_finished(study, workdir)
+    found = found._replace(summary=summarise(study, found))
+    found = found._replace(summary=found.summary | study.more(found))
+    return found._replace(summary=found.summary | {"answer": study.answer(found)})
 
 
 def read_finished(study: Study, workdir: Path) -> Finished:

@@ -1,0 +1,170 @@
+"""A study by several processes that this one starts, and one progress line over all of them.
+
+Each worker is a `launch.py --join` of its own. What they have done is read from the record.
+"""
+
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from errno import ENOSPC
+from os import strerror
+
+import jax
+
+from dla_jax import commands
+from dla_jax.config.checks import ConfigError, check
+from dla_jax.config.flags import Sharing
+from dla_jax.config.project import ROOT
+from dla_jax.config.stop import Interrupted, WorkersEnded, stop_requested
+from dla_jax.config.workdir import CREW, Launch, check_workdir, is_finished, lock_workdir
+from dla_jax.evidence.rows import done_row, record_file
+from dla_jax.front import cluster, launching
+from dla_jax.front.processes import Ended, Processes
+from dla_jax.studies.dry_run import check_here
+from dla_jax.studies.plans import planned
+from dla_jax.studies.study import Study, summed_up, tell
+from dla_jax.training.record import progress_line
+
+LOOK = 0.5  # seconds between two looks at the record
+FULL = 2**20  # bytes; a disk with less is full
+SAID = "launch.py: "  # what stands before the line by which a launch says why it ends
+
+
+def run(
+    config,
+    launch: Launch,
+    remarks: list[str],
+    sharing: Sharing,
+    arguments: list[str],
+    listen: Callable[[], None],
+) -> None:
+    """Run a study, or what is left of it, by several processes, and print what it found.
+
+    Args:
+      config: as `request.prepare` leaves it.
+      launch: its `command` is what starts the same again.
+      remarks: lines for standard error, once all is checked.
+      arguments: the flags that were typed.
+      listen: lets signals ask to stop, from then on.
+
+    Raises:
+      ConfigError: wrong input, before anything is started.
+      Interrupted: a stop was requested; the workers have saved their state.
+      WorkersEnded: they have all ended, and the study is not finished.
+      OSError: the disk is full.
+    """
+    jax.config.update("jax_platforms", "cpu")  # a GPU is for the workers
+    study = commands.find_experiment(config.experiment)
+    runs = checked_runs(study, config, launch, sharing)
+    if is_finished(launch.workdir):
+        launching.start(config, launch, remarks, listen)
+        return
+    folder = launch.workdir / CREW
+    with lock_workdir(launch.workdir, shared=True):  # nobody is at work alone
+        folder.mkdir(exist_ok=True)
+    command = [sys.executable, str(ROOT / "launch.py"), *arguments]
+    command += [f"--workdir={launch.workdir.absolute()}", "--join", "--quiet"]
+    print("\n".join([*remarks, f"{len(runs)} runs, {sharing.starts} workers"]), file=sys.stderr)
+    if sharing.submit:
+        team = cluster.Tasks(command, folder, launch.command, sharing)
+    else:
+        team = Processes(command, folder, launch.command, sharing.workers)
+    if sharing.submit == "slurm":
+        watch_slurm(team, launch, runs)
+    else:
+        listen()
+        watch(team, launch, runs)
+    failed = team.failed()
+    if is_finished(launch.workdir):
+        for one in failed:
+            print(f"{ended_words(one)}; the others went on", file=sys.stderr)
+        tell(study, summed_up(study, launch.workdir))
+    elif stop_requested.is_set():
+        raise Interrupted
+    else:
+        raise why_ended(failed, launch)
+
+
+def checked_runs(study, config, launch: Launch, sharing: Sharing) -> list[str]:
+    """Return the names of the runs of a study.
+
+    Raises:
+      ConfigError: it would be refused, or is none that processes share, or they are too many.
+    """
+    check(
+        isinstance(study, Study),
+        f"{config.experiment} trains nothing itself that processes could share; leave out "
+        "--workers and --submit, or make with them the study that it reads, and give it as --from",
+    )
+    check_workdir(launch.workdir, config.to_dict())
+    check_here(study, config, launch._replace(download=False), launch.download)
+    if sharing.submit:
+        cluster.check_cluster(sharing)
+    runs = [trial.name for trial in planned(study, config, identity={}).trials]
+    flag = "tasks" if sharing.submit else "workers"
+    check(
+        sharing.starts <= len(runs),
+        f"--{flag}: {sharing.starts} for the {len(runs)} runs of this study; give at most as many",
+    )
+    return runs
+
+
+def watch(team, launch: Launch, runs: list[str]) -> None:
+    """Show how many runs are done until no worker is left; ask them to stop when that is asked.
+
+    Args:
+      team: `Processes` or `cluster.Tasks`.
+      runs: the names of all.
+    """
+    left, asked = [record_file(launch.workdir, run) for run in runs], False
+    with progress_line(len(runs), launch.quiet, "run") as line:
+        while True:
+            number = team.under_way()  # asked before what they have done is read
+            under_way = [path for path in left if done_row(path) is None]
+            line.set_postfix_str(team.words(), refresh=False)
+            line.update(len(left) - len(under_way))
+            left = under_way
+            if not number:
+                return
+            if stop_requested.is_set() and not asked:
+                team.stop()
+                asked = True
+            time.sleep(LOOK)
+
+
+def watch_slurm(team: cluster.Tasks, launch: Launch, runs: list[str]) -> None:
+    """Do as `watch`; Ctrl-C ends the watching alone.
+
+    Raises:
+      WorkersEnded: it did.
+    """
+    print(f"Slurm's job {team.job}; Ctrl-C leaves it at work", file=sys.stderr)
+    try:
+        watch(team, launch, runs)
+    except KeyboardInterrupt:
+        raise WorkersEnded(
+            f"Slurm's job {team.job} goes on; scancel {team.job} stops it. When it is over, this "
+            f"shows what it found: {launch.command}",
+            130,
+        ) from None
+
+
+def ended_words(one: Ended) -> str:
+    """Return how a worker ended."""
+    how = f"ended with exit code {one.code}" if one.code > 0 else f"was killed (signal {-one.code})"
+    return f"{one.log.stem} {how}, and said {one.last_line or 'nothing'!r} ({one.log})"
+
+
+def why_ended(failed: list[Ended], launch: Launch) -> Exception:
+    """Return the error that says why all workers ended before the study."""
+    for one in failed:
+        said = one.last_line.removeprefix(SAID)
+        if one.code == 2 and said != one.last_line:
+            return ConfigError(said)
+        if one.code in (1, 3) and said != one.last_line:
+            return WorkersEnded(said, one.code)
+    if shutil.disk_usage(launch.workdir).free < FULL:  # then no log says so either
+        return OSError(ENOSPC, strerror(ENOSPC))
+    words = ended_words(failed[0]) if failed else "every worker ended"
+    return WorkersEnded(f"{words}; go on with: {launch.command}", 1)
