@@ -43,6 +43,7 @@ OWNERS = {
     "datasets": ("data/hub_fetch.py", "data/hub_rows.py"),
     "onnx": ("commands/export/onnx_graph.py",),
     "onnxruntime": ("commands/export/image.py",),
+    "submitit": ("front/cluster.py",),
     "torch": (),
 }
 

@@ -1,0 +1,175 @@
+"""Several processes at one study end with the bits of one, whatever becomes of some of them."""
+
+import json
+import signal
+import time
+
+import pytest
+from launching import assert_refused, launch, launch_many, start
+
+from dla_jax.config.checks import ConfigError
+from dla_jax.config.workdir import lock_workdir
+
+CONFIG = "--config=configs/rescnn.py:smoke"
+STUDY = (
+    CONFIG,
+    "--config.depths=2",
+    "--config.arms=plain",
+    "--config.side_arms=",
+    "--config.lrs=1e-2,3e-3,1e-3",
+    "--config.select_seeds=100,101",
+    "--config.num_epochs=6",
+    "--config.eval_every_epochs=2",
+    "--config.log_every_steps=5",
+    "--config.checkpoint_every_steps=19",
+    "--config.selection=halving",
+)
+# Two runs, both at one rate.
+SHORT = (
+    CONFIG,
+    "--config.depths=2",
+    "--config.arms=plain",
+    "--config.side_arms=",
+    "--config.num_epochs=1",
+    "--config.optim.lr=1e-2",
+    "--config.seeds=0,1",
+)
+TIMES = ("seconds", "examples_per_s", "train_seconds", "seconds_per_epoch")
+
+
+def timeless(value):
+    """Return a value without times, also in the dicts and lists that it holds."""
+    if isinstance(value, dict):
+        return {key: timeless(inner) for key, inner in value.items() if key not in TIMES}
+    return list(map(timeless, value)) if isinstance(value, list) else value
+
+
+def record_of(workdir):
+    """Return the rows of each run, without times."""
+    return {
+        str(path.relative_to(workdir)): [
+            timeless(json.loads(line)) for line in path.read_text().splitlines()
+        ]
+        for path in sorted((workdir / "record").rglob("*.jsonl"))
+    }
+
+
+def wait_for_rows(workdir, count):
+    deadline = time.time() + 120
+    while sum(map(len, record_of(workdir).values())) < count:
+        assert time.time() < deadline, "no progress"
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("alone") / "run"
+    answer = launch(*STUDY, f"--workdir={workdir}")
+    assert answer.code == 0, answer.err
+    return workdir
+
+
+def test_workers_of_which_one_is_killed_end_with_the_bits_of_one(alone, tmp_path):
+    workdir = tmp_path / "run"
+    flags = (*STUDY, f"--workdir={workdir}", "--join", "--quiet")
+    killed, other = start(*flags), start(*flags)
+    wait_for_rows(workdir, 10)
+    killed.kill()
+    for process in (killed, other):
+        process.communicate()
+    assert (killed.returncode, other.returncode) == (-signal.SIGKILL, 0), other.said
+    assert record_of(workdir) == record_of(alone)
+    # Nor is there anything left of their work that one process would not leave.
+    assert not list(workdir.glob("workers/leases")) and not list(workdir.rglob("training"))
+    launches = json.loads((workdir / "config.json").read_text())["launches"]
+    assert len(launches) == 1  # both were the same
+    summaries = [json.loads((folder / "summary.json").read_text()) for folder in (workdir, alone)]
+    assert timeless(summaries[0]) == timeless(summaries[1])
+
+
+def test_while_workers_are_at_work_neither_a_launch_alone_nor_another_study_begins(tmp_path):
+    workdir = tmp_path / "run"
+    under_way = start(*STUDY, f"--workdir={workdir}", "--join", "--quiet")
+    wait_for_rows(workdir, 1)
+    other = [word for word in STUDY if "num_epochs" not in word]
+    for words in ([*other, "--config.num_epochs=5", "--join"], [*other, "--config.num_epochs=5"]):
+        answer = launch(*words, f"--workdir={workdir}")
+        assert_refused(answer, ["num_epochs (there 6, now 5)"])
+    assert_refused(launch(*STUDY, f"--workdir={workdir}"), ["is in use by another process"])
+    under_way.kill()
+    under_way.communicate()
+
+
+def test_a_lock_is_shared_or_had_alone(tmp_path, monkeypatch):
+    refused = pytest.raises(ConfigError, match="in use by another process")
+    with lock_workdir(tmp_path, shared=True), lock_workdir(tmp_path, shared=True), refused:
+        lock_workdir(tmp_path)
+    with lock_workdir(tmp_path), refused:
+        lock_workdir(tmp_path, shared=True)
+
+    def none(*given):
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", none)
+    lock_workdir(tmp_path, shared=True).close()
+    with pytest.raises(ConfigError, match=r"has no locks .*add --join"):
+        lock_workdir(tmp_path)
+
+
+def test_two_studies_that_begin_at_once_do_not_mix(tmp_path):
+    workdir = tmp_path / "run"
+    flags = (f"--workdir={workdir}", "--join", "--quiet")
+    epochs = [f"--config.num_epochs={number}" for number in (1, 2)]
+    processes = [start(*SHORT, word, *flags) for word in epochs]
+    for process in processes:
+        process.communicate()
+    codes = [process.returncode for process in processes]
+    assert sorted(codes) == [0, 2], [process.said for process in processes]
+    written = json.loads((workdir / "config.json").read_text())["config"]
+    assert written["num_epochs"] == 1 + codes.index(0)
+    assert "num_epochs (there" in processes[codes.index(2)].said[1]
+
+
+def test_workers_are_started_watched_and_what_they_found_is_said(tmp_path):
+    workdir = tmp_path / "run"
+    answer = launch(*SHORT, f"--workdir={workdir}", "--workers=2")
+    assert answer.code == 0, answer.err
+    assert "2 runs, 2 workers" in answer.err and "2.00/2.00" in answer.err
+    assert "test accuracy" in answer.err and str(workdir / "report.html") in answer.err
+    logs = sorted(path.name for path in (workdir / "workers").iterdir())
+    assert logs == ["worker1.log", "worker2.log"]
+    (written,) = json.loads((workdir / "config.json").read_text())["launches"]
+    assert written["command"].endswith("--workers=2")
+
+
+def test_wrong_flags_of_workers_are_refused_in_one_line(tmp_path):
+    cases = {
+        "--workers=0": "--workers: 0 is not above 0; give 1 or more",
+        "--workers=31": "--workers: 31 for the 30 runs of this study; give at most as many",
+        "--workers=2 --join": "--workers and --join: each is a way to run a study",
+        "--join --multihost": "--join and --multihost: each is a way to run a study",
+        "--submit=pbs --tasks=2": "--submit: unknown 'pbs'; known: slurm, local",
+        "--submit=local": "--tasks is missing; say how many, as in --tasks=16",
+        "--tasks=2": "--tasks is of the tasks that --submit starts",
+        "--gpus=1 --workers=2": "--gpus is of the tasks that --submit starts",
+        "--submit=local --tasks=2 --partition=gpu": "--partition is of Slurm",
+        "--submit=slurm --tasks=2 --gpus=-1": "--gpus: -1 is below 0",
+    }
+    lines = [[CONFIG, f"--workdir={tmp_path / 'run'}", *words.split()] for words in cases]
+    for answer, said in zip(launch_many(lines), cases.values(), strict=True):
+        assert_refused(answer, [said])
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_trains_nothing_has_no_workers(tmp_path):
+    config = ("--config=configs/compare.py:smoke", f"--workdir={tmp_path / 'run'}")
+    for flag in ("--workers=2", "--join"):
+        assert_refused(launch(*config, flag), ["trains nothing itself", flag.partition("=")[0]])
+    assert_refused(launch(f"--workdir={tmp_path}", "--workers=2"), ["--config"])
+
+
+def test_what_the_workers_refuse_is_said_once(tmp_path):
+    """As data that are not there; with the exit code that one process would have."""
+    flags = (CONFIG, "--config.data.name=mnist", f"--data_dir={tmp_path}", "--nodownload")
+    answer = launch(*flags, f"--workdir={tmp_path / 'run'}", "--workers=2")
+    assert_refused(answer, ["mnist"])
