@@ -72,6 +72,21 @@ def run_grid(
     else:
         workers = at_a_time(side_by_side)
         compile_programs(left, workers)
+    with progress_line(sum(job.units for job in jobs), quiet, unit) as progress:
+        progress.update(sum(job.units for job in jobs) - sum(job.units for job in left))
+        run_phases(jobs, record, team, workers, progress, choose_rates, halved_by)
+
+
+def run_phases(
+    jobs: list[Job],
+    record: Record,
+    team: Alone | Crew,
+    workers: int,
+    progress,
+    choose_rates: Callable,
+    halved_by: Callable | None,
+) -> None:
+    """Run the jobs that choose rates, then those that are compared, as far as they are not done."""
     selecting = [job for job in jobs if job.trials[0].stage == "select"]
     comparing = [job for job in jobs if job.trials[0].stage != "select"]
 
@@ -79,20 +94,16 @@ def run_grid(
         looked = [record.look(trial.name) for trial in job.trials]  # at each of them
         return all(looked)
 
-    with progress_line(sum(job.units for job in jobs), quiet, unit) as progress:
-        progress.update(sum(job.units for job in jobs) - sum(job.units for job in left))
-        if halved_by:
-            run_rungs(selecting, record, halved_by, workers, progress, team)
-        else:
-            team.each(
-                lambda job: job.run(job.trials, progress), selecting, workers, run_name, is_done
-            )
-        rates = choose_rates(record.done)
+    if halved_by:
+        run_rungs(selecting, record, halved_by, workers, progress, team)
+    else:
+        team.each(lambda job: job.run(job.trials, progress), selecting, workers, run_name, is_done)
+    rates = choose_rates(record.done)
 
-        def run_at_rates(job: Job) -> None:
-            job.run([trial._replace(lr=rates[trial.arm]) for trial in job.trials], progress)
+    def run_at_rates(job: Job) -> None:
+        job.run([trial._replace(lr=rates[trial.arm]) for trial in job.trials], progress)
 
-        team.each(run_at_rates, comparing, workers, run_name, is_done)
+    team.each(run_at_rates, comparing, workers, run_name, is_done)
 
 
 def run_name(job: Job) -> str:

@@ -17,11 +17,11 @@ STUDY = (
     "--config.arms=plain",
     "--config.side_arms=",
     "--config.lrs=1e-2,3e-3,1e-3",
-    "--config.select_seeds=100,101",
-    "--config.num_epochs=6",
-    "--config.eval_every_epochs=2",
+    "--config.select_seeds=100",
+    "--config.num_epochs=3",
+    "--config.eval_every_epochs=1",
     "--config.log_every_steps=5",
-    "--config.checkpoint_every_steps=19",
+    "--config.checkpoint_every_steps=12",
     "--config.selection=halving",
 )
 # Two runs, both at one rate.
@@ -94,7 +94,7 @@ def test_while_workers_are_at_work_neither_a_launch_alone_nor_another_study_begi
     other = [word for word in STUDY if "num_epochs" not in word]
     for words in ([*other, "--config.num_epochs=5", "--join"], [*other, "--config.num_epochs=5"]):
         answer = launch(*words, f"--workdir={workdir}")
-        assert_refused(answer, ["num_epochs (there 6, now 5)"])
+        assert_refused(answer, ["num_epochs (there 3, now 5)"])
     assert_refused(launch(*STUDY, f"--workdir={workdir}"), ["is in use by another process"])
     under_way.kill()
     under_way.communicate()
