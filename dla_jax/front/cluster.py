@@ -160,6 +160,11 @@ class Tasks:
             if not job.done():
                 os.kill(int(job.job_id), signal.SIGTERM)
 
+    def dismiss(self) -> None:
+        """Call back the tasks that still wait for a place, since the study is finished."""
+        if self._slurm:
+            subprocess.run(("scancel", "--state=PENDING", self.job), check=False)
+
     def failed(self) -> list[Ended]:
         """Return those that ended before the study did."""
         ended = zip(map(code_of, self._jobs), self._logs, strict=True)

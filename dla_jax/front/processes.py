@@ -86,6 +86,9 @@ class Processes:
         for process in self._started:
             process.send_signal(signal.SIGTERM)
 
+    def dismiss(self) -> None:
+        """Let them go, since the study is finished: they end of themselves."""
+
     def failed(self) -> list[Ended]:
         """Return those that ended before the study did."""
         ended = zip(self._started, self._logs, strict=True)

@@ -117,7 +117,8 @@ def watch(team, launch: Launch, runs: list[str]) -> None:
       team: `Processes` or `cluster.Tasks`.
       runs: the names of all.
     """
-    left, asked = [record_file(launch.workdir, run) for run in runs], False
+    left = [record_file(launch.workdir, run) for run in runs]
+    asked, dismissed = False, False
     with progress_line(len(runs), launch.quiet, "run") as line:
         while True:
             number = team.under_way()  # asked before what they have done is read
@@ -127,7 +128,10 @@ def watch(team, launch: Launch, runs: list[str]) -> None:
             left = under_way
             if not number:
                 return
-            if stop_requested.is_set() and not asked:
+            if not dismissed and is_finished(launch.workdir):
+                team.dismiss()
+                dismissed = True
+            if not asked and stop_requested.is_set():
                 team.stop()
                 asked = True
             time.sleep(LOOK)
