@@ -5,6 +5,8 @@ Imports nothing that is slow: each task imports it.
 Reference: https://github.com/facebookincubator/submitit.
 """
 
+import contextlib
+import io
 import os
 import pickle
 import shutil
@@ -102,11 +104,12 @@ class Tasks:
         # Ctrl-C is for this process, which says so to the tasks in its own way.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
-            with executor.batch():
+            with contextlib.redirect_stderr(io.StringIO()), executor.batch():
                 self._jobs = [executor.submit(task) for task in tasks]
         except (submitit.core.utils.FailedJobError, submitit.core.utils.FailedSubmissionError) as e:
-            reason = " ".join(str(e).split())
-            raise ConfigError(f"--submit=slurm: Slurm refuses it ({reason})") from None
+            for log in self._logs:
+                log.unlink()
+            raise ConfigError(refused_words(str(e))) from None
         finally:
             signal.signal(signal.SIGINT, before)
 
@@ -169,6 +172,15 @@ class Tasks:
         """Return those that ended before the study did."""
         ended = zip(map(code_of, self._jobs), self._logs, strict=True)
         return [Ended(code, log) for code, log in ended if code]
+
+
+def refused_words(said: str) -> str:
+    """Return the line that says why Slurm takes no such job, of what it said."""
+    reason = [line for line in said.splitlines() if line.strip()][-1]
+    return (
+        f"--submit=slurm: Slurm refuses it ({reason.removeprefix('sbatch: error: ')}); sinfo says "
+        "what there is for --partition, --gpus, --cpus and --minutes"
+    )
 
 
 def states_of(job: str) -> list[str]:

@@ -3,6 +3,7 @@
 Each worker is a `launch.py --join` of its own. What they have done is read from the record.
 """
 
+import shlex
 import shutil
 import sys
 import time
@@ -15,7 +16,7 @@ import jax
 from dla_jax import commands
 from dla_jax.config.checks import ConfigError, check
 from dla_jax.config.flags import Sharing
-from dla_jax.config.project import ROOT
+from dla_jax.config.project import ROOT, launcher
 from dla_jax.config.stop import Interrupted, WorkersEnded, stop_requested
 from dla_jax.config.workdir import CREW, Launch, check_workdir, is_finished, lock_workdir
 from dla_jax.evidence.rows import done_row, record_file
@@ -65,11 +66,11 @@ def run(
         folder.mkdir(exist_ok=True)
     command = [sys.executable, str(ROOT / "launch.py"), *arguments]
     command += [f"--workdir={launch.workdir.absolute()}", "--join", "--quiet"]
-    print("\n".join([*remarks, f"{len(runs)} runs, {sharing.starts} workers"]), file=sys.stderr)
     if sharing.submit:
         team = cluster.Tasks(command, folder, launch.command, sharing)
     else:
         team = Processes(command, folder, launch.command, sharing.workers)
+    print("\n".join([*remarks, f"{len(runs)} runs, {sharing.starts} workers"]), file=sys.stderr)
     if sharing.submit == "slurm":
         watch_slurm(team, launch, runs)
     else:
@@ -147,9 +148,10 @@ def watch_slurm(team: cluster.Tasks, launch: Launch, runs: list[str]) -> None:
     try:
         watch(team, launch, runs)
     except KeyboardInterrupt:
+        shows = shlex.join([*launcher(), f"--workdir={launch.workdir}"])
         raise WorkersEnded(
-            f"Slurm's job {team.job} goes on; scancel {team.job} stops it. When it is over, this "
-            f"shows what it found: {launch.command}",
+            f"Slurm's job {team.job} goes on; scancel {team.job} stops it; when it is over, "
+            f"{shows} shows what it found",
             130,
         ) from None
 
