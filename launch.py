@@ -62,6 +62,7 @@ from dla_jax.config.stop import (
     NonFiniteLoss,
     WorkersEnded,
     stop_requested,
+    unwritten,
 )
 from dla_jax.config.workdir import (
     Launch,
@@ -93,8 +94,10 @@ flags.DEFINE_bool("multihost", False, HELP["multihost"])
 flags.DEFINE_integer("workers", None, HELP["workers"])
 flags.DEFINE_bool("join", False, HELP["join"])
 flags.DEFINE_string("submit", None, HELP["submit"])
-for name in ("tasks", "gpus", "cpus", "minutes"):
-    flags.DEFINE_integer(name, None, HELP[name])
+flags.DEFINE_integer("tasks", None, HELP["tasks"])
+flags.DEFINE_integer("gpus", None, HELP["gpus"])
+flags.DEFINE_integer("cpus", None, HELP["cpus"])
+flags.DEFINE_integer("minutes", None, HELP["minutes"])
 flags.DEFINE_string("partition", None, HELP["partition"])
 
 typed: list[str] = []  # the arguments, those of --flagfile among them
@@ -259,11 +262,11 @@ def main(argv: list[str]) -> None:
     except BrokenPipeError:
         ignore_closed_output()
     except Exception as error:
-        if "No space left on device" not in str(error):
+        reason = unwritten(error, workdir)
+        if reason is None:
             raise
         print(
-            f"{Path(launcher()[-1]).name}: no space left on the device of {workdir}; "
-            f"free some and go on with: {again(workdir, made)}",
+            f"{Path(launcher()[-1]).name}: {reason} and go on with: {again(workdir, made)}",
             file=sys.stderr,
         )
         sys.stderr.flush()

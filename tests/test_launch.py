@@ -145,6 +145,29 @@ def test_a_full_disk_says_so(failing, monkeypatch, capsys):
     assert "no space left" in err and str(failing.workdir) in err and len(err.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("number", "words", "said"),
+    [
+        (122, "Disk quota exceeded", "disk quota is used up"),
+        (30, "Read-only file system", "cannot be written any more (Read-only file system)"),
+        (13, "Permission denied", "cannot be written any more (Permission denied)"),
+    ],
+)
+def test_a_workdir_that_cannot_be_written_any_more_says_so(
+    failing, monkeypatch, capsys, number, words, said
+):
+    monkeypatch.setattr(os, "_exit", sys.exit)
+    path = str(failing.workdir / "record" / "a.jsonl")
+    assert failing.exit_code(OSError(number, words, path)) == 1
+    err = capsys.readouterr().err
+    assert said in err and "go on with" in err and len(err.splitlines()) == 1
+
+
+def test_what_another_file_forbids_is_no_fault_of_the_workdir(failing):
+    with pytest.raises(PermissionError):
+        failing.run(PermissionError(13, "Permission denied", "/elsewhere"))
+
+
 def test_an_error_of_the_program_keeps_its_traceback(failing):
     with pytest.raises(ZeroDivisionError):
         failing.run(ZeroDivisionError("a bug"))

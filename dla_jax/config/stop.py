@@ -1,6 +1,7 @@
 """The ways a run ends before its time."""
 
 import threading
+from pathlib import Path
 
 # Set by the signal handlers of launch.py and dla_jax.run. Every loop looks at it where it can save,
 # then saves and raises Interrupted.
@@ -26,3 +27,16 @@ class NonFiniteLoss(Exception):
     def __init__(self, step: int):
         super().__init__(f"the loss became non-finite at step {step}")
         self.step = step
+
+
+def unwritten(error: Exception, workdir: Path | None) -> str | None:
+    """Return why a workdir cannot be written any more, and how to mend it; None: it is not that."""
+    said = str(error)
+    if "No space left on device" in said:
+        return f"no space left on the device of {workdir}; free some"
+    if "Disk quota exceeded" in said:
+        return f"your disk quota is used up, for {workdir}; free some"
+    for words in ("Read-only file system", "Permission denied"):
+        if words in said and workdir is not None and str(workdir) in said:
+            return f"{workdir} cannot be written any more ({words}); mend that"
+    return None
