@@ -45,7 +45,8 @@ class Leases:
         """Take a lease if it is free, and return whether it was. It never waits."""
         folder = self._folder / name
         folder.mkdir(parents=True, exist_ok=True)
-        newest = max((int(found) for found in os.listdir(folder)), default=0)
+        # NFS leaves files of other names where one is removed that is still open.
+        newest = max((int(found) for found in os.listdir(folder) if found.isdigit()), default=0)
         if newest and not self._is_free(name, folder / str(newest)):
             return False
         path, now = folder / str(newest + 1), time.monotonic()
