@@ -1,8 +1,8 @@
 """A set that cannot be fetched is said to be so before JAX is imported."""
 
+import resource
 import subprocess
 import sys
-import time
 
 import pytest
 from launching import ROOT, environment, launch
@@ -40,11 +40,17 @@ STARTS = [
 ]
 
 
+def cpu_seconds():
+    """Return the time that ended processes of this one took; by the clock, others take theirs too."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 @pytest.mark.parametrize("start", STARTS, ids=lambda start: start[-1].rpartition("=")[2])
 def test_no_network_is_said_before_the_slow_imports(tmp_path, start):
     (tmp_path / "datasets.py").write_text("1 / 0  # is there, and is not imported\n")
     changes = {"PYTHONPATH": f"{tmp_path}:{ROOT}", "HF_ENDPOINT": "http://127.0.0.1:9"}
-    before, (code, *words) = time.monotonic(), start
+    before, (code, *words) = cpu_seconds(), start
     answer = subprocess.run(
         (sys.executable, "-c", code, *words, f"--data_dir={tmp_path / 'data'}"),
         env=environment(**changes, no_proxy="127.0.0.1", HF_HUB_OFFLINE="0"),
@@ -55,7 +61,7 @@ def test_no_network_is_said_before_the_slow_imports(tmp_path, start):
     assert answer.stdout == "2\n", answer
     (said,) = answer.stderr.splitlines()
     assert "data.name: http://127.0.0.1:9 cannot be reached" in said and "--data_dir" in said
-    assert time.monotonic() - before < 10 and not list((tmp_path / "data").glob("*"))
+    assert cpu_seconds() - before < 5 and not list((tmp_path / "data").glob("*"))
 
 
 def test_a_dry_run_says_so_and_goes_on_and_what_is_not_to_be_fetched_is_left_to_the_study(tmp_path):
