@@ -41,7 +41,7 @@ STARTS = [
 
 
 def cpu_seconds():
-    """Return the time that ended processes of this one took; by the clock, others take theirs too."""
+    """Return what ended processes of this one took; by the clock, others take their time too."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
