@@ -6,6 +6,7 @@ made it.
 
 import math
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import jinja2
@@ -113,7 +114,15 @@ def without_gaps(sections: list[dict]) -> tuple[dict | None, list[dict]]:
     return main, kept
 
 
-def render(path: Path, *, claims: list[dict], sections: list[dict], **context) -> None:
+def render(
+    path: Path,
+    *,
+    claims: list[dict],
+    sections: list[dict],
+    reload: int = 0,
+    unless: Callable[[], bool] = lambda: False,
+    **context,
+) -> None:
     """Write the page.
 
     Args:
@@ -122,6 +131,8 @@ def render(path: Path, *, claims: list[dict], sections: list[dict], **context) -
       sections: [{"title", "text", "figures": [{"path", "alt": what it shows, "caption", "main":
         whether it stands on top}], "samples": [{"caption", "text"}], "table": {"head", "rows"}}];
         each part but the title is optional, and so is "main".
+      reload: after so many seconds the page reloads itself; 0: never.
+      unless: whether it is not written after all, asked when it is ready.
       context: title, answer, question, command, facts (name -> text).
 
     Raises:
@@ -150,6 +161,8 @@ def render(path: Path, *, claims: list[dict], sections: list[dict], **context) -
         claims=numbered,
         weighed=[each for each in numbered if each[1]["verdict"] != verdicts.NOT_RUN],
         not_run=[each for each in numbered if each[1]["verdict"] == verdicts.NOT_RUN],
+        reload=reload,
         **context,
     )
-    write_atomically(path, page)
+    if not unless():
+        write_atomically(path, page)

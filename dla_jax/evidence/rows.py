@@ -73,6 +73,17 @@ def read_record(workdir: Path) -> list[dict]:
     return [row for path in record_files(workdir).values() for row in read_rows(path)]
 
 
+def by_run(record: list[dict]) -> tuple[dict[str, list[dict]], dict[str, dict]]:
+    """Return {run: its rows, without the last one} and {run: its last row} of a record."""
+    rows, done = {}, {}
+    for row in record:
+        if row.get("done"):
+            done[row["run"]] = row
+        else:
+            rows.setdefault(row["run"], []).append(row)
+    return rows, done
+
+
 def read_rows(path: Path) -> list[dict]:
     """Return the rows of a file, without a last line that a crash cut off.
 

@@ -11,10 +11,10 @@ from dla_jax.config.checks import ConfigError
 from dla_jax.config.workdir import Launch, made_first
 from dla_jax.config.written import check_same_data, read_config
 from dla_jax.evidence import undecidable
-from dla_jax.evidence.rows import read_record
+from dla_jax.evidence.rows import by_run, read_record
 from dla_jax.studies import find
 from dla_jax.studies.running import select_seeds
-from dla_jax.studies.study import Command, Description, Study, by_run
+from dla_jax.studies.study import Command, Description, Study
 from dla_jax.trials import halving
 from dla_jax.trials.arms import Arm, Trial, final_trials, select_trials
 

@@ -11,18 +11,25 @@ from typing import NamedTuple
 
 from ml_collections import ConfigDict
 
-from dla_jax.config.checks import check
 from dla_jax.config.workdir import OLD_RECORD, Launch, is_finished
-from dla_jax.config.written import read_config, resume_command
+from dla_jax.config.written import read_config
 from dla_jax.data import splits
 from dla_jax.evidence import report, weighing
-from dla_jax.evidence.rows import read_record
 from dla_jax.evidence.summary import config_facts, launch_facts, print_lines, write_summary
-from dla_jax.studies import find
+from dla_jax.studies import find, so_far
+from dla_jax.studies.begun import (
+    Finished,
+    check_done,
+    frame_of,
+    is_done,
+    read_begun,
+    read_finished,
+)
 from dla_jax.studies.choosing import halving_facts, selection_rows
+from dla_jax.studies.redrawing import redrawn
 from dla_jax.studies.running import select_seeds, train_study
 from dla_jax.trials import crew
-from dla_jax.trials.arms import Arm, final_trials, resolve, select_trials
+from dla_jax.trials.arms import resolve, select_trials
 from dla_jax.trials.finished import model_folder
 
 
@@ -31,36 +38,6 @@ class Description(NamedTuple):
 
     identity: dict  # JSON that tells these data from others; `config.json` keeps it as "data"
     remarks: list[str]  # lines for the screen
-
-
-class Finished(NamedTuple):
-    """A finished study, as its report reads it."""
-
-    workdir: Path
-    written: dict  # what `config.json` holds
-    config: ConfigDict
-    arms: dict[str, Arm]
-    rows: dict[str, list[dict]]  # {run: its rows, without the last one}
-    done: dict[str, dict]  # {run: its last row}
-    summary: dict  # {"study", "runs", "claims", "selection", ...}; empty while it is being made
-
-    @property
-    def figures(self) -> Path:
-        """The folder of the figures."""
-        return self.workdir / "figures"
-
-    def runs_of(self, arm: str) -> list[dict]:
-        """Return what the summary keeps of the final runs of an arm, seed by seed."""
-        return [run for run in self.summary["runs"] if run["group"] == arm]
-
-    def last_rows(self, arm: str) -> list[dict]:
-        """Return the last rows of the final runs of an arm, seed by seed."""
-        return [self.done[f"final/{arm}/seed{seed}"] for seed in self.arms[arm].seeds]
-
-    def rows_of(self, arm: str) -> dict[int, list[dict]]:
-        """Return {seed: the rows of a final run of an arm, without the last one}."""
-        seeds = self.arms[arm].seeds
-        return {seed: self.rows.get(f"final/{arm}/seed{seed}", []) for seed in seeds}
 
 
 class Tuning(NamedTuple):
@@ -132,30 +109,41 @@ class Command(NamedTuple):
 
 
 def run_study(study: Study, config, launch: Launch) -> None:
-    """Run a study, or what is left of it, and draw its report."""
+    """Run a study, or what is left of it, and draw its report; meanwhile, what there is so far."""
+
+    def frame() -> so_far.Frame | None:
+        begun = (launch.workdir / "config.json").is_file()
+        return frame_of(study, launch.workdir) if begun else None
+
     if not launch.joins:
-        train_study(study, config, launch, None)
+        with redrawn(frame, is_ours=lambda: launch.first):
+            train_study(study, config, launch, None)
         if launch.first:
             draw_study(study, launch.workdir)
             crew.forget(launch.workdir)
         return
     with contextlib.closing(crew.Crew(launch.workdir)) as team:
-        train_study(study, config, launch, team)
+        with redrawn(frame, is_ours=lambda: team.has_task("look")):
+            train_study(study, config, launch, team)
         drawing = {"name_of": str, "is_done": lambda what: is_finished(launch.workdir)}
         team.each(lambda what: draw_study(study, launch.workdir), ["report"], 1, **drawing)
     crew.forget(launch.workdir)
 
 
 def draw_study(study: Study, workdir: Path) -> None:
-    """Write `summary.json`, the figures and `report.html` of a finished study.
+    """Write the figures, `report.html` and `summary.json` of a finished study.
 
-    The record is only read.
+    The record is only read. Of an unfinished study the page of what there is so far is written.
 
     Raises:
       ConfigError: there is no study, or an unfinished one.
     """
-    found = summed_up(study, workdir)
-    write_summary(workdir, found.summary)
+    found, trials = read_begun(study, workdir)
+    if not is_done(found, trials) and not (workdir / OLD_RECORD).exists():
+        so_far.draw(frame_of(study, workdir))
+        check_done(found, trials, ", and report.html shows what there is")
+    check_done(found, trials)
+    found = with_summary(study, found)
     summary, launches = found.summary, found.written["launches"]
     chosen = f"{len(summary['selection'])} to choose learning rates"
     report.render(
@@ -172,6 +160,7 @@ def draw_study(study: Study, workdir: Path) -> None:
         | launch_facts(launches)
         | config_facts(found.written["config"]),
     )
+    write_summary(workdir, summary)  # last: where it is, the page is the finished study's
     tell(study, found)
 
 
@@ -187,44 +176,14 @@ def summed_up(study: Study, workdir: Path) -> Finished:
     Raises:
       ConfigError: there is no study, or an unfinished one.
     """
-    found = read_finished(study, workdir)
+    return with_summary(study, read_finished(study, workdir))
+
+
+def with_summary(study: Study, found: Finished) -> Finished:
+    """Return a finished study with its summary."""
     found = found._replace(summary=summarise(study, found))
     found = found._replace(summary=found.summary | study.more(found))
     return found._replace(summary=found.summary | {"answer": study.answer(found)})
-
-
-def read_finished(study: Study, workdir: Path) -> Finished:
-    """Return a finished study, its summary still empty.
-
-    Raises:
-      ConfigError: there is no study, or an unfinished one.
-    """
-    written = read_config(workdir)
-    config, (rows, done) = ConfigDict(written["config"]), by_run(read_record(workdir))
-    arms = study.arms(config, written["data"])
-    expected = len(select_trials(arms, select_seeds(config))) + len(final_trials(arms))
-    check(
-        len(done) == expected or not (workdir / OLD_RECORD).exists(),
-        f"the study in {workdir} was begun by an earlier version, and is not finished "
-        f"({len(done)} of {expected} runs); run it again in another --workdir",
-    )
-    check(
-        len(done) == expected,
-        f"the study in {workdir} is not finished ({len(done)} of {expected} runs); "
-        f"go on with: {resume_command(written, workdir)}",
-    )
-    return Finished(workdir, written, config, arms, rows, done, summary={})
-
-
-def by_run(record: list[dict]) -> tuple[dict[str, list[dict]], dict[str, dict]]:
-    """Return {run: its rows, without the last one} and {run: its last row} of a record."""
-    rows, done = {}, {}
-    for row in record:
-        if row.get("done"):
-            done[row["run"]] = row
-        else:
-            rows.setdefault(row["run"], []).append(row)
-    return rows, done
 
 
 def summarise(study: Study, found: Finished) -> dict:

@@ -51,6 +51,7 @@ class Crew:
         self._leases = Leases(self._folder, beat, patience)
         self._here = threading.local()  # `name`: what this thread is at work on
         self._prepared = set()
+        self._tasks = set()  # names of tasks that are this process's
 
     def each(
         self, work: Callable, items: Iterable, workers: int, name_of: Callable, is_done: Callable
@@ -130,6 +131,21 @@ class Crew:
                 self.keep(name, True)
         else:
             yield
+
+    def has_task(self, name: str) -> bool:
+        """Return whether this process has a task that one alone has, and take it where it is free.
+
+        It keeps it until it ends, or is frozen and another takes over.
+        """
+        if name not in self._tasks:
+            if self._leases.take(name):
+                self._tasks.add(name)
+            return name in self._tasks
+        try:
+            self._leases.check(name)
+        except Lost:
+            self._tasks.remove(name)
+        return name in self._tasks
 
     def prepare(self, program: Hashable, name: str, compile_it: Callable[[], None]) -> None:
         """Compile a program, once a process; the others then find it in the compilation cache."""

@@ -1,4 +1,4 @@
-"""The trained networks of a finished workdir: which runs left one, and which is best."""
+"""The trained networks of a workdir: which finished runs left one, and which is best."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -66,29 +66,35 @@ def check_source(config, launch: Launch, what: str, example: str) -> None:
     )
 
 
-def finished_runs(workdir: Path, network: str, experiments: Iterable[str], what: str) -> list[dict]:
+def finished_runs(
+    workdir: Path, network: str, experiments: Iterable[str], what: str, unfinished: bool = False
+) -> list[dict]:
     """Return the last rows of the runs that left a model, of one network or of all.
 
     Args:
       network: as the report names it; "": any.
       experiments: those that make such a model.
       what: they make, in words.
+      unfinished: whether the study may go on, so that there are only some of its runs.
 
     Raises:
       ConfigError: no such study there, not finished, or without such a network.
     """
-    written = read_config(workdir)
+    written, finished = read_config(workdir), is_summed_up(workdir)
     found = written["config"]["experiment"]
     check(
         found in experiments,
         f"--from: {workdir} holds no {what}, but {found}; "
         f"give a workdir of {', '.join(experiments)}",
     )
-    check(
-        (workdir / "summary.json").is_file(),
-        f"the study in {workdir} is not finished; go on with: {resume_command(written, workdir)}",
-    )
+    go_on = f"go on with: {resume_command(written, workdir)}"
+    check(finished or unfinished, f"the study in {workdir} is not finished; {go_on}")
     rows = [row for row in read_record(workdir) if row.get("done") and row["stage"] == "final"]
+    check(
+        finished or len(rows) > 0,
+        f"--from: the study in {workdir} is not finished, and none of the runs that it compares is "
+        f"done; wait for one, or {go_on}",
+    )
     rows = [row for row in rows if row["step"]]  # a baseline, which takes none, leaves no model
     check(
         len(rows) > 0,
@@ -96,7 +102,13 @@ def finished_runs(workdir: Path, network: str, experiments: Iterable[str], what:
     )
     rows.sort(key=lambda row: (row["group"], row["seed"]))  # of equals the first is chosen
     if network:
-        check_choice("network", network, tuple(dict.fromkeys(row["group"] for row in rows)))
+        found = tuple(dict.fromkeys(row["group"] for row in rows))
+        check(
+            finished or network in found,
+            f"network: {workdir} is not finished, and has no finished run of {network}; give one "
+            f"of {', '.join(found)}",
+        )
+        check_choice("network", network, found)
     rows = [row for row in rows if network in ("", row["group"]) and not row["diverged"]]
     check(
         len(rows) > 0,
@@ -105,26 +117,39 @@ def finished_runs(workdir: Path, network: str, experiments: Iterable[str], what:
     return rows
 
 
+def is_summed_up(workdir: Path) -> bool:
+    """Return whether a study is finished, with its summary."""
+    return (workdir / "summary.json").is_file()
+
+
 def choose_run(
-    workdir: Path, network: str, experiments: Iterable[str], what: str, score: Callable
+    workdir: Path,
+    network: str,
+    experiments: Iterable[str],
+    what: str,
+    score: Callable,
+    unfinished: bool = False,
 ) -> dict:
     """Return the last row with the largest score among the `finished_runs`.
 
     Args:
       score: last row -> number or tuple.
     """
-    return max(finished_runs(workdir, network, experiments, what), key=score)
+    return max(finished_runs(workdir, network, experiments, what, unfinished), key=score)
 
 
 def choose_classifier(
-    workdir: Path, network: str, experiments: Iterable[str] = (*IMAGES, *TEXTS)
+    workdir: Path,
+    network: str,
+    experiments: Iterable[str] = (*IMAGES, *TEXTS),
+    unfinished: bool = False,
 ) -> dict:
     """Return the last row of the classifier, of images or texts, that is best on validation."""
 
     def accuracy(row: dict) -> float:
         return row["val_accuracy"]
 
-    return choose_run(workdir, network, experiments, "classifier", accuracy)
+    return choose_run(workdir, network, experiments, "classifier", accuracy, unfinished)
 
 
 def model_folder(workdir: Path, row: dict) -> Path:

@@ -3,8 +3,9 @@
 import numpy as np
 from ml_collections import ConfigDict
 
+from dla_jax.evidence.rows import by_run
 from dla_jax.evidence.tables import CURVE_KEYS, RUN_KEYS
-from dla_jax.studies.study import Finished, Study, by_run, select_seeds, summarise
+from dla_jax.studies.study import Finished, Study, select_seeds, summarise
 from dla_jax.trials.arms import choose_rates, final_trials, select_trials
 from dla_jax.trials.training import identity_of
 

@@ -186,3 +186,6 @@ def test_an_unfinished_study_is_not_drawn(uninterrupted, tmp_path):
     finished, all_runs = len(others) // 2, len(others) + 1
     answer = launch(f"--workdir={workdir}")
     assert answer.code == 2 and f"is not finished ({finished} of {all_runs} runs)" in answer.err
+    page = (workdir / "report.html").read_text()
+    assert f"Not finished: {finished} of {all_runs} runs" in page
+    assert "report.html shows what there is" in answer.err

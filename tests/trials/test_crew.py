@@ -209,3 +209,19 @@ def test_what_is_kept_comes_back_and_leases_are_forgotten(tmp_path):
     assert Crew(tmp_path).kept("a/b") == value
     forget(tmp_path)
     assert not leases_folder(tmp_path).exists()
+
+
+def test_a_task_of_one_process_alone_goes_to_another_when_that_one_ends(tmp_path):
+    first, second = Crew(tmp_path), Crew(tmp_path)
+    assert [crew.has_task("look") for crew in (first, second, first, second)] == [1, 0, 1, 0]
+    first.close()
+    assert second.has_task("look") and second.has_task("look")
+
+
+def test_a_frozen_process_has_its_task_no_more_when_another_took_over(tmp_path, monkeypatch):
+    monkeypatch.setattr(lease, "machine", lambda: "")
+    frozen, other = Crew(tmp_path, beat=1000, patience=0.2), Crew(tmp_path, 0.05, patience=0.2)
+    assert frozen.has_task("look") and not other.has_task("look")
+    time.sleep(0.3)
+    assert other.has_task("look") and not frozen.has_task("look")
+    other.close()
