@@ -23,6 +23,7 @@ from dla_jax.data import folder, labelled, photos
 from dla_jax.data.encoding import decode
 from dla_jax.evidence import tables
 from dla_jax.studies import find, image_networks, run_experiment, with_like
+from dla_jax.studies.begun import words_of_unfinished
 from dla_jax.studies.choices import asked
 from dla_jax.studies.ood.detectors import DETECTORS
 from dla_jax.studies.ood.familiar import SHARE, Familiar, check_detector, make_familiar
@@ -93,11 +94,13 @@ def check_config(config, launch: Launch) -> None:
 def choose(workdir: Path, network: str) -> dict:
     """Return the last row of the classifier that is best on validation, of one network or of all.
 
+    Of an unfinished study it is the best of the runs that are done.
+
     Raises:
-      ConfigError: no study of classifiers there, not finished, or without such a network.
+      ConfigError: no study of classifiers there, without such a network, or without a finished run.
     """
     known = with_like((*IMAGES, *TEXTS, *CHOICES), workdir)
-    return choose_classifier(workdir, network, known)
+    return choose_classifier(workdir, network, known, unfinished=True)
 
 
 def kind_of(workdir: Path) -> str:
@@ -144,6 +147,8 @@ def run(config, launch: Launch) -> None:
     fingerprint = read_config(workdir)["data"]["fingerprint"]
     identity = {"name": str(workdir), "run": row["run"], "fingerprint": fingerprint}
     write_config(launch.workdir, config.to_dict(), describe_devices(), identity)
+    for line in words_of_unfinished(workdir):
+        print(line, file=sys.stderr)
     accuracy = f"{100 * row['test_accuracy']:.1f} % on its test part{tables.balanced_words([row])}"
     print(f"{row['run']} of {workdir}: {accuracy}", file=sys.stderr)
     if config.image:

@@ -51,18 +51,25 @@ def features_of(model, shape: tuple[int, int, int]) -> dict:
     return features
 
 
-def networks_of(workdir: Path, network: str) -> list[dict]:
+def networks_of(workdir: Path, network: str, unfinished: bool = False) -> list[dict]:
     """Return the last rows of the runs of one network, the best on validation first.
 
     Args:
       network: as the report names it; "": that of the best run.
+      unfinished: whether the study may go on, so that there are only some of its runs.
 
     Raises:
       ConfigError: the workdir holds no such classifier of images.
     """
-    rows = finished_runs(workdir, network, with_like(IMAGES, workdir), "classifier of images")
-    rows.sort(key=lambda row: -row["val_accuracy"])
+    known = with_like(IMAGES, workdir)
+    rows = finished_runs(workdir, network, known, "classifier of images", unfinished)
+    rows = best_first(rows)
     return [row for row in rows if row["group"] == rows[0]["group"]]
+
+
+def best_first(rows: list[dict]) -> list[dict]:
+    """Return the last rows of runs in the order of their accuracy on validation."""
+    return sorted(rows, key=lambda row: -row["val_accuracy"])
 
 
 @functools.lru_cache(maxsize=1)
@@ -167,16 +174,20 @@ def facts_of(row: dict) -> dict:
     return {key: row[key] for key in KEPT} | {"lr": row["lr"], "network": row["group"]}
 
 
-def rows_by_network(workdir: Path, names: tuple[str, ...]) -> dict[str, list[dict]]:
-    """Return {network: the last rows of its runs, seed by seed} of a finished study of images.
+def rows_by_network(
+    workdir: Path, names: tuple[str, ...], unfinished: bool = False
+) -> dict[str, list[dict]]:
+    """Return {network: the last rows of its runs, seed by seed} of a study of images.
 
     Args:
       names: of the networks, as the report names them; empty: all.
+      unfinished: whether the study may go on, so that there are only some of its runs.
 
     Raises:
       ConfigError: the workdir holds no such classifiers of images.
     """
-    rows = finished_runs(workdir, "", with_like(IMAGES, workdir), "classifier of images")
+    known = with_like(IMAGES, workdir)
+    rows = finished_runs(workdir, "", known, "classifier of images", unfinished)
     found = {}
     for row in rows:
         found.setdefault(row["group"], []).append(row)

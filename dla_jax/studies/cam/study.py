@@ -5,6 +5,7 @@ and of a canvas. Then it asks whether the maps are right: pixels are put back an
 their order, and the network is made to forget.
 """
 
+import sys
 from pathlib import Path
 
 import jax
@@ -15,6 +16,7 @@ from dla_jax.config.info import data_info
 from dla_jax.config.workdir import Launch
 from dla_jax.config.written import read_config
 from dla_jax.studies import find, image_networks, run_experiment
+from dla_jax.studies.begun import words_of_unfinished
 from dla_jax.studies.cam import examples, measure, network_maps, photo_maps, report
 from dla_jax.studies.cam.answer import answer
 from dla_jax.studies.cam.arrays import write_arrays
@@ -66,7 +68,7 @@ def check_config(config, launch: Launch) -> None:
     if config.made:
         check_made(config, made_launch(launch))
         return
-    best = image_networks.networks_of(launch.from_dir, config.network)[0]
+    best = networks_of(config, launch)[0]
     model = network_maps.read_network(launch.from_dir, best, config.layer).model
     network_maps.check_methods(config, model, best["group"])
     if not config.image:
@@ -88,11 +90,33 @@ def check_made(config, launch: Launch) -> None:
         network_maps.check_methods(config, model, name)
 
 
+def networks_of(config, launch: Launch) -> list[dict]:
+    """Return the last rows of the networks that are looked at, the best on validation first.
+
+    Of an unfinished study they are those of the runs that are done. A workdir that was begun goes
+    on with the networks that it began with, whatever runs are done since.
+
+    Raises:
+      ConfigError: the study holds no such classifier of images.
+    """
+    workdir = source_of(config, launch)
+    rows = image_networks.networks_of(workdir, config.network, unfinished=True)
+    if not (launch.workdir / "config.json").is_file():
+        return rows
+    begun = {"network": None, "seeds": []} | read_config(launch.workdir)["data"]
+    every = image_networks.rows_by_network(workdir, (), unfinished=True)
+    own = [row for row in every.get(begun["network"], ()) if row["seed"] in begun["seeds"]]
+    if not own or len(own) < len(begun["seeds"]):
+        return rows  # others than it began with, which is said where data are compared
+    return image_networks.best_first(own)
+
+
 def describe(config, launch: Launch) -> Description:
     """Return what identifies the networks and their images, and what is to be said of them."""
     workdir = make_source(config, launch, run_experiment)
-    rows = image_networks.networks_of(workdir, config.network)
-    remarks = [f"{len(rows)} networks, {rows[0]['group']} of {workdir}"]
+    rows = networks_of(config, launch)
+    said = f"{len(rows)} networks, {rows[0]['group']} of {workdir}"
+    remarks = [*words_of_unfinished(workdir), said]
     test = image_networks.test_part(workdir, launch, rows[0]["seed"])
     if len(test.index) < config.num_scored:
         num_test = len(test.index)
@@ -113,8 +137,7 @@ def jobs(
     config, launch: Launch, arms: dict[str, Arm], trials: list[Trial], record: Record
 ) -> list[Job]:
     """Return a job for each network, which measures all methods."""
-    workdir = source_of(config, launch)
-    rows = image_networks.networks_of(workdir, config.network)
+    workdir, rows = source_of(config, launch), networks_of(config, launch)
     number = {row["seed"]: i for i, row in enumerate(rows)}
 
     def measure_seed(seed: int, first: bool) -> dict[str, dict]:
@@ -185,7 +208,9 @@ def run(config, launch: Launch) -> None:
         MAPS.run(config, launch)
         return
     workdir = make_source(config, launch, run_experiment)
-    rows = image_networks.networks_of(workdir, config.network)
+    rows = networks_of(config, launch)
+    for line in words_of_unfinished(workdir):
+        print(line, file=sys.stderr)
     best = network_maps.read_network(workdir, rows[0], config.layer)
     network_maps.check_methods(config, best.model, rows[0]["group"])
     photo_maps.run(config, launch, best, image_networks.identity(workdir, rows))
