@@ -69,15 +69,21 @@ def sign_flip_p(differences) -> float:
         # At 16 pairs some ninety times as fast as scipy's permutation_test, to the same p.
         sums = np.abs(_sign_patterns(len(differences)) @ differences)
         return float(np.mean(sums >= (1 - 1e-9) * abs(differences.sum())))
-    result = stats.permutation_test(
-        (differences,),
-        lambda x, axis: np.mean(x, axis=axis),
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=SAMPLES,
-        rng=np.random.default_rng(0),
-    )
-    return float(min(1.0, result.pvalue))
+    # Each time from the same patterns, so that they are drawn once for all tests of so many pairs.
+    sums, total = _sampled_signs(len(differences)) @ differences, differences.sum()
+    near = 1e-9 * abs(total)
+    beyond = min(np.sum(sums <= total + near), np.sum(sums >= total - near))
+    return float(min(1.0, 2 * (beyond + 1) / (SAMPLES + 1)))
+
+
+@functools.lru_cache(maxsize=4)
+def _sampled_signs(n: int) -> np.ndarray:
+    """Return SAMPLES patterns of n signs, int8 [SAMPLES, n].
+
+    They are those that scipy's permutation_test draws, which takes forty times as long.
+    """
+    pairs = np.tile(np.arange(2), (SAMPLES, n, 1))
+    return (1 - 2 * np.random.default_rng(0).permuted(pairs, axis=-1)[..., 0]).astype(np.int8)
 
 
 @functools.cache

@@ -56,6 +56,20 @@ def test_sign_flip_equals_scipy(n):
         assert stats.sign_flip_p(values) == pytest.approx(min(1.0, expected))
 
 
+@pytest.mark.parametrize("n", [17, 24])
+def test_sampled_sign_flips_are_those_of_scipy(n):
+    for values in (RNG.normal(0.3, 1, n), np.round(RNG.normal(-0.1, 1, n), 1)):  # and with ties
+        drawn = {"permutation_type": "samples", "vectorized": True, "n_resamples": stats.SAMPLES}
+
+        def mean(x, axis):
+            return np.mean(x, axis=axis)
+
+        expected = scipy_stats.permutation_test(
+            (values,), mean, rng=np.random.default_rng(0), **drawn
+        ).pvalue
+        assert stats.sign_flip_p(values) == pytest.approx(expected, abs=1e-12)
+
+
 def test_sign_flip_p_bounds():
     assert stats.sign_flip_p(np.ones(8)) == stats.smallest_p(8) == 2 / 2**8
     assert stats.sign_flip_p(np.zeros(8)) == 1
