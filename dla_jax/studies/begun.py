@@ -18,7 +18,7 @@ from dla_jax.trials.finished import is_summed_up
 
 
 class Finished(NamedTuple):
-    """A finished study, as its report reads it."""
+    """A study as its report reads it; `begun` gives one that need not be finished."""
 
     workdir: Path
     written: dict  # what `config.json` holds

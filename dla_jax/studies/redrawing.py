@@ -77,6 +77,7 @@ def draw_apart(frame: Frame, over: threading.Event) -> float:
         own = {"PYTHONPATH": os.pathsep.join(paths), "TMPDIR": folder}
         with (
             tempfile.TemporaryFile("w+", dir=folder) as given,
+            tempfile.TemporaryFile("w+", dir=folder) as took,
             tempfile.TemporaryFile("w+", dir=folder) as said,
         ):
             json.dump(frame._asdict(), given)
@@ -85,7 +86,7 @@ def draw_apart(frame: Frame, over: threading.Event) -> float:
             process = subprocess.Popen(
                 command,
                 stdin=given,
-                stdout=said,
+                stdout=took,
                 stderr=said,
                 env=os.environ | ONE_THREAD | own,
                 start_new_session=True,
@@ -95,9 +96,9 @@ def draw_apart(frame: Frame, over: threading.Event) -> float:
                     process.kill()
                     process.wait()
                     return 0.0
-            said.seek(0)
-            lines = [line for line in said.read().split("\n") if line]
-    last = lines[-1] if lines else "nothing was said"
-    if process.returncode:
-        raise ConfigError(last)
-    return float(last)
+            for file in (took, said):
+                file.seek(0)
+            if process.returncode:
+                lines = [line for line in said.read().split("\n") if line]
+                raise ConfigError(lines[-1] if lines else f"exit code {process.returncode}")
+            return float(took.read())

@@ -218,7 +218,7 @@ def curve_of(rows: list[dict], key: str) -> tuple[list, list]:
 def main() -> None:
     """Draw the page of the Frame on standard input, out of the way of what trains.
 
-    Its last line is the seconds of a core that it took, or why it was not drawn.
+    It prints the seconds of a core that it took; or, on standard error, why it was not drawn.
     """
     os.nice(19)
     try:

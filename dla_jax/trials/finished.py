@@ -110,9 +110,10 @@ def finished_runs(
         )
         check_choice("network", network, found)
     rows = [row for row in rows if network in ("", row["group"]) and not row["diverged"]]
+    runs = f"{'' if finished else 'finished '}run of {network or 'the study'}"
     check(
         len(rows) > 0,
-        f"--from: every run of {network or 'the study'} in {workdir} diverged; there is no model",
+        f"--from: every {runs} in {workdir} diverged; there is no model",
     )
     return rows
 
