@@ -88,6 +88,7 @@ flags.DEFINE_string("from", None, HELP["from"])
 flags.DEFINE_string("data_dir", None, HELP["data_dir"])
 flags.DEFINE_bool("download", True, HELP["download"])
 flags.DEFINE_bool("dry_run", False, HELP["dry_run"])
+flags.DEFINE_string("sweep", None, HELP["sweep"])
 flags.DEFINE_bool("quiet", False, HELP["quiet"])
 flags.DEFINE_bool("keep_heap", False, HELP["keep_heap"])
 flags.DEFINE_bool("multihost", False, HELP["multihost"])
@@ -125,6 +126,10 @@ def parse_flags(argv: list[str]) -> list[str]:
             FLAGS.config is not None or FLAGS.workdir is not None,
             "nothing to do; give --config=configs/rescnn.py:digits to run a study, "
             "--workdir to draw one again, or --help",
+        )
+        check(
+            FLAGS.sweep is None or FLAGS.config is not None,
+            "--sweep makes the arms of a study; give it with --config",
         )
         check_sharing(sharing(), FLAGS.multihost, FLAGS.config is not None)
     except (ConfigError, flags.Error, TypeError, ValueError) as error:
@@ -192,6 +197,10 @@ def start(config, workdir: Path) -> None:
         shared = sharing()
         launch = Launch(workdir, from_dir(), data, FLAGS.download, FLAGS.quiet, first)
         launch = launch._replace(command=os.environ.get(TYPED), joins=shared.join)
+        if FLAGS.sweep is not None:
+            from dla_jax.front import sweep
+
+            config = sweep.swept(config, FLAGS.sweep)
         if FLAGS.dry_run:
             show_plan(config, launch, remarks)
         elif shared.starts:

@@ -28,6 +28,10 @@ FLAGS = {
         "--dry_run",
         "Check all, and say how many runs of what it would be, and how long; run nothing.",
     ),
+    "sweep": Flag(
+        "--sweep='KEY=VALUE,VALUE;KEY=...'",
+        "Compare all combinations of these values, each with every seed; no claim is judged.",
+    ),
     "quiet": Flag("--[no]quiet", "No progress line."),
     "keep_heap": Flag(
         "--[no]keep_heap",

@@ -18,8 +18,9 @@ def write_summary(workdir: Path, summary: dict) -> None:
 
 
 def config_facts(config: dict) -> dict[str, str]:
-    """Return the keys of a config in words, except its claims and what it made first."""
-    shown = {key: value for key, value in config.items() if key not in ("claims", "made")}
+    """Return the keys of a config in words, except its claims, its pairs and what it made first."""
+    left_out = ("claims", "compared", "made")
+    shown = {key: value for key, value in config.items() if key not in left_out}
     settings = flatten(shown).items()
     return {"config": ", ".join(f"{key}={value}" for key, value in settings if value is not None)}
 

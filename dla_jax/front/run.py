@@ -35,6 +35,7 @@ def run(
     data_dir: str | Path | None = None,
     download: bool = True,
     quiet: bool = False,
+    sweep: str | None = None,
     **changes,
 ) -> Result:
     """Run a study, or what is left of it, and return what it found.
@@ -56,6 +57,7 @@ def run(
       data_dir: folder of prepared data sets; None: $TFDS_DATA_DIR, else ~/tensorflow_datasets.
       download: whether missing data may be downloaded.
       quiet: no progress line.
+      sweep: values of which all combinations are compared, "optim.lr=1e-3,1e-2;model.width=16,32".
       changes: values of keys of the config, those in groups with a dot.
 
     Raises:
@@ -65,6 +67,8 @@ def run(
     """
     asked = request.read(config, changes)
     remarks = request.prepare(asked, changes)
+    if sweep is not None:
+        asked = importlib.import_module("dla_jax.front.sweep").swept(asked, sweep)
     source = follow_made("from_dir", expand("from_dir", str(from_dir))) if from_dir else None
     data = data_folder(str(data_dir) if data_dir else None)
     if workdir is None:
@@ -76,6 +80,7 @@ def run(
         if not (from_dir or data_dir or has_code(asked)) and same_places(folder, asked):
             return load(folder)
     flags = {"from": from_dir, "data_dir": data_dir, "nodownload": not download, "quiet": quiet}
+    flags |= {"sweep": sweep}
     command = request.command_of(config, changes, folder, flags)
     launch = Launch(folder, source, data, download, quiet, command=command)
     try:

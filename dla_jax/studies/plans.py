@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 from dla_jax.config.checks import ConfigError
 from dla_jax.config.workdir import Launch, made_first
 from dla_jax.config.written import check_same_data, read_config
-from dla_jax.evidence import undecidable
+from dla_jax.evidence import pairs, undecidable
 from dla_jax.evidence.rows import by_run, read_record
 from dla_jax.studies import find
 from dla_jax.studies.running import select_seeds
@@ -68,6 +68,7 @@ def plan_of(config: ConfigDict, launch: Launch) -> Plan:
     seeds = {arm.name: arm.seeds for arm in bare.arms.values()}
     claims = study.claims(config).values() if "claims" in config else []
     remarks = [*described.remarks, *undecidable.remarks(claims, seeds)]
+    remarks += pairs.remarks(config.compared, seeds) if "compared" in config else []
     done = by_run(read_record(launch.workdir))[1]
     own = {trial.name for trial in bare.trials}
     done = {name: row for name, row in done.items() if name in own}

@@ -5,7 +5,7 @@ import sys
 
 from dla_jax.config.workdir import Launch, check_workdir
 from dla_jax.config.written import write_config
-from dla_jax.evidence import undecidable
+from dla_jax.evidence import pairs, undecidable
 from dla_jax.studies.choosing import chosen_rates
 from dla_jax.training.mesh import describe_devices
 from dla_jax.training.record import Record
@@ -28,7 +28,8 @@ def train_study(study, config, launch: Launch, team: Crew | None) -> None:
         arms = study.arms(config, described.identity)
         seeds = {arm.name: arm.seeds for arm in arms.values()}
         undecided = undecidable.remarks(study.claims(config).values(), seeds)
-        remarks = [*described.remarks, *undecided]
+        unseen = pairs.remarks(config.compared, seeds) if "compared" in config else []
+        remarks = [*described.remarks, *undecided, *unseen]
         with team.alone("config") if team else contextlib.nullcontext():
             begin(config, launch, described._replace(remarks=remarks))
     record = Record(launch.workdir, launch.first, team.check if team else lambda: None)

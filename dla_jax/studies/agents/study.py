@@ -10,11 +10,12 @@ import jax
 from dla_jax.config.checks import check
 from dla_jax.config.elsewhere import is_own
 from dla_jax.config.workdir import Launch
+from dla_jax.evidence.pairs import Measure
 from dla_jax.rl import own_environment
 from dla_jax.rl.drawers import can_draw
 from dla_jax.rl.lander_picture import CRASHED, LANDED
 from dla_jax.studies.agents import checks, judging, report
-from dla_jax.studies.agents.answer import answer
+from dla_jax.studies.agents.answer import MARGIN, answer
 from dla_jax.studies.agents.programs import Batch, batches_of, budget_of, points_of, programs_of
 from dla_jax.studies.agents.training import compile_batch, train_batch
 from dla_jax.studies.study import Description, Finished, Study, Tuning
@@ -114,4 +115,5 @@ STUDY = Study(
     lines=report.lines,
     head="return on fresh episodes, interquartile mean [95 % interval]",
     facts=facts,
+    measure=Measure("mean_return", "return", MARGIN, words="mean return over training"),
 )

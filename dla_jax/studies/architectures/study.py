@@ -11,6 +11,7 @@ from dla_jax.config.checks import check, check_choice, check_distinct
 from dla_jax.config.elsewhere import is_own
 from dla_jax.config.workdir import Launch
 from dla_jax.data import splits
+from dla_jax.evidence.pairs import Measure
 from dla_jax.models import own_network
 from dla_jax.models.build import check_depth
 from dla_jax.models.resnet import stages_of
@@ -126,5 +127,6 @@ ARCHITECTURES = STUDY = Study(
     lines=report.lines,
     head="test accuracy, % [95 % interval]",
     facts=facts,
+    measure=Measure("test_accuracy", "points", margin=0.005, words="test accuracy"),
     restore=image_restored.restore,
 )

@@ -27,6 +27,7 @@ from dla_jax.config.checks import (
 )
 from dla_jax.config.workdir import Launch
 from dla_jax.data import batches, labelled, splits
+from dla_jax.evidence.pairs import Measure
 from dla_jax.models.bert import Encoder
 from dla_jax.models.build import check_even
 from dla_jax.models.gpt import GPT
@@ -280,5 +281,6 @@ FEATURES = STUDY = Study(
     lines=lines,
     head="test accuracy, % [95 % interval]",
     facts=functools.partial(data_facts, counted="texts"),
+    measure=Measure("test_accuracy", "points", margin=0.005, words="test accuracy"),
     restore=restore,
 )

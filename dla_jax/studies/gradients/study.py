@@ -143,6 +143,7 @@ def annotate(row: dict, *, names: dict, shown: frozenset[int]) -> dict:
 
 
 STUDY = ARCHITECTURES._replace(
+    measure=None,  # its report is about the pair
     check=check_config,
     jobs=jobs,
     title=lambda found: f"Gradients on {found.config.data.name}",

@@ -8,8 +8,9 @@ and scored on the same split, and drawn beside.
 import functools
 
 from dla_jax.config.workdir import Launch
+from dla_jax.evidence.pairs import Measure
 from dla_jax.studies.language import report
-from dla_jax.studies.language.answer import answer
+from dla_jax.studies.language.answer import MARGIN, answer
 from dla_jax.studies.study import Description, Study, Tuning, data_facts
 from dla_jax.tasks import language_restored, language_task, text_source
 from dla_jax.training.mesh import data_mesh
@@ -73,5 +74,6 @@ STUDY = Study(
     lines=report.lines,
     head="nats per character [95 % interval]",
     facts=functools.partial(data_facts, counted="characters"),
+    measure=Measure("nats_per_char", "nats/char", MARGIN, "nats per character", better="<"),
     restore=language_restored.restore,
 )

@@ -134,6 +134,7 @@ def reading_jobs(
 
 
 STUDY = ARCHITECTURES._replace(
+    measure=None,  # its report is about the pair
     check=checks.check_config,
     describe=describe,
     arms=arms_of,
