@@ -93,8 +93,13 @@ def row(pair: Judged, unit: str) -> list[str]:
 def as_json(pair: Judged) -> dict:
     """Return what a summary keeps of a pair."""
     names = {"first": pair.first, "second": pair.second, "verdict": pair.verdict}
-    numbers = {key: value for key, value in pair.contrast._asdict().items() if key != "verdict"}
-    return names | {"p_holm": pair.p_holm} | numbers
+    return names | {"p_holm": pair.p_holm, "contrast": pair.contrast._asdict()}
+
+
+def of_json(kept: dict) -> Judged:
+    """Return the pair that `as_json` kept."""
+    contrast = verdicts.Contrast(**kept["contrast"])
+    return Judged(kept["first"], kept["second"], contrast, kept["p_holm"])
 
 
 def section(judged: list[Judged], measure: Measure) -> dict:

@@ -65,10 +65,7 @@ def run(
       NonFiniteLoss: the loss of a study of a single run became infinite or not a number.
       KeyboardInterrupt: it was stopped; the message says how to go on.
     """
-    asked = request.read(config, changes)
-    remarks = request.prepare(asked, changes)
-    if sweep is not None:
-        asked = importlib.import_module("dla_jax.front.sweep").swept(asked, sweep)
+    asked, remarks = asked_for(config, changes, sweep)
     source = follow_made("from_dir", expand("from_dir", str(from_dir))) if from_dir else None
     data = data_folder(str(data_dir) if data_dir else None)
     if workdir is None:
@@ -80,7 +77,7 @@ def run(
         if not (from_dir or data_dir or has_code(asked)) and same_places(folder, asked):
             return load(folder)
     flags = {"from": from_dir, "data_dir": data_dir, "nodownload": not download, "quiet": quiet}
-    flags |= {"sweep": sweep}
+    flags["sweep"] = sweep
     command = request.command_of(config, changes, folder, flags)
     launch = Launch(folder, source, data, download, quiet, command=command)
     try:
@@ -92,6 +89,20 @@ def run(
             remove_if_empty(folder)
         raise
     return load(folder)
+
+
+def asked_for(
+    config: str | Path | ConfigDict, changes: dict, sweep: str | None
+) -> tuple[ConfigDict, list[str]]:
+    """Return the config that is asked for, and a line for each value that was carried.
+
+    Arguments, and errors, are those of `run`.
+    """
+    asked = request.read(config, changes)
+    remarks = request.prepare(asked, changes)
+    if sweep is not None:
+        asked = importlib.import_module("dla_jax.front.sweep").swept(asked, sweep)
+    return asked, remarks
 
 
 def same_places(workdir: Path, config: ConfigDict) -> bool:

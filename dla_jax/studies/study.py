@@ -16,7 +16,7 @@ from dla_jax.config.written import read_config
 from dla_jax.data import splits
 from dla_jax.evidence import pairs, report, weighing
 from dla_jax.evidence.summary import config_facts, launch_facts, print_lines, write_summary
-from dla_jax.studies import find, so_far
+from dla_jax.studies import find, so_far, sweeps
 from dla_jax.studies.begun import (
     Finished,
     check_done,
@@ -154,7 +154,7 @@ def draw_study(study: Study, workdir: Path) -> None:
         question=study.question(found),
         command=launches[0]["command"],
         claims=summary["claims"],
-        sections=[*compared_section(study, found), *study.sections(found)],
+        sections=[*sweeps.section(study, found), *study.sections(found)],
         facts={"runs": f"{len(summary['runs'])} compared, {chosen}"}
         | halving_facts(found)
         | study.facts(found)
@@ -168,9 +168,7 @@ def draw_study(study: Study, workdir: Path) -> None:
 def tell(study: Study, found: Finished) -> None:
     """Print what a finished study found; its report says all of it."""
     lines, claims = study.lines(found), found.summary["claims"]
-    judged = judged_pairs(study, found)
-    if judged:
-        lines = [*lines, "compared", *pairs.lines(judged, study.measure.unit)]
+    lines = [*lines, *sweeps.lines(study, found)]
     print_lines(found.summary["answer"], study.head, lines, claims, found.workdir, study.also)
 
 
@@ -189,35 +187,7 @@ def with_summary(study: Study, found: Finished) -> Finished:
     found = found._replace(summary=found.summary | study.more(found))
     if "compared" not in found.config:
         return found._replace(summary=found.summary | {"answer": study.answer(found)})
-    judged = judged_pairs(study, found)
-    summary = found.summary | {"compared": [pairs.as_json(pair) for pair in judged]}
-    return found._replace(summary=summary | {"answer": compared_answer(study, found, judged)})
-
-
-def judged_pairs(study: Study, found: Finished) -> list[pairs.Judged]:
-    """Return the pairs of arms that a sweep compares, judged; none of another study."""
-    if "compared" not in found.config:
-        return []
-    return pairs.judge(found.config.compared, found.summary["runs"], study.measure)
-
-
-def compared_section(study: Study, found: Finished) -> list[dict]:
-    """Return the section of a report on the pairs that a sweep compares; none of another study."""
-    judged = judged_pairs(study, found)
-    return [pairs.section(judged, study.measure)] if judged else []
-
-
-def compared_answer(study: Study, found: Finished, judged: list[pairs.Judged]) -> str:
-    """Return the sentence that answers a sweep: its best arm, and which pairs differ."""
-
-    def score(name: str):
-        return study.tuning.score(found.last_rows(name))
-
-    best = max(found.arms, key=score)
-    reached = pairs.best_words(found.runs_of(best), study.measure)
-    # What an agent is chosen by is what it is compared by.
-    chosen = "" if study.tuning.value == study.measure.value else "on validation "
-    return pairs.answer(judged, best, f"{chosen}({reached})", len(found.arms), study.measure)
+    return found._replace(summary=found.summary | sweeps.summary(study, found))
 
 
 def summarise(study: Study, found: Finished) -> dict:

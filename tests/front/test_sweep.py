@@ -8,7 +8,8 @@ from launching import assert_refused, launch
 from dla_jax.config.checks import ConfigError
 from dla_jax.config.workdir import Launch
 from dla_jax.front import request
-from dla_jax.front.sweep import swept, word
+from dla_jax.front.sweep import swept
+from dla_jax.front.sweep_values import word
 from dla_jax.studies import find
 from dla_jax.trials.arms import resolve, select_trials
 
@@ -178,8 +179,9 @@ def test_a_sweep_is_run_and_its_pairs_are_compared(smoke, tmp_path):
     [pair] = summary["compared"]
     other = {run["seed"]: run for run in summary["runs"] if run["group"] == "lr=1e-3"}
     differences = [runs[seed]["test_accuracy"] - other[seed]["test_accuracy"] for seed in (0, 1)]
-    assert (pair["first"], pair["second"], pair["n"]) == ("lr=1e-2", "lr=1e-3", 2)
-    assert pair["mean"] == pytest.approx(sum(differences) / 2, abs=1e-12)
+    assert (pair["first"], pair["second"]) == ("lr=1e-2", "lr=1e-3")
+    assert pair["contrast"]["n"] == 2
+    assert pair["contrast"]["mean"] == pytest.approx(sum(differences) / 2, abs=1e-12)
     assert pair["verdict"] == "not decided (too few seeds)" and summary["claims"] == []
     assert summary["answer"].startswith("Of 2 arms lr=1e-2 is the best on validation (test acc")
     page = (folder / "report.html").read_text()
