@@ -6,7 +6,8 @@ Result of `digits` (on 2 CPU cores): among MLPs of depth 10 without skips He's i
 96.9 %, PyTorch's default 87.3 % (docs/studies/compare.md).
 
 Any supervised study will do: one that writes test accuracies. Networks of the same name in two
-studies on the same data are also compared seed by seed.
+studies on the same data are also judged in pairs, seed by seed; --config.pairs=best judges the best
+network beside each other one, of whatever width and size, and --config.pairs=all every two.
 """
 
 from types import ModuleType
@@ -23,6 +24,9 @@ def get_config(argument: str = "") -> ConfigDict:
     config = ConfigDict()
     config.experiment = "compare"  # the command; leave it
     config.runs = ""  # workdirs of finished studies, with commas between
+    # Which networks are judged in pairs: those of one name in two studies (same), the best on
+    # validation beside each other one (best), or every two (all). All pairs are corrected for.
+    config.pairs = "same"
     config.made = ConfigDict()  # studies, under names, to be made first
     PRESETS[preset].apply(config)
     return config

@@ -25,6 +25,7 @@ BOUNDS = {
     "bounded": ("largest_norm", 2.0, True),
 }
 REINFORCE = {"side_by_side": 0}  # keys that agents of this name got later
+COMPARE = {"pairs": "same"}  # a key that comparisons got later
 ENV = {"judge": ""}  # keys that studies of agents got later; where they are judged
 SELECTION = {"selection": "full"}  # how studies of a grid, but of agents, chose rates before
 # Keys that studies of images got later, with the values that stand for what was done before.
@@ -55,6 +56,8 @@ def with_new_names(config: dict) -> dict:
     if "claims" in config:
         claims = {name: with_threshold(claim) for name, claim in config["claims"].items()}
         config = config | {"claims": claims}
+    if experiment == "compare":
+        return COMPARE | config
     return agents(config) if experiment == "agents" else images(selecting(config))
 
 

@@ -5,7 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
-from launching import launch, launch_many
+from launching import assert_refused, launch, launch_many
 from ml_collections import ConfigDict
 
 from dla_jax.config.checks import ConfigError
@@ -251,3 +251,15 @@ def test_wrong_input_is_named_in_one_line(studies, compared, tmp_path):
         assert answer.code == 2 and words in answer.err, answer.err
         assert len(answer.err.strip().splitlines()) == 1, answer.err
     assert not (tmp_path / "out").exists()
+
+
+def test_which_pairs_are_judged_is_one_of_three(studies, compared):
+    runs = f"--config.runs={studies / 'short'},{studies / 'long'}"
+    wrong = launch("--config=configs/compare.py", runs, "--config.pairs=bests")
+    assert_refused(wrong, ["pairs", "did you mean 'best'"])
+    right = ("--config=configs/compare.py", runs, "--config.pairs=best")
+    found = launch(*right, f"--workdir={studies / 'best'}")
+    assert found.code == 0 and "the best network beside the others, seed by seed" in found.err
+    assert "of 9 pairs not decided in 9" in found.err
+    page = (studies / "best" / "report.html").read_text()
+    assert "whatever their widths and sizes" in page and "Holm" in page

@@ -4,19 +4,26 @@ import numpy as np
 
 from dla_jax.evidence import answers
 from dla_jax.evidence.formatting import count
+from dla_jax.evidence.pairs import AFTER_CORRECTION
 
+NO_PAIRS = "no two networks have data and a seed in common, to be compared seed by seed"
 SHOWN = 3  # networks of each verdict that are named
-AFTER_CORRECTION = "not decided (after correction)"
 
 
-def answer(data: list[tuple[str, dict[str, list[dict]]]], pairs: list[dict]) -> str:
+def answer(
+    data: list[tuple[str, dict[str, list[dict]]]], pairs: list[dict], same: bool = True
+) -> str:
     """Return the best network on each data set, and where a second study is better than a first.
 
     Args:
       data: (name of a data set, {"study: network": its runs}) of each.
       pairs: rows of `report.paired`, by the names of their columns.
+      same: whether these are of networks of one name in two studies.
     """
     best = "; ".join(best_words(title, networks) for title, networks in data)
+    if not same:
+        told = f"of {count(len(pairs), 'pair')} {verdicts_words(pairs)}" if pairs else NO_PAIRS
+        return f"{best}; {told}."
     if not pairs:
         return f"{best}; no network stands in two of these studies, to be compared seed by seed."
     studies = dict.fromkeys(row["studies"] for row in pairs)
@@ -45,6 +52,11 @@ def pair_words(rows: list[dict]) -> str:
       rows: those of one pair of studies.
     """
     second, _, first = rows[0]["studies"].partition(" − ")
+    return f"{second} beside {first}: of {count(len(rows), 'network')} {verdicts_words(rows)}"
+
+
+def verdicts_words(rows: list[dict]) -> str:
+    """Return in which pairs the first is better or worse, and how many have another verdict."""
     told = []
     for verdict in ("better", "worse"):
         own = [row for row in rows if row["verdict"] == verdict]
@@ -60,4 +72,4 @@ def pair_words(rows: list[dict]) -> str:
         "not decided": len(undecided) - undecided.count(AFTER_CORRECTION),
     }
     told += [f"{words} in {number}" for words, number in numbers.items() if number]
-    return f"{second} beside {first}: of {count(len(rows), 'network')} {', '.join(told)}"
+    return ", ".join(told)

@@ -6,14 +6,14 @@ import os
 import sys
 from pathlib import Path
 
-from dla_jax.config.checks import ConfigError, check
+from dla_jax.config.checks import ConfigError, check, check_choice
 from dla_jax.config.files import expand, write_atomically
 from dla_jax.config.workdir import Launch, follow_made
 from dla_jax.config.written import read_config, resume_command, write_config
 from dla_jax.evidence import tables
 from dla_jax.evidence.rows import record_file
 from dla_jax.studies import find
-from dla_jax.studies.compare.report import COMPARED, draw
+from dla_jax.studies.compare.report import COMPARED, TITLES, draw
 from dla_jax.studies.study import Command
 from dla_jax.training.mesh import describe_devices
 
@@ -34,6 +34,7 @@ def check_config(config, launch: Launch) -> None:
     )
     for name, made in config.made.items():
         find(made.experiment).check(made, made_launch(launch, name))
+    check_choice("pairs", config.pairs, tuple(TITLES))
     labels(folders_of(config))
     for folder in folders_of(config):
         read_study(folder)
