@@ -55,7 +55,7 @@ from dla_jax.config.command_line import (
     join_values,
 )
 from dla_jax.config.files import data_folder, expand
-from dla_jax.config.flags import OF_TASKS, TYPED, Sharing, check_sharing
+from dla_jax.config.flags import OF_TASKS, TYPED, Sharing, check_mirror, check_sharing
 from dla_jax.config.stop import (
     STOPPING,
     Interrupted,
@@ -75,7 +75,7 @@ from dla_jax.config.workdir import (
     remove_if_empty,
 )
 from dla_jax.config.written import read_config
-from dla_jax.front import heap, request
+from dla_jax.front import heap, mirror, request
 
 FLAGS = flags.FLAGS
 HELP = {name: flag.what for name, flag in help.FLAGS.items()}
@@ -83,23 +83,13 @@ try:
     config_flags.DEFINE_config_file("config", None, HELP["config"], lock_config=True)
 except flags.Error as error:  # it reads the file of --flagfile already
     fail(f"--flagfile: {str(error).strip().splitlines()[0]}; give a file with a flag a line", 2)
-flags.DEFINE_string("workdir", None, HELP["workdir"])
-flags.DEFINE_string("from", None, HELP["from"])
-flags.DEFINE_string("data_dir", None, HELP["data_dir"])
+for name in ("workdir", "from", "data_dir", "sweep", "submit", "partition"):
+    flags.DEFINE_string(name, None, HELP[name])
+for name in ("dry_run", "quiet", "wandb", "keep_heap", "multihost", "join"):
+    flags.DEFINE_bool(name, False, HELP[name])
+for name in ("workers", "tasks", "gpus", "cpus", "minutes"):
+    flags.DEFINE_integer(name, None, HELP[name])
 flags.DEFINE_bool("download", True, HELP["download"])
-flags.DEFINE_bool("dry_run", False, HELP["dry_run"])
-flags.DEFINE_string("sweep", None, HELP["sweep"])
-flags.DEFINE_bool("quiet", False, HELP["quiet"])
-flags.DEFINE_bool("keep_heap", False, HELP["keep_heap"])
-flags.DEFINE_bool("multihost", False, HELP["multihost"])
-flags.DEFINE_integer("workers", None, HELP["workers"])
-flags.DEFINE_bool("join", False, HELP["join"])
-flags.DEFINE_string("submit", None, HELP["submit"])
-flags.DEFINE_integer("tasks", None, HELP["tasks"])
-flags.DEFINE_integer("gpus", None, HELP["gpus"])
-flags.DEFINE_integer("cpus", None, HELP["cpus"])
-flags.DEFINE_integer("minutes", None, HELP["minutes"])
-flags.DEFINE_string("partition", None, HELP["partition"])
 
 typed: list[str] = []  # the arguments, those of --flagfile among them
 received: list[int] = []  # signals, in order
@@ -132,6 +122,9 @@ def parse_flags(argv: list[str]) -> list[str]:
             "--sweep makes the arms of a study; give it with --config",
         )
         check_sharing(sharing(), FLAGS.multihost, FLAGS.config is not None)
+        if FLAGS.wandb:
+            check_mirror(sharing(), TYPED in os.environ, FLAGS.config is not None)
+            mirror.check_installed()
     except (ConfigError, flags.Error, TypeError, ValueError) as error:
         fail(str(error).strip().splitlines()[0], 2)
     return rest
@@ -191,7 +184,13 @@ def start(config, workdir: Path) -> None:
     if FLAGS.download and not (FLAGS.dry_run or FLAGS.multihost):
         request.check_data(config, data)
     first = join_processes() if FLAGS.multihost else True
-    with speaking(first):
+    mirrors = FLAGS.wandb and first and TYPED not in os.environ
+    with speaking(first), contextlib.ExitStack() as ending:
+
+        def begin() -> None:
+            listen()
+            ending.enter_context(mirror.mirrored(workdir, mirrors))
+
         from dla_jax.front import launching
 
         shared = sharing()
@@ -207,9 +206,9 @@ def start(config, workdir: Path) -> None:
             from dla_jax.front import workers
 
             launch = launch._replace(command=again(workdir, not FLAGS.workdir))
-            workers.run(config, launch, remarks, shared, typed, listen)
+            workers.run(config, launch, remarks, shared, typed, begin)
         else:
-            launching.start(config, launch, remarks, listen)
+            launching.start(config, launch, remarks, begin)
 
 
 def show_plan(config, launch: Launch, remarks: list[str]) -> None:

@@ -40,6 +40,7 @@ OWNERS = {
     "matplotlib": ("plots/",),
     "jinja2": ("evidence/report.py",),
     "tensorflow": ("data/",),
+    "wandb": ("front/wandb_runs.py",),
     "datasets": ("data/hub_fetch.py", "data/hub_rows.py"),
     "onnx": ("commands/export/onnx_graph.py",),
     "onnxruntime": ("commands/export/image.py",),

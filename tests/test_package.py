@@ -29,6 +29,7 @@ EXTRAS = {
     "test",
     "tfds",
     "tpu",
+    "wandb",
 }
 OWN = """
 from configs import rescnn

@@ -33,6 +33,10 @@ FLAGS = {
         "Compare all combinations of these values, each with every seed; no claim is judged.",
     ),
     "quiet": Flag("--[no]quiet", "No progress line."),
+    "wandb": Flag(
+        "--[no]wandb",
+        "Mirror the record in Weights & Biases too; WANDB_MODE=offline keeps it here.",
+    ),
     "keep_heap": Flag(
         "--[no]keep_heap",
         "On Linux, keep freed memory for the next step; measure whether that is faster.",
@@ -77,6 +81,21 @@ class Sharing(NamedTuple):
     def starts(self) -> int:
         """How many processes are to be started; 0: this one does the work."""
         return self.workers or self.tasks or 0
+
+
+def check_mirror(given: Sharing, is_worker: bool, has_config: bool) -> None:
+    """Raise ConfigError where --wandb is given and no launch sees all of a study.
+
+    Args:
+      is_worker: whether another launch started this one, which then has the mirror.
+      has_config: whether a study is to be run.
+    """
+    check(has_config, "--wandb mirrors a study under way; give it with --config")
+    check(
+        is_worker or not (given.join or given.submit == "slurm"),
+        "--wandb: one launch mirrors a study, and this would be one of several; leave it out, and "
+        "give it with the same command alone when the study is finished",
+    )
 
 
 def check_sharing(given: Sharing, multihost: bool, has_config: bool) -> None:

@@ -15,6 +15,7 @@ from dla_jax.config.checks import ConfigError, check
 from dla_jax.config.written import differences, read_config
 
 OLD_RECORD = "metrics.jsonl"  # the one file that held the record of all runs in earlier versions
+MIRROR = "wandb"  # the folder of what W&B writes
 CREW = "workers"  # the folder of what several processes say that share a workdir
 
 
@@ -121,7 +122,7 @@ def check_workdir(workdir: Path, config: dict) -> None:
     for folder, study in made.items():
         check_workdir(folder, study)
     # What a launch leaves that was stopped before it described its own study.
-    left = {".lock", CREW, *(folder.relative_to(workdir).parts[0] for folder in made)}
+    left = {".lock", CREW, MIRROR, *(folder.relative_to(workdir).parts[0] for folder in made)}
     if not workdir.exists() or {path.name for path in workdir.iterdir()} <= left:
         return
     check(
