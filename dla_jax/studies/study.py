@@ -28,6 +28,7 @@ from dla_jax.studies.begun import (
 from dla_jax.studies.choosing import halving_facts, selection_rows
 from dla_jax.studies.redrawing import redrawn
 from dla_jax.studies.running import select_seeds, train_study
+from dla_jax.training.record import show_figures
 from dla_jax.trials import crew
 from dla_jax.trials.arms import resolve, select_trials
 from dla_jax.trials.finished import model_folder
@@ -147,6 +148,7 @@ def draw_study(study: Study, workdir: Path) -> None:
     found = with_summary(study, found)
     summary, launches = found.summary, found.written["launches"]
     chosen = f"{len(summary['selection'])} to choose learning rates"
+    sections = [*sweeps.section(study, found), *study.sections(found)]
     report.render(
         workdir / "report.html",
         title=study.title(found),
@@ -154,15 +156,22 @@ def draw_study(study: Study, workdir: Path) -> None:
         question=study.question(found),
         command=launches[0]["command"],
         claims=summary["claims"],
-        sections=[*sweeps.section(study, found), *study.sections(found)],
+        sections=sections,
         facts={"runs": f"{len(summary['runs'])} compared, {chosen}"}
         | halving_facts(found)
         | study.facts(found)
         | launch_facts(launches)
         | config_facts(found.written["config"]),
     )
+    show_figures(workdir, figures_of(sections))
     write_summary(workdir, summary)  # last: where it is, the page is the finished study's
     tell(study, found)
+
+
+def figures_of(sections: list[dict]) -> dict[str, Path]:
+    """Return {name: file} of the figures of a report."""
+    shown = [figure["path"] for part in sections for figure in part.get("figures", ())]
+    return {Path(path).stem: Path(path) for path in shown}
 
 
 def tell(study: Study, found: Finished) -> None:

@@ -6,15 +6,27 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+from dla_jax.config.arguments import flatten
 from dla_jax.config.files import write_atomically
+from dla_jax.config.written import read_config
+from dla_jax.evidence import pictures
 from dla_jax.evidence.rows import done_row, read_rows, record_file, record_files
 
+REACHED = (  # values of a last row that TensorBoard's table of runs shows
+    "val_accuracy",
+    "test_accuracy",
+    "test_loss",
+    "mean_return",
+    "eval_return",
+    "val_nats_per_char",
+    "nats_per_char",
+)
 FLUSH_SECONDS = 30  # how old what TensorBoard shows of a run under way may be
 
 
@@ -48,9 +60,57 @@ class Board:
             self._file.flush()
             self._flushed = now
 
+    def add_summaries(self, summaries: Iterable, step: int) -> None:
+        """Add summaries of TensorBoard as they are, each as an event."""
+        from tensorboardX.proto.event_pb2 import Event
+
+        for summary in summaries:
+            event = Event(wall_time=time.time(), step=step, summary=summary)
+            self._file.write(event.SerializeToString())
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def hparams_of(row: dict, config: dict) -> tuple[dict, dict]:
+    """Return (what a run was given, what it reached), as TensorBoard's table of runs shows them.
+
+    Args:
+      row: the run's last one.
+      config: of the study; its arm's own overrides are shown, and the rate and the seed.
+    """
+    given = {key: row[key] for key in ("stage", "group", "seed", "lr") if row.get(key) is not None}
+    arms = next((config[kind] for kind in ("networks", "arms") if kind in config), {})
+    own = arms[row["group"]] if isinstance(arms, dict) and row["group"] in arms else {}
+    own = {key: value for key, value in flatten(own).items() if key != "optim.lr"}
+    given |= {
+        key: value if isinstance(value, (int, float)) else str(value) for key, value in own.items()
+    }
+    return given, {key: row[key] for key in REACHED if row.get(key) is not None}
+
+
+def show_figures(workdir: Path, figures: dict[str, Path]) -> None:
+    """Show figures in TensorBoard, in `tb/figures`, instead of those that are there.
+
+    Args:
+      figures: {name: a PNG or GIF file}, whose bytes are shown as they are.
+    """
+    from tensorboardX.proto.summary_pb2 import Summary
+
+    folder = workdir / "tb" / "figures"
+    shutil.rmtree(folder, ignore_errors=True)
+    board = Board(folder)
+    for name, path in figures.items():
+        picture = pictures.read(path)
+        image = Summary.Image(
+            height=picture.height,
+            width=picture.width,
+            colorspace=4,
+            encoded_image_string=path.read_bytes(),
+        )
+        board.add_summaries([Summary(value=[Summary.Value(tag=name, image=image)])], step=0)
+    board.close()
 
 
 def values_of(row: dict) -> Iterator:
@@ -113,6 +173,7 @@ class Record:
         self._tensorboard = workdir / "tb"
         self._files = {}
         self._boards = {}
+        self._of_study = None  # its config, once it is read
         self._lock = threading.Lock()
         # All is read at once: a damaged file is found before anything is trained, and processes
         # that do not write see no row that the first one adds.
@@ -185,6 +246,18 @@ class Record:
         if run not in self._boards:
             self._boards[run] = Board(self._tensorboard / run)
         self._boards[run].add(row)
+        if row.get("done") and "group" in row and (config := self._config()):
+            from tensorboardX.summary import hparams
+
+            step = int(row.get("env_steps", row["step"]))
+            self._boards[run].add_summaries(hparams(*hparams_of(row, config)), step)
+
+    def _config(self) -> dict:
+        """Return the config of the study, empty where the workdir has none."""
+        if self._of_study is None:
+            there = (self._workdir / "config.json").is_file()
+            self._of_study = read_config(self._workdir)["config"] if there else {}
+        return self._of_study
 
     def _close(self, run: str) -> None:
         for opened in (self._files, self._boards):
