@@ -93,12 +93,16 @@ def hparams_of(row: dict, config: dict) -> tuple[dict, dict]:
 def show_figures(workdir: Path, figures: dict[str, Path]) -> None:
     """Show figures in TensorBoard, in `tb/figures`, instead of those that are there.
 
+    A study that wrote nothing for TensorBoard, since it trains nothing, stays without.
+
     Args:
       figures: {name: a PNG or GIF file}, whose bytes are shown as they are.
     """
     from tensorboardX.proto.summary_pb2 import Summary
 
     folder = workdir / "tb" / "figures"
+    if not folder.parent.is_dir():
+        return
     shutil.rmtree(folder, ignore_errors=True)
     board = Board(folder)
     for name, path in figures.items():

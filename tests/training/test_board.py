@@ -53,6 +53,9 @@ def test_tensorboard_has_the_figures_once(tmp_path):
 
     path = tmp_path / "figure.png"
     Image.new("RGB", (7, 5), "red").save(path)
+    show_figures(tmp_path, {"figure": path})
+    assert not (tmp_path / "tb").exists()  # of a study that trains nothing
+    (tmp_path / "tb").mkdir()
     for _ in range(2):  # drawn again
         show_figures(tmp_path, {"figure": path})
     [image] = [v for e in events_in(tmp_path / "tb/figures") for v in e.summary.value]
