@@ -13,6 +13,7 @@ from dla_jax.config.command_line import (
     find_config_file,
     join_values,
 )
+from dla_jax.config.flags import FLAGS
 
 README = ROOT / "README.md"
 STUDIES = sorted((ROOT / "docs" / "studies").glob("*.md"))

@@ -68,10 +68,7 @@ def run(
     asked, remarks = asked_for(config, changes, sweep)
     source = follow_made("from_dir", expand("from_dir", str(from_dir))) if from_dir else None
     data = data_folder(str(data_dir) if data_dir else None)
-    if workdir is None:
-        folder = make_workdir(request.name_of(config))
-    else:
-        folder = expand("workdir", str(workdir))
+    folder = make_workdir(request.name_of(config)) if workdir is None else to_path(workdir)
     if is_finished(folder):
         check_workdir(folder, asked.to_dict())
         if not (from_dir or data_dir or has_code(asked)) and same_places(folder, asked):
@@ -89,6 +86,11 @@ def run(
             remove_if_empty(folder)
         raise
     return load(folder)
+
+
+def to_path(workdir: str | Path) -> Path:
+    """Return the folder that is given as a workdir."""
+    return expand("workdir", str(workdir))
 
 
 def asked_for(
