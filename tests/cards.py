@@ -13,7 +13,12 @@ def example_of(card: str) -> str:
 
 def run_example(code: str, folder: Path) -> str:
     """Run an example in a folder; return what it prints."""
-    out = io.StringIO()
+    return run(code, folder)[0]
+
+
+def run(code: str, folder: Path) -> tuple[str, dict]:
+    """Run an example in a folder; return what it prints, and its variables."""
+    out, names = io.StringIO(), {}
     with contextlib.chdir(folder), contextlib.redirect_stdout(out):
-        exec(compile(code, "example", "exec"), {})
-    return out.getvalue()
+        exec(compile(code, "example", "exec"), names)
+    return out.getvalue(), names

@@ -6,7 +6,6 @@ import shutil
 import jax
 import numpy as np
 import pytest
-from cards import example_of, run_example
 from launching import answers_to, assert_refused, launch
 from ml_collections import ConfigDict
 from records import last_rows_of, models_of
@@ -232,22 +231,6 @@ def test_own_questions_are_answered(workdir, tmp_path):
     )
     assert first["right"] == (first["answer"] == "Sort.") and "right" not in second
     assert {**first, "right": 0} == {**second, "right": 0}
-
-
-def test_what_reads_all_together_is_exported_and_the_others_are_not(workdir, tmp_path):
-    flags = ("--config=configs/export.py", f"--from={workdir}")
-    answer = launch(*flags, f"--workdir={tmp_path / 'run'}")
-    assert answer.code == 0, answer.err
-    folder = tmp_path / "run" / "exported"
-    written = json.loads((folder / "config.json").read_text())
-    assert written["architectures"] == ["BertForMultipleChoice"]
-    assert (folder / "tokenizer.json").is_file()
-    card = (folder / "README.md").read_text()
-    assert "pipeline_tag: multiple-choice\n" in card and "This model alone has no interval" in card
-    answer = launch(*flags, "--config.network=softmax", f"--workdir={tmp_path / 'other'}")
-    assert_refused(answer, ["softmax", "frozen encoder", "--config.network=cross"])
-    pytest.importorskip("transformers"), pytest.importorskip("torch")
-    assert run_example(example_of(card), folder).strip() in ("Anna.", "Otto.", "Both.", "Neither.")
 
 
 WRONG = {

@@ -45,13 +45,18 @@ model = AutoModelForMultipleChoice.from_pretrained(folder).eval()
 passage, question = "Anna baked bread. Otto rode a bicycle.", "Who baked?"
 options = {options}
 pairs = [f"{question} {option}" for option in options]
-read = tokenizer(
-    [passage] * len(pairs), pairs, truncation="only_first", padding=True, return_tensors="pt"
-)
+{read}
 with torch.no_grad():
     scores = model(**{name: values[None] for name, values in read.items()}).logits[0]
 print(options[scores.argmax()])
 """
+# How an option's text is read: behind the passage, or alone.
+WITH_PASSAGE = """\
+read = tokenizer(
+    [passage] * len(pairs), pairs, truncation="only_first", padding=True, return_tensors="pt"
+)"""
+ALONE = """\
+read = tokenizer(pairs, truncation=True, padding=True, return_tensors="pt")  # no passage"""
 
 
 def choose(workdir: Path, network: str) -> dict:
@@ -103,7 +108,7 @@ def write(workdir: Path, row: dict, folder: Path, launch: Launch) -> Model:
     limits = [f"It was trained and scored on texts cut to {length} tokens."]
     if written["config"]["experiment"] in with_like(CHOICES, workdir):
         pretrained.save_choices(found.model, params, folder)
-        model = choosing(written["data"]["num_options"], limits)
+        model = choosing(written["data"]["num_options"], own.model.num_windows, limits)
     else:
         pretrained.save(found.model, params, folder, found.class_names)
         names = ", ".join(found.class_names)
@@ -114,25 +119,48 @@ def write(workdir: Path, row: dict, folder: Path, launch: Launch) -> Model:
             snippet=CLASSIFY,
             limits=[*limits, "It names one of its classes for every text, also for one of none."],
         )
-    write_tokenizer(found.body.tokenizer, own, folder)
+    types = found.model.config.type_vocab > 1
+    write_tokenizer(found.body.tokenizer, length, types, folder)
     return model
 
 
-def choosing(num_options: int, limits: list[str]) -> Model:
-    """Return what the card says of a network that chooses answers."""
+def choosing(num_options: int, num_windows: int, limits: list[str]) -> Model:
+    """Return what the card says of a network that chooses answers.
+
+    Args:
+      num_windows: of the passage, as `model.num_windows` has them; 0: it reads the question alone.
+    """
     letters = json.dumps([f"{name}." for name in ("Anna", "Otto", "Both", "Neither")[:num_options]])
+    what = "a passage and a question" if num_windows else "a question, without its passage,"
+    if num_windows == 0:
+        limits = [*limits, "It was trained without passages: one that it is given misleads it."]
+    elif num_windows == 1:
+        limits = [*limits, "Of a long passage it has read the beginning, as much for every option."]
+    else:
+        limits = [
+            *limits,
+            f"Its scores are of up to {num_windows} windows of a long passage, the best of which "
+            "counts for each option. The example reads the beginning alone.",
+        ]
     return Model(
         library="transformers",
         task="multiple-choice",
-        what=f"It reads a passage and a question with each of {num_options} options, and scores "
-        "each. The option stands in the question's first gap `_`, or behind it.",
-        snippet=CHOOSE.replace("{options}", letters),
+        what=f"It reads {what} with each of {num_options} options, and scores each. The option "
+        "stands in the question's first gap `_`, or behind it.",
+        snippet=CHOOSE.replace("{options}", letters).replace(
+            "{read}", WITH_PASSAGE if num_windows else ALONE
+        ),
         limits=limits,
     )
 
 
-def write_tokenizer(tokenizer: tokenize.Pieces, config, folder: Path) -> None:
-    """Write the tokenizer as transformers reads it, with the length at which texts are cut."""
+def write_tokenizer(tokenizer: tokenize.Pieces, length: int, types: bool, folder: Path) -> None:
+    """Write the tokenizer as transformers reads it.
+
+    Args:
+      length: tokens that texts are cut to.
+      types: whether the network tells a second text by its token type, as BERT does.
+    """
     known = tokenizer.tokenizer.token_to_id
     special = {
         name: word for name, words in SPECIAL.items() for word in words if known(word) is not None
@@ -140,7 +168,9 @@ def write_tokenizer(tokenizer: tokenize.Pieces, config, folder: Path) -> None:
     tokenize.save(tokenizer, folder / "tokenizer.json")
     written = {
         "tokenizer_class": "PreTrainedTokenizerFast",
-        "model_max_length": config.encoder.max_length,
+        "model_max_length": length,
+        # Version 5 gives types where they are named, version 4 else also to DistilBERT.
+        "model_input_names": ["input_ids", *["token_type_ids"] * types, "attention_mask"],
         **special,
     }
     write_atomically(folder / "tokenizer_config.json", json.dumps(written, indent=1))
