@@ -161,6 +161,25 @@ def test_a_graph_with_other_logits_is_refused(exported):
         image.check_same(graph, lambda images: np.ones((len(images), 10)), (9, 8, 1))
 
 
+def test_logits_that_are_no_numbers_or_too_few_are_refused():
+    pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
+
+    def right(x):
+        return x.sum((1, 2))
+
+    def check_same(function, logits_of):
+        graph = onnx_graph.to_onnx(function, (4, 4, 2), {}).SerializeToString()
+        return image.check_same(graph, logits_of, (4, 4, 2))
+
+    assert check_same(right, right) < 1e-5
+    with pytest.raises(ConfigError, match="other logits than the network, by up to nan"):
+        check_same(lambda x: right(jnp.log(x - 2)), right)
+    with pytest.raises(ConfigError, match="logits that are no numbers"):
+        check_same(right, lambda x: np.nan * right(x))
+    with pytest.raises(ConfigError, match=r"of 3 images .* the shape \(1, 2\), and .* \(3, 2\)"):
+        check_same(lambda x: jnp.zeros((len(x), 2)), lambda x: np.zeros((len(x), 2)))
+
+
 def test_the_examples_run(exported):
     Image.new("RGB", (20, 30), "white").save(exported / "photo.jpg")
     said = run_example(example_of((exported / "README.md").read_text()), exported)

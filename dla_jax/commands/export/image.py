@@ -124,7 +124,18 @@ def check_same(graph: bytes, logits_of, shape: tuple[int, int, int]) -> float:
                 f"--from: onnxruntime cannot run the network's graph ({first_line(error)}); a part "
                 "of the network has to be written in another way"
             ) from None
-        away = max(away, float(np.abs(given - expected).max()))
+        check(
+            bool(np.isfinite(expected).all()),
+            "--from: the network has logits that are no numbers, of random images in [0, 1]; "
+            "nothing was written, give another --config.network",
+        )
+        check(
+            given.shape == expected.shape,
+            f"--from: of {len(part)} images the ONNX graph has logits of the shape {given.shape}, "
+            f"and the network {expected.shape}; it is wrong, and was not written",
+        )
+        # of NumPy, since Python's max leaves out what is no number
+        away = float(np.maximum(away, np.abs(given - expected).max()))
         check(
             away <= NEAR * max(1.0, float(np.abs(expected).max())),
             f"--from: the ONNX graph has other logits than the network, by up to {away:.2g}; it is "
