@@ -10,6 +10,7 @@ import hashlib
 import importlib.util
 import sys
 from collections.abc import Iterator
+from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
 
@@ -142,17 +143,22 @@ def places_of(first: str) -> list[Path]:
 
 
 def file_of(name: str) -> Path | None:
-    """Return the file of a module; None where it has none, or is no module."""
-    module = sys.modules.get(name)
-    if module is None:
-        try:
-            spec = importlib.util.find_spec(name)
-        except Exception:  # whatever a package raises that is imported on the way
-            return None
-        file = spec.origin if spec is not None and spec.has_location else None
-    else:
+    """Return the file of a module; None where it has none, or is no module. Nothing is imported."""
+    if (module := sys.modules.get(name)) is not None:
         file = getattr(module, "__file__", None)
-    return None if file is None else Path(file).absolute()
+        return None if file is None else Path(file).absolute()
+    first, *words = name.split(".")
+    try:
+        spec = importlib.util.find_spec(first)
+        for word in words:
+            if spec is None or spec.submodule_search_locations is None:
+                return None
+            places = list(spec.submodule_search_locations)
+            spec = PathFinder.find_spec(f"{spec.name}.{word}", places)
+    except (ImportError, ValueError, KeyError):  # the last: folders that are no package, in others
+        return None
+    known = spec is not None and spec.has_location and spec.origin is not None
+    return Path(spec.origin).absolute() if known else None
 
 
 def imports_of(name: str, file: Path) -> Iterator[str]:
@@ -165,9 +171,13 @@ def imports_of(name: str, file: Path) -> Iterator[str]:
     """
     if file.suffix != ".py":
         return
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError):  # no Python: nobody can have imported it yet
+        return
     package = name.split(".") if is_package(file) else name.split(".")[:-1]
     yield from with_packages(package)
-    for node in ast.walk(ast.parse(file.read_bytes())):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield from with_packages(alias.name.split("."))

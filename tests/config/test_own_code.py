@@ -105,3 +105,13 @@ def test_of_an_installed_module_it_is_its_own_package_alone(codes):
     ]
     before = codes(**{"mine.py": FILES["mine.py"] + "import installed\n"})
     assert "code of mine:Net in installed.py" not in before
+
+
+def test_what_is_imported_late_is_read_and_not_run(codes):
+    """Such as a program without a guard, which would begin; or a file that is no Python yet."""
+    late = "def train():\n    from later import go\n    import deep.other.y, deep.unused\n"
+    changes = {"later.py": "raise SystemExit('it runs')\n", "deep/unused.py": "def half(:\n"}
+    found = codes(**changes, **{"beside.py": f"class Base: pass\n{late}"})
+    names = {name.rpartition(" in ")[2] for name in found}
+    assert {"later.py", "deep/unused.py", "deep/other.py"} <= names
+    assert "later" not in sys.modules and "deep.unused" not in sys.modules
