@@ -1,5 +1,6 @@
 """An exported language model has its tensors, tokens, logits and texts; the card says whose."""
 
+import functools
 import importlib.util
 import json
 
@@ -215,6 +216,29 @@ def test_the_card_says_which_text_was_scored_and_its_example_fits_the_context(sm
     assert "nats per character, validation text" in text and "the score is too good" in text
     code = decoder.example(found, "the " * 100)
     assert f"tokenizer({'the ' * 4!r}, " in code and "max_new_tokens=16)" in code
+
+
+@needs_torch
+@pytest.mark.parametrize("network", NETWORKS)
+def test_beyond_the_context_is_what_the_card_says(network, folders):
+    import transformers
+
+    model = transformers.AutoModelForCausalLM.from_pretrained(folders[network])
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folders[network])
+    card_, read = (
+        (folders[network] / "README.md").read_text(),
+        tokenizer("the", return_tensors="pt"),
+    )
+    write = functools.partial(model.generate, **read, do_sample=False, max_new_tokens=40)
+    if network == "gpt":
+        assert (
+            "Beyond, our own `generate` goes on with the last ones, `transformers` raises" in card_
+        )
+        with pytest.raises(IndexError):
+            write()
+    else:
+        assert "`transformers` writes on at positions that it never saw" in card_
+        assert write().shape == (1, 43)
 
 
 def test_what_is_wrong_is_named(smoke, tmp_path):

@@ -75,15 +75,17 @@ def tokens_words(tokenizer: Characters | tokenize.Pieces) -> str:
 def limits(found: LanguageModel) -> list[str]:
     """Return what a user of the model has to know."""
     config = found.model.config
+    llama = isinstance(found.model, Llama)
+    beyond = "writes on at positions that it never saw" if llama else "raises an error"
     said = [
-        f"Its context is {config.block_size} tokens, prompt and continuation together; our own "
-        "`generate` goes on beyond, `transformers` does not."
+        f"Its context is {config.block_size} tokens, prompt and continuation together. Beyond, our "
+        f"own `generate` goes on with the last ones, `transformers` {beyond}."
     ]
     if isinstance(found.tokenizer, Characters):
         said.append(
             "A character that the training text has not raises an error: there is no token for it."
         )
-    if config.dropout and isinstance(found.model, Llama):
+    if config.dropout and llama:
         said.append(
             f"It was trained with dropout {config.dropout:g} of embeddings, attention weights and "
             "what each part adds; `LlamaConfig` has but that of attention weights, which matters "
