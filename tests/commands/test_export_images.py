@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from cards import example_of, run_example
+from cards import example_of, run, run_example
 from launching import ROOT, assert_refused, launch
 from PIL import Image
 from scipy import stats as scipy_stats
@@ -178,6 +178,22 @@ def test_logits_that_are_no_numbers_or_too_few_are_refused():
         check_same(right, lambda x: np.nan * right(x))
     with pytest.raises(ConfigError, match=r"of 3 images .* the shape \(1, 2\), and .* \(3, 2\)"):
         check_same(lambda x: jnp.zeros((len(x), 2)), lambda x: np.zeros((len(x), 2)))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_example_turns_a_photo_upright(channels, tmp_path):
+    """Cameras write how they were held: orientation 6 is to be turned clockwise by a quarter."""
+    pixels = np.zeros((40, 40, 3), np.uint8)
+    pixels[:, :20] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(pixels).save(tmp_path / "photo.jpg", exif=exif)
+    lines = image.snippet((8, 8, channels)).splitlines()
+    used = [line for line in lines if line.startswith(("photo = ", "images = "))]
+    code = "import numpy as np\nfrom PIL import Image, ImageOps\n" + "\n".join(used)
+    found = run(code, tmp_path)[1]["images"]
+    assert found.shape == (1, 8, 8, channels) and found.dtype == np.float32
+    assert found[0, :3].min() > 0.9 and found[0, 5:].max() < 0.1
 
 
 def test_the_examples_run(exported):

@@ -36,7 +36,8 @@ names = json.loads(network.get_modelmeta().custom_metadata_map["class_names"])
 print(names[logits[0].argmax()])
 """
 PHOTO = """\
-photo = ImageOps.fit(Image.open("photo.jpg").convert("RGB"), (SIZE, SIZE), Image.BILINEAR)
+photo = ImageOps.exif_transpose(Image.open("photo.jpg")).convert("RGB")  # upright
+photo = ImageOps.fit(photo, (SIZE, SIZE), Image.BILINEAR)
 images = np.asarray(photo.convert("MODE"), np.float32).reshape(1, SIZE, SIZE, CHANNELS) / 255"""
 NOISE = "images = np.random.rand(1, HEIGHT, WIDTH, CHANNELS).astype(np.float32)  # yours, in [0, 1]"
 
