@@ -14,6 +14,7 @@ from dla_jax.config.workdir import Launch
 from dla_jax.config.written import read_config
 from dla_jax.data.choices import load
 from dla_jax.studies.study import restore
+from dla_jax.tasks.choice_pairs import gather, make_pairs
 from dla_jax.training.mesh import data_mesh
 
 
@@ -57,6 +58,14 @@ def test_the_cards_example_gives_the_scores_that_we_give(workdir, tmp_path):
     )
     found = restore(workdir, row, launch=there, mesh=data_mesh(jax.devices()[:1]), at_most=1)
     np.testing.assert_allclose(scores, found.logits(asked)[0], atol=1e-5)
+    # So small a network hardly tells the types apart: they are compared themselves.
+    pairs = make_pairs(found.body.tokenizer, found.body.pad_id, asked, lower=False)
+    own = gather(pairs, np.zeros(1, int), np.arange(len(options))[None], 32, 1, (32,))
+    read = {name: values.numpy() for name, values in names["read"].items()}
+    width = read["input_ids"].shape[1]
+    np.testing.assert_array_equal(read["input_ids"], own["token"][0, :, 0, :width])
+    np.testing.assert_array_equal(read["token_type_ids"], own["type"][0, :, 0, :width])
+    assert set(read["token_type_ids"].flat) == {0, 1}
 
 
 def test_a_card_says_how_much_of_the_passage_was_read():
