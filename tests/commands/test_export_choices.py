@@ -44,7 +44,9 @@ def test_the_cards_example_gives_the_scores_that_we_give(workdir, tmp_path):
     pytest.importorskip("transformers"), pytest.importorskip("torch")
     there = Launch(workdir, from_dir=None, data_dir=workdir, download=False, quiet=True)
     row, folder = classifier.choose(workdir, "cross"), tmp_path / "made"
-    said, names = run(classifier.write(workdir, row, folder, there).snippet, folder)
+    code = classifier.write(workdir, row, folder, there).snippet
+    # a passage that fits into 32 tokens
+    said, names = run(code.replace("Anna baked bread. Otto rode a bicycle.", "Otto."), folder)
     options, scores = names["options"], names["scores"].numpy()
     assert said.strip() == options[scores.argmax()]
     config = ConfigDict(read_config(workdir)["config"])

@@ -135,7 +135,11 @@ def choosing(num_options: int, num_windows: int, limits: list[str]) -> Model:
     if num_windows == 0:
         limits = [*limits, "It was trained without passages: one that it is given misleads it."]
     elif num_windows == 1:
-        limits = [*limits, "Of a long passage it has read the beginning, as much for every option."]
+        limits = [
+            *limits,
+            "Of a long passage it was scored on the beginning, as much for every option; the "
+            "example cuts it for each option alone, so that its scores are slightly others.",
+        ]
     else:
         limits = [
             *limits,
