@@ -55,7 +55,7 @@ from dla_jax.config.command_line import (
     join_values,
 )
 from dla_jax.config.files import data_folder, expand
-from dla_jax.config.flags import OF_TASKS, TYPED, Sharing, check_mirror, check_sharing
+from dla_jax.config.flags import OF_TASKS, TYPED, Sharing, check_asked, check_mirror, check_sharing
 from dla_jax.config.stop import (
     STOPPING,
     Interrupted,
@@ -112,15 +112,7 @@ def parse_flags(argv: list[str]) -> list[str]:
             len(rest) == 1,
             f"{' '.join(rest[1:])}: not a flag; flags begin with --, as in --workdir=FOLDER",
         )
-        check(
-            FLAGS.config is not None or FLAGS.workdir is not None,
-            "nothing to do; give --config=configs/rescnn.py:digits to run a study, "
-            "--workdir to draw one again, or --help",
-        )
-        check(
-            FLAGS.sweep is None or FLAGS.config is not None,
-            "--sweep makes the arms of a study; give it with --config",
-        )
+        check_asked(*(FLAGS[name].value is not None for name in ("config", "workdir", "sweep")))
         check_sharing(sharing(), FLAGS.multihost, FLAGS.config is not None)
         if FLAGS.wandb:
             check_mirror(sharing(), TYPED in os.environ, FLAGS.config is not None)

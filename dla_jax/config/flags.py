@@ -98,6 +98,16 @@ def check_mirror(given: Sharing, is_worker: bool, has_config: bool) -> None:
     )
 
 
+def check_asked(config: bool, workdir: bool, sweep: bool) -> None:
+    """Raise ConfigError where the flags that are given ask for nothing."""
+    check(
+        config or workdir,
+        "nothing to do; give --config=configs/rescnn.py:digits to run a study, "
+        "--workdir to draw one again, or --help",
+    )
+    check(config or not sweep, "--sweep makes the arms of a study; give it with --config")
+
+
 def check_sharing(given: Sharing, multihost: bool, has_config: bool) -> None:
     """Raise ConfigError for flags that do not go together.
 
