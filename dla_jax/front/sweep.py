@@ -132,7 +132,9 @@ def put(config: ConfigDict, arms: dict[str, dict], pairs: list, keys: list[str])
     config.compared = tuple(pairs)  # (arm, arm that it is compared with), ...
     config.reported = ConfigDict(dict.fromkeys(arms, "not in the labs"))
     config.claims = ConfigDict()
-    config.question = f"What do {' and '.join(dict.fromkeys(keys))} change?"
+    swept_keys = list(dict.fromkeys(keys))
+    verb = "does" if len(swept_keys) == 1 else "do"
+    config.question = f"What {verb} {' and '.join(swept_keys)} change?"
     if "pair" in config:
         config.pair = ()
     if "order" in config:

@@ -36,6 +36,7 @@ def test_the_arms_are_all_combinations_of_the_values_of_the_keys_type():
         arm.config.model.name == "cnn" and arm.config.model.depth == 3 for arm in arms.values()
     )
     assert not select_trials(arms, made.select_seeds)  # a rate that is given is not chosen
+    assert made.question == "What do model.width and optim.lr change?"
     assert not made.claims and made.pair == () and set(made.reported) == set(arms)
 
 
@@ -44,6 +45,7 @@ def test_without_a_rate_each_arm_chooses_its_own():
     arms = resolve(made)
     names = ["cnn batch_size=32", "cnn batch_size=64", "own batch_size=32", "own batch_size=64"]
     assert list(arms) == names and all(len(arm.rates) == 3 for arm in arms.values())
+    assert made.question == "What does batch_size change?"
     assert made.compared == (tuple(names[1::-1]), tuple(names[:1:-1]))  # of one network each
 
 
