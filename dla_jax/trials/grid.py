@@ -68,7 +68,7 @@ def run_grid(
     jobs, team = make_jobs(trials), crew or Alone()
     left = [job for job in jobs if any(trial.name not in record.done for trial in job.trials)]
     if crew:
-        jobs, workers = compiled_at_first(jobs, crew), side_by_side or 1
+        jobs, workers = compiled_at_first(jobs, crew), at_a_time(side_by_side or 1)
     else:
         workers = at_a_time(side_by_side)
         compile_programs(left, workers)

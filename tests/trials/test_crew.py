@@ -65,7 +65,7 @@ class Study:
 
         return Job([trial], 1, trial.arm, lambda: None, run, advance, end)
 
-    def run(self):
+    def run(self, side_by_side=1):
         def chosen(done):
             pick = {"pick": halving.chosen_rate} if self.halved else {}
             return choose_rates({arm: Own(arm) for arm in "ab"}, SELECT, done, self.score, **pick)
@@ -76,7 +76,7 @@ class Study:
             FINAL,
             make_jobs=lambda trials: [self.job([trial]) for trial in trials],
             choose_rates=chosen,
-            side_by_side=1,
+            side_by_side=side_by_side,
             quiet=True,
             unit="run",
             halved_by=self.score if self.halved else None,
@@ -167,6 +167,18 @@ def test_an_error_is_raised_where_it_happened_and_others_try_again(tmp_path):
         failing.run()
     other.run()
     assert len(read_record(tmp_path)) == 2 * (len(SELECT) + len(FINAL))
+
+
+def test_over_several_devices_a_worker_makes_one_run_at_a_time(tmp_path, monkeypatch):
+    """Else the collectives of its runs would mix, and wait for one another for ever."""
+    threads = {1: [], 2: []}
+    for devices, own in threads.items():
+        monkeypatch.setattr("dla_jax.trials.pool.jax.device_count", lambda n=devices: n)
+        study = Study(tmp_path / str(devices), [], crew=Crew(tmp_path / str(devices)))
+        study.on_row = lambda trial, own=own: own.append(threading.current_thread())
+        study.run(side_by_side=2)
+    assert set(threads[2]) == {threading.main_thread()}
+    assert threading.main_thread() not in threads[1]
 
 
 def test_the_first_goes_alone_and_the_others_after_it(tmp_path):
