@@ -124,13 +124,22 @@ class Crew:
 
     @contextlib.contextmanager
     def after_first(self, name: str) -> Iterator[None]:
-        """Let one process go through the `with` of this name alone, and then all side by side."""
-        if self.kept(name) is None:
-            with self.alone(name):
-                yield
-                self.keep(name, True)
-        else:
-            yield
+        """Let one process go through the `with` of this name alone, and then all side by side.
+
+        Raises:
+          Interrupted: a stop was requested.
+        """
+        while self.kept(name) is None:
+            if not self._leases.take(name):
+                if stop_requested.wait(WAIT / 5):
+                    raise Interrupted
+                continue
+            with self._holding(name):
+                if self.kept(name) is None:  # the first may have gone through just before
+                    yield
+                    self.keep(name, True)
+                    return
+        yield
 
     def has_task(self, name: str) -> bool:
         """Return whether this process has a task that one alone has, and take it where it is free.
