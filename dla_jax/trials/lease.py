@@ -44,16 +44,17 @@ class Leases:
     def take(self, name: str) -> bool:
         """Take a lease if it is free, and return whether it was. It never waits."""
         folder = self._folder / name
-        folder.mkdir(parents=True, exist_ok=True)
-        # NFS leaves files of other names where one is removed that is still open.
-        newest = max((int(found) for found in os.listdir(folder) if found.isdigit()), default=0)
-        if newest and not self._is_free(name, folder / str(newest)):
-            return False
-        path, now = folder / str(newest + 1), time.monotonic()
         try:
+            folder.mkdir(parents=True, exist_ok=True)
+            # NFS leaves files of other names where one is removed that is still open.
+            newest = max((int(found) for found in os.listdir(folder) if found.isdigit()), default=0)
+            if newest and not self._is_free(name, folder / str(newest)):
+                return False
+            path, now = folder / str(newest + 1), time.monotonic()
             with open(path, "x", encoding="utf-8") as file:
                 json.dump(this_process(), file)
-        except FileExistsError:
+        except (FileExistsError, FileNotFoundError):
+            # Another was first; or all is over, and it removes the folder just now.
             return False
         with self._lock:
             self._held[name], self._touched[name] = path, now

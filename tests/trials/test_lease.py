@@ -166,3 +166,18 @@ def test_a_zombie_has_ended():
     process = subprocess.Popen((sys.executable, "-c", ""))
     wait_until(lambda: lease.began(process.pid) == "")
     process.wait()
+
+
+def test_a_folder_that_is_removed_meanwhile_is_no_error(tmp_path, monkeypatch):
+    """As by the process that finished the study, while another asks for what is left."""
+    leases, listdir = Leases(tmp_path), os.listdir
+
+    def removed_before(folder):
+        os.rmdir(folder)
+        return listdir(folder)
+
+    monkeypatch.setattr("dla_jax.trials.lease.os.listdir", removed_before)
+    assert not leases.take("a")
+    monkeypatch.undo()
+    assert leases.take("a")
+    leases.close()
