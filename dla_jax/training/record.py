@@ -186,7 +186,13 @@ class Record:
         self._begun = {run: own for run, own in rows.items() if run not in self.done}
 
     def look(self, run: str) -> bool:
-        """Return whether a run is done, by this process or another that shares the workdir."""
+        """Return whether a run is done, by this process or another that shares the workdir.
+
+        One that does not write goes by what it did itself: else it would be ahead, by a row that
+        the first one has just added, of the others that train with it.
+        """
+        if not self._writes:
+            return run in self.done
         if run not in self.done and (row := done_row(record_file(self._workdir, run))):
             with self._lock:
                 self.done[run] = row

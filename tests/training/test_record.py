@@ -288,3 +288,13 @@ def test_a_full_disk_while_rows_are_written(tmp_path):
     path.symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left on device"):
         record.append({"run": "a", "step": 1})
+
+
+def test_a_record_that_does_not_write_goes_by_what_it_did_itself(tmp_path):
+    first, other = Record(tmp_path), Record(tmp_path, writes=False)
+    last = {"run": "a", "step": 2, "done": True}
+    first.append(last)
+    assert first.look("a") and Record(tmp_path).look("a") and not other.look("a")
+    other.append(last)
+    assert other.look("a")
+    first.close()
