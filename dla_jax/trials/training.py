@@ -111,6 +111,7 @@ def train_trial(
         result |= scores_of(task, rows)
         if compared:
             result |= task.test(state)
+            record.check()
             model = {"params": state.params, "model_state": state.model_state}
             save_model(folder / "model", model)
     except NonFiniteLoss as error:
