@@ -130,7 +130,8 @@ def command_of(config: str | Path | ConfigDict, changes: dict, workdir: Path, fl
     changes = plain(changes)
     if isinstance(config, ConfigDict):
         changed = f", **{changes}" if changes else ""
-        return f"dla_jax.run(config, workdir={str(workdir)!r}{changed})"
+        swept = f", sweep={flags['sweep']!r}" if flags.get("sweep") else ""
+        return f"dla_jax.run(config, workdir={str(workdir)!r}{swept}{changed})"
     words = [*launcher(), f"--config={config}"]
     words += [f"--config.{key}={overrides.shown(value)}" for key, value in changes.items()]
     words += [f"--workdir={workdir}"]

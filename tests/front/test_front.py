@@ -139,6 +139,8 @@ def test_a_config_without_a_file_is_gone_on_with_in_python(tmp_path):
     command = request.command_of(ConfigDict(), {"seeds": (0,)}, tmp_path, {})
     assert command == f"dla_jax.run(config, workdir={str(tmp_path)!r}, **{{'seeds': (0,)}})"
     assert resume_command({"launches": [{"command": command}]}, tmp_path) == command
+    swept = request.command_of(ConfigDict(), {}, tmp_path, {"sweep": "optim.lr=1,2"})
+    assert swept == f"dla_jax.run(config, workdir={str(tmp_path)!r}, sweep='optim.lr=1,2')"
 
 
 def test_a_signal_stops_a_study_and_then_does_what_it_did(tmp_path, monkeypatch, capsys):
