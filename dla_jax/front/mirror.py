@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dla_jax.config.checks import check
-from dla_jax.config.project import ROOT
+from dla_jax.config.project import ROOT, install_words
 from dla_jax.config.workdir import MIRROR
 
 LOG = "mirror.log"  # what the mirror says
@@ -25,7 +25,7 @@ def check_installed() -> None:
     """Raise ConfigError where W&B is not installed."""
     check(
         importlib.util.find_spec("wandb") is not None,
-        "--wandb needs the package wandb; pip install -r requirements-wandb.txt",
+        f"--wandb needs the package wandb; install it with: {install_words('wandb')}",
     )
 
 

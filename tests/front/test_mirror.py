@@ -155,7 +155,7 @@ def test_the_mirror_ends_with_a_study_that_is_killed(workdir, fake):
 
 def test_without_the_package_or_a_launch_that_sees_all_it_is_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(mirror.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r"--wandb needs the package wandb; pip install -r"):
+    with pytest.raises(ConfigError, match=r"package wandb; install it with: pip install -r"):
         mirror.check_installed()
     assert_refused(launch("--wandb", f"--workdir={tmp_path}"), ["--wandb", "--config"])
     flags = ("--config=configs/own.py:smoke", f"--workdir={tmp_path}", "--wandb", "--join")
