@@ -113,7 +113,8 @@ def parse_flags(argv: list[str]) -> list[str]:
             f"{' '.join(rest[1:])}: not a flag; flags begin with --, as in --workdir=FOLDER",
         )
         check_asked(*(FLAGS[name].value is not None for name in ("config", "workdir", "sweep")))
-        check_sharing(sharing(), FLAGS.multihost, FLAGS.config is not None)
+        given = FLAGS.config is not None, FLAGS.workdir is not None
+        check_sharing(sharing(), FLAGS.multihost, *given)
         if FLAGS.wandb:
             check_mirror(sharing(), TYPED in os.environ, FLAGS.config is not None)
             mirror.check_installed()

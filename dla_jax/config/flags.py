@@ -108,12 +108,13 @@ def check_asked(config: bool, workdir: bool, sweep: bool) -> None:
     check(config or not sweep, "--sweep makes the arms of a study; give it with --config")
 
 
-def check_sharing(given: Sharing, multihost: bool, has_config: bool) -> None:
+def check_sharing(given: Sharing, multihost: bool, has_config: bool, has_workdir: bool) -> None:
     """Raise ConfigError for flags that do not go together.
 
     Args:
       multihost: whether the processes of all hosts train as one.
       has_config: whether a study is to be run.
+      has_workdir: whether its folder is given.
     """
     ways = [f"--{way}" for way in ("workers", "join", "submit") if getattr(given, way)]
     ways += ["--multihost"] if multihost else []
@@ -127,6 +128,10 @@ def check_sharing(given: Sharing, multihost: bool, has_config: bool) -> None:
     check(
         has_config or not shares,
         f"{ways[0] if ways else ''} shares the runs of a study; give it with --config",
+    )
+    check(
+        has_workdir or not given.join,
+        "--join needs --workdir; give that of the study whose runs are shared",
     )
     if given.submit is not None:
         check_choice("--submit", given.submit, ("slurm", "local"))

@@ -23,7 +23,8 @@ from dla_jax.evidence.rows import done_row, record_file
 from dla_jax.front import cluster, launching
 from dla_jax.front.processes import Ended, Processes
 from dla_jax.studies.dry_run import check_here
-from dla_jax.studies.plans import planned
+from dla_jax.studies.plans import Plan, planned
+from dla_jax.studies.running import few_seeds
 from dla_jax.studies.study import Study, summed_up, tell
 from dla_jax.training.record import progress_line
 
@@ -57,7 +58,8 @@ def run(
     """
     jax.config.update("jax_platforms", "cpu")  # a GPU is for the workers
     study = commands.find_experiment(config.experiment)
-    runs = checked_runs(study, config, launch, sharing)
+    plan = checked(study, config, launch, sharing)
+    runs = [trial.name for trial in plan.trials]
     if is_finished(launch.workdir):
         launching.start(config, launch, remarks, listen)
         return
@@ -66,16 +68,15 @@ def run(
         folder.mkdir(exist_ok=True)
     command = [sys.executable, str(ROOT / "launch.py"), *arguments]
     command += [f"--workdir={launch.workdir.absolute()}", "--join", "--quiet"]
+    if sharing.submit != "slurm":
+        listen()  # before any is started, which a signal would leave at work
     if sharing.submit:
         team = cluster.Tasks(command, folder, launch.command, sharing)
     else:
         team = Processes(command, folder, launch.command, sharing.workers)
-    print("\n".join([*remarks, f"{len(runs)} runs, {sharing.starts} workers"]), file=sys.stderr)
-    if sharing.submit == "slurm":
-        watch_slurm(team, launch, runs)
-    else:
-        listen()
-        watch(team, launch, runs)
+    told = [*remarks, *few_seeds(study, config, plan.arms)]
+    print("\n".join([*told, f"{len(runs)} runs, {sharing.starts} workers"]), file=sys.stderr)
+    watch_slurm(team, launch, runs) if sharing.submit == "slurm" else watch(team, launch, runs)
     failed = team.failed()
     if is_finished(launch.workdir):
         for one in failed:
@@ -87,8 +88,8 @@ def run(
         raise why_ended(failed, launch)
 
 
-def checked_runs(study, config, launch: Launch, sharing: Sharing) -> list[str]:
-    """Return the names of the runs of a study.
+def checked(study, config, launch: Launch, sharing: Sharing) -> Plan:
+    """Return the runs of a study, and its arms.
 
     Raises:
       ConfigError: it would be refused, or is none that processes share, or they are too many.
@@ -102,13 +103,14 @@ def checked_runs(study, config, launch: Launch, sharing: Sharing) -> list[str]:
     check_here(study, config, launch._replace(download=False), launch.download)
     if sharing.submit:
         cluster.check_cluster(sharing)
-    runs = [trial.name for trial in planned(study, config, identity={}).trials]
+    plan = planned(study, config, identity={})
     flag = "tasks" if sharing.submit else "workers"
     check(
-        sharing.starts <= len(runs),
-        f"--{flag}: {sharing.starts} for the {len(runs)} runs of this study; give at most as many",
+        sharing.starts <= len(plan.trials),
+        f"--{flag}: {sharing.starts} for the {len(plan.trials)} runs of this study; "
+        "give at most as many",
     )
-    return runs
+    return plan
 
 
 def watch(team, launch: Launch, runs: list[str]) -> None:

@@ -10,10 +10,9 @@ from ml_collections import ConfigDict
 from dla_jax.config.checks import ConfigError
 from dla_jax.config.workdir import Launch, made_first
 from dla_jax.config.written import check_same_data, read_config
-from dla_jax.evidence import pairs, undecidable
 from dla_jax.evidence.rows import by_run, read_record
 from dla_jax.studies import find
-from dla_jax.studies.running import select_seeds
+from dla_jax.studies.running import few_seeds, select_seeds
 from dla_jax.studies.study import Command, Description, Study
 from dla_jax.trials import halving
 from dla_jax.trials.arms import Arm, Trial, final_trials, select_trials
@@ -65,10 +64,7 @@ def plan_of(config: ConfigDict, launch: Launch) -> Plan:
     if described.identity and (launch.workdir / "config.json").is_file():
         check_same_data(launch.workdir, read_config(launch.workdir)["data"], described.identity)
     bare = planned(study, config, described.identity)
-    seeds = {arm.name: arm.seeds for arm in bare.arms.values()}
-    claims = study.claims(config).values() if "claims" in config else []
-    remarks = [*described.remarks, *undecidable.remarks(claims, seeds)]
-    remarks += pairs.remarks(config.compared, seeds) if "compared" in config else []
+    remarks = [*described.remarks, *few_seeds(study, config, bare.arms)]
     done = by_run(read_record(launch.workdir))[1]
     own = {trial.name for trial in bare.trials}
     done = {name: row for name, row in done.items() if name in own}

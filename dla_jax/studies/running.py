@@ -26,10 +26,7 @@ def train_study(study, config, launch: Launch, team: Crew | None) -> None:
     with team.after_first("data") if team else contextlib.nullcontext():
         described = study.describe(config, launch)
         arms = study.arms(config, described.identity)
-        seeds = {arm.name: arm.seeds for arm in arms.values()}
-        undecided = undecidable.remarks(study.claims(config).values(), seeds)
-        unseen = pairs.remarks(config.compared, seeds) if "compared" in config else []
-        remarks = [*described.remarks, *undecided, *unseen]
+        remarks = [*described.remarks, *few_seeds(study, config, arms)]
         with team.alone("config") if team else contextlib.nullcontext():
             begin(config, launch, described._replace(remarks=remarks))
     record = Record(launch.workdir, launch.first, team.check if team else lambda: None)
@@ -55,6 +52,19 @@ def train_study(study, config, launch: Launch, team: Crew | None) -> None:
         crew=team,
     )
     record.close()
+
+
+def few_seeds(study, config, arms: dict) -> list[str]:
+    """Return a line for each claim, and one for a sweep, that so few seeds cannot decide.
+
+    Args:
+      study: a `study.Study`.
+      arms: {name: Arm}.
+    """
+    seeds = {arm.name: arm.seeds for arm in arms.values()}
+    claims = study.claims(config).values() if "claims" in config else []
+    unseen = pairs.remarks(config.compared, seeds) if "compared" in config else []
+    return [*undecidable.remarks(claims, seeds), *unseen]
 
 
 def select_seeds(config) -> tuple[int, ...]:

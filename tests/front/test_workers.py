@@ -8,7 +8,11 @@ import pytest
 from launching import assert_refused, launch, launch_many, start
 
 from dla_jax.config.checks import ConfigError
-from dla_jax.config.workdir import lock_workdir
+from dla_jax.config.flags import Sharing, check_sharing
+from dla_jax.config.stop import WorkersEnded
+from dla_jax.config.workdir import Launch, lock_workdir
+from dla_jax.front import request, workers
+from dla_jax.front.sweep import swept
 
 CONFIG = "--config=configs/rescnn.py:smoke"
 STUDY = (
@@ -159,6 +163,36 @@ def test_wrong_flags_of_workers_are_refused_in_one_line(tmp_path):
     for answer, said in zip(launch_many(lines), cases.values(), strict=True):
         assert_refused(answer, [said])
     assert not (tmp_path / "run").exists()
+
+
+def test_to_join_needs_a_study_to_join():
+    with pytest.raises(ConfigError, match="--join needs --workdir"):
+        check_sharing(Sharing(join=True), multihost=False, has_config=True, has_workdir=False)
+
+
+def test_that_the_seeds_are_too_few_is_said_before_workers_start(tmp_path, monkeypatch, capsys):
+    class Nobody:
+        def __init__(self, command, folder, typed, number):
+            assert "listens" in said  # a signal from here on stops them
+
+        def under_way(self):
+            return 0
+
+        def words(self):
+            return ""
+
+        def failed(self):
+            return []
+
+    said = []
+    monkeypatch.setattr(workers, "Processes", Nobody)
+    asked = request.read("configs/own.py:smoke", {})
+    request.prepare(asked, {})
+    asked = swept(asked, "networks.own.optim.lr=1e-3,1e-2")
+    launch = Launch(tmp_path / "run", None, tmp_path, False, True, command="the command")
+    with pytest.raises(WorkersEnded, match="every worker ended; go on with: the command"):
+        workers.run(asked, launch, [], Sharing(workers=2), [], lambda: said.append("listens"))
+    assert "compared: 2 seeds can tell none of 1 pair apart" in capsys.readouterr().err
 
 
 def test_what_trains_nothing_has_no_workers(tmp_path):
