@@ -3,6 +3,7 @@
 import functools
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from dla_jax.config.checks import ConfigError
@@ -50,17 +51,21 @@ def data_folder(given: str | None) -> Path:
         return Path("tensorflow_datasets")
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str, unless: Callable[[], bool] = lambda: False) -> None:
     """Write a file in UTF-8 such that a reader, or a crash, sees the old text or the new one whole.
 
     What cannot be encoded, a file name in another encoding, is written as `\\udc..`.
+
+    Args:
+      unless: whether the old text stays after all, asked last, since a disk may be slow.
     """
     temporary = path.with_name(path.name + ".tmp")
     with open(temporary, "w", encoding="utf-8", errors="backslashreplace") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(temporary, path)
+    if not unless():
+        os.replace(temporary, path)
 
 
 @functools.cache  # it can be read but once

@@ -132,7 +132,8 @@ def render(
         whether it stands on top}], "samples": [{"caption", "text"}], "table": {"head", "rows"}}];
         each part but the title is optional, and so is "main".
       reload: after so many seconds the page reloads itself; 0: never.
-      unless: whether it is not written after all, asked when it is ready.
+      unless: whether it is not written after all, asked when it is ready, and again when it is
+        on disk.
       context: title, answer, question, command, facts (name -> text).
 
     Raises:
@@ -165,4 +166,4 @@ def render(
         **context,
     )
     if not unless():
-        write_atomically(path, page)
+        write_atomically(path, page, unless)

@@ -171,6 +171,19 @@ def test_a_study_that_is_finished_meanwhile_keeps_its_report(begun, monkeypatch)
     assert (begun / "report.html").read_text() == "the finished one"
 
 
+def test_a_study_that_is_finished_while_a_slow_disk_writes_keeps_its_report(begun, monkeypatch):
+    (begun / "report.html").write_text("the finished one")
+
+    def slow(number):
+        monkeypatch.undo()
+        for trial in TRIALS:
+            write(begun, trial, val_accuracy=0.5)
+
+    monkeypatch.setattr("dla_jax.config.files.os.fsync", slow)
+    so_far.draw(frame(begun))
+    assert (begun / "report.html").read_text() == "the finished one"
+
+
 def test_drawing_apart_imports_no_jax():
     code = "import dla_jax.studies.so_far, sys; print({'jax', 'flax', 'orbax'} & set(sys.modules))"
     found = subprocess.run((sys.executable, "-c", code), capture_output=True, text=True, check=True)
