@@ -118,15 +118,20 @@ def check_config_flags(arguments: list[str]) -> None:
         check_key(key, known, path, prefix="--config.")
 
 
-def check_key(key: str, known: list[str], place: str, prefix: str = "") -> None:
+def check_key(
+    key: str, known: list[str], place: str, prefix: str = "", typed: str | None = None
+) -> None:
     """Raise ConfigError unless a key is one of those known, which `place` has.
 
-    `prefix`: what is typed before keys.
+    Args:
+      prefix: what stands before messages.
+      typed: what is typed before keys; None: the same.
     """
+    before = prefix if typed is None else typed
     group = next((name for name in known if name.startswith(key + ".")), None)
     check(
         group is None,
-        f"{prefix}{key} is a group of keys; give one of them, as in {prefix}{group}=VALUE",
+        f"{prefix}{key} is a group of keys; give one of them, as in {before}{group}=VALUE",
     )
     check(key in known, f"{prefix}{key}: unknown key{near_keys(key, known)}; {place} has them all")
 

@@ -109,7 +109,8 @@ def typed_values(config: ConfigDict, base: str, axis: Axis) -> list[Any]:
     """
     own = own_config(config, base)
     place = f"--sweep: {kind_of(config)}.{base}: " if len(members(config)) > 1 else "--sweep: "
-    check_key(axis.key, list(flatten(own.to_dict())), "the config", prefix=place)
+    known = list(flatten(own.to_dict()))
+    check_key(axis.key, known, "the config", prefix=place, typed="--sweep=")
     check(
         axis.key != "optim.lr" or "lr_of" not in members(config)[base],
         f"{place}it runs at the rate of another (lr_of); give {kind_of(config)}.NAME.optim.lr of "

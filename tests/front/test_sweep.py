@@ -111,7 +111,7 @@ WRONG = {
     "optim.lr=1e-3,0.001": ["optim.lr: 0.001 is given twice"],
     "optim.lr=1e-3,nan": ["optim.lr: 'nan' is no float"],
     "optim.lrr=1,2": ["optim.lrr: unknown key (did you mean 'optim.lr'"],
-    "optim=1,2": ["optim is a group of keys"],
+    "optim=1,2": ["optim is a group of keys; give one of them, as in --sweep=optim.b1=VALUE"],
     "num_epochs=1,2.5": ["num_epochs: '2.5' is no int", "as 1"],
     "optim.nesterov=true,maybe": ["optim.nesterov: 'maybe' is no bool", "as false"],
     "optim.milestones=(1,x),2": ["optim.milestones: '(1,x)' is no tuple"],
