@@ -40,9 +40,6 @@ WHY = {  # why a preset, or a kind of data, has no verdict in docs/studies
     "race.py:race": "needs RoBERTa's weights, the whole of RACE and a GPU: not run",
     "race.py:own": "asked of your own questions",
     "ag_news.py:gpt2": "needs GPT-2's weights and AG News: not run",
-    "reinforce.py:lunar_temperature": (
-        "LunarLander with lab C's mixtures, a fifteenth in half an hour: stopped"
-    ),
     "ood.py:cifar10": "needs CIFAR-10, CIFAR-100 and a GPU: not run at that size",
     "adversarial.py:cifar10": "needs CIFAR-10 and a GPU: not run at that size",
     "adversarial.py:read": "asked of the networks of another study, given with `--from`",

@@ -153,7 +153,9 @@ PRESETS = {
     "gamma": Preset(gamma, "CartPole, four discount factors", minutes=2.2),
     "lunar": Preset(lunar, "LunarLander, three million steps, on Box2D", minutes=11.4),
     "lunar_baseline": Preset(lunar_baseline, "LunarLander, value function, lab C", minutes=58),
-    "lunar_temperature": Preset(lunar_temperature, "LunarLander, sampling and lab C's mixtures"),
+    "lunar_temperature": Preset(
+        lunar_temperature, "LunarLander, sampling and lab C's mixtures", minutes=94
+    ),
     "lunar_gamma": Preset(lunar_gamma, "LunarLander, four discount factors", minutes=85),
     "one": Preset(one, "one arm, for any environment: --config.env.name=NAME"),
     "quick": Preset(quick, "CartPole, 60,000 steps, six seeds", minutes=1),

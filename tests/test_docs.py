@@ -25,7 +25,15 @@ PRESETS = {
     "agents": ("cartpole", "budgets", "lunar"),
     "ppo": ("cartpole", "lunar"),
     "dqn": ("targets", "gamma", "extras", "lunar_targets", "lunar_gamma"),
-    "reinforce": ("temperature", "baselines", "gamma", "lunar", "lunar_baseline", "lunar_gamma"),
+    "reinforce": (
+        "temperature",
+        "baselines",
+        "gamma",
+        "lunar",
+        "lunar_baseline",
+        "lunar_temperature",
+        "lunar_gamma",
+    ),
 }
 PAGES = "\n".join(page.read_text() for page in sorted((ROOT / "docs" / "studies").glob("*.md")))
 NUMBER = r"([+−-]?[\d.]+)"
