@@ -149,7 +149,7 @@ def test_it_is_made_once_until_its_module_is_reloaded():
     assert own_environment.load(f"{module}:Env") is first, "what is loaded has not changed"
     del sys.modules[module]
     again = own_environment.load(f"{module}:Env")
-    assert again.game is not first.game and again.code != first.code
+    assert again.game is not first.game and again.codes != first.codes
 
 
 def test_the_code_is_that_of_the_factory_and_of_the_classes_it_makes():
@@ -159,10 +159,13 @@ def test_the_code_is_that_of_the_factory_and_of_the_classes_it_makes():
     def code():
         for module in (kinds, factory):
             sys.modules.pop(module, None)
-        return own_environment.load(f"{factory}:make").code
+        return tuple(sorted(own_environment.load(f"{factory}:make").codes.items()))
 
     found = [code(), code()]
-    assert found[0] == found[1] and len(found[0]) == 16
+    files = ["", f" in {kinds}.py", " in docs/examples/walk.py"]
+    assert found[0] == found[1]
+    assert {name for name, _ in found[0]} == {f"code of {factory}:make{file}" for file in files}
+    assert all(len(code) == 16 for _, code in found[0])
     for module in (kinds, factory):
         path_of(module).write_text(path_of(module).read_text() + "\nlater = 1\n")
         found.append(code())

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+from dla_jax.evidence.rows import by_run
 from dla_jax.studies.agents.study import STUDY
-from dla_jax.studies.study import Finished, by_run, summarise
+from dla_jax.studies.begun import Finished
+from dla_jax.studies.study import summarise
 
 
 def recorded(config, rows):

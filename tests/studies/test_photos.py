@@ -111,13 +111,15 @@ def test_predict_answers_on_standard_output_and_exits_as_usual(
     monkeypatch.setattr(predict, "choose", lambda *given: row)
     monkeypatch.setattr(predict, "read_config", lambda workdir: {"data": {"fingerprint": "0"}})
     monkeypatch.setattr(predict, "write_config", lambda *given: None)
+    monkeypatch.setattr(predict, "words_of_unfinished", lambda workdir: ["x is not finished"])
     (seventy / "notes.txt").write_text("x")
     config = SimpleNamespace(image=str(seventy), network="", unfamiliar=False, to_dict=dict)
     predict.run(config, launch_in(tmp_path))
     out, err = capsys.readouterr()
     assert out == (tmp_path / "predictions.jsonl").read_text() and len(out.splitlines()) == 69
     lines = err.splitlines()
-    assert lines[1] == f"image: {seventy}: 70 images; left out: 1 .txt"
+    assert lines[0] == "x is not finished"
+    assert lines[2] == f"image: {seventy}: 70 images; left out: 1 .txt"
     assert lines[-2] == "1 of 70 images could not be read"
 
 
