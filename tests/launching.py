@@ -13,7 +13,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -143,6 +144,14 @@ class Process:
         """Wait for it, and return its [standard output, standard error]."""
         self.poll(wait=True)
         return self.said
+
+
+def wait_until(what: Callable[[], bool]) -> None:
+    """Wait until something is true; an error after half a minute."""
+    deadline = time.monotonic() + 30
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def start(*arguments: str, stdin: str = "", folder: Path = ROOT, **changes) -> Process:

@@ -5,11 +5,10 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
-from launching import launch
+from launching import launch, wait_until
 
 from dla_jax.config.checks import ConfigError
 from dla_jax.config.flags import TYPED, Sharing
@@ -29,13 +28,6 @@ signal.signal(signal.SIGTERM, save)
 print("at work", flush=True)
 time.sleep(60)
 """
-
-
-def wait_until(what):
-    deadline = time.monotonic() + 30
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def stub(folder):

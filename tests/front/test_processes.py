@@ -1,11 +1,11 @@
 """Workers of this machine: how they are started, asked to stop, and what is said of their ends."""
 
 import sys
-import time
 from errno import ENOSPC
 from pathlib import Path
 
 import pytest
+from launching import wait_until
 
 from dla_jax.config.checks import ConfigError
 from dla_jax.config.flags import TYPED
@@ -26,13 +26,6 @@ SLEEPER = (
 
 def started(folder, code, number=1):
     return Processes([sys.executable, "-c", code], folder, "the command", number)
-
-
-def wait_until(what):
-    deadline = time.monotonic() + 20
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def launch_in(workdir):

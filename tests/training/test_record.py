@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from board_events import events_in
 from launching import ROOT, environment
 
 from dla_jax.config.checks import ConfigError
@@ -188,20 +189,6 @@ def test_two_processes_that_write_different_runs_do_not_disturb_each_other(tmp_p
         assert [row["turn"] for row in rows[:-1]] == turns
     assert not list(tmp_path.rglob("*.tmp"))
     assert set(Record(tmp_path).done) == {"final/x/seed0", "final/x/seed1"}
-
-
-def events_in(folder):
-    """Return the events of TensorBoard's files in a folder, without those of their versions."""
-    from tensorboardX.proto import event_pb2
-
-    events = []
-    for path in folder.iterdir():
-        data, at = path.read_bytes(), 0
-        while at < len(data):  # TFRecord: length (8), its crc (4), payload, crc (4)
-            length = int.from_bytes(data[at : at + 8], "little")
-            events.append(event_pb2.Event.FromString(data[at + 12 : at + 12 + length]))
-            at += 16 + length
-    return [event for event in events if not event.file_version]
 
 
 def test_tensorboard_holds_every_scalar_once_after_a_resume(tmp_path):
