@@ -41,6 +41,7 @@ if __name__ == "__main__":
         answer_help(sys.argv[1:])
 
 import contextlib
+import copy
 import shlex
 import signal
 
@@ -66,8 +67,6 @@ from dla_jax.config.stop import (
 )
 from dla_jax.config.workdir import (
     Launch,
-    check_workdir,
-    check_writable,
     default_folder,
     follow_made,
     lock_workdir,
@@ -177,11 +176,11 @@ def start(config, workdir: Path) -> None:
     if FLAGS.download and not (FLAGS.dry_run or FLAGS.multihost):
         request.check_data(config, data)
     first = join_processes() if FLAGS.multihost else True
-    mirrors = FLAGS.wandb and first and TYPED not in os.environ
     with speaking(first), contextlib.ExitStack() as ending:
 
         def begin() -> None:
             listen()
+            mirrors = FLAGS.wandb and first and TYPED not in os.environ
             ending.enter_context(mirror.mirrored(workdir, mirrors))
 
         from dla_jax.front import launching
@@ -194,26 +193,20 @@ def start(config, workdir: Path) -> None:
 
             config = sweep.swept(config, FLAGS.sweep)
         if FLAGS.dry_run:
-            show_plan(config, launch, remarks)
+            launching.show_plan(config, launch, remarks, config_flag())
         elif shared.starts:
             from dla_jax.front import workers
 
             launch = launch._replace(command=again(workdir, not FLAGS.workdir))
-            workers.run(config, launch, remarks, shared, typed, begin)
+            workers.run(config, launch, remarks, shared, typed, begin, be_worker)
         else:
             launching.start(config, launch, remarks, begin)
 
 
-def show_plan(config, launch: Launch, remarks: list[str]) -> None:
-    """Check what a launch would do, and print it."""
-    from dla_jax.studies import dry_run
-    from dla_jax.training import mesh
-
-    study = commands.find_experiment(config.experiment)
-    mesh.check_devices()
-    check_workdir(launch.workdir, config.to_dict())
-    check_writable(launch.workdir)
-    print("\n".join([*remarks, *dry_run.lines(study, config, launch, config_flag())]))
+def be_worker(workdir: Path) -> None:
+    """Be one of the workers of a launch, from which this process is forked."""
+    FLAGS.workdir, FLAGS.quiet = str(workdir), True
+    main([])
 
 
 @contextlib.contextmanager
@@ -248,7 +241,7 @@ def main(argv: list[str]) -> None:
     workdir, made = None, False
     try:
         workdir, made = choose_workdir()
-        draw(workdir) if FLAGS.config is None else start(FLAGS.config, workdir)
+        draw(workdir) if FLAGS.config is None else start(copy.deepcopy(FLAGS.config), workdir)
     except ConfigError as error:
         if made:
             remove_if_empty(workdir)

@@ -1,4 +1,4 @@
-"""From a config to its study under way: what `launch.py` and `dla_jax.run` share.
+"""From a config to its study under way, or to what it would do: `launch.py` and `dla_jax.run`.
 
 It imports JAX; what comes before it, in `request.py`, does not.
 """
@@ -15,7 +15,8 @@ from ml_collections import ConfigDict
 from dla_jax import commands
 from dla_jax.config.checks import check
 from dla_jax.config.stop import STOPPING, Interrupted, stop_requested
-from dla_jax.config.workdir import Launch, check_workdir, lock_workdir
+from dla_jax.config.workdir import Launch, check_workdir, check_writable, lock_workdir
+from dla_jax.studies import dry_run
 from dla_jax.studies.study import Study
 from dla_jax.training import mesh
 
@@ -58,6 +59,21 @@ def start(
             print(line, file=sys.stderr)
         listen()
         study.run(config, launch)
+
+
+def show_plan(config: ConfigDict, launch: Launch, remarks: list[str], config_flag: str) -> None:
+    """Check what a launch would do, and print it.
+
+    Arguments are those of `start`, and `config_flag` that of `dry_run.lines`.
+
+    Raises:
+      ConfigError: it would be refused.
+    """
+    study = commands.find_experiment(config.experiment)
+    mesh.check_devices()
+    check_workdir(launch.workdir, config.to_dict())
+    check_writable(launch.workdir)
+    print("\n".join([*remarks, *dry_run.lines(study, config, launch, config_flag)]))
 
 
 def start_as_guest(config: ConfigDict, launch: Launch, remarks: list[str]) -> None:

@@ -9,6 +9,7 @@ import itertools
 import os
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -68,8 +69,12 @@ def start(given: Start) -> subprocess.Popen:
 class Processes:
     """The workers of this machine."""
 
-    def __init__(self, command: list[str], folder: Path, typed: str, number: int):
-        starts = [Start(command, new_log(folder), {TYPED: typed} | own) for own in shares(number)]
+    def __init__(self, starts: list[Start], start: Callable):
+        """Start them.
+
+        Args:
+          start: what starts one, a `Start` -> a `subprocess.Popen`, or what has its words.
+        """
         self._logs = [given.log for given in starts]
         self._started = [start(given) for given in starts]
 
@@ -93,6 +98,16 @@ class Processes:
         """Return those that ended before the study did."""
         ended = zip(self._started, self._logs, strict=True)
         return [Ended(process.returncode, log) for process, log in ended if process.returncode]
+
+
+def starts_of(command: list[str], folder: Path, typed: str, number: int) -> list[Start]:
+    """Return how so many workers are started.
+
+    Args:
+      folder: of their logs.
+      typed: the command that was typed.
+    """
+    return [Start(command, new_log(folder), {TYPED: typed} | own) for own in shares(number)]
 
 
 def shares(number: int) -> list[dict[str, str]]:

@@ -9,7 +9,9 @@ import sys
 import time
 from collections.abc import Callable
 from errno import ENOSPC
+from functools import partial
 from os import strerror
+from pathlib import Path
 
 import jax
 
@@ -21,9 +23,10 @@ from dla_jax.config.stop import Interrupted, WorkersEnded, stop_requested
 from dla_jax.config.workdir import CREW, Launch, check_workdir, is_finished, lock_workdir
 from dla_jax.evidence.rows import done_row, record_file
 from dla_jax.front import cluster, launching
-from dla_jax.front.processes import Ended, Processes
+from dla_jax.front.forks import Forked, can_fork, forked
+from dla_jax.front.processes import Ended, Processes, start, starts_of
 from dla_jax.studies.dry_run import check_here
-from dla_jax.studies.plans import Plan, planned
+from dla_jax.studies.plans import planned
 from dla_jax.studies.running import few_seeds
 from dla_jax.studies.study import Study, summed_up, tell
 from dla_jax.training.record import progress_line
@@ -40,6 +43,7 @@ def run(
     sharing: Sharing,
     arguments: list[str],
     listen: Callable[[], None],
+    be_worker: Callable[[Path], None],
 ) -> None:
     """Run a study, or what is left of it, by several processes, and print what it found.
 
@@ -49,6 +53,7 @@ def run(
       remarks: lines for standard error, once all is checked.
       arguments: the flags that were typed.
       listen: lets signals ask to stop, from then on.
+      be_worker: workdir -> None: does what `--join` does, in a process forked from this one.
 
     Raises:
       ConfigError: wrong input, before anything is started.
@@ -56,10 +61,11 @@ def run(
       WorkersEnded: they have all ended, and the study is not finished.
       OSError: the disk is full.
     """
-    jax.config.update("jax_platforms", "cpu")  # a GPU is for the workers
     study = commands.find_experiment(config.experiment)
-    plan = checked(study, config, launch, sharing)
-    runs = [trial.name for trial in plan.trials]
+    forks = not sharing.submit and can_fork()
+    # In a process of its own, since it starts JAX, after which this one could not be forked.
+    check_it = partial(forked, checked) if forks else checked
+    runs, told = check_it(config, launch, sharing)
     if is_finished(launch.workdir):
         launching.start(config, launch, remarks, listen)
         return
@@ -73,9 +79,11 @@ def run(
     if sharing.submit:
         team = cluster.Tasks(command, folder, launch.command, sharing)
     else:
-        team = Processes(command, folder, launch.command, sharing.workers)
-    told = [*remarks, *few_seeds(study, config, plan.arms)]
-    print("\n".join([*told, f"{len(runs)} runs, {sharing.starts} workers"]), file=sys.stderr)
+        starts = starts_of(command, folder, launch.command, sharing.workers)
+        work = partial(be_worker, launch.workdir)
+        team = Processes(starts, partial(Forked, work=work) if forks else start)
+    said = [*remarks, *told, f"{len(runs)} runs, {sharing.starts} workers"]
+    print("\n".join(said), file=sys.stderr)
     watch_slurm(team, launch, runs) if sharing.submit == "slurm" else watch(team, launch, runs)
     failed = team.failed()
     if is_finished(launch.workdir):
@@ -88,12 +96,14 @@ def run(
         raise why_ended(failed, launch)
 
 
-def checked(study, config, launch: Launch, sharing: Sharing) -> Plan:
-    """Return the runs of a study, and its arms.
+def checked(config, launch: Launch, sharing: Sharing) -> tuple[list[str], list[str]]:
+    """Return the names of the runs of a study, and lines for standard error.
 
     Raises:
       ConfigError: it would be refused, or is none that processes share, or they are too many.
     """
+    jax.config.update("jax_platforms", "cpu")  # a GPU is for the workers
+    study = commands.find_experiment(config.experiment)
     check(
         isinstance(study, Study),
         f"{config.experiment} trains nothing itself that processes could share; leave out "
@@ -110,7 +120,7 @@ def checked(study, config, launch: Launch, sharing: Sharing) -> Plan:
         f"--{flag}: {sharing.starts} for the {len(plan.trials)} runs of this study; "
         "give at most as many",
     )
-    return plan
+    return [trial.name for trial in plan.trials], few_seeds(study, config, plan.arms)
 
 
 def watch(team, launch: Launch, runs: list[str]) -> None:

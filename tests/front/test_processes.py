@@ -12,7 +12,7 @@ from dla_jax.config.flags import TYPED
 from dla_jax.config.stop import WorkersEnded, stop_requested
 from dla_jax.config.workdir import Launch
 from dla_jax.front import processes, workers
-from dla_jax.front.processes import Ended, Processes, new_log, shares
+from dla_jax.front.processes import Ended, Processes, new_log, shares, start, starts_of
 
 SLEEPER = (
     "import os, signal, sys, time\n"
@@ -25,7 +25,8 @@ SLEEPER = (
 
 
 def started(folder, code, number=1):
-    return Processes([sys.executable, "-c", code], folder, "the command", number)
+    command = [sys.executable, "-c", code]
+    return Processes(starts_of(command, folder, "the command", number), start)
 
 
 def launch_in(workdir):

@@ -172,7 +172,7 @@ def test_to_join_needs_a_study_to_join():
 
 def test_that_the_seeds_are_too_few_is_said_before_workers_start(tmp_path, monkeypatch, capsys):
     class Nobody:
-        def __init__(self, command, folder, typed, number):
+        def __init__(self, starts, start):
             assert "listens" in said  # a signal from here on stops them
 
         def under_way(self):
@@ -191,7 +191,9 @@ def test_that_the_seeds_are_too_few_is_said_before_workers_start(tmp_path, monke
     asked = swept(asked, "networks.own.optim.lr=1e-3,1e-2")
     launch = Launch(tmp_path / "run", None, tmp_path, False, True, command="the command")
     with pytest.raises(WorkersEnded, match="every worker ended; go on with: the command"):
-        workers.run(asked, launch, [], Sharing(workers=2), [], lambda: said.append("listens"))
+        workers.run(
+            asked, launch, [], Sharing(workers=2), [], lambda: said.append("listens"), print
+        )
     assert "compared: 2 seeds can tell none of 1 pair apart" in capsys.readouterr().err
 
 

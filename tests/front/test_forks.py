@@ -1,0 +1,64 @@
+"""Workers that are forked: what they are told, how they end, and when none may be forked."""
+
+import json
+import subprocess
+import sys
+
+from launching import ROOT, environment
+
+# In a process of its own: that of the tests has started JAX.
+FORKING = """
+import json, os, signal, sys, time
+from pathlib import Path
+import jax
+from dla_jax.config.checks import ConfigError
+from dla_jax.front import forks
+from dla_jax.front.processes import Start
+
+ends = {
+    "returns": lambda: print("said", os.environ["GIVEN"], os.getsid(0) == os.getpid()),
+    "exits": lambda: sys.exit(3),
+    "raises": lambda: 1 / 0,
+    "sleeps": lambda: time.sleep(60),
+}
+workers = {}
+for name, work in ends.items():
+    log = Path(sys.argv[1], name)
+    log.touch()
+    workers[name] = forks.Forked(Start([], log, {"GIVEN": name}), work)
+workers["sleeps"].send_signal(signal.SIGTERM)
+while any(worker.poll() is None for worker in workers.values()):
+    time.sleep(0.01)
+workers["sleeps"].send_signal(signal.SIGTERM)  # to nobody
+
+def refuse(words):
+    raise ConfigError(words)
+
+def first_device():
+    return str(jax.devices()[0].platform), forks.can_fork()
+
+found = {name: worker.returncode for name, worker in workers.items()}
+found["elsewhere"] = forks.forked(first_device)
+found["before"] = forks.can_fork(), jax.config.jax_num_cpu_devices
+try:
+    forks.forked(refuse, "no such thing")
+except ConfigError as error:
+    found["refused"] = str(error)
+jax.devices()
+found["after"] = forks.can_fork()
+print(json.dumps(found))
+"""
+
+
+def test_forked_workers_end_as_processes_do_and_only_before_jax_has_started(tmp_path):
+    words = (sys.executable, "-c", FORKING, str(tmp_path))
+    answer = subprocess.run(words, cwd=ROOT, env=environment(), capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+    found = json.loads(answer.stdout)  # one line: what a child says goes to its log
+    codes = [found[name] for name in ("returns", "exits", "raises", "sleeps")]
+    assert codes == [0, 3, 1, -15]
+    assert (tmp_path / "returns").read_text() == "said returns True\n"
+    assert "ZeroDivisionError" in (tmp_path / "raises").read_text()
+    assert found["elsewhere"] == ["cpu", False]
+    assert found["before"] == [True, -1] and found["after"] is False
+    assert found["refused"] == "no such thing"
