@@ -1,9 +1,8 @@
-"""Write tests/fixtures/lunar_lander.json: some of what gymnasium's LunarLander does, by Box2D.
+"""Write tests/fixtures/lunar_lander.npz: some of what gymnasium's LunarLander does, by Box2D.
 
 python tests/make_lander_fixture.py      # needs requirements-box2d.txt
 """
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -12,37 +11,42 @@ from gymnasium.utils.seeding import np_random
 from bench import lunar_box2d
 from bench.lunar_box2d import Flight
 
-FIXTURE = Path(__file__).parent / "fixtures" / "lunar_lander.json"
-DIGITS = 8  # a float32 and its neighbours differ in these
+FIXTURE = Path(__file__).parent / "fixtures" / "lunar_lander.npz"
+# The fields of a flight that have a row a step, and how they are stored.
+ARRAYS = {
+    "bodies": np.float32,
+    "obs": np.float32,
+    "action": np.int8,
+    "noise": np.float32,
+    "reward": np.float32,
+    "wind": np.int16,
+}
 
 
-def short(values: np.ndarray):
-    """Return an array as lists of numbers with so many digits."""
-    if values.dtype.kind == "i":
-        return values.tolist()
-    if values.ndim:
-        return [short(row) for row in values]
-    return float(f"{float(values):.{DIGITS}g}")
-
-
-def plain(flight: Flight) -> dict:
-    """Return a flight as JSON has it."""
-    found = {
-        name: short(np.asarray(values))
-        for name, values in flight._asdict().items()
-        if name != "ended"
+def joined(flights: dict[str, Flight]) -> dict[str, np.ndarray]:
+    """Return flights as arrays, one after another: with {"name", "ended"} of each."""
+    parts = {name: [getattr(flight, name) for flight in flights.values()] for name in ARRAYS}
+    found = {name: np.concatenate(of_each) for name, of_each in parts.items()}
+    found = {name: found[name].astype(kind) for name, kind in ARRAYS.items()}
+    ground = np.stack([flight.ground for flight in flights.values()]).astype(np.float32)
+    steps = np.array([len(flight.action) for flight in flights.values()])
+    ended = np.array([flight.ended for flight in flights.values()])
+    return found | {
+        "name": np.array(list(flights)),
+        "ended": ended,
+        "steps": steps,
+        "ground": ground,
     }
-    return found | {"ended": flight.ended}
 
 
-def resets(box) -> list[dict]:
+def resets(box) -> dict[str, np.ndarray]:
     """Return what some seeds' first step leads to, and the force in it, which gymnasium draws."""
-    found = []
+    forces, bodies = [], []
     for seed in range(6):
         box.reset(seed=seed)
-        force = np_random(seed)[0].uniform(size=14)[12:] * 2000 - 1000  # after the terrain's 12
-        found.append({"force": short(force), "bodies": short(lunar_box2d.bodies(box))})
-    return found
+        forces.append(np_random(seed)[0].uniform(size=14)[12:] * 2000 - 1000)  # after the terrain's
+        bodies.append(lunar_box2d.bodies(box))
+    return {"reset_force": np.float32(forces), "reset_bodies": np.float32(bodies)}
 
 
 def main() -> None:
@@ -57,10 +61,8 @@ def main() -> None:
     assert flight.ended == "landed"
     touch, steps = int(np.flatnonzero(flight.obs[:, 6:].any(1))[0]), len(flight.action)
     flights["touch"] = lunar_box2d.part(flight, touch - 2, touch + 10)
-    flights["rest"] = lunar_box2d.part(flight, steps - 40, steps)
-    found = {"flights": {name: plain(flight) for name, flight in flights.items()}}
-    text = json.dumps(found | {"resets": resets(box)}, separators=(",", ":"))
-    FIXTURE.write_text(text.replace('},"', '},\n"') + "\n")
+    flights["rest"] = lunar_box2d.part(flight, steps - 35, steps)
+    np.savez_compressed(FIXTURE, **joined(flights), **resets(box))
 
 
 if __name__ == "__main__":
