@@ -5,8 +5,11 @@ import importlib.util
 import numpy as np
 import pytest
 
+import dla_jax
 from configs import agents, dqn, ppo, reinforce
 from dla_jax.config.checks import ConfigError
+from dla_jax.studies import running
+from dla_jax.studies.agents import training
 from dla_jax.studies.agents.checks import check_config
 from dla_jax.studies.agents.figures import unpacked
 from dla_jax.studies.agents.programs import (
@@ -18,7 +21,9 @@ from dla_jax.studies.agents.programs import (
     programs_of,
 )
 from dla_jax.studies.agents.training import Evaluation, row_of
+from dla_jax.training.record import Record
 from dla_jax.trials.arms import final_trials, own_config, resolve, select_trials
+from dla_jax.trials.lease import Lost
 
 
 @pytest.mark.parametrize(
@@ -206,3 +211,22 @@ def test_what_is_trained_in_our_lander_is_judged_on_box2d(config):
         assert (env.name, env.judge) == ("LunarLanderJax-v0", "LunarLander-v3")
     values = {claim.value for claim in config.claims.values()}
     assert "judged_return" in values and values <= {"judged_return", "log2_solved"}
+
+
+def test_a_worker_whose_run_another_took_over_saves_no_model(tmp_path, monkeypatch):
+    trained, scored = [], training.final_scores
+
+    def scores(*given):
+        trained.append(True)
+        return scored(*given)
+
+    def check():
+        if trained:
+            raise Lost
+
+    monkeypatch.setattr(training, "final_scores", scores)
+    monkeypatch.setattr(running, "Record", lambda *given: Record(*given[:2], check))
+    changes = {"seeds": (0,), "optim.lr": 1e-3, "total_steps": 512, "runs_at_once": 4}
+    with pytest.raises(Lost):
+        dla_jax.run("configs/ppo.py:smoke", tmp_path / "run", quiet=True, **changes)
+    assert trained and not list(tmp_path.rglob("model"))

@@ -123,6 +123,7 @@ def train_batch(
     for n, trial in left:
         own_scores = {name: float(values[n]) for name, values in scores.items()}
         if trial.stage == "final":
+            record.check()  # another worker may have taken over
             own_scores |= keep_and_judge(batch, runs, n, rows[trial.name], workdir)
         facts = facts_of(own, runs, n) | {"train_seconds": seconds} | own_scores
         result = result_of(own, rows[trial.name], own_scores, first_update[n])
@@ -245,11 +246,8 @@ def row_of(found: Evaluation, n: int, chance: float) -> dict:
     """
     metrics, own = found.metrics, found.returns[n]
     episodes = metrics["episodes"][n]
-    told = {
-        name: float(values[n])
-        for name, values in metrics.items()
-        if name not in (*loop.SUMS, "updates")
-    }
+    skipped = {*loop.SUMS, "updates"}
+    told = {name: float(values[n]) for name, values in metrics.items() if name not in skipped}
     told = told if metrics["updates"][n] else dict.fromkeys(told)
     numbers = [value for value in told.values() if value is not None]
     finite = np.isfinite(own).all() and np.isfinite(numbers).all()
