@@ -81,6 +81,7 @@ def write(wanted: HubSet, data_dir: Path, rows: Rows) -> Path:
             raise
         if (folder / ABOUT).exists():  # another process was faster
             return folder
+        check(not folder.exists(), f"{folder} is damaged: it has no {ABOUT}; remove it")
         raise ConfigError(
             f"{wanted.repo} cannot be kept in {folder} ({first_line(error.strerror or error)}); "
             "make room, or give another --data_dir=FOLDER"

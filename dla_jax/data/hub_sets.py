@@ -203,7 +203,7 @@ def named(name: str, *, columns: tuple[str, ...], label: str, kind: str, size: i
     path, _, revision = name.removeprefix(HUB).partition("@")
     repo, _, config = path.partition(":")
     check(
-        re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", repo) is not None,
+        re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", repo, re.ASCII) is not None,
         f"data.name: {name} is not of the form hub:OWNER/NAME, hub:OWNER/NAME:CONFIG or "
         "hub:OWNER/NAME@REVISION, as in hub:ylecun/mnist",
     )

@@ -265,9 +265,9 @@ def test_the_cards_head_names_a_set_of_the_hub(written):
     config = arm.config.copy_and_resolve_references()
     config.attack.name = "pgd"
     there = found._replace(arms={row["group"]: arm._replace(config=config)})
-    for name in ("hub:ylecun/mnist@main", "mnist"):
-        config.data.name = name
-        assert '\ndatasets:\n- "ylecun/mnist"\n' in card.head(there, row, MODEL)
+    repos = {"hub:ylecun/mnist@main": "ylecun/mnist", "mnist": "ylecun/mnist", "race": "ehovy/race"}
+    for config.data.name, repo in repos.items():
+        assert f'\ndatasets:\n- "{repo}"\n' in card.head(there, row, MODEL)
     assert "\nattack.name=pgd\n" in card.training(there, row)
 
 

@@ -66,6 +66,7 @@ def test_without_a_network_it_is_said_at_once(hub, tmp_path, monkeypatch):
         ("hub:photos", {}, "hub:photos is not of the form hub:OWNER/NAME"),
         ("hub:me/", {}, "is not of the form"),
         ("hub:../photos", {}, "is not of the form"),
+        ("hub:mé/photos", {}, "is not of the form"),
         (
             "hub:me/photos",
             {"num_bytes": 10**16},
@@ -150,3 +151,6 @@ def test_a_folder_that_is_damaged_is_named(hub, tmp_path):
             images.load(data, tmp_path, download=True)
         (folder / path).write_bytes(kept)
     assert hub_folder.read_images(folder).commit == COMMIT
+    (folder / "set.json").unlink()
+    with pytest.raises(ConfigError, match=r"is damaged: it has no set.json; remove it"):
+        images.load(data, tmp_path, download=True)

@@ -86,7 +86,8 @@ def hub_repo(name: str) -> str:
     """Return where the hub has the set of a `data.name`; empty where it is none of the hub's."""
     if is_hub(name):
         return named(name, columns=(), label="", kind="").repo
-    return SETS[name].repo if name in SETS else ""
+    # RACE has a set for each level
+    return next((found.repo for key, found in SETS.items() if key.partition("/")[0] == name), "")
 
 
 def arm_config(found: Finished, row: dict) -> ConfigDict:
