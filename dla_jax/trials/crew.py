@@ -7,6 +7,7 @@ until the others' runs are done too. So the record is that of one process.
 
 import contextlib
 import json
+import random
 import shutil
 import sys
 import threading
@@ -50,7 +51,7 @@ class Crew:
         self._folder = leases_folder(workdir)
         self._leases = Leases(self._folder, beat, patience)
         self._here = threading.local()  # `name`: what this thread is at work on
-        self._prepared = set()
+        self._prepared, self._places, self._random = set(), {}, random.Random()
         self._tasks = set()  # names of tasks that are this process's
 
     def each(
@@ -74,10 +75,20 @@ class Crew:
                 if stop_requested.is_set():
                     raise Interrupted
                 left[:] = [item for item in list(left) if not is_done(item)]
-                if not any(self._did(work, item, name_of(item), is_done) for item in list(left)):
+                in_order = sorted(left, key=self._place)
+                if not any(self._did(work, item, name_of(item), is_done) for item in in_order):
                     stop_requested.wait(WAIT)
 
         run_all(work_on, range(workers), workers)
+
+    def _place(self, item) -> tuple:
+        """Return what an item is sorted by: jobs of a program that is compiled here come first.
+
+        The order of the other programs is each process's own, so that each compiles few of them.
+        """
+        program = getattr(item, "program", None)
+        place = self._places.setdefault(program, self._random.random())
+        return program not in self._prepared, place
 
     def _did(self, work: Callable, item, name: str, is_done: Callable) -> bool:
         """Do a piece of work if nobody else is at it; return whether this process was."""

@@ -238,3 +238,25 @@ def test_a_frozen_process_has_its_task_no_more_when_another_took_over(tmp_path, 
     time.sleep(0.3)
     assert other.has_task("look") and not frozen.has_task("look")
     other.close()
+
+
+def test_a_process_goes_on_with_the_program_that_it_has_compiled(tmp_path):
+    jobs = [
+        Job([Trial("final", program, seed, 0.1)], 1, program, None, None)
+        for seed, program in enumerate("abcabcabc")
+    ]
+    crew, done, compiled = Crew(tmp_path), [], []
+
+    def work(job):
+        crew.prepare(job.program, job.program, lambda: compiled.append(job.program))
+        done.append(job)
+
+    def name_of(job):
+        return job.trials[0].name
+
+    crew.each(work, jobs, 1, name_of, lambda job: job in done)
+    crew.close()
+    assert [job.program for job in done] == [program for program in compiled for _ in range(3)]
+    assert sorted(compiled) == ["a", "b", "c"]
+    seeds = [job.trials[0].seed for job in done]
+    assert all(seeds[i : i + 3] == sorted(seeds[i : i + 3]) for i in (0, 3, 6))
