@@ -206,6 +206,8 @@ def start(config, workdir: Path) -> None:
 def be_worker(workdir: Path) -> None:
     """Be one of the workers of a launch, from which this process is forked."""
     FLAGS.workdir, FLAGS.quiet = str(workdir), True
+    received.clear()
+    stop_requested.clear()
     main([])
 
 

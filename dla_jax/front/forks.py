@@ -3,16 +3,19 @@
 The imports are most of what it costs to start a worker of a small study.
 """
 
-import concurrent.futures
-import multiprocessing
+import contextlib
 import os
+import pickle
+import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import jax
 
 from dla_jax.front.processes import Start
+
+STOPS = {signal.SIGINT, signal.SIGTERM}
 
 
 def can_fork() -> bool:
@@ -32,10 +35,86 @@ def can_fork() -> bool:
 
 
 def forked(work: Callable, *given):
-    """Return `work(*given)`, done by a process that is forked from this one."""
-    context = multiprocessing.get_context("fork")
-    with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(work, *given).result()
+    """Return `work(*given)`, done by a process that is forked from this one.
+
+    Raises:
+      BaseException: whatever `work` raised.
+      RuntimeError: the process was killed.
+    """
+    reads, writes = os.pipe()
+    child = fork()
+    if child == 0:
+        with ending(), os.fdopen(writes, "wb") as file:
+            hear(STOPS)
+            os.close(reads)
+            pickle.dump(outcome(work, given), file)
+    os.close(writes)
+    with os.fdopen(reads, "rb") as file:
+        said = file.read()
+    os.waitpid(child, 0)
+    if not said:
+        raise RuntimeError("the process that checks the study was killed")
+    returned, value = pickle.loads(said)
+    if not returned:
+        raise value
+    return value
+
+
+def outcome(work: Callable, given: tuple) -> tuple:
+    """Return (True, what `work` returns), or (False, what it raises)."""
+    try:
+        return True, work(*given)
+    except BaseException as error:
+        error.add_note(traceback.format_exc())  # which is not pickled
+        return False, error
+
+
+def fork() -> int:
+    """Fork this process, and return the other's id, 0 in the other.
+
+    The other one hears no `STOPS` before it calls `hear`: an exception of this process's handlers
+    would make it go on as this one does.
+    """
+    sys.stdout.flush()  # what is not written yet would be written by both
+    sys.stderr.flush()
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    here = True
+    try:
+        other = os.fork()
+        here = other != 0
+    finally:
+        if here:
+            hear(STOPS)
+    return other
+
+
+def hear(signals: set[signal.Signals]) -> None:
+    """Let these signals through from now on, and those that have come."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
+
+
+@contextlib.contextmanager
+def ending() -> Iterator[None]:
+    """End this process at the end of the body, whatever happens there.
+
+    So a forked process never goes on with what its parent does, nor with what that does on exit.
+    The exit code is that of `sys.exit`, 1 after another exception.
+    """
+    code = 1
+    try:
+        yield
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
 
 
 class Forked:
@@ -48,17 +127,21 @@ class Forked:
           given: its `command` is not used.
           work: what it does; it ends by returning, or by `sys.exit`.
         """
-        sys.stdout.flush()
-        sys.stderr.flush()
-        self.returncode, self.pid = None, os.fork()
+        self.returncode, self.pid = None, fork()
         if self.pid == 0:
-            os._exit(code_of(work, given))  # what this process does on its exit is not for it
+            with ending():
+                prepare(given)
+                work()
 
     def poll(self) -> int | None:
         """Return the exit code, below 0 that of a signal; None while it runs."""
         if self.returncode is None:
-            found, status = os.waitpid(self.pid, os.WNOHANG)
-            self.returncode = os.waitstatus_to_exitcode(status) if found else None
+            try:
+                found, status = os.waitpid(self.pid, os.WNOHANG)
+            except ChildProcessError:  # nobody knows: SIGCHLD is ignored here
+                self.returncode = 0
+            else:
+                self.returncode = os.waitstatus_to_exitcode(status) if found else None
         return self.returncode
 
     def send_signal(self, number: int) -> None:
@@ -67,26 +150,16 @@ class Forked:
             os.kill(self.pid, number)
 
 
-def code_of(work: Callable[[], None], given: Start) -> int:
-    """Do the work of a forked process, in a session and with a log of its own.
+def prepare(given: Start) -> None:
+    """Give a forked process a session, a log and variables of its own, as `processes.start` does.
 
-    Returns:
-      Its exit code.
+    Signals do what they do in a new process.
     """
-    try:
-        os.setsid()  # as `start` does
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        log = os.open(given.log, os.O_WRONLY | os.O_APPEND)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        os.environ.update(given.environment)
-        work()
-        return 0
-    except SystemExit as end:
-        return end.code or 0
-    except BaseException:
-        traceback.print_exc()
-        return 1
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    hear(STOPS)
+    log = os.open(given.log, os.O_WRONLY | os.O_APPEND)
+    for number, source in enumerate((os.open(os.devnull, os.O_RDONLY), log, log)):
+        os.dup2(source, number)
+    os.environ.update(given.environment)

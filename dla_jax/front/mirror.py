@@ -52,7 +52,7 @@ def start(workdir: Path) -> subprocess.Popen:
     folder.mkdir(parents=True, exist_ok=True)
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     with open(folder / LOG, "w", encoding="utf-8") as log:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             (sys.executable, "-m", "dla_jax.front.wandb_runs", str(workdir)),
             stdin=subprocess.PIPE,
             stdout=log,
@@ -60,6 +60,8 @@ def start(workdir: Path) -> subprocess.Popen:
             env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
             start_new_session=True,  # a terminal's Ctrl-C is not for it
         )
+    os.register_at_fork(after_in_child=process.stdin.close)
+    return process
 
 
 def end(process: subprocess.Popen, log: Path, wait: float) -> None:

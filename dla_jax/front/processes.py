@@ -1,4 +1,4 @@
-"""The workers of this machine: processes of `launch.py --join`, and what is left of one that ended.
+"""The workers of this machine: how they are started, and what is left of one that ended.
 
 Imports nothing that is slow.
 """

@@ -1,8 +1,9 @@
 """A study by several processes that this one starts, and one progress line over all of them.
 
-Each worker is a `launch.py --join` of its own. What they have done is read from the record.
+Each worker does what `launch.py --join` does. What they have done is read from the record.
 """
 
+import re
 import shlex
 import shutil
 import sys
@@ -33,7 +34,7 @@ from dla_jax.training.record import progress_line
 
 LOOK = 0.5  # seconds between two looks at the record
 FULL = 2**20  # bytes; a disk with less is full
-SAID = "launch.py: "  # what stands before the line by which a launch says why it ends
+SAID = re.compile(r"^(launch\.py|dla-jax): ")  # before the line by which a launch says why it ends
 
 
 def run(
@@ -67,6 +68,7 @@ def run(
     check_it = partial(forked, checked) if forks else checked
     runs, told = check_it(config, launch, sharing)
     if is_finished(launch.workdir):
+        stay_off_gpus()
         launching.start(config, launch, remarks, listen)
         return
     folder = launch.workdir / CREW
@@ -82,6 +84,7 @@ def run(
         starts = starts_of(command, folder, launch.command, sharing.workers)
         work = partial(be_worker, launch.workdir)
         team = Processes(starts, partial(Forked, work=work) if forks else start)
+    stay_off_gpus()
     said = [*remarks, *told, f"{len(runs)} runs, {sharing.starts} workers"]
     print("\n".join(said), file=sys.stderr)
     watch_slurm(team, launch, runs) if sharing.submit == "slurm" else watch(team, launch, runs)
@@ -96,13 +99,18 @@ def run(
         raise why_ended(failed, launch)
 
 
+def stay_off_gpus() -> None:
+    """Leave the GPUs to the workers. Before they are forked it would keep them off too."""
+    jax.config.update("jax_platforms", "cpu")
+
+
 def checked(config, launch: Launch, sharing: Sharing) -> tuple[list[str], list[str]]:
     """Return the names of the runs of a study, and lines for standard error.
 
     Raises:
       ConfigError: it would be refused, or is none that processes share, or they are too many.
     """
-    jax.config.update("jax_platforms", "cpu")  # a GPU is for the workers
+    stay_off_gpus()
     study = commands.find_experiment(config.experiment)
     check(
         isinstance(study, Study),
@@ -177,7 +185,7 @@ def ended_words(one: Ended) -> str:
 def why_ended(failed: list[Ended], launch: Launch) -> Exception:
     """Return the error that says why all workers ended before the study."""
     for one in failed:
-        said = one.last_line.removeprefix(SAID)
+        said = SAID.sub("", one.last_line)
         if one.code == 2 and said != one.last_line:
             return ConfigError(said)
         if one.code in (1, 3) and said != one.last_line:

@@ -8,7 +8,7 @@ from launching import ROOT, environment
 
 # In a process of its own: that of the tests has started JAX.
 FORKING = """
-import json, os, signal, sys, time
+import atexit, json, os, signal, sys, time
 from pathlib import Path
 import jax
 from dla_jax.config.checks import ConfigError
@@ -18,9 +18,15 @@ from dla_jax.front.processes import Start
 ends = {
     "returns": lambda: print("said", os.environ["GIVEN"], os.getsid(0) == os.getpid()),
     "exits": lambda: sys.exit(3),
+    "exits with words": lambda: sys.exit("these words"),
     "raises": lambda: 1 / 0,
     "sleeps": lambda: time.sleep(60),
 }
+def ask_in_vain(*given):
+    raise RuntimeError("a forked process has none of this one's handlers")
+
+signal.signal(signal.SIGTERM, ask_in_vain)
+atexit.register(print, "ends")
 workers = {}
 for name, work in ends.items():
     log = Path(sys.argv[1], name)
@@ -39,7 +45,14 @@ def first_device():
 
 found = {name: worker.returncode for name, worker in workers.items()}
 found["elsewhere"] = forks.forked(first_device)
+found["elsewhere again"] = forks.forked(lambda: 1 + 1)
 found["before"] = forks.can_fork(), jax.config.jax_num_cpu_devices
+jax.config.update("jax_num_cpu_devices", 3)
+found["three"] = forks.can_fork(), jax.config.jax_num_cpu_devices
+try:
+    forks.forked(lambda: os.kill(os.getpid(), signal.SIGKILL))
+except RuntimeError as error:
+    found["killed"] = str(error)
 try:
     forks.forked(refuse, "no such thing")
 except ConfigError as error:
@@ -54,11 +67,16 @@ def test_forked_workers_end_as_processes_do_and_only_before_jax_has_started(tmp_
     words = (sys.executable, "-c", FORKING, str(tmp_path))
     answer = subprocess.run(words, cwd=ROOT, env=environment(), capture_output=True, text=True)
     assert answer.returncode == 0, answer.stderr
-    found = json.loads(answer.stdout)  # one line: what a child says goes to its log
-    codes = [found[name] for name in ("returns", "exits", "raises", "sleeps")]
-    assert codes == [0, 3, 1, -15]
+    said, *others = answer.stdout.splitlines()
+    assert others == ["ends"]  # once: what a child says goes to its log, and its end is its own
+    found = json.loads(said)
+    codes = [found[name] for name in ("returns", "exits", "exits with words", "raises", "sleeps")]
+    assert codes == [0, 3, 1, 1, -15]
+    assert (tmp_path / "exits with words").read_text() == "these words\n"
     assert (tmp_path / "returns").read_text() == "said returns True\n"
     assert "ZeroDivisionError" in (tmp_path / "raises").read_text()
     assert found["elsewhere"] == ["cpu", False]
-    assert found["before"] == [True, -1] and found["after"] is False
+    assert found["elsewhere again"] == 2 and "was killed" in found["killed"]
+    assert found["before"] == [True, -1] and found["three"] == [True, 3]
+    assert found["after"] is False
     assert found["refused"] == "no such thing"

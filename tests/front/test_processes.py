@@ -65,6 +65,8 @@ def why(tmp_path, said, code):
 def test_why_all_ended_is_said_with_the_exit_code_of_one_process(tmp_path, monkeypatch):
     error = why(tmp_path, "devices: 1\nlaunch.py: no data; fetch them\n\n", 2)
     assert isinstance(error, ConfigError) and str(error) == "no data; fetch them"
+    error = why(tmp_path, "dla-jax: no data\n", 2)
+    assert isinstance(error, ConfigError) and str(error) == "no data"
     error = why(tmp_path, "launch.py: the loss became non-finite at step 3\n", 3)
     assert isinstance(error, WorkersEnded) and error.code == 3 and "step 3" in str(error)
     error = why(tmp_path, "Traceback\nZeroDivisionError: a bug\n", 1)

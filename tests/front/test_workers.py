@@ -11,7 +11,8 @@ from dla_jax.config.checks import ConfigError
 from dla_jax.config.flags import Sharing, check_sharing
 from dla_jax.config.stop import WorkersEnded
 from dla_jax.config.workdir import Launch, lock_workdir
-from dla_jax.front import request, workers
+from dla_jax.front import processes, request, workers
+from dla_jax.front.forks import Forked
 from dla_jax.front.sweep import swept
 
 CONFIG = "--config=configs/rescnn.py:smoke"
@@ -170,10 +171,15 @@ def test_to_join_needs_a_study_to_join():
         check_sharing(Sharing(join=True), multihost=False, has_config=True, has_workdir=False)
 
 
-def test_that_the_seeds_are_too_few_is_said_before_workers_start(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("forks", [True, False])
+def test_that_the_seeds_are_too_few_is_said_before_workers_start(
+    tmp_path, monkeypatch, capsys, forks
+):
     class Nobody:
         def __init__(self, starts, start):
             assert "listens" in said  # a signal from here on stops them
+            assert start is processes.start or start.func is Forked
+            said.append(start is not processes.start)
 
         def under_way(self):
             return 0
@@ -186,6 +192,8 @@ def test_that_the_seeds_are_too_few_is_said_before_workers_start(tmp_path, monke
 
     said = []
     monkeypatch.setattr(workers, "Processes", Nobody)
+    monkeypatch.setattr(workers, "can_fork", lambda: forks)
+    monkeypatch.setattr(workers, "forked", lambda work, *given: work(*given))
     asked = request.read("configs/own.py:smoke", {})
     request.prepare(asked, {})
     asked = swept(asked, "networks.own.optim.lr=1e-3,1e-2")
@@ -195,6 +203,23 @@ def test_that_the_seeds_are_too_few_is_said_before_workers_start(tmp_path, monke
             asked, launch, [], Sharing(workers=2), [], lambda: said.append("listens"), print
         )
     assert "compared: 2 seeds can tell none of 1 pair apart" in capsys.readouterr().err
+    assert said == ["listens", forks]
+
+
+def test_workers_that_a_launch_started_save_when_it_is_asked_to_stop(alone, tmp_path):
+    workdir = tmp_path / "run"
+    process = start(*STUDY, f"--workdir={workdir}", "--workers=2", "--quiet")
+    wait_for_rows(workdir, 10)
+    process.terminate()
+    _, err = process.communicate()
+    assert process.returncode == 143 and "interrupted; go on with: python launch.py" in err, err
+    assert list(workdir.rglob("training")), "what was under way is saved"
+    logs = [path.read_text() for path in sorted((workdir / "workers").glob("*.log"))]
+    assert len(logs) == 2 and all("interrupted; go on with" in log for log in logs), logs
+    answer = launch(*STUDY, f"--workdir={workdir}", "--workers=2", "--quiet")
+    assert answer.code == 0, answer.err
+    written = [row["step"] for rows in record_of(workdir).values() for row in rows]
+    assert len(written) == len([row for rows in record_of(alone).values() for row in rows])
 
 
 def test_what_trains_nothing_has_no_workers(tmp_path):

@@ -261,3 +261,10 @@ def test_a_process_goes_on_with_the_program_that_it_has_compiled(tmp_path):
     assert sorted(compiled) == ["a", "b", "c"]
     seeds = [job.trials[0].seed for job in done]
     assert all(seeds[i : i + 3] == sorted(seeds[i : i + 3]) for i in (0, 3, 6))
+
+
+def test_processes_begin_with_programs_of_their_own(tmp_path):
+    jobs = [Job([], 1, program, None, None) for program in range(20)]
+    first, second = Crew(tmp_path), Crew(tmp_path)
+    orders = [sorted(jobs, key=crew._place) for crew in (first, second, first)]
+    assert orders[0] == orders[2] != orders[1]

@@ -117,7 +117,6 @@ def train_batch(
         progress.update(len(trials) * (points[i].env_steps - env_steps_at(points, i - 1)))
         progress.set_postfix_str(f"return {found.returns.mean():.1f}", refresh=False)
         save_if_due(checkpoints, batch, runs, i)
-
     checkpoints.wait()
     scores, seconds = final_scores(batch, runs, chance), seconds / len(trials)
     for n, trial in left:
