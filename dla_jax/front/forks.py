@@ -51,7 +51,8 @@ def forked(work: Callable, *given):
     os.close(writes)
     with os.fdopen(reads, "rb") as file:
         said = file.read()
-    os.waitpid(child, 0)
+    with contextlib.suppress(ChildProcessError):  # SIGCHLD is ignored here
+        os.waitpid(child, 0)
     if not said:
         raise RuntimeError("the process that checks the study was killed")
     returned, value = pickle.loads(said)
