@@ -8,6 +8,7 @@ import os
 import pickle
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 
@@ -39,20 +40,27 @@ def forked(work: Callable, *given):
 
     Raises:
       BaseException: whatever `work` raised.
-      RuntimeError: the process was killed.
+      RuntimeError: the process was killed, or raised what cannot be sent.
     """
     reads, writes = os.pipe()
     child = fork()
     if child == 0:
         with ending(), os.fdopen(writes, "wb") as file:
+            for number in (signal.SIGINT, signal.SIGPIPE):  # this process says why all ends
+                signal.signal(number, signal.SIG_DFL)
             hear(STOPS)
             os.close(reads)
-            pickle.dump(outcome(work, given), file)
+            file.write(outcome(work, given))
     os.close(writes)
-    with os.fdopen(reads, "rb") as file:
-        said = file.read()
-    with contextlib.suppress(ChildProcessError):  # SIGCHLD is ignored here
-        os.waitpid(child, 0)
+    try:
+        with os.fdopen(reads, "rb") as file:
+            said = file.read()
+    except BaseException:
+        os.kill(child, signal.SIGKILL)
+        raise
+    finally:
+        with contextlib.suppress(ChildProcessError):  # SIGCHLD is ignored here
+            os.waitpid(child, 0)
     if not said:
         raise RuntimeError("the process that checks the study was killed")
     returned, value = pickle.loads(said)
@@ -61,13 +69,24 @@ def forked(work: Callable, *given):
     return value
 
 
-def outcome(work: Callable, given: tuple) -> tuple:
-    """Return (True, what `work` returns), or (False, what it raises)."""
+def outcome(work: Callable, given: tuple) -> bytes:
+    """Return (True, what `work` returns), or (False, what it raises), pickled.
+
+    Of what cannot be pickled, and read again, there is only the traceback.
+    """
+    told = ""
     try:
-        return True, work(*given)
-    except BaseException as error:
-        error.add_note(traceback.format_exc())  # which is not pickled
-        return False, error
+        try:
+            found = True, work(*given)
+        except BaseException as error:
+            told = traceback.format_exc()
+            error.add_note(told)  # the traceback itself is not pickled
+            found = False, error
+        pickled = pickle.dumps(found)
+        pickle.loads(pickled)
+        return pickled
+    except Exception:
+        return pickle.dumps((False, RuntimeError(told or traceback.format_exc())))
 
 
 def fork() -> int:
@@ -112,10 +131,11 @@ def ending() -> Iterator[None]:
     except BaseException:
         traceback.print_exc()
     finally:
-        with contextlib.suppress(OSError):
+        try:
             sys.stdout.flush()
             sys.stderr.flush()
-        os._exit(code)
+        finally:
+            os._exit(code)
 
 
 class Forked:
@@ -132,7 +152,10 @@ class Forked:
         if self.pid == 0:
             with ending():
                 prepare(given)
-                work()
+                try:
+                    work()
+                finally:
+                    threading._shutdown()  # as Python ends: threads write what they have begun
 
     def poll(self) -> int | None:
         """Return the exit code, below 0 that of a signal; None while it runs."""
@@ -159,8 +182,9 @@ def prepare(given: Start) -> None:
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    hear(STOPS)
     log = os.open(given.log, os.O_WRONLY | os.O_APPEND)
-    for number, source in enumerate((os.open(os.devnull, os.O_RDONLY), log, log)):
-        os.dup2(source, number)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.environ.update(given.environment)
+    hear(STOPS)

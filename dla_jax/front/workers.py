@@ -62,8 +62,7 @@ def run(
       WorkersEnded: they have all ended, and the study is not finished.
       OSError: the disk is full.
     """
-    study = commands.find_experiment(config.experiment)
-    forks = not sharing.submit and can_fork()
+    study, forks = imported(config, sharing)
     # In a process of its own, since it starts JAX, after which this one could not be forked.
     check_it = partial(forked, checked) if forks else checked
     runs, told = check_it(config, launch, sharing)
@@ -99,8 +98,19 @@ def run(
         raise why_ended(failed, launch)
 
 
+def imported(config, sharing: Sharing) -> tuple:
+    """Return the study that is named, and whether its workers can be forked from this process."""
+    platforms = jax.config.jax_platforms
+    stay_off_gpus()  # also where the import of the study starts JAX
+    study = commands.find_experiment(config.experiment)
+    forks = not sharing.submit and can_fork()
+    if forks:
+        jax.config.update("jax_platforms", platforms)  # as the workers are to have it
+    return study, forks
+
+
 def stay_off_gpus() -> None:
-    """Leave the GPUs to the workers. Before they are forked it would keep them off too."""
+    """Leave the GPUs to the workers; those that are forked afterwards would be kept off too."""
     jax.config.update("jax_platforms", "cpu")
 
 

@@ -10,7 +10,7 @@ from dla_jax.studies.choosing import chosen_rates
 from dla_jax.training.mesh import describe_devices
 from dla_jax.training.record import Record
 from dla_jax.trials import halving
-from dla_jax.trials.arms import Trial, final_trials, select_trials
+from dla_jax.trials.arms import Arm, Trial, final_trials, select_trials
 from dla_jax.trials.crew import Crew
 from dla_jax.trials.grid import Job, run_grid
 
@@ -29,7 +29,19 @@ def train_study(study, config, launch: Launch, team: Crew | None) -> None:
         remarks = [*described.remarks, *few_seeds(study, config, arms)]
         with team.alone("config") if team else contextlib.nullcontext():
             begin(config, launch, described._replace(remarks=remarks))
-    record = Record(launch.workdir, launch.first, team.check if team else lambda: None)
+    check = team.check if team else lambda: None
+    with contextlib.closing(Record(launch.workdir, launch.first, check)) as record:
+        make_runs(study, config, launch, team, arms, record)
+
+
+def make_runs(
+    study, config, launch: Launch, team: Crew | None, arms: dict[str, Arm], record: Record
+) -> None:
+    """Make the runs that a record does not hold yet.
+
+    Args:
+      study, team: see `train_study`.
+    """
     selected = select_trials(arms, select_seeds(config))
 
     def make_jobs(trials: list[Trial]) -> list[Job]:
@@ -51,7 +63,6 @@ def train_study(study, config, launch: Launch, team: Crew | None) -> None:
         halved_by=study.tuning.score if halving.halves(config) else None,
         crew=team,
     )
-    record.close()
 
 
 def few_seeds(study, config, arms: dict) -> list[str]:

@@ -53,11 +53,32 @@ try:
     forks.forked(lambda: os.kill(os.getpid(), signal.SIGKILL))
 except RuntimeError as error:
     found["killed"] = str(error)
+
+class Strange(Exception):
+    def __init__(self, one, two):
+        super().__init__(one)
+
+def raise_strange():
+    raise Strange("it is strange", 2)
+
+def raise_unsendable():
+    error = ValueError("not to be sent")
+    error.told = lambda: 0
+    raise error
+
+for name, work in (("strange", raise_strange), ("unsendable", raise_unsendable)):
+    try:
+        forks.forked(work)
+    except RuntimeError as error:
+        found[name] = str(error)
+from dla_jax import commands
+for name in ("depth", "agents"):
+    commands.find_experiment(name)
+    found[name] = forks.can_fork()
 try:
     forks.forked(refuse, "no such thing")
 except ConfigError as error:
     found["refused"] = str(error)
-jax.devices()
 found["after"] = forks.can_fork()
 print(json.dumps(found))
 """
@@ -78,5 +99,7 @@ def test_forked_workers_end_as_processes_do_and_only_before_jax_has_started(tmp_
     assert found["elsewhere"] == ["cpu", False]
     assert found["elsewhere again"] == 2 and "was killed" in found["killed"]
     assert found["before"] == [True, -1] and found["three"] == [True, 3]
-    assert found["after"] is False
+    assert "it is strange" in found["strange"] and "not to be sent" in found["unsendable"]
+    # the import of gymnax starts JAX
+    assert found["depth"] is True and found["agents"] is found["after"] is False
     assert found["refused"] == "no such thing"

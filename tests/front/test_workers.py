@@ -5,7 +5,7 @@ import signal
 import time
 
 import pytest
-from launching import assert_refused, launch, launch_many, start
+from launching import assert_refused, launch, launch_many, start, wait_until
 
 from dla_jax.config.checks import ConfigError
 from dla_jax.config.flags import Sharing, check_sharing
@@ -210,12 +210,16 @@ def test_workers_that_a_launch_started_save_when_it_is_asked_to_stop(alone, tmp_
     workdir = tmp_path / "run"
     process = start(*STUDY, f"--workdir={workdir}", "--workers=2", "--quiet")
     wait_for_rows(workdir, 10)
+
+    def said():
+        return [path.read_text() for path in (workdir / "workers").glob("*.log")]
+
+    wait_until(lambda: all("choose learning rates" in log for log in said()))
     process.terminate()
     _, err = process.communicate()
     assert process.returncode == 143 and "interrupted; go on with: python launch.py" in err, err
     assert list(workdir.rglob("training")), "what was under way is saved"
-    logs = [path.read_text() for path in sorted((workdir / "workers").glob("*.log"))]
-    assert len(logs) == 2 and all("interrupted; go on with" in log for log in logs), logs
+    assert len(said()) == 2 and all("interrupted; go on with" in log for log in said()), said()
     answer = launch(*STUDY, f"--workdir={workdir}", "--workers=2", "--quiet")
     assert answer.code == 0, answer.err
     written = [row["step"] for rows in record_of(workdir).values() for row in rows]
