@@ -31,7 +31,8 @@ def test_the_scores_agree_with_one_another(name, smoke):
         if row["stage"] == "select":
             continue
         counts = np.array(row["confusion"])
-        assert counts.shape == (4, 4) and counts.sum() == 1200  # a fifth of 6,000
+        # a fifth of 6,000, or of as many docstrings as the installed packages have
+        assert counts.shape == (4, 4) and 1100 < counts.sum() <= 1200
         assert row["test_accuracy"] == pytest.approx(np.trace(counts) / counts.sum()), run
         labels, found = (np.repeat(place.ravel(), counts.ravel()) for place in np.indices((4, 4)))
         f1 = f1_score(labels, found, average="macro", zero_division=0)
