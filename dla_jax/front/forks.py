@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 
 import jax
 
+from dla_jax.config.checks import ConfigError
 from dla_jax.front.processes import Start
 
 STOPS = {signal.SIGINT, signal.SIGTERM}
@@ -39,8 +40,8 @@ def forked(work: Callable, *given):
     """Return `work(*given)`, done by a process that is forked from this one.
 
     Raises:
-      BaseException: whatever `work` raised.
-      RuntimeError: the process was killed, or raised what cannot be sent.
+      ConfigError, OSError: those of `work`.
+      RuntimeError: the process was killed, or ended by another exception, whose traceback it said.
     """
     reads, writes = os.pipe()
     child = fork()
@@ -50,43 +51,27 @@ def forked(work: Callable, *given):
                 signal.signal(number, signal.SIG_DFL)
             hear(STOPS)
             os.close(reads)
-            file.write(outcome(work, given))
+            try:
+                found = work(*given)
+            except (ConfigError, OSError) as error:
+                found = error
+            pickle.dump(found, file)
     os.close(writes)
     try:
         with os.fdopen(reads, "rb") as file:
             said = file.read()
-    except BaseException:
+    except KeyboardInterrupt:
         os.kill(child, signal.SIGKILL)
         raise
     finally:
         with contextlib.suppress(ChildProcessError):  # SIGCHLD is ignored here
             os.waitpid(child, 0)
     if not said:
-        raise RuntimeError("the process that checks the study was killed")
-    returned, value = pickle.loads(said)
-    if not returned:
-        raise value
-    return value
-
-
-def outcome(work: Callable, given: tuple) -> bytes:
-    """Return (True, what `work` returns), or (False, what it raises), pickled.
-
-    Of what cannot be pickled, and read again, there is only the traceback.
-    """
-    told = ""
-    try:
-        try:
-            found = True, work(*given)
-        except BaseException as error:
-            told = traceback.format_exc()
-            error.add_note(told)  # the traceback itself is not pickled
-            found = False, error
-        pickled = pickle.dumps(found)
-        pickle.loads(pickled)
-        return pickled
-    except Exception:
-        return pickle.dumps((False, RuntimeError(told or traceback.format_exc())))
+        raise RuntimeError(f"the process that did {work.__name__} ended before it was done")
+    found = pickle.loads(said)
+    if isinstance(found, Exception):
+        raise found
+    return found
 
 
 def fork() -> int:

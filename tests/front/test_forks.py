@@ -54,23 +54,20 @@ try:
 except RuntimeError as error:
     found["killed"] = str(error)
 
-class Strange(Exception):
-    def __init__(self, one, two):
-        super().__init__(one)
+def divide():
+    return 1 / 0
 
-def raise_strange():
-    raise Strange("it is strange", 2)
+def find_no_room():
+    raise OSError(28, "No space left", "a file")
 
-def raise_unsendable():
-    error = ValueError("not to be sent")
-    error.told = lambda: 0
-    raise error
-
-for name, work in (("strange", raise_strange), ("unsendable", raise_unsendable)):
-    try:
-        forks.forked(work)
-    except RuntimeError as error:
-        found[name] = str(error)
+try:
+    forks.forked(divide)
+except RuntimeError as error:
+    found["divided"] = str(error)
+try:
+    forks.forked(find_no_room)
+except OSError as error:
+    found["room"] = error.errno, error.filename
 from dla_jax import commands
 for name in ("depth", "agents"):
     commands.find_experiment(name)
@@ -97,9 +94,10 @@ def test_forked_workers_end_as_processes_do_and_only_before_jax_has_started(tmp_
     assert (tmp_path / "returns").read_text() == "said returns True\n"
     assert "ZeroDivisionError" in (tmp_path / "raises").read_text()
     assert found["elsewhere"] == ["cpu", False]
-    assert found["elsewhere again"] == 2 and "was killed" in found["killed"]
+    assert found["elsewhere again"] == 2 and "ended before" in found["killed"]
     assert found["before"] == [True, -1] and found["three"] == [True, 3]
-    assert "it is strange" in found["strange"] and "not to be sent" in found["unsendable"]
+    assert "divide ended before it was done" in found["divided"] and found["room"] == [28, "a file"]
+    assert "ZeroDivisionError" in answer.stderr
     # the import of gymnax starts JAX
     assert found["depth"] is True and found["agents"] is found["after"] is False
     assert found["refused"] == "no such thing"
