@@ -49,7 +49,7 @@ def forked(work: Callable, *given):
         with ending(), os.fdopen(writes, "wb") as file:
             for number in (signal.SIGINT, signal.SIGPIPE):  # this process says why all ends
                 signal.signal(number, signal.SIG_DFL)
-            hear(STOPS)
+            hear_stops()
             os.close(reads)
             try:
                 found = work(*given)
@@ -77,8 +77,8 @@ def forked(work: Callable, *given):
 def fork() -> int:
     """Fork this process, and return the other's id, 0 in the other.
 
-    The other one hears no `STOPS` before it calls `hear`: an exception of this process's handlers
-    would make it go on as this one does.
+    The other one hears no `STOPS` before it calls `hear_stops`: an exception of this process's
+    handlers would make it go on as this one does.
     """
     sys.stdout.flush()  # what is not written yet would be written by both
     sys.stderr.flush()
@@ -89,13 +89,13 @@ def fork() -> int:
         here = other != 0
     finally:
         if here:
-            hear(STOPS)
+            hear_stops()
     return other
 
 
-def hear(signals: set[signal.Signals]) -> None:
-    """Let these signals through from now on, and those that have come."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
+def hear_stops() -> None:
+    """Let `STOPS` through from now on, and those that have come."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
 
 
 @contextlib.contextmanager
@@ -172,4 +172,4 @@ def prepare(given: Start) -> None:
     os.dup2(log, 2)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.environ.update(given.environment)
-    hear(STOPS)
+    hear_stops()
