@@ -124,6 +124,15 @@ def test_a_crash_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
     assert path.read_text() == "old"
 
 
+def test_a_workdir_whose_config_was_being_written_is_nobody_elses(tmp_path, monkeypatch):
+    """A launch was killed just then, or is still at it."""
+    monkeypatch.setattr(os, "replace", lambda *paths: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(tmp_path / "config.json", "{}")
+    assert list(tmp_path.iterdir())
+    check_workdir(tmp_path, {})
+
+
 def test_checks():
     check_number("lr", 0.1, above=0, high=1)
     check_count("depth", 1)
