@@ -184,10 +184,10 @@ def shorten(config: ConfigDict, total_steps: int) -> None:
 
 
 def smoke(config: ConfigDict) -> None:
-    """Take tiny agents, 2,000 steps of short episodes."""
+    """Take tiny agents, 3,000 steps of short episodes."""
     config.seeds, config.select_seeds, config.runs_at_once = (0, 1), (100,), 2
-    config.solved_return, config.env.max_steps = 20.0, 30
-    config.total_steps, config.num_evaluations = 2000, 3
+    config.solved_return, config.env.max_steps = 29.0, 30
+    config.total_steps, config.num_evaluations = 3000, 10
     config.eval_episodes, config.test_episodes = 4, 6
     config.model.hidden = (16,)
     small = {

@@ -2,6 +2,7 @@
 
 import fcntl
 import functools
+import gc
 import json
 import os
 import sys
@@ -13,9 +14,17 @@ sys.path.insert(0, str(ROOT))
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", tempfile.mkdtemp(prefix="dla_jax_test_cache_"))
 
-from launching import LOOPS, QUICKLY, Answer, launch  # noqa: E402
+from launching import LOOPS, QUICKLY, SELDOM, UNTRACED, Answer, launch  # noqa: E402
 
 os.environ.setdefault("XLA_FLAGS", QUICKLY)
+os.environ.update(UNTRACED)
+gc.set_threshold(*SELDOM)
+# Each worker of pytest, and what it starts, keeps to a core of its own: on networks as small as
+# these, threads of XLA on several cores mostly wait for one another, and a wait takes CPU time.
+if "PYTEST_XDIST_WORKER" in os.environ and hasattr(os, "sched_setaffinity"):
+    cores = sorted(os.sched_getaffinity(0))
+    number = int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw"))
+    os.sched_setaffinity(0, {cores[number % len(cores)]})
 
 import jax  # noqa: E402
 import pytest  # noqa: E402
@@ -91,7 +100,7 @@ def smoke(tmp_path_factory, worker_id):
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not kept.exists():
                 flags = (f"--config=configs/{name}.py:smoke", f"--workdir={workdir}", "--quiet")
-                changes = LOOPS if name == "resnet34" else {}
+                changes = LOOPS if name in ("resnet34", "yahoo") else {}
                 kept.write_text(json.dumps(launch(*flags, **changes)))
         answer = Answer(*json.loads(kept.read_text()))
         assert answer.code == 0, answer.err

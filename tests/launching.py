@@ -24,18 +24,23 @@ ROOT = Path(__file__).resolve().parent.parent
 QUICKLY = "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1"
 if importlib.metadata.version("jax").startswith("0.10."):
     QUICKLY += " --xla_cpu_use_fusion_emitters=false"
+# No program notes which line of Python each of its operations comes from.
+UNTRACED = {"JAX_TRACEBACK_IN_LOCATIONS_LIMIT": "0"}
+# Tracing makes millions of objects, few of them garbage: it is looked for less often.
+SELDOM = (50_000, 20, 20)
 # Reads one request a line as JSON. [arguments, standard input, folder, changes of the environment]
 # is a command line, answered by its process id. [process id, whether to wait for it] is answered by
 # null while it runs, then by [exit code, standard output, standard error]. An alarm ends what takes
 # too long.
 SERVER = """
-import atexit, importlib, json, os, runpy, signal, sys, tempfile, threading, traceback
+import atexit, gc, importlib, json, os, runpy, signal, sys, tempfile, threading, traceback
 import sklearn.datasets, sklearn.feature_extraction.text, sklearn.linear_model, sklearn.metrics
 import sklearn.model_selection, tensorboardX
 from dla_jax import commands, studies
 for name, module in (studies.modules() | commands.modules()).items():
     if name != "agents":  # gymnax starts JAX's threads, which no fork takes along
         importlib.import_module(module)
+gc.freeze(), gc.set_threshold(*map(int, sys.argv[1:]))
 
 def run(arguments, folder, changes, streams):
     for number, stream in enumerate(streams):
@@ -81,7 +86,7 @@ for line in sys.stdin:
     print(json.dumps(begin(*request) if len(request) == 4 else end(*request)), flush=True)
 """
 
-# For convolutions of many channels, whose loops take longer than to optimise them a little.
+# For many channels or many texts, whose loops take longer than to optimise them a little.
 LOOPS = {"XLA_FLAGS": QUICKLY.replace("level=0", "level=1")}
 
 
@@ -97,14 +102,15 @@ def environment(**changes) -> dict:
     """Return the environment of a laptop: one CPU device."""
     kept = {name: value for name, value in os.environ.items() if name != "JAX_NUM_CPU_DEVICES"}
     laptop = {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT), "XLA_FLAGS": QUICKLY}
-    return kept | laptop | changes
+    return kept | UNTRACED | laptop | changes
 
 
 @functools.cache
 def server() -> subprocess.Popen:
     """Start the process that is forked for each command line, once."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    process = subprocess.Popen((sys.executable, "-c", SERVER), cwd=ROOT, env=environment(), **pipes)
+    command = (sys.executable, "-c", SERVER, *map(str, SELDOM))
+    process = subprocess.Popen(command, cwd=ROOT, env=environment(), **pipes)
     atexit.register(process.communicate)  # which closes its input, and so ends it
     return process
 

@@ -12,16 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from dla_jax.data import batches, images
+from dla_jax.tasks.compiling import cheaply
 from dla_jax.training.mesh import split_rows
 from dla_jax.training.metrics import accuracy, class_scores, cross_entropy, masked_sums
 
 
-# It runs once a trial and compiles once a depth: cheap compilation suits it better than fast code.
-@functools.partial(
-    jax.jit,
-    static_argnames=("model", "shape"),
-    compiler_options={"xla_backend_optimization_level": 1},
-)
+@functools.partial(jax.jit, static_argnames=("model", "shape"), compiler_options=cheaply())
 def init_variables(key: jax.Array, *, model, shape: tuple[int, ...]) -> dict:
     """Return Flax's variables of a model for images float32 [1, *shape]."""
     return model.init(key, jnp.zeros((1, *shape)), train=False)

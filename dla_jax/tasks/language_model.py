@@ -11,13 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dla_jax.tasks.compiling import cheaply
 from dla_jax.training.mesh import split_rows
 from dla_jax.training.metrics import cross_entropy
 
 
-@functools.partial(
-    jax.jit, static_argnames="model", compiler_options={"xla_backend_optimization_level": 1}
-)
+@functools.partial(jax.jit, static_argnames="model", compiler_options=cheaply())
 def init_params(key, *, model):
     """Return the parameters that a decoder starts from."""
     return model.init(key, jnp.zeros((1, 2), jnp.int32))["params"]

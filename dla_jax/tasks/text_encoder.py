@@ -10,13 +10,12 @@ import numpy as np
 from dla_jax.data.batches import alike_positions, batch_positions, batches_by_length, width_of
 from dla_jax.data.tokenize import Encoded
 from dla_jax.models import bert, gpt
+from dla_jax.tasks.compiling import cheaply
 from dla_jax.training.mesh import put, replicated, split_rows
 from dla_jax.training.metrics import accuracy, cross_entropy
 
 
-@functools.partial(
-    jax.jit, static_argnames="model", compiler_options={"xla_backend_optimization_level": 1}
-)
+@functools.partial(jax.jit, static_argnames="model", compiler_options=cheaply())
 def init_encoder(key, *, model: bert.Encoder | bert.Classifier) -> dict:
     """Return random parameters of an encoder, or of a classifier."""
     return model.init(key, jnp.zeros((1, 2), jnp.int32), jnp.full(1, 2, jnp.int32))["params"]

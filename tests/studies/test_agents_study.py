@@ -15,13 +15,7 @@ from dla_jax.evidence.rows import read_record
 from dla_jax.studies.agents.report import nothing_to_learn, undrawn_environments, undrawn_words
 from dla_jax.trials.arms import Trial
 
-STUDY = (
-    "--config=configs/agents.py:smoke",
-    "--config.total_steps=3000",
-    "--config.num_evaluations=10",
-    "--config.solved_return=29.0",
-    "--config.checkpoint_every_evaluations=2",
-)
+STUDY = ("--config=configs/agents.py:smoke", "--config.checkpoint_every_evaluations=2")
 TIMES = ("seconds", "env_steps_per_s", "train_seconds")
 
 
@@ -50,11 +44,8 @@ def assert_same_study(workdir, expected):
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory):
-    workdir = tmp_path_factory.mktemp("agents") / "run"
-    answer = launch(*STUDY, f"--workdir={workdir}")
-    assert answer.code == 0, answer.err
-    return workdir
+def uninterrupted(smoke):
+    return smoke("agents")[0]
 
 
 def test_killed_and_asked_to_stop_it_comes_to_the_same_bits(uninterrupted, tmp_path):

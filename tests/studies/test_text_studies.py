@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 from cards import example_of, run_example
-from launching import launch, start
+from launching import LOOPS, launch, start
 from ml_collections import ConfigDict
 from PIL import Image
 from records import last_rows_of, models_of, rows_of, wait_for_rows
@@ -115,7 +115,8 @@ def test_images_are_classified_as_in_the_study(smoke, tmp_path):
 
 
 def test_an_export_says_what_the_study_says(tmp_path):
-    answer = launch("--config=configs/export.py:smoke", f"--workdir={tmp_path / 'run'}", "--quiet")
+    workdir = f"--workdir={tmp_path / 'run'}"
+    answer = launch("--config=configs/export.py:smoke", workdir, "--quiet", **LOOPS)
     assert answer.code == 0, answer.err
     folder, study = tmp_path / "run" / "exported", tmp_path / "run" / "study"
     model, params, names = pretrained.load_classifier(folder)
