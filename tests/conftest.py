@@ -19,12 +19,13 @@ from launching import LOOPS, QUICKLY, SELDOM, UNTRACED, Answer, launch  # noqa: 
 os.environ.setdefault("XLA_FLAGS", QUICKLY)
 os.environ.update(UNTRACED)
 gc.set_threshold(*SELDOM)
-# Each worker of pytest, and what it starts, keeps to a core of its own: on networks as small as
-# these, threads of XLA on several cores mostly wait for one another, and a wait takes CPU time.
+# The workers of pytest share the cores, and what they start has those of its worker: on networks as
+# small as these, threads of XLA on several cores mostly wait for one another, which takes CPU time.
 if "PYTEST_XDIST_WORKER" in os.environ and hasattr(os, "sched_setaffinity"):
     cores = sorted(os.sched_getaffinity(0))
     number = int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw"))
-    os.sched_setaffinity(0, {cores[number % len(cores)]})
+    workers = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    os.sched_setaffinity(0, cores[number % len(cores) :: workers])
 
 import jax  # noqa: E402
 import pytest  # noqa: E402
@@ -80,6 +81,7 @@ def not_too_many_programs():
     resident = int(pages.read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
     if len(maps.read_text().splitlines()) > 10_000 or resident > 2**30:
         jax.clear_caches()
+        gc.collect()  # which runs seldom, and drops what only cycles still hold
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 QUICKLY = "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1"
 if importlib.metadata.version("jax").startswith("0.10."):
     QUICKLY += " --xla_cpu_use_fusion_emitters=false"
-# No program notes which line of Python each of its operations comes from.
+# No program notes which line of Python each of its operations comes from: it is traced sooner.
 UNTRACED = {"JAX_TRACEBACK_IN_LOCATIONS_LIMIT": "0"}
 # Tracing makes millions of objects, few of them garbage: it is looked for less often.
 SELDOM = (50_000, 20, 20)
@@ -40,6 +40,7 @@ from dla_jax import commands, studies
 for name, module in (studies.modules() | commands.modules()).items():
     if name != "agents":  # gymnax starts JAX's threads, which no fork takes along
         importlib.import_module(module)
+# no fork looks through what was imported, which would copy it
 gc.freeze(), gc.set_threshold(*map(int, sys.argv[1:]))
 
 def run(arguments, folder, changes, streams):
@@ -102,7 +103,7 @@ def environment(**changes) -> dict:
     """Return the environment of a laptop: one CPU device."""
     kept = {name: value for name, value in os.environ.items() if name != "JAX_NUM_CPU_DEVICES"}
     laptop = {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT), "XLA_FLAGS": QUICKLY}
-    return kept | UNTRACED | laptop | changes
+    return kept | laptop | changes
 
 
 @functools.cache

@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 import pytest
-from launching import ROOT, environment
+from launching import ROOT, UNTRACED, environment
 from test_pages import anchors
 
 from dla_jax.front import request
@@ -154,7 +154,8 @@ def run_cells(path, folder, monkeypatch):
     for name in ("dla_jax", "configs"):
         (folder / name).symlink_to(ROOT / name)
     kept = environment()
-    variables = {key: kept[key] for key in kept.keys() - {"PYTHONPATH", "XLA_FLAGS", "MPLBACKEND"}}
+    ours = {"PYTHONPATH", "XLA_FLAGS", "MPLBACKEND", *UNTRACED}
+    variables = {key: kept[key] for key in kept.keys() - ours}
     notebook = nbformat.read(path, as_version=4)
     more = [CPU_SECONDS, *answers(path)]
     notebook.cells += [nbformat.v4.new_code_cell(code) for code in more]

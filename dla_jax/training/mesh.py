@@ -119,7 +119,8 @@ def describe_devices() -> list[str]:
     """
     kinds = [device.device_kind for device in jax.devices()]
     words = [f"{kinds.count(kind)} x {kind}" for kind in dict.fromkeys(kinds)]
-    return [f"{word}, {cpu_cores()} cores" if word.endswith(" cpu") else word for word in words]
+    cores = f"{cpu_cores()} core{'s' if cpu_cores() > 1 else ''}"
+    return [f"{word}, {cores}" if word.endswith(" cpu") else word for word in words]
 
 
 def cpu_cores() -> int:

@@ -15,7 +15,11 @@ from dla_jax.evidence.rows import read_record
 from dla_jax.studies.agents.report import nothing_to_learn, undrawn_environments, undrawn_words
 from dla_jax.trials.arms import Trial
 
-STUDY = ("--config=configs/agents.py:smoke", "--config.checkpoint_every_evaluations=2")
+STUDY = (
+    "--config=configs/agents.py:smoke",
+    "--config.checkpoint_every_evaluations=2",
+    "--config.cells_at_a_time=2",
+)
 TIMES = ("seconds", "env_steps_per_s", "train_seconds")
 
 

@@ -22,6 +22,7 @@ STUDY = (
     "--config.log_every_steps=15",
     "--config.checkpoint_every_steps=19",
     "--config.steps_per_call=8",
+    "--config.cells_at_a_time=2",
     "--config.patience=3",
     "--config.optim.schedule=one_cycle",
     "--config.optim.warmup_fraction=0.3",
@@ -98,7 +99,7 @@ def test_killed_at_any_moment(uninterrupted, tmp_path):
     """Also one cell at a time instead of two, and with other lengths of the compiled calls."""
     workdir = tmp_path / "run"
     alone = (*STUDY, "--config.cells_at_a_time=1", "--config.steps_per_call=9")
-    assert killed(STUDY, workdir, (3, 30)) + killed(alone, workdir, (60,)) >= 2
+    assert killed(STUDY, workdir, (3,)) + killed(alone, workdir, (30, 60)) >= 2
     answer = launch(*alone, f"--workdir={workdir}")
     assert answer.code == 0 and "done before" in answer.err, answer.err
     assert_same_study(workdir, uninterrupted)
@@ -113,6 +114,7 @@ def test_asked_to_stop(tmp_path):
         "--config.side_arms=",
         "--config.optim.lr=1e-2",
         "--config.num_epochs=60",
+        "--config.cells_at_a_time=2",
         "--config.eval_every_epochs=20",
         "--config.log_every_steps=5",
         "--config.checkpoint_every_steps=0",

@@ -3,6 +3,7 @@
 import threading
 import time
 
+import jax
 import pytest
 
 from dla_jax.config.stop import Interrupted, stop_requested
@@ -57,3 +58,11 @@ def test_nothing_to_do():
 
 def test_over_several_devices_runs_come_one_after_another():
     assert at_a_time(0) == at_a_time(8) == 1  # four devices in the tests
+
+
+def test_on_one_cpu_device_a_run_a_core_is_under_way(monkeypatch):
+    monkeypatch.setattr(jax, "device_count", lambda: 1)
+    monkeypatch.setattr("dla_jax.trials.pool.cpu_cores", lambda: 3)
+    assert (at_a_time(0), at_a_time(2)) == (3, 2)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert (at_a_time(0), at_a_time(2)) == (1, 2)
