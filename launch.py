@@ -54,6 +54,7 @@ from dla_jax.config.command_line import (
     config_flags_of,
     find_config_file,
     join_values,
+    last_of_each,
 )
 from dla_jax.config.files import data_folder, expand
 from dla_jax.config.flags import OF_TASKS, TYPED, Sharing, check_asked, check_mirror, check_sharing
@@ -103,7 +104,7 @@ def parse_flags(argv: list[str]) -> list[str]:
         arguments = FLAGS.read_flags_from_files(argv[1:], force_gnu=False)
         if help.asked(arguments):  # in a file of flags
             answer_help(arguments)
-        arguments = find_config_file(join_values(arguments))
+        arguments = find_config_file(last_of_each(join_values(arguments)))
         check_config_flags(arguments)
         typed[:] = arguments
         rest = FLAGS([argv[0], *arguments])

@@ -35,6 +35,20 @@ def join_values(arguments: list[str]) -> list[str]:
     return joined
 
 
+def last_of_each(arguments: list[str]) -> list[str]:
+    """Return arguments with the last one alone of those that set the same key.
+
+    So it is with any flag; of a key that holds several values, all of them would be put together.
+    """
+    pattern = re.compile(r"--?(?:no)?config\.([\w.]+)(?:=.*)?$", re.S)
+    keys = [match[1] if (match := pattern.match(argument)) else None for argument in arguments]
+    return [
+        argument
+        for place, (argument, key) in enumerate(zip(arguments, keys, strict=True))
+        if key is None or key not in keys[place + 1 :]
+    ]
+
+
 def find_config_file(arguments: list[str]) -> list[str]:
     """Return arguments with the path of this project's config file.
 
