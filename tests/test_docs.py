@@ -1,5 +1,6 @@
 """The verdicts of docs/studies are what the rule says of the figures beside them."""
 
+import functools
 import importlib
 import re
 
@@ -42,6 +43,7 @@ CONTRAST = re.compile(
 )
 
 
+@functools.cache
 def claims_of_configs():
     """Return {statement: claims that make it, with the contrasts of their study}."""
     found = {}

@@ -113,9 +113,9 @@ def test_asked_to_stop(tmp_path):
         "--config.arms=residual",
         "--config.side_arms=",
         "--config.optim.lr=1e-2",
-        "--config.num_epochs=60",
+        "--config.num_epochs=24",
         "--config.cells_at_a_time=2",
-        "--config.eval_every_epochs=20",
+        "--config.eval_every_epochs=8",
         "--config.log_every_steps=5",
         "--config.checkpoint_every_steps=0",
     )
