@@ -1,5 +1,6 @@
 """The embedded set of docstrings: what is collected, what is masked, what is dropped."""
 
+import ast
 import importlib.metadata
 import re
 from pathlib import Path
@@ -222,3 +223,43 @@ def test_no_name_is_left_in_real_docstrings(part):
     found = list(filter(None, docstrings.docstrings_in(docstrings.folder_of(package) / rest)))
     assert len(found) > 50 and sum(bool(seen(text)) for text in found) > 5
     assert [cleaned for cleaned in map(docstrings.clean, found) if seen(cleaned)] == []
+
+
+def test_functions_and_classes_come_in_the_order_of_ast_walk():
+    source = """
+if x:
+    try:
+        def a(): pass
+    except ValueError:
+        class B:
+            async def c(self): pass
+    else:
+        def d(e=lambda: 0): pass
+    finally:
+        with f as g:
+            def h(): pass
+match i:
+    case [j]:
+        def k(): pass
+for l in m:
+    class N: pass
+"""
+    files = [*Path(docstrings.__file__).parents[1].rglob("*.py")]
+    kinds = ast.Module | ast.ClassDef | ast.FunctionDef
+    for text in (source, *(file.read_text() for file in files)):
+        tree = ast.parse(text)
+        found = [node for node in docstrings.statements_of(tree) if isinstance(node, kinds)]
+        assert found == [node for node in ast.walk(tree) if isinstance(node, kinds)]
+    assert len(files) > 100
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("numpy.array, mynumpyjax and Scikit-learn's", "_.array, _ and _'s"),
+        ("sklearnscikit learn_too; np.sum, snp, xla_call", "_; _.sum, snp, xla_call"),
+        ("a_jax_array jaxlib-x numfocus", "_ _-x _"),
+    ],
+)
+def test_words_that_hold_a_name_are_masked_whole(text, masked):
+    assert docstrings.clean(text) == masked
