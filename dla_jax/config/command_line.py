@@ -16,6 +16,9 @@ from dla_jax.config.arguments import Preset, flatten, split_words
 from dla_jax.config.checks import ConfigError, check, nearest
 from dla_jax.config.project import ROOT
 
+# The config or a key of it; group 1 is the key, group 2 the value.
+CONFIG_FLAG = re.compile(r"--?(?:no)?config(?:\.([\w.]+))?(?:=(.*))?$", re.S)
+
 
 def config_names() -> list[str]:
     """Return the names of the configs that can be run: those files that have a `get_config`."""
@@ -40,8 +43,8 @@ def last_of_each(arguments: list[str]) -> list[str]:
 
     So it is with any flag; of a key that holds several values, all of them would be put together.
     """
-    pattern = re.compile(r"--?(?:no)?config\.([\w.]+)(?:=.*)?$", re.S)
-    keys = [match[1] if (match := pattern.match(argument)) else None for argument in arguments]
+    matches = map(CONFIG_FLAG.match, arguments)
+    keys = [match[1] if match else None for match in matches]
     return [
         argument
         for place, (argument, key) in enumerate(zip(arguments, keys, strict=True))
@@ -111,9 +114,7 @@ def config_flags_of(arguments: list[str]) -> list[re.Match]:
 
     Group 1 is the key, None for the config itself; group 2 is the value.
     """
-    pattern = re.compile(r"--?(?:no)?config(?:\.([\w.]+))?(?:=(.*))?$", re.S)
-    matches = (pattern.match(argument) for argument in arguments)
-    return [match for match in matches if match]
+    return [match for match in map(CONFIG_FLAG.match, arguments) if match]
 
 
 def check_config_flags(arguments: list[str]) -> None:

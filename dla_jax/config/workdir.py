@@ -122,8 +122,8 @@ def check_workdir(workdir: Path, config: dict) -> None:
     for folder, study in made.items():
         check_workdir(folder, study)
     # What a launch leaves that was stopped before it described its own study, or that is about to.
-    left = {".lock", CREW, MIRROR, *(folder.relative_to(workdir).parts[0] for folder in made)}
-    left.add("config.json.tmp")  # of `write_atomically`
+    left = {".lock", "config.json.tmp", CREW, MIRROR}  # the second is of `write_atomically`
+    left |= {folder.relative_to(workdir).parts[0] for folder in made}
     if not workdir.exists() or {path.name for path in workdir.iterdir()} <= left:
         return
     check(
