@@ -46,7 +46,7 @@ def test_workers_know_what_was_typed_and_save_when_asked_to_stop(tmp_path):
 
 def test_a_stop_that_is_asked_for_reaches_them_while_they_are_watched(tmp_path):
     team = started(tmp_path, SLEEPER)
-    wait_until(lambda: (tmp_path / "worker1.log").read_text())
+    wait_until(lambda: (tmp_path / "worker1.log").read_text() == "the command\n")
     stop_requested.set()
     workers.watch(team, launch_in(tmp_path), ["final/a/seed0"])
     assert team.failed()[0].last_line == "saved"
