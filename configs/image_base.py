@@ -73,6 +73,8 @@ def image_data() -> ConfigDict:
     data.skip_bad = False  # whether to go on without a folder's unreadable files
     data.val_fraction = 0.1  # of the training images, which each seed draws for validation
     data.test_fraction = 0.0  # of the images, for testing; 0: the set's own test part
+    # Images in all, the same for every seed, for a quick look or small data; 0: all.
+    data.num_examples = 0
     # Classes that each seed leaves out of all parts, as strange ones; others for each. 0: none.
     data.left_out = 0
     data.pad = 4  # pixels that training images are shifted by, at most, at random; 0: none

@@ -81,6 +81,8 @@ def text_data() -> ConfigDict:
     data.lower = False  # lower-cases texts before they become tokens
     data.val_fraction = 0.05  # of the training texts, which each seed draws for validation
     data.test_fraction = 0.0  # of the texts; 0: the official test part, or test_path
+    # Texts in all, the same for every seed, for a quick look or small data; 0: all.
+    data.num_examples = 0
     return data
 
 

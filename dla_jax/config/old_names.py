@@ -29,7 +29,14 @@ COMPARE = {"pairs": "same"}  # a key that comparisons got later
 ENV = {"judge": ""}  # keys that studies of agents got later; where they are judged
 SELECTION = {"selection": "full"}  # how studies of a grid, but of agents, chose rates before
 # Keys that studies of images got later, with the values that stand for what was done before.
-DATA = {"test_path": None, "left_out": 0, "image_column": "image", "label_column": "label"}
+DATA = {
+    "test_path": None,
+    "left_out": 0,
+    "image_column": "image",
+    "label_column": "label",
+    "num_examples": 0,
+}
+TEXTS = {"num_examples": 0}  # and studies of labelled texts
 ATTACK = {
     "name": "standard",
     "epsilon": 8 / 255,
@@ -58,7 +65,20 @@ def with_new_names(config: dict) -> dict:
         config = config | {"claims": claims}
     if experiment == "compare":
         return COMPARE | config
-    return agents(config) if experiment == "agents" else images(selecting(config))
+    if "made" in config:
+        config = config | {"made": made_with_new_names(config["made"])}
+    if experiment == "agents":
+        return agents(config)
+    return texts(images(selecting(config)))
+
+
+def made_with_new_names(made):
+    """Return the study, or {name: study}, that a study makes first with today's names and keys."""
+    if not isinstance(made, dict) or not made:
+        return made
+    if "experiment" in made:
+        return with_new_names(made)
+    return {name: with_new_names(study) for name, study in made.items()}
 
 
 def selecting(config: dict) -> dict:
@@ -84,6 +104,13 @@ def images(config: dict) -> dict:
         networks = config["networks"].items()
         found["networks"] = {name: resnet(network) for name, network in networks}
     return resnet(found)
+
+
+def texts(config: dict) -> dict:
+    """Return the config of a study of labelled texts with today's keys; of another as it is."""
+    if "data" not in config or "text_columns" not in config["data"]:
+        return config
+    return config | {"data": TEXTS | config["data"]}
 
 
 def resnet(config: dict) -> dict:

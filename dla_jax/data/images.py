@@ -20,12 +20,14 @@ from dla_jax.config.checks import (
 from dla_jax.config.elsewhere import is_own
 from dla_jax.data import folder, hub_fetch, hub_folder, hub_sets, own_images, prepared, splits
 from dla_jax.data.hub_sets import is_hub
+from dla_jax.data.thinning import thinned
 
 DATASETS = ("digits", *prepared.NAMES, "folder")
 RULES = {
     "val_fraction": number(above=0, below=0.5),
     "pad": count(low=0),
     "left_out": count(low=0),
+    "num_examples": count(low=0),
 }
 
 
@@ -130,7 +132,7 @@ def check_fraction(data, official: bool) -> None:
 
 
 def load(data, data_dir: Path, download: bool) -> ImageSet:
-    """Load the image set of a `config.data`.
+    """Load the image set of a `config.data`, thinned to `data.num_examples`.
 
     `digits`: 1,797 8x8 images, the test part of the UCI optical digits, embedded in scikit-learn
     (Alpaydin and Kaynak 1998, doi:10.24432/C50P49).
@@ -143,8 +145,13 @@ def load(data, data_dir: Path, download: bool) -> ImageSet:
     `data.test_path`.
 
     Raises:
-      ConfigError: not there, not readable.
+      ConfigError: not there, not readable, or fewer than `data.num_examples`.
     """
+    return thinned(load_whole(data, data_dir, download), data.num_examples)
+
+
+def load_whole(data, data_dir: Path, download: bool) -> ImageSet:
+    """Load the image set of a `config.data`, all of it."""
     if data.name == "digits":
         return digits()
     if is_hub(data.name):

@@ -8,13 +8,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dla_jax.config.checks import check, check_choice, check_number, check_rules, number
+from dla_jax.config.checks import check, check_choice, check_number, check_rules, count, number
 from dla_jax.data import docstrings, hub_fetch, hub_sets, prepared, splits
 from dla_jax.data.csv_files import one_line, read_csv
 from dla_jax.data.hub_sets import is_hub
+from dla_jax.data.thinning import thinned
 
 DATASETS = ("docstrings", "csv", *prepared.TEXTS)
-RULES = {"val_fraction": number(above=0, below=0.5)}
+RULES = {"val_fraction": number(above=0, below=0.5), "num_examples": count(low=0)}
 
 
 class LabelledTexts(NamedTuple):
@@ -102,7 +103,7 @@ def check_fraction(data, official: bool) -> None:
 
 
 def load(data, data_dir: Path, download: bool) -> LabelledTexts:
-    """Load the labelled texts of a `config.data`.
+    """Load the labelled texts of a `config.data`, thinned to `data.num_examples`.
 
     `docstrings`: of installed packages (data/docstrings.py).
     `csv`: `data.path` and, where there is one, `data.test_path`.
@@ -111,9 +112,14 @@ def load(data, data_dir: Path, download: bool) -> LabelledTexts:
     `hub:OWNER/NAME`: any set of the Hugging Face hub.
 
     Raises:
-      ConfigError: not there, not readable, an empty text, a label that only the test part has, or
-        one class only.
+      ConfigError: not there, not readable, an empty text, a label that only the test part has, one
+        class only, or fewer texts than `data.num_examples`.
     """
+    return thinned(load_whole(data, data_dir, download), data.num_examples)
+
+
+def load_whole(data, data_dir: Path, download: bool) -> LabelledTexts:
+    """Load the labelled texts of a `config.data`, all of them."""
     if data.name == "docstrings":
         return docstrings_of()
     if data.name == "csv":

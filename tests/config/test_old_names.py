@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 
-from configs import dante, gradients, image_base, rescnn, resnet34, yahoo
+from configs import cam, dante, export, gradients, image_base, rescnn, resnet34, yahoo
 from dla_jax.config.old_names import AGENT, AGENTS, ATTACK, BOUNDS, with_new_names
 from dla_jax.evidence.claims import alone, claim
 from dla_jax.evidence.verdicts import FAILS, HOLDS, OPEN
@@ -168,9 +168,28 @@ def test_studies_of_images_get_the_keys_that_came_later_as_they_are_by_default()
         today = module.get_config(preset).to_dict()
         before = copy.deepcopy(today)
         del before["attack"], before["data"]["left_out"], before["data"]["test_path"]
+        del before["data"]["num_examples"]
         models = [own for own in before.get("networks", {}).values() if "model" in own]
         for own in [*models, *([before] if "model" in before else [])]:
             own["model"].pop("preactivation", None)
         assert before != today and with_new_names(before) == today
     kept = today | {"data": today["data"] | {"left_out": 2}}
     assert with_new_names(kept)["data"]["left_out"] == 2
+
+
+def test_studies_of_texts_and_those_that_are_made_first_get_keys_that_came_later():
+    for module in (yahoo, cam, export):
+        today = module.get_config("smoke").to_dict()
+        before = copy.deepcopy(today)
+        made = before.get("made", before)
+        del made["data"]["num_examples"]
+        found = with_new_names(before)
+        assert found.get("made", found)["data"].pop("num_examples") == 0
+        assert before == found, "more has changed, or the given one"
+    several = {"experiment": "own", "made": {"a": made, "b": made}}
+    found = with_new_names(several)["made"]
+    assert [found[name]["data"]["num_examples"] for name in "ab"] == [0, 0]
+    for other in (None, {}, 3):
+        assert with_new_names({"experiment": "own", "made": other})["made"] == other
+    race = {"experiment": "choices", "data": {"num_train": 0}}
+    assert with_new_names(race) == race

@@ -23,6 +23,7 @@ def config(**changes) -> ConfigDict:
         "lower": False,
         "val_fraction": 0.1,
         "test_fraction": 0.2,
+        "num_examples": 0,
     }
     return ConfigDict(usual | changes)
 

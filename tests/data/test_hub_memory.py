@@ -73,7 +73,7 @@ def test_texts_are_read_row_by_row(tmp_path, traced):
     )
     kept = hub_folder.Rows(COMMIT, ("x", "y"), {"train": many}, rows)
     folder = hub_folder.write(TEXTS, tmp_path, kept)
-    data = type("Data", (), {"name": "hub:me/texts", "test_fraction": 0.2})
+    data = type("Data", (), {"name": "hub:me/texts", "test_fraction": 0.2, "num_examples": 0})
     data.text_columns, data.label_column = ("a", "b"), "label"
     data.__contains__ = lambda self, key: False
     assert hub_folder.find(hub_sets.of_data(data()), tmp_path) == folder

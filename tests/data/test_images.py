@@ -23,6 +23,7 @@ def config(**changes):
         "val_fraction": 0.2,
         "test_fraction": 0.2,
         "left_out": 0,
+        "num_examples": 0,
         "pad": 0,
         "flip": False,
     }
