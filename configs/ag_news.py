@@ -136,8 +136,10 @@ def quick(config: ConfigDict) -> None:
 
 
 def smoke(config: ConfigDict) -> None:
-    """Shorten `docstrings`: features of a tiny encoder with random weights."""
+    """Shorten `docstrings` to 800 texts: features of a tiny encoder with random weights."""
     docstrings(config)
+    config.data.num_examples = 800
+    config.batch_size = 128
     config.encoder.n_layer = 1
     config.encoder.n_embd = 16
     config.encoder.intermediate = 32

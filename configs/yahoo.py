@@ -144,8 +144,9 @@ def quick(config: ConfigDict) -> None:
 
 
 def smoke(config: ConfigDict) -> None:
-    """Shorten `docstrings` to one layer of width 16, one epoch."""
+    """Shorten `docstrings` to 800 texts, one layer of width 16, one epoch."""
     docstrings(config)
+    config.data.num_examples = 800
     config.encoder.n_layer = 1
     config.encoder.n_embd = 16
     config.encoder.intermediate = 32

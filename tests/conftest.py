@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT))
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", tempfile.mkdtemp(prefix="dla_jax_test_cache_"))
 
-from launching import LOOPS, QUICKLY, SELDOM, UNTRACED, Answer, launch  # noqa: E402
+from launching import QUICKLY, SELDOM, UNTRACED, Answer, launch  # noqa: E402
 
 os.environ.setdefault("XLA_FLAGS", QUICKLY)
 os.environ.update(UNTRACED)
@@ -102,8 +102,7 @@ def smoke(tmp_path_factory, worker_id):
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not kept.exists():
                 flags = (f"--config=configs/{name}.py:smoke", f"--workdir={workdir}", "--quiet")
-                changes = LOOPS if name in ("resnet34", "yahoo") else {}
-                kept.write_text(json.dumps(launch(*flags, **changes)))
+                kept.write_text(json.dumps(launch(*flags)))
         answer = Answer(*json.loads(kept.read_text()))
         assert answer.code == 0, answer.err
         return workdir, answer
