@@ -141,7 +141,7 @@ def test_the_presets_train_on_ones_own_images(photos, tmp_path, preset, depths, 
         "--quiet",
         f"--workdir={tmp_path / 'run'}",
         XDG_CACHE_HOME=str(tmp_path),
-        **LOOPS,
+        **(LOOPS if preset.startswith("lab_b") else {}),  # which has many channels
     )
     assert answer.code == 0, answer.err
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 from cards import example_of, run_example
-from launching import LOOPS, launch, start
+from launching import launch, start
 from ml_collections import ConfigDict
 from PIL import Image
 from records import last_rows_of, models_of, rows_of, wait_for_rows
@@ -31,8 +31,7 @@ def test_the_scores_agree_with_one_another(name, smoke):
         if row["stage"] == "select":
             continue
         counts = np.array(row["confusion"])
-        # a fifth of 6,000, or of as many docstrings as the installed packages have
-        assert counts.shape == (4, 4) and 1100 < counts.sum() <= 1200
+        assert counts.shape == (4, 4) and counts.sum() == 160  # a fifth of 800
         assert row["test_accuracy"] == pytest.approx(np.trace(counts) / counts.sum()), run
         labels, found = (np.repeat(place.ravel(), counts.ravel()) for place in np.indices((4, 4)))
         f1 = f1_score(labels, found, average="macro", zero_division=0)
@@ -46,7 +45,7 @@ def test_the_baseline_learns_and_is_the_same_in_both_studies(smoke):
     rows = [last_rows_of(smoke(name)[0]) for name in ("yahoo", "ag_news")]
     for seed in (0, 1):
         both = [found[f"final/tfidf/seed{seed}"]["test_accuracy"] for found in rows]
-        assert both[0] == both[1] > 0.8
+        assert both[0] == both[1] > 0.6  # chance is a quarter
     assert rows[0]["final/tfidf/seed0"]["confusion"] != rows[0]["final/tfidf/seed1"]["confusion"]
 
 
@@ -116,7 +115,7 @@ def test_images_are_classified_as_in_the_study(smoke, tmp_path):
 
 def test_an_export_says_what_the_study_says(tmp_path):
     workdir = f"--workdir={tmp_path / 'run'}"
-    answer = launch("--config=configs/export.py:smoke", workdir, "--quiet", **LOOPS)
+    answer = launch("--config=configs/export.py:smoke", workdir, "--quiet")
     assert answer.code == 0, answer.err
     folder, study = tmp_path / "run" / "exported", tmp_path / "run" / "study"
     model, params, names = pretrained.load_classifier(folder)
@@ -175,6 +174,7 @@ def test_killed_and_resumed_it_ends_with_the_same_bits(few_texts, tmp_path):
         "--config.data.label_column=topic",
         "--config.data.text_columns=title",
         "--config.data.test_fraction=0.2",
+        "--config.data.num_examples=0",
         "--config.batch_size=8",
         "--quiet",
         "--config.seeds=0",
