@@ -58,7 +58,7 @@ def made_texts(monkeypatch):
 )
 def test_what_cannot_be_run_is_refused(preset, changes, words, made_texts):
     config = preset.get_config("smoke")
-    config.batch_size = 32
+    config.batch_size, config.data.num_examples = 32, 0
     config.update_from_flattened_dict(changes)
     with pytest.raises(ConfigError) as error:
         find(config.experiment).check(config, LAUNCH)
