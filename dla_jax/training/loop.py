@@ -150,7 +150,12 @@ def restored(checkpoints: Checkpoints, state: TrainState) -> tuple[TrainState, t
 
 def copy_model(state: TrainState) -> tuple[dict, dict]:
     """Return a copy of (params, model_state), which the next steps do not donate."""
-    return jax.tree.map(jnp.copy, (state.params, state.model_state))
+    return _copied((state.params, state.model_state))
+
+
+@jax.jit  # one program, not one for each shape
+def _copied(leaves):
+    return jax.tree.map(jnp.copy, leaves)
 
 
 def take_stretch(

@@ -51,6 +51,8 @@ def _gradient(params, model_state, batch: dict, key: jax.Array, loss_fn, accumul
     if accumulate == 1:
         return of_part(params, model_state, batch, key)
 
+    of_part = jax.jit(of_part, inline=True)  # so that it is traced once, for shapes and loop
+
     # Part i has the rows i, i + accumulate, ...: of a batch that is split over devices, every
     # device has as many of each.
     def cut(rows):
@@ -118,12 +120,16 @@ def _take_steps(
       split, whole: jit's constraints on batches and state.
     """
 
+    @functools.partial(jax.jit, inline=True)  # so that it is traced once, for shapes and loop
+    def one_step(state, batch, key):
+        return _one_step(state, batch, key, loss_fn, tx, accumulate, axis)
+
     def step_at(i, state):
         batch = jax.tree.map(lambda rows: split(rows[i]), batches)
         index = batch.pop("index", None)
         if index is not None:
             batch |= {name: rows[index] for name, rows in data.items()}
-        return _one_step(state, batch, key, loss_fn, tx, accumulate, axis)
+        return one_step(state, batch, key)
 
     def body(carry):
         i, state, series, traced = carry
