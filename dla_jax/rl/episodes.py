@@ -96,6 +96,7 @@ def play(
     chance = draw(env, (steps, num_envs), keys, step_key)
     starts = jax.vmap(env.reset)(jax.random.split(reset_key, num_envs))
     take = functools.partial(take_turn, env, policy, manner, chance, starts)
+    take = jax.jit(take, inline=True)  # so that it is traced once, for shapes and loop
 
     def block(carry):
         # not turn by turn: between runs that end at different times, each turn copies all rows

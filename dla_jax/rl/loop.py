@@ -103,15 +103,19 @@ def run_chunk(agent: Agent, states, updates: jax.Array, target: jax.Array, limit
       and "updates", how many.
     """
 
+    update = jax.jit(agent.update, inline=True)  # so that it is traced once, for shapes and loop
+
     def of_run(state):
-        zeros = jax.tree.map(lambda x: jnp.zeros(x.shape), jax.eval_shape(agent.update, state)[1])
+        waits = {} if agent.steps_per_update else {"playing": jax.ShapeDtypeStruct((), bool)}
+        metrics = jax.eval_shape(update, state, **waits)[1]
+        zeros = jax.tree.map(lambda x: jnp.zeros(x.shape), metrics)
 
         def body(carry):
             state, sums, count = carry
             # Runs whose steps differ reach the target at different times; those that wait for the
             # others, and keep what they had, need not play on.
             waits = {} if agent.steps_per_update else {"playing": unfinished(carry)}
-            state, metrics = agent.update(state, **waits)
+            state, metrics = update(state, **waits)
             return state, jax.tree.map(jnp.add, sums, metrics), count + 1
 
         def unfinished(carry):

@@ -121,6 +121,7 @@ def mean_in_blocks(of_rows: Callable, rows, alive: jax.Array, size: int):
     """
     if not size:
         return of_rows(rows, alive)
+    of_rows = jax.jit(of_rows, inline=True)  # so that it is traced once, for shapes and loop
     count = jnp.sum(alive)
     block = lambda i: jax.tree.map(
         lambda x: jax.lax.dynamic_slice_in_dim(x, i * size, size), (rows, alive)
