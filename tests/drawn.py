@@ -1,4 +1,4 @@
-"""Draws the variables of a network by numpy.
+"""Draws the variables of a network by numpy, and the parameters of a model of texts.
 
 There is no initialisation to compile, and biases and batch statistics are not trivial.
 """
@@ -28,4 +28,19 @@ def variables_of(model, shape, seed=0):
     empty = jax.eval_shape(
         lambda: model.init(jax.random.key(0), np.zeros(shape, np.float32), train=False)
     )
+    return jax.tree_util.tree_map_with_path(draw, empty)
+
+
+def params_of(model, *inputs, size):
+    """Of a model of texts for such inputs: normal, of this size, and around 1 where a norm scales.
+
+    So every part matters.
+    """
+    rng = np.random.default_rng(0)
+
+    def draw(path, leaf):
+        noise = size * rng.standard_normal(leaf.shape, np.float32)
+        return np.float32(path[-1].key == "scale") + np.float32(noise)
+
+    empty = jax.eval_shape(lambda: model.init(jax.random.key(0), *inputs)["params"])
     return jax.tree_util.tree_map_with_path(draw, empty)

@@ -2,6 +2,7 @@
 
 import functools
 
+import drawn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -25,12 +26,9 @@ def model(request):
 
 
 @functools.cache
-def random_params(model, seed=0):
-    """Draw parameters of size one, so that every part matters; once."""
-    init = jax.jit(lambda key: model.init(key, jnp.zeros((1, 2), jnp.int32))["params"])
-    params, rng = jax.device_get(init(jax.random.key(seed))), np.random.default_rng(seed)
-    noise = lambda leaf: 0.3 * rng.standard_normal(leaf.shape).astype(np.float32)
-    return jax.tree.map(lambda leaf: leaf + noise(leaf), params)
+def random_params(model):
+    """Draw parameters of which every part matters, once."""
+    return drawn.params_of(model, np.zeros((1, 2), np.int32), size=0.3)
 
 
 @functools.partial(jax.jit, static_argnames=("model", "train"))
@@ -44,11 +42,11 @@ def some_tokens(shape, seed=0):
 
 
 def test_no_token_sees_a_later_one(model):
-    params, tokens = random_params(model), some_tokens((1, 12))
+    params, tokens = random_params(model), some_tokens((2, 12))
     logits = np.asarray(apply(params, tokens, model=model)[0])
     for place in range(1, 12):
         other = tokens.copy()
-        other[0, place] = (tokens[0, place] + 1) % 17
+        other[:, place] = (tokens[:, place] + 1) % 17
         changed = np.asarray(apply(params, other, model=model)[0])
         np.testing.assert_array_equal(changed[:, :place], logits[:, :place])
         # and every later one sees this one
@@ -57,9 +55,9 @@ def test_no_token_sees_a_later_one(model):
 
 def test_order_matters(model):
     # Without positions, the last token would not know in which order the others came.
-    params, tokens = random_params(model), np.arange(8, dtype=np.int32)[None]
-    swapped = tokens[:, [0, 4, 2, 3, 1, 5, 6, 7]]
-    logits, other = (apply(params, text, model=model)[0][0, -1] for text in (tokens, swapped))
+    params, tokens = random_params(model), np.tile(np.arange(12, dtype=np.int32), (2, 1))
+    tokens[1, [1, 4]] = 4, 1
+    logits, other = np.asarray(apply(params, tokens, model=model)[0])[:, -1]
     assert np.abs(logits - other).max() > 1e-2
 
 
@@ -80,7 +78,7 @@ def test_a_cache_changes_nothing(model, pieces):
 def test_grouped_queries_equal_repeated_heads():
     grouped = MODELS["llama"]
     repeated = Llama(grouped.config._replace(n_kv_head=4))
-    params, tokens = random_params(grouped), some_tokens((2, 9))
+    params, tokens = random_params(grouped), some_tokens((2, 12))
 
     def repeat(path, leaf):
         if not {"k_proj", "v_proj"} & {key.key for key in path}:

@@ -3,6 +3,7 @@
 import functools
 from pathlib import Path
 
+import drawn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -28,7 +29,7 @@ ONE_LAYER = Llama(MODEL.config._replace(n_layer=1))
 
 def state_of(model, lr=0.01, mesh=None):
     tx = optax.inject_hyperparams(lambda lr: optax.chain(optax.sgd(lr)))(lr=lr)
-    init_fn = functools.partial(language_model.init_model, model=model)
+    init_fn = lambda key: (params_of(model), {})
     return tx, *steps.init_state(init_fn, tx, seed=0, lr=lr, mesh=mesh or data_mesh())
 
 
@@ -48,22 +49,20 @@ def log_p(model, params, window):
 @functools.cache
 def params_of(model):
     """Draw parameters, once."""
-    init = jax.jit(lambda key: model.init(key, jnp.zeros((1, 2), jnp.int32))["params"])
-    return jax.device_get(init(jax.random.key(0)))
+    return drawn.params_of(model, np.zeros((1, 2), np.int32), size=0.1)
 
 
 @pytest.mark.parametrize("part", ["val", "test"])
 def test_evaluation_is_the_mean_over_all_tokens_by_hand(part):
     mesh = data_mesh()
-    _, state, _ = state_of(MODEL, mesh=mesh)
+    _, state, _ = state_of(ONE_LAYER, mesh=mesh)
     index, mask = text.part_index(TOKENS, part, 16, 4)
-    evaluate = language_model.make_evaluate(
-        MODEL, put(TOKENS.tokens, replicated(mesh)), mesh, index, mask, TOKENS.num_chars[part], part
-    )
+    tokens, num_chars = put(TOKENS.tokens, replicated(mesh)), TOKENS.num_chars[part]
+    evaluate = language_model.make_evaluate(ONE_LAYER, tokens, mesh, index, mask, num_chars, part)
     found, (first, stop) = evaluate(state), TOKENS.bounds[part]
-    params, nats, places = jax.device_get(state.params), [], []
+    params, nats, places = params_of(ONE_LAYER), [], []
     for start in range(first - 1, stop - 1, 16):
-        own = -log_p(MODEL, params, TOKENS.tokens[start : min(start + 17, stop)])
+        own = -log_p(ONE_LAYER, params, TOKENS.tokens[start : min(start + 17, stop)])
         nats += own.tolist()
         places += range(len(own))
     assert len(nats) == stop - first
@@ -98,11 +97,11 @@ def test_nats_per_character_count_characters_not_tokens():
 
 
 def test_the_loss_is_the_mean_of_the_windows_by_hand():
-    params = params_of(MODEL)
+    params = params_of(ONE_LAYER)
     windows = TOKENS.tokens[text.train_index(0, 0, 3, TOKENS, 16)]
-    loss_fn = jax.jit(language_model.make_loss(MODEL))
+    loss_fn = jax.jit(language_model.make_loss(ONE_LAYER))
     loss, _ = loss_fn(params, {}, {"token": windows}, jax.random.key(0))
-    expected = -np.mean([log_p(MODEL, params, window) for window in windows])
+    expected = -np.mean([log_p(ONE_LAYER, params, window) for window in windows])
     assert float(loss) == pytest.approx(expected, rel=1e-5)
 
 

@@ -3,6 +3,7 @@
 import functools
 
 import chex
+import drawn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,7 +17,7 @@ from dla_jax.tasks.sampling import Sampler
 
 MODELS = {
     "gpt": GPT(GPTConfig(17, 12, 2, 4, 16)),
-    "llama": Llama(LlamaConfig(17, 12, 2, 4, 2, 16, 24)),
+    "llama": Llama(LlamaConfig(17, 12, 1, 4, 2, 16, 24)),
 }
 truncate, draw = jax.jit(sampling.truncate), jax.jit(sampling.draw)
 
@@ -49,32 +50,29 @@ def test_truncation_against_numpy(temperature, top_k, top_p):
 
 
 def test_tokens_are_drawn_as_often_as_they_are_probable():
-    logits = jnp.asarray(np.random.default_rng(1).normal(size=(1, 6)), jnp.float32)
-    drawn = draw(jax.random.key(0), jnp.repeat(logits, 40_000, 0), Sampler(0.7, 5, 0.95))
-    expected = by_hand(np.asarray(logits[0]), 0.7, 5, 0.95)
-    shares = np.bincount(drawn, minlength=6) / 40_000
+    logits = np.random.default_rng(1).normal(size=(1, 6)).astype(np.float32)
+    tokens = draw(jax.random.key(0), logits.repeat(40_000, 0), Sampler(0.7, 5, 0.95))
+    expected = by_hand(logits[0], 0.7, 5, 0.95)
+    shares = np.bincount(tokens, minlength=6) / 40_000
     np.testing.assert_allclose(shares, expected, atol=0.012)  # 5 standard errors
     assert (expected == 0).any()
 
 
 def test_a_tiny_temperature_is_nearly_zero():
-    logits = jnp.asarray([[1.0, 3.0, 2.0]])
-    assert draw(jax.random.key(0), logits, Sampler(1e-38, 0, 1.0)).tolist() == [1]
+    logits = jnp.asarray([[1.0, 3.0, 2.0], [4.0, 3.0, 2.0]])
+    assert draw(jax.random.key(0), logits, Sampler(1e-38, 0, 1.0)).tolist() == [1, 0]
 
 
 def test_temperature_zero_takes_the_most_probable():
     logits = jnp.asarray([[0.0, 3.0, 1.0], [2.0, 0.0, 1.0]])
-    drawn = draw(jax.random.key(0), logits, Sampler(0.0, 0, 1.0))
-    np.testing.assert_array_equal(drawn, [1, 0])
+    tokens = draw(jax.random.key(0), logits, Sampler(0.0, 0, 1.0))
+    np.testing.assert_array_equal(tokens, [1, 0])
 
 
 @functools.cache
 def params_of(model):
     """Draw parameters of which every part matters, once."""
-    init = jax.jit(lambda key: model.init(key, jnp.zeros((1, 2), jnp.int32))["params"])
-    params, rng = jax.device_get(init(jax.random.key(0))), np.random.default_rng(0)
-    noise = lambda leaf: 0.2 * rng.standard_normal(leaf.shape).astype(np.float32)
-    return jax.tree.map(lambda leaf: leaf + noise(leaf), params)
+    return drawn.params_of(model, np.zeros((1, 2), np.int32), size=0.2)
 
 
 @functools.partial(jax.jit, static_argnames="model")
@@ -116,13 +114,13 @@ def test_a_cache_writes_what_reading_everything_again_would(name, length, temper
 
 def test_pieces_make_the_same_text_as_one_call():
     model, params = MODELS["gpt"], params_of(MODELS["gpt"])
-    pieces = list(sampling.stream(model, params, [1, 2], 70, 2, jax.random.key(0), Sampler()))
+    pieces = list(sampling.stream(model, params, [1], 65, 1, jax.random.key(0), Sampler()))
     widths = [piece.shape[1] for piece in pieces]
-    assert widths == [10, *[6] * 10]  # as much as is free in the context
-    longer = GPT(model.config._replace(block_size=80))
+    assert widths == [11, *[6] * 9]  # as much as is free in the context
+    longer = GPT(model.config._replace(block_size=80, n_layer=1))
     wide = sampling.stream(longer, params_of(longer), [1, 2], 70, 2, jax.random.key(0), Sampler())
     assert [piece.shape for piece in wide] == [(2, 32), (2, 32), (2, 6)]
-    shorter = sampling.sample(model, params, [1, 2], 35, 2, jax.random.key(0), Sampler())
+    shorter = sampling.sample(model, params, [1], 35, 1, jax.random.key(0), Sampler())
     np.testing.assert_array_equal(np.concatenate(pieces, 1)[:, :35], shorter)
 
 
@@ -137,7 +135,7 @@ def test_seeds_differ_and_samples_of_one_seed_too():
 
 
 def test_other_prompts_and_samplers_compile_nothing_new():
-    model = Llama(MODELS["llama"].config._replace(n_layer=1))
+    model = Llama(MODELS["llama"].config._replace(intermediate=16))  # of which nothing is compiled
     params = params_of(model)
     read, went_on = sampling.read._cache_size(), sampling.go_on._cache_size()
     for prompt, sampler in (
@@ -162,8 +160,7 @@ def test_half_a_character_waits_for_the_rest():
 
 def test_shapes():
     model, params = MODELS["gpt"], params_of(MODELS["gpt"])
-    writing = sampling.read(
-        params, jnp.zeros((3, 12), jnp.int32), np.int32(4), model=model, width=4
-    )
-    chex.assert_shape(writing.logits, (3, 17))
+    context = np.zeros((1, 12), np.int32)
+    writing = sampling.read(params, context, np.int32(4), model=model, width=8)
+    chex.assert_shape(writing.logits, (1, 17))
     assert int(writing.length) == 4 and len(writing.cache) == 2
