@@ -67,7 +67,8 @@ def our_steps(copies: int):
         take = lambda running, row: (envs.advance(env, running, row[0], row[1])[0], None)
         return jax.lax.scan(take, running, (actions, drawn))[0]
 
-    kept = {"running": envs.start(env, jax.random.key(0), copies), "calls": 0}
+    start = jax.jit(lambda key: envs.start(env, key, copies))
+    kept = {"running": start(jax.random.key(0)), "calls": 0}
 
     def take(n: int) -> int:
         calls = max(1, round(n / (PIECE * copies)))

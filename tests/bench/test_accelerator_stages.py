@@ -5,6 +5,7 @@ import math
 import subprocess
 import sys
 
+import drawn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,6 +19,7 @@ from dla_jax import commands
 from dla_jax.config.workdir import Launch
 from dla_jax.front import request
 from dla_jax.rl import loop
+from dla_jax.tasks import image_classifier
 from dla_jax.training.mesh import data_mesh
 
 STUDIES = ("resnet20", "resnet18", "depths", "resnet34", "dante", "shakespeare", "breakout")
@@ -69,7 +71,9 @@ def test_a_step_of_the_mlp_has_the_products_of_its_layers():
     assert accelerator_rates.step_flops(vision.our_task(net)) == expected
 
 
-def test_a_step_of_resnet_20_has_about_three_forward_passes():
+def test_a_step_of_resnet_20_has_about_three_forward_passes(monkeypatch):
+    start = lambda key, model, shape: drawn.variables_of(model, (1, *shape))
+    monkeypatch.setattr(image_classifier, "init_variables", start)  # it would be compiled
     net = vision.NETS["resnet20"]
     found = accelerator_rates.step_flops(vision.our_task(net)) / net.batch_size
     # He et al. 2015: 40.8 million multiplications an image
