@@ -23,6 +23,12 @@ from written_out import (
 from dla_jax.models.labs import LabA, LabB
 
 
+@functools.cache
+def variables_of(model):
+    """Draw variables, once."""
+    return drawn.variables_of(model, X.shape)
+
+
 @functools.partial(jax.jit, static_argnames=("per_stage", "as_implemented"))
 def lab_b(variables, skip, *, per_stage, as_implemented):
     """Compute lab B's net, written out."""
@@ -34,7 +40,7 @@ def lab_b(variables, skip, *, per_stage, as_implemented):
         f = norm(conv(f, p[f"{name}b"]["kernel"]), p[f"{name}b_norm"], s[f"{name}b_norm"])
         f = relu(f) if as_implemented else f
         if last:
-            f = f.reshape(3, 2, 2, 2, 2, -1).max((2, 4))
+            f = f.reshape(len(X), 2, 2, 2, 2, -1).max((2, 4))
         elif ends:
             padding = ((0, 0), (1, 1), (1, 1), (0, 0))
             f = lax.reduce_window(f, -jnp.inf, lax.max, (1, 3, 3, 1), (1, 2, 2, 1), padding)
@@ -50,7 +56,7 @@ def lab_b(variables, skip, *, per_stage, as_implemented):
             missing = (f.shape[-1] - h.shape[-1]) // 2
             short = jnp.pad(h[:, ::2, ::2], ((0, 0), (0, 0), (0, 0), (missing, missing)))
         h = relu(skip * short + f)
-    h = h.reshape(3, -1)
+    h = h.reshape(len(X), -1)
     for name in ("last1", "last2"):
         h = relu(h @ p[name]["kernel"] + p[name]["bias"])
     return h @ p["head"]["kernel"] + p["head"]["bias"]
@@ -62,7 +68,7 @@ def lab_b(variables, skip, *, per_stage, as_implemented):
 )
 def test_lab_b_is_what_its_definition_says(depth, per_stage, skip, as_implemented):
     model = LabB(depth=depth, as_implemented=as_implemented, projection=as_implemented, **COMMON)
-    variables = with_wiring(drawn.variables_of(model, X.shape), skip, 1.0)
+    variables = with_wiring(variables_of(model), skip, 1.0)
     expected = lab_b(variables, skip, per_stage=per_stage, as_implemented=as_implemented)
     logits, _ = apply(variables, model=model)
     np.testing.assert_allclose(logits, expected, rtol=2e-4, atol=2e-4)
@@ -103,7 +109,7 @@ def lab_a(variables, *, residual):
     else:
         for i in range(2):
             h = relu(layer(h, f"layer00{i}"))
-        h = h.reshape(3, 16, 2, 16, 2, 64).max((2, 4)).reshape(3, -1)
+        h = h.reshape(len(X), 16, 2, 16, 2, 64).max((2, 4)).reshape(len(X), -1)
     return h @ p["head"]["kernel"] + p["head"]["bias"]
 
 

@@ -31,7 +31,7 @@ NETS = {
 
 @functools.cache
 def forward_of(name):
-    """Return a function: nudge -> (logits, features), compiled."""
+    """Return a function: nudge, other parameters -> (logits, features), compiled."""
     shape = (1, 32, 32, 1) if name == "lab_b" else (2, 8, 8, 1)
     x = np.random.default_rng(0).random(shape, np.float32)
     variables = drawn.variables_of(NETS[name], x.shape)
@@ -40,7 +40,7 @@ def forward_of(name):
     def forward(variables, x, nudge):
         return NETS[name].apply(variables, x, train=False, nudge=nudge)
 
-    return lambda nudge: jax.device_get(forward(variables, x, nudge))
+    return lambda nudge, **other: jax.device_get(forward(variables | other, x, nudge))
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -106,11 +106,10 @@ def test_a_nudge_is_added_to_its_layer_and_changes_what_comes_after_it(name):
 def test_the_nudge_of_the_stem_is_added_to_what_enters_the_first_block(name):
     # The same as a stem whose output has another bias; where there is a max-pool, behind it.
     shift = np.random.default_rng(1).standard_normal(6).astype(np.float32)
-    x = np.random.default_rng(0).random((2, 8, 8, 1), np.float32)
-    variables = drawn.variables_of(NETS[name], x.shape)
-    stem = variables["params"]["stem"]
-    params = variables["params"] | {"stem": stem | {"bias": stem["bias"] + shift}}
+    params = drawn.variables_of(NETS[name], (2, 8, 8, 1))["params"]
+    stem = params["stem"]
+    params = params | {"stem": stem | {"bias": stem["bias"] + shift}}
     shape = (2, 4, 4, 6) if name == "cnn" else (2, 6)
     found = forward_of(name)({"stem": np.broadcast_to(shift, shape)})
-    expected = NETS[name].apply(variables | {"params": params}, x, train=False)
-    chex.assert_trees_all_close(found, jax.device_get(expected), rtol=1e-4, atol=1e-4)
+    expected = forward_of(name)(nudge=None, params=params)
+    chex.assert_trees_all_close(found, expected, rtol=1e-4, atol=1e-4)

@@ -1,7 +1,10 @@
 """ResNets with norm and ReLU before the convolutions are what their definition says."""
 
+import functools
+
 import drawn
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
@@ -46,10 +49,11 @@ def block(h, p, s, stride, skip, branch):
         h = conv(first, p["shortcut"]["kernel"], stride)
     elif f.shape != h.shape:
         missing = (f.shape[-1] - h.shape[-1]) // 2
-        h = np.pad(h[:, ::stride, ::stride], ((0, 0), (0, 0), (0, 0), (missing, missing)))
+        h = jnp.pad(h[:, ::stride, ::stride], ((0, 0), (0, 0), (0, 0), (missing, missing)))
     return skip * h + branch * f
 
 
+@functools.partial(jax.jit, static_argnames="per_stage")
 def written_out(variables, skip, branch, *, per_stage):
     """Compute (logits, features of the last convolution) in a loop over the blocks."""
     p, s = variables["params"], variables["batch_stats"]

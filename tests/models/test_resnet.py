@@ -94,6 +94,12 @@ def block(h, p, s, stride, skip, branch):
     return relu(skip * h + branch * f)
 
 
+@functools.cache
+def variables_of(model):
+    """Draw variables, once."""
+    return drawn.variables_of(model, X.shape)
+
+
 @functools.partial(jax.jit, static_argnames=("per_stage",))
 def written_out(variables, skip, branch, *, per_stage):
     """Compute (logits, features of the last convolution) in a loop over the blocks."""
@@ -115,7 +121,7 @@ def written_out(variables, skip, branch, *, per_stage):
 )
 def test_a_resnet_is_what_its_definition_says(depth, projection, bottleneck, skip, branch):
     model = resnet(depth, bottleneck=bottleneck, projection=projection)
-    variables = with_wiring(drawn.variables_of(model, X.shape), skip, branch)
+    variables = with_wiring(variables_of(model), skip, branch)
     per_stage = (depth - 2) // (9 if bottleneck else 6)
     expected, h = written_out(variables, skip, branch, per_stage=per_stage)
     logits, features = apply(variables, model=model)
@@ -128,8 +134,8 @@ def test_a_resnet_is_what_its_definition_says(depth, projection, bottleneck, ski
 
 def test_a_net_without_shortcuts_is_the_plain_twin():
     # The same function with the same parameters, and no shortcut in the program to multiply by 0.
-    wired, bare = resnet(14), resnet(14, shortcut=False)
-    variables = drawn.variables_of(wired, X.shape)
+    wired, bare = resnet(20), resnet(20, shortcut=False)
+    variables = variables_of(wired)
     plain, residual = (
         apply(with_wiring(variables, skip, 1.0), model=wired)[0] for skip in (0.0, 1.0)
     )

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-X = np.random.default_rng(9).random((3, 32, 32, 3), np.float32)
+X = np.random.default_rng(9).random((2, 32, 32, 3), np.float32)
 COMMON = {"num_classes": 10, "mean": (0.5, 0.4, 0.3), "std": (0.2, 0.3, 0.4), "dtype": "float32"}
 
 
