@@ -26,7 +26,7 @@ from dla_jax.tasks.adversarial_loss import (
 )
 
 COMMON = {"num_classes": 5, "mean": (0.3,), "std": (0.4,), "dtype": "float32"}
-NET = MLP(depth=2, width=6, norm="batch", init_scheme="he", **COMMON)
+NET = MLP(depth=1, width=6, norm="batch", init_scheme="he", **COMMON)
 RNG = np.random.default_rng(4)
 BATCH = {
     "image": RNG.integers(0, 256, (8, 4, 4, 1)).astype(np.uint8),
