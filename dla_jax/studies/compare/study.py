@@ -52,13 +52,26 @@ def folders_of(config) -> list[Path]:
     """
     pieces, found, first = config.runs.split(","), [], 0
     while first < len(pieces):
-        stops = range(len(pieces), first, -1)
-        names = {stop: ",".join(pieces[first:stop]).strip() for stop in stops}
-        folders = [stop for stop in stops if is_folder(names[stop])]
-        stop = folders[0] if folders else first + 1
-        found += matching(names[stop]) if names[stop] else []
+        name, stop = longest_folder(pieces, first) or (pieces[first].strip(), first + 1)
+        found += matching(name) if name else []
         first = stop
     return [follow_made("runs", folder, say=False) for folder in found]
+
+
+def longest_folder(pieces: list[str], first: int) -> tuple[str, int] | None:
+    """Return (folder, the piece after it) of the most pieces from `first` on; None: there is none.
+
+    A path goes on with a piece only in a folder that is there, so that few are looked for.
+    """
+    name = found = None
+    for stop in range(first + 1, len(pieces) + 1):
+        above, slash, _ = pieces[stop - 1].rpartition("/")
+        if name is not None and slash and not is_folder(f"{name},{above}".lstrip()):
+            break
+        name = pieces[first] if name is None else f"{name},{pieces[stop - 1]}"
+        if is_folder(name.strip()):
+            found = name.strip(), stop
+    return found
 
 
 def is_folder(name: str) -> bool:
