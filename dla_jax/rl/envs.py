@@ -146,7 +146,22 @@ def make(name: str, *, flatten: bool, sticky: float = 0.0, max_steps: int = 0) -
         arXiv:1709.06009).
       max_steps: another time limit; 0 keeps the environment's own.
     """
-    game, params = own_environment.load(name)[:2] if is_own(name) else _make(name)
+    if is_own(name):
+        return _as_env(name, *own_environment.load(name)[:2], flatten, sticky, max_steps)
+    return _known(name, flatten, sticky, max_steps)
+
+
+@functools.cache
+def _known(name: str, flatten: bool, sticky: float, max_steps: int) -> Env:
+    """Return an environment that is not one's own: the same object each time.
+
+    So what was traced of it serves all that are made alike.
+    """
+    return _as_env(name, *_make(name), flatten, sticky, max_steps)
+
+
+def _as_env(name: str, game, params, flatten: bool, sticky: float, max_steps: int) -> Env:
+    """Return an environment of gymnax's interface as `make` has it."""
     if max_steps:
         params = dataclasses.replace(params, max_steps_in_episode=max_steps)
     action_space = game.action_space(params)

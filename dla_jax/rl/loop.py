@@ -64,10 +64,16 @@ def start(agent: Agent, seeds: list[int], hypers: list) -> object:
         init(keys_of(seed).train, jax.tree.map(jnp.float32, hyper))
         for seed, hyper in zip(seeds, hypers, strict=True)
     ]
-    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
+    stacked = stack(*states)
     if agent.steps_per_update:  # counters are the same in all runs, and stay so
         stacked = stacked._replace(updates=states[0].updates, env_steps=states[0].env_steps)
     return spread(stacked)
+
+
+@jax.jit
+def stack(*trees):
+    """Return trees of the same shapes as one tree, stacked along a new leading axis."""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
 
 
 def spread(states):

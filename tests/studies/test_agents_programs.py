@@ -41,6 +41,18 @@ def test_arms_that_differ_in_numbers_share_a_program(config, arms, different):
     assert len({id(program) for program in programs.values()}) == different
 
 
+def test_a_later_study_of_a_process_has_the_agents_that_are_traced():
+    config = agents.get_config("smoke")
+    first = programs_of(resolve(config))
+    config.seeds, config.gamma = (7,), 0.5
+    second = programs_of(resolve(config))
+    config.total_steps *= 2
+    third = programs_of(resolve(config))
+    for name, program in first.items():
+        assert second[name].agent is program.agent is not third[name].agent
+        assert second[name].env is program.env and second[name].config.gamma == 0.5
+
+
 def test_what_is_data_in_a_program_reaches_the_method():
     config = ppo.get_config("cartpole")
     cut = make_hyper(own_config(config, "ppo_limit_is_end"), 3e-4)

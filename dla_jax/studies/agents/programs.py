@@ -56,6 +56,8 @@ NOT_STRUCTURE = (
     "experiment",
     "cells_at_a_time",
 )
+# {(environment, structure): its agent}: what was traced of it serves later studies of this process.
+_AGENTS = {}
 OVERHEAD = 0.3  # of a program, in runs: what more runs in one save
 
 
@@ -115,9 +117,14 @@ def programs_of(arms: dict[str, Arm]) -> dict[str, Program]:
     for arm in arms.values():
         key = structure(arm.config)
         if key not in made:
-            method, env = METHODS[arm.config.agent.name], make_env(arm.config)
-            agent = method.make(env, FrozenConfigDict(arm.config.to_dict()))
-            made[key] = Program(arm.config, env, agent)
+            env = make_env(arm.config)
+            if (env, key) not in _AGENTS:
+                method, frozen = (
+                    METHODS[arm.config.agent.name],
+                    FrozenConfigDict(arm.config.to_dict()),
+                )
+                _AGENTS[env, key] = method.make(env, frozen)
+            made[key] = Program(arm.config, env, _AGENTS[env, key])
         found[arm.name] = made[key]
     return found
 

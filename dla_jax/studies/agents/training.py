@@ -1,5 +1,6 @@
 """How a batch of agents is trained: many runs in one program, their rows, their best policies."""
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -51,9 +52,8 @@ def first_runs(arms: dict[str, Arm], batch: Batch) -> Runs:
     trials = batch.trials + batch.trials[-1:] * (batch.size - len(batch.trials))
     hypers = [make_hyper(arms[trial.arm].config, trial.lr) for trial in trials]
     states = loop.start(batch.program.agent, [trial.seed for trial in trials], hypers)
-    keys = [loop.keys_of(trial.seed) for trial in trials]
-    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *keys)
-    return Runs(states, loop.none_yet(batch.program.agent, states, batch.size), stacked)
+    keys = loop.stack(*(loop.keys_of(trial.seed) for trial in trials))
+    return Runs(states, loop.none_yet(batch.program.agent, states, batch.size), keys)
 
 
 def compile_batch(arms: dict[str, Arm], batch: Batch) -> None:
@@ -124,7 +124,7 @@ def train_batch(
         if trial.stage == "final":
             record.check()  # another worker may have taken over
             own_scores |= keep_and_judge(batch, runs, n, rows[trial.name], workdir)
-        facts = facts_of(own, runs, n) | {"train_seconds": seconds} | own_scores
+        facts = facts_of(own, runs) | {"train_seconds": seconds} | own_scores
         result = result_of(own, rows[trial.name], own_scores, first_update[n])
         write_last_row(record, trial, facts, result)
     checkpoints.delete()
@@ -217,13 +217,13 @@ def keep_and_judge(
     return judging.judged(program, policies, trial.seed, diverged)
 
 
-def facts_of(own, runs: Runs, n: int) -> dict:
-    """Return what the last row of run n says of its environment and network."""
-    params = jax.tree.leaves(row_of_tree(runs.states.params, n))
-    num_params = sum(leaf.size for leaf in params)
+def facts_of(own, runs: Runs) -> dict:
+    """Return what the last row of a run says of its environment and network."""
+    num_params = sum(math.prod(leaf.shape[1:]) for leaf in jax.tree.leaves(runs.states.params))
     return {"env": own.env.name, "algorithm": own.agent.name, "num_params": num_params}
 
 
+@jax.jit
 def row_of_tree(tree, n: int):
     """Return run n of stacked runs."""
     return jax.tree.map(lambda leaf: leaf[n], tree)
