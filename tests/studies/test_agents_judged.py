@@ -29,6 +29,7 @@ SMALL = {
     "seeds": (0, 1),
     "lrs": (1e-3, 3e-3),
     "total_steps": 512,
+    "eval_episodes": 6,  # as many as test episodes: one program
     "agent.normalise_obs": True,
     "agent.normalise_reward": False,
 }

@@ -126,13 +126,13 @@ def test_stopped_in_python_it_goes_on_unless_its_module_changed(tmp_path, monkey
     monkeypatch.syspath_prepend(tmp_path)
     path = tmp_path / "strolled.py"
     shutil.copy(EXAMPLE, path)
-    changes = CHANGES | {"env.name": "strolled:Walk", "env.sticky": 0.1}
+    changes = CHANGES | {"env.name": "strolled:Walk", "env.sticky": 0.1, "total_steps": 1024}
     run = lambda: dla_jax.run("configs/ppo.py:one", tmp_path / "run", quiet=True, **changes)
     append = Record.append
 
     def stop_in_the_middle(record, row):
         append(record, row)
-        if row["step"] == 4096:
+        if row["step"] == 256:
             stop_requested.set()
 
     monkeypatch.setattr(Record, "append", stop_in_the_middle)
@@ -140,7 +140,7 @@ def test_stopped_in_python_it_goes_on_unless_its_module_changed(tmp_path, monkey
         run()
     monkeypatch.setattr(Record, "append", append)
     stopped = read_record(tmp_path / "run")
-    assert max(row["step"] for row in stopped) == 4096
+    assert max(row["step"] for row in stopped) == 256
 
     def write(text):
         path.write_text(text)
