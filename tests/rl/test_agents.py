@@ -17,7 +17,7 @@ LIMIT = 12
 
 @functools.cache
 def agent_of(name):
-    return make_agent(name, envs.make("CartPole-v1", flatten=True, max_steps=LIMIT))
+    return make_agent(name, envs.make("CartPole-v1", flatten=True, max_steps=LIMIT), hidden=())
 
 
 def begin(name, seeds=(0, 1, 2, 3), **changes):

@@ -118,8 +118,9 @@ def test_an_update_is_the_same_however_many_episodes_are_played_at_a_time():
     after = []
     for side_by_side in (0, 3):
         own = {"num_envs": NUM_ENVS, "side_by_side": side_by_side, "value_steps": 2}
-        agent = make_agent("reinforce", COUNTER, optim="sgd", **own)
-        state = quickly_compiled(agent.init)(jax.random.key(5), hyper)
+        agent = make_agent("reinforce", COUNTER, hidden=(), optim="sgd", **own)
+        if not after:  # the same beginning for both
+            state = quickly_compiled(agent.init)(jax.random.key(5), hyper)
         after.append(quickly_compiled(agent.update)(state))
     (all_at_once, metrics), (few, few_metrics) = after
     assert all_at_once.env_steps == few.env_steps

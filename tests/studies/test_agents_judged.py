@@ -8,19 +8,19 @@ import scipy
 from made_up import finished, noise
 
 import dla_jax
-from configs import agents, ppo
-from dla_jax.config.checks import ConfigError
+from configs import agents
 from dla_jax.config.old_names import with_new_names
 from dla_jax.config.stop import stop_requested
 from dla_jax.evidence.rows import read_record
 from dla_jax.rl import judge
-from dla_jax.studies.agents import transfer
+from dla_jax.studies import running
+from dla_jax.studies.agents import training, transfer
 from dla_jax.studies.agents.answer import answer
-from dla_jax.studies.agents.checks import check_config
 from dla_jax.studies.agents.judging import VALUES, remarks
 from dla_jax.studies.agents.report import lines, title
 from dla_jax.studies.agents.study import STUDY
-from dla_jax.trials.arms import own_config
+from dla_jax.training.record import Record
+from dla_jax.trials.lease import Lost
 
 SMALL = {
     "env.name": "CartPole-v1",
@@ -95,6 +95,24 @@ def test_a_run_whose_judging_is_interrupted_is_judged_again_and_not_trained_agai
     stopped_runs = {row["run"] for row in kept}
     again = [row for row in kept if row["seconds"] != times[row["run"], row["step"]]]
     assert stopped_runs and not again, "trained again"
+
+
+def test_a_worker_whose_run_another_took_over_saves_no_model(tmp_path, monkeypatch):
+    trained, scored = [], training.final_scores
+
+    def scores(*given):
+        trained.append(True)
+        return scored(*given)
+
+    def check():
+        if trained:
+            raise Lost
+
+    monkeypatch.setattr(training, "final_scores", scores)
+    monkeypatch.setattr(running, "Record", lambda *given: Record(*given[:2], check))
+    with pytest.raises(Lost):
+        small(tmp_path / "run", seeds=(0,), lrs=(1e-3,))
+    assert trained and not list(tmp_path.rglob("model"))
 
 
 def judged_study(workdir, **changes):
@@ -263,32 +281,12 @@ def unjudged(trial):
     return row | {"solved_at": None, "diverged": False}
 
 
-def test_what_is_judged_is_counted_before_it_runs():
-    config = ppo.get_config("lunar")
-    runs = len(config.seeds) * len(config.arms)
-    (line,) = remarks(config)
-    assert line.startswith(f"{runs} runs judged on gymnasium's LunarLander-v3")
-    assert f"{2 * runs * config.test_episodes:,} episodes" in line
-    config.env.judge = ""
-    (line,) = remarks(config)
-    assert "env.judge is empty" in line and "not run" in line
-
-
 def test_claims_on_what_was_not_judged_are_not_run(tmp_path):
     config = agents.get_config("lunar")
     config.env.judge = ""
     found = finished(STUDY, config, {"name": "x"}, unjudged, lambda trial: [], tmp_path)
     verdicts = {claim["value"]: claim["verdict"] for claim in found.summary["claims"]}
     assert verdicts["judged_return"] == "not run" != verdicts["log2_solved"]
-
-
-def test_actions_that_stick_are_refused_where_it_is_judged():
-    config = ppo.get_config("cartpole")
-    config.runs_at_once, config.env.judge, config.env.sticky = 4, "CartPole-v1", 0.25
-    with pytest.raises(ConfigError, match=r"env\.sticky: 0\.25.*give 0"):
-        check_config(own_config(config, "ppo"))
-    config.env.sticky = 0.0
-    check_config(own_config(config, "ppo"))
 
 
 def test_a_study_of_before_was_not_judged():

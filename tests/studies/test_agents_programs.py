@@ -5,13 +5,11 @@ import importlib.util
 import numpy as np
 import pytest
 
-import dla_jax
 from configs import agents, dqn, ppo, reinforce
 from dla_jax.config.checks import ConfigError
-from dla_jax.studies import running
-from dla_jax.studies.agents import training
 from dla_jax.studies.agents.checks import check_config
 from dla_jax.studies.agents.figures import unpacked
+from dla_jax.studies.agents.judging import remarks
 from dla_jax.studies.agents.programs import (
     HYPERS,
     batch_size,
@@ -21,9 +19,7 @@ from dla_jax.studies.agents.programs import (
     programs_of,
 )
 from dla_jax.studies.agents.training import Evaluation, row_of
-from dla_jax.training.record import Record
 from dla_jax.trials.arms import final_trials, own_config, resolve, select_trials
-from dla_jax.trials.lease import Lost
 
 
 @pytest.mark.parametrize(
@@ -225,20 +221,21 @@ def test_what_is_trained_in_our_lander_is_judged_on_box2d(config):
     assert "judged_return" in values and values <= {"judged_return", "log2_solved"}
 
 
-def test_a_worker_whose_run_another_took_over_saves_no_model(tmp_path, monkeypatch):
-    trained, scored = [], training.final_scores
+def test_what_is_judged_is_counted_before_it_runs():
+    config = ppo.get_config("lunar")
+    runs = len(config.seeds) * len(config.arms)
+    (line,) = remarks(config)
+    assert line.startswith(f"{runs} runs judged on gymnasium's LunarLander-v3")
+    assert f"{2 * runs * config.test_episodes:,} episodes" in line
+    config.env.judge = ""
+    (line,) = remarks(config)
+    assert "env.judge is empty" in line and "not run" in line
 
-    def scores(*given):
-        trained.append(True)
-        return scored(*given)
 
-    def check():
-        if trained:
-            raise Lost
-
-    monkeypatch.setattr(training, "final_scores", scores)
-    monkeypatch.setattr(running, "Record", lambda *given: Record(*given[:2], check))
-    changes = {"seeds": (0,), "optim.lr": 1e-3, "total_steps": 512, "runs_at_once": 4}
-    with pytest.raises(Lost):
-        dla_jax.run("configs/ppo.py:smoke", tmp_path / "run", quiet=True, **changes)
-    assert trained and not list(tmp_path.rglob("model"))
+def test_actions_that_stick_are_refused_where_it_is_judged():
+    config = ppo.get_config("cartpole")
+    config.runs_at_once, config.env.judge, config.env.sticky = 4, "CartPole-v1", 0.25
+    with pytest.raises(ConfigError, match=r"env\.sticky: 0\.25.*give 0"):
+        check_config(own_config(config, "ppo"))
+    config.env.sticky = 0.0
+    check_config(own_config(config, "ppo"))
