@@ -111,6 +111,14 @@ def structure(config) -> tuple:
     return tuple((key, str(value)) for key, value in keys if key not in left_out)
 
 
+def agent_of(env: envs.Env, config, key: tuple) -> Agent:
+    """Return the agent of an environment and a structure; one that was made before serves again."""
+    if (env, key) not in _AGENTS:
+        method = METHODS[config.agent.name]
+        _AGENTS[env, key] = method.make(env, FrozenConfigDict(config.to_dict()))
+    return _AGENTS[env, key]
+
+
 def programs_of(arms: dict[str, Arm]) -> dict[str, Program]:
     """Return {arm: its program}; arms of one structure have the same."""
     made, found = {}, {}
@@ -118,13 +126,7 @@ def programs_of(arms: dict[str, Arm]) -> dict[str, Program]:
         key = structure(arm.config)
         if key not in made:
             env = make_env(arm.config)
-            if (env, key) not in _AGENTS:
-                method, frozen = (
-                    METHODS[arm.config.agent.name],
-                    FrozenConfigDict(arm.config.to_dict()),
-                )
-                _AGENTS[env, key] = method.make(env, frozen)
-            made[key] = Program(arm.config, env, _AGENTS[env, key])
+            made[key] = Program(arm.config, env, agent_of(env, arm.config, key))
         found[arm.name] = made[key]
     return found
 
