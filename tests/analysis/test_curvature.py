@@ -15,7 +15,7 @@ from dla_jax.analysis.loss import loss_with_batch_statistics
 from dla_jax.models.cnn import CNN
 from dla_jax.models.mlp import MLP
 
-X, LABELS = jax.random.uniform(jax.random.key(0), (8, 3, 3, 1)), jnp.arange(8) % 3
+X, LABELS = np.random.default_rng(0).random((8, 3, 3, 1), np.float32), np.arange(8) % 3
 COMMON = {"num_classes": 3, "mean": (0.0,), "std": (1.0,), "dtype": "float32"}
 NETS = {
     "mlp": MLP(depth=3, width=3, norm="batch", init_scheme="he", **COMMON),
@@ -139,15 +139,17 @@ def test_the_mean_over_probes_is_the_trace_over_the_dimension():
     assert abs(means.mean() - 2.5) < 4 * error
 
 
+@functools.partial(jax.jit, static_argnames="dim")
+def of_multiple_of_one(value, *, dim):
+    """Return the top eigenvalue, nodes and weights of a multiple of the unit matrix."""
+    matvec, key = lambda vector: value * vector, jax.random.key(1)
+    top = curvature.top_eigenvalue(matvec, dim, key, 6)
+    return top, *curvature.spectral_density(matvec, dim, key, 2, 6)
+
+
 @pytest.mark.parametrize(("value", "dim"), [(-2.0, 3), (0.0, 3), (5.0, 1)])
 def test_a_space_that_ends_early_gives_no_nan_and_keeps_the_sign(value, dim):
-    @jax.jit
-    def found():
-        matvec, key = lambda vector: value * vector, jax.random.key(1)
-        top = curvature.top_eigenvalue(matvec, dim, key, 6)
-        return top, *curvature.spectral_density(matvec, dim, key, 2, 6)
-
-    top, nodes, weights = found()
+    top, nodes, weights = of_multiple_of_one(value, dim=dim)
     np.testing.assert_allclose(top, value, rtol=1e-5)
     np.testing.assert_allclose(nodes, np.full((2, 6), value), rtol=1e-5)
     np.testing.assert_allclose(weights.sum(1), 1, rtol=1e-5)
@@ -165,14 +167,14 @@ def test_probes_at_once_equal_probes_one_by_one():
     matrix = matrix_of(np.arange(-3.0, 9.0))
 
     @jax.jit
-    def at_once_and_alone(key):
-        matvec = product(matrix)
-        signs = [jax.random.rademacher(k, (12,), jnp.float32) for k in jax.random.split(key, 3)]
-        alone = [curvature.lanczos(matvec, start, 4) for start in signs]
-        return curvature.spectral_density(matvec, 12, key, 3, 4), alone
+    def at_once_and_probes(key):
+        sign = lambda key: jax.random.rademacher(key, (12,), jnp.float32)
+        at_once = curvature.spectral_density(product(matrix), 12, key, 3, 4)
+        return *at_once, jax.vmap(sign)(jax.random.split(key, 3))
 
-    at_once, alone = at_once_and_alone(jax.random.key(7))
-    for nodes, weights, (alphas, betas) in zip(*at_once, alone, strict=True):
+    found = jax.device_get(at_once_and_probes(jax.random.key(7)))
+    for nodes, weights, signs in zip(*found, strict=True):
+        alphas, betas = lanczos(matrix, signs, 4)
         values, vectors = np.linalg.eigh(tridiagonal(alphas, betas))
         np.testing.assert_allclose(nodes, values, rtol=1e-3, atol=1e-4)
         np.testing.assert_allclose(weights, vectors[0] ** 2, rtol=1e-3, atol=1e-4)

@@ -2,7 +2,6 @@
 
 import chex
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import ndimage, stats
@@ -22,8 +21,11 @@ HEAT = np.random.default_rng(0).permutation(60).reshape(2, 5, 6).astype(np.float
 IMAGES = np.random.default_rng(1).random((3, 12, 16, 2), np.float32)
 
 
+draw_ranks = jax.jit(pixel_ranks)
+
+
 def ranks_of(heat, seed=0):
-    return np.asarray(pixel_ranks(jax.random.key(seed), jnp.asarray(heat)))
+    return np.asarray(draw_ranks(jax.random.key(seed), heat.astype(np.float32)))
 
 
 def test_ranks_are_those_of_numpy_with_the_hottest_pixel_first():
@@ -63,7 +65,8 @@ def test_a_curve_is_what_a_loop_over_pixels_makes_of_it():
     weights = np.random.default_rng(3).standard_normal((5, 6, 3)).astype(np.float32)
     probability = lambda x: jax.nn.sigmoid((x * weights).sum((1, 2, 3)))
     ranks, counts = ranks_of(HEAT), counts_of(30, 7)
-    found = exchange_curve(probability, hot, rest, ranks, jnp.asarray(counts))
+    curve = jax.jit(exchange_curve, static_argnums=0)
+    found = np.asarray(curve(probability, hot, rest, ranks, counts))
     chex.assert_shape(found, (8, 2))
     for b in range(2):
         image = rest[b].copy()
@@ -90,10 +93,11 @@ def test_the_right_order_has_the_known_areas_and_the_reversed_one_smaller_ones()
     weights[0, 0, :2] = 1
     probability = lambda x: (x[..., 0] * weights / 2).sum((1, 2))
     hot, counts = np.ones((1, 2, 4, 1), np.float32), counts_of(8, 8)
+    curve = jax.jit(exchange_curve, static_argnums=0)
 
     def area_of(heat, hot, rest):
-        curve = exchange_curve(probability, hot, rest, ranks_of(heat), counts)
-        return area(np.asarray(curve), counts)[0]
+        found = curve(probability, hot, rest, ranks_of(heat), counts)
+        return area(np.asarray(found), counts)[0]
 
     right, wrong = (area_of(heat, hot, 0 * hot) for heat in (weights, -weights))
     expected = [(0.25 + 0.75 + 6) / 8, (0.25 + 0.75) / 8]

@@ -15,7 +15,7 @@ from dla_jax.models.cnn import CNN
 from dla_jax.models.mlp import MLP, Perceptron
 from dla_jax.models.resnet import ResNet
 
-X, LABELS = jax.random.uniform(jax.random.key(0), (6, 8, 8, 1)), jnp.arange(6)
+X, LABELS = np.random.default_rng(0).random((6, 8, 8, 1), np.float32), np.arange(6)
 COMMON = {"num_classes": 10, "mean": (0.0,), "std": (1.0,), "dtype": "float32"}
 
 
@@ -30,6 +30,9 @@ def cnn(depth):
 def resnet(depth):
     layout = {"bottleneck": False, "shortcut": True, "projection": False}
     return ResNet(depth=depth, init_scheme="he", **layout, **COMMON)
+
+
+delete, reorder = jax.jit(lesion.delete), jax.jit(lesion.reorder)
 
 
 def variables_of(model, *, skip=True, branch=1.0):
@@ -103,7 +106,8 @@ def expected_scores(model, variables, statistics_of=None):
 @pytest.mark.parametrize("recomputed", [False, True])
 def test_scores_of_all_masks_equal_a_loop(recomputed):
     model = mlp(4)
-    variables, other = variables_of(model), jax.random.uniform(jax.random.key(1), (20, 8, 8, 1))
+    variables = variables_of(model)
+    other = np.random.default_rng(1).random((20, 8, 8, 1), np.float32)
     masks = lesion.random_blocks(np.random.default_rng(0), 3, (0, 1, 2), 2)
     statistics_of = other if recomputed else None
     runs = []
@@ -112,7 +116,7 @@ def test_scores_of_all_masks_equal_a_loop(recomputed):
         runs.append(jax.jit(score)(variables, masks, X, LABELS, statistics_of=statistics_of))
     expected = []
     for mask in masks.reshape(-1, 3):
-        edited = lesion.delete(variables, mask)
+        edited = delete(variables, mask)
         expected.append(expected_scores(model, edited, statistics_of))
     accuracy, loss = np.array(expected).T.reshape(2, 3, 2)
     for found in runs:
@@ -126,7 +130,7 @@ def test_scores_of_all_masks_equal_a_loop(recomputed):
 def test_recomputed_statistics_are_those_of_the_batch_that_the_edited_network_sees(model):
     variables = variables_of(model)
     mask = np.arange(lesion.num_blocks(variables)) == 1
-    variables = lesion.delete(variables, mask)
+    variables = delete(variables, mask)
 
     @jax.jit
     def found_and_expected(variables):
@@ -160,7 +164,7 @@ def test_swapped_blocks_take_parameters_statistics_and_wiring_with_them():
     variables["wiring"] = {"blocks": {"skip": np.arange(4.0), "branch": np.arange(4.0) + 9}}
     order = lesion.swapped(4, [(0, 2), (2, 3)])
     np.testing.assert_array_equal(order, [2, 1, 3, 0])
-    found = jax.jit(lesion.reorder)(variables, order)
+    found = reorder(variables, order)
     for kind, tree in variables.items():
         expected = jax.tree.map(lambda leaf: leaf[[2, 1, 3, 0]], tree["blocks"])
         jax.tree.map(np.testing.assert_array_equal, found[kind], tree | {"blocks": expected})
@@ -172,7 +176,7 @@ def test_only_blocks_of_one_shape_are_swapped():
     variables["wiring"] = dict(reversed(variables["wiring"].items()))
     pairs = lesion.swappable_pairs(variables)
     np.testing.assert_array_equal(pairs, [(1, 2), (4, 5), (7, 8)])
-    found = lesion.reorder(variables, lesion.swapped(9, [(4, 5)]))
+    found = jax.device_get(reorder(variables, lesion.swapped(9, [(4, 5)])))
     changed = lambda kind, name: (
         not np.array_equal(*(flat(v[kind][name]) for v in (found, variables)))
     )
@@ -200,7 +204,7 @@ def test_scores_of_orders_equal_a_loop():
     orders = np.array([lesion.swapped(3, [pair]) for pair in lesion.swappable_pairs(variables)])
     score = functools.partial(lesion.scores, model.apply, edit=lesion.reorder)
     found = jax.jit(score)(variables, orders, X, LABELS)
-    expected = [expected_scores(model, lesion.reorder(variables, order)) for order in orders]
+    expected = [expected_scores(model, reorder(variables, order)) for order in orders]
     np.testing.assert_allclose(found["loss"], np.array(expected)[:, 1], rtol=1e-4)
     assert len(np.unique(found["loss"])) == 3
 
