@@ -1,6 +1,7 @@
 """Imports point to a lower floor, and heavy libraries stay where they belong."""
 
 import ast
+import functools
 from pathlib import Path
 
 import pytest
@@ -49,11 +50,24 @@ OWNERS = {
 }
 
 
+@functools.cache
+def read(path):
+    """Return (imports at the top, all imports, (name, lines) of functions), parsed once."""
+    tree = ast.parse(path.read_text())
+    imports, functions = [], []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            imports.append(node)
+        elif isinstance(node, ast.FunctionDef):
+            functions.append((node.name, node.end_lineno - node.lineno))
+    return [node for node in imports if node in tree.body], imports, functions
+
+
 def imported(path):
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in read(path)[1]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
+        else:
             assert node.level == 0, f"{path}: relative import"
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
@@ -109,20 +123,18 @@ def test_no_module_is_too_long():
 
 def test_no_function_is_too_long():
     for path in MODULES:
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.FunctionDef):
-                assert node.end_lineno - node.lineno < 60, f"{place(path)}: {node.name}"
+        for name, lines in read(path)[2]:
+            assert lines < 60, f"{place(path)}: {name}"
 
 
 def test_no_import_has_another_name_and_none_hides_in_a_function():
     for path in MODULES:
-        tree = ast.parse(path.read_text())
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                names = [getattr(node, "module", None) or "", *(a.name for a in node.names)]
-                if any(name.startswith("dla_jax") for name in names):
-                    assert all(alias.asname is None for alias in node.names), place(path)
-                    assert node in tree.body, f"{place(path)}: {ast.unparse(node)}"
+        at_top, imports, _ = read(path)
+        for node in imports:
+            names = [getattr(node, "module", None) or "", *(a.name for a in node.names)]
+            if any(name.startswith("dla_jax") for name in names):
+                assert all(alias.asname is None for alias in node.names), place(path)
+                assert node in at_top, f"{place(path)}: {ast.unparse(node)}"
 
 
 def test_no_modules_import_one_another_in_a_circle():
