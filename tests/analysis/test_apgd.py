@@ -145,4 +145,7 @@ def test_what_makes_no_sense_is_refused_in_one_line(how, told):
 
 def test_dlr_is_refused_below_three_classes():
     with pytest.raises(ConfigError, match="2 classes; DLR needs three"):
-        apgd(lambda x: net(x)[:, :2], X, LABELS % 2, jax.random.key(0), 0.1, loss="dlr")
+        jax.eval_shape(
+            lambda key: apgd(lambda x: net(x)[:, :2], X, LABELS % 2, key, 0.1, loss="dlr"),
+            jax.random.key(0),
+        )

@@ -14,7 +14,7 @@ def test_rows_stand_at_the_first_steps_and_probes_at_their_multiples_and_before_
     assert [row["step"] for row in rows] == [0, 1, 2, 3, 5, 6, 10, 12, 15, 18, 20]
     assert [row["step"] for row in rows if "probe" in row] == [0, 6, 12, 18]
     assert all(("moved" in row) == (row["step"] > 0) for row in rows)
-    weights = init_fn(jax.random.split(jax.random.key(0))[0])[0]["w"]
+    weights = np.asarray(jax.jit(init_fn)(jax.random.split(jax.random.key(0))[0])[0]["w"])
     np.testing.assert_allclose(rows[0]["probe"], weights, rtol=1e-3)  # before the first step
     # Of steps 1 to 3, each with a row of its own.
     moved = sum(np.array(row["moved"]) for row in rows[1:4])
@@ -32,10 +32,10 @@ def test_gradients_are_traced_from_the_step_itself():
 
     _, rows = fit(trace=trace)
     key_init, key_steps = jax.random.split(jax.random.key(0))
-    params, model_state = init_fn(key_init)
+    params, model_state = jax.device_get(jax.jit(init_fn)(key_init))
     index = batch_positions(0, 0, 8, 40)
     batch, key = {"x": X[index], "y": Y[index]}, jax.random.fold_in(key_steps, 0)
-    grads = jax.grad(lambda p: loss_fn(p, model_state, batch, key)[0])(params)
+    grads = jax.jit(jax.grad(lambda p: loss_fn(p, model_state, batch, key)[0]))(params)
     first, norms = rows[0], [np.linalg.norm(grads["w"]), abs(grads["b"])]
     np.testing.assert_allclose(first["norms"], norms, rtol=1e-3)
     np.testing.assert_allclose(first["grad_norm"], np.hypot(*first["norms"]), rtol=1e-3)
