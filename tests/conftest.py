@@ -5,7 +5,6 @@ import functools
 import gc
 import json
 import os
-import random
 import sys
 import tempfile
 from pathlib import Path
@@ -20,9 +19,6 @@ from launching import QUICKLY, SELDOM, UNTRACED, Answer, launch  # noqa: E402
 os.environ.setdefault("XLA_FLAGS", QUICKLY)
 os.environ.update(UNTRACED)
 gc.set_threshold(*SELDOM)
-# Even where Python is told to keep no bytecode: to rewrite the asserts of all tests takes each
-# worker several times as long as to import JAX.
-sys.dont_write_bytecode = False
 # The workers of pytest share the cores, and what they start has those of its worker: on networks as
 # small as these, threads of XLA on several cores mostly wait for one another, which takes CPU time.
 if "PYTEST_XDIST_WORKER" in os.environ and hasattr(os, "sched_setaffinity"):
@@ -54,21 +50,11 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_make_collect_report(collector):
-    """Read the files in an order of each worker's own: what one has rewritten, others only load."""
-    report = yield
-    if isinstance(collector, pytest.Directory):
-        random.Random(os.environ.get("PYTEST_XDIST_WORKER")).shuffle(report.result)
-    return report
-
-
 def pytest_collection_modifyitems(items):
     """Begin with the files that take longest, so that all workers end together."""
 
-    def place(item) -> tuple[int, str]:
-        stem = item.path.stem
-        return LONGEST.index(stem) if stem in LONGEST else len(LONGEST), str(item.path)
+    def place(item) -> int:
+        return LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST)
 
     items.sort(key=place)
 
