@@ -90,7 +90,7 @@ def test_every_seed_of_a_baseline_is_looked_at(check_study):
     good = [seed for seed, both in together.items() if both]
     bad = [seed for seed, both in together.items() if not both]
     assert len(good) > 3 and len(bad) > 3
-    found.batch_size = 16
+    found.batch_size, found.data.num_examples = 16, 0
     found.seeds, found.select_seeds = tuple(good), (100,)
     check_study(found, texts)
     found.seeds = (good[0], bad[0], good[1])
@@ -168,7 +168,7 @@ def test_a_vocabulary_may_be_cut_to_one_word():
 @pytest.mark.parametrize("preset", [yahoo, ag_news])
 def test_a_study_asks_before_it_trains(preset, check_study):
     texts, found = labelled_texts(once), smoke_config(preset)
-    found.batch_size = 16
+    found.batch_size, found.data.num_examples = 16, 0
     refusal = r"networks.tfidf: no word stands in 2 of the training texts of seed 0; .*min_texts=1"
     with pytest.raises(ConfigError, match=refusal):
         check_study(found, texts)
