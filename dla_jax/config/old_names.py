@@ -63,22 +63,25 @@ def with_new_names(config: dict) -> dict:
     if "claims" in config:
         claims = {name: with_threshold(claim) for name, claim in config["claims"].items()}
         config = config | {"claims": claims}
-    if experiment == "compare":
-        return COMPARE | config
     if "made" in config:
         config = config | {"made": made_with_new_names(config["made"])}
+    if experiment == "compare":
+        return COMPARE | config
     if experiment == "agents":
         return agents(config)
     return texts(images(selecting(config)))
 
 
 def made_with_new_names(made):
-    """Return the study, or {name: study}, that a study makes first with today's names and keys."""
-    if not isinstance(made, dict) or not made:
+    """Return the study, or {name: study}, that a study makes first with today's names and keys.
+
+    What is no study, which a kind of one's own may have there, stays as it is.
+    """
+    if not isinstance(made, dict):
         return made
     if "experiment" in made:
         return with_new_names(made)
-    return {name: with_new_names(study) for name, study in made.items()}
+    return {name: made_with_new_names(study) for name, study in made.items()}
 
 
 def selecting(config: dict) -> dict:

@@ -169,6 +169,12 @@ SETS = {
 }
 
 
+def size_of(name: str) -> int | None:
+    """Return how many examples a published set of that name has; None where it is not known."""
+    sizes = SETS[name].sizes if name in SETS else {}
+    return sum(sizes.values()) or None
+
+
 def is_hub(name: str) -> bool:
     """Return whether a `data.name` is that of any set of the hub."""
     return name.startswith(HUB)

@@ -20,7 +20,7 @@ from dla_jax.config.checks import (
 from dla_jax.config.elsewhere import is_own
 from dla_jax.data import folder, hub_fetch, hub_folder, hub_sets, own_images, prepared, splits
 from dla_jax.data.hub_sets import is_hub
-from dla_jax.data.thinning import thinned
+from dla_jax.data.thinning import check_enough, thinned
 
 DATASETS = ("digits", *prepared.NAMES, "folder")
 RULES = {
@@ -95,6 +95,7 @@ def check_config(data, data_dir: Path, download: bool) -> None:
         known = hub_fetch.check_available(hub_sets.of_data(data), data_dir, download)
         if known is not None:  # else it is seen when it is fetched
             check_fraction(data, official="test" in known["sizes"])
+            check_enough(data.name, sum(known["sizes"].values()), data.num_examples)
         return
     official, given = data.name in prepared.NAMES, f"data.test_fraction: {data.test_fraction}"
     if data.name == "folder":
@@ -112,6 +113,9 @@ def check_config(data, data_dir: Path, download: bool) -> None:
         )
     check_fraction(data, official)
     if data.name in prepared.NAMES:
+        known_size = hub_sets.size_of(data.name)
+        if known_size is not None:  # else it is seen when it is read
+            check_enough(data.name, known_size, data.num_examples)
         prepared.check_available(data.name, data_dir, download)
 
 

@@ -12,7 +12,7 @@ from dla_jax.config.checks import check, check_choice, check_number, check_rules
 from dla_jax.data import docstrings, hub_fetch, hub_sets, prepared, splits
 from dla_jax.data.csv_files import one_line, read_csv
 from dla_jax.data.hub_sets import is_hub
-from dla_jax.data.thinning import thinned
+from dla_jax.data.thinning import check_enough, thinned
 
 DATASETS = ("docstrings", "csv", *prepared.TEXTS)
 RULES = {"val_fraction": number(above=0, below=0.5), "num_examples": count(low=0)}
@@ -80,10 +80,14 @@ def check_config(data, data_dir: Path, download: bool) -> None:
         known = hub_fetch.check_available(hub_sets.of_data(data), data_dir, download)
         if known is not None:  # else it is seen when it is fetched
             check_fraction(data, official="test" in known["sizes"])
+            check_enough(data.name, sum(known["sizes"].values()), data.num_examples)
         return
     official = data.name in prepared.TEXTS or (data.name == "csv" and bool(data.test_path))
     check_fraction(data, official)
     if data.name in prepared.TEXTS:
+        known_size = hub_sets.size_of(data.name)
+        if known_size is not None:  # else it is seen when it is read
+            check_enough(data.name, known_size, data.num_examples)
         prepared.check_available(data.name, data_dir, download)
 
 

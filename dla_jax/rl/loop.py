@@ -70,7 +70,6 @@ def start(agent: Agent, seeds: list[int], hypers: list) -> object:
     return spread(stacked)
 
 
-@jax.jit
 def stack(*trees):
     """Return trees of the same shapes as one tree, stacked along a new leading axis."""
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)

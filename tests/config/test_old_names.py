@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 
-from configs import cam, dante, export, gradients, image_base, rescnn, resnet34, yahoo
+from configs import cam, compare, dante, export, gradients, image_base, rescnn, resnet34, yahoo
 from dla_jax.config.old_names import AGENT, AGENTS, ATTACK, BOUNDS, with_new_names
 from dla_jax.evidence.claims import alone, claim
 from dla_jax.evidence.verdicts import FAILS, HOLDS, OPEN
@@ -177,19 +177,23 @@ def test_studies_of_images_get_the_keys_that_came_later_as_they_are_by_default()
     assert with_new_names(kept)["data"]["left_out"] == 2
 
 
+def made_or_alone(config):
+    """Return the studies that one makes first, or the study itself."""
+    made = config.get("made", config)
+    return [made] if "experiment" in made else list(made.values())
+
+
 def test_studies_of_texts_and_those_that_are_made_first_get_keys_that_came_later():
-    for module in (yahoo, cam, export):
-        today = module.get_config("smoke").to_dict()
-        before = copy.deepcopy(today)
-        made = before.get("made", before)
-        del made["data"]["num_examples"]
-        found = with_new_names(before)
-        assert found.get("made", found)["data"].pop("num_examples") == 0
-        assert before == found, "more has changed, or the given one"
-    several = {"experiment": "own", "made": {"a": made, "b": made}}
-    found = with_new_names(several)["made"]
-    assert [found[name]["data"]["num_examples"] for name in "ab"] == [0, 0]
-    for other in (None, {}, 3):
+    for module in (yahoo, cam, export, compare):
+        before = module.get_config("smoke").to_dict()
+        for study in made_or_alone(before):
+            del study["data"]["num_examples"]
+        given, today = copy.deepcopy(before), copy.deepcopy(before)
+        for study in made_or_alone(today):
+            study["data"]["num_examples"] = 0
+        assert with_new_names(before) == today and with_new_names(today) == today
+        assert before == given, "the given one has changed"
+    for other in (None, {}, 3, {"a": 3}, {"a": {"x": 1}}):  # of a kind of one's own
         assert with_new_names({"experiment": "own", "made": other})["made"] == other
     race = {"experiment": "choices", "data": {"num_train": 0}}
     assert with_new_names(race) == race

@@ -21,7 +21,7 @@ from dla_jax.training.mesh import data_mesh
 from dla_jax.training.task import Plan, Task
 
 RNG = np.random.default_rng(0)
-LENGTH = RNG.choice([3, 8, 12], 50).astype(np.int32)  # few: the oracle compiles for each
+LENGTH = RNG.choice([4, 5, 12], 50).astype(np.int32)  # few: the oracle compiles for each
 TOKENS = np.where(np.arange(12) < LENGTH[:, None], RNG.integers(1, 20, (50, 12)), 0).astype(
     np.int32
 )

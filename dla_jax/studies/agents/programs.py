@@ -113,10 +113,12 @@ def structure(config) -> tuple:
 
 def agent_of(env: envs.Env, config, key: tuple) -> Agent:
     """Return the agent of an environment and a structure; one that was made before serves again."""
-    if (env, key) not in _AGENTS:
-        method = METHODS[config.agent.name]
-        _AGENTS[env, key] = method.make(env, FrozenConfigDict(config.to_dict()))
-    return _AGENTS[env, key]
+    if (env, key) in _AGENTS:
+        return _AGENTS[env, key]
+    agent = METHODS[config.agent.name].make(env, FrozenConfigDict(config.to_dict()))
+    if not is_own(config.env.name):  # one's own is another object each time
+        _AGENTS[env, key] = agent
+    return agent
 
 
 def programs_of(arms: dict[str, Arm]) -> dict[str, Program]:

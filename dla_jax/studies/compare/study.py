@@ -17,6 +17,8 @@ from dla_jax.studies.compare.report import COMPARED, TITLES, draw
 from dla_jax.studies.study import Command
 from dla_jax.training.mesh import describe_devices
 
+LONGEST_NAME = 255  # bytes of the name of a file or folder that file systems allow
+
 
 def check_config(config, launch: Launch) -> None:
     """Raise ConfigError for studies that are missing, not finished, or without test accuracies."""
@@ -61,7 +63,8 @@ def folders_of(config) -> list[Path]:
 def longest_folder(pieces: list[str], first: int) -> tuple[str, int] | None:
     """Return (folder, the piece after it) of the most pieces from `first` on; None: there is none.
 
-    A path goes on with a piece only in a folder that is there, so that few are looked for.
+    A path goes on with a piece only in a folder that is there, and a name is not longer than a file
+    system allows, so that few are looked for.
     """
     name = found = None
     for stop in range(first + 1, len(pieces) + 1):
@@ -69,6 +72,8 @@ def longest_folder(pieces: list[str], first: int) -> tuple[str, int] | None:
         if name is not None and slash and not is_folder(f"{name},{above}".lstrip()):
             break
         name = pieces[first] if name is None else f"{name},{pieces[stop - 1]}"
+        if len(os.fsencode(name.strip().rpartition("/")[2])) > LONGEST_NAME:
+            break
         if is_folder(name.strip()):
             found = name.strip(), stop
     return found
