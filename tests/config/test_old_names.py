@@ -179,7 +179,9 @@ def test_studies_of_images_get_the_keys_that_came_later_as_they_are_by_default()
 
 def made_or_alone(config):
     """Return the studies that one makes first, or the study itself."""
-    made = config.get("made", config)
+    if "made" not in config:
+        return [config]
+    made = config["made"]
     return [made] if "experiment" in made else list(made.values())
 
 
