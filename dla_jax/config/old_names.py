@@ -36,7 +36,7 @@ DATA = {
     "label_column": "label",
     "num_examples": 0,
 }
-TEXTS = {"num_examples": 0}  # and studies of labelled texts
+TEXTS = {"num_examples": 0}  # a key that studies of labelled texts got later
 ATTACK = {
     "name": "standard",
     "epsilon": 8 / 255,

@@ -113,9 +113,7 @@ def check_config(data, data_dir: Path, download: bool) -> None:
         )
     check_fraction(data, official)
     if data.name in prepared.NAMES:
-        known_size = hub_sets.size_of(data.name)
-        if known_size is not None:  # else it is seen when it is read
-            check_enough(data.name, known_size, data.num_examples)
+        check_enough(data.name, hub_sets.size_of(data.name), data.num_examples)
         prepared.check_available(data.name, data_dir, download)
 
 

@@ -85,9 +85,7 @@ def check_config(data, data_dir: Path, download: bool) -> None:
     official = data.name in prepared.TEXTS or (data.name == "csv" and bool(data.test_path))
     check_fraction(data, official)
     if data.name in prepared.TEXTS:
-        known_size = hub_sets.size_of(data.name)
-        if known_size is not None:  # else it is seen when it is read
-            check_enough(data.name, known_size, data.num_examples)
+        check_enough(data.name, hub_sets.size_of(data.name), data.num_examples)
         prepared.check_available(data.name, data_dir, download)
 
 

@@ -5,10 +5,14 @@ import numpy as np
 from dla_jax.config.checks import check
 
 
-def check_enough(name: str, total: int, num_examples: int) -> None:
-    """Raise ConfigError where a set of so many examples is asked for more."""
+def check_enough(name: str, total: int | None, num_examples: int) -> None:
+    """Raise ConfigError where a set of so many examples is asked for more.
+
+    Args:
+      total: None where it is not known before the set is read.
+    """
     check(
-        num_examples <= total,
+        total is None or num_examples <= total,
         f"data.num_examples: {num_examples}, and {name} has {total:,}; give at most that, or 0 for "
         "all",
     )
@@ -50,13 +54,13 @@ def check_left(examples, kept: np.ndarray) -> None:
 
     A class has to be in each part that is drawn, and there is to be an official test part still.
     """
-    start, labels = examples.test_start, examples.labels
+    labels, official = examples.labels, examples.test_start is not None
+    end = examples.test_start if official else len(labels)
     given = f"data.num_examples: {len(kept)} of {examples.name}'s {len(labels):,} examples"
-    official = start is not None
-    check(not official or kept[-1] >= start, f"{given} have none of its test part; give more")
+    check(not official or kept[-1] >= end, f"{given} have none of its test part; give more")
     needed = 2 if official else 3  # training, validation and, where there is none, test part
-    before = np.bincount(labels[:start], minlength=len(examples.class_names))
-    after = np.bincount(labels[kept[kept < start] if official else kept], minlength=len(before))
+    before = np.bincount(labels[:end], minlength=len(examples.class_names))
+    after = np.bincount(labels[kept[kept < end]], minlength=len(before))
     few = np.flatnonzero(after < np.minimum(before, needed))
     names = [f"{after[label]} of class {examples.class_names[label]!r}" for label in few[:5]]
     check(not names, f"{given} have {', '.join(names)} to train on and draw from; give more")
