@@ -7,6 +7,7 @@ import pytest
 
 from configs import agents, dqn, ppo, reinforce
 from dla_jax.config.checks import ConfigError
+from dla_jax.studies.agents import programs
 from dla_jax.studies.agents.checks import check_config
 from dla_jax.studies.agents.figures import unpacked
 from dla_jax.studies.agents.judging import remarks
@@ -47,6 +48,16 @@ def test_a_later_study_of_a_process_has_the_agents_that_are_traced():
     for name, program in first.items():
         assert second[name].agent is program.agent is not third[name].agent
         assert second[name].env is program.env and second[name].config.gamma == 0.5
+
+
+def test_agents_of_ones_own_environment_are_not_kept(monkeypatch):
+    kept, config = {}, ppo.get_config("one")
+    monkeypatch.setattr(programs, "_AGENTS", kept)
+    programs_of(resolve(config))
+    assert len(kept) == 1
+    config.env.name, config.env.max_steps = "docs.examples.walk:Walk", 32
+    (first,), (second,) = (programs_of(resolve(config)).values() for _ in range(2))
+    assert len(kept) == 1 and first.env != second.env
 
 
 def test_what_is_data_in_a_program_reaches_the_method():
