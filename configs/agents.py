@@ -188,6 +188,7 @@ def smoke(config: ConfigDict) -> None:
     config.seeds, config.select_seeds, config.runs_at_once = (0, 1), (100,), 2
     config.solved_return, config.env.max_steps = 29.0, 30
     config.total_steps, config.num_evaluations = 3000, 10
+    config.checkpoint_every_evaluations = 2
     config.eval_episodes, config.test_episodes = 4, 6
     config.model.hidden = (16,)
     small = {

@@ -196,6 +196,7 @@ def smoke(config: ConfigDict) -> None:
     config.num_steps = 6
     config.batch_size = 8
     config.eval_every_steps = 3
+    config.checkpoint_every_steps = 2
     config.log_every_steps = 0
     config.ngram_order = 3
     config.target_order = 1

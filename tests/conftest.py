@@ -5,8 +5,10 @@ import functools
 import gc
 import json
 import os
+import shutil
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -14,7 +16,7 @@ sys.path.insert(0, str(ROOT))
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", tempfile.mkdtemp(prefix="dla_jax_test_cache_"))
 
-from launching import QUICKLY, SELDOM, UNTRACED, Answer, launch  # noqa: E402
+from launching import QUICKLY, SELDOM, UNTRACED, Answer, start  # noqa: E402
 
 os.environ.setdefault("XLA_FLAGS", QUICKLY)
 os.environ.update(UNTRACED)
@@ -31,6 +33,7 @@ import jax  # noqa: E402
 import pytest  # noqa: E402
 
 from dla_jax.config.stop import stop_requested  # noqa: E402
+from dla_jax.evidence.rows import read_record  # noqa: E402
 
 LONGEST = (
     "test_configs",
@@ -45,6 +48,8 @@ LONGEST = (
     "test_texts",
     "test_architectures",
 )
+# Smokes that are copied while they run, as a kill would leave them, when they have so many rows.
+COPIED_AT = {"agents": 20, "dante": 9}
 MOST_BYTES = 3 * 2**30  # that a worker may take before it drops all programs after each file
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
@@ -101,7 +106,8 @@ def not_too_many_programs(allowed):
 def smoke(tmp_path_factory, worker_id):
     """Return a function: name of a config -> (workdir, answer) of its smoke preset.
 
-    It is run once for all tests that read it, also for those of other workers.
+    It is run once for all tests that read it, also for those of other workers. Beside the workdir
+    of some lies `killed`, a copy that was made while it ran.
     """
     base = tmp_path_factory.getbasetemp()
     shared = base if worker_id == "master" else base.parent
@@ -115,7 +121,14 @@ def smoke(tmp_path_factory, worker_id):
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not kept.exists():
                 flags = (f"--config=configs/{name}.py:smoke", f"--workdir={workdir}", "--quiet")
-                kept.write_text(json.dumps(launch(*flags)))
+                process = start(*flags)
+                if name in COPIED_AT:
+                    while len(read_record(workdir)) < COPIED_AT[name] and process.poll() is None:
+                        time.sleep(0.01)
+                    with process.frozen():
+                        shutil.copytree(workdir, folder / "killed")
+                out, err = process.communicate()
+                kept.write_text(json.dumps(Answer(process.returncode, out, err)))
         answer = Answer(*json.loads(kept.read_text()))
         assert answer.code == 0, answer.err
         return workdir, answer

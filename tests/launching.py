@@ -6,6 +6,7 @@ import take a process of their own.
 """
 
 import atexit
+import contextlib
 import functools
 import importlib.metadata
 import json
@@ -14,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,10 +37,16 @@ SERVER = """
 import atexit, gc, importlib, json, os, runpy, signal, sys, tempfile, threading, traceback
 import sklearn.datasets, sklearn.feature_extraction.text, sklearn.linear_model, sklearn.metrics
 import sklearn.model_selection, tensorboardX
+import jax._src.api
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from dla_jax import commands, studies
 for name, module in (studies.modules() | commands.modules()).items():
     if name != "agents":  # gymnax starts JAX's threads, which no fork takes along
         importlib.import_module(module)
+# half of drawing is to find a place for all; those tests that look at places draw in their process
+ConstrainedLayoutEngine.execute = lambda *_: None
+# a process that ends need not free its programs
+atexit.unregister(jax._src.api.clean_up), atexit.register(jax.distributed.shutdown)
 # no fork looks through what was imported, which would copy it
 gc.freeze(), gc.set_threshold(*map(int, sys.argv[1:]))
 
@@ -146,6 +153,20 @@ class Process:
     def terminate(self) -> None:
         """Ask it to stop."""
         self.send_signal(signal.SIGTERM)
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Let it stand still within the `with`: on disk all is as a kill would leave it just then.
+
+        Fails where it has ended before.
+        """
+        self.send_signal(signal.SIGSTOP)
+        time.sleep(0.1)  # all its threads are told
+        assert self.poll() is None, "finished before it could be stopped"
+        try:
+            yield
+        finally:
+            self.send_signal(signal.SIGCONT)
 
     def communicate(self) -> list[str]:
         """Wait for it, and return its [standard output, standard error]."""

@@ -1,25 +1,21 @@
 """The study of agents: interrupted or not it ends alike; its summary, its verdicts, its remarks."""
 
 import json
-import time
+import shutil
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
 import pytest
 from launching import launch, start
 from made_up_agents import last_row, recorded, summarised
+from records import models_of, wait_for_rows
 
 from configs import ppo
 from dla_jax.evidence.rows import read_record
 from dla_jax.studies.agents.report import nothing_to_learn, undrawn_environments, undrawn_words
 from dla_jax.trials.arms import Trial
 
-STUDY = (
-    "--config=configs/agents.py:smoke",
-    "--config.checkpoint_every_evaluations=2",
-    "--config.cells_at_a_time=2",
-)
+SMOKE = "--config=configs/agents.py:smoke"
 TIMES = ("seconds", "env_steps_per_s", "train_seconds")
 
 
@@ -30,14 +26,6 @@ def rows_of(workdir):
         kept = {key: value for key, value in row.items() if key not in TIMES}
         by_run.setdefault(row["run"], []).append(kept)
     return by_run
-
-
-def models_of(workdir):
-    with ocp.StandardCheckpointer() as checkpointer:
-        return {
-            str(path.relative_to(workdir)): checkpointer.restore(path.absolute())
-            for path in sorted((workdir / "checkpoints").rglob("model"))
-        }
 
 
 def assert_same_study(workdir, expected):
@@ -55,17 +43,14 @@ def uninterrupted(smoke):
 def test_killed_and_asked_to_stop_it_comes_to_the_same_bits(uninterrupted, tmp_path):
     # Killed early, then interrupted while much is left, then one call at a time.
     workdir, rows = tmp_path / "run", len(read_record(uninterrupted))
-    for part, stop in ((0.2, "kill"), (0.4, "terminate")):
-        process = start(*STUDY, f"--workdir={workdir}")
-        deadline = time.time() + 120
-        while process.poll() is None and len(read_record(workdir)) < part * rows:
-            assert time.time() < deadline, "no progress"
-            time.sleep(0.01)
-        assert process.poll() is None, "finished before it was stopped"
-        getattr(process, stop)()
-        process.communicate()
+    shutil.copytree(uninterrupted.parent / "killed", workdir)
+    process = start(SMOKE, f"--workdir={workdir}", "--config.cells_at_a_time=2")
+    wait_for_rows(process, workdir, 0.4 * rows)
+    assert process.poll() is None, "finished before it was stopped"
+    process.terminate()
+    process.communicate()
     assert process.returncode == 143
-    answer = launch(*STUDY, f"--workdir={workdir}", "--config.cells_at_a_time=1")
+    answer = launch(SMOKE, f"--workdir={workdir}", "--config.cells_at_a_time=1")
     assert answer.code == 0 and "done before" in answer.err, answer.err
     assert_same_study(workdir, uninterrupted)
 

@@ -1,11 +1,12 @@
 """The study of networks: their rates, their paired runs, its report, and its errors."""
 
 import json
+import shutil
 import time
 
 import numpy as np
 import pytest
-from launching import launch, start
+from launching import Answer, launch, start
 from ml_collections import ConfigDict
 
 from configs import mlp
@@ -30,9 +31,18 @@ VERDICTS = {"holds", "does not hold", "not decided"}
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """Return the study of configs/mlp.py:mnist on the embedded images, and its answer."""
+    """Return the study of configs/mlp.py:mnist on the embedded images, and its answer.
+
+    Beside its workdir lies `killed`, a copy that was made while it ran.
+    """
     workdir = tmp_path_factory.mktemp("architectures") / "run"
-    answer = launch(*ON_DIGITS, f"--workdir={workdir}")
+    process = start(*ON_DIGITS, f"--workdir={workdir}")
+    while process.poll() is None and sum("done" in row for row in read_record(workdir)) < 5:
+        time.sleep(0.01)
+    with process.frozen():
+        shutil.copytree(workdir, workdir.parent / "killed")
+    out, err = process.communicate()
+    answer = Answer(process.returncode, out, err)
     assert answer.code == 0, answer.err
     return workdir, answer
 
@@ -87,11 +97,7 @@ def test_a_finished_study_is_drawn_again_from_its_record_alone(finished):
 
 def test_what_was_killed_goes_on_to_the_same_numbers(finished, tmp_path):
     workdir = tmp_path / "run"
-    process = start(*ON_DIGITS, f"--workdir={workdir}")
-    while process.poll() is None and sum("done" in row for row in read_record(workdir)) < 5:
-        time.sleep(0.01)
-    process.kill()
-    process.communicate()
+    shutil.copytree(finished[0].parent / "killed", workdir)
     assert launch(*ON_DIGITS, f"--workdir={workdir}").code == 0
     compared = ("group", "seed", "lr", "val_accuracy", "test_accuracy", "test_loss")
 

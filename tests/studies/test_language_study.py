@@ -2,11 +2,13 @@
 
 import json
 import math
+import shutil
 
+import jax
 import numpy as np
 import pytest
-from launching import launch, start
-from records import last_rows_of, wait_for_rows
+from launching import launch
+from records import last_rows_of, models_of
 
 from configs import dante
 from dla_jax.config.workdir import Launch
@@ -79,28 +81,24 @@ def test_the_untrained_models_guess(finished):
 
 
 def test_killed_and_resumed_it_ends_with_the_same_bits(finished, tmp_path):
+    """Also without a checkpoint but where it stops: they change nothing."""
     workdir = tmp_path / "run"
-    flags = (
-        "--config=configs/dante.py:smoke",
-        f"--workdir={workdir}",
-        "--config.checkpoint_every_steps=2",
-        "--quiet",
-    )
-    process = start(*flags)
-    wait_for_rows(process, workdir, 9)
-    assert process.poll() is None
-    process.kill()
-    process.communicate()
-    answer = launch(*flags)
+    shutil.copytree(finished.parent / "killed", workdir)
+    assert list((workdir / "checkpoints").rglob("training"))
+    smoke, seldom = "--config=configs/dante.py:smoke", "--config.checkpoint_every_steps=0"
+    answer = launch(smoke, seldom, f"--workdir={workdir}", "--quiet")
     assert answer.code == 0, answer.err
     assert not list((workdir / "checkpoints").rglob("training"))
-    # The rows at checkpoints are beside those of the run that had none: the evaluations and the
+    # The rows at checkpoints are beside those of the runs that had none: the evaluations and the
     # last rows are the same.
-    known = {(row["run"], row["step"], row.get("done")): row for row in read_record(workdir)}
-    for row in read_record(finished):
+    known = {(row["run"], row["step"], row.get("done")): row for row in read_record(finished)}
+    for row in read_record(workdir):
         other = known[row["run"], row["step"], row.get("done")]
         for key in row.keys() - {*TIMES, "train_loss", "grad_norm", "clipped_norm"}:
             assert other[key] == row[key], (row["run"], row["step"], key)
+    ours, theirs = models_of(workdir), models_of(finished)
+    assert ours.keys() == theirs.keys() and len(ours) == 4
+    jax.tree.map(np.testing.assert_array_equal, ours, theirs)
 
 
 def test_a_single_run_that_diverges_ends_with_code_three(tmp_path):

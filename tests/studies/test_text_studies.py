@@ -1,7 +1,7 @@
 """The studies of texts from end to end: records, baseline, predictions, exports, resuming."""
 
 import json
-import time
+import shutil
 
 import jax
 import numpy as np
@@ -185,14 +185,12 @@ def test_killed_and_resumed_it_ends_with_the_same_bits(few_texts, tmp_path):
         "--config.num_epochs=2",
     )
     whole, workdir = tmp_path / "whole", tmp_path / "killed"
-    assert launch(*study, f"--workdir={whole}").code == 0
-    process = start(*study, f"--workdir={workdir}")
-    wait_for_rows(process, workdir, 5)
-    time.sleep(0.2)
-    killed = process.poll() is None
-    process.kill()
+    process = start(*study, f"--workdir={whole}")
+    wait_for_rows(process, whole, 5)
+    with process.frozen():
+        shutil.copytree(whole, workdir)
     process.communicate()
-    assert killed and launch(*study, f"--workdir={workdir}").code == 0
+    assert process.returncode == 0 and launch(*study, f"--workdir={workdir}").code == 0
     assert rows_of(workdir) == rows_of(whole)
     ours, theirs = models_of(workdir), models_of(whole)
     assert ours.keys() == theirs.keys() and len(ours) == 2
