@@ -1,8 +1,8 @@
 """Starts launch.py as a user does.
 
 Nearly all of a launch that does little is the import of JAX and of what reads data. So a process
-that has them, and has started nothing, is forked for each command line; variables that JAX reads on
-import take a process of their own.
+that has them, and has started nothing, is forked for each command line; what JAX reads of the
+environment on import, it is told.
 """
 
 import atexit
@@ -50,12 +50,16 @@ atexit.unregister(jax._src.api.clean_up), atexit.register(jax.distributed.shutdo
 # no fork looks through what was imported, which would copy it
 gc.freeze(), gc.set_threshold(*map(int, sys.argv[1:]))
 
+read_on_import = {"JAX_NUM_CPU_DEVICES": int, "JAX_PLATFORMS": str}
+
 def run(arguments, folder, changes, streams):
     for number, stream in enumerate(streams):
         os.dup2(stream.fileno(), number)
     # as it is typed, which is what a stopped launch repeats
     launcher = "launch.py" if os.path.samefile(folder, ".") else os.path.abspath("launch.py")
     os.chdir(folder), os.environ.update(changes), signal.alarm(300)
+    for name in changes.keys() & read_on_import.keys():
+        jax.config.update(name.lower(), read_on_import[name](changes[name]))
     sys.argv = ["launch.py", *arguments]
     try:
         runpy.run_path(launcher, run_name="__main__")
@@ -186,7 +190,7 @@ def start(*arguments: str, stdin: str = "", folder: Path = ROOT, **changes) -> P
     """Start `python launch.py ARGUMENTS` in a folder, and do not wait for it.
 
     Args:
-      changes: of the environment, of which JAX reads nothing on import.
+      changes: of the environment.
     """
     return Process(ask([str(word) for word in arguments], stdin, str(folder), changes))
 
@@ -195,23 +199,11 @@ def launch(*arguments: str, stdin: str = "", folder: Path = ROOT, **changes) -> 
     """Run `python launch.py ARGUMENTS` in a folder, and wait for it.
 
     Args:
-      changes: of the environment; those that JAX reads on import take a process of its own.
+      changes: of the environment.
     """
-    if not any(name.startswith("JAX_") for name in changes):
-        process = start(*arguments, stdin=stdin, folder=folder, **changes)
-        out, err = process.communicate()
-        return Answer(process.returncode, out, err)
-    result = subprocess.run(
-        (sys.executable, ROOT / "launch.py", *arguments),
-        cwd=folder,
-        env=environment(**changes),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        input=stdin,
-    )
-    return Answer(result.returncode, result.stdout, result.stderr)
+    process = start(*arguments, stdin=stdin, folder=folder, **changes)
+    out, err = process.communicate()
+    return Answer(process.returncode, out, err)
 
 
 def answers_to(command_lines: Iterable[str]) -> dict[str, Answer]:

@@ -1,11 +1,8 @@
 """What halving would have chosen, by grids made by hand and by the record of a study."""
 
-import subprocess
-import sys
-
 import pytest
 
-from bench.halving import RULES, USED, Grid, grids_of, outcome
+from bench.halving import RULES, USED, Grid, grids_of, main, outcome
 from dla_jax.config.checks import ConfigError
 from dla_jax.trials.arms import mean_score
 
@@ -48,15 +45,14 @@ def test_a_rate_that_leads_throughout_is_chosen_by_every_rule():
     assert steps == dict(zip(RULES, (5, 5, 5, 11, 11, 8, 15, 11), strict=True))
 
 
-def test_the_record_of_a_study_is_read(smoke):
+def test_the_record_of_a_study_is_read(smoke, monkeypatch, capsys):
     workdir = smoke("rescnn")[0]
     grids = grids_of(workdir)
     assert [grid.arm for grid in grids] and {len(grid.runs) for grid in grids} == {2}
-    told = subprocess.run(
-        [sys.executable, "-m", "bench.halving", str(workdir)], capture_output=True, text=True
-    )
-    assert told.returncode == 0, told.stderr
-    assert told.stdout.count(" of 7 |") == len(RULES) and "| plain-2 | 2 |" in told.stdout
+    monkeypatch.setattr("sys.argv", ["halving", str(workdir)])
+    main()
+    told = capsys.readouterr().out
+    assert told.count(" of 7 |") == len(RULES) and "| plain-2 | 2 |" in told
 
 
 def test_a_folder_without_a_study_is_refused(tmp_path):

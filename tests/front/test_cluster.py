@@ -39,7 +39,7 @@ def said(path):
 
 
 def at_work(path):
-    wait_until(lambda: "at work" in said(path))
+    wait_until(lambda: "at work\n" in said(path))  # unbuffered, the end of the line comes later
 
 
 @pytest.fixture
