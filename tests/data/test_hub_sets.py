@@ -197,7 +197,10 @@ def test_questions_of_one_passage_come_together(hub, small, tmp_path):
     assert {each.answer for each in found} == {3}
 
 
-@pytest.mark.skipif(DATA is None, reason="set DLA_DATA_DIR to a folder with tfds/cifar10")
+@pytest.mark.skipif(
+    not (DATA and Path(DATA, "tfds", "cifar10").is_dir()),
+    reason="needs DLA_DATA_DIR with tfds/cifar10",
+)
 def test_cifar10_is_the_same_as_from_tensorflow_datasets(hub, small, tmp_path):
     folder = prepared.find("cifar10", Path(DATA, "tfds"))
     assert tfds_folder.describe(folder) == (
