@@ -5,10 +5,8 @@ import functools
 import gc
 import json
 import os
-import shutil
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -16,7 +14,7 @@ sys.path.insert(0, str(ROOT))
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", tempfile.mkdtemp(prefix="dla_jax_test_cache_"))
 
-from launching import QUICKLY, SELDOM, UNTRACED, Answer, start  # noqa: E402
+from launching import QUICKLY, SELDOM, UNTRACED, Answer, copy_as_killed, num_rows, start  # noqa: E402
 
 os.environ.setdefault("XLA_FLAGS", QUICKLY)
 os.environ.update(UNTRACED)
@@ -33,7 +31,6 @@ import jax  # noqa: E402
 import pytest  # noqa: E402
 
 from dla_jax.config.stop import stop_requested  # noqa: E402
-from dla_jax.evidence.rows import read_record  # noqa: E402
 
 LONGEST = (
     "test_configs",
@@ -48,8 +45,9 @@ LONGEST = (
     "test_texts",
     "test_architectures",
 )
-# Smokes that are copied while they run, as a kill would leave them, when they have so many rows.
-COPIED_AT = {"agents": 56, "dante": 9}
+# Smokes that are copied while they run, as a kill would leave them: when runs whose names begin so
+# have so many rows.
+COPIED_AT = {"agents": ("final/reinforce", 8), "dante": ("select", 9)}
 MOST_BYTES = 3 * 2**30  # that a worker may take before it drops all programs after each file
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
@@ -123,10 +121,9 @@ def smoke(tmp_path_factory, worker_id):
                 flags = (f"--config=configs/{name}.py:smoke", f"--workdir={workdir}", "--quiet")
                 process = start(*flags)
                 if name in COPIED_AT:
-                    while len(read_record(workdir)) < COPIED_AT[name] and process.poll() is None:
-                        time.sleep(0.01)
-                    with process.frozen():
-                        shutil.copytree(workdir, folder / "killed")
+                    of, count = COPIED_AT[name]
+                    is_time = lambda: num_rows(workdir, of) >= count
+                    copy_as_killed(process, workdir, folder / "killed", is_time)
                 out, err = process.communicate()
                 kept.write_text(json.dumps(Answer(process.returncode, out, err)))
         answer = Answer(*json.loads(kept.read_text()))

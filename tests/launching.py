@@ -6,18 +6,20 @@ environment on import, it is told.
 """
 
 import atexit
-import contextlib
 import functools
 import importlib.metadata
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
+
+from dla_jax.evidence.rows import read_record
 
 ROOT = Path(__file__).resolve().parent.parent
 # Programs are compiled quickly rather than well, which takes a third of the time; no test measures
@@ -43,7 +45,7 @@ from dla_jax import commands, studies
 for name, module in (studies.modules() | commands.modules()).items():
     if name != "agents":  # gymnax starts JAX's threads, which no fork takes along
         importlib.import_module(module)
-# half of drawing is to find a place for all; those tests that look at places draw in their process
+# half of drawing is to find a place for all; tests that look at places draw in their own process
 ConstrainedLayoutEngine.execute = lambda *_: None
 # a process that ends need not free its programs
 atexit.unregister(jax._src.api.clean_up), atexit.register(jax.distributed.shutdown)
@@ -158,20 +160,6 @@ class Process:
         """Ask it to stop."""
         self.send_signal(signal.SIGTERM)
 
-    @contextlib.contextmanager
-    def frozen(self) -> Iterator[None]:
-        """Let it stand still within the `with`: on disk all is as a kill would leave it just then.
-
-        Fails where it has ended before.
-        """
-        self.send_signal(signal.SIGSTOP)
-        time.sleep(0.1)  # all its threads are told
-        assert self.poll() is None, "finished before it could be stopped"
-        try:
-            yield
-        finally:
-            self.send_signal(signal.SIGCONT)
-
     def communicate(self) -> list[str]:
         """Wait for it, and return its [standard output, standard error]."""
         self.poll(wait=True)
@@ -184,6 +172,27 @@ def wait_until(what: Callable[[], bool]) -> None:
     while not what():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def num_rows(workdir: Path, of: str = "") -> int:
+    """Return how many rows a record has, of the runs whose names begin so."""
+    return sum(row["run"].startswith(of) for row in read_record(workdir))
+
+
+def copy_as_killed(
+    process: Process, workdir: Path, copy: Path, is_time: Callable[[], bool]
+) -> None:
+    """Copy a workdir when it is time, as a kill would leave it just then.
+
+    The process stands still meanwhile, and goes on. Nothing is copied where it ends before.
+    """
+    while process.poll() is None and not is_time():
+        time.sleep(0.01)
+    process.send_signal(signal.SIGSTOP)
+    time.sleep(0.1)  # until all its threads have heard of it
+    if process.poll() is None:
+        shutil.copytree(workdir, copy)
+    process.send_signal(signal.SIGCONT)
 
 
 def start(*arguments: str, stdin: str = "", folder: Path = ROOT, **changes) -> Process:

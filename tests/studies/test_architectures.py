@@ -2,11 +2,10 @@
 
 import json
 import shutil
-import time
 
 import numpy as np
 import pytest
-from launching import Answer, launch, start
+from launching import Answer, copy_as_killed, launch, start
 from ml_collections import ConfigDict
 
 from configs import mlp
@@ -37,10 +36,8 @@ def finished(tmp_path_factory):
     """
     workdir = tmp_path_factory.mktemp("architectures") / "run"
     process = start(*ON_DIGITS, f"--workdir={workdir}")
-    while process.poll() is None and sum("done" in row for row in read_record(workdir)) < 5:
-        time.sleep(0.01)
-    with process.frozen():
-        shutil.copytree(workdir, workdir.parent / "killed")
+    is_time = lambda: sum("done" in row for row in read_record(workdir)) >= 5
+    copy_as_killed(process, workdir, workdir.parent / "killed", is_time)
     out, err = process.communicate()
     answer = Answer(process.returncode, out, err)
     assert answer.code == 0, answer.err

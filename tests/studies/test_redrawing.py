@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from dla_jax.config.checks import ConfigError
 from dla_jax.config.workdir import Launch
@@ -97,6 +98,7 @@ def test_a_study_is_drawn_while_it_runs_and_ends_with_the_same_report(smoke, tmp
         assert "Not finished: " in page.read_text() and not (workdir / "summary.json").exists()
         last.write_text(whole)
 
+    monkeypatch.setattr(ConstrainedLayoutEngine, "execute", lambda *_: None)  # as in `finished`
     monkeypatch.setattr(redrawing, "EVERY", 0.05)
     monkeypatch.setattr(study, "train_study", train)
     launch = Launch(workdir, None, Path(), download=False, quiet=True)

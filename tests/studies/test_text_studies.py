@@ -1,16 +1,15 @@
 """The studies of texts from end to end: records, baseline, predictions, exports, resuming."""
 
 import json
-import shutil
 
 import jax
 import numpy as np
 import pytest
 from cards import example_of, run_example
-from launching import launch, start
+from launching import copy_as_killed, launch, num_rows, start
 from ml_collections import ConfigDict
 from PIL import Image
-from records import last_rows_of, models_of, rows_of, wait_for_rows
+from records import last_rows_of, models_of, rows_of
 from sklearn.metrics import f1_score
 
 from dla_jax.data import images, splits, tokenize
@@ -186,9 +185,7 @@ def test_killed_and_resumed_it_ends_with_the_same_bits(few_texts, tmp_path):
     )
     whole, workdir = tmp_path / "whole", tmp_path / "killed"
     process = start(*study, f"--workdir={whole}")
-    wait_for_rows(process, whole, 5)
-    with process.frozen():
-        shutil.copytree(whole, workdir)
+    copy_as_killed(process, whole, workdir, lambda: num_rows(whole) >= 5)
     process.communicate()
     assert process.returncode == 0 and launch(*study, f"--workdir={workdir}").code == 0
     assert rows_of(workdir) == rows_of(whole)
