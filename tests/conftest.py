@@ -14,11 +14,6 @@ sys.path.insert(0, str(ROOT))
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", tempfile.mkdtemp(prefix="dla_jax_test_cache_"))
 
-from launching import QUICKLY, SELDOM, UNTRACED, Answer, copy_as_killed, num_rows, start  # noqa: E402
-
-os.environ.setdefault("XLA_FLAGS", QUICKLY)
-os.environ.update(UNTRACED)
-gc.set_threshold(*SELDOM)
 # The workers of pytest share the cores, and what they start has those of its worker: on networks as
 # small as these, threads of XLA on several cores mostly wait for one another, which takes CPU time.
 if "PYTEST_XDIST_WORKER" in os.environ and hasattr(os, "sched_setaffinity"):
@@ -27,6 +22,11 @@ if "PYTEST_XDIST_WORKER" in os.environ and hasattr(os, "sched_setaffinity"):
     workers = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
     os.sched_setaffinity(0, cores[number % len(cores) :: workers])
 
+from launching import QUICKLY, SELDOM, UNTRACED, Answer, copy_as_killed, num_rows, start  # noqa: E402
+
+os.environ.setdefault("XLA_FLAGS", QUICKLY)
+os.environ.update(UNTRACED)
+gc.set_threshold(*SELDOM)
 import jax  # noqa: E402
 import pytest  # noqa: E402
 
@@ -47,7 +47,7 @@ LONGEST = (
 )
 # Smokes that are copied while they run, as a kill would leave them: when runs whose names begin so
 # have so many rows.
-COPIED_AT = {"agents": ("final/reinforce", 8), "dante": ("select", 9)}
+COPIED_AT = {"agents": ("final/reinforce", 8), "dante": ("final/gpt", 4)}
 MOST_BYTES = 3 * 2**30  # that a worker may take before it drops all programs after each file
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
@@ -118,7 +118,9 @@ def smoke(tmp_path_factory, worker_id):
         with (folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not kept.exists():
-                flags = (f"--config=configs/{name}.py:smoke", f"--workdir={workdir}", "--quiet")
+                flags = [f"--config=configs/{name}.py:smoke", f"--workdir={workdir}", "--quiet"]
+                if name in COPIED_AT:  # one run after another: it is known which is under way
+                    flags.append("--config.cells_at_a_time=1")
                 process = start(*flags)
                 if name in COPIED_AT:
                     of, count = COPIED_AT[name]

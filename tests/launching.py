@@ -1,8 +1,8 @@
 """Starts launch.py as a user does.
 
 Nearly all of a launch that does little is the import of JAX and of what reads data. So a process
-that has them, and has started nothing, is forked for each command line; what JAX reads of the
-environment on import, it is told.
+that has them, and has started nothing, is forked for each command line. JAX has read its variables
+then, so it is told of two, the devices and their number.
 """
 
 import atexit
@@ -45,10 +45,11 @@ from dla_jax import commands, studies
 for name, module in (studies.modules() | commands.modules()).items():
     if name != "agents":  # gymnax starts JAX's threads, which no fork takes along
         importlib.import_module(module)
-# half of drawing is to find a place for all; tests that look at places draw in their own process
+# half of drawing is to find a place for all; where all stands, tests/plots looks at
 ConstrainedLayoutEngine.execute = lambda *_: None
 # a process that ends need not free its programs
-atexit.unregister(jax._src.api.clean_up), atexit.register(jax.distributed.shutdown)
+atexit.unregister(getattr(jax._src.api, "clean_up", None))
+atexit.register(jax.distributed.shutdown)  # which is the rest of it
 # no fork looks through what was imported, which would copy it
 gc.freeze(), gc.set_threshold(*map(int, sys.argv[1:]))
 
@@ -184,22 +185,27 @@ def copy_as_killed(
 ) -> None:
     """Copy a workdir when it is time, as a kill would leave it just then.
 
-    The process stands still meanwhile, and goes on. Nothing is copied where it ends before.
+    The process stands still meanwhile, and goes on. Nothing is copied where it ends before: who
+    called looks at what the copy holds.
     """
+    deadline = time.monotonic() + 120
     while process.poll() is None and not is_time():
+        assert time.monotonic() < deadline, "no progress"
         time.sleep(0.01)
     process.send_signal(signal.SIGSTOP)
-    time.sleep(0.1)  # until all its threads have heard of it
-    if process.poll() is None:
-        shutil.copytree(workdir, copy)
-    process.send_signal(signal.SIGCONT)
+    try:
+        time.sleep(0.1)  # until all its threads have heard of it
+        if process.poll() is None:
+            shutil.copytree(workdir, copy)
+    finally:
+        process.send_signal(signal.SIGCONT)
 
 
 def start(*arguments: str, stdin: str = "", folder: Path = ROOT, **changes) -> Process:
     """Start `python launch.py ARGUMENTS` in a folder, and do not wait for it.
 
     Args:
-      changes: of the environment.
+      changes: of the environment; of what JAX reads on import, only the devices and their number.
     """
     return Process(ask([str(word) for word in arguments], stdin, str(folder), changes))
 
@@ -208,7 +214,7 @@ def launch(*arguments: str, stdin: str = "", folder: Path = ROOT, **changes) -> 
     """Run `python launch.py ARGUMENTS` in a folder, and wait for it.
 
     Args:
-      changes: of the environment.
+      changes: see `start`.
     """
     process = start(*arguments, stdin=stdin, folder=folder, **changes)
     out, err = process.communicate()

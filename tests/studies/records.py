@@ -1,6 +1,4 @@
-"""Reads what a study left in its workdir, and waits for what it has still to leave."""
-
-import time
+"""Reads what a study left in its workdir."""
 
 import orbax.checkpoint as ocp
 
@@ -30,14 +28,6 @@ def models_of(workdir):
             str(path.relative_to(workdir)): checkpointer.restore(path.absolute())
             for path in sorted((workdir / "checkpoints").rglob("model"))
         }
-
-
-def wait_for_rows(process, workdir, count):
-    """Return when the record has so many rows, or the process has ended."""
-    deadline = time.time() + 120
-    while process.poll() is None and len(read_record(workdir)) < count:
-        assert time.time() < deadline, "no progress"
-        time.sleep(0.01)
 
 
 def best_row(study):

@@ -42,11 +42,12 @@ def uninterrupted(smoke):
 
 
 def test_killed_and_asked_to_stop_it_comes_to_the_same_bits(uninterrupted, tmp_path):
-    # Killed while REINFORCE learns, asked to stop while DQN does, then one call at a time.
+    # Killed while REINFORCE learns, asked to stop while DQN does, then one call at a time, and
+    # without a checkpoint.
     workdir = tmp_path / "run"
     shutil.copytree(uninterrupted.parent / "killed", workdir)
     final = workdir / "checkpoints" / "final"
-    assert list((final / "reinforce").rglob("training/*"))
+    assert list((final / "reinforce").rglob("training/*")) and not num_rows(workdir, "final/dqn")
     process = start(SMOKE, f"--workdir={workdir}", "--config.cells_at_a_time=2")
     deadline = time.time() + 120
     while process.poll() is None and num_rows(workdir, "final/dqn") < 4:  # of 24
@@ -56,7 +57,8 @@ def test_killed_and_asked_to_stop_it_comes_to_the_same_bits(uninterrupted, tmp_p
     process.terminate()
     process.communicate()
     assert process.returncode == 143 and list((final / "dqn").rglob("training/*"))
-    answer = launch(SMOKE, f"--workdir={workdir}", "--config.cells_at_a_time=1")
+    other = ("--config.cells_at_a_time=1", "--config.checkpoint_every_evaluations=0")
+    answer = launch(SMOKE, f"--workdir={workdir}", *other)
     assert answer.code == 0 and "done before" in answer.err, answer.err
     assert_same_study(workdir, uninterrupted)
 

@@ -95,6 +95,7 @@ def test_a_finished_study_is_drawn_again_from_its_record_alone(finished):
 def test_what_was_killed_goes_on_to_the_same_numbers(finished, tmp_path):
     workdir = tmp_path / "run"
     shutil.copytree(finished[0].parent / "killed", workdir)
+    assert not (workdir / "summary.json").exists()
     assert launch(*ON_DIGITS, f"--workdir={workdir}").code == 0
     compared = ("group", "seed", "lr", "val_accuracy", "test_accuracy", "test_loss")
 

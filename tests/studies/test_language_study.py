@@ -84,18 +84,20 @@ def test_killed_and_resumed_it_ends_with_the_same_bits(finished, tmp_path):
     """Also without a checkpoint but where it stops: they change nothing."""
     workdir = tmp_path / "run"
     shutil.copytree(finished.parent / "killed", workdir)
-    assert list((workdir / "checkpoints").rglob("training"))
+    assert list((workdir / "checkpoints" / "final" / "gpt").rglob("training/*"))
     smoke, seldom = "--config=configs/dante.py:smoke", "--config.checkpoint_every_steps=0"
     answer = launch(smoke, seldom, f"--workdir={workdir}", "--quiet")
     assert answer.code == 0, answer.err
     assert not list((workdir / "checkpoints").rglob("training"))
     # The rows at checkpoints are beside those of the runs that had none: the evaluations and the
     # last rows are the same.
-    known = {(row["run"], row["step"], row.get("done")): row for row in read_record(finished)}
-    for row in read_record(workdir):
-        other = known[row["run"], row["step"], row.get("done")]
+    known = {(row["run"], row["step"], row.get("done")): row for row in read_record(workdir)}
+    for row in read_record(finished):
+        place = row["run"], row["step"], row.get("done")
+        if place not in known and row["step"] in (2, 4):
+            continue  # of a checkpoint
         for key in row.keys() - {*TIMES, "train_loss", "grad_norm", "clipped_norm"}:
-            assert other[key] == row[key], (row["run"], row["step"], key)
+            assert known[place][key] == row[key], (*place, key)
     ours, theirs = models_of(workdir), models_of(finished)
     assert ours.keys() == theirs.keys() and len(ours) == 4
     jax.tree.map(np.testing.assert_array_equal, ours, theirs)

@@ -118,7 +118,7 @@ def photos(tmp_path_factory):
     [
         ("cifar10", "2", "plain,residual", 16, 3),
         ("he", "8", "residual", 16, 3),
-        ("lab_b,as_implemented=true", "9", "residual", 32, 1),  # many channels
+        ("lab_b,as_implemented=true", "9", "residual", 32, 1),  # long: it has many channels
         ("lab_a,as_implemented=true", "1", "plain,residual", 16, 3),
     ],
 )

@@ -186,8 +186,10 @@ def test_killed_and_resumed_it_ends_with_the_same_bits(few_texts, tmp_path):
     whole, workdir = tmp_path / "whole", tmp_path / "killed"
     process = start(*study, f"--workdir={whole}")
     copy_as_killed(process, whole, workdir, lambda: num_rows(whole) >= 5)
-    process.communicate()
-    assert process.returncode == 0 and launch(*study, f"--workdir={workdir}").code == 0
+    _, err = process.communicate()
+    assert process.returncode == 0, err
+    assert list((workdir / "checkpoints").rglob("training/*"))
+    assert launch(*study, f"--workdir={workdir}").code == 0
     assert rows_of(workdir) == rows_of(whole)
     ours, theirs = models_of(workdir), models_of(whole)
     assert ours.keys() == theirs.keys() and len(ours) == 2
