@@ -191,8 +191,7 @@ def smoke(config: ConfigDict) -> None:
     """Set two tiny decoders, one of them on byte pairs."""
     config.seeds = (0, 1)
     config.lrs = (3e-3, 1e-2)
-    config.data.val_fraction = 0.02
-    config.data.test_fraction = 0.02
+    config.data.val_fraction = config.data.test_fraction = 0.02
     config.num_steps = 6
     config.batch_size = 8
     config.eval_every_steps = 3

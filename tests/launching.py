@@ -167,11 +167,11 @@ class Process:
         return self.said
 
 
-def wait_until(what: Callable[[], bool]) -> None:
-    """Wait until something is true; an error after half a minute."""
-    deadline = time.monotonic() + 30
+def wait_until(what: Callable[[], bool], seconds: float = 30) -> None:
+    """Wait until something is true; an error after so many seconds."""
+    deadline = time.monotonic() + seconds
     while not what():
-        assert time.monotonic() < deadline
+        assert time.monotonic() < deadline, "no progress"
         time.sleep(0.01)
 
 
@@ -188,10 +188,7 @@ def copy_as_killed(
     The process stands still meanwhile, and goes on. Nothing is copied where it ends before: who
     called looks at what the copy holds.
     """
-    deadline = time.monotonic() + 120
-    while process.poll() is None and not is_time():
-        assert time.monotonic() < deadline, "no progress"
-        time.sleep(0.01)
+    wait_until(lambda: process.poll() is not None or is_time(), seconds=120)
     process.send_signal(signal.SIGSTOP)
     try:
         time.sleep(0.1)  # until all its threads have heard of it

@@ -2,12 +2,11 @@
 
 import json
 import shutil
-import time
 
 import jax
 import numpy as np
 import pytest
-from launching import launch, num_rows, start
+from launching import launch, num_rows, start, wait_until
 from made_up_agents import last_row, recorded, summarised
 from records import models_of
 
@@ -49,10 +48,8 @@ def test_killed_and_asked_to_stop_it_comes_to_the_same_bits(uninterrupted, tmp_p
     final = workdir / "checkpoints" / "final"
     assert list((final / "reinforce").rglob("training/*")) and not num_rows(workdir, "final/dqn")
     process = start(SMOKE, f"--workdir={workdir}", "--config.cells_at_a_time=2")
-    deadline = time.time() + 120
-    while process.poll() is None and num_rows(workdir, "final/dqn") < 4:  # of 24
-        assert time.time() < deadline, "no progress"
-        time.sleep(0.01)
+    is_learning = lambda: num_rows(workdir, "final/dqn") >= 4  # of 24
+    wait_until(lambda: process.poll() is not None or is_learning(), seconds=120)
     assert process.poll() is None, "finished before it was stopped"
     process.terminate()
     process.communicate()
