@@ -95,10 +95,14 @@ def learning_rate_grid(
       chosen: {(arm, depth): learning rate}, ringed.
     """
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(1, len(grid), figsize=(PAGE, 2.4), sharey=True, squeeze=False)
+        size = {"figsize": (PAGE, 2.4), "sharex": True, "sharey": True, "squeeze": False}
+        figure, axes = plt.subplots(1, len(grid), **size)
+        tried = sorted({lr for lines in grid.values() for lrs, _ in lines.values() for lr in lrs})
         for axis, (arm, lines) in zip(axes[0], grid.items(), strict=True):
             _rates(axis, lines, {depth: chosen[arm, depth] for depth in lines})
             axis.set_xscale("log")
+            axis.set_xticks(tried, [f"{lr:g}" for lr in tried])
+            axis.minorticks_off()  # whose labels overlap where the rates span less than a decade
             axis.set_title(arm, loc="left")
             axis.set_xlabel("peak learning rate (ring: chosen)")
             axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))

@@ -66,3 +66,15 @@ def test_the_deeper_net_has_the_brighter_line():
     brightness = [np.sum(line.get_color()[:3]) for line in lines.values()]
     assert list(lines) == ["depth 5", "depth 10", "depth 20"]
     assert brightness == sorted(brightness)
+
+
+def test_rates_that_were_tried_are_named_and_no_others_in_all_panels():
+    grid = {"plain": {5: ([1e-3, 3e-3], [0.7, 0.8])}, "residual": {5: ([3e-3, 1e-2], [0.8, 0.9])}}
+    figure = figure_of(
+        training.learning_rate_grid, grid, {("plain", 5): 3e-3, ("residual", 5): 0.01}
+    )
+    figure.canvas.draw()
+    for axis in figure.axes:
+        assert [label.get_text() for label in axis.get_xticklabels()] == ["0.001", "0.003", "0.01"]
+        assert not [label for label in axis.get_xticklabels(minor=True) if label.get_text()]
+    assert figure.axes[0].get_xlim() == figure.axes[1].get_xlim()
