@@ -39,6 +39,9 @@ def get_config(argument: str = "") -> ConfigDict:
 def smoke(config: ConfigDict) -> None:
     """Make a tiny model first, and write little."""
     config.made = dante.get_config("smoke")
+    config.made.optim.lr = 1e-2  # so that none is searched
+    dante.set_networks(config.made, {"gpt": {}})
+    config.made.claims = ConfigDict()  # which are about several networks
     config.num_tokens = 40
     config.num_samples = 2
 

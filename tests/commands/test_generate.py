@@ -6,6 +6,8 @@ import shutil
 import pytest
 from launching import assert_refused, launch, launch_many
 
+from dla_jax.evidence.rows import read_record
+
 
 @pytest.fixture(scope="module")
 def trained(smoke):
@@ -49,6 +51,15 @@ def test_the_same_seed_writes_the_same(trained, tmp_path):
     assert first.out == again.out and first.out.startswith("the ") and len(first.out) == 4 + 70 + 1
     assert first.out != other.out and cold.out != first.out
     assert not any((tmp_path / name / "checkpoints").exists() for name in "abcd")
+
+
+def test_without_a_network_the_run_that_is_best_on_validation_writes(trained, tmp_path):
+    flags = ("--config=configs/generate.py", f"--from={trained}", "--config.num_tokens=3")
+    answer = launch(*flags, f"--workdir={tmp_path / 'x'}")
+    assert answer.code == 0, answer.err
+    finals = [row for row in read_record(trained) if row.get("done") and row["stage"] == "final"]
+    best, *others = sorted(finals, key=lambda row: row["val_nats_per_char"])
+    assert best["run"] in answer.err and not any(row["run"] in answer.err for row in others)
 
 
 def test_what_is_wrong_is_named(trained, own, smoke, tmp_path):
