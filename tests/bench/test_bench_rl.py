@@ -196,7 +196,10 @@ def test_whole_runs_are_timed_and_compilation_apart(monkeypatch):
     assert rl_others.timed(prepare, 100, 0.5)["wall"] == 50.0 and len(runs) == 3  # one at least
 
 
-@pytest.mark.parametrize(("agent", "steps", "taken"), [("ppo", 2000, 1536), ("dqn", 1190, 1100)])
+@pytest.mark.parametrize(
+    ("agent", "steps", "taken"),
+    [pytest.param("ppo", 2000, 1536, marks=pytest.mark.slow), ("dqn", 1190, 1100)],
+)
 def test_our_runs_take_the_steps_that_are_counted(agent, steps, taken, monkeypatch):
     # as the benchmark has it
     monkeypatch.setattr(loop, "data_mesh", lambda: data_mesh(jax.devices()[:1]))

@@ -118,7 +118,9 @@ def photos(tmp_path_factory):
     [
         ("cifar10", "2", "plain,residual", 16, 3),
         ("he", "8", "residual", 16, 3),
-        ("lab_b,as_implemented=true", "9", "residual", 32, 1),  # long: it has many channels
+        pytest.param(
+            "lab_b,as_implemented=true", "9", "residual", 32, 1, marks=pytest.mark.slow
+        ),  # it has many channels
         ("lab_a,as_implemented=true", "1", "plain,residual", 16, 3),
     ],
 )

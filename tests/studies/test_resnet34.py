@@ -190,6 +190,7 @@ def test_errors_name_the_network(name, change, words, tmp_path):
         STUDY.check(config, given)
 
 
+@pytest.mark.slow
 def test_the_labs_own_recipe_trains_on_small_images(tmp_path):
     # Every network of the preset, on digits. That BatchNorm freezes: test_gradient_runs.py.
     answer = launch(
@@ -216,6 +217,9 @@ def test_the_labs_own_recipe_trains_on_small_images(tmp_path):
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     params = {run["group"]: run["num_params"] for run in summary["runs"]}
     assert params["resnet"] > params["convnet"] and len(params) == 4
+
+
+def test_the_labs_own_recipe_freezes_norms_after_an_epoch():
     lab = own_config(resnet34.get_config(LAB_C), "resnet")
     assert lab.freeze_norm_after_epochs == 1 and check_optim(lab.optim) is None
     assert count_params(network(LAB_C, "resnet")[1], (32, 32, 3)) == 21_282_122
