@@ -1,10 +1,12 @@
 """Every test has four CPU devices, and all processes share one compilation cache."""
 
+import atexit
 import fcntl
 import functools
 import gc
 import json
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -12,7 +14,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 os.environ["JAX_PLATFORMS"] = "cpu"
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", tempfile.mkdtemp(prefix="dla_jax_test_cache_"))
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    cache = tempfile.mkdtemp(prefix="dla_jax_test_cache_")
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = cache
+    atexit.register(shutil.rmtree, cache, ignore_errors=True)
 
 # The workers of pytest share the cores, and what they start has those of its worker: on networks as
 # small as these, threads of XLA on several cores mostly wait for one another, which takes CPU time.
@@ -33,13 +38,17 @@ import pytest  # noqa: E402
 from dla_jax.config.stop import stop_requested  # noqa: E402
 
 LONGEST = (
-    "test_configs",
     "test_resume",
+    # Each goes on with smokes, in the process that ran them.
     "test_agents_study",
-    "test_text_studies",
-    "test_presets",
+    "test_why_study",
     "test_cam_study",
+    "test_adversarial_study",
+    "test_choices_study",
     "test_language_study",
+    "test_text_studies",
+    "test_configs",  # which runs the smokes that are left
+    "test_presets",
     "test_multihost",
     "test_language",
     "test_texts",
@@ -121,7 +130,7 @@ def smoke(tmp_path_factory, worker_id):
                 flags = [f"--config=configs/{name}.py:smoke", f"--workdir={workdir}", "--quiet"]
                 if name in COPIED_AT:  # one run after another: it is known which is under way
                     flags.append("--config.cells_at_a_time=1")
-                process = start(*flags)
+                process = start(*flags, warm=True)
                 if name in COPIED_AT:
                     of, count = COPIED_AT[name]
                     is_time = lambda: num_rows(workdir, of) >= count

@@ -1,11 +1,12 @@
 """Starts launch.py as a user does.
 
 Nearly all of a launch that does little is the import of JAX and of what reads data. So a process
-that has them, and has started nothing, is forked for each command line. JAX has read its variables
-then, so it is told of two, the devices and their number.
+that has them, launch_server.py, is forked. JAX has read its variables then, so it is told of two,
+the devices and their number.
 """
 
 import atexit
+import contextlib
 import functools
 import importlib.metadata
 import json
@@ -31,76 +32,6 @@ if importlib.metadata.version("jax").startswith("0.10."):
 UNTRACED = {"JAX_TRACEBACK_IN_LOCATIONS_LIMIT": "0"}
 # Tracing makes millions of objects, few of them garbage: it is looked for less often.
 SELDOM = (50_000, 20, 20)
-# Reads one request a line as JSON. [arguments, standard input, folder, changes of the environment]
-# is a command line, answered by its process id. [process id, whether to wait for it] is answered by
-# null while it runs, then by [exit code, standard output, standard error]. An alarm ends what takes
-# too long.
-SERVER = """
-import atexit, gc, importlib, json, os, runpy, signal, sys, tempfile, threading, traceback
-import sklearn.datasets, sklearn.feature_extraction.text, sklearn.linear_model, sklearn.metrics
-import sklearn.model_selection, tensorboardX
-import jax._src.api
-from matplotlib.layout_engine import ConstrainedLayoutEngine
-from dla_jax import commands, studies
-for name, module in (studies.modules() | commands.modules()).items():
-    if name != "agents":  # gymnax starts JAX's threads, which no fork takes along
-        importlib.import_module(module)
-# half of drawing is to find a place for all; where all stands, tests/plots looks at
-ConstrainedLayoutEngine.execute = lambda *_: None
-# a process that ends need not free its programs
-atexit.unregister(getattr(jax._src.api, "clean_up", None))
-atexit.register(jax.distributed.shutdown)  # which is the rest of it
-# no fork looks through what was imported, which would copy it
-gc.freeze(), gc.set_threshold(*map(int, sys.argv[1:]))
-
-read_on_import = {"JAX_NUM_CPU_DEVICES": int, "JAX_PLATFORMS": str}
-
-def run(arguments, folder, changes, streams):
-    for number, stream in enumerate(streams):
-        os.dup2(stream.fileno(), number)
-    # as it is typed, which is what a stopped launch repeats
-    launcher = "launch.py" if os.path.samefile(folder, ".") else os.path.abspath("launch.py")
-    os.chdir(folder), os.environ.update(changes), signal.alarm(300)
-    for name in changes.keys() & read_on_import.keys():
-        jax.config.update(name.lower(), read_on_import[name](changes[name]))
-    sys.argv = ["launch.py", *arguments]
-    try:
-        runpy.run_path(launcher, run_name="__main__")
-        return 0
-    except SystemExit as exit:
-        return exit.code or 0
-    except BaseException:
-        traceback.print_exc()
-        return 1
-
-def begin(arguments, typed, *more):
-    streams = [tempfile.TemporaryFile("w+") for _ in range(3)]
-    streams[0].write(typed), streams[0].seek(0)
-    child = os.fork()
-    if child == 0:
-        code = run(arguments, *more, streams)
-        # all that an exit does but to free each object, which takes a second
-        threading._shutdown(), atexit._run_exitfuncs()
-        sys.stdout.flush(), sys.stderr.flush()
-        os._exit(code)
-    under_way[child] = streams
-    return child
-
-def end(child, wait):
-    found, status = os.waitpid(child, 0 if wait else os.WNOHANG)
-    if not found:
-        return None
-    streams = under_way.pop(child)
-    for stream in streams:
-        stream.seek(0)
-    return os.waitstatus_to_exitcode(status), streams[1].read(), streams[2].read()
-
-under_way = {}
-for line in sys.stdin:
-    request = json.loads(line)
-    print(json.dumps(begin(*request) if len(request) == 4 else end(*request)), flush=True)
-"""
-
 # For many channels or many texts, whose loops take longer than to optimise them a little.
 LOOPS = {"XLA_FLAGS": QUICKLY.replace("level=0", "level=1")}
 
@@ -124,7 +55,8 @@ def environment(**changes) -> dict:
 def server() -> subprocess.Popen:
     """Start the process that is forked for each command line, once."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    command = (sys.executable, "-c", SERVER, *map(str, SELDOM))
+    # -P: no test helper is found by what is launched
+    command = (sys.executable, "-P", "tests/launch_server.py", *map(str, SELDOM))
     process = subprocess.Popen(command, cwd=ROOT, env=environment(), **pipes)
     atexit.register(process.communicate)  # which closes its input, and so ends it
     return process
@@ -133,7 +65,9 @@ def server() -> subprocess.Popen:
 def ask(*request):
     """Return the server's answer to a request."""
     print(json.dumps(request), file=server().stdin, flush=True)
-    return json.loads(server().stdout.readline())
+    answer = server().stdout.readline()
+    assert answer, "launch_server.py has ended: its standard error says why"
+    return json.loads(answer)
 
 
 class Process:
@@ -144,7 +78,7 @@ class Process:
 
     def poll(self, wait: bool = False) -> int | None:
         """Return the exit code, None while it runs."""
-        if self.returncode is None and (answer := ask(self.pid, wait)):
+        if self.returncode is None and (answer := ask("end", self.pid, wait)):
             self.returncode, *self.said = answer
         return self.returncode
 
@@ -181,39 +115,51 @@ def num_rows(workdir: Path, of: str = "") -> int:
 
 
 def copy_as_killed(
-    process: Process, workdir: Path, copy: Path, is_time: Callable[[], bool]
+    process: Process, workdir: Path, copy: Path, is_time: Callable[[], bool], later: float = 0
 ) -> None:
-    """Copy a workdir when it is time, as a kill would leave it just then.
+    """Copy a workdir when it is time, or some seconds later, as a kill would leave it just then.
 
     The process stands still meanwhile, and goes on. Nothing is copied where it ends before: who
     called looks at what the copy holds.
     """
     wait_until(lambda: process.poll() is not None or is_time(), seconds=120)
+    time.sleep(later)
     process.send_signal(signal.SIGSTOP)
     try:
         time.sleep(0.1)  # until all its threads have heard of it
         if process.poll() is None:
             shutil.copytree(workdir, copy)
     finally:
-        process.send_signal(signal.SIGCONT)
+        # also where it has ended: it may stand still, and be used again
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGCONT)
 
 
-def start(*arguments: str, stdin: str = "", folder: Path = ROOT, **changes) -> Process:
+def start(
+    *arguments: str, stdin: str = "", folder: Path = ROOT, warm: bool = False, **changes
+) -> Process:
     """Start `python launch.py ARGUMENTS` in a folder, and do not wait for it.
 
     Args:
+      warm: whether it may be run by a process that has run a command line of the same config, and
+        has its programs. Not for what depends on a new process: workers, modules and data that were
+        changed, what is said once a process, and a run that goes on and whose bits are compared
+        for the first time, which this process might know from memory.
       changes: of the environment; of what JAX reads on import, only the devices and their number.
     """
-    return Process(ask([str(word) for word in arguments], stdin, str(folder), changes))
+    assert not (warm and (stdin or changes or folder != ROOT)), "these are kept from the first"
+    return Process(
+        ask("start", [str(word) for word in arguments], stdin, str(folder), changes, warm)
+    )
 
 
-def launch(*arguments: str, stdin: str = "", folder: Path = ROOT, **changes) -> Answer:
+def launch(*arguments: str, **options) -> Answer:
     """Run `python launch.py ARGUMENTS` in a folder, and wait for it.
 
     Args:
-      changes: see `start`.
+      options: see `start`.
     """
-    process = start(*arguments, stdin=stdin, folder=folder, **changes)
+    process = start(*arguments, **options)
     out, err = process.communicate()
     return Answer(process.returncode, out, err)
 

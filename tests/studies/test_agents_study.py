@@ -47,7 +47,7 @@ def test_killed_and_asked_to_stop_it_comes_to_the_same_bits(uninterrupted, tmp_p
     shutil.copytree(uninterrupted.parent / "killed", workdir)
     final = workdir / "checkpoints" / "final"
     assert list((final / "reinforce").rglob("training/*")) and not num_rows(workdir, "final/dqn")
-    process = start(SMOKE, f"--workdir={workdir}", "--config.cells_at_a_time=2")
+    process = start(SMOKE, f"--workdir={workdir}", "--config.cells_at_a_time=2", warm=True)
     is_learning = lambda: num_rows(workdir, "final/dqn") >= 4  # of 24
     wait_until(lambda: process.poll() is not None or is_learning(), seconds=120)
     assert process.poll() is None, "finished before it was stopped"

@@ -35,7 +35,7 @@ def finished(tmp_path_factory):
     Beside its workdir lies `killed`, a copy that was made while it ran.
     """
     workdir = tmp_path_factory.mktemp("architectures") / "run"
-    process = start(*ON_DIGITS, f"--workdir={workdir}")
+    process = start(*ON_DIGITS, f"--workdir={workdir}", warm=True)
     is_time = lambda: sum("done" in row for row in read_record(workdir)) >= 5
     copy_as_killed(process, workdir, workdir.parent / "killed", is_time)
     out, err = process.communicate()
@@ -96,7 +96,7 @@ def test_what_was_killed_goes_on_to_the_same_numbers(finished, tmp_path):
     workdir = tmp_path / "run"
     shutil.copytree(finished[0].parent / "killed", workdir)
     assert not (workdir / "summary.json").exists()
-    assert launch(*ON_DIGITS, f"--workdir={workdir}").code == 0
+    assert launch(*ON_DIGITS, f"--workdir={workdir}", warm=True).code == 0
     compared = ("group", "seed", "lr", "val_accuracy", "test_accuracy", "test_loss")
 
     def numbers(folder):

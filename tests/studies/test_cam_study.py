@@ -40,6 +40,7 @@ def three_nets(tmp_path_factory):
     return workdir
 
 
+@pytest.mark.slow
 def test_maps_of_trained_nets_beat_noise(three_nets, capsys):
     rows = read_record(three_nets)
     found = {row["run"].removeprefix("final/"): row for row in rows}
@@ -55,27 +56,33 @@ def test_maps_of_trained_nets_beat_noise(three_nets, capsys):
             print(f"\n{score}, better than noise by {better}, 3 nets, 100 images each")
         assert mean > 0.02 and min(differences) > 0
     assert all(len(row["insertion_aucs"]) == 100 for row in found.values())
-    # What does not look at the network cannot change when it forgets; what does, does.
-    for method in ("edges", "random"):
-        assert found[f"{method}/seed0"]["likeness_curve"] == [1] * 7
     for method in ("cam", "grad_cam", "another_image"):
-        assert found[f"{method}/seed0"]["likeness_curve"][0] == pytest.approx(1)
         assert all(abs(found[f"{method}/seed{s}"]["likeness_forgotten"]) < 0.5 for s in range(3))
     # On a canvas of the colour that convolutions see beyond an edge most images are known again.
     assert np.mean([found[f"cam/seed{s}"]["canvas_accuracy"] for s in range(3)]) > 0.5
 
 
-def test_each_picture_is_of_its_own_image_and_class(three_nets):
-    shown, data = read_arrays(three_nets / "examples.npz"), images.digits()
+def test_what_does_not_look_at_the_network_cannot_change_when_it_forgets(smoke):
+    rows = read_record(smoke("cam")[0])
+    for row in (row for row in rows if row["group"] in ("edges", "random")):
+        assert set(row["likeness_curve"]) == {1}
+    for row in (row for row in rows if row["group"] in ("cam", "grad_cam", "another_image")):
+        first, *later = row["likeness_curve"]
+        assert first == pytest.approx(1) and min(later) < 0.99
+
+
+def test_each_picture_is_of_its_own_image_and_class(smoke):
+    workdir = smoke("cam")[0]
+    shown, data = read_arrays(workdir / "examples.npz"), images.digits()
     np.testing.assert_array_equal(shown["image"], data.images[shown["index"]])
     np.testing.assert_array_equal(shown["label"], data.labels[shown["index"]])
-    row = networks_of(three_nets / "study", "")[0]
-    network = network_maps.read_network(three_nets / "study", row, "last_conv")
+    row = networks_of(workdir / "study", "")[0]
+    network = network_maps.read_network(workdir / "study", row, "last_conv")
     head = network.variables["params"]["head"]
     kernel, bias = np.asarray(head["kernel"]), np.asarray(head["bias"])
     predicted = shown["p"].argmax(-1)
     wrong = predicted != shown["label"]
-    assert wrong.sum() >= 4 and (~wrong).sum() >= 8
+    assert wrong.sum() == (~wrong).sum() == 2
     for i, image in enumerate(shown["image"]):  # alone: no other image is in the batch
         logits, features = network.model.apply(
             network.variables, image[None] / np.float32(255), train=False
@@ -86,13 +93,13 @@ def test_each_picture_is_of_its_own_image_and_class(three_nets):
         atol = 1e-4 * np.abs(by_hand).max()
         np.testing.assert_allclose(shown["maps"][i], by_hand[classes], atol=atol)
         np.testing.assert_allclose(by_hand.mean((1, 2)) + bias, logits[0], rtol=1e-4, atol=1e-4)
-        folder = three_nets / "overlays" / ("wrong" if wrong[i] else "right")
+        folder = workdir / "overlays" / ("wrong" if wrong[i] else "right")
         picture = Image.open(folder / f"{shown['index'][i]}-{predicted[i]}.png")
         heat = by_hand[predicted[i]] / np.abs(by_hand[predicted[i]]).max()
         expected = maps.overlay(maps.picture(image, 256), heat)
         difference = np.asarray(picture, int) - np.asarray(expected, int)
         assert picture.size == (256, 256) and np.abs(difference).max() <= 2
-    assert len(list((three_nets / "overlays").rglob("*.png"))) == 16
+    assert len(list((workdir / "overlays").rglob("*.png"))) == 4
 
 
 def test_it_is_drawn_again_from_its_record_alone(smoke, tmp_path):
@@ -122,7 +129,7 @@ def test_stopped_anywhere_it_goes_on_to_the_same_record(kept, smoke, tmp_path):
         (copy / name).unlink()
     unfinished = launch(f"--workdir={copy}")
     assert unfinished.code == 2 and "is not finished" in unfinished.err
-    answer = launch("--config=configs/cam.py:smoke", f"--workdir={copy}", "--quiet")
+    answer = launch("--config=configs/cam.py:smoke", f"--workdir={copy}", "--quiet", warm=True)
     assert answer.code == 0, answer.err
     assert record_files(copy).keys() == record_files(before).keys()
     for path in (*record_files(before).values(), before / "summary.json"):

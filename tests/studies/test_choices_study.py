@@ -207,7 +207,7 @@ def test_what_was_stopped_goes_on_to_the_same_record(workdir, tmp_path):
         lines = files[name].read_text().splitlines(keepends=True)
         files[name].write_text("".join(lines[:-1]))
     (copy / "summary.json").unlink()
-    answer = launch("--config=configs/race.py:smoke", f"--workdir={copy}")
+    answer = launch("--config=configs/race.py:smoke", f"--workdir={copy}", warm=True)
     assert answer.code == 0, answer.err
     timed = {"train_seconds", "examples_per_s", "seconds_per_epoch", "seconds"}
     before, after = (last_rows_of(folder) for folder in (workdir, copy))

@@ -171,7 +171,7 @@ def read(smoke, tmp_path_factory):
     sets = ("--config.far=turned,folder", f"--config.folder={folder}", "--config.num_images=30")
     flags += (*small, *sets, "--config.detectors=msp,odin,knn")
     workdir = tmp_path_factory.mktemp("ood") / "run"
-    answer = launch(*flags, f"--workdir={workdir}")
+    answer = launch(*flags, f"--workdir={workdir}", warm=True)
     assert answer.code == 0, answer.err
     return workdir, flags, answer
 
@@ -193,7 +193,7 @@ def test_what_was_stopped_goes_on_to_the_same_record(read, tmp_path):
     runs = list(record_files(copy))
     record_file(copy, runs[-1]).write_text(record_file(copy, runs[-1]).read_text()[:30])
     record_file(copy, runs[0]).unlink()
-    answer = launch(*flags, f"--workdir={copy}")
+    answer = launch(*flags, f"--workdir={copy}", warm=True)
     assert answer.code == 0, answer.err
     for path in (*record_files(workdir).values(), *workdir.glob("figures/*.png")):
         assert (copy / path.relative_to(workdir)).read_bytes() == path.read_bytes()

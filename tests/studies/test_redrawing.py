@@ -12,6 +12,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from dla_jax.config.checks import ConfigError
 from dla_jax.config.workdir import Launch
 from dla_jax.evidence.rows import record_file, record_files
+from dla_jax.plots import style
 from dla_jax.studies import find, redrawing, study
 from dla_jax.studies.so_far import Frame
 
@@ -98,7 +99,10 @@ def test_a_study_is_drawn_while_it_runs_and_ends_with_the_same_report(smoke, tmp
         assert "Not finished: " in page.read_text() and not (workdir / "summary.json").exists()
         last.write_text(whole)
 
-    monkeypatch.setattr(ConstrainedLayoutEngine, "execute", lambda *_: None)  # as in `finished`
+    # as launch_server.py draws `finished`
+    monkeypatch.setattr(ConstrainedLayoutEngine, "execute", lambda *_: None)
+    for look in (style.STYLE, style.FRAMED):
+        monkeypatch.setitem(look, "savefig.dpi", 80)
     monkeypatch.setattr(redrawing, "EVERY", 0.05)
     monkeypatch.setattr(study, "train_study", train)
     launch = Launch(workdir, None, Path(), download=False, quiet=True)

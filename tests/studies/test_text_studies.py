@@ -50,7 +50,7 @@ def test_the_baseline_learns_and_is_the_same_in_both_studies(smoke):
 
 def predictions(*arguments, stdin=""):
     """Return the lines that configs/predict.py prints, and the answer of its process."""
-    answer = launch("--config=configs/predict.py", *arguments, stdin=stdin)
+    answer = launch("--config=configs/predict.py", *arguments, stdin=stdin, warm=not stdin)
     assert answer.code == 0, answer.err
     return [json.loads(line) for line in answer.out.splitlines()], answer
 

@@ -160,7 +160,7 @@ def read(smoke, tmp_path_factory):
     """Return the workdir of the twins of a study of CNNs with BatchNorm, read with --from."""
     workdir = tmp_path_factory.mktemp("why") / "run"
     flags = ("--config=configs/why.py", f"--from={smoke('gradients')[0]}", *SMALL)
-    answer = launch(*flags, f"--workdir={workdir}", "--quiet")
+    answer = launch(*flags, f"--workdir={workdir}", "--quiet", warm=True)
     assert answer.code == 0, answer.err
     return workdir, flags, answer
 
@@ -197,7 +197,7 @@ def test_what_was_stopped_goes_on_to_the_same_record(read, tmp_path):
     runs = list(record_files(copy))
     record_file(copy, runs[-1]).write_text(record_file(copy, runs[-1]).read_text()[:30])
     record_file(copy, runs[1]).unlink()
-    answer = launch(*flags, f"--workdir={copy}", "--quiet")
+    answer = launch(*flags, f"--workdir={copy}", "--quiet", warm=True)
     assert answer.code == 0 and "2 of them done before" in answer.err, answer.err
     for path in (*record_files(before).values(), before / "summary.json"):
         assert (copy / path.relative_to(before)).read_bytes() == path.read_bytes()
@@ -215,7 +215,7 @@ def test_a_run_that_was_killed_before_its_last_row_begins_again(workdir, tmp_pat
         path = record_file(copy, run)
         path.write_text("".join(path.read_text().splitlines(keepends=True)[:kept]))
         shutil.rmtree(copy / "checkpoints" / run)
-    answer = launch("--config=configs/why.py:smoke", f"--workdir={copy}", "--quiet")
+    answer = launch("--config=configs/why.py:smoke", f"--workdir={copy}", "--quiet", warm=True)
     assert answer.code == 0, answer.err
     assert rows_of(copy) == rows_of(workdir)
 

@@ -10,7 +10,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 from jax.tree_util import tree_leaves_with_path
-from launching import launch, start
+from launching import copy_as_killed, launch, num_rows, start, wait_until
 
 STUDY = (
     "--config=configs/rescnn.py:smoke",
@@ -63,43 +63,47 @@ def assert_same_study(workdir, expected):
             np.testing.assert_array_equal(a, b, err_msg=f"{name}{path}")
 
 
-def count_rows(workdir):
-    return sum(path.read_text().count("\n") for path in files_of(workdir))
-
-
-def wait_for_rows(process, workdir, count):
-    deadline = time.time() + 120
-    while count_rows(workdir) < count and process.poll() is None:
-        assert time.time() < deadline, "no progress"
-        time.sleep(0.01)
-
-
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("uninterrupted") / "run"
-    answer = launch(*STUDY, f"--workdir={workdir}")
+    answer = launch(*STUDY, f"--workdir={workdir}", warm=True)
     assert answer.code == 0, answer.err
     return workdir
 
 
-def killed(study, workdir, goals):
-    """Start a study again and again, kill it after so many rows; return how often it still ran."""
-    rng, kills = random.Random(0), 0
-    for goal in goals:
-        process = start(*study, f"--workdir={workdir}")
-        wait_for_rows(process, workdir, goal)
-        time.sleep(rng.uniform(0, 0.1))
-        kills += process.poll() is None
-        process.kill()
-        process.communicate()
-    return kills
+def wait_for_rows(process, workdir, count):
+    wait_until(lambda: process.poll() is not None or num_rows(workdir) >= count, seconds=120)
+
+
+def leave_as_killed(study, workdir, goal):
+    """Begin or go on with a study, and leave what a kill soon after so many rows would.
+
+    The last launch of a test is of a new process: what this one knows is no help.
+    """
+    copy, later = workdir.with_name("killed"), random.Random(goal).uniform(0, 0.1)
+    process = start(*study, f"--workdir={workdir}", warm=True)
+    copy_as_killed(process, workdir, copy, lambda: num_rows(workdir) >= goal, later)
+    process.terminate()
+    _, err = process.communicate()
+    assert process.returncode in (0, 143), err
+    assert copy.exists() and not (copy / "summary.json").exists(), err  # it had not finished
+    assert num_rows(copy) >= goal
+    shutil.rmtree(workdir)
+    copy.rename(workdir)
 
 
 def test_killed_at_any_moment(uninterrupted, tmp_path):
     """Also one cell at a time instead of two, and with other lengths of the compiled calls."""
     workdir = tmp_path / "run"
     alone = (*STUDY, "--config.cells_at_a_time=1", "--config.steps_per_call=9")
-    assert killed(STUDY, workdir, (3,)) + killed(alone, workdir, (30, 60)) >= 2
+    process = start(*STUDY, f"--workdir={workdir}", warm=True)
+    wait_for_rows(process, workdir, 3)
+    time.sleep(random.Random(3).uniform(0, 0.1))
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL and num_rows(workdir) >= 3
+    for goal in (25, 45):
+        leave_as_killed(alone, workdir, goal)
     answer = launch(*alone, f"--workdir={workdir}")
     assert answer.code == 0 and "done before" in answer.err, answer.err
     assert_same_study(workdir, uninterrupted)
@@ -120,9 +124,9 @@ def test_asked_to_stop(tmp_path):
         "--config.checkpoint_every_steps=0",
     )
     workdir, whole = tmp_path / "run", tmp_path / "whole"
-    for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
-        process = start(*long, f"--workdir={workdir}")
-        wait_for_rows(process, workdir, count_rows(workdir) + 20)
+    for number, code, warm in ((signal.SIGINT, 130, True), (signal.SIGTERM, 143, False)):
+        process = start(*long, f"--workdir={workdir}", warm=warm)
+        wait_for_rows(process, workdir, num_rows(workdir) + 20)
         process.send_signal(number)
         err = process.communicate()[1]
         assert process.returncode == code, err
@@ -132,8 +136,8 @@ def test_asked_to_stop(tmp_path):
         assert "Traceback" not in err
         saved = list((workdir / "checkpoints").rglob("training/*"))
         assert saved, "the runs under way were not saved"
-    for place in (workdir, whole):
-        answer = launch(*long, f"--workdir={place}")
+    for place, warm in ((workdir, False), (whole, True)):
+        answer = launch(*long, f"--workdir={place}", warm=warm)
         assert answer.code == 0, answer.err
 
     # A row stands where a run was stopped, so compare what does not depend on it.

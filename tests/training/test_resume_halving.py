@@ -2,9 +2,9 @@
 
 import jax
 import pytest
-from launching import assert_refused, launch
+from launching import assert_refused, launch, num_rows
 from test_resume import STUDY as FULL
-from test_resume import TIMES, killed, models_of, rows_of
+from test_resume import TIMES, leave_as_killed, models_of, rows_of
 
 from dla_jax.trials import halving
 
@@ -32,7 +32,7 @@ def record_of(workdir):
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("uninterrupted") / "run"
-    answer = launch(*STUDY, f"--workdir={workdir}")
+    answer = launch(*STUDY, f"--workdir={workdir}", warm=True)
     assert answer.code == 0, answer.err
     return workdir
 
@@ -40,7 +40,7 @@ def uninterrupted(tmp_path_factory):
 @pytest.fixture(scope="module")
 def full(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("full") / "run"
-    answer = launch(*STUDY, f"--workdir={workdir}", "--config.selection=full")
+    answer = launch(*STUDY, f"--workdir={workdir}", "--config.selection=full", warm=True)
     assert answer.code == 0, answer.err
     return workdir
 
@@ -66,8 +66,9 @@ def test_runs_are_those_of_a_full_grid_as_far_as_they_go(uninterrupted, full):
 
 def test_killed_in_a_rung(uninterrupted, tmp_path):
     workdir = tmp_path / "run"
-    # 12 rows lead to the first cut, 12 more to the second
-    assert killed(STUDY, workdir, (6, 18)) == 2
+    for goal in (6, 18):  # 12 rows lead to the first cut, 12 more to the second
+        leave_as_killed(STUDY, workdir, goal)
+        assert num_rows(workdir, "final") == 0  # rates are not chosen yet
     answer = launch(*STUDY, f"--workdir={workdir}")
     assert answer.code == 0, answer.err
     assert record_of(workdir) == record_of(uninterrupted)
