@@ -181,14 +181,21 @@ def is_large(child: Fork) -> bool:
     return maps > 10_000 or pages * os.sysconf("SC_PAGESIZE") > 1.5 * 2**30
 
 
+def retire(child: Fork) -> None:
+    """Let a fork end, as a launch ends."""
+    child.requests.close()
+    status = os.waitpid(child.pid, 0)[1]
+    assert os.WIFEXITED(status), f"{child.config}: its process does not end"
+
+
 def keep(child: Fork) -> None:
-    """Let a fork wait for another warm command line; end the one that waits longest."""
+    """Let a fork wait for another warm command line; retire it, or the oldest, if need be."""
+    if is_large(child):
+        retire(child)
+        return
     idle.append(child)
-    if len(idle) > MOST_IDLE or is_large(child):
-        ended = idle.pop(0 if len(idle) > MOST_IDLE else -1)
-        ended.requests.close()
-        status = os.waitpid(ended.pid, 0)[1]
-        assert os.WIFEXITED(status), f"{ended.config}: its process does not end"
+    if len(idle) > MOST_IDLE:
+        retire(idle.pop(0))
 
 
 def start(
@@ -197,7 +204,7 @@ def start(
     """Start a command line; return the id of its process."""
     config = next(word for word in arguments if word.startswith("--config=")) if warm else ""
     config = config.partition(":")[0]  # its presets share programs
-    child = (warm and reuse(config)) or fork(config)
+    child = reuse(config) or fork(config)
     streams = Path(tempfile.mkdtemp(dir=base))
     for name in STREAMS:
         (streams / name).write_text(typed if name == "in" else "")

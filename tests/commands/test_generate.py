@@ -5,8 +5,7 @@ import shutil
 
 import pytest
 from launching import assert_refused, launch, launch_many
-
-from dla_jax.evidence.rows import read_record
+from records import last_rows_of
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +56,7 @@ def test_without_a_network_the_run_that_is_best_on_validation_writes(trained, tm
     flags = ("--config=configs/generate.py", f"--from={trained}", "--config.num_tokens=3")
     answer = launch(*flags, f"--workdir={tmp_path / 'x'}")
     assert answer.code == 0, answer.err
-    finals = [row for row in read_record(trained) if row.get("done") and row["stage"] == "final"]
+    finals = [row for row in last_rows_of(trained).values() if row["stage"] == "final"]
     best, *others = sorted(finals, key=lambda row: row["val_nats_per_char"])
     assert best["run"] in answer.err and not any(row["run"] in answer.err for row in others)
 

@@ -2,10 +2,9 @@
 
 import json
 import signal
-import time
 
 import pytest
-from launching import assert_refused, launch, launch_many, start, wait_until
+from launching import assert_refused, launch, launch_many, num_rows, start, wait_until
 
 from dla_jax.config.checks import ConfigError
 from dla_jax.config.flags import Sharing, check_sharing
@@ -60,10 +59,7 @@ def record_of(workdir):
 
 
 def wait_for_rows(workdir, count):
-    deadline = time.time() + 120
-    while sum(map(len, record_of(workdir).values())) < count:
-        assert time.time() < deadline, "no progress"
-        time.sleep(0.02)
+    wait_until(lambda: num_rows(workdir) >= count, seconds=120)
 
 
 @pytest.fixture(scope="module")

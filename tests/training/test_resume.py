@@ -1,16 +1,15 @@
 """A study that was stopped, politely or not, ends bit for bit where an uninterrupted one does."""
 
-import json
 import random
 import shutil
 import signal
 import time
 
 import numpy as np
-import orbax.checkpoint as ocp
 import pytest
 from jax.tree_util import tree_leaves_with_path
 from launching import copy_as_killed, launch, num_rows, start, wait_until
+from records import models_of, rows_of
 
 STUDY = (
     "--config=configs/rescnn.py:smoke",
@@ -27,29 +26,10 @@ STUDY = (
     "--config.optim.schedule=one_cycle",
     "--config.optim.warmup_fraction=0.3",
 )
-TIMES = ("seconds", "examples_per_s", "train_seconds", "seconds_per_epoch")
 
 
 def files_of(workdir):
     return sorted((workdir / "record").rglob("*.jsonl"))
-
-
-def rows_of(workdir):
-    """Return the record without times, by run."""
-    by_run = {}
-    for path in files_of(workdir):
-        for line in path.read_text().splitlines():
-            row = {key: value for key, value in json.loads(line).items() if key not in TIMES}
-            by_run.setdefault(row["run"], []).append(row)
-    return by_run
-
-
-def models_of(workdir):
-    folders = sorted(path for path in (workdir / "checkpoints").rglob("model"))
-    names = [str(path.relative_to(workdir)) for path in folders]
-    with ocp.StandardCheckpointer() as checkpointer:
-        models = [checkpointer.restore(path.absolute()) for path in folders]
-    return dict(zip(names, models, strict=True))
 
 
 def assert_same_study(workdir, expected):

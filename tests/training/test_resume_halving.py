@@ -3,8 +3,9 @@
 import jax
 import pytest
 from launching import assert_refused, launch, num_rows
+from records import TIMES, models_of, rows_of
 from test_resume import STUDY as FULL
-from test_resume import TIMES, leave_as_killed, models_of, rows_of
+from test_resume import leave_as_killed
 
 from dla_jax.trials import halving
 
