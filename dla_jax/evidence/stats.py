@@ -223,8 +223,14 @@ def cluster_interval(total, count, level: float = LEVEL) -> tuple[float, float]:
     total, count = np.asarray(total, float), np.asarray(count, float)
     if len(total) < FEWEST:
         return -math.inf, math.inf
-    rng, size = np.random.default_rng(0), len(total)
-    drawn = rng.multinomial(size, np.full(size, 1 / size), size=RESAMPLES)
+    drawn = _times_drawn(len(total))
     ratios = (drawn @ total) / (drawn @ count)
     low, high = np.quantile(ratios, ((1 - level) / 2, (1 + level) / 2))
     return float(low), float(high)
+
+
+@functools.lru_cache(maxsize=1)  # all intervals of a report are of the same number of clusters
+def _times_drawn(size: int) -> np.ndarray:
+    """Return how often each resample has each cluster, float64 [RESAMPLES, size]."""
+    drawn = np.random.default_rng(0).multinomial(size, np.full(size, 1 / size), size=RESAMPLES)
+    return drawn.astype(float)
