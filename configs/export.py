@@ -31,6 +31,8 @@ def get_config(argument: str = "") -> ConfigDict:
 def smoke(config: ConfigDict) -> None:
     """Make a tiny classifier first."""
     config.made = yahoo.get_config("smoke")
+    config.made.seeds = (0,)
+    config.made.lrs = (1e-3,)
     config.made.networks = ConfigDict({"published_head": {"encoder": {"pooling": "published"}}})
     config.made.reported = ConfigDict({"published_head": "not in the labs"})
     config.made.claims = ConfigDict()

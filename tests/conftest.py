@@ -38,8 +38,14 @@ import pytest  # noqa: E402
 from dla_jax.config.stop import stop_requested  # noqa: E402
 
 LONGEST = (
+    # with -m slow
+    "test_accelerator_stages",
+    "test_notebooks",
+    "test_lunar_lander",
+    "test_multihost",
+    # without
     "test_resume",
-    # Each goes on with smokes, in the process that ran them.
+    # Each reads smokes, or goes on with them in the process that ran them.
     "test_agents_study",
     "test_why_study",
     "test_cam_study",
@@ -49,14 +55,13 @@ LONGEST = (
     "test_text_studies",
     "test_configs",  # which runs the smokes that are left
     "test_presets",
-    "test_multihost",
     "test_language",
     "test_texts",
     "test_architectures",
 )
 # Smokes that are copied while they run, as a kill would leave them: when runs whose names begin so
 # have so many rows.
-COPIED_AT = {"agents": ("final/reinforce", 8), "dante": ("final/gpt", 4)}
+COPIED_AT = {"agents": ("final/reinforce", 8)}
 MOST_BYTES = 3 * 2**30  # that a worker may take before it drops all programs after each file
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

@@ -29,19 +29,32 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 import jax._src.api
-import sklearn.datasets
-import sklearn.feature_extraction.text
-import sklearn.linear_model
-import sklearn.metrics
-import sklearn.model_selection  # noqa: F401
-import tensorboardX  # noqa: F401
 from absl import flags
+from jax._src import xla_bridge
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from dla_jax import commands, studies
 from dla_jax.config.stop import stop_requested
 from dla_jax.plots import style
 
+# What a launch imports beside its study, and what gymnax does, which starts JAX itself.
+IMPORTED = (
+    "absl.app",
+    "dla_jax.front.launching",
+    "dla_jax.front.mirror",
+    "dla_jax.plots.learning",
+    "dla_jax.plots.places",
+    "dla_jax.studies.dry_run",
+    "gymnasium",
+    "ml_collections.config_flags",
+    "scipy.cluster",
+    "sklearn.datasets",
+    "sklearn.feature_extraction.text",
+    "sklearn.linear_model",
+    "sklearn.metrics",
+    "sklearn.model_selection",
+    "tensorboardX",
+)
 READ_ON_IMPORT = {"JAX_NUM_CPU_DEVICES": int, "JAX_PLATFORMS": str}  # by JAX
 STREAMS = ("in", "out", "err")  # standard input, output and error, a file each
 MOST_IDLE = 2  # forks that wait for another warm command line
@@ -67,9 +80,13 @@ def prepare(thresholds: list[int]) -> None:
     ConstrainedLayoutEngine.execute = lambda *_: None
     for look in (style.STYLE, style.FRAMED):  # before others copy them
         look["savefig.dpi"] = 80
-    for name, module in (studies.modules() | commands.modules()).items():
-        if name != "agents":  # gymnax starts JAX's threads, which no fork takes along
-            importlib.import_module(module)
+    studied = studies.modules() | commands.modules()
+    del studied["agents"]  # gymnax starts JAX
+    for module in (*studied.values(), *IMPORTED):
+        importlib.import_module(module)
+    # whose threads no fork takes along
+    assert not xla_bridge.backends_are_initialized(), "an import has started JAX"
+    assert threading.active_count() == 1, "an import has started a thread"
     # a process that ends need not free its programs
     atexit.unregister(getattr(jax._src.api, "clean_up", None))
     atexit.register(jax.distributed.shutdown)  # which is the rest of it

@@ -1,4 +1,4 @@
-"""Every config's smoke preset, from the command line to the report."""
+"""The smoke preset of each config, some with -m slow, from the command line to the report."""
 
 import importlib
 import json
@@ -14,6 +14,8 @@ from dla_jax.studies import find
 
 # These make no report: tests/commands/test_generate.py, tests/studies/test_text_studies.py
 CONFIGS = sorted(set(config_names()) - {"generate", "gpt2", "predict", "export"})
+# Their kinds of study are run by agents, own and rescnn too.
+ALIKE = {"dqn", "mlp", "ppo", "reinforce", "resnet34"}
 EVERY = {"seed", "lr", "num_params", "diverged", "train_seconds"}
 KINDS = {
     "language": "language",
@@ -78,7 +80,12 @@ KEYS = {
 }
 
 
-@pytest.fixture(scope="module", params=CONFIGS)
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(name, marks=pytest.mark.slow if name in ALIKE else ()) for name in CONFIGS
+    ],
+)
 def finished(request, smoke):
     return smoke(request.param)
 

@@ -179,6 +179,7 @@ def test_wrong_input_is_one_line_with_exit_code_2(line, words, dla_jax_in, tmp_p
     assert answer.stderr.startswith("dla-jax: ") and words in answer.stderr
 
 
+@pytest.mark.slow
 def test_the_examples_that_messages_name_are_there_and_pages_are_said_not_to_be(
     dla_jax_in, tmp_path
 ):
@@ -192,6 +193,7 @@ def test_the_examples_that_messages_name_are_there_and_pages_are_said_not_to_be(
     assert page.endswith("\n\nPages under docs/ are in this project's folder, and not installed.\n")
 
 
+@pytest.mark.slow
 def test_a_config_of_ones_own_stands_on_those_of_the_package(dla_jax_in, tmp_path):
     (tmp_path / "own.py").write_text(OWN)
     (tmp_path / "configs").mkdir()

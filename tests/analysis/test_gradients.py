@@ -123,7 +123,10 @@ def kernel(tree, layer):
     return np.asarray(tree if layer.index is None else tree[layer.index], np.float64).ravel()
 
 
-@pytest.mark.parametrize("model", [CNN9, RESNET14], ids=["cnn", "resnet"])
+@pytest.mark.parametrize(
+    "model",
+    [pytest.param(CNN9, id="cnn"), pytest.param(RESNET14, id="resnet", marks=pytest.mark.slow)],
+)
 def test_statistics_equal_those_of_numpy_layer_by_layer_and_stage_by_stage(model):
     grads, params = gradients_of(model)
     found, layers = jax.tree.map(np.asarray, statistics(grads, params)), layers_of(params)

@@ -194,6 +194,7 @@ def test_rates_are_rehearsed(asked):
     assert "jax" in found["devices"]["note"]
 
 
+@pytest.mark.slow
 def test_lander_and_vision_are_rehearsed(asked, monkeypatch):
     (played,) = STAGES["lander"].work(asked._replace(tiny=True))
     assert played["value"] > 0 and played["what"] == "LunarLander, copies: 64"

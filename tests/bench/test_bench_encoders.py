@@ -93,7 +93,7 @@ def one_device(monkeypatch):
     monkeypatch.setattr(mesh, "data_mesh", lambda: one)
 
 
-@pytest.mark.parametrize("task", ["embed", "finetune"])
+@pytest.mark.parametrize("task", ["embed", pytest.param("finetune", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("side", ["ours", pytest.param("torch", marks=needs_torch)])
 def test_a_short_measurement(task, side, monkeypatch, one_device):
     monkeypatch.setattr(encoders, "WIDTHS", (128,))

@@ -90,6 +90,7 @@ def test_how_soon_loops_part_is_counted_from_the_first_step():
     assert lunar_lander.first(np.array([False])) == np.inf
 
 
+@pytest.mark.slow
 def test_random_play_ends_in_our_world_with_the_time_at_the_latest():
     player, controller = lunar_returns.untrained()
     assert (player.name, controller.name) == ("random", "heuristic")
@@ -156,6 +157,7 @@ def test_worlds_of_gymnasium_go_on_by_themselves(monkeypatch):
     assert set(over) == {True, False}  # both kinds of end came
 
 
+@pytest.mark.slow
 def test_what_is_played_outside_is_what_ppo_learns_from(monkeypatch):
     arm = short_arm()
     config = FrozenConfigDict(arm.config.to_dict())

@@ -35,6 +35,7 @@ def test_a_lease_takes_five_operations_and_one_that_is_taken_three(counter, tmp_
     mine.close()
 
 
+@pytest.mark.slow
 def test_the_table_counts_what_a_worker_asks_of_the_disk(small):
     rows = {row[0]: row for row in large_grid.measure(trials=60, workers=5)}
     config, runs = large_grid.config_of(60)

@@ -15,7 +15,7 @@ from dla_jax import commands, studies
 from dla_jax.config.checks import ConfigError
 from dla_jax.config.stop import Interrupted, stop_requested
 from dla_jax.config.workdir import Launch
-from dla_jax.config.written import resume_command
+from dla_jax.config.written import resume_command, write_config
 from dla_jax.evidence import pictures, report, verdicts
 from dla_jax.front import launching, request
 from dla_jax.front.result import NOT_RUN
@@ -141,6 +141,26 @@ def test_a_config_without_a_file_is_gone_on_with_in_python(tmp_path):
     assert resume_command({"launches": [{"command": command}]}, tmp_path) == command
     swept = request.command_of(ConfigDict(), {}, tmp_path, {"sweep": "optim.lr=1,2"})
     assert swept == f"dla_jax.run(config, workdir={str(tmp_path)!r}, sweep='optim.lr=1,2')"
+
+
+def test_a_study_that_another_launch_began_meanwhile_is_not_mixed_with(tmp_path, monkeypatch):
+    config, other = (request.read(SMOKE, {"num_epochs": n}) for n in (1, 2))
+    runs = []
+
+    class Study:
+        def check(config, launch):
+            write_config(launch.workdir, other.to_dict(), [], {})
+
+        def run(config, launch):
+            runs.append(config)
+
+    monkeypatch.setattr(commands, "find_experiment", lambda name: Study)
+    monkeypatch.setattr("dla_jax.training.mesh.keep_programs", lambda: None)
+    launch = Launch(tmp_path, None, tmp_path, download=False, quiet=True)
+    with pytest.raises(ConfigError, match=r"num_epochs \(there 2, now 1\)"):
+        launching.start(config, launch, [], lambda: None)
+    launching.start(other, launch, [], lambda: None)  # the same study goes on
+    assert runs == [other]
 
 
 def test_a_signal_stops_a_study_and_then_does_what_it_did(tmp_path, monkeypatch, capsys):

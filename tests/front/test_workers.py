@@ -8,7 +8,7 @@ from launching import assert_refused, launch, launch_many, num_rows, start, wait
 
 from dla_jax.config.checks import ConfigError
 from dla_jax.config.flags import Sharing, check_sharing
-from dla_jax.config.stop import WorkersEnded
+from dla_jax.config.stop import Interrupted, WorkersEnded, stop_requested
 from dla_jax.config.workdir import Launch, lock_workdir
 from dla_jax.front import processes, request, workers
 from dla_jax.front.forks import Forked
@@ -117,6 +117,7 @@ def test_a_lock_is_shared_or_had_alone(tmp_path, monkeypatch):
         lock_workdir(tmp_path)
 
 
+@pytest.mark.slow
 def test_two_studies_that_begin_at_once_do_not_mix(tmp_path):
     workdir = tmp_path / "run"
     flags = (f"--workdir={workdir}", "--join", "--quiet")
@@ -167,41 +168,70 @@ def test_to_join_needs_a_study_to_join():
         check_sharing(Sharing(join=True), multihost=False, has_config=True, has_workdir=False)
 
 
-@pytest.mark.parametrize("forks", [True, False])
-def test_that_the_seeds_are_too_few_is_said_before_workers_start(
-    tmp_path, monkeypatch, capsys, forks
-):
-    class Nobody:
-        def __init__(self, starts, start):
-            assert "listens" in said  # a signal from here on stops them
-            assert start is processes.start or start.func is Forked
-            said.append(start is not processes.start)
+class Nobody:
+    """Workers of which none is started; once a stop is requested, some seem to be at work."""
 
-        def under_way(self):
-            return 0
+    def __init__(self, starts, start):
+        self.start, self.stopped, self.looks = start, 0, 0
 
-        def words(self):
-            return ""
+    def under_way(self):
+        self.looks += 1
+        return int(stop_requested.is_set() and self.looks < 4)
 
-        def failed(self):
-            return []
+    def stop(self):
+        self.stopped += 1
 
-    said = []
-    monkeypatch.setattr(workers, "Processes", Nobody)
-    monkeypatch.setattr(workers, "can_fork", lambda: forks)
-    monkeypatch.setattr(workers, "forked", lambda work, *given: work(*given))
+    def words(self):
+        return ""
+
+    def failed(self):
+        return []
+
+
+@pytest.fixture
+def run_nobody(tmp_path, monkeypatch):
+    """Return a function that runs such workers, and the list of those that it ran."""
     asked = request.read("configs/own.py:smoke", {})
     request.prepare(asked, {})
     asked = swept(asked, "networks.own.optim.lr=1e-3,1e-2")
     launch = Launch(tmp_path / "run", None, tmp_path, False, True, command="the command")
+    heard, teams = [], []
+
+    def begin(*given):
+        assert heard, "a signal would leave them at work"
+        teams.append(Nobody(*given))
+        return teams[-1]
+
+    def run(listen, forks):
+        monkeypatch.setattr(workers, "can_fork", lambda: forks)
+        listens = lambda: heard.append(listen())
+        workers.run(asked, launch, [], Sharing(workers=2), [], listens, print)
+
+    monkeypatch.setattr(workers, "Processes", begin)
+    monkeypatch.setattr(workers, "forked", lambda work, *given: work(*given))
+    monkeypatch.setattr(workers, "LOOK", 0)
+    return run, teams
+
+
+@pytest.mark.parametrize("forks", [True, False])
+def test_that_the_seeds_are_too_few_is_said_before_workers_start(run_nobody, capsys, forks):
+    run, teams = run_nobody
     with pytest.raises(WorkersEnded, match="every worker ended; go on with: the command"):
-        workers.run(
-            asked, launch, [], Sharing(workers=2), [], lambda: said.append("listens"), print
-        )
+        run(lambda: None, forks)
     assert "compared: 2 seeds can tell none of 1 pair apart" in capsys.readouterr().err
-    assert said == ["listens", forks]
+    (team,) = teams
+    assert team.start.func is Forked if forks else team.start is processes.start
+    assert not team.stopped
 
 
+def test_workers_are_asked_to_stop_once_and_it_is_an_interruption(run_nobody):
+    run, teams = run_nobody
+    with pytest.raises(Interrupted):
+        run(stop_requested.set, forks=True)
+    assert [team.stopped for team in teams] == [1]
+
+
+@pytest.mark.slow
 def test_workers_that_a_launch_started_save_when_it_is_asked_to_stop(alone, tmp_path):
     workdir = tmp_path / "run"
     process = start(*STUDY, f"--workdir={workdir}", "--workers=2", "--quiet")

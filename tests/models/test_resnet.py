@@ -117,7 +117,13 @@ def written_out(variables, skip, branch, *, per_stage):
 @pytest.mark.parametrize(("skip", "branch"), [(0.0, 1.0), (1.0, 1.0), (1.0, 0.5)])
 @pytest.mark.parametrize(
     ("depth", "projection", "bottleneck"),
-    [(20, False, False), (14, True, False), (8, False, False), (20, False, True), (11, True, True)],
+    [
+        pytest.param(20, False, False, marks=pytest.mark.slow),
+        (14, True, False),
+        (8, False, False),
+        pytest.param(20, False, True, marks=pytest.mark.slow),
+        (11, True, True),
+    ],
 )
 def test_a_resnet_is_what_its_definition_says(depth, projection, bottleneck, skip, branch):
     model = resnet(depth, bottleneck=bottleneck, projection=projection)

@@ -57,7 +57,9 @@ def action_values(params):
     return read(params["value"]) + advantage - advantage.mean(-1, keepdims=True)
 
 
-@pytest.mark.parametrize(("double", "dueling"), [(False, False), (True, True)])
+@pytest.mark.parametrize(
+    ("double", "dueling"), [pytest.param(False, False, marks=pytest.mark.slow), (True, True)]
+)
 def test_dqn_finds_the_known_action_values(double, dueling):
     """State 0: stay for 0, or on to state 1 for -1/2; there stay for 1, or end for 2.
 
@@ -97,6 +99,17 @@ def test_dqn_values_at_a_time_limit():
     cut = 1 / (1 - 0.9 * 0.75)
     want = [[[10, 1 + 0.9 * 0.75 * 10]], [[cut, cut]]]
     np.testing.assert_allclose(action_values(params), want, rtol=0.06)
+
+
+def test_dqn_values_by_three_steps():
+    """Reward 1 a step, and a target network that never moves: 1 + .9 + .81 + .729 of its best."""
+    size = {"block": 50, "buffer_size": 1024, "batch_size": 64}
+    agent = make_agent("dqn", clock(10_000), hidden=(), huber=False, n_step=3, **size)
+    hyper = make_hyper("dqn", target_period=1e9, lr=0.05, epsilon_end=1.0)
+    states, params, _ = run(agent, hyper, 30)
+    target = action_values(jax.device_get(states.target["params"]))
+    want = 2.71 + 0.729 * target.max(-1, keepdims=True)
+    np.testing.assert_allclose(action_values(params), want * [1, 1], rtol=1e-3)
 
 
 @pytest.mark.parametrize(("schedule", "left"), [("linear", 0.5), ("exponential", np.exp(-0.5))])

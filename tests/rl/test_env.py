@@ -241,13 +241,13 @@ def test_other_names_are_refused_in_one_line(name, words):
     "name",
     [
         "Breakout-MinAtar",
-        "DeepSea-bsuite",
+        pytest.param("DeepSea-bsuite", marks=pytest.mark.slow),
         "MemoryChain-bsuite",
-        "UmbrellaChain-bsuite",
+        pytest.param("UmbrellaChain-bsuite", marks=pytest.mark.slow),
         "BernoulliBandit-misc",
         "Reacher-misc",
-        "Swimmer-misc",
-        "PointRobot-misc",
+        pytest.param("Swimmer-misc", marks=pytest.mark.slow),
+        pytest.param("PointRobot-misc", marks=pytest.mark.slow),
     ],
 )
 def test_other_environments_take_finite_steps_side_by_side(name):

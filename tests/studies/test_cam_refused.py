@@ -6,7 +6,10 @@ import pytest
 from launching import answers_to, assert_refused, launch
 from PIL import Image
 
+from dla_jax.config.checks import ConfigError
 from dla_jax.data import images
+from dla_jax.models import mlp
+from dla_jax.studies.cam.network_maps import check_layer
 
 SETTINGS = {
     "--config.image=nowhere.jpg": ["no file or folder nowhere.jpg"],
@@ -44,6 +47,21 @@ def assert_each_refused(wrong):
         assert_refused(answer, wrong[line])
 
 
+def test_a_network_without_a_convolution_has_no_map():
+    model = mlp.MLP(
+        depth=2,
+        width=4,
+        num_classes=10,
+        mean=(0.5,),
+        std=(0.5,),
+        norm="none",
+        init_scheme="he",
+        dtype="float32",
+    )
+    with pytest.raises(ConfigError, match=r"mine has no convolution.*--config\.network="):
+        check_layer(model, (8, 8, 1), "last_conv", "mine")
+
+
 def test_wrong_sources_are_one_line_and_exit_code_2(smoke, study, tmp_path):
     cam, made = "--config=configs/cam.py", "--config=configs/cam.py:smoke"
     kinds = ["no classifier of images, but language", "depth"]
@@ -52,7 +70,6 @@ def test_wrong_sources_are_one_line_and_exit_code_2(smoke, study, tmp_path):
             cam: ["--from is missing", "--from=runs/try1"],
             f"{made} --from={study}": ["--from", "leave it out"],
             f"{cam} --from={smoke('dante')[0]}": kinds,
-            f"{cam} --from={smoke('mlp')[0]}": ["has no convolution", "--config.network="],
             f"{cam} --from={tmp_path}": ["no workdir of this project"],
         }
     )

@@ -115,6 +115,7 @@ def test_it_is_drawn_again_from_its_record_alone(smoke, tmp_path):
 
 
 @pytest.mark.parametrize("kept", [3, 10])  # runs; seven methods a network
+@pytest.mark.slow
 def test_stopped_anywhere_it_goes_on_to_the_same_record(kept, smoke, tmp_path):
     before, copy = smoke("cam")[0], tmp_path / "copy"
     shutil.copytree(before, copy)

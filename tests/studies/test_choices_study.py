@@ -199,6 +199,7 @@ def test_a_tokenizer_learns_nothing_of_a_test_part(seen):
     assert not (tested - kept) & texts and kept <= texts
 
 
+@pytest.mark.slow
 def test_what_was_stopped_goes_on_to_the_same_record(workdir, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(workdir, copy)

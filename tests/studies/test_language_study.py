@@ -2,12 +2,11 @@
 
 import json
 import math
-import shutil
 
 import jax
 import numpy as np
 import pytest
-from launching import launch
+from launching import copy_as_killed, launch, num_rows, start
 from records import last_rows_of, models_of
 
 from configs import dante
@@ -80,12 +79,19 @@ def test_the_untrained_models_guess(finished):
             assert 3.0 < row["val_nats_per_char"] < math.log(110)
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_it_ends_with_the_same_bits(finished, tmp_path):
     """Also without a checkpoint but where it stops: they change nothing."""
-    workdir = tmp_path / "run"
-    shutil.copytree(finished.parent / "killed", workdir)
-    assert list((workdir / "checkpoints" / "final" / "gpt").rglob("training/*"))
     smoke, seldom = "--config=configs/dante.py:smoke", "--config.checkpoint_every_steps=0"
+    # one run after another: it is known which is under way
+    alone = "--config.cells_at_a_time=1"
+    process = start(smoke, alone, f"--workdir={tmp_path / 'first'}", "--quiet")
+    workdir = tmp_path / "run"
+    is_time = lambda: num_rows(tmp_path / "first", "final/gpt") >= 4
+    copy_as_killed(process, tmp_path / "first", workdir, is_time)
+    process.kill()
+    process.communicate()
+    assert list((workdir / "checkpoints" / "final" / "gpt").rglob("training/*"))
     answer = launch(smoke, seldom, f"--workdir={workdir}", "--quiet")
     assert answer.code == 0, answer.err
     assert not list((workdir / "checkpoints").rglob("training"))

@@ -160,13 +160,13 @@ def test_settings_are_in_the_order_of_their_scores(first):
             np.testing.assert_allclose(every[name][i], own[name][0], rtol=1e-4, atol=1e-5)
 
 
-@pytest.fixture(scope="module")
-def read(smoke, tmp_path_factory):
+@pytest.fixture(scope="module", params=["rescnn", pytest.param("mlp", marks=pytest.mark.slow)])
+def read(request, smoke, tmp_path_factory):
     """Return the workdir, and the flags, of networks that were read and left out no class."""
     folder = tmp_path_factory.mktemp("photos")
     for i in range(3):
         Image.new("RGB", (9, 9), (80 * i, 20, 200)).save(folder / f"{i}.png")
-    flags = ("--config=configs/ood.py", f"--from={smoke('mlp')[0]}", "--quiet")
+    flags = ("--config=configs/ood.py", f"--from={smoke(request.param)[0]}", "--quiet")
     small = ("--config.settings.temperatures=1,10", "--config.settings.epsilons=0,0.01")
     sets = ("--config.far=turned,folder", f"--config.folder={folder}", "--config.num_images=30")
     flags += (*small, *sets, "--config.detectors=msp,odin,knn")

@@ -58,7 +58,7 @@ def wrong_lines(smoke, tmp_path):
     predict = f"--config=configs/predict.py --from={smoke('ood')[0] / 'study'}"
     return {
         read: ["--from is missing"],
-        f"{made} --from={smoke('mlp')[0]}": ["--from", "leave it out"],
+        f"{made} --from={smoke('rescnn')[0]}": ["--from", "leave it out"],
         f"{study} --config.far=turnd": ["far", "turnd", "did you mean 'turned'"],
         f"{study} --config.far=blurred": ["blurred stands twice"],
         f"{study} --config.tuning=uniform,gaussian --config.far=turned": ["tuning", "noise alone"],
@@ -75,7 +75,7 @@ def wrong_lines(smoke, tmp_path):
             "last_conv",
         ],
         f"{study} --config.tuning=uniform,turned": ["turned stands twice"],
-        f"{read} --from={smoke('mlp')[0]} --config.tuning=left_out,uniform": ["noise alone"],
+        f"{read} --from={smoke('rescnn')[0]} --config.tuning=left_out,uniform": ["noise alone"],
         f"{made} --config.made.data.left_out=0 --config.far=": ["no set to report"],
         "--config=configs/predict.py:smoke --config.unfamiliar=true": ["unfamiliar", "texts"],
         f"{study} --config.layer=blocks/0": ["vim needs what goes into the head"],

@@ -122,6 +122,7 @@ def test_what_is_wrong_with_it_is_one_line(folder):
     assert not (folder / "runs").exists()
 
 
+@pytest.mark.slow
 def test_stopped_in_python_it_goes_on_unless_its_module_changed(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     path = tmp_path / "strolled.py"

@@ -24,9 +24,9 @@ KINDS = {
     "dante": "language",
     "gradients": "gradients",
     "ood": "ood",
+    "own": "architectures",
     "race": "choices",
     "rescnn": "depth",
-    "resnet34": "architectures",
     "why": "why",
     "yahoo": "finetune",
 }

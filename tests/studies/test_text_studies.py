@@ -165,6 +165,7 @@ def few_texts(tmp_path):
     return tmp_path / "texts.csv"
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_it_ends_with_the_same_bits(few_texts, tmp_path):
     study = (
         "--config=configs/yahoo.py:smoke",

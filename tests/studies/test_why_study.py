@@ -156,17 +156,22 @@ def test_a_part_in_the_order_of_its_classes_is_mixed():
 
 
 @pytest.fixture(scope="module")
-def read(smoke, tmp_path_factory):
-    """Return the workdir of the twins of a study of CNNs with BatchNorm, read with --from."""
+def flags(smoke):
+    """Return the command line that reads the twins of a study of CNNs with BatchNorm."""
+    return ("--config=configs/why.py", f"--from={smoke('gradients')[0]}", *SMALL)
+
+
+@pytest.fixture(scope="module")
+def read(flags, tmp_path_factory):
+    """Return the workdir of that command line, and its answer."""
     workdir = tmp_path_factory.mktemp("why") / "run"
-    flags = ("--config=configs/why.py", f"--from={smoke('gradients')[0]}", *SMALL)
     answer = launch(*flags, f"--workdir={workdir}", "--quiet", warm=True)
     assert answer.code == 0, answer.err
-    return workdir, flags, answer
+    return workdir, answer
 
 
 def test_twins_of_a_finished_study_are_read(read, smoke):
-    workdir, _, answer = read
+    workdir, answer = read
     rows, source = last_rows_of(workdir), last_rows_of(smoke("gradients")[0])
     assert set(rows) == {f"final/{arm}/seed{s}" for arm in ("plain", "residual") for s in (0, 1)}
     for run, row in rows.items():
@@ -182,17 +187,16 @@ def test_twins_of_a_finished_study_are_read(read, smoke):
     assert next(c for c in claims if c["name"] == "i_curvature_along")["verdict"] == "not run"
 
 
-def test_a_dry_run_says_that_the_networks_are_there(read, tmp_path):
-    _, flags, _ = read
+def test_a_dry_run_says_that_the_networks_are_there(flags, tmp_path):
     answer = launch(*flags, "--dry_run", f"--workdir={tmp_path / 'new'}")
     told = answer.out + answer.err
     assert answer.code == 0 and told.count("trained before") == 2 and "at 0" not in told, told
     assert not (tmp_path / "new").exists()
 
 
-def test_what_was_stopped_goes_on_to_the_same_record(read, tmp_path):
-    before, flags, _ = read
-    copy = tmp_path / "copy"
+@pytest.mark.slow
+def test_what_was_stopped_goes_on_to_the_same_record(read, flags, tmp_path):
+    (before, _), copy = read, tmp_path / "copy"
     shutil.copytree(before, copy)
     runs = list(record_files(copy))
     record_file(copy, runs[-1]).write_text(record_file(copy, runs[-1]).read_text()[:30])
@@ -222,10 +226,10 @@ def test_a_run_that_was_killed_before_its_last_row_begins_again(workdir, tmp_pat
 
 def wrong_lines(smoke) -> dict[str, list[str]]:
     read, made = "--config=configs/why.py", "--config=configs/why.py:smoke"
-    depth = f"{read} --from={smoke('mlp')[0]}"
+    depth = f"{read} --from={smoke('rescnn')[0]}"
     return {
         read: ["--from is missing", "configs/why.py:digits"],
-        f"{made} --from={smoke('mlp')[0]}": ["--from", "leave it out"],
+        f"{made} --from={smoke('rescnn')[0]}": ["--from", "leave it out"],
         f"{read} --from={smoke('cam')[0] / 'study'}": ["has no twins", "residual-2"],
         f"{read} --from={smoke('dante')[0]}": ["no classifier of images"],
         f"{depth} --config.pair=plain-4,residual-9": ["pair: unknown 'residual-9'"],

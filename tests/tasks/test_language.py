@@ -137,7 +137,13 @@ def three_steps(model, accumulate=1, num_devices=4, parallel="jit"):
 
 @pytest.mark.parametrize(
     ("accumulate", "num_devices", "parallel"),
-    [(1, 4, "jit"), (8, 1, "jit"), (2, 4, "jit"), (1, 4, "pmap"), (2, 4, "pmap")],
+    [
+        pytest.param(1, 4, "jit", marks=pytest.mark.slow),
+        (8, 1, "jit"),
+        (2, 4, "jit"),
+        pytest.param(1, 4, "pmap", marks=pytest.mark.slow),
+        (2, 4, "pmap"),
+    ],
 )
 def test_parts_and_devices_take_the_same_steps(accumulate, num_devices, parallel):
     expected, losses, norms = three_steps(ONE_LAYER, 1, 1)

@@ -83,6 +83,7 @@ def two(tmp_path_factory):
     return workdir, answers(start_two(workdir))
 
 
+@pytest.mark.slow
 def test_two_processes_equal_one(two, tmp_path):
     workdir, found = two
     assert [code for code, _ in found] == [0, 0], found
@@ -94,6 +95,7 @@ def test_two_processes_equal_one(two, tmp_path):
             assert a["train_loss"] == pytest.approx(b["train_loss"], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_the_first_process_alone_writes_and_speaks(two):
     workdir, found = two
     assert "devices: 2 x cpu" in found[0][1] and str(workdir / "report.html") in found[0][1]
@@ -115,6 +117,7 @@ def test_what_one_process_cannot_do_ends_both_in_one_line(tmp_path):
     assert all("Traceback" not in text for _, text in found)
 
 
+@pytest.mark.slow
 def test_a_signal_to_one_process_stops_both_and_the_same_command_goes_on(two, tmp_path):
     processes = start_two(tmp_path / "run")
     while len(read_record(tmp_path / "run")) < 5:

@@ -65,6 +65,7 @@ def test_runs_are_those_of_a_full_grid_as_far_as_they_go(uninterrupted, full):
     assert {arm: sum(far) for arm, far in steps.items()} == dict.fromkeys(steps, 2)
 
 
+@pytest.mark.slow
 def test_killed_in_a_rung(uninterrupted, tmp_path):
     workdir = tmp_path / "run"
     for goal in (6, 18):  # 12 rows lead to the first cut, 12 more to the second
