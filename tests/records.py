@@ -4,7 +4,7 @@ import orbax.checkpoint as ocp
 
 from dla_jax.evidence.rows import read_record
 
-TIMES = ("seconds", "examples_per_s", "train_seconds", "seconds_per_epoch")
+TIMES = ("seconds", "examples_per_s", "env_steps_per_s", "train_seconds", "seconds_per_epoch")
 
 
 def rows_of(workdir):

@@ -14,6 +14,7 @@ import sys
 import pytest
 from launching import ROOT, environment
 from ml_collections import ConfigDict
+from records import rows_of
 
 import dla_jax
 from dla_jax.commands import predict
@@ -27,7 +28,6 @@ from dla_jax.trials.finished import IMAGES
 EXAMPLES = ROOT / "docs" / "examples"
 CONFIG = "docs/examples/width.py:smoke"
 CHANGES = {"batch_size": 64, "optim.clip_norm": 2, "data.flip": False, "seeds": range(2)}
-TIMES = ("seconds", "examples_per_s", "train_seconds", "seconds_per_epoch")
 
 
 def test_a_network_of_ones_own_learns_data_of_ones_own(capsys):
@@ -55,18 +55,6 @@ def test_they_are_short():
 def study(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("width") / "run"
     return dla_jax.run(CONFIG, workdir, quiet=True, **CHANGES)
-
-
-def rows_of(workdir):
-    """Return the record without times, by run."""
-    found = {}
-    for path in workdir.glob("record/**/*.jsonl"):
-        rows = [json.loads(line) for line in path.read_text().splitlines()]
-        for row in rows:
-            for name in TIMES:
-                row.pop(name, None)
-        found[path.relative_to(workdir)] = rows
-    return found
 
 
 def test_the_study_measures_and_shows_what_it_adds(study):

@@ -5,6 +5,7 @@ import signal
 
 import pytest
 from launching import assert_refused, launch, launch_many, num_rows, start, wait_until
+from records import TIMES
 
 from dla_jax.config.checks import ConfigError
 from dla_jax.config.flags import Sharing, check_sharing
@@ -38,7 +39,6 @@ SHORT = (
     "--config.optim.lr=1e-2",
     "--config.seeds=0,1",
 )
-TIMES = ("seconds", "examples_per_s", "train_seconds", "seconds_per_epoch")
 
 
 def timeless(value):

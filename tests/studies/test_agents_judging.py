@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from records import rows_of
 
 import dla_jax
 from configs import agents
@@ -27,20 +28,10 @@ SMALL = {
     "agent.normalise_obs": True,
     "agent.normalise_reward": False,
 }
-TIMES = ("seconds", "env_steps_per_s", "train_seconds")
 
 
 def small(workdir, **changes):
     return dla_jax.run("configs/ppo.py:smoke", workdir, quiet=True, **SMALL | changes)
-
-
-def rows_of(workdir):
-    """Return the record without times."""
-    rows = [
-        {key: value for key, value in row.items() if key not in TIMES}
-        for row in read_record(workdir)
-    ]
-    return sorted(rows, key=lambda row: (row["run"], bool(row.get("done")), row["step"]))
 
 
 def program_of(act):

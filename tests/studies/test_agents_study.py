@@ -8,24 +8,13 @@ import numpy as np
 import pytest
 from launching import launch, num_rows, start, wait_until
 from made_up_agents import last_row, recorded, summarised
-from records import models_of
+from records import models_of, rows_of
 
 from configs import ppo
-from dla_jax.evidence.rows import read_record
 from dla_jax.studies.agents.report import nothing_to_learn, undrawn_environments, undrawn_words
 from dla_jax.trials.arms import Trial
 
 SMOKE = "--config=configs/agents.py:smoke"
-TIMES = ("seconds", "env_steps_per_s", "train_seconds")
-
-
-def rows_of(workdir):
-    """Return the record without times, by run."""
-    by_run = {}
-    for row in read_record(workdir):
-        kept = {key: value for key, value in row.items() if key not in TIMES}
-        by_run.setdefault(row["run"], []).append(kept)
-    return by_run
 
 
 def assert_same_study(workdir, expected):
