@@ -96,7 +96,7 @@ def test_wrong_input_is_one_line_and_exit_code_2(smoke, tmp_path):
 
 def test_networks_of_a_workdir_without_the_newer_keys_are_read(smoke, tmp_path):
     workdir = tmp_path / "old"
-    shutil.copytree(smoke("mlp")[0], workdir)
+    shutil.copytree(smoke("rescnn")[0], workdir)
     written = json.loads((workdir / "config.json").read_text())
     del written["config"]["data"]["left_out"]
     (workdir / "config.json").write_text(json.dumps(written))
