@@ -6,6 +6,7 @@ limits, which most of them do not do.
 """
 
 import functools
+import math
 from typing import NamedTuple
 
 import jax
@@ -15,6 +16,9 @@ import optax
 from dla_jax.rl import envs, losses, networks, normalise, returns
 from dla_jax.rl.agent import Agent
 from dla_jax.training.optim import make_optimiser, set_learning_rate
+
+# Rows that a CPU takes through the networks together: as many as its cache holds the layers of.
+ROWS = 4096
 
 
 class Hyper(NamedTuple):
@@ -139,8 +143,8 @@ def improve(
         state, reward = normalise_reward(state, step)
     else:
         reward = step.reward
-    values = value_of(parts, state.params, rollout.obs)
-    next_values = value_of(parts, state.params, seen(parts, state.obs_stats, step.next_obs))
+    values = values_of(parts, state.params, rollout.obs)
+    next_values = values_of(parts, state.params, seen(parts, state.obs_stats, step.next_obs))
     over = returns.episode_over(step.terminated, step.truncated, hyper.bootstrap)
     advantage = returns.gae(
         reward, over, step.truncated, values, next_values, hyper.gamma, hyper.gae_lambda
@@ -190,11 +194,10 @@ def learn(parts: Parts, state: State, batch: Batch, key: jax.Array) -> tuple[Sta
         jax.random.split(key, own.update_epochs)
     )
 
-    gradient = jax.grad(functools.partial(loss, parts), has_aux=True)
-
     def minibatch(carry, index):
         params, opt_state = carry
-        grads, metrics = gradient(params, jax.tree.map(lambda x: x[index], rows), state.hyper)
+        batch = jax.tree.map(lambda x: x[index], rows)
+        grads, metrics = gradient(parts, params, batch, state.hyper)
         updates, opt_state = parts.tx.update(grads, opt_state, params)
         return (optax.apply_updates(params, updates), opt_state), metrics
 
@@ -203,13 +206,34 @@ def learn(parts: Parts, state: State, batch: Batch, key: jax.Array) -> tuple[Sta
     return state._replace(params=params, opt_state=opt_state), jax.tree.map(jnp.mean, metrics)
 
 
+def gradient(parts: Parts, params: dict, batch: Batch, hyper: Hyper) -> tuple[dict, dict]:
+    """Return the gradient of the loss of a minibatch, rows [B, ...], and metrics float32 [].
+
+    On CPU those of more than `ROWS` rows are the means over equal parts of it.
+    """
+    centred = batch.advantage - batch.advantage.mean()
+    batch = batch._replace(advantage=centred / (batch.advantage.std() + 1e-8))
+    of_part = jax.grad(functools.partial(loss, parts), has_aux=True)
+    num_rows = len(batch.advantage)
+    # as many parts as it takes, if so many are equal, else fewer
+    num_parts = math.gcd(num_rows, 1 << ((num_rows - 1) // ROWS).bit_length())
+    if num_parts == 1 or jax.default_backend() != "cpu":
+        return of_part(params, batch, hyper)
+    divided = jax.tree.map(lambda x: x.reshape(num_parts, -1, *x.shape[1:]), batch)
+    found = jax.lax.map(lambda part: of_part(params, part, hyper), divided)
+    return jax.tree.map(lambda x: x.mean(0), found)
+
+
 def loss(parts: Parts, params: dict, batch: Batch, hyper: Hyper) -> tuple[jax.Array, dict]:
-    """Return the loss of a minibatch, equation 9 of the paper with a minus, and its metrics."""
+    """Return the loss, equation 9 of the paper with a minus, and its metrics: float32 [] each.
+
+    Args:
+      batch: rows of a minibatch, with its advantages at mean 0 and deviation 1.
+    """
     found, values = parts.net.apply(params, batch.obs)
     log_ratio = found.log_prob(batch.action) - batch.log_prob
     ratio = jnp.exp(log_ratio)
-    advantage = (batch.advantage - batch.advantage.mean()) / (batch.advantage.std() + 1e-8)
-    policy_loss = losses.ppo_clip_loss(ratio, advantage, hyper.clip_eps)
+    policy_loss = losses.ppo_clip_loss(ratio, batch.advantage, hyper.clip_eps)
     value_loss = losses.ppo_value_loss(
         values, batch.value, batch.target, hyper.clip_eps, clipped=parts.own.clip_vloss
     )
@@ -247,9 +271,15 @@ def policy_of(parts: Parts, params: dict, obs: jax.Array):
     return parts.net.apply(params, obs, method="policy")
 
 
-def value_of(parts: Parts, params: dict, obs: jax.Array) -> jax.Array:
-    """Return the values of observations [..., obs]: float32 [...]."""
-    return parts.net.apply(params, obs, method="value")
+def values_of(parts: Parts, params: dict, obs: jax.Array) -> jax.Array:
+    """Return the values of observations [T, E, obs]: float32 [T, E].
+
+    On CPU at most `ROWS` are computed together, or E if these are more.
+    """
+    value = functools.partial(parts.net.apply, params, method="value")
+    if jax.default_backend() != "cpu":
+        return value(obs)
+    return jax.lax.map(value, obs, batch_size=max(1, ROWS // obs.shape[1]))
 
 
 def actor(state: State) -> dict:
