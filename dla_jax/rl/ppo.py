@@ -17,7 +17,7 @@ from dla_jax.rl import envs, losses, networks, normalise, returns
 from dla_jax.rl.agent import Agent
 from dla_jax.training.optim import make_optimiser, set_learning_rate
 
-# Rows that a CPU takes through the networks together: as many as its cache holds the layers of.
+# Rows of a run that a CPU takes through its networks together; docs/benchmarks.md has why.
 ROWS = 4096
 
 
@@ -197,6 +197,7 @@ def learn(parts: Parts, state: State, batch: Batch, key: jax.Array) -> tuple[Sta
     def minibatch(carry, index):
         params, opt_state = carry
         batch = jax.tree.map(lambda x: x[index], rows)
+        batch = batch._replace(advantage=returns.standardised(batch.advantage))
         grads, metrics = gradient(parts, params, batch, state.hyper)
         updates, opt_state = parts.tx.update(grads, opt_state, params)
         return (optax.apply_updates(params, updates), opt_state), metrics
@@ -206,18 +207,25 @@ def learn(parts: Parts, state: State, batch: Batch, key: jax.Array) -> tuple[Sta
     return state._replace(params=params, opt_state=opt_state), jax.tree.map(jnp.mean, metrics)
 
 
+def num_parts_of(num_rows: int) -> int:
+    """Return into how many equal parts a minibatch is divided.
+
+    It is the least power of two whose parts have at most `ROWS` rows; a smaller one where these
+    would not be equal; 1 on all devices but CPUs.
+    """
+    if jax.default_backend() != "cpu":
+        return 1
+    return math.gcd(num_rows, 1 << ((num_rows - 1) // ROWS).bit_length())
+
+
 def gradient(parts: Parts, params: dict, batch: Batch, hyper: Hyper) -> tuple[dict, dict]:
     """Return the gradient of the loss of a minibatch, rows [B, ...], and metrics float32 [].
 
-    On CPU those of more than `ROWS` rows are the means over equal parts of it.
+    Both are means over its equal parts, which are taken one after another.
     """
-    centred = batch.advantage - batch.advantage.mean()
-    batch = batch._replace(advantage=centred / (batch.advantage.std() + 1e-8))
     of_part = jax.grad(functools.partial(loss, parts), has_aux=True)
-    num_rows = len(batch.advantage)
-    # as many parts as it takes, if so many are equal, else fewer
-    num_parts = math.gcd(num_rows, 1 << ((num_rows - 1) // ROWS).bit_length())
-    if num_parts == 1 or jax.default_backend() != "cpu":
+    num_parts = num_parts_of(len(batch.advantage))
+    if num_parts == 1:
         return of_part(params, batch, hyper)
     divided = jax.tree.map(lambda x: x.reshape(num_parts, -1, *x.shape[1:]), batch)
     found = jax.lax.map(lambda part: of_part(params, part, hyper), divided)
@@ -228,7 +236,7 @@ def loss(parts: Parts, params: dict, batch: Batch, hyper: Hyper) -> tuple[jax.Ar
     """Return the loss, equation 9 of the paper with a minus, and its metrics: float32 [] each.
 
     Args:
-      batch: rows of a minibatch, with its advantages at mean 0 and deviation 1.
+      batch: rows [B, ...] of a minibatch, whose advantages are standardised over all of it.
     """
     found, values = parts.net.apply(params, batch.obs)
     log_ratio = found.log_prob(batch.action) - batch.log_prob
@@ -274,7 +282,7 @@ def policy_of(parts: Parts, params: dict, obs: jax.Array):
 def values_of(parts: Parts, params: dict, obs: jax.Array) -> jax.Array:
     """Return the values of observations [T, E, obs]: float32 [T, E].
 
-    On CPU at most `ROWS` are computed together, or E if these are more.
+    A CPU takes at most `ROWS` of a run together, or E if these are more.
     """
     value = functools.partial(parts.net.apply, params, method="value")
     if jax.default_backend() != "cpu":

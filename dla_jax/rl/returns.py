@@ -103,3 +103,8 @@ def gae(reward, terminated, truncated, value, next_value, gamma, lam) -> jax.Arr
     """
     delta = td_targets(reward, terminated, next_value, gamma) - value
     return backward_sums(delta, gamma * lam * (1.0 - (terminated | truncated)))
+
+
+def standardised(advantage: jax.Array) -> jax.Array:
+    """Return advantages of mean 0 and deviation 1, zeros where all are equal: float32 [B]."""
+    return (advantage - advantage.mean()) / (advantage.std() + 1e-8)

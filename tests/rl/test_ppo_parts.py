@@ -1,7 +1,9 @@
 """PPO on a CPU: many rows are taken through the networks part by part, to the same numbers."""
 
 import functools
+import re
 
+import chex
 import jax
 import numpy as np
 import pytest
@@ -21,54 +23,80 @@ def params(parts):
 
 
 def batch_of(num_rows):
-    """Return random rows: ratios and changes of values on both sides of the clip."""
+    """Return random rows [num_rows, ...], whose ratios lie on both sides of the clip."""
     rng = np.random.default_rng(num_rows)
     floats = rng.normal(size=(5, num_rows)).astype(np.float32)
     return ppo.Batch(
         obs=floats[0][:, None],
         action=rng.integers(0, 3, num_rows).astype(np.int32),
-        log_prob=np.log(1 / 3) + 0.3 * floats[1],
+        log_prob=0.3 * floats[1] - np.float32(1.1),  # about that of one of three actions
         value=0.3 * floats[2],
         advantage=3 * floats[3] + 1,
         target=floats[4],
     )
 
 
-@pytest.mark.parametrize(("num_rows", "num_parts"), [(8, 1), (12, 2), (24, 4), (13, 1)])
-def test_the_gradient_of_equal_parts_is_that_of_all_rows(
-    parts, params, num_rows, num_parts, monkeypatch
-):
-    batch, hyper = batch_of(num_rows), make_hyper("ppo", ent_coef=0.1)
-    expected = jax.jit(functools.partial(ppo.gradient, parts))(params, batch, hyper)
+def lengths_of_loops(function, *given):
+    return re.findall(r"length=(\d+)", str(jax.make_jaxpr(function)(*given)))
+
+
+@pytest.mark.parametrize(
+    ("num_rows", "num_parts"),
+    [(1, 1), (8, 1), (9, 1), (12, 2), (16, 2), (18, 2), (20, 4), (24, 4), (13, 1), (64, 8)],
+)
+def test_parts_are_equal_and_no_more_than_it_takes(num_rows, num_parts, monkeypatch):
     monkeypatch.setattr(ppo, "ROWS", 8)
+    assert ppo.num_parts_of(num_rows) == num_parts
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert ppo.num_parts_of(num_rows) == 1
+
+
+@pytest.mark.parametrize("num_parts", [2, 4])
+def test_the_gradient_of_parts_is_that_of_all_rows(parts, params, num_parts, monkeypatch):
+    batch, hyper = batch_of(24), make_hyper("ppo", ent_coef=0.1)
+    whole = functools.partial(ppo.gradient, parts)
+    assert lengths_of_loops(whole, params, batch, hyper) == []
+    expected = jax.jit(whole)(params, batch, hyper)
+    monkeypatch.setattr(ppo, "ROWS", 24 // num_parts)
     divided = functools.partial(ppo.gradient, parts)  # which is traced anew
-    program = str(jax.make_jaxpr(divided)(params, batch, hyper))
-    assert (f"length={num_parts}" in program) == (num_parts > 1)
+    assert lengths_of_loops(divided, params, batch, hyper) == [str(num_parts)]
     found = jax.jit(divided)(params, batch, hyper)
     assert 0 < found[1]["clipped"] < 1
-    for ours, theirs in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+    chex.assert_trees_all_close(found, expected, rtol=1e-4, atol=1e-6)
 
 
-def test_advantages_are_centred_over_the_whole_minibatch(parts, params, monkeypatch):
-    """Else what all of a part has in common would not count."""
-    monkeypatch.setattr(ppo, "ROWS", 8)
-    batch, hyper = batch_of(16), make_hyper("ppo", vf_coef=0.0)
-    better = batch._replace(
-        advantage=np.repeat(np.float32([-1, 1]), 8), action=np.repeat(np.int32([0, 1]), 8)
-    )
-    grads, _ = jax.jit(functools.partial(ppo.gradient, parts))(params, better, hyper)
-    (bias,) = [leaf for leaf in jax.tree.leaves(grads) if leaf.shape == (3,)]
-    assert bias[0] > 0.05 and bias[1] < -0.05  # of the loss: less of action 0, more of action 1
+def test_neither_the_unit_nor_the_mean_of_advantages_matters(monkeypatch):
+    """They are standardised over a whole minibatch: what all rows of a part share counts."""
+    parts = ppo.make_parts(arms(), make_config("ppo", optim="sgd", clip_vloss=True))
+    state = jax.jit(functools.partial(ppo.init, parts))(jax.random.key(0), make_hyper("ppo", lr=1))
+
+    def learned(advantage, rows_at_once):
+        monkeypatch.setattr(ppo, "ROWS", rows_at_once)
+        batch = batch_of(32)._replace(advantage=np.float32(advantage))
+        batch = jax.tree.map(lambda x: x.reshape(8, 4, *x.shape[1:]), batch)
+        after, _ = jax.jit(functools.partial(ppo.learn, parts))(state, batch, jax.random.key(0))
+        return jax.device_get(after.params["params"]["actor"])
+
+    advantage = np.repeat([-1.0, 2.0, 0.5, 3.0], 8)
+    expected = learned(advantage, 16)
+    moved = jax.tree.map(lambda a, b: abs(a - b).max(), expected, state.params["params"]["actor"])
+    assert max(jax.tree.leaves(moved)) > 0.01
+    for found in (learned(100 * advantage + 7, 16), learned(advantage, 4)):
+        chex.assert_trees_all_close(found, expected, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("num_steps", [2, 5, 7])
-def test_values_of_some_steps_at_a_time_are_those_of_all(parts, params, num_steps, monkeypatch):
+@pytest.mark.parametrize(("at_once", "loops"), [(24, []), (12, ["2"]), (9, ["2"]), (2, ["7"])])
+def test_values_of_some_steps_at_a_time_are_those_of_all(
+    parts, params, at_once, loops, monkeypatch
+):
+    num_steps = 7 if at_once != 12 else 8  # 2 * 4 steps of 3 environments; 2 * 3 steps, and 1
     obs = np.random.default_rng(0).normal(size=(num_steps, 3, 1)).astype(np.float32)
     expected = parts.net.apply(params, obs, method="value")
-    monkeypatch.setattr(ppo, "ROWS", 6)  # two steps of three environments
-    found = jax.jit(functools.partial(ppo.values_of, parts))(params, obs)
+    monkeypatch.setattr(ppo, "ROWS", at_once)
+    values_of = functools.partial(ppo.values_of, parts)
+    assert lengths_of_loops(values_of, params, obs) == loops
+    found = jax.jit(values_of)(params, obs)
     assert found.shape == (num_steps, 3)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
-    monkeypatch.setattr(ppo, "ROWS", 2)  # less than one step has
-    np.testing.assert_allclose(ppo.values_of(parts, params, obs), expected, rtol=1e-5, atol=1e-6)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert lengths_of_loops(functools.partial(ppo.values_of, parts), params, obs) == []

@@ -117,7 +117,7 @@ def photos(tmp_path_factory):
     ("preset", "depths", "arms", "size", "epochs"),
     [
         pytest.param("cifar10", "2", "plain,residual", 16, 3, marks=pytest.mark.slow),
-        pytest.param("he", "8", "residual", 16, 3, marks=pytest.mark.slow),
+        ("he", "8", "residual", 16, 3),
         pytest.param(
             "lab_b,as_implemented=true", "9", "residual", 32, 1, marks=pytest.mark.slow
         ),  # it has many channels
