@@ -7,6 +7,7 @@ limits, which most of them do not do.
 
 import functools
 import math
+import sys
 from typing import NamedTuple
 
 import jax
@@ -207,22 +208,22 @@ def learn(parts: Parts, state: State, batch: Batch, key: jax.Array) -> tuple[Sta
     return state._replace(params=params, opt_state=opt_state), jax.tree.map(jnp.mean, metrics)
 
 
+def rows_at_once() -> int:
+    """Return how many rows of a run are taken through its networks together, at most."""
+    return ROWS if jax.default_backend() == "cpu" else sys.maxsize
+
+
 def num_parts_of(num_rows: int) -> int:
     """Return into how many equal parts a minibatch is divided.
 
-    It is the least power of two whose parts have at most `ROWS` rows; a smaller one where these
-    would not be equal; 1 on all devices but CPUs.
+    It is the least power of two whose parts have at most `rows_at_once` rows, or a smaller one
+    where these would not be equal.
     """
-    if jax.default_backend() != "cpu":
-        return 1
-    return math.gcd(num_rows, 1 << ((num_rows - 1) // ROWS).bit_length())
+    return math.gcd(num_rows, 1 << ((num_rows - 1) // rows_at_once()).bit_length())
 
 
 def gradient(parts: Parts, params: dict, batch: Batch, hyper: Hyper) -> tuple[dict, dict]:
-    """Return the gradient of the loss of a minibatch, rows [B, ...], and metrics float32 [].
-
-    Both are means over its equal parts, which are taken one after another.
-    """
+    """Return (gradient of the loss, metrics float32 []): means over equal parts of a minibatch."""
     of_part = jax.grad(functools.partial(loss, parts), has_aux=True)
     num_parts = num_parts_of(len(batch.advantage))
     if num_parts == 1:
@@ -282,12 +283,10 @@ def policy_of(parts: Parts, params: dict, obs: jax.Array):
 def values_of(parts: Parts, params: dict, obs: jax.Array) -> jax.Array:
     """Return the values of observations [T, E, obs]: float32 [T, E].
 
-    A CPU takes at most `ROWS` of a run together, or E if these are more.
+    At most `rows_at_once` are computed together, or E if these are more.
     """
     value = functools.partial(parts.net.apply, params, method="value")
-    if jax.default_backend() != "cpu":
-        return value(obs)
-    return jax.lax.map(value, obs, batch_size=max(1, ROWS // obs.shape[1]))
+    return jax.lax.map(value, obs, batch_size=max(1, rows_at_once() // obs.shape[1]))
 
 
 def actor(state: State) -> dict:

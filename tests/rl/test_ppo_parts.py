@@ -70,8 +70,8 @@ def test_neither_the_unit_nor_the_mean_of_advantages_matters(monkeypatch):
     parts = ppo.make_parts(arms(), make_config("ppo", optim="sgd", clip_vloss=True))
     state = jax.jit(functools.partial(ppo.init, parts))(jax.random.key(0), make_hyper("ppo", lr=1))
 
-    def learned(advantage, rows_at_once):
-        monkeypatch.setattr(ppo, "ROWS", rows_at_once)
+    def learned(advantage, rows):
+        monkeypatch.setattr(ppo, "ROWS", rows)
         batch = batch_of(32)._replace(advantage=np.float32(advantage))
         batch = jax.tree.map(lambda x: x.reshape(8, 4, *x.shape[1:]), batch)
         after, _ = jax.jit(functools.partial(ppo.learn, parts))(state, batch, jax.random.key(0))
@@ -85,14 +85,16 @@ def test_neither_the_unit_nor_the_mean_of_advantages_matters(monkeypatch):
         chex.assert_trees_all_close(found, expected, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize(("at_once", "loops"), [(24, []), (12, ["2"]), (9, ["2"]), (2, ["7"])])
+@pytest.mark.parametrize(
+    ("num_steps", "rows", "loops"),
+    [(7, 24, []), (8, 12, ["2"]), (7, 9, ["2"]), (7, 2, ["7"])],  # of three environments
+)
 def test_values_of_some_steps_at_a_time_are_those_of_all(
-    parts, params, at_once, loops, monkeypatch
+    parts, params, num_steps, rows, loops, monkeypatch
 ):
-    num_steps = 7 if at_once != 12 else 8  # 2 * 4 steps of 3 environments; 2 * 3 steps, and 1
     obs = np.random.default_rng(0).normal(size=(num_steps, 3, 1)).astype(np.float32)
     expected = parts.net.apply(params, obs, method="value")
-    monkeypatch.setattr(ppo, "ROWS", at_once)
+    monkeypatch.setattr(ppo, "ROWS", rows)
     values_of = functools.partial(ppo.values_of, parts)
     assert lengths_of_loops(values_of, params, obs) == loops
     found = jax.jit(values_of)(params, obs)
