@@ -135,7 +135,7 @@ def smoke(tmp_path_factory, worker_id):
                 flags = [f"--config=configs/{name}.py:smoke", f"--workdir={workdir}", "--quiet"]
                 if name in COPIED_AT:  # one run after another: it is known which is under way
                     flags.append("--config.cells_at_a_time=1")
-                process = start(*flags, warm=True)
+                process = start(*flags, warm=True, drawn=True)
                 if name in COPIED_AT:
                     of, count = COPIED_AT[name]
                     is_time = lambda: num_rows(workdir, of) >= count

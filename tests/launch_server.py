@@ -6,8 +6,8 @@ config: it has traced and compiled its programs then. Its arguments are the thre
 garbage collection of its forks.
 
 It reads one request a line as JSON, and answers each with a line.
-- ["start", arguments, standard input, folder, changes of the environment, warm]: the answer is the
-  id of the process that runs this command line.
+- ["start", arguments, standard input, folder, changes of the environment, warm, drawn]: the answer
+  is the id of the process that runs this command line.
 - ["end", process id, whether to wait]: the answer is null while it runs, then [exit code, standard
   output, standard error].
 """
@@ -29,8 +29,10 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 import jax._src.api
+import numpy as np
 from absl import flags
 from jax._src import xla_bridge
+from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from dla_jax import commands, studies
@@ -57,6 +59,7 @@ IMPORTED = (
 )
 READ_ON_IMPORT = {"JAX_NUM_CPU_DEVICES": int, "JAX_PLATFORMS": str}  # by JAX
 STREAMS = ("in", "out", "err")  # standard input, output and error, a file each
+DRAW = Figure.draw
 MOST_IDLE = 2  # forks that wait for another warm command line
 MOST_SECONDS = 300  # an alarm ends a command line that takes longer
 
@@ -95,8 +98,17 @@ def prepare(thresholds: list[int]) -> None:
     gc.set_threshold(*thresholds)
 
 
-def run(arguments: list[str], folder: str, changes: dict[str, str]) -> int:
-    """Run `python launch.py ARGUMENTS` in this process; return its exit code."""
+def leave_blank(figure: Figure, renderer) -> None:
+    """Draw a pixel by chance and no more: who compares figures that are not drawn is told so."""
+    np.asarray(renderer.buffer_rgba())[0, 0] = list(os.urandom(4))
+
+
+def run(arguments: list[str], folder: str, changes: dict[str, str], drawn: bool) -> int:
+    """Run `python launch.py ARGUMENTS` in this process; return its exit code.
+
+    All parts of its figures are made, and then drawn if they are to be.
+    """
+    Figure.draw = DRAW if drawn else leave_blank
     # as it is typed, which is what a stopped launch repeats
     launcher = "launch.py" if os.path.samefile(folder, ".") else os.path.abspath("launch.py")
     os.chdir(folder)
@@ -216,7 +228,12 @@ def keep(child: Fork) -> None:
 
 
 def start(
-    arguments: list[str], typed: str, folder: str, changes: dict[str, str], warm: bool
+    arguments: list[str],
+    typed: str,
+    folder: str,
+    changes: dict[str, str],
+    warm: bool,
+    drawn: bool,
 ) -> int:
     """Start a command line; return the id of its process."""
     config = next(word for word in arguments if word.startswith("--config=")) if warm else ""
@@ -225,7 +242,8 @@ def start(
     streams = Path(tempfile.mkdtemp(dir=base))
     for name in STREAMS:
         (streams / name).write_text(typed if name == "in" else "")
-    print(json.dumps([str(streams), arguments, folder, changes]), file=child.requests, flush=True)
+    request = [str(streams), arguments, folder, changes, drawn]
+    print(json.dumps(request), file=child.requests, flush=True)
     if not warm:
         child.requests.close()
     under_way[child.pid] = child, streams

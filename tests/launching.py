@@ -136,7 +136,12 @@ def copy_as_killed(
 
 
 def start(
-    *arguments: str, stdin: str = "", folder: Path = ROOT, warm: bool = False, **changes
+    *arguments: str,
+    stdin: str = "",
+    folder: Path = ROOT,
+    warm: bool = False,
+    drawn: bool = False,
+    **changes,
 ) -> Process:
     """Start `python launch.py ARGUMENTS` in a folder, and do not wait for it.
 
@@ -145,11 +150,13 @@ def start(
         has its programs. Not for what depends on a new process: workers, modules and data that were
         changed, what is said once a process, and a run that goes on and whose bits are compared
         for the first time, which this process might know from memory.
+      drawn: whether its figures are drawn, as those of all smokes are; else they are blank, and no
+        two alike.
       changes: of the environment; of what JAX reads on import, only the devices and their number.
     """
     assert not (warm and (stdin or changes or folder != ROOT)), "these are kept from the first"
     return Process(
-        ask("start", [str(word) for word in arguments], stdin, str(folder), changes, warm)
+        ask("start", [str(word) for word in arguments], stdin, str(folder), changes, warm, drawn)
     )
 
 
@@ -164,9 +171,13 @@ def launch(*arguments: str, **options) -> Answer:
     return Answer(process.returncode, out, err)
 
 
-def answers_to(command_lines: Iterable[str]) -> dict[str, Answer]:
-    """Return the answers to many command lines, each one string, by command line."""
-    return {line: launch(*line.split()) for line in command_lines}
+def answers_to(command_lines: Iterable[str], **options) -> dict[str, Answer]:
+    """Return the answers to many command lines, each one string, by command line.
+
+    Args:
+      options: see `start`.
+    """
+    return {line: launch(*line.split(), **options) for line in command_lines}
 
 
 def assert_refused(answer: Answer, words: list[str]) -> None:

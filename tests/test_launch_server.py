@@ -1,6 +1,7 @@
 """A process that runs several command lines keeps its programs and what it read, no flags."""
 
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -54,3 +55,24 @@ def test_a_process_that_was_killed_while_it_waited_is_not_used_again():
     wait_until(lambda: threads_of(first) == [str(first.pid)] and state_of(first) == "Z")
     second = refused()
     assert second[0].pid != first.pid and second[1] == said
+
+
+def test_figures_are_drawn_where_that_is_asked_for_and_else_no_two_are_alike(smoke, tmp_path):
+    """By turns in one process: a test that compares figures that are not drawn fails."""
+    finished, copy = smoke("own")[0], tmp_path / "run"
+    shutil.copytree(finished, copy)
+
+    def figures_of(workdir):
+        return {path.name: path.read_bytes() for path in (workdir / "figures").glob("*.png")}
+
+    def redraw(drawn):
+        (copy / "report.html").unlink()
+        line = ("--config=configs/own.py:smoke", f"--workdir={copy}")
+        process = start(*line, warm=True, drawn=drawn)
+        assert process.communicate() and process.returncode == 0, process.said
+        return figures_of(copy)
+
+    blank, drawn, other = map(redraw, (False, True, False))
+    assert drawn == figures_of(finished) and blank.keys() == other.keys() == drawn.keys()
+    for name, png in blank.items():
+        assert png != other[name] and len(png) < 0.5 * len(drawn[name]), name

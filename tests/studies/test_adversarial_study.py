@@ -160,9 +160,8 @@ def test_what_was_stopped_goes_on_to_the_same_record(workdir, tmp_path):
     shutil.copytree(workdir, copy)
     runs = list(record_files(copy))
     record_file(copy, runs[-1]).write_text(record_file(copy, runs[-1]).read_text()[:30])
-    answer = launch(
-        "--config=configs/adversarial.py:smoke", f"--workdir={copy}", "--quiet", warm=True
-    )
+    command = ("--config=configs/adversarial.py:smoke", f"--workdir={copy}", "--quiet")
+    answer = launch(*command, warm=True, drawn=True)
     assert answer.code == 0, answer.err
     for path in (*record_files(workdir).values(), *workdir.glob("figures/*.png")):
         assert (copy / path.relative_to(workdir)).read_bytes() == path.read_bytes()

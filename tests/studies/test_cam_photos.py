@@ -28,6 +28,7 @@ def look(study, image, workdir, *more):
         f"--workdir={workdir}",
         "--quiet",
         *more,
+        drawn=True,
     )
 
 

@@ -108,7 +108,7 @@ def test_it_is_drawn_again_from_its_record_alone(smoke, tmp_path):
     for gone in ("study", "figures", "overlays"):
         shutil.rmtree(copy / gone)
     (copy / "summary.json").unlink()
-    assert launch(f"--workdir={copy}").code == 0
+    assert launch(f"--workdir={copy}", drawn=True).code == 0
     figures, overlays = before.glob("figures/*.png"), before.glob("overlays/*/*.png")
     for path in [*figures, *overlays, before / "summary.json"]:
         assert (copy / path.relative_to(before)).read_bytes() == path.read_bytes()

@@ -72,7 +72,7 @@ def test_it_holds_the_same_rows(new, old):
 
 def test_it_is_drawn_as_the_new_one_is(new, old):
     before = contents(old)
-    answer = launch(f"--workdir={old}")
+    answer = launch(f"--workdir={old}", drawn=True)
     assert answer.code == 0, answer.err
     assert contents(old) == before and not (old / "record").exists()
     summaries = [json.loads((path / "summary.json").read_text()) for path in (new, old)]

@@ -165,7 +165,7 @@ def flags(smoke):
 def read(flags, tmp_path_factory):
     """Return the workdir of that command line, and its answer."""
     workdir = tmp_path_factory.mktemp("why") / "run"
-    answer = launch(*flags, f"--workdir={workdir}", "--quiet", warm=True)
+    answer = launch(*flags, f"--workdir={workdir}", "--quiet", warm=True, drawn=True)
     assert answer.code == 0, answer.err
     return workdir, answer
 
@@ -201,12 +201,12 @@ def test_what_was_stopped_goes_on_to_the_same_record(read, flags, tmp_path):
     runs = list(record_files(copy))
     record_file(copy, runs[-1]).write_text(record_file(copy, runs[-1]).read_text()[:30])
     record_file(copy, runs[1]).unlink()
-    answer = launch(*flags, f"--workdir={copy}", "--quiet", warm=True)
+    answer = launch(*flags, f"--workdir={copy}", "--quiet", warm=True, drawn=True)
     assert answer.code == 0 and "2 of them done before" in answer.err, answer.err
     for path in (*record_files(before).values(), before / "summary.json"):
         assert (copy / path.relative_to(before)).read_bytes() == path.read_bytes()
     shutil.rmtree(copy / "figures")
-    assert launch(f"--workdir={copy}").code == 0
+    assert launch(f"--workdir={copy}", drawn=True).code == 0
     for path in before.glob("figures/*.png"):
         assert (copy / path.relative_to(before)).read_bytes() == path.read_bytes()
 
@@ -231,7 +231,7 @@ def wrong_lines(smoke) -> dict[str, list[str]]:
         read: ["--from is missing", "configs/why.py:digits"],
         f"{made} --from={smoke('rescnn')[0]}": ["--from", "leave it out"],
         f"{read} --from={smoke('cam')[0] / 'study'}": ["has no twins", "residual-2"],
-        f"{read} --from={smoke('dante')[0]}": ["no classifier of images"],
+        f"{read} --from={smoke('agents')[0]}": ["no classifier of images"],
         f"{depth} --config.pair=plain-4,residual-9": ["pair: unknown 'residual-9'"],
         f"{depth} --config.pair=residual-4,plain-4": ["residual-4 is not plain"],
         f"{depth} --config.pair=both-1,residual-4": ["both-1", "no blocks"],
