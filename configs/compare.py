@@ -69,9 +69,10 @@ def quick(config: ConfigDict) -> None:
 
 
 def smoke(config: ConfigDict) -> None:
-    """Make two tiny studies first."""
-    config.made.he = study(mlp, "smoke", init="he")
-    config.made.torch_default = study(mlp, "smoke", init="torch_default")
+    """Make two tiny studies first, of depths 1 and 2."""
+    for init in ("he", "torch_default"):
+        config.made[init] = study(mlp, "smoke", init)
+        config.made[init].depths = (1, 2)
 
 
 PRESETS = {
