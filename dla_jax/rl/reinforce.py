@@ -12,9 +12,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from dla_jax.rl import envs, losses, networks, returns
+from dla_jax.rl import envs, episodes, losses, networks, returns
 from dla_jax.rl.agent import Agent
-from dla_jax.rl.episodes import BLOCK, Episodes, Manner, play
 from dla_jax.training.optim import make_optimiser, set_learning_rate
 
 BASELINES = ("none", "mean", "value")
@@ -112,26 +111,26 @@ def update(
       playing: bool []; else what is returned is of no use.
     """
     own, hyper = parts.own, state.hyper
-    manner = Manner(
+    manner = episodes.Manner(
         temperature=scheduled(parts, state, hyper.temperature_start, hyper.temperature_end),
         greedy=scheduled(parts, state, hyper.greedy_start, hyper.greedy_end),
         mixture=hyper.mixture,
     )
     key = jax.random.fold_in(state.key, state.updates)
     policy = functools.partial(policy_of, parts, state.params)
-    episodes, last_obs = play(
+    played, last_obs = episodes.play(
         parts.env, own.num_envs, policy, key, manner, own.side_by_side, playing
     )
     if own.baseline == "value":
-        values = value_of(parts, state.params, episodes.obs)
+        values = value_of(parts, state.params, played.obs)
         last_value = value_of(parts, state.params, last_obs) * hyper.bootstrap
     else:
-        values, last_value = jnp.zeros_like(episodes.reward), jnp.zeros(own.num_envs)
-    target = returns_of(episodes, last_value, hyper.gamma)
+        values, last_value = jnp.zeros_like(played.reward), jnp.zeros(own.num_envs)
+    target = returns_of(played, last_value, hyper.gamma)
     advantage = normalised(
-        target - values, episodes.alive, own.normalise, centre=own.baseline == "mean"
+        target - values, played.alive, own.normalise, centre=own.baseline == "mean"
     )
-    rows, alive = Rows(episodes.obs, episodes.action, advantage, target), episodes.alive
+    rows, alive = Rows(played.obs, played.action, advantage, target), played.alive
     if own.side_by_side:
         rows, alive = losses.living_first(rows, alive)
     gradient = jax.grad(functools.partial(policy_loss, parts), has_aux=True)
@@ -140,7 +139,7 @@ def update(
     )
     grads, metrics = losses.mean_in_blocks(of_rows, rows, alive, block_of(parts))
     params, opt_state = descend(parts, state.params, state.opt_state, grads)
-    steps = jnp.sum(episodes.alive)
+    steps = jnp.sum(played.alive)
     state = state._replace(
         params=params,
         opt_state=opt_state,
@@ -152,13 +151,13 @@ def update(
     return state, metrics | {
         "episodes": jnp.float32(own.num_envs),
         "length_sum": jnp.float32(steps),
-        "return_sum": jnp.sum(jnp.where(episodes.alive, episodes.reward, 0.0)),
+        "return_sum": jnp.sum(jnp.where(played.alive, played.reward, 0.0)),
     }
 
 
 def block_of(parts: Parts) -> int:
     """Return how many rows are learned from at once; 0: all."""
-    return BLOCK * parts.own.num_envs if parts.own.side_by_side else 0
+    return episodes.BLOCK * parts.own.num_envs if parts.own.side_by_side else 0
 
 
 def policy_loss(
@@ -209,7 +208,7 @@ def scheduled(parts: Parts, state: State, begin: jax.Array, end: jax.Array) -> j
     return begin + (end - begin) * jnp.minimum(1.0, state.env_steps / parts.total_steps)
 
 
-def returns_of(episodes: Episodes, last_value: jax.Array, gamma) -> jax.Array:
+def returns_of(played: episodes.Episodes, last_value: jax.Array, gamma) -> jax.Array:
     """Return the discounted returns of the rows that are alive: float32 [T, E].
 
     What is learned from is not weighted by gamma^t, as the gradient of the discounted return would
@@ -218,11 +217,11 @@ def returns_of(episodes: Episodes, last_value: jax.Array, gamma) -> jax.Array:
     Args:
       last_value: float32 [E], of where truncated episodes end.
     """
-    reward = jnp.where(episodes.alive, episodes.reward, 0.0)
+    reward = jnp.where(played.alive, played.reward, 0.0)
     return returns.discounted_returns(
         reward,
-        terminated=~episodes.alive | episodes.terminated,
-        truncated=episodes.alive & episodes.truncated,
+        terminated=~played.alive | played.terminated,
+        truncated=played.alive & played.truncated,
         last_value=jnp.broadcast_to(last_value, reward.shape),
         gamma=gamma,
     )

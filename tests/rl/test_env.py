@@ -1,6 +1,7 @@
 """Environments: gymnasium's dynamics, and what `advance` makes of an episode's end."""
 
 import functools
+from typing import NamedTuple
 
 import gymnasium
 import gymnax
@@ -108,35 +109,46 @@ def test_continuous_actions_are_clipped_to_their_bounds():
     np.testing.assert_allclose(obs[:, 2], np.array([-1, -1, 1, 1]) * 3 * 2.0 * 0.05, rtol=1e-5)
 
 
-def roll(env, actions, key=7):
-    """Take steps with actions [T, E, ...].
+LIMIT, SHAPE = 9, (27, 32)  # of an episode, and of the actions [T, E] of CartPole
+CART_POLE = envs.make("CartPole-v1", flatten=True, max_steps=LIMIT)
 
-    Returns:
-      (running at the start, after, Step [T, E], (data of the keys, what fresh episodes begin with)
-      that were drawn).
-    """
 
-    @quickly_compiled
-    def run(key, actions):
-        begin = envs.start(env, key, actions.shape[1])
-        drawn = envs.draw(env, jax.random.fold_in(key, 1), *actions.shape[:2])
-        take = lambda running, xs: envs.advance(env, running, *xs)
-        after, steps = jax.lax.scan(take, begin, (actions, drawn))
-        return begin, after, steps, (jax.random.key_data(drawn[0]), drawn[1])
+class Rolled(NamedTuple):
+    """What some steps of environments led to."""
 
-    return jax.device_get(run(jax.random.key(key), actions))
+    begin: envs.Running
+    after: envs.Running
+    steps: envs.Step  # arrays [T, E]
+    drawn: tuple  # (data of the keys, what fresh episodes begin with): arrays [T, E, ...]
+
+
+@functools.partial(quickly_compiled, static_argnames="env")
+def rolled(env, key, actions):
+    """Take steps with actions [T, E, ...]: a program for each environment and shape."""
+    begin = envs.start(env, key, actions.shape[1])
+    drawn = envs.draw(env, jax.random.fold_in(key, 1), *actions.shape[:2])
+    take = lambda running, xs: envs.advance(env, running, *xs)
+    after, steps = jax.lax.scan(take, begin, (actions, drawn))
+    return Rolled(begin, after, steps, (jax.random.key_data(drawn[0]), drawn[1]))
+
+
+def roll(actions):
+    """Take steps of CartPole with actions `SHAPE`: one program for all that is asked of it."""
+    actions = np.broadcast_to(np.int32(actions), SHAPE)
+    return jax.device_get(rolled(CART_POLE, jax.random.key(7), actions))
 
 
 def test_advance_is_a_plain_loop_over_episodes():
-    env = envs.make("CartPole-v1", flatten=True, max_steps=20)
-    actions = np.random.default_rng(3).integers(0, 2, (60, 3))
-    begin, after, steps, (keys, (fresh_obs, fresh_state)) = roll(env, actions)
-    step = quickly_compiled(lambda key, *at: env.step(jax.random.wrap_key_data(key), *at))
+    """Half of the copies are pushed to the left until the pole falls, the others anywhere."""
+    actions, copies = np.random.default_rng(3).integers(0, 2, SHAPE), slice(4, 8)
+    actions[:, ::2] = 0
+    begin, after, steps, (keys, (fresh_obs, fresh_state)) = roll(actions)
+    step = quickly_compiled(lambda key, *at: CART_POLE.step(jax.random.wrap_key_data(key), *at))
     pick = lambda tree, *at: jax.tree.map(lambda x: x[at], tree)
     ends = []
-    for e in range(3):
+    for e in range(SHAPE[1])[copies]:
         state, total, length = pick(begin.state, e), 0.0, 0
-        for t in range(60):
+        for t in range(len(actions)):
             obs, state, reward, terminated, truncated = jax.device_get(
                 step(keys[t, e], state, actions[t, e])
             )
@@ -150,29 +162,27 @@ def test_advance_is_a_plain_loop_over_episodes():
         np.testing.assert_allclose(after.obs[e], obs, atol=1e-5)
         assert after.episode_length[e] == length and after.episode_return[e] == total
     assert {truncated for _, _, truncated in ends} == {True, False}
-    assert all((length == 20) == truncated for length, _, truncated in ends)
-    sums = envs.episode_sums(steps)
+    assert all((length == LIMIT) == truncated for length, _, truncated in ends)
+    sums = envs.episode_sums(jax.tree.map(lambda x: x[:, copies], steps))
     assert sums["episodes"] == len(ends)
     assert sums["return_sum"] == sums["length_sum"] == sum(length for length, *_ in ends)
 
 
 def test_an_episode_begins_with_what_was_drawn_and_ends_with_what_was_before_the_reset():
-    env = envs.make("CartPole-v1", flatten=True, max_steps=5)
-    _, after, steps, (_, (fresh_obs, _)) = roll(
-        env, np.tile(np.array([0, 1, 0, 1, 0])[:, None], (1, 4))
-    )
-    assert steps.truncated[-1].all() and not steps.done[:-1].any() and not steps.terminated.any()
+    pushes = np.arange(SHAPE[0]) % LIMIT % 2  # to the left, to the right, ..., to the left
+    _, after, steps, (_, (fresh_obs, _)) = roll(pushes[:, None])
+    last = np.arange(SHAPE[0]) % LIMIT == LIMIT - 1
+    assert steps.truncated[last].all() and not steps.done[~last].any()
+    assert not steps.terminated.any()
     np.testing.assert_array_equal(after.obs, fresh_obs[-1])
-    assert len(np.unique(after.obs, axis=0)) == 4
-    pushed = np.abs(steps.next_obs[-1, :, 1]) > 0.05
+    assert len(np.unique(after.obs, axis=0)) == SHAPE[1]
+    pushed = np.abs(steps.next_obs[last][..., 1]) > 0.05
     assert pushed.all(), "the cart has been pushed, so it is no beginning"
 
 
 def test_an_episode_may_fall_and_reach_its_limit_in_one_step():
     """Always pushed to the left, the pole falls after 8 to 10 steps."""
-    limit = 9
-    env = envs.make("CartPole-v1", flatten=True, max_steps=limit)
-    steps = roll(env, np.zeros((limit, 64), np.int32))[2]
+    steps = jax.tree.map(lambda x: x[:LIMIT], roll(0).steps)
     fallen = np.abs(steps.next_obs[..., 2]) > np.deg2rad(12)
     np.testing.assert_array_equal(steps.terminated, fallen)
     first = ~fallen[:-1].any(0)  # still in their first episode at the limit
@@ -203,11 +213,28 @@ def test_whole_numbers_become_one_hot_vectors():
         np.testing.assert_array_equal(found.sum(-1), 1)
 
 
+def go(env, actions):
+    """Return the observations [T + 1, E, ...] of environments that take these steps, and no end."""
+
+    @quickly_compiled
+    def run(key, actions):
+        keys = jax.random.split(key, (len(actions) + 1, actions.shape[1]))
+        obs, state = jax.vmap(env.reset)(keys[0])
+
+        def take(state, given):
+            obs, state, *_ = jax.vmap(env.step)(given[0], state, given[1])
+            return state, obs
+
+        return obs, jax.lax.scan(take, state, (keys[1:], actions))[1]
+
+    begin, rest = jax.device_get(run(jax.random.key(7), actions))
+    return np.concatenate([begin[None], rest])
+
+
 def test_sticky_actions_repeat_what_was_played_before():
     count, chance = 3000, 0.25
     env = envs.make("CartPole-v1", flatten=True, sticky=chance)
-    begin, _, steps, _ = roll(env, np.tile(np.array([[1], [0]]), (1, count)))
-    speed = np.concatenate([begin.obs[None], steps.next_obs])[:, :, 1]
+    speed = go(env, np.tile(np.array([[1], [0]]), (1, count)))[:, :, 1]
     pushed_right, right_again = np.diff(speed, axis=0) > 0
     # before the first action is action 0
     assert np.mean(pushed_right) == pytest.approx(1 - chance, abs=0.03)
@@ -215,11 +242,15 @@ def test_sticky_actions_repeat_what_was_played_before():
     assert not right_again[~pushed_right].any()
 
 
-def test_sticky_actions_can_be_continuous():
-    env = envs.make("Pendulum-v1", flatten=True, sticky=0.5)
+def test_sticky_actions_can_be_continuous_and_are_forgotten_as_an_episode_ends():
+    env = envs.make("Pendulum-v1", flatten=True, sticky=0.5, max_steps=2)
     assert not env.num_actions and env.action_size == 1
-    obs = roll(env, np.ones((3, 4, 1), np.float32))[2].next_obs
-    assert obs.shape == (3, 4, 3) and np.isfinite(obs).all()
+    found = jax.device_get(rolled(env, jax.random.key(7), np.ones((2, 4, 1), np.float32)))
+    assert found.steps.next_obs.shape == (2, 4, 3) and np.isfinite(found.steps.next_obs).all()
+    assert found.steps.truncated.tolist() == [[False] * 4, [True] * 4]
+    fresh = jax.tree.map(lambda x: x[-1], found.drawn[1])
+    jax.tree.map(np.testing.assert_array_equal, (found.after.obs, found.after.state), fresh)
+    assert not found.begin.state[1].any() and not found.after.state[1].any(), "no last action"
 
 
 @pytest.mark.parametrize(
@@ -237,18 +268,12 @@ def test_other_names_are_refused_in_one_line(name, words):
     assert "\n" not in str(raised.value)
 
 
+OTHERS = ("Breakout-MinAtar", "MemoryChain-bsuite", "BernoulliBandit-misc", "Reacher-misc")
+SLOW_OTHERS = ("DeepSea-bsuite", "UmbrellaChain-bsuite", "Swimmer-misc", "PointRobot-misc")
+
+
 @pytest.mark.parametrize(
-    "name",
-    [
-        "Breakout-MinAtar",
-        pytest.param("DeepSea-bsuite", marks=pytest.mark.slow),
-        "MemoryChain-bsuite",
-        pytest.param("UmbrellaChain-bsuite", marks=pytest.mark.slow),
-        "BernoulliBandit-misc",
-        "Reacher-misc",
-        pytest.param("Swimmer-misc", marks=pytest.mark.slow),
-        pytest.param("PointRobot-misc", marks=pytest.mark.slow),
-    ],
+    "name", [*OTHERS, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW_OTHERS)]
 )
 def test_other_environments_take_finite_steps_side_by_side(name):
     env = envs.make(name, flatten=False)

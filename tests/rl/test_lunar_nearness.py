@@ -17,6 +17,7 @@ from dla_jax.rl.pinned_bodies import rotate
 
 GAME, FREE = LunarLander(), LunarLander(continuous=True)
 PARAMS = GAME.default_params
+first = jax.jit(first_motion)
 WINDY = PARAMS.replace(wind_power=15.0, turbulence_power=1.5)
 FLIGHTS, RESETS = stored()
 # In the air, of the observed x, y, velocities and angle, and of the spin: seen in 2,355 steps were
@@ -101,7 +102,7 @@ def test_the_stored_crash_is_one(kept):
 
 def test_first_motions_are_those_of_stored_resets():
     for reset in RESETS:
-        found = first_motion(np.float32(reset["force"]), np.float32(0), -10.0)
+        found = first(np.float32(reset["force"]), np.float32(0), -10.0)
         want = lunar_box2d.motion_of(np.array(reset["bodies"]))
         np.testing.assert_allclose(found.pin, want.pin, atol=2e-4)
         np.testing.assert_allclose(found.angle, want.angle, atol=2e-4)
@@ -119,20 +120,19 @@ def momenta(motion):
 
 
 def test_force_and_torque_of_the_first_step_become_momentum():
-    pushed, alone = (first_motion(np.float32([0, 0]), np.float32(t), 0.0) for t in (300.0, 0.0))
+    pushed, alone = (first(np.float32([0, 0]), np.float32(t), 0.0) for t in (300.0, 0.0))
     linear, angular = momenta(pushed)
     np.testing.assert_allclose(linear, [0, 0], atol=1e-4)
     np.testing.assert_allclose(angular, 300 / 50, rtol=0.03)  # the legs turn within the step
     assert momenta(alone)[1] == 0
-    linear, _ = momenta(first_motion(np.float32([500, -200]), np.float32(0), 0.0))
+    linear, _ = momenta(first(np.float32([500, -200]), np.float32(0), 0.0))
     np.testing.assert_allclose(linear, [10, -4], rtol=1e-5)
 
 
 def test_the_first_step_has_wind():
     keys = jax.random.split(jax.random.key(3), 8)
-    windy, calm = (
-        jax.vmap(GAME.reset_env, (0, None))(keys, params)[1] for params in (WINDY, PARAMS)
-    )
+    reset = jax.jit(jax.vmap(GAME.reset_env, (0, None)))
+    windy, calm = (reset(keys, params)[1] for params in (WINDY, PARAMS))
     np.testing.assert_array_equal(windy.wind, calm.wind + 1)
     course = np.tanh(np.sin(0.02 * calm.wind) + np.sin(np.pi * 0.01 * calm.wind))
     change = np.asarray(windy.motion.velocity - calm.motion.velocity)
@@ -151,7 +151,7 @@ def test_fresh_first_steps_with_wind():
         force = np_random(seed)[0].uniform(size=14)[12:] * 2000 - 1000  # after the terrain's 12
         course = lunar_lander.gust(np.int32([box.wind_idx - 1, box.torque_idx - 1]))
         wind, torque = lunar_lander.wind_forces(course, WINDY)
-        found = first_motion(np.float32(force) + wind, torque, -10.0)
+        found = first(np.float32(force) + wind, torque, -10.0)
         want = lunar_box2d.motion_of(lunar_box2d.bodies(box))
         np.testing.assert_allclose(found.velocity, want.velocity, atol=5e-5)
         np.testing.assert_allclose(found.spin, want.spin, atol=1e-4)
@@ -160,7 +160,7 @@ def test_fresh_first_steps_with_wind():
 def test_the_controller_is_that_of_gymnasium_in_both_forms():
     obs = np.random.default_rng(0).normal(size=(300, 8)).astype(np.float32) * 0.4
     obs[:, 6:] = np.random.default_rng(1).random((300, 2)) < 0.3
-    found = np.asarray(jax.vmap(lunar_box2d.heuristic)(obs))
+    found = np.asarray(jax.jit(jax.vmap(lunar_box2d.heuristic))(obs))
     np.testing.assert_array_equal(found, [lunar_box2d.heuristic_of_numpy(row) for row in obs])
     assert set(found) == {0, 1, 2, 3}
     pytest.importorskip("Box2D")

@@ -1,7 +1,6 @@
 """The moon: gymnasium's heights, and what touches them by looking at many points."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -10,12 +9,19 @@ from dla_jax.rl.lunar_body import HULL
 from dla_jax.rl.lunar_terrain import HEIGHT, PAD, SKIN, WIDTH
 
 X = np.linspace(0, WIDTH, 11)
+terrains = jax.jit(jax.vmap(lunar_terrain.terrain))
+
+
+@jax.jit
+def separation(place, angle, ground):
+    """Return how far the hull is from the ground."""
+    return lunar_terrain.polygon_separation(HULL, place, angle, ground)
 
 
 @pytest.fixture(scope="module")
 def grounds():
     """Return 40 terrains: float32 [40, 11]."""
-    return np.array(jax.vmap(lunar_terrain.terrain)(jax.random.split(jax.random.key(3), 40)))
+    return np.asarray(terrains(jax.random.split(jax.random.key(3), 40)))
 
 
 def gymnasium_heights(drawn):
@@ -27,10 +33,10 @@ def gymnasium_heights(drawn):
 
 
 def test_heights_are_gymnasium_s(grounds):
-    for key in jax.random.split(jax.random.key(0), 5):
-        drawn = jax.random.uniform(key, (12,), maxval=HEIGHT / 2)
-        found = lunar_terrain.terrain(key)
-        np.testing.assert_allclose(found, gymnasium_heights(drawn), rtol=1e-5)
+    draw = jax.vmap(lambda key: jax.random.uniform(key, (12,), maxval=HEIGHT / 2))
+    drawn = np.asarray(jax.jit(draw)(jax.random.split(jax.random.key(3), 40)))
+    for found, row in zip(grounds, drawn, strict=True):
+        np.testing.assert_allclose(found, gymnasium_heights(row), rtol=1e-5)
     np.testing.assert_allclose(grounds[:, 4:7], 0.99 * PAD, rtol=1e-6)  # the rule of 0.33
     assert np.ptp(grounds[:, [0, 1, 2, 3, 7, 8, 9, 10]], axis=0).min() > 1
     assert (WIDTH, HEIGHT) == (600 / 30, 400 / 30)
@@ -44,7 +50,7 @@ def test_above_is_the_distance_from_the_slope_below(grounds):
     rng, above = np.random.default_rng(0), jax.jit(lunar_terrain.above)
     for ground in grounds[:5]:
         points = rng.uniform((0.01, 0), (WIDTH - 0.01, 8), (50, 2)).astype(np.float32)
-        found, normal = above(ground, points)
+        found, normal = map(np.asarray, above(ground, points))
         slope = np.minimum(points[:, 0] // 2, 9).astype(int)
         rise = np.diff(ground)[slope]
         height = points[:, 1] - line_below(ground, points[:, 0])
@@ -52,13 +58,13 @@ def test_above_is_the_distance_from_the_slope_below(grounds):
         np.testing.assert_allclose(np.hypot(*normal.T), 1, rtol=1e-5)
         np.testing.assert_allclose(normal[:, 0] * 2 + normal[:, 1] * rise, 0, atol=1e-5)
         assert (normal[:, 1] > 0).all()
-    beyond = above(grounds[0], jnp.array([[-3.0, 5.0], [23.0, 5.0]]))[0]
+    beyond = above(grounds[0], np.tile(np.float32([[-3.0, 5.0], [23.0, 5.0]]), (25, 1)))[0]
     assert np.isfinite(beyond).all()
 
 
 def by_points(ends, ground):
     """Return the least height of a segment's points over each slope, skin included: [10]."""
-    points = ends[0] + np.linspace(0, 1, 4001)[:, None] * (ends[1] - ends[0])
+    points = ends[0] + np.linspace(0, 1, 1001)[:, None] * (ends[1] - ends[0])
     heights = []
     for left, right in zip(
         np.stack([X, ground], 1)[:-1], np.stack([X, ground], 1)[1:], strict=True
@@ -81,9 +87,9 @@ def test_touched_slopes_are_those_that_points_of_the_segments_touch(grounds):
         turn, size = rng.uniform(-np.pi, np.pi, 20), rng.uniform(0.1, 0.8, 20)
         second = first + size[:, None] * np.stack([np.cos(turn), np.sin(turn)], 1)
         ends = np.float32(np.stack([first, second], 1))
+        lowest = np.array([by_points(pair, ground) for pair in ends])
         for most in (0.0, -0.015):
             found = np.asarray(touched(ends, ground, most))
-            lowest = np.array([by_points(pair, ground) for pair in ends])
             clear = np.abs(lowest - most) > 2e-3
             np.testing.assert_array_equal(found[clear], (lowest <= most)[clear])
             counts += np.bincount(found.sum(1), minlength=3)[:3]
@@ -107,9 +113,6 @@ def least_distance(corners, ground):
 
 def test_polygons_overlap_the_ground_where_points_of_them_do(grounds):
     rng, kinds = np.random.default_rng(2), []
-    separation = jax.jit(
-        lambda place, angle, ground: lunar_terrain.polygon_separation(HULL, place, angle, ground)
-    )
     for ground in grounds[:20]:
         for _ in range(8):
             x, angle = rng.uniform(1, WIDTH - 1), rng.uniform(-np.pi, np.pi)
@@ -131,5 +134,5 @@ def test_a_peak_below_a_side_is_as_far_as_the_gap_without_the_skin():
     ground[5] = 4.0  # at x = 10, below the middle of the hull's lower side
     for gap in (0.3, 0.03, 0.01, -0.05):
         place = np.float32([WIDTH / 2, 4 + 10 / 30 + gap])
-        found = float(lunar_terrain.polygon_separation(HULL, place, np.float32(0), ground))
+        found = float(separation(place, np.float32(0), ground))
         assert found == pytest.approx(gap - SKIN, abs=1e-5)

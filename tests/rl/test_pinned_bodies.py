@@ -118,15 +118,16 @@ def masses():
 
 
 def test_inverse_mass_and_momentum_are_those_of_maximal_coordinates():
-    rng = np.random.default_rng(0)
+    rng, inverse = np.random.default_rng(0), jax.jit(pinned_bodies.inverse_mass)
+    momentum = jax.jit(pinned_bodies.momentum)
     for _ in range(3):
         arms, speeds = rng.normal(size=(3, 2)), rng.normal(size=5)
         to_bodies = jacobian(arms)
         whole = to_bodies.T @ masses() @ to_bodies
-        found = np.asarray(pinned_bodies.inverse_mass(BODIES, np.float32(arms)))
+        found = np.asarray(inverse(BODIES, np.float32(arms)))
         np.testing.assert_allclose(found @ whole, np.eye(5), atol=2e-5)
         velocity, spin = np.split((to_bodies @ speeds).reshape(3, 3), [2], axis=1)
-        found = pinned_bodies.momentum(BODIES, np.float32(arms), velocity, spin[:, 0])
+        found = momentum(BODIES, np.float32(arms), velocity, spin[:, 0])
         np.testing.assert_allclose(found, whole @ speeds, rtol=1e-4, atol=1e-5)
 
 
@@ -228,6 +229,7 @@ def test_limits_hold_under_hard_spin(simulate, spin):
 
 
 def test_friction_keeps_to_its_cone_and_opposes_sliding(simulate):
+    arms_of = jax.jit(jax.vmap(lambda motion: contacts_of(motion, 0.0).arm))
     for right in (2.0, -2.0):
         start = consistent((right, -0.5), (0, 0, 0), (0.0, 0.55, -0.55), pin=(0, 0.75))
         motions, impulses = simulate(start, LEGS, (0.0, -10.0), floor=0.0)
@@ -235,7 +237,7 @@ def test_friction_keeps_to_its_cone_and_opposes_sliding(simulate):
         assert normal.min() >= 0 and (normal > 0).any(0).sum() >= 2
         assert (np.abs(along) <= FRICTION * normal + 1e-6).all()
         before, after = but_last(motions), but_first(motions)
-        arms = np.asarray(jax.vmap(lambda motion: contacts_of(motion, 0.0).arm)(before))
+        arms = np.asarray(arms_of(before))
         hull = centres(before)[:, 0] - before.pin
         pin_speed = after.velocity[:, 0, 0] + after.spin[:, 0] * hull[:, 1]
         sliding = pin_speed[:, None] - after.spin[:, ON] * arms[..., 1]
@@ -251,7 +253,8 @@ def test_friction_keeps_to_its_cone_and_opposes_sliding(simulate):
 
 def test_what_is_inside_the_ground_is_moved_out_and_velocities_stay():
     start = consistent((1, 1), (0.1, 0.2, 0.3), (0.0, 0.55, -0.55), pin=(0, 0.0))
-    arms = np.sort(contacts_of(start, 0.0).separation)
+    separation = jax.jit(lambda motion, floor: contacts_of(motion, floor).separation)
+    arms = np.sort(separation(start, 0.0))
     limited = jnp.zeros(2, bool), jnp.zeros(2, bool)
     push = jax.jit(
         lambda floor: pinned_bodies.pushed_out(
@@ -262,7 +265,7 @@ def test_what_is_inside_the_ground_is_moved_out_and_velocities_stay():
         floor = np.float32(arms[0] + depth)
         after = push(floor)
         np.testing.assert_array_equal(after.velocity, start.velocity)
-        lowest = float(contacts_of(after, floor).separation.min())
+        lowest = float(separation(after, floor).min())
         assert lowest == pytest.approx(-left, abs=1e-3 if depth > 0.05 else 1e-5)
     nothing = push(np.float32(arms[0] - 1))
     np.testing.assert_allclose(nothing.angle, start.angle, atol=1e-6)
@@ -270,7 +273,7 @@ def test_what_is_inside_the_ground_is_moved_out_and_velocities_stay():
 
 def test_bodies_are_put_back_on_the_pin_by_the_smallest_change():
     start, dt = consistent(**TUMBLING), 0.1
-    after = pinned_bodies.moved(BODIES, start, dt)
+    after = jax.jit(pinned_bodies.moved)(BODIES, start, dt)
     arms = lambda angle: np.asarray(pinned_bodies.rotate(BODIES.centre, np.float32(angle)), float)
     apart = start.pin + arms(start.angle) + dt * start.velocity  # each body by itself
     angle = start.angle + dt * start.spin

@@ -65,23 +65,30 @@ def test_the_gradient_of_parts_is_that_of_all_rows(parts, params, num_parts, mon
     chex.assert_trees_all_close(found, expected, rtol=1e-4, atol=1e-6)
 
 
-def test_neither_the_unit_nor_the_mean_of_advantages_matters(monkeypatch):
+def test_neither_the_unit_nor_the_mean_of_advantages_matters():
     """They are standardised over a whole minibatch: what all rows of a part share counts."""
     parts = ppo.make_parts(arms(), make_config("ppo", optim="sgd", clip_vloss=True))
     state = jax.jit(functools.partial(ppo.init, parts))(jax.random.key(0), make_hyper("ppo", lr=1))
+    batch = jax.tree.map(lambda x: x.reshape(8, 4, *x.shape[1:]), batch_of(32))
 
-    def learned(advantage, rows):
-        monkeypatch.setattr(ppo, "ROWS", rows)
-        batch = batch_of(32)._replace(advantage=np.float32(advantage))
-        batch = jax.tree.map(lambda x: x.reshape(8, 4, *x.shape[1:]), batch)
-        after, _ = jax.jit(functools.partial(ppo.learn, parts))(state, batch, jax.random.key(0))
+    def learner(rows):
+        learn = jax.jit(functools.partial(ppo.learn, parts))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ppo, "ROWS", rows)
+            learn = learn.trace(state, batch, jax.random.key(0)).lower().compile()
+        return functools.partial(learned, learn)
+
+    def learned(learn, advantage):
+        given = batch._replace(advantage=np.float32(advantage).reshape(8, 4))
+        after, _ = learn(state, given, jax.random.key(0))
         return jax.device_get(after.params["params"]["actor"])
 
     advantage = np.repeat([-1.0, 2.0, 0.5, 3.0], 8)
-    expected = learned(advantage, 16)
+    of_halves = learner(16)
+    expected = of_halves(advantage)
     moved = jax.tree.map(lambda a, b: abs(a - b).max(), expected, state.params["params"]["actor"])
     assert max(jax.tree.leaves(moved)) > 0.01
-    for found in (learned(100 * advantage + 7, 16), learned(advantage, 4)):
+    for found in (of_halves(100 * advantage + 7), learner(4)(advantage)):
         chex.assert_trees_all_close(found, expected, rtol=1e-3, atol=1e-4)
 
 

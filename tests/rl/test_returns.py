@@ -1,5 +1,7 @@
 """Returns and advantages against plain loops, closed forms and numbers by hand."""
 
+import functools
+
 import jax
 import numpy as np
 import pytest
@@ -123,6 +125,7 @@ def test_a_time_limit_is_bootstrapped_and_an_end_is_not(terminated, truncated, l
     np.testing.assert_allclose(gae(reward, *flags, value, next_value, 0.5, 0.8), want, rtol=1e-6)
 
 
+@functools.cache
 def walk(steps, seed, gamma=0.9):
     """Walk a chain of two states.
 

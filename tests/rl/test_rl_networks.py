@@ -164,7 +164,7 @@ def test_separate_torsos_do_not_move_one_another():
 
 
 def test_a_new_policy_prefers_nothing():
-    net = ActorCritic(torso(), 4, False, False)
+    net = ActorCritic(torso(hidden=(8,)), 4, False, False)
 
     @quickly_compiled
     def first_told(key, obs):
