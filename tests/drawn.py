@@ -3,8 +3,17 @@
 There is no initialisation to compile, and biases and batch statistics are not trivial.
 """
 
+import functools
+
 import jax
 import numpy as np
+
+
+@functools.cache
+def shapes_of(model, shape):
+    """Return what `model.init` would, each leaf with shape and dtype alone."""
+    images = jax.ShapeDtypeStruct(shape, np.float32)
+    return jax.eval_shape(lambda x: model.init(jax.random.key(0), x, train=False), images)
 
 
 def variables_of(model, shape, seed=0):
@@ -25,10 +34,7 @@ def variables_of(model, shape, seed=0):
                 return 1 + 0.2 * noise
         return 0.2 * noise
 
-    empty = jax.eval_shape(
-        lambda: model.init(jax.random.key(0), np.zeros(shape, np.float32), train=False)
-    )
-    return jax.tree_util.tree_map_with_path(draw, empty)
+    return jax.tree_util.tree_map_with_path(draw, shapes_of(model, tuple(shape)))
 
 
 def params_of(model, *inputs, size):

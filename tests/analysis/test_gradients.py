@@ -31,9 +31,23 @@ def norm_of_tree(tree):
     ("kind", "depth", "norm"),
     [(CNN, 1, "none"), (CNN, 4, "batch"), (MLP, 1, "batch"), (MLP, 4, "none")],
 )
-def test_layer_norms_equal_the_gradient_of_each_layer_alone(kind, depth, norm):
+def test_layer_norms_are_those_of_each_layer_s_numbers(kind, depth, norm):
+    # What a gradient is made of does not matter: any tree of a net's shape will do.
     extra = {"pools": 1} if kind is CNN else {}
     model = kind(depth=depth, width=5, norm=norm, init_scheme="he", **extra, **COMMON)
+    grads = drawn.variables_of(model, X.shape)["params"]
+    blocks = [jax.tree.map(lambda leaf, i=i: leaf[i], grads["blocks"]) for i in range(depth - 1)]
+    last = {name: grads[name] for name in ("head", "norm") if name in grads}
+    assert len(last) == 1 + (norm == "batch")
+    expected = [norm_of_tree(tree) for tree in (grads["stem"], *blocks, last)]
+    found = jax.device_get(jax.jit(layer_norms)(grads))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    np.testing.assert_allclose(np.sqrt(np.sum(np.square(found))), norm_of_tree(grads), rtol=1e-5)
+
+
+def test_layer_norms_equal_the_gradient_of_each_layer_alone():
+    depth = 4
+    model = MLP(depth=depth, width=5, norm="batch", init_scheme="he", **COMMON)
     variables = drawn.variables_of(model, X.shape)
 
     def loss(params):
@@ -51,9 +65,9 @@ def test_layer_norms_equal_the_gradient_of_each_layer_alone(kind, depth, norm):
         def of_block(i):
             return jax.grad(lambda part: loss(put(i, part)))(block(i))
 
-        last = {name: params[name] for name in ("head", "norm") if name in params}
+        last = {name: params[name] for name in ("head", "norm")}
         of_stem = jax.grad(lambda part: loss(params | {"stem": part}))(params["stem"])
-        of_blocks = jax.lax.map(of_block, jnp.arange(depth - 1)) if depth > 1 else {}
+        of_blocks = jax.lax.map(of_block, jnp.arange(depth - 1))
         of_last = jax.grad(lambda part: loss(params | part))(last)
         whole = jax.grad(loss)(params)
         return layer_norms(whole), whole, of_stem, of_blocks, of_last

@@ -69,7 +69,7 @@ def test_twins_get_the_same_gaussian_numbers_whatever_else_they_have():
 
 def test_kernels_of_one_shape_get_numbers_of_their_own():
     params = {name: {"kernel": np.ones((3, 2), np.float32)} for name in ("stem", "head")}
-    found = drawn_direction(jax.random.key(3), params)
+    found = jax.device_get(drawn_direction(jax.random.key(3), params))
     assert np.abs(found["stem"]["kernel"] - found["head"]["kernel"]).min() > 1e-3
 
 
@@ -85,17 +85,19 @@ def quadratic(params):
 
 @pytest.mark.parametrize("chunk", [1, 3, 20, 100])
 def test_the_surface_of_a_quadratic_is_its_formula_with_the_first_direction_down_the_rows(chunk):
-    draw = jax.jit(functools.partial(surface, quadratic, chunk=chunk))
-    found = draw(CENTRE, FIRST, SECOND, ALPHAS, BETAS)
+    @jax.jit
+    def plane_and_lines(centre):
+        line = functools.partial(cut, quadratic, centre, chunk=chunk)
+        plane = surface(quadratic, centre, FIRST, SECOND, ALPHAS, BETAS, chunk=chunk)
+        return plane, line(SECOND, BETAS), line(FIRST, ALPHAS)
+
+    found, right_line, down_line = plane_and_lines(CENTRE)
     down, right = np.meshgrid(ALPHAS, BETAS, indexing="ij")
     expected = (0.5 + down) ** 2 + 3 * (2 * right - 1) ** 2 + 2 + 0.5 * down
     assert found.shape == (5, 4) and found.dtype == jnp.float32
     np.testing.assert_allclose(found, expected, rtol=1e-5)
-    draw = jax.jit(functools.partial(cut, quadratic, chunk=chunk))
-    line = draw(CENTRE, SECOND, BETAS)
-    np.testing.assert_allclose(line, expected[2], rtol=1e-5)
-    line = draw(CENTRE, FIRST, ALPHAS)
-    np.testing.assert_allclose(line, expected[:, 0], rtol=1e-5)
+    np.testing.assert_allclose(right_line, expected[2], rtol=1e-5)
+    np.testing.assert_allclose(down_line, expected[:, 0], rtol=1e-5)
 
 
 def test_a_larger_surface_is_no_larger_program():
@@ -119,22 +121,27 @@ def test_the_middle_is_the_loss_with_statistics_of_the_batch(norm):
     model = cnn(norm)
     variables = drawn.variables_of(model, X.shape)
     params = variables["params"]
+    noise = np.random.default_rng(1)
+    some = lambda leaf: 0.3 * noise.standard_normal(leaf.shape).astype(np.float32)
+    first, second = jax.tree.map(some, params), jax.tree.map(some, params)
+    moved = jax.tree.map(lambda p, d, e: p - 0.4 * d + 0.3 * e, params, first, second)
 
     @jax.jit
-    def found_and_expected(params):
+    def found_and_expected(params, first, second, both):
         loss = loss_with_batch_statistics(model.apply, variables | {"params": None}, X, LABELS)
-        first, second = (direction(jax.random.key(i), params) for i in (1, 2))
         steps = jnp.array([-0.4, 0.0, 0.3])
-        moved = jax.tree.map(lambda p, d, e: p - 0.4 * d + 0.3 * e, params, first, second)
-        logits = [
-            model.apply(variables | {"params": p}, X, train=True, mutable=["batch_stats"])[0][0]
-            for p in (params, moved)
-        ]
-        return surface(loss, params, first, second, steps, steps), loss(params), logits
 
-    grid, middle, logits = found_and_expected(params)
+        def logits(params):
+            of = variables | {"params": params}
+            return model.apply(of, X, train=True, mutable=["batch_stats"])[0][0]
+
+        grid = surface(loss, params, first, second, steps, steps)
+        return grid, loss(params), jax.vmap(logits)(both)
+
+    both = jax.tree.map(lambda *leaves: np.stack(leaves), params, moved)
+    grid, middle, logits = jax.device_get(found_and_expected(params, first, second, both))
     expected = []
-    for values in np.asarray(logits, np.float64):
+    for values in logits.astype(np.float64):
         right = values[np.arange(6), LABELS]
         expected.append((np.log(np.exp(values).sum(-1)) - right).mean())
     np.testing.assert_allclose(grid[1, 1], middle, rtol=1e-6)

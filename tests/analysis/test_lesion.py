@@ -35,31 +35,42 @@ def resnet(depth):
 delete, reorder = jax.jit(lesion.delete), jax.jit(lesion.reorder)
 
 
+@functools.cache
+def drawn_of(model):
+    """Draw variables, once."""
+    return drawn.variables_of(model, X.shape)
+
+
 def variables_of(model, *, skip=True, branch=1.0):
-    return wire(drawn.variables_of(model, X.shape), skip=skip, branch=branch)
+    return wire(dict(drawn_of(model)), skip=skip, branch=branch)
 
 
-def without(tree, place):
-    return {"blocks": jax.tree.map(lambda leaf: jnp.delete(leaf, place, axis=0), tree["blocks"])}
+def without_each(tree):
+    """Return the variables without one block each, one after another along a first axis."""
+    cut = lambda leaf: np.stack([np.delete(leaf, i, axis=0) for i in range(len(leaf))])
+    repeated = lambda leaf: np.stack([leaf] * 3)
+    return {
+        kind: jax.tree.map(repeated, part) | {"blocks": jax.tree.map(cut, part["blocks"])}
+        for kind, part in tree.items()
+    }
+
+
+@functools.partial(jax.jit, static_argnames=("model", "shorter"))
+def without_blocks(variables, cuts, *, model, shorter):
+    """Return logits of a net, whole and without each block, and those of the nets without them."""
+    masks = jnp.concatenate([jnp.zeros((1, 3), bool), lesion.each_block(3)])
+    logits = lambda model, variables: model.apply(variables, X, train=False)[0]
+    found = jax.vmap(lambda mask: logits(model, lesion.delete(variables, mask)))(masks)
+    of_cuts = jax.vmap(lambda cut: logits(shorter, cut))(cuts)
+    return found, jnp.concatenate([logits(model, variables)[None], of_cuts])
 
 
 @pytest.mark.parametrize(("kind", "skip"), [(mlp, False), (mlp, True), (cnn, False)])
 def test_a_deleted_block_leaves_the_network_that_is_built_without_it(kind, skip):
     model, shorter = kind(4), kind(3)
     variables = variables_of(model, skip=skip, branch=0.7)
-
-    @jax.jit
-    def found_and_expected(variables):
-        masks = jnp.concatenate([jnp.zeros((1, 3), bool), lesion.each_block(3)])
-        logits = lambda model, variables: model.apply(variables, X, train=False)[0]
-        found = jax.vmap(lambda mask: logits(model, lesion.delete(variables, mask)))(masks)
-        expected = [logits(model, variables)]
-        for i in range(3):
-            cut = {kind: variables[kind] | without(variables[kind], i) for kind in variables}
-            expected.append(logits(shorter, cut))
-        return found, jnp.stack(expected)
-
-    found, expected = found_and_expected(variables)
+    cuts = without_each(jax.device_get(variables))
+    found, expected = jax.device_get(without_blocks(variables, cuts, model=model, shorter=shorter))
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
     assert len(np.unique(np.round(expected[:, 0, 0], 4))) == 4
 
@@ -103,15 +114,15 @@ def expected_scores(model, variables, statistics_of=None):
     return (logits.argmax(-1) == LABELS).mean(), (log_sums - right).mean()
 
 
-@pytest.mark.parametrize("recomputed", [False, True])
-def test_scores_of_all_masks_equal_a_loop(recomputed):
+@pytest.mark.parametrize(("recomputed", "chunks"), [(False, (1, 4)), (True, (4,))])
+def test_scores_of_all_masks_equal_a_loop(recomputed, chunks):
     model = mlp(4)
     variables = variables_of(model)
     other = np.random.default_rng(1).random((20, 8, 8, 1), np.float32)
     masks = lesion.random_blocks(np.random.default_rng(0), 3, (0, 1, 2), 2)
     statistics_of = other if recomputed else None
     runs = []
-    for chunk in (1, 4):
+    for chunk in chunks:
         score = functools.partial(lesion.scores, model.apply, chunk=chunk)
         runs.append(jax.jit(score)(variables, masks, X, LABELS, statistics_of=statistics_of))
     expected = []

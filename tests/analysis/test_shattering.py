@@ -45,7 +45,7 @@ def test_the_gradient_is_that_of_the_chain_rule_by_hand_also_for_many_networks_a
 
         return jax.vmap(of)(stacked)
 
-    values, slopes, correlations = found(stacked)
+    values, slopes, correlations = jax.device_get(found(stacked))
     for i, variables in enumerate(networks):
         expected = np.array([by_hand(variables, x) for x in GRID]).T
         np.testing.assert_allclose(values[i], expected[0], rtol=1e-4, atol=1e-5)

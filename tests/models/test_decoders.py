@@ -37,6 +37,11 @@ def apply(params, tokens, cache=None, start=0, *, model, **options):
     return model.apply({"params": params}, tokens, cache=cache, start=start, **options)
 
 
+def one_layer(model, **changes):
+    """Make the model of the first layer alone, which the same parameters serve."""
+    return type(model)(model.config._replace(n_layer=1, **changes))
+
+
 def some_tokens(shape, seed=0):
     return np.random.default_rng(seed).integers(0, 17, shape).astype(np.int32)
 
@@ -55,14 +60,15 @@ def test_no_token_sees_a_later_one(model):
 
 def test_order_matters(model):
     # Without positions, the last token of one layer would not know in which order the others came.
-    one_layer = type(model)(model.config._replace(n_layer=1))
     params, tokens = random_params(model), np.tile(np.arange(12, dtype=np.int32), (2, 1))
     tokens[1, [1, 4]] = 4, 1
-    logits, other = np.asarray(apply(params, tokens, model=one_layer)[0])[:, -1]
+    logits, other = np.asarray(apply(params, tokens, model=one_layer(model))[0])[:, -1]
     assert np.abs(logits - other).max() > 1e-2
 
 
-@pytest.mark.parametrize("pieces", [(1,) * 12, (5, 1, 1, 5), (12,)])
+@pytest.mark.parametrize(
+    "pieces", [(1,) * 12, (5, 1, 1, 5), pytest.param((12,), marks=pytest.mark.slow)]
+)
 def test_a_cache_changes_nothing(model, pieces):
     params, tokens = random_params(model), some_tokens((2, 12))
     whole, features = apply(params, tokens, model=model)
@@ -77,7 +83,7 @@ def test_a_cache_changes_nothing(model, pieces):
 
 
 def test_grouped_queries_equal_repeated_heads():
-    grouped = MODELS["llama"]
+    grouped = one_layer(MODELS["llama"])
     repeated = Llama(grouped.config._replace(n_kv_head=4))
     params, tokens = random_params(grouped), some_tokens((2, 12))
 
@@ -94,9 +100,9 @@ def test_grouped_queries_equal_repeated_heads():
 
 def test_bfloat16_computes_coarsely_and_answers_in_float32(model):
     params, tokens = random_params(model), some_tokens((2, 12))
-    coarse = type(model)(model.config._replace(dtype="bfloat16"))
-    logits, features = apply(params, tokens, model=coarse)
-    logits, exact = np.asarray(logits), np.asarray(apply(params, tokens, model=model)[0])
+    logits, features = apply(params, tokens, model=one_layer(model, dtype="bfloat16"))
+    exact = np.asarray(apply(params, tokens, model=one_layer(model))[0])
+    logits = np.asarray(logits)
     assert logits.dtype == jnp.float32 and features["hidden"].dtype == jnp.bfloat16
     assert features["attention"][0].dtype == jnp.float32
     cosine = (logits * exact).sum() / np.sqrt((logits**2).sum() * (exact**2).sum())
@@ -104,14 +110,14 @@ def test_bfloat16_computes_coarsely_and_answers_in_float32(model):
 
 
 def test_dropout_is_there_in_training_alone(model):
-    dropping, tokens = type(model)(model.config._replace(dropout=0.5)), some_tokens((2, 12))
+    dropping, tokens = one_layer(model, dropout=0.5), some_tokens((2, 12))
     params = random_params(model)
 
     def drop(seed, train):
         rngs = {"dropout": jax.random.key(seed)}
         return np.asarray(apply(params, tokens, model=dropping, train=train, rngs=rngs)[0])
 
-    plain = apply(params, tokens, model=model)[0]
+    plain = apply(params, tokens, model=one_layer(model))[0]
     np.testing.assert_array_equal(drop(0, train=False), plain)
     np.testing.assert_array_equal(drop(1, train=True), drop(1, train=True))
     assert np.abs(drop(1, train=True) - drop(2, train=True)).max() > 1e-2

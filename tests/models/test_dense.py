@@ -28,6 +28,9 @@ NETS = {
     "lab_a_residual": (LabA(depth=1, residual=True, width=8, **COMMON), (6, 4), (9, 8)),
     "lab_b": (LAB_B, (32, 32), (48, 64)),
 }
+# whose heads are those of "cnn_pool" and "resnet"
+SLOW = ("cnn", "preactivation")
+SOME = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in NETS]
 
 
 @functools.cache
@@ -75,7 +78,7 @@ def head(name, h):
     return h @ p["head"]["kernel"] + p["head"]["bias"]
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", SOME)
 def test_a_window_over_a_training_image_gives_the_logits_of_the_classifier(name):
     x = images(NETS[name][1])
     logits, features = trained_on(name)
@@ -87,7 +90,7 @@ def test_a_window_over_a_training_image_gives_the_logits_of_the_classifier(name)
     chex.assert_trees_all_close(features, same, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", SOME)
 def test_on_a_canvas_each_place_has_the_logits_of_its_own_window(name):
     larger = NETS[name][2]
     window = trained_on(name)[1]["last_conv"].shape[1:3]

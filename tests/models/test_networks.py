@@ -25,11 +25,17 @@ COMMON = {
 X = np.random.default_rng(9).random((5, 8, 8, 1), np.float32)
 
 
+@functools.cache
+def variables_of(model):
+    """Draw variables, once."""
+    return drawn.variables_of(model, X.shape)
+
+
 def make(kind, depth, **changes):
     """Return a net and variables for it."""
     extra = {"pools": 1} if kind is CNN else {}
     model = kind(depth=depth, **(COMMON | extra | changes))
-    return model, drawn.variables_of(model, X.shape)
+    return model, variables_of(model)
 
 
 @functools.partial(jax.jit, static_argnames="model")
@@ -115,9 +121,10 @@ def test_depth_counts_layers(kind, depth):
     assert found == stem + (depth - 1) * per_layer + 6 * 10 + 10
 
 
-@pytest.mark.parametrize("kind", [CNN, MLP])
+# MLP and CNN share the stack that draws them
+@pytest.mark.parametrize("kind", [pytest.param(CNN, marks=pytest.mark.slow), MLP])
 def test_blocks_start_from_different_weights(kind):
-    variables = init(jax.random.key(0), model=make(kind, 5)[0])
+    variables = jax.device_get(init(jax.random.key(0), model=make(kind, 5)[0]))
     kernels = jax.tree.leaves(variables["params"]["blocks"])[1]
     assert len({float(kernel.sum()) for kernel in kernels}) == 4
 

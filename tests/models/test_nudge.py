@@ -30,11 +30,18 @@ NETS = {
 
 
 @functools.cache
+def variables_of(name):
+    """Draw the variables of a net, once."""
+    shape = (1, 32, 32, 1) if name == "lab_b" else (2, 8, 8, 1)
+    return drawn.variables_of(NETS[name], shape)
+
+
+@functools.cache
 def forward_of(name):
     """Return a function: nudge, other parameters -> (logits, features), compiled."""
     shape = (1, 32, 32, 1) if name == "lab_b" else (2, 8, 8, 1)
     x = np.random.default_rng(0).random(shape, np.float32)
-    variables = drawn.variables_of(NETS[name], x.shape)
+    variables = variables_of(name)
 
     @jax.jit
     def forward(variables, x, nudge):
@@ -43,7 +50,11 @@ def forward_of(name):
     return lambda nudge, **other: jax.device_get(forward(variables | other, x, nudge))
 
 
-@pytest.mark.parametrize("name", NETS)
+# a plain ResNet runs the lines of a residual one
+SOME = [pytest.param(name, marks=pytest.mark.slow) if name == "plain" else name for name in NETS]
+
+
+@pytest.mark.parametrize("name", SOME)
 def test_a_nudge_of_zeros_changes_nothing_but_how_xla_rounds(name):
     logits, features = forward_of(name)(nudge=None)
     found = forward_of(name)(jax.tree.map(np.zeros_like, features))
@@ -51,14 +62,24 @@ def test_a_nudge_of_zeros_changes_nothing_but_how_xla_rounds(name):
     chex.assert_trees_all_close(found, (logits, features), rtol=1e-5, atol=1e-5 * size)
 
 
-@pytest.mark.parametrize("name", ["cnn", "lab_a_residual"])
+BIT_BY_BIT = {
+    "small_mlp": MLP(depth=2, width=6, norm="none", init_scheme="he", **COMMON),
+    "cnn": NETS["cnn"],
+    "lab_a_residual": NETS["lab_a_residual"],
+}
+# operation by operation each takes seconds; the test above sees the same nets within rounding
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("cnn", "lab_a_residual")]
+
+
+@pytest.mark.parametrize("name", ["small_mlp", *SLOW])
 def test_operation_by_operation_a_nudge_of_zeros_changes_no_bit(name):
     x = np.random.default_rng(0).random((2, 8, 8, 1), np.float32)
-    variables = drawn.variables_of(NETS[name], x.shape)
+    net = BIT_BY_BIT[name]
+    variables = drawn.variables_of(net, x.shape)
     with jax.disable_jit():  # where XLA fuses, one more addition makes it round others
-        plain = NETS[name].apply(variables, x, train=False)
+        plain = net.apply(variables, x, train=False)
         zeros = jax.tree.map(np.zeros_like, plain[1])
-        chex.assert_trees_all_equal(NETS[name].apply(variables, x, train=False, nudge=zeros), plain)
+        chex.assert_trees_all_equal(net.apply(variables, x, train=False, nudge=zeros), plain)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
@@ -84,7 +105,7 @@ def places_of(features):
     return [*places, (last_of(features), ...)]
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", SOME)
 def test_a_nudge_is_added_to_its_layer_and_changes_what_comes_after_it(name):
     logits, features = forward_of(name)(nudge=None)
     zeros = jax.tree.map(np.zeros_like, features)
@@ -106,7 +127,7 @@ def test_a_nudge_is_added_to_its_layer_and_changes_what_comes_after_it(name):
 def test_the_nudge_of_the_stem_is_added_to_what_enters_the_first_block(name):
     # The same as a stem whose output has another bias; where there is a max-pool, behind it.
     shift = np.random.default_rng(1).standard_normal(6).astype(np.float32)
-    params = drawn.variables_of(NETS[name], (2, 8, 8, 1))["params"]
+    params = variables_of(name)["params"]
     stem = params["stem"]
     params = params | {"stem": stem | {"bias": stem["bias"] + shift}}
     shape = (2, 4, 4, 6) if name == "cnn" else (2, 6)

@@ -40,6 +40,12 @@ def test_preactresnet_18_has_the_published_number_of_parameters():
     assert count_params(preactivated(18)) == 11_171_146 + 2 * 512
 
 
+@functools.cache
+def variables_of(model):
+    """Draw variables, once."""
+    return drawn.variables_of(model, X.shape)
+
+
 def block(h, p, s, stride, skip, branch):
     """Compute one pre-activation block by its parameters and statistics."""
     first = relu(norm(h, p["norm1"], s["norm1"]))
@@ -71,7 +77,7 @@ def written_out(variables, skip, branch, *, per_stage):
 @pytest.mark.parametrize(("depth", "projection"), [(14, True), (8, False)])
 def test_a_net_is_what_its_definition_says(depth, projection):
     model = preactivated(depth, projection=projection)
-    drawn_variables = drawn.variables_of(model, X.shape)
+    drawn_variables = variables_of(model)
     for skip, branch in ((0.0, 1.0), (1.0, 0.5)):
         variables = with_wiring(drawn_variables, skip, branch)
         expected = written_out(variables, skip, branch, per_stage=(depth - 2) // 6)
@@ -86,7 +92,7 @@ def test_a_net_is_what_its_definition_says(depth, projection):
 
 def test_a_net_without_shortcuts_is_the_plain_twin():
     wired, bare = preactivated(8, projection=False), preactivated(8, shortcut=False)
-    variables = drawn.variables_of(wired, X.shape)
+    variables = variables_of(wired)
     plain, residual = (
         apply(with_wiring(variables, skip, 1.0), model=wired)[0] for skip in (0.0, 1.0)
     )
@@ -114,7 +120,9 @@ def test_the_flag_of_a_config_says_which_net_is_built():
     assert build(flagged, **arm, **COMMON).preactivation
 
 
-@pytest.mark.parametrize(("start", "numbers"), [("skipinit", 1), ("fixup", 5)])
+@pytest.mark.parametrize(
+    ("start", "numbers"), [pytest.param("skipinit", 1, marks=pytest.mark.slow), ("fixup", 5)]
+)
 def test_with_a_start_that_brings_numbers_the_branches_start_at_0(start, numbers):
     own = {"init_scheme": start, "scalars": start, "norm": "none"}
     model = preactivated(8, projection=False, **own)

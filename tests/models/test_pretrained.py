@@ -123,8 +123,15 @@ def tied_file(kind, prefixed=True):
     return published(kind, tie_word_embeddings=True), tensors
 
 
-@pytest.mark.parametrize("kind", EMBEDDING)
-@pytest.mark.parametrize("prefixed", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "prefixed"),
+    [
+        ("gpt2", False),
+        ("llama", True),
+        pytest.param("gpt2", True, marks=pytest.mark.slow),
+        pytest.param("llama", False, marks=pytest.mark.slow),
+    ],
+)
 def test_a_tied_matrix_may_be_stored_as_head_alone_or_twice(kind, prefixed, tmp_path):
     config, tensors = tied_file(kind, prefixed)
     _, expected = pretrained.load(write(tmp_path, config, tensors))

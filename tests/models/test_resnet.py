@@ -36,14 +36,25 @@ def resnet(depth, bottleneck=False, shortcut=True, projection=False):
 
 @pytest.mark.parametrize(
     ("depth", "params"),
-    [(20, 269_722), (32, 464_154), (44, 658_586), (56, 853_018), (110, 1_727_962)],
+    [
+        (20, 269_722),
+        pytest.param(32, 464_154, marks=pytest.mark.slow),
+        pytest.param(44, 658_586, marks=pytest.mark.slow),
+        (56, 853_018),
+        (110, 1_727_962),
+    ],
 )
 def test_cifar_resnets_have_the_published_number_of_parameters(depth, params):
     assert count_params(resnet(depth)) == params  # .27, .46, .66, .85, 1.7 M
 
 
 @pytest.mark.parametrize(
-    ("depth", "params"), [(18, 11_173_962), (34, 21_282_122), (50, 23_520_842)]
+    ("depth", "params"),
+    [
+        (18, 11_173_962),
+        pytest.param(34, 21_282_122, marks=pytest.mark.slow),
+        (50, 23_520_842),
+    ],
 )
 def test_wide_resnets_have_the_published_number_of_parameters(depth, params):
     assert count_params(resnet(depth, bottleneck=depth == 50, projection=True)) == params
@@ -140,7 +151,7 @@ def test_a_resnet_is_what_its_definition_says(depth, projection, bottleneck, ski
 
 def test_a_net_without_shortcuts_is_the_plain_twin():
     # The same function with the same parameters, and no shortcut in the program to multiply by 0.
-    wired, bare = resnet(20), resnet(20, shortcut=False)
+    wired, bare = resnet(8), resnet(8, shortcut=False)
     variables = variables_of(wired)
     plain, residual = (
         apply(with_wiring(variables, skip, 1.0), model=wired)[0] for skip in (0.0, 1.0)
