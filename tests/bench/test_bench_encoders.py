@@ -2,6 +2,7 @@
 
 import importlib.util
 
+import drawn
 import jax
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from dla_jax.training.steps import init_state, run_steps
 
 has_torch = importlib.util.find_spec("torch") and importlib.util.find_spec("transformers")
 needs_torch = pytest.mark.skipif(not has_torch, reason="needs requirements-bench.txt")
+ONE_TEXT = np.zeros((1, 2), np.int32), np.full(1, 2)
 
 
 def small(name, dropout=0.0):
@@ -98,6 +100,9 @@ def one_device(monkeypatch):
 def test_a_short_measurement(task, side, monkeypatch, one_device):
     monkeypatch.setattr(encoders, "WIDTHS", (128,))
     monkeypatch.setitem(encoders.NETS, "minilm", small("minilm"))
+    # The first parameters are not what is measured, and to draw them takes as long to compile.
+    begun = lambda key, *, model: drawn.params_of(model, *ONE_TEXT, size=0.1)
+    monkeypatch.setattr(text_encoder, "init_encoder", begun)
     job = encoders.Job(task, "minilm", processes.cores())
     setting = encoders.settings_of(side, job)[0]
     found = processes.measure(side, job, setting, 0.1, encoders.work_of, encoders.units_of)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from made_up import IMAGES, classified, finished, noise, verdicts_of
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from configs import why
 from dla_jax.studies.why import report
@@ -127,7 +128,9 @@ def test_what_overflowed_is_large_and_what_is_flat_small():
     }
 
 
-def test_the_pictures_and_tables_are_of_these_numbers(found):
+def test_the_pictures_and_tables_are_of_these_numbers(found, monkeypatch):
+    # To render them takes most of the time, and the smoke preset does.
+    monkeypatch.setattr(FigureCanvasAgg, "draw", FigureCanvasAgg.get_renderer)
     sections = {section["title"]: section for section in report.sections(found)}
     assert sections["Lesions"]["text"].startswith("A deleted block costs the plain net 78.")
     table = sections["All measures"]["table"]["rows"]

@@ -104,6 +104,18 @@ def images_of(name):
     return at
 
 
+@functools.partial(jax.jit, static_argnames="trades")
+@functools.partial(jax.value_and_grad, has_aux=True)
+def expected_of(params, images, *, trades):
+    """Return ((loss, (model state, logits)), gradient) of images that were attacked before."""
+    if not trades:
+        logits, state = trained(params, STATE, images)
+        return nll(logits), (state, logits)
+    clean, state = trained(params, STATE, X)
+    logits, state = trained(params, state, images)
+    return nll(clean) + 6.0 * kl(clean, logits).mean(), (state, logits)
+
+
 @pytest.mark.parametrize("name", ["fgsm", "rs_fgsm", "pgd", "trades"])
 def test_the_loss_is_that_of_a_batch_attacked_on_its_own(name):
     """Its gradient is that of constant images, its statistics are those of what it is trained on.
@@ -112,16 +124,8 @@ def test_the_loss_is_that_of_a_batch_attacked_on_its_own(name):
     """
     images = np.asarray(images_of(name))
     assert np.abs(images - X).max() <= 0.1 + 1e-6 and 0 <= images.min() <= images.max() <= 1
-
-    def expected(params):
-        if name != "trades":
-            logits, state = trained(params, STATE, images)
-            return nll(logits), (state, logits)
-        clean, state = trained(params, STATE, X)
-        logits, state = trained(params, state, images)
-        return nll(clean) + 6.0 * kl(clean, logits).mean(), (state, logits)
-
-    (loss, (state, logits)), gradient = jax.jit(jax.value_and_grad(expected, has_aux=True))(PARAMS)
+    expected = expected_of(PARAMS, images, trades=name == "trades")
+    (loss, (state, logits)), gradient = expected
     (value, (new_state, metrics)), of_params = found(ATTACK._replace(name=name))
     np.testing.assert_allclose(value, loss, rtol=1e-5)
     chex.assert_trees_all_close(of_params, gradient, rtol=1e-3, atol=1e-4)
@@ -141,7 +145,11 @@ def found_standard(augmented=PLAIN):
     return jax.device_get(step_of(loss_fn)(PARAMS, STATE, KEY))
 
 
-@pytest.mark.parametrize("name", ["fgsm", "fgsm_random_epsilon", "rs_fgsm", "pgd"])
+# rs_fgsm is pgd of one step
+@pytest.mark.parametrize(
+    "name",
+    ["fgsm", "fgsm_random_epsilon", pytest.param("rs_fgsm", marks=pytest.mark.slow), "pgd"],
+)
 def test_an_epsilon_of_0_is_standard_training_bit_for_bit(name):
     augmented = (0, True, 0.1)
     attack = Attack(name, 0.0, 0.0, 2, 1.0, 6.0)

@@ -52,7 +52,7 @@ def params_of(model):
     return drawn.params_of(model, np.zeros((1, 2), np.int32), size=0.1)
 
 
-@pytest.mark.parametrize("part", ["val", "test"])
+@pytest.mark.parametrize("part", ["val", pytest.param("test", marks=pytest.mark.slow)])
 def test_evaluation_is_the_mean_over_all_tokens_by_hand(part):
     mesh = data_mesh()
     _, state, _ = state_of(ONE_LAYER, mesh=mesh)
@@ -139,7 +139,7 @@ def three_steps(model, accumulate=1, num_devices=4, parallel="jit"):
     ("accumulate", "num_devices", "parallel"),
     [
         pytest.param(1, 4, "jit", marks=pytest.mark.slow),
-        (8, 1, "jit"),
+        pytest.param(8, 1, "jit", marks=pytest.mark.slow),
         (2, 4, "jit"),
         pytest.param(1, 4, "pmap", marks=pytest.mark.slow),
         (2, 4, "pmap"),

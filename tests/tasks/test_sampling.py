@@ -112,22 +112,24 @@ def test_a_cache_writes_what_reading_everything_again_would(name, length, temper
     assert len(set(expected)) > 5 * temperature  # the most probable ones soon repeat
 
 
+LONGER = GPT(MODELS["gpt"].config._replace(block_size=80, n_layer=1))
+
+
 def test_pieces_make_the_same_text_as_one_call():
     model, params = MODELS["gpt"], params_of(MODELS["gpt"])
     pieces = list(sampling.stream(model, params, [1], 65, 1, jax.random.key(0), Sampler()))
     widths = [piece.shape[1] for piece in pieces]
     assert widths == [11, *[6] * 9]  # as much as is free in the context
-    longer = GPT(model.config._replace(block_size=80, n_layer=1))
-    wide = sampling.stream(longer, params_of(longer), [1, 2], 70, 2, jax.random.key(0), Sampler())
+    wide = sampling.stream(LONGER, params_of(LONGER), [1, 2], 70, 2, jax.random.key(0), Sampler())
     assert [piece.shape for piece in wide] == [(2, 32), (2, 32), (2, 6)]
     shorter = sampling.sample(model, params, [1], 35, 1, jax.random.key(0), Sampler())
     np.testing.assert_array_equal(np.concatenate(pieces, 1)[:, :35], shorter)
 
 
 def test_seeds_differ_and_samples_of_one_seed_too():
-    model, params = MODELS["llama"], params_of(MODELS["llama"])
+    params = params_of(LONGER)
     one, again, other = (
-        sampling.sample(model, params, [1], 30, 2, jax.random.key(seed), Sampler())
+        sampling.sample(LONGER, params, [1, 2], 30, 2, jax.random.key(seed), Sampler())
         for seed in (0, 0, 1)
     )
     np.testing.assert_array_equal(one, again)

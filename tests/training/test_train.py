@@ -35,6 +35,8 @@ from dla_jax.training import loop
 from dla_jax.training.optim import make_optimiser
 from dla_jax.training.task import Plan, Task, measure_nothing, smaller_loss
 
+ADAM = optax.adam(0.05)  # one object: tests share the compiled step
+
 
 @functools.cache
 def usual():
@@ -174,8 +176,8 @@ def test_streamed_batches_need_no_resident_data():
 def test_a_task_that_leaves_all_open_is_the_same_run():
     """Devices, batches and an optimiser's own rate; without evaluations the last state returns."""
     plan = PLAN._replace(eval_steps=(), steps_per_call=32)
-    expected, rows = fit(seed=3, lr=None, tx=optax.adam(0.05), plan=plan, evaluate=measure_nothing)
-    short = Task(init_fn, loss_fn, optax.adam(0.05), plan, DATA, batch_size=8)
+    expected, rows = fit(seed=3, lr=None, tx=ADAM, plan=plan, evaluate=measure_nothing)
+    short = Task(init_fn, loss_fn, ADAM, plan, DATA, batch_size=8)
     state, own_rows = loop.fit(short, seed=3)
     assert_same(state, expected)
     assert without_times(own_rows) == without_times(rows)
@@ -183,8 +185,8 @@ def test_a_task_that_leaves_all_open_is_the_same_run():
 
 
 def test_a_smaller_val_loss_is_better_unless_a_task_says_otherwise():
-    plan = PLAN._replace(num_steps=60, eval_steps=(30, 60))
-    short = Task(init_fn, loss_fn, optax.adam(0.05), plan, DATA, evaluate=evaluate)
+    plan = PLAN._replace(num_steps=60, eval_steps=(30, 60), steps_per_call=32)
+    short = Task(init_fn, loss_fn, ADAM, plan, DATA, batch_size=8, evaluate=evaluate)
     state, rows = loop.fit(short, seed=0)
     losses = {row["step"]: row["val_loss"] for row in rows if "val_loss" in row}
     assert evaluate(state)["val_loss"] == losses[60] < losses[30]
@@ -192,14 +194,15 @@ def test_a_smaller_val_loss_is_better_unless_a_task_says_otherwise():
 
 def test_a_rate_that_an_optimiser_does_not_take_is_refused():
     with pytest.raises(ConfigError, match=r"lr: 0.5 cannot be set .* optax.adam\(1e-3\)"):
-        fit(lr=0.5, tx=optax.adam(0.05))
+        fit(lr=0.5, tx=ADAM)
 
 
 def test_an_optimiser_without_a_rate_is_refused():
     with pytest.raises(ConfigError, match=r"lr: this optimiser has none; give fit\(lr=...\)"):
         fit(lr=None, tx=make_optimiser(ConfigDict(OPTIM.to_dict() | {"lr": None}), 20))
-    state, _ = fit(lr=None, plan=PLAN._replace(num_steps=5))  # that of its config
-    assert_same(state.params, fit(lr=0.01, plan=PLAN._replace(num_steps=5))[0].params)
+    how = {"plan": PLAN._replace(num_steps=5), "tx": optimiser(20)}
+    state, _ = fit(lr=None, **how)  # that of its config
+    assert_same(state.params, fit(lr=0.01, **how)[0].params)
 
 
 @pytest.mark.parametrize(

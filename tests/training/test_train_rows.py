@@ -41,6 +41,6 @@ def test_gradients_are_traced_from_the_step_itself():
     np.testing.assert_allclose(first["grad_norm"], np.hypot(*first["norms"]), rtol=1e-3)
     # Those that the gradient was taken at.
     np.testing.assert_allclose(first["params"], params["w"], rtol=1e-3)
-    state, _ = fit(plan=PLAN._replace(num_steps=1, eval_steps=(1,)))
+    state, _ = fit(plan=PLAN._replace(num_steps=1, eval_steps=(1,)), tx=optimiser(20))
     moved = state.params["w"] - params["w"]
     np.testing.assert_allclose(first["updates"], moved, rtol=2e-3, atol=1e-7)

@@ -51,7 +51,8 @@ def uninterrupted(tmp_path_factory):
     ("name", "stop_at"),
     [
         *itertools.product(["no checkpoints", "checkpoints"], [1, 15]),
-        *itertools.product(["checkpoints and probes"], [1, 8, 15, 20]),
+        *itertools.product(["checkpoints and probes"], [1, 8, 20]),
+        pytest.param("checkpoints and probes", 15, marks=pytest.mark.slow),
     ],
 )
 def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
