@@ -18,16 +18,13 @@ def own(smoke):
     return smoke("generate")
 
 
+@pytest.mark.slow  # cam, ood and adversarial make their study first too
 def test_the_smoke_preset_makes_a_model_and_writes(own):
     workdir, answer = own
     samples = [json.loads(line) for line in (workdir / "samples.jsonl").read_text().splitlines()]
     assert len(samples) == 2 and samples[0]["text"] != samples[1]["text"]
     assert answer.out == "".join(f"{sample['prompt']}{sample['text']}\n" for sample in samples)
     assert (workdir / "study" / "report.html").exists() and "nats per character" in answer.err
-
-
-def test_a_workdir_shows_its_samples_again(own):
-    assert launch(f"--workdir={own[0]}").out == own[1].out
 
 
 def test_the_same_seed_writes_the_same(trained, tmp_path):
@@ -38,17 +35,15 @@ def test_the_same_seed_writes_the_same(trained, tmp_path):
         "--config.network=gpt",
         "--config.prompt=the ",
     ]
-    first, again, other, cold = launch_many(
-        [
-            [*flags, f"--workdir={tmp_path / 'a'}"],
-            [*flags, f"--workdir={tmp_path / 'b'}"],
-            [*flags, f"--workdir={tmp_path / 'c'}", "--config.seed=1"],
-            [*flags, f"--workdir={tmp_path / 'd'}", "--config.temperature=0"],
-        ]
+    first = launch(*flags, f"--workdir={tmp_path / 'a'}")  # a new process, the others a warm one
+    again, other, cold = (
+        launch(*flags, f"--workdir={tmp_path / name}", *more, warm=True)
+        for name, *more in (("b",), ("c", "--config.seed=1"), ("d", "--config.temperature=0"))
     )
     assert first.code == again.code == other.code == 0, first.err
     assert first.out == again.out and first.out.startswith("the ") and len(first.out) == 4 + 70 + 1
     assert first.out != other.out and cold.out != first.out
+    assert launch(f"--workdir={tmp_path / 'a'}").out == first.out  # it is shown again
     assert not any((tmp_path / name / "checkpoints").exists() for name in "abcd")
 
 
@@ -61,7 +56,7 @@ def test_without_a_network_the_run_that_is_best_on_validation_writes(trained, tm
     assert best["run"] in answer.err and not any(row["run"] in answer.err for row in others)
 
 
-def test_what_is_wrong_is_named(trained, own, smoke, tmp_path):
+def test_what_is_wrong_is_named(trained, smoke, tmp_path):
     flags = ["--config=configs/generate.py", f"--workdir={tmp_path / 'x'}"]
     depth = smoke("rescnn")[0]
     answers = launch_many(
@@ -83,6 +78,7 @@ def test_what_is_wrong_is_named(trained, own, smoke, tmp_path):
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.slow  # test_surroundings.py asks what stands for it
 def test_a_workdir_that_made_its_study_inside_stands_for_it(own, tmp_path):
     answer = launch(
         "--config=configs/generate.py",

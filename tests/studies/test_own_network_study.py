@@ -7,7 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
-from launching import LOOPS, ROOT, assert_refused, launch
+from launching import ROOT, assert_refused, launch
 from PIL import Image
 
 EXAMPLE = ROOT / "docs" / "examples" / "shapes.py"
@@ -39,7 +39,7 @@ def folder(tmp_path_factory):
     pixels = np.full((12, 12, 3), 75, np.uint8)
     pixels[2:10, 2:10, 1] += 100
     Image.fromarray(pixels).save(folder / "green.png")
-    answer = launch(*STUDY, folder=folder, **LOOPS)
+    answer = launch(*STUDY, folder=folder)
     assert answer.code == 0, answer.err
     return folder
 
@@ -62,15 +62,14 @@ def test_it_is_trained_and_described(folder):
     assert "Networks on mine:shapes" in page and data["code of mine:Net"] in page
 
 
-def test_without_a_name_it_is_said_that_a_dense_layer_stands_in(folder, tmp_path):
+def test_without_a_name_it_is_said_that_a_dense_layer_stands_in(folder, smoke, tmp_path):
     said = "own: no network was named, and one dense layer (dla_jax.models.linear:Linear) stands in"
     answer = launch("--config=configs/own.py:smoke", "--dry_run", folder=tmp_path)
     assert answer.code == 0 and said in answer.out and "--config.model.name=" in answer.out
-    flags = ("--config.num_epochs=1", "--config.seeds=0", "--workdir=run", "--quiet")
-    answer = launch("--config=configs/own.py:smoke", *flags, folder=tmp_path)
+    workdir, answer = smoke("own")
     lines = answer.err.splitlines()
-    assert answer.code == 0 and lines[0].startswith("devices") and lines[1].startswith(said)
-    assert said in (tmp_path / "run" / "report.html").read_text()
+    assert lines[0].startswith("devices") and lines[1].startswith(said)
+    assert said in (workdir / "report.html").read_text()
     assert "no network was named" not in (folder / "run" / "report.html").read_text()
 
 

@@ -121,7 +121,10 @@ def photos(tmp_path_factory):
         pytest.param(
             "lab_b,as_implemented=true", "9", "residual", 32, 1, marks=pytest.mark.slow
         ),  # it has many channels
-        ("lab_a,as_implemented=true", "1", "plain,residual", 16, 3),
+        # its networks are looked at by tests/models/test_labs.py, their training by "he"
+        pytest.param(
+            "lab_a,as_implemented=true", "1", "plain,residual", 16, 3, marks=pytest.mark.slow
+        ),
     ],
 )
 def test_the_presets_train_on_ones_own_images(photos, tmp_path, preset, depths, arms, size, epochs):
