@@ -1,23 +1,18 @@
-"""Every test has four CPU devices, and all processes share one compilation cache."""
+"""Every test has four CPU devices; all processes share compiled programs, which are kept."""
 
-import atexit
 import fcntl
 import functools
 import gc
 import json
 import os
-import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 os.environ["JAX_PLATFORMS"] = "cpu"
-if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-    cache = tempfile.mkdtemp(prefix="dla_jax_test_cache_")
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = cache
-    atexit.register(shutil.rmtree, cache, ignore_errors=True)
+# In the folder that --cache-clear empties.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".pytest_cache" / "d" / "programs"))
 
 # The workers of pytest share the cores, and what they start has those of its worker: on networks as
 # small as these, threads of XLA on several cores mostly wait for one another, which takes CPU time.
@@ -33,6 +28,7 @@ os.environ.setdefault("XLA_FLAGS", QUICKLY)
 os.environ.update(UNTRACED)
 gc.set_threshold(*SELDOM)
 import jax  # noqa: E402
+import kept_programs  # noqa: E402
 import pytest  # noqa: E402
 
 from dla_jax.config.stop import stop_requested  # noqa: E402
@@ -63,6 +59,8 @@ LONGEST = (
 # have so many rows.
 COPIED_AT = {"agents": ("final/reinforce", 8)}
 MOST_BYTES = 3 * 2**30  # that a worker may take before it drops all programs after each file
+if "PYTEST_XDIST_WORKER" not in os.environ:  # before there are workers
+    kept_programs.tidy(Path(os.environ["JAX_COMPILATION_CACHE_DIR"]))
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

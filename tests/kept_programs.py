@@ -1,0 +1,29 @@
+"""Programs that tests compiled are kept for the next time, in a folder that JAX reads and fills."""
+
+import time
+from pathlib import Path
+
+from jax._src import compilation_cache
+
+DAYS = 30  # after which a program that no test has read is removed
+
+
+def is_whole(program: Path) -> bool:
+    """Return whether a program can be read."""
+    try:
+        compilation_cache.decompress_executable(program.read_bytes())
+    except Exception:  # of whichever library has compressed it
+        return False
+    return True
+
+
+def tidy(folder: Path) -> None:
+    """Remove what was written in part, and what was not read for long.
+
+    JAX does not write a program in one step: of a process that is killed meanwhile, a part may be
+    left. JAX would warn of it in each run of the tests, compile, and leave it so.
+    """
+    oldest = time.time() - DAYS * 24 * 60 * 60
+    for program in folder.glob("*-cache"):
+        if program.stat().st_atime < oldest or not is_whole(program):
+            program.unlink()
