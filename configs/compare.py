@@ -71,8 +71,9 @@ def quick(config: ConfigDict) -> None:
 def smoke(config: ConfigDict) -> None:
     """Make two tiny studies first, of depths 1 and 2."""
     for init in ("he", "torch_default"):
-        config.made[init] = study(mlp, "smoke", init)
-        config.made[init].depths = (1, 2)
+        made = study(mlp, "smoke", init)
+        made.depths = (1, 2)
+        config.made[init] = made
 
 
 PRESETS = {

@@ -1,7 +1,6 @@
 """The units of a net are all of it in its order, and the last ones are forgotten alone."""
 
-import functools
-
+import drawn
 import jax
 import numpy as np
 import pytest
@@ -64,20 +63,13 @@ NETS = {
 }
 
 
-@functools.cache
-def shapes_of(model):
-    """Return the variables of a net as shapes, traced once."""
-    shape = (1, 32, 32, 1) if isinstance(model, LabB) else (1, 8, 8, 1)
-    init = lambda: model.init(jax.random.key(0), np.zeros(shape), train=False)
-    return jax.eval_shape(init)
-
-
 def numbers(model, start):
     """Make variables of a net with a number of their own in every entry.
 
     Of each leaf there is the first axis alone.
     """
-    leaves, tree = jax.tree.flatten(shapes_of(model))
+    shape = (1, 32, 32, 1) if isinstance(model, LabB) else (1, 8, 8, 1)
+    leaves, tree = jax.tree.flatten(drawn.shapes_of(model, shape))
     lengths = [leaf.shape[0] for leaf in leaves]
     ends = np.cumsum(lengths)
     pairs = zip(lengths, ends, strict=True)

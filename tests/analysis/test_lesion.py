@@ -35,14 +35,8 @@ def resnet(depth):
 delete, reorder = jax.jit(lesion.delete), jax.jit(lesion.reorder)
 
 
-@functools.cache
-def drawn_of(model):
-    """Draw variables, once."""
-    return drawn.variables_of(model, X.shape)
-
-
 def variables_of(model, *, skip=True, branch=1.0):
-    return wire(dict(drawn_of(model)), skip=skip, branch=branch)
+    return wire(drawn.variables_of(model, X.shape), skip=skip, branch=branch)
 
 
 def without_each(tree):

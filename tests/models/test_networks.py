@@ -25,17 +25,11 @@ COMMON = {
 X = np.random.default_rng(9).random((5, 8, 8, 1), np.float32)
 
 
-@functools.cache
-def variables_of(model):
-    """Draw variables, once."""
-    return drawn.variables_of(model, X.shape)
-
-
 def make(kind, depth, **changes):
     """Return a net and variables for it."""
     extra = {"pools": 1} if kind is CNN else {}
     model = kind(depth=depth, **(COMMON | extra | changes))
-    return model, variables_of(model)
+    return model, drawn.variables_of(model, X.shape)
 
 
 @functools.partial(jax.jit, static_argnames="model")
@@ -170,7 +164,7 @@ def test_compute_dtype_reaches_the_layers_and_logits_stay_float32(kind):
     model, variables = make(kind, 3, dtype="bfloat16")
     logits, features = apply(variables, model=model)
     assert logits.dtype == jnp.float32 and features["blocks"].dtype == jnp.bfloat16
-    started = jax.eval_shape(lambda: model.init(jax.random.key(0), X, train=False))
+    started = drawn.shapes_of(model, X.shape)
     assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(started["params"]))
     full = apply(variables, model=make(kind, 3)[0])[0]
     np.testing.assert_allclose(logits, full, rtol=0.1, atol=0.1)

@@ -30,18 +30,11 @@ NETS = {
 
 
 @functools.cache
-def variables_of(name):
-    """Draw the variables of a net, once."""
-    shape = (1, 32, 32, 1) if name == "lab_b" else (2, 8, 8, 1)
-    return drawn.variables_of(NETS[name], shape)
-
-
-@functools.cache
 def forward_of(name):
     """Return a function: nudge, other parameters -> (logits, features), compiled."""
     shape = (1, 32, 32, 1) if name == "lab_b" else (2, 8, 8, 1)
     x = np.random.default_rng(0).random(shape, np.float32)
-    variables = variables_of(name)
+    variables = drawn.variables_of(NETS[name], x.shape)
 
     @jax.jit
     def forward(variables, x, nudge):
@@ -127,7 +120,7 @@ def test_a_nudge_is_added_to_its_layer_and_changes_what_comes_after_it(name):
 def test_the_nudge_of_the_stem_is_added_to_what_enters_the_first_block(name):
     # The same as a stem whose output has another bias; where there is a max-pool, behind it.
     shift = np.random.default_rng(1).standard_normal(6).astype(np.float32)
-    params = variables_of(name)["params"]
+    params = drawn.variables_of(NETS[name], (2, 8, 8, 1))["params"]
     stem = params["stem"]
     params = params | {"stem": stem | {"bias": stem["bias"] + shift}}
     shape = (2, 4, 4, 6) if name == "cnn" else (2, 6)

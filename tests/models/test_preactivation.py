@@ -40,12 +40,6 @@ def test_preactresnet_18_has_the_published_number_of_parameters():
     assert count_params(preactivated(18)) == 11_171_146 + 2 * 512
 
 
-@functools.cache
-def variables_of(model):
-    """Draw variables, once."""
-    return drawn.variables_of(model, X.shape)
-
-
 def block(h, p, s, stride, skip, branch):
     """Compute one pre-activation block by its parameters and statistics."""
     first = relu(norm(h, p["norm1"], s["norm1"]))
@@ -77,7 +71,7 @@ def written_out(variables, skip, branch, *, per_stage):
 @pytest.mark.parametrize(("depth", "projection"), [(14, True), (8, False)])
 def test_a_net_is_what_its_definition_says(depth, projection):
     model = preactivated(depth, projection=projection)
-    drawn_variables = variables_of(model)
+    drawn_variables = drawn.variables_of(model, X.shape)
     for skip, branch in ((0.0, 1.0), (1.0, 0.5)):
         variables = with_wiring(drawn_variables, skip, branch)
         expected = written_out(variables, skip, branch, per_stage=(depth - 2) // 6)
@@ -92,7 +86,7 @@ def test_a_net_is_what_its_definition_says(depth, projection):
 
 def test_a_net_without_shortcuts_is_the_plain_twin():
     wired, bare = preactivated(8, projection=False), preactivated(8, shortcut=False)
-    variables = variables_of(wired)
+    variables = drawn.variables_of(wired, X.shape)
     plain, residual = (
         apply(with_wiring(variables, skip, 1.0), model=wired)[0] for skip in (0.0, 1.0)
     )
@@ -103,7 +97,7 @@ def test_a_net_without_shortcuts_is_the_plain_twin():
 
 def test_its_layers_stand_in_the_order_of_the_network():
     model = preactivated(8)
-    variables = jax.eval_shape(lambda: model.init(jax.random.key(0), X, train=False))
+    variables = drawn.shapes_of(model, X.shape)
     layers = layers_of(variables["params"])
     names = ["stem", "blocks1a conv1", "blocks1a conv2", "blocks2a conv1", "blocks2a conv2"]
     assert [layer.name for layer in layers][:6] == [*names, "blocks2a shortcut"]

@@ -44,12 +44,6 @@ def net_of(family, init, **changes):
 
 
 @functools.cache
-def drawn_of(model):
-    """Draw variables that are no start, once."""
-    return drawn.variables_of(model, X.shape)
-
-
-@functools.cache
 def started(model):
     """Return the variables that a net starts with."""
     return jax.device_get(init_variables(jax.random.key(0), model=model, shape=X.shape[1:]))
@@ -118,7 +112,7 @@ def affine_error(model, variables):
 def test_a_plain_looks_linear_net_starts_as_a_linear_map_and_other_weights_are_none(family):
     model = net_of(family, "looks_linear")
     assert affine_error(model, wire(dict(started(model)), skip=False)) < 1e-4
-    assert affine_error(model, wire(dict(drawn_of(model)), skip=False)) > 0.05
+    assert affine_error(model, wire(drawn.variables_of(model, X.shape), skip=False)) > 0.05
 
 
 @pytest.mark.parametrize("skip", [False, True])
@@ -178,7 +172,10 @@ def test_networks_share_a_program_unless_their_start_brings_numbers():
 @pytest.mark.parametrize("family", ["mlp", "resnet"])
 def test_a_net_of_skipinit_starts_as_its_stem_and_head(family):
     model = net_of(family, "skipinit")
-    variables = started(model) if family == "mlp" else with_own_gains(drawn_of(model), model=model)
+    if family == "mlp":
+        variables = started(model)
+    else:
+        variables = with_own_gains(drawn.variables_of(model, X.shape), model=model)
     p = jax.device_get(variables["params"])
     h = X.reshape(4, -1) @ p["stem"]["kernel"] if family == "mlp" else conv(X, p["stem"]["kernel"])
     h = np.maximum(h + p["stem"]["bias"], 0)
@@ -268,7 +265,7 @@ def with_fixup(p, *, family):
 @pytest.mark.parametrize("family", ["mlp", "resnet"])
 def test_a_net_of_fixup_has_its_numbers_where_the_paper_says(family):
     model = net_of(family, "fixup")
-    variables = drawn_of(model)
+    variables = drawn.variables_of(model, X.shape)
     expected = with_fixup(variables["params"], family=family)
     found = logits_of(variables, X, model=model)
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
@@ -291,7 +288,7 @@ def test_training_moves_the_gains(start, num_steps):
 @pytest.mark.parametrize("family", ["mlp", "resnet"])
 def test_the_numbers_count_in_the_gradient_of_their_layer_and_are_no_kernels(family):
     model, bare = net_of(family, "fixup"), net_of(family, "he")
-    grads = drawn_of(model)["params"]
+    grads = drawn.variables_of(model, X.shape)["params"]
     squares = sum(np.square(leaf, dtype=np.float64).sum() for leaf in jax.tree.leaves(grads))
     norms = np.asarray(jax.jit(layer_norms)(grads), np.float64)
     assert len(norms) == 5 and (norms**2).sum() == pytest.approx(squares, rel=1e-5)
