@@ -18,12 +18,18 @@ def is_whole(program: Path) -> bool:
 
 
 def tidy(folder: Path) -> None:
-    """Remove what was written in part, and what was not read for long.
+    """Remove what was written in part since the last time, and what was not read for long.
 
     JAX does not write a program in one step: of a process that is killed meanwhile, a part may be
     left. JAX would warn of it in each run of the tests, compile, and leave it so.
     """
+    folder.mkdir(parents=True, exist_ok=True)
+    tidied = folder / "tidied"
+    looked_at = tidied.stat().st_mtime if tidied.exists() else 0.0
+    tidied.touch()
     oldest = time.time() - DAYS * 24 * 60 * 60
     for program in folder.glob("*-cache"):
-        if program.stat().st_atime < oldest or not is_whole(program):
+        status = program.stat()
+        is_new = status.st_mtime >= looked_at
+        if status.st_atime < oldest or (is_new and not is_whole(program)):
             program.unlink(missing_ok=True)  # another run of the tests may tidy too

@@ -30,11 +30,18 @@ def test_parts_and_what_is_old_are_removed_and_the_rest_stays(tmp_path):
         path = tmp_path / f"{name}-cache"
         path.write_bytes(content)
         os.utime(path, (now - days * DAY, now - 40 * DAY))
-    (tmp_path / "of another program").write_bytes(b"")
+    (tmp_path / "of another").write_bytes(b"")
     kept_programs.tidy(tmp_path)
     left = {path.name for path in tmp_path.iterdir()}
-    assert left == {"read_today-cache", "read_lately-cache", "of another program"}
+    assert left == {"read_today-cache", "read_lately-cache", "of another", "tidied"}
 
 
-def test_a_folder_that_is_not_there_yet_is_no_fault(tmp_path):
-    kept_programs.tidy(tmp_path / "none")
+def test_what_was_looked_at_is_not_read_again(tmp_path, monkeypatch):
+    folder, read = tmp_path / "not there yet", []
+    monkeypatch.setattr(kept_programs, "is_whole", lambda path: read.append(path.name) or True)
+    kept_programs.tidy(folder)
+    for name, written in (("before-cache", -DAY), ("after-cache", DAY)):
+        (folder / name).write_bytes(b"")
+        os.utime(folder / name, (time.time(), time.time() + written))
+    kept_programs.tidy(folder)
+    assert read == ["after-cache"]
