@@ -13,6 +13,9 @@ from PIL import Image
 
 SMALLEST_TEXT = "smallest text"  # the name of that note
 READABLE = 9.0  # pixels of a page that the smallest text has at least
+# Of the pixels of a figure, how many it has on a page: the widest fill it, and the text of a narrow
+# one is as large as theirs.
+SHOWN = 0.7
 
 
 class Picture(NamedTuple):
@@ -32,8 +35,13 @@ class Picture(NamedTuple):
 
     @property
     def most_width(self) -> int:
-        """How many it is wide at most: its own pixels, or more where its text needs it."""
-        return max(self.width, self.least_width)
+        """How many it is wide at most: more than what is SHOWN where its text needs it.
+
+        A picture without text has all its own.
+        """
+        if self.smallest_text is None:
+            return self.width
+        return max(round(self.width * SHOWN), self.least_width)
 
 
 def note(smallest_text: float) -> str:

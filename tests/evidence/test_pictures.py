@@ -5,13 +5,13 @@ import pytest
 from PIL import Image
 
 from dla_jax.evidence import pictures
-from dla_jax.plots.style import PAGE, STYLE, plt, save, smallest_text
+from dla_jax.plots.style import COLUMN, PAGE, STYLE, plt, save, smallest_text
 from dla_jax.rl import render
 
 
-def drawn(tmp_path, **text):
+def drawn(tmp_path, width=PAGE, **text):
     with plt.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(PAGE, 1.0))
+        figure, axis = plt.subplots(figsize=(width, 1.0))
         axis.set_axis_off()
         axis.text(0.5, 0.5, **text)
         save(figure, tmp_path / "a.png")
@@ -26,6 +26,14 @@ def test_a_figure_is_as_wide_as_its_smallest_text_needs(tmp_path):
     text = shown.smallest_text * shown.least_width / shown.width
     assert pictures.READABLE <= text < pictures.READABLE + 0.05
     assert drawn(tmp_path, s="word", fontsize=3).most_width > 1500
+
+
+def test_text_of_one_size_is_shown_in_one_size(tmp_path):
+    wide, narrow = (drawn(tmp_path, s="word", fontsize=7, width=w) for w in (PAGE, COLUMN))
+    texts = [each.smallest_text * each.most_width / each.width for each in (wide, narrow)]
+    assert texts[0] == pytest.approx(texts[1], rel=0.01)
+    # The widest fill the page: 70rem, less its margins and those of the figure's plate.
+    assert 1000 <= wide.most_width <= 70 * 16 - 2 * 16
 
 
 def test_exponents_are_smaller_than_their_text(tmp_path):
