@@ -8,7 +8,6 @@ the devices and their number.
 import atexit
 import contextlib
 import functools
-import importlib.metadata
 import json
 import os
 import shutil
@@ -24,10 +23,11 @@ from dla_jax.evidence.rows import read_record
 
 ROOT = Path(__file__).resolve().parent.parent
 # Programs are compiled quickly rather than well, which takes a third of the time; no test measures
-# how fast they run. JAX 0.11 has no fusion emitters to switch off, and refuses unknown flags.
-QUICKLY = "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1"
-if importlib.metadata.version("jax").startswith("0.10."):
-    QUICKLY += " --xla_cpu_use_fusion_emitters=false"
+# how fast they run.
+QUICKLY = (
+    "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1"
+    " --xla_backend_extra_options=xla_cpu_disable_new_fusion_emitters=true"
+)
 # No program notes which line of Python each of its operations comes from: it is traced sooner.
 UNTRACED = {"JAX_TRACEBACK_IN_LOCATIONS_LIMIT": "0"}
 # Tracing makes millions of objects, few of them garbage: it is looked for less often.
