@@ -13,9 +13,9 @@ from PIL import Image
 
 SMALLEST_TEXT = "smallest text"  # the name of that note
 READABLE = 9.0  # pixels of a page that the smallest text has at least
-# Of the pixels of a figure, how many it has on a page: the widest fill it, and the text of a narrow
-# one is as large as theirs.
-SHOWN = 0.7
+# Pixels of a page for an inch of a figure: the widest, of 7 inches, fill the page, and the text of
+# a narrow one is as large as theirs.
+PER_INCH = 154
 
 
 class Picture(NamedTuple):
@@ -25,6 +25,7 @@ class Picture(NamedTuple):
     width: int  # pixels, as are the others
     height: int
     smallest_text: float | None  # None without any
+    per_inch: float | None = None  # None where the file does not say
 
     @property
     def least_width(self) -> int:
@@ -35,13 +36,13 @@ class Picture(NamedTuple):
 
     @property
     def most_width(self) -> int:
-        """How many it is wide at most: more than what is SHOWN where its text needs it.
+        """How many it is wide at most: its own pixels, for a figure its inches' PER_INCH.
 
-        A picture without text has all its own.
+        More where its text needs it.
         """
-        if self.smallest_text is None:
-            return self.width
-        return max(round(self.width * SHOWN), self.least_width)
+        if self.smallest_text is None or self.per_inch is None:  # a photo, an animation
+            return max(self.width, self.least_width)
+        return max(round(self.width / self.per_inch * PER_INCH), self.least_width)
 
 
 def note(smallest_text: float) -> str:
@@ -55,7 +56,8 @@ def read(path: Path) -> Picture:
         said = image.info.get(SMALLEST_TEXT) or image.info.get("comment", b"")
         said = said.decode(errors="replace") if isinstance(said, bytes) else said
         text = float(said.split()[-1]) if said.startswith(SMALLEST_TEXT) else None
-        return Picture(image.format.lower(), *image.size, text)
+        per_inch = image.info.get("dpi", (None,))[0]
+        return Picture(image.format.lower(), *image.size, text, per_inch)
 
 
 def inline(path: Path) -> str:

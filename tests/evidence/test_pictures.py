@@ -59,12 +59,13 @@ def test_an_animation_says_how_large_its_letters_are(tmp_path):
     render.gif(tmp_path / "a.gif", [panel | {"note": "return 31"}])
     found = pictures.read(tmp_path / "a.gif")
     assert found.kind == "gif" and found.smallest_text == render.CAPTION
+    assert found.most_width == found.width, "it is drawn for a screen"
     render.gif(tmp_path / "b.gif", [panel | {"note": "return 31" * 4}])
     assert pictures.read(tmp_path / "b.gif").smallest_text < render.CAPTION
 
 
 def test_a_photo_holds_no_text(tmp_path):
-    Image.new("RGB", (40, 10)).save(tmp_path / "a.jpg")
+    Image.new("RGB", (40, 10)).save(tmp_path / "a.jpg", dpi=(300, 300))
     found = pictures.read(tmp_path / "a.jpg")
     assert (found.kind, found.smallest_text, found.least_width) == ("jpeg", None, 0)
     assert found.most_width == 40
