@@ -23,7 +23,7 @@ from dla_jax.evidence.rows import read_record
 
 ROOT = Path(__file__).resolve().parent.parent
 # Programs are compiled quickly rather than well, which takes a third of the time; no test measures
-# how fast they run.
+# how fast they run. XLA says nothing of an extra option that it does not know: time a new JAX.
 QUICKLY = (
     "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1"
     " --xla_backend_extra_options=xla_cpu_disable_new_fusion_emitters=true"

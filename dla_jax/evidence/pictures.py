@@ -25,7 +25,7 @@ class Picture(NamedTuple):
     width: int  # pixels, as are the others
     height: int
     smallest_text: float | None  # None without any
-    per_inch: float | None = None  # None where the file does not say
+    per_inch: float | None = None  # pixels of its own; None where the file does not say
 
     @property
     def least_width(self) -> int:
@@ -36,13 +36,11 @@ class Picture(NamedTuple):
 
     @property
     def most_width(self) -> int:
-        """How many it is wide at most: its own pixels, for a figure its inches' PER_INCH.
-
-        More where its text needs it.
-        """
-        if self.smallest_text is None or self.per_inch is None:  # a photo, an animation
-            return max(self.width, self.least_width)
-        return max(round(self.width / self.per_inch * PER_INCH), self.least_width)
+        """How many it is wide at most: its own pixels, of a figure PER_INCH, or what text needs."""
+        most = self.width
+        if self.kind == "png" and self.per_inch:
+            most = min(most, round(self.width / self.per_inch * PER_INCH))
+        return max(most, self.least_width)
 
 
 def note(smallest_text: float) -> str:

@@ -9,8 +9,8 @@ from dla_jax.plots.style import COLUMN, PAGE, STYLE, plt, save, smallest_text
 from dla_jax.rl import render
 
 
-def drawn(tmp_path, width=PAGE, **text):
-    with plt.rc_context(STYLE):
+def drawn(tmp_path, dpi=STYLE["savefig.dpi"], width=PAGE, **text):
+    with plt.rc_context(STYLE | {"savefig.dpi": dpi}):
         figure, axis = plt.subplots(figsize=(width, 1.0))
         axis.set_axis_off()
         axis.text(0.5, 0.5, **text)
@@ -32,8 +32,17 @@ def test_text_of_one_size_is_shown_in_one_size(tmp_path):
     wide, narrow = (drawn(tmp_path, s="word", fontsize=7, width=w) for w in (PAGE, COLUMN))
     texts = [each.smallest_text * each.most_width / each.width for each in (wide, narrow)]
     assert texts[0] == pytest.approx(texts[1], rel=0.01)
-    # The widest fill the page: 70rem, less its margins and those of the figure's plate.
-    assert 1000 <= wide.most_width <= 70 * 16 - 2 * 16
+    # The widest fill the page: 70rem, less the margins of page and plate, and the plate's line.
+    room = 70 * 16 - 2 * 16 - 2 * 0.3 * 16 - 2
+    assert room <= wide.most_width <= room + 8
+
+
+def test_a_figure_is_as_wide_whatever_its_resolution_and_without_text(tmp_path):
+    widths = [drawn(tmp_path, dpi, s="word", fontsize=7).most_width for dpi in (220, 330)]
+    assert widths[0] == pytest.approx(widths[1], abs=1)
+    assert drawn(tmp_path, s="").most_width == widths[0]
+    few = drawn(tmp_path, 80, s="word", fontsize=20)
+    assert few.most_width == few.width == 560, "no more than there are"
 
 
 def test_exponents_are_smaller_than_their_text(tmp_path):
@@ -61,7 +70,9 @@ def test_an_animation_says_how_large_its_letters_are(tmp_path):
     assert found.kind == "gif" and found.smallest_text == render.CAPTION
     assert found.most_width == found.width, "it is drawn for a screen"
     render.gif(tmp_path / "b.gif", [panel | {"note": "return 31" * 4}])
-    assert pictures.read(tmp_path / "b.gif").smallest_text < render.CAPTION
+    long = pictures.read(tmp_path / "b.gif")
+    assert long.smallest_text < render.CAPTION
+    assert long.most_width == long.least_width > long.width
 
 
 def test_a_photo_holds_no_text(tmp_path):
